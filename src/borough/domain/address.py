@@ -1,0 +1,88 @@
+"""Families, addresses as integers, EUI-64, MAC addresses.
+
+Inside Borough an address is a plain ``int`` beside its family (4 or 6); text exists at the edges
+only. Parsing is strict: one spelling rule, no leading zeros in IPv4, no zone index in IPv6.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final, Literal
+
+from borough.errors import FixInput, InvalidAddress, InvalidMac
+
+Family = Literal[4, 6]
+
+#: Width of an address in bits, by family.
+WIDTH: Final[dict[int, int]] = {4: 32, 6: 128}
+
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}")
+
+
+def parse_family(value: int) -> Family:
+    """Narrow an integer to a family.
+
+    :raises FixInput: when it is neither 4 nor 6.
+    """
+    if value == 4:
+        return 4
+    if value == 6:
+        return 6
+    raise FixInput(f"an address family is 4 or 6, not {value!r}", family=value)
+
+
+def parse_address(text: str) -> tuple[Family, int]:
+    """Read an address in its usual notation.
+
+    :return: the family and the address as an integer.
+    :raises InvalidAddress: for anything else, a zone index (``%eth0``) included.
+    """
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        raise InvalidAddress(f"{text!r} is not an IP address", address=text) from None
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return 4, int(parsed)
+    if parsed.scope_id is not None:
+        raise InvalidAddress(f"{text!r} carries a zone index; give the address alone", address=text)
+    return 6, int(parsed)
+
+
+def format_address(family: int, address: int) -> str:
+    """Write an address in canonical text (RFC 5952 for IPv6)."""
+    if family == 4:
+        return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+    return str(ipaddress.IPv6Address(address))
+
+
+def to_bytes(family: int, address: int) -> bytes:
+    """The network byte order form, 4 or 16 bytes, which sorts as the addresses do."""
+    return address.to_bytes(WIDTH[family] // 8, "big")
+
+
+def from_bytes(packed: bytes) -> int:
+    """Undo :func:`to_bytes`."""
+    return int.from_bytes(packed, "big")
+
+
+def parse_mac(text: str) -> int:
+    """Read a MAC address (EUI-48) written with colons or hyphens.
+
+    :raises InvalidMac: for anything else.
+    """
+    if not _MAC.fullmatch(text):
+        raise InvalidMac(
+            f"{text!r} is not a MAC address; write it as 00:11:22:33:44:55", mac=text
+        )
+    return int(text.replace(":", "").replace("-", ""), 16)
+
+
+def eui64(mac: int) -> int:
+    """The modified EUI-64 interface identifier of a MAC address (RFC 4291, appendix A).
+
+    :param mac: a 48-bit MAC address.
+    :return: 64 bits: ``ff:fe`` in the middle, the universal/local bit inverted.
+    """
+    high, low = mac >> 24, mac & 0xFFFFFF
+    return (high << 40 | 0xFFFE << 24 | low) ^ 1 << 57

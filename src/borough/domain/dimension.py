@@ -1,0 +1,149 @@
+"""Dimensions, labels and how one subnet matches one request in one dimension.
+
+This module is rules 1 to 3 of ``docs/rules.md``: fences, selection, implied labels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from borough.errors import InvalidLabel
+
+#: The dimension that a request's host selects.
+HOST: Final = "host"
+
+#: Longest dimension name and label value, in characters.
+NAME_LIMIT: Final = 64
+VALUE_LIMIT: Final = 255
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+#: Values by dimension name. A missing dimension and an empty set mean the same: unlabelled.
+Labels = Mapping[str, frozenset[str]]
+
+
+class Fallback(StrEnum):
+    """What a dimension allows when no matching subnet has a free address."""
+
+    NONE = "none"
+    UNLABELLED = "unlabelled"
+    ANY = "any"
+
+
+class Match(IntEnum):
+    """How well a subnet fits a request in one dimension; lower is better."""
+
+    SAME = 0
+    UNLABELLED = 1
+    OTHER = 2
+    FENCED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One orthogonal way to group subnets.
+
+    :ivar name: lower-case identifier.
+    :ivar fallback: where a request may go when nothing matching is free.
+    :ivar rank: position in the order of importance; lower is more important.
+    :ivar claims: whether a value (a host, a rack) claims blocks of address space. Only a soft
+        dimension (fallback ``any``) can.
+    """
+
+    name: str
+    fallback: Fallback
+    rank: int
+    claims: bool = False
+
+    @property
+    def fences(self) -> bool:
+        """Whether a label in this dimension shuts out requests that do not name it (rule 1)."""
+        return self.fallback is not Fallback.ANY
+
+
+#: The dimensions that every database has, in their default order of importance.
+BUILT_IN: Final[tuple[Dimension, ...]] = (
+    Dimension("network", Fallback.NONE, 0),
+    Dimension("segment", Fallback.NONE, 1),
+    Dimension("service_type", Fallback.UNLABELLED, 2),
+    Dimension(HOST, Fallback.ANY, 3, claims=True),
+)
+
+
+def match(
+    dimension: Dimension,
+    on_subnet: frozenset[str],
+    wanted: frozenset[str] | None,
+    *,
+    implied: bool = False,
+) -> Match:
+    """How a subnet fits a request in one dimension.
+
+    :param on_subnet: the subnet's labels in the dimension.
+    :param wanted: the values that the request names or its host implies; None for neither.
+    :param implied: whether ``wanted`` comes from the host (rule 3) and not from the request (rule 2).
+    :return: :attr:`Match.FENCED` when the subnet is not to be used at all.
+    """
+    if wanted is None:
+        # Rule 1. A label that attracts but was not asked for makes no difference either way.
+        return Match.FENCED if on_subnet and dimension.fences else Match.SAME
+    if on_subnet & wanted:
+        return Match.SAME
+    if not on_subnet:
+        # A named hard dimension keeps matching subnets only; an implied one admits the subnets
+        # that are not divided along it at all.
+        hard = dimension.fallback is Fallback.NONE and not implied
+        return Match.FENCED if hard else Match.UNLABELLED
+    return Match.FENCED if dimension.fences else Match.OTHER
+
+
+def check_name(name: str) -> str:
+    """Accept a dimension's name.
+
+    :raises InvalidLabel: unless it is a short lower-case identifier.
+    """
+    if not isinstance(name, str) or len(name) > NAME_LIMIT or not _NAME.fullmatch(name):
+        raise InvalidLabel(
+            f"{name!r} cannot name a dimension: use up to {NAME_LIMIT} of a-z, 0-9, _ and -, "
+            "starting with a letter"
+        )
+    return name
+
+
+def check_value(dimension: str, value: str) -> str:
+    """Accept a label's value.
+
+    :raises InvalidLabel: when it is empty, too long, padded with blanks or holds control characters.
+    """
+    if not isinstance(value, str):
+        raise InvalidLabel(f"a label of {dimension} must be text, not {value!r}", dimension=dimension)
+    if not value or len(value) > VALUE_LIMIT:
+        raise InvalidLabel(
+            f"a label of {dimension} must have 1 to {VALUE_LIMIT} characters, this has {len(value)}",
+            dimension=dimension,
+        )
+    if value != value.strip() or not value.isprintable():
+        raise InvalidLabel(
+            f"label {value!r} of {dimension} has blanks at an end or characters that cannot be printed",
+            dimension=dimension,
+        )
+    return value
+
+
+def make_labels(labels: Mapping[str, str | Iterable[str]]) -> dict[str, frozenset[str]]:
+    """Parse labels as callers write them: each dimension has one value or several.
+
+    :raises InvalidLabel: for a bad name or value.
+    """
+    made: dict[str, frozenset[str]] = {}
+    for name, given in labels.items():
+        check_name(name)
+        if not isinstance(given, str) and not isinstance(given, Iterable):
+            raise InvalidLabel(f"a label of {name} must be text, not {given!r}", dimension=name)
+        values = [given] if isinstance(given, str) else list(given)
+        made[name] = frozenset(check_value(name, value) for value in values)
+    return {name: values for name, values in made.items() if values}

@@ -1,0 +1,263 @@
+"""The one error tree, named by what the caller should do next.
+
+Five branches, one per reaction; every error carries a stable ``code``, a ``message`` for a person,
+and a ``detail`` mapping for a program. Faces map the branch to an exit code or an HTTP status and
+never look at the message text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class BoroughError(Exception):
+    """Base of every error that Borough raises on purpose.
+
+    :ivar code: stable identifier, part of the public interface.
+    :ivar message: one sentence for a person: what happened and what to try.
+    :ivar detail: JSON-ready facts for a program.
+    :ivar exit_code: what the command line exits with.
+    """
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, /, **detail: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail: dict[str, Any] = detail
+
+    def as_json(self) -> Mapping[str, Any]:
+        """The error as the JSON object that every face prints."""
+        return {"code": self.code, "message": self.message, "detail": self.detail}
+
+
+# --- Fix the input: asking again unchanged will fail again -----------------------------------
+
+
+class FixInput(BoroughError):
+    """The request itself is wrong. Nothing was changed; correct it and ask again."""
+
+    code = "invalid_input"
+    exit_code = 2
+
+
+class InvalidAddress(FixInput):
+    """Text that is not an address, or an address of the wrong family."""
+
+    code = "invalid_address"
+
+
+class InvalidPrefix(FixInput):
+    """Text that is not a prefix, or one with host bits set."""
+
+    code = "invalid_prefix"
+
+
+class InvalidMac(FixInput):
+    """Text that is not a 48-bit MAC address (EUI-48)."""
+
+    code = "invalid_mac"
+
+
+class InvalidLabel(FixInput):
+    """A label that is empty, too long, or holds characters that cannot be stored."""
+
+    code = "invalid_label"
+
+
+class UnknownDimension(FixInput):
+    """A request or a label names a dimension that does not exist."""
+
+    code = "unknown_dimension"
+
+
+class UnknownObject(FixInput):
+    """A subnet, pool, scope, host or allocation that does not exist was named."""
+
+    code = "unknown_object"
+
+
+class AddressOutsideGroup(FixInput):
+    """The address asked for by name lies in no subnet that the request may use."""
+
+    code = "address_outside_group"
+
+
+class AddressUnusable(FixInput):
+    """The address asked for by name can never be held: network, broadcast or subnet-router anycast."""
+
+    code = "address_unusable"
+
+
+class InvalidTopology(FixInput):
+    """A topology that cannot be read; ``detail['problems']`` names line, field and reason of each."""
+
+    code = "invalid_topology"
+
+
+# --- Needs space: add subnets, release addresses, or widen the group -------------------------
+
+
+class NeedsSpace(BoroughError):
+    """Nothing suitable is free. Release addresses, add subnets or ask a wider group."""
+
+    code = "needs_space"
+    exit_code = 3
+
+
+class NoMatchingSubnet(NeedsSpace):
+    """The selector admits no subnet at all; ``detail['explanation']`` says what fenced each one off."""
+
+    code = "no_matching_subnet"
+
+
+class Exhausted(NeedsSpace):
+    """Every subnet of the group is full; ``detail['explanation']`` says so subnet by subnet."""
+
+    code = "exhausted"
+
+
+class PoolExhausted(NeedsSpace):
+    """A pool has no free prefix of the length asked for."""
+
+    code = "pool_exhausted"
+
+
+class QuotaExceeded(NeedsSpace):
+    """The project would exceed its quota in the pool."""
+
+    code = "quota_exceeded"
+
+
+# --- Re-evaluate: the world is not as the caller believed ------------------------------------
+
+
+class Reevaluate(BoroughError):
+    """The request conflicts with the present state. Read again, decide again."""
+
+    code = "conflict"
+    exit_code = 4
+
+
+class AddressInUse(Reevaluate):
+    """The address asked for by name is held by somebody."""
+
+    code = "address_in_use"
+
+
+class StaleSequence(Reevaluate):
+    """A release named a sequence number that is not that of the present holder (ABA)."""
+
+    code = "stale_sequence"
+
+
+class NotAllocated(Reevaluate):
+    """The address to release is not allocated."""
+
+    code = "not_allocated"
+
+
+class KeyReused(Reevaluate):
+    """The idempotency key was used before, with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class KeySpent(Reevaluate):
+    """The idempotency key was used before, and what it was given has been released since."""
+
+    code = "idempotency_key_spent"
+
+
+class Overlap(Reevaluate):
+    """A subnet or a pool would overlap another one of its scope."""
+
+    code = "overlap"
+
+
+class WouldStrand(Reevaluate):
+    """A topology change would leave allocations without a subnet; ``detail['allocations']`` lists them."""
+
+    code = "would_strand"
+
+
+class InUse(Reevaluate):
+    """Something that other objects still refer to cannot be removed."""
+
+    code = "in_use"
+
+
+# --- Retry later: the same request may well succeed ------------------------------------------
+
+
+class RetryLater(BoroughError):
+    """A passing condition. The same request may succeed later; nothing was changed."""
+
+    code = "retry_later"
+    exit_code = 5
+
+
+class Contended(RetryLater):
+    """Other transactions held what was needed for longer than the bounded wait."""
+
+    code = "contended"
+
+
+class Unavailable(RetryLater):
+    """The database cannot be reached at present."""
+
+    code = "unavailable"
+
+
+# --- Needs an operator: retrying will not help, and the input is not at fault ----------------
+
+
+class NeedsOperator(BoroughError):
+    """Something about the installation is wrong; a person has to look at it."""
+
+    code = "failed"
+    exit_code = 1
+
+
+class NotOurDatabase(NeedsOperator):
+    """The database holds tables, but not Borough's."""
+
+    code = "not_our_database"
+
+
+class NotInitialised(NeedsOperator):
+    """The database does not exist or is empty: run ``borough init``."""
+
+    code = "not_initialised"
+
+
+class SchemaTooNew(NeedsOperator):
+    """The schema was made by a newer release than this one."""
+
+    code = "schema_too_new"
+
+
+class SchemaTooOld(NeedsOperator):
+    """The schema was made by an older release: run ``borough init`` to upgrade it."""
+
+    code = "schema_too_old"
+
+
+class ReadOnlyDatabase(NeedsOperator):
+    """The database refuses to be written."""
+
+    code = "database_read_only"
+
+
+class DiskFull(NeedsOperator):
+    """The database has no room to write."""
+
+    code = "disk_full"
+
+
+class Corrupt(NeedsOperator):
+    """The stored state contradicts itself: run ``borough audit``."""
+
+    code = "corrupt"
