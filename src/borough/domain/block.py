@@ -147,7 +147,10 @@ def cut(subnet: Subnet, run: Prefix, piece: Prefix) -> list[Prefix]:
 
 
 def blocks_for(subnet: Subnet, cohort_id: int, piece: Prefix, holder: str) -> list[Block]:
-    """The fresh block rows that tile a piece of unused space."""
+    """The fresh block rows of a piece of unused space.
+
+    Blocks without a usable address are left out: they are worth no row.
+    """
     family = piece.family
     step = Prefix(family, piece.base, block_length(piece))
     region = piece.length if holder else 0
@@ -155,4 +158,5 @@ def blocks_for(subnet: Subnet, cohort_id: int, piece: Prefix, holder: str) -> li
         Block(0, subnet.id, cohort_id, prefix, reserved_bits(subnet, prefix), holder, region)
         for base in range(piece.base, piece.last + 1, step.size)
         for prefix in (Prefix(family, base, step.length),)
+        if has_room(subnet, prefix)
     ]

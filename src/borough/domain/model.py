@@ -191,6 +191,23 @@ class Catalogue:
         return {cohort: tuple(subnets) for cohort, subnets in grouped.items()}
 
     @cached_property
+    def _cohorts_by_label(self) -> Mapping[tuple[str, str], tuple[Cohort, ...]]:
+        grouped: dict[tuple[str, str], list[Cohort]] = {}
+        for cohort in self.cohorts.values():
+            for name, values in cohort.labels.items():
+                for value in values:
+                    grouped.setdefault((name, value), []).append(cohort)
+        return {key: tuple(cohorts) for key, cohorts in grouped.items()}
+
+    def cohorts_with(self, dimension: str, value: str) -> tuple[Cohort, ...]:
+        """The cohorts labelled with a value, of every scope."""
+        return self._cohorts_by_label.get((dimension, value), ())
+
+    def cohorts_in(self, scope: str) -> list[Cohort]:
+        """The cohorts of a scope."""
+        return [cohort for cohort in self.cohorts.values() if cohort.scope == scope]
+
+    @cached_property
     def cools(self) -> bool:
         """Whether any subnet lets released addresses rest."""
         return any(subnet.cooldown for subnet in self.subnets.values())
@@ -234,7 +251,7 @@ class Request:
     """One request for addresses, parsed and checked.
 
     :ivar labels: values wanted by dimension, the host dimension included when a host is named.
-    :ivar tiers: instead of labels, subnet ids outright; equals share a tier (rule 2).
+    :ivar tiers: instead of labels, subnet names outright; equals share a tier (rule 2).
     :ivar families: families wanted, one address (or ``count``) of each; empty: whichever the group
         has, IPv4 first.
     :ivar count: addresses per family.
@@ -245,7 +262,7 @@ class Request:
 
     scope: str = "default"
     labels: Labels = field(default_factory=dict)
-    tiers: tuple[tuple[int, ...], ...] | None = None
+    tiers: tuple[tuple[str, ...], ...] | None = None
     host: str = ""
     kind: Kind = Kind.ANY
     families: tuple[Family, ...] = ()

@@ -1,0 +1,326 @@
+"""The one function that decides which addresses a request gets, and the one that takes them back.
+
+Pure: both read a :class:`~borough.domain.space.Space` and return a
+:class:`~borough.domain.space.Plan`. Rules 4 to 9 of ``docs/rules.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from borough.domain.address import Family, eui64, format_address
+from borough.domain.block import BLOCK_BITS, NOBODY, Block, blocks_for, cut
+from borough.domain.ladder import Hold, Home, Ladder, Wanted
+from borough.domain.model import Allocation, Catalogue, Kind, Request, State, Subnet
+from borough.domain.placement import (
+    Placer,
+    first_run_piece,
+    give_up,
+    regions,
+)
+from borough.domain.space import Grant, Plan, Space
+from borough.errors import AddressInUse, AddressOutsideGroup, AddressUnusable
+
+#: Microseconds in a second; every time in the domain counts microseconds.
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a decision is about: the request, resolved against a catalogue, at a time.
+
+    :ivar now: microseconds since the epoch.
+    """
+
+    catalogue: Catalogue
+    request: Request
+    want: Wanted
+    ladder: Ladder
+    now: int
+
+
+def allocate(setting: Setting, space: Space) -> Plan | None:
+    """Decide a request.
+
+    :return: the row changes and grants, or None when no home can give all that is asked for.
+    :raises AddressOutsideGroup: a specific address lies in no admitted subnet.
+    :raises AddressUnusable: a specific address can never be held.
+    :raises AddressInUse: a specific, EUI-64 or gateway address is held wherever it could be given.
+    """
+    for home in setting.ladder.homes:
+        plan = Plan()
+        if all(_family(setting, space, home, family, plan) for family in setting.ladder.families):
+            _settle(plan)
+            return plan
+    _refuse_named(setting, space)
+    return None
+
+
+def _family(setting: Setting, space: Space, home: Home, family: Family, plan: Plan) -> bool:
+    """Give the addresses of one family; False when the home cannot."""
+    request = setting.request
+    match request.kind:
+        case Kind.SPECIFIC:
+            return _specific(setting, space, home, plan)
+        case Kind.EUI64 if family == 6:
+            return _computed(setting, space, home, family, plan, _eui64_in(request.mac or 0))
+        case Kind.GATEWAY:
+            return _computed(setting, space, home, family, plan, lambda subnet: subnet.gateway)
+    placer = Placer(
+        space,
+        setting.catalogue.subnets,
+        setting.want.claimant,
+        plan,
+        lowest=request.kind is Kind.NEXT,
+    )
+    picked = placer.pick(home.rungs[family], request.count)
+    for each in picked:
+        subnet = setting.catalogue.subnets[each.block.subnet_id]
+        plan.grants.append(Grant(_allocation(setting, subnet, each.address), each.block, each.hold))
+    return len(picked) == request.count
+
+
+def _settle(plan: Plan) -> None:
+    """Show every grant the block that it lies in at the end: later growth may have widened it."""
+    if len(plan.grants) < 2:
+        return
+    final: dict[tuple[int, int], list[Block]] = {}
+    for block in [new for _, new in plan.changed.values()] + plan.blocks_added:
+        final.setdefault((block.subnet_id, block.prefix.base >> BLOCK_BITS), []).append(block)
+    plan.grants = [
+        grant._replace(
+            block=next(
+                (
+                    block
+                    for block in final.get(
+                        (grant.allocation.subnet_id, grant.allocation.address >> BLOCK_BITS), ()
+                    )
+                    if block.prefix.holds(grant.allocation.address)
+                ),
+                grant.block,
+            )
+        )
+        for grant in plan.grants
+    ]
+
+
+def _allocation(setting: Setting, subnet: Subnet, address: int) -> Allocation:
+    request = setting.request
+    return Allocation(
+        scope=subnet.scope,
+        family=subnet.family,
+        address=address,
+        subnet_id=subnet.id,
+        owner=request.owner,
+        host=request.host,
+        attributes=request.attributes,
+        at=setting.now,
+    )
+
+
+# --- Addresses known beforehand: specific, EUI-64, gateway ------------------------------------
+
+
+def _specific(setting: Setting, space: Space, home: Home, plan: Plan) -> bool:
+    request = setting.request
+    subnet = _named_subnet(setting)
+    assert request.address is not None
+    if not any(
+        subnet.id == each.id
+        for each in setting.ladder.subnets(setting.catalogue, home, subnet.family)
+    ):
+        return False
+    return _take(setting, space, subnet, request.address, plan)
+
+
+def _named_subnet(setting: Setting) -> Subnet:
+    """The admitted subnet that a specific address lies in."""
+    request, catalogue = setting.request, setting.catalogue
+    assert request.address is not None
+    family = setting.ladder.families[0]
+    text = format_address(family, request.address)
+    subnet = catalogue.subnet_at(request.scope, family, request.address)
+    if subnet is None:
+        raise AddressOutsideGroup(
+            f"{text} lies in no subnet of scope {request.scope}", address=text, scope=request.scope
+        )
+    if not setting.ladder.admits(catalogue, subnet):
+        raise AddressOutsideGroup(
+            f"{text} lies in subnet {subnet.name}, which this request may not use; "
+            "see `borough explain` with the same labels",
+            address=text,
+            subnet=subnet.name,
+        )
+    if request.address in subnet.never:
+        raise AddressUnusable(
+            f"{text} is the network, broadcast or subnet-router anycast address of {subnet.prefix}",
+            address=text,
+            subnet=subnet.name,
+        )
+    return subnet
+
+
+def _eui64_in(mac: int) -> Callable[[Subnet], int | None]:
+    identifier = eui64(mac)
+
+    def of(subnet: Subnet) -> int | None:
+        # RFC 4291, 2.5.1: interface identifiers are 64 bits long, so only a /64 has a place for one.
+        return subnet.prefix.base | identifier if subnet.prefix.length == 64 else None
+
+    return of
+
+
+def _computed(
+    setting: Setting,
+    space: Space,
+    home: Home,
+    family: Family,
+    plan: Plan,
+    address_in: Callable[[Subnet], int | None],
+) -> bool:
+    for subnet in setting.ladder.subnets(setting.catalogue, home, family):
+        address = address_in(subnet)
+        if address is not None and _take(setting, space, subnet, address, plan):
+            return True
+    return False
+
+
+def _take(setting: Setting, space: Space, subnet: Subnet, address: int, plan: Plan) -> bool:
+    """Give one known address, cooling or not; False when somebody holds it."""
+    holder = space.allocation_at(subnet.scope, subnet.family, address)
+    if holder is not None:
+        if holder.state is State.ALLOCATED:
+            return False
+        plan.removed.append(holder)
+    piece = space.piece_at(subnet.id, address)
+    block: Block | None = None
+    if isinstance(piece, Block):
+        block = piece.take([address])
+        if block != piece:
+            plan.change(piece, block)
+    elif piece is not None and subnet.is_usable(address):
+        prefix = first_run_piece(subnet, piece.prefix, address)
+        plan.runs_removed.append(piece)
+        plan.runs_added += [
+            replace(piece, id=0, prefix=left) for left in cut(subnet, piece.prefix, prefix)
+        ]
+        block = blocks_for(subnet, piece.cohort_id, prefix, NOBODY)[0].take([address])
+        plan.blocks_added.append(block)
+    hold = None
+    if block is not None:
+        hold = _hold(block.holder, setting.want.claimant)
+    plan.grants.append(Grant(_allocation(setting, subnet, address), block, hold))
+    return True
+
+
+def _hold(holder: str, claimant: str) -> Hold:
+    if not holder:
+        return Hold.UNCLAIMED
+    return Hold.OWN if holder == claimant else Hold.OTHERS
+
+
+def _refuse_named(setting: Setting, space: Space) -> None:
+    """An address that is known beforehand was not given: say who holds it."""
+    request = setting.request
+    for subnet, address in _named_addresses(setting):
+        holder = space.allocation_at(subnet.scope, subnet.family, address)
+        if holder is None or holder.state is not State.ALLOCATED:
+            continue
+        raise AddressInUse(
+            f"{holder.text} is held by {holder.owner or 'an unnamed owner'}"
+            + (f" on host {holder.host}" if holder.host else ""),
+            address=holder.text,
+            subnet=subnet.name,
+            owner=holder.owner,
+            host=holder.host,
+            sequence=holder.sequence,
+            asked=request.kind,
+        )
+
+
+def _named_addresses(setting: Setting) -> Iterator[tuple[Subnet, int]]:
+    request, catalogue = setting.request, setting.catalogue
+    if request.kind is Kind.SPECIFIC:
+        assert request.address is not None
+        yield _named_subnet(setting), request.address
+        return
+    if request.kind is Kind.EUI64:
+        address_in = _eui64_in(request.mac or 0)
+    elif request.kind is Kind.GATEWAY:
+        address_in = lambda subnet: subnet.gateway  # noqa: E731  (a def would hide the symmetry)
+    else:
+        return
+    for home in setting.ladder.homes:
+        for family in setting.ladder.families:
+            for subnet in setting.ladder.subnets(catalogue, home, family):
+                address = address_in(subnet)
+                if address is not None and (request.kind is Kind.GATEWAY or family == 6):
+                    yield subnet, address
+
+
+# --- Taking back ------------------------------------------------------------------------------
+
+
+def release(
+    catalogue: Catalogue,
+    space: Space,
+    allocations: Iterable[Allocation],
+    now: int,
+    *,
+    keep_last: bool = True,
+) -> Plan:
+    """Take addresses back: each is free at once, or cools where its subnet says so (rule 9).
+
+    :param allocations: allocated ones, or cooling ones whose rest is over.
+    :param now: microseconds since the epoch.
+    :param keep_last: whether a holder whose last address goes keeps its last region, to come back to.
+    """
+    plan = Plan()
+    for allocation in sorted(allocations, key=lambda each: (each.subnet_id, each.address)):
+        subnet = catalogue.subnets[allocation.subnet_id]
+        if allocation.state is State.ALLOCATED and subnet.cooldown:
+            until = now + subnet.cooldown * SECOND
+            plan.cooled.append(replace(allocation, state=State.COOLING, until=until))
+            continue
+        plan.removed.append(allocation)
+        if not subnet.is_usable(allocation.address):
+            continue
+        piece = _piece_of(plan, space, subnet, allocation.address)
+        if isinstance(piece, Block):
+            plan.change(piece, plan.current(piece).give(allocation.address))
+    _give_up_unused(catalogue, space, plan, keep_last=keep_last)
+    return plan
+
+
+def _piece_of(plan: Plan, space: Space, subnet: Subnet, address: int) -> object:
+    # Releases come in address order, so the block of the last one is usually the block of this one.
+    for old, new in reversed(plan.changed.values()):
+        if old.subnet_id == subnet.id and new.prefix.holds(address):
+            return old
+        break
+    return space.piece_at(subnet.id, address)
+
+
+def _give_up_unused(catalogue: Catalogue, space: Space, plan: Plan, *, keep_last: bool) -> None:
+    """Give unused claimed regions back, so that what a holder keeps is what it uses."""
+    emptied: dict[tuple[str, int], set[int]] = {}
+    for _, block in plan.changed.values():
+        if block.holder and block.free == _capacity(catalogue, block):
+            emptied.setdefault((block.holder, block.cohort_id), set()).add(block.id)
+    for (holder, cohort_id), _ in sorted(emptied.items()):
+        held = [plan.current(block) for block in space.held_in(cohort_id, holder)]
+        grouped = regions(held)
+        left = len(grouped)
+        # Small regions first: the one that is kept is the largest.
+        for region, blocks in reversed(grouped):
+            unused = all(block.free == _capacity(catalogue, block) for block in blocks)
+            if unused and (left > 1 or not keep_last):
+                give_up(plan, space, catalogue.subnets[blocks[0].subnet_id], region, blocks)
+                left -= 1
+
+
+def _capacity(catalogue: Catalogue, block: Block) -> int:
+    subnet = catalogue.subnets[block.subnet_id]
+    prefix = block.prefix
+    return sum(last - first + 1 for first, last in subnet.usable_in(prefix.base, prefix.last))

@@ -1,0 +1,86 @@
+"""Blocks and runs of a subnet, made again from what is certain: allocations and claims.
+
+Used when a topology change moves a subnet's edges, and by ``audit`` to mend what contradicts itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from borough.domain.block import BLOCK_BITS, Block, Run, blocks_for, has_room, initial_runs
+from borough.domain.model import Subnet
+from borough.domain.prefix import Prefix
+
+
+def rebuild(
+    subnet: Subnet, cohort_id: int, taken: Iterable[int], claims: Mapping[Prefix, str]
+) -> tuple[list[Block], list[Run]]:
+    """Tile a subnet anew.
+
+    :param taken: addresses allocated or cooling; those that are not usable need no bit.
+    :param claims: holder by claimed region; regions that overlap another one or leave the subnet's
+        usable space are dropped.
+    :return: fresh blocks and runs, which together cover every usable address once.
+    """
+    return _Tiling(subnet, cohort_id, taken, claims).tiles()
+
+
+class _Tiling:
+    def __init__(
+        self, subnet: Subnet, cohort_id: int, taken: Iterable[int], claims: Mapping[Prefix, str]
+    ) -> None:
+        self._subnet = subnet
+        self._cohort_id = cohort_id
+        self._taken = sorted(address for address in taken if subnet.is_usable(address))
+        self._claims = _disjoint(claims)
+        self._claimed = sorted(region.base for region in self._claims)
+        self._blocks: list[Block] = []
+        self._runs: list[Run] = []
+
+    def tiles(self) -> tuple[list[Block], list[Run]]:
+        for piece in initial_runs(self._subnet):
+            self._tile(piece)
+        return self._blocks, self._runs
+
+    def _tile(self, piece: Prefix) -> None:
+        holder = self._claims.get(piece)
+        if holder is not None:
+            self._add_blocks(piece, holder)
+        elif not self._any(self._claimed, piece):
+            if not self._any(self._taken, piece):
+                if has_room(self._subnet, piece):
+                    self._runs.append(Run(0, self._subnet.id, self._cohort_id, piece))
+            elif piece.size <= 1 << BLOCK_BITS:
+                self._add_blocks(piece, "")
+            else:
+                self._split(piece)
+        else:
+            self._split(piece)
+
+    def _split(self, piece: Prefix) -> None:
+        for half in piece.halves():
+            self._tile(half)
+
+    def _add_blocks(self, piece: Prefix, holder: str) -> None:
+        for block in blocks_for(self._subnet, self._cohort_id, piece, holder):
+            low = bisect_left(self._taken, block.prefix.base)
+            high = bisect_right(self._taken, block.prefix.last)
+            self._blocks.append(replace(block.take(self._taken[low:high])))
+
+    @staticmethod
+    def _any(addresses: list[int], piece: Prefix) -> bool:
+        at = bisect_left(addresses, piece.base)
+        return at < len(addresses) and addresses[at] <= piece.last
+
+
+def _disjoint(claims: Mapping[Prefix, str]) -> dict[Prefix, str]:
+    """Claims without those that overlap an earlier, larger one: an address has one claimant."""
+    kept: dict[Prefix, str] = {}
+    end = -1
+    for region in sorted(claims, key=lambda region: (region.base, region.length)):
+        if region.base > end:
+            kept[region] = claims[region]
+            end = region.last
+    return kept

@@ -1,0 +1,132 @@
+"""What a decision reads, and what it asks the store to write.
+
+A decision reads through :class:`Space` and returns a :class:`Plan`; it changes nothing itself. The
+store commits a plan in one transaction, each row with its precondition (a version, a row count, a
+unique constraint), so that a plan made from a stale view fails as a whole and is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from borough.domain.block import Block, Run
+from borough.domain.ladder import Hold, Rung
+from borough.domain.model import Allocation
+from borough.domain.prefix import Prefix
+
+
+class Offer(NamedTuple):
+    """A block with a free address, or unused space, found on a rung."""
+
+    rung: int
+    piece: Block | Run
+
+
+class Space(Protocol):
+    """Read access to address space at one instant."""
+
+    def offers(
+        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
+    ) -> list[Offer]:
+        """What the rungs have to offer, in ladder order, until ``count`` pieces are found.
+
+        Within a rung: a block of one's own by region (the largest first), then by address;
+        unclaimed blocks by address and runs, the runs first (the largest first) for a claimant and
+        last (the smallest first) otherwise; blocks of others by address. With ``lowest`` everything
+        is by address alone.
+        """
+
+    def holdings(self, rung: Rung, holder: str) -> list[Block]:
+        """All blocks that a holder claims in the cohorts or subnets of a rung, by address."""
+
+    def held_in(self, cohort_id: int, holder: str) -> list[Block]:
+        """All blocks that a holder claims in one cohort, by address."""
+
+    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+        """The runs that are exactly one of these prefixes."""
+
+    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+        """The block or run that an address lies in; None where nothing is tracked."""
+
+    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+        """Who holds an address, cooling included."""
+
+
+class Act(StrEnum):
+    """What an event reports."""
+
+    ALLOCATED = "allocated"
+    RELEASED = "released"
+    CLAIMED = "claimed"
+    GREW = "grew"
+    TRANSFERRED = "transferred"
+    GAVE_UP = "gave_up"
+    TOPOLOGY = "topology"
+    REPAIRED = "repaired"
+
+
+class Note(NamedTuple):
+    """One thing that a plan does besides giving or taking addresses, for events and explanations."""
+
+    act: Act
+    subnet_id: int
+    prefix: Prefix
+    holder: str
+
+
+class Grant(NamedTuple):
+    """An address given: the allocation, the block it lies in, and how that block was held."""
+
+    allocation: Allocation
+    block: Block | None
+    hold: Hold | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How one subnet stands, in addresses.
+
+    :ivar allocated: held by owners, those outside the ranges included.
+    :ivar cooling: released and resting.
+    :ivar free: free addresses of blocks and of unused space, by who claims them; ``""``: nobody.
+    """
+
+    allocated: int = 0
+    cooling: int = 0
+    free: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total_free(self) -> int:
+        """Free addresses, claimed or not."""
+        return sum(self.free.values())
+
+
+@dataclass
+class Plan:
+    """Row changes that belong together: all of them or none.
+
+    :ivar changed: blocks as they were read and as they shall be, by block id.
+    :ivar cooled: allocations that become cooling, as they shall be.
+    """
+
+    runs_removed: list[Run] = field(default_factory=list)
+    runs_added: list[Run] = field(default_factory=list)
+    changed: dict[int, tuple[Block, Block]] = field(default_factory=dict)
+    blocks_added: list[Block] = field(default_factory=list)
+    blocks_removed: list[Block] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
+    removed: list[Allocation] = field(default_factory=list)
+    cooled: list[Allocation] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    def change(self, old: Block, new: Block) -> None:
+        """Replace a stored block, keeping what was first read as the precondition."""
+        first, _ = self.changed.get(old.id, (old, old))
+        self.changed[old.id] = (first, new)
+
+    def current(self, block: Block) -> Block:
+        """A stored block as this plan leaves it so far."""
+        return self.changed[block.id][1] if block.id in self.changed else block

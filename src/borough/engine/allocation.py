@@ -1,0 +1,286 @@
+"""The use cases around an address: allocate, explain, release, sweep."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from borough.domain import decide, model
+from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
+from borough.domain.ladder import Ladder, Wanted, climb, did_you_mean, wanted
+from borough.domain.model import Catalogue, Request, State
+from borough.domain.space import Plan, Tally
+from borough.engine.views import Allocation, Answer, show, show_all
+from borough.errors import (
+    AddressInUse,
+    Exhausted,
+    FixInput,
+    KeyReused,
+    KeySpent,
+    NoMatchingSubnet,
+    NotAllocated,
+    StaleSequence,
+    UnknownObject,
+)
+from borough.store.port import Filter, Remembered, Unit
+
+#: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
+SWEEP: Final = 256
+
+#: For how long an idempotency key is kept after its addresses are gone, in microseconds.
+KEY_LIFE: Final = 7 * 24 * 3600 * decide.SECOND
+
+#: Ladders kept; one for each distinct selector of the present catalogue.
+_LADDERS: Final = 4096
+
+
+class Ladders:
+    """Ladders by selector, for one version of the catalogue at a time."""
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._found: dict[object, tuple[Wanted, Ladder]] = {}
+
+    def climb(self, catalogue: Catalogue, request: Request) -> tuple[Wanted, Ladder]:
+        """See :func:`borough.domain.ladder.climb`."""
+        key = (
+            request.scope,
+            tuple(sorted(request.labels.items())),
+            request.tiers,
+            request.host,
+            request.families,
+            request.kind,
+            request.count > 1,
+        )
+        # One dictionary for each version, replaced and never emptied: another thread may be reading
+        # the old one.
+        if self._version != catalogue.version or len(self._found) > _LADDERS:
+            self._found = {}
+            self._version = catalogue.version
+        ladders = self._found
+        found = ladders.get(key)
+        if found is None:
+            found = wanted(catalogue, request), climb(catalogue, request)
+            if self._version == catalogue.version:
+                ladders[key] = found
+        return found
+
+
+@dataclass(frozen=True)
+class Allocator:
+    """Decides requests inside units of work.
+
+    :ivar clock: the time in microseconds since the epoch.
+    """
+
+    clock: Callable[[], int]
+    ladders: Ladders
+
+    def allocate(self, unit: Unit, request: Request, *, told: bool = False) -> Answer:
+        """Give what a request asks for, or raise why not.
+
+        :param told: whether the answer shall carry its explanation.
+        """
+        now = self.clock()
+        if request.key:
+            replayed = self._replay(unit, request)
+            if replayed is not None:
+                return replayed
+        setting, plan = self._decide(unit, request, now)
+        story = self._story(unit, setting, plan) if told else None
+        sequences = unit.commit(plan, now)
+        if request.key:
+            remembered = Remembered(_digest(request), tuple(sequences))
+            unit.remember(request.key, remembered, now)
+            unit.forget(now - KEY_LIFE, 4)
+        given = tuple(
+            show(replace(grant.allocation, sequence=sequence), setting.catalogue, grant.block)
+            for grant, sequence in zip(plan.grants, sequences, strict=True)
+        )
+        return Answer(given, explanation=story)
+
+    def explain(self, unit: Unit, request: Request) -> Explanation:
+        """Tell what a request would get, and give nothing."""
+        setting = self._setting(unit.catalogue, request, self.clock())
+        try:
+            plan = decide.allocate(setting, unit)
+        except AddressInUse as taken:
+            return self._story(unit, setting, None, taken.message)
+        return self._story(unit, setting, plan)
+
+    def _setting(self, catalogue: Catalogue, request: Request, now: int) -> decide.Setting:
+        want, ladder = self.ladders.climb(catalogue, request)
+        return decide.Setting(catalogue, request, want, ladder, now)
+
+    def _decide(self, unit: Unit, request: Request, now: int) -> tuple[decide.Setting, Plan]:
+        setting = self._setting(unit.catalogue, request, now)
+        swept = self.sweep(unit, now) if setting.catalogue.cools else 0
+        plan = decide.allocate(setting, unit)
+        while plan is None and swept == SWEEP:
+            # More addresses may have come to the end of their rest than one sweep takes back.
+            swept = self.sweep(unit, now)
+            plan = decide.allocate(setting, unit)
+        if plan is None:
+            raise self._refusal(unit, setting)
+        return setting, plan
+
+    def sweep(self, unit: Unit, now: int) -> int:
+        """Take back cooling addresses whose rest is over (rule 9); return how many."""
+        over = unit.expired(now, SWEEP)
+        if over:
+            unit.commit(decide.release(unit.catalogue, unit, over, now), now)
+        return len(over)
+
+    def _story(
+        self, unit: Unit, setting: decide.Setting, plan: Plan | None, outcome: str = ""
+    ) -> Explanation:
+        tallies: dict[int, Tally] = unit.tallies(subnets_to_tally(setting))
+        return explain(setting, plan, tallies, outcome)
+
+    def _refusal(self, unit: Unit, setting: decide.Setting) -> Exception:
+        story = self._story(unit, setting, None)
+        request = setting.request
+        group = describe_group(setting)
+        detail = {
+            "group": {name: sorted(values) for name, values in sorted(request.labels.items())},
+            "scope": request.scope,
+            "host": request.host,
+            "families": list(setting.ladder.families),
+            "count": request.count,
+            "explanation": story.as_json(),
+        }
+        if not setting.ladder.homes:
+            return NoMatchingSubnet(
+                f"no subnet may be used for {group}{_hint(setting)}",
+                **detail,
+                **{"try": ["label a subnet so that the group admits it", "correct the labels"]},
+            )
+        families = " and ".join(f"IPv{family}" for family in setting.ladder.families)
+        wanted_count = f"{request.count} addresses" if request.count > 1 else "address"
+        return Exhausted(
+            f"no free {families} {wanted_count} in {group}",
+            **detail,
+            **{"try": ["release addresses", "add a subnet to the group", "ask a wider group"]},
+        )
+
+    def _replay(self, unit: Unit, request: Request) -> Answer | None:
+        """The answer that a key was given before (rule 7)."""
+        remembered = unit.recall(request.key)
+        if remembered is None:
+            return None
+        if remembered.fingerprint != _digest(request):
+            raise KeyReused(
+                f"idempotency key {request.key!r} was used with another request", key=request.key
+            )
+        held = unit.allocations(Filter(sequences=remembered.sequences))
+        if sum(each.state is State.ALLOCATED for each in held) < len(remembered.sequences):
+            raise KeySpent(
+                f"what idempotency key {request.key!r} was given has been released since; "
+                "use a new key for a new request",
+                key=request.key,
+            )
+        by_sequence = {each.sequence: each for each in held}
+        in_order = [by_sequence[sequence] for sequence in remembered.sequences]
+        return Answer(tuple(show_all(unit, in_order)), replayed=True)
+
+    # --- Release --------------------------------------------------------------------------------
+
+    def release(
+        self,
+        unit: Unit,
+        *,
+        scope: str,
+        addresses: Sequence[tuple[int, int]],
+        owner: str,
+        host: str,
+        sequence: int | None,
+    ) -> list[Allocation]:
+        """Take back addresses by name, or all of an owner, or all on a host.
+
+        :param addresses: (family, address) pairs; every one must be allocated, or nothing changes.
+        :return: what was released, as it was.
+        """
+        now = self.clock()
+        if not (addresses or owner or host):
+            raise FixInput("name addresses, an owner or a host to release")
+        if sequence is not None and len(addresses) != 1:
+            raise FixInput("a sequence number goes with exactly one address")
+        if scope not in unit.catalogue.scopes:
+            raise UnknownObject(f"there is no scope {scope!r}", kind="scope", name=scope)
+        if addresses:
+            found = [self._held(unit, scope, family, number) for family, number in addresses]
+            for each in found:
+                _check_holder(each, owner, host, sequence)
+        else:
+            wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
+            found = [
+                each for each in unit.allocations(wanted_ones) if each.state is State.ALLOCATED
+            ]
+        shown = show_all(unit, found)
+        # A host that is released as a whole is gone, and so are its claims.
+        keep_last = not host or bool(addresses) or bool(owner)
+        plan = decide.release(unit.catalogue, unit, found, now, keep_last=keep_last)
+        unit.commit(plan, now)
+        return shown
+
+    def _held(self, unit: Unit, scope: str, family: int, number: int) -> model.Allocation:
+        found = unit.allocation_at(scope, family, number)
+        if found is None or found.state is not State.ALLOCATED:
+            text = model.format_address(family, number)
+            raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
+        return found
+
+
+def _check_holder(
+    allocation: model.Allocation, owner: str, host: str, sequence: int | None
+) -> None:
+    """A release that says whose address it means must mean the present holder (rule 8)."""
+    facts = {
+        "address": allocation.text,
+        "owner": allocation.owner,
+        "host": allocation.host,
+        "sequence": allocation.sequence,
+    }
+    if sequence is not None and allocation.sequence != sequence:
+        raise StaleSequence(
+            f"{allocation.text} has sequence {allocation.sequence}, not {sequence}: "
+            "it was released and given again since",
+            **facts,
+        )
+    if (owner and owner != allocation.owner) or (host and host != allocation.host):
+        raise NotAllocated(
+            f"{allocation.text} is held by {allocation.owner or 'an unnamed owner'}"
+            + (f" on host {allocation.host}" if allocation.host else "")
+            + ", not by whom the release names",
+            **facts,
+        )
+
+
+def _digest(request: Request) -> str:
+    return hashlib.sha256(request.fingerprint().encode()).hexdigest()
+
+
+def _hint(setting: decide.Setting) -> str:
+    """What may be wrong with a selector that admits nothing."""
+    catalogue, request = setting.catalogue, setting.request
+    for dimension in catalogue.dimensions:
+        for value in request.labels.get(dimension.name, ()):
+            known = {
+                each
+                for cohort in catalogue.cohorts_in(request.scope)
+                for each in cohort.labels.get(dimension.name, ())
+            }
+            if dimension.fences and value not in known:
+                said = did_you_mean(value, known)
+                return f": no subnet has {dimension.name}={value}{said}"
+    unnamed = {
+        dimension.name
+        for cohort in catalogue.cohorts_in(request.scope)
+        for dimension in catalogue.dimensions
+        if dimension.fences and cohort.labels.get(dimension.name)
+    } - set(request.labels) - set(setting.want.implied)
+    if unnamed and request.tiers is None:
+        return f": every subnet is fenced; name a value of {' or '.join(sorted(unnamed))}"
+    return ""

@@ -1,0 +1,406 @@
+"""The library's face: one object, one method for each thing that can be done."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from borough.domain.address import parse_address
+from borough.domain.dimension import Dimension
+from borough.domain.explain import Explanation
+from borough.domain.model import Host
+from borough.domain.pool import PoolUsage
+from borough.domain.topology import Changes, Topology
+from borough.engine import audit, queries, topology
+from borough.engine.allocation import Allocator, Ladders
+from borough.engine.audit import Finding
+from borough.engine.request import LabelsIn, SubnetsIn, optional_text, parse_request
+from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
+from borough.errors import FixInput
+from borough.store.open import open_store
+from borough.store.port import Event, Store, Unit
+from borough.store.sql.store import PATIENCE
+
+T = TypeVar("T")
+
+KindName = Literal["any", "next", "specific", "eui64", "gateway"]
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+class Ipam:
+    """Address space, and everything that can be done with it.
+
+    Safe to share between threads. A context manager: leaving it closes the store.
+    """
+
+    def __init__(self, store: Store, *, clock: Callable[[], int] = _now) -> None:
+        """Work on a store.
+
+        :param clock: the time in microseconds since the epoch.
+        """
+        self._store = store
+        self._clock = clock
+        self._allocator = Allocator(clock, Ladders())
+
+    @property
+    def store(self) -> Store:
+        """The store underneath."""
+        return self._store
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read(self, work: Callable[[Unit], T]) -> T:
+        return self._store.transact(work, write=False)
+
+    # --- Addresses ------------------------------------------------------------------------------
+
+    def allocate(
+        self,
+        *,
+        labels: LabelsIn | None = None,
+        subnets: SubnetsIn | None = None,
+        host: str | None = None,
+        families: Iterable[int] | int | None = None,
+        count: int = 1,
+        address: str | None = None,
+        mac: str | None = None,
+        kind: KindName | None = None,
+        owner: str = "",
+        key: str | None = None,
+        scope: str = "default",
+        attributes: Mapping[str, Any] | None = None,
+        explain: bool = False,
+    ) -> Answer:
+        """Give addresses from a group, all that is asked for or none.
+
+        :param labels: the group: values by dimension, any of which matches.
+        :param subnets: instead of labels, subnet names in order of preference; equals in a tuple.
+        :param host: where the addresses will live; it implies the host's own labels.
+        :param families: 4, 6 or both; when left out, the one that the group has, IPv4 first.
+        :param count: addresses of each family.
+        :param address: the address wanted, also outside the ranges.
+        :param mac: a MAC address, for an IPv6 address by EUI-64 (RFC 4291).
+        :param kind: ``any`` (the default), ``next`` for the lowest free one, ``gateway``.
+        :param owner: the caller's name for what holds the addresses.
+        :param key: idempotency key: the same request with the same key gets the same answer.
+        :param attributes: anything to keep with the addresses, as JSON.
+        :param explain: put the explanation into the answer.
+        :raises FixInput: the request cannot be meant so.
+        :raises NoMatchingSubnet: the group admits no subnet.
+        :raises Exhausted: nothing of the group is free.
+        :raises AddressInUse: the address named is held.
+        :raises KeyReused: the key was used with another request.
+        :raises KeySpent: the key's addresses have been released.
+        :raises Contended: others were in the way for too long; try again.
+        """
+        request = parse_request(
+            labels=labels,
+            subnets=subnets,
+            host=host,
+            families=families,
+            count=count,
+            address=address,
+            mac=mac,
+            kind=kind,
+            owner=owner,
+            key=key,
+            scope=scope,
+            attributes=attributes,
+        )
+        return self._store.transact(
+            lambda unit: self._allocator.allocate(unit, request, told=explain)
+        )
+
+    def explain(
+        self,
+        *,
+        labels: LabelsIn | None = None,
+        subnets: SubnetsIn | None = None,
+        host: str | None = None,
+        families: Iterable[int] | int | None = None,
+        count: int = 1,
+        address: str | None = None,
+        mac: str | None = None,
+        kind: KindName | None = None,
+        scope: str = "default",
+    ) -> Explanation:
+        """Tell what :meth:`allocate` would give now, and why, without giving it.
+
+        :raises FixInput: the request cannot be meant so.
+        """
+        request = parse_request(
+            labels=labels,
+            subnets=subnets,
+            host=host,
+            families=families,
+            count=count,
+            address=address,
+            mac=mac,
+            kind=kind,
+            owner="",
+            key=None,
+            scope=scope,
+            attributes=None,
+        )
+        return self._read(lambda unit: self._allocator.explain(unit, request))
+
+    def release(
+        self,
+        address: str | Iterable[str] | None = None,
+        *,
+        owner: str = "",
+        host: str = "",
+        sequence: int | None = None,
+        scope: str = "default",
+    ) -> tuple[Allocation, ...]:
+        """Take addresses back: those named, or all of an owner, or all on a host.
+
+        With an address, ``owner``, ``host`` and ``sequence`` are conditions on its present holder.
+
+        :return: what was released, as it was.
+        :raises NotAllocated: an address named is not allocated, or is not held so.
+        :raises StaleSequence: the address was given to somebody else since.
+        :raises UnknownObject: there is no such scope.
+        """
+        names = [address] if isinstance(address, str) else list(address or ())
+        numbers = list(dict.fromkeys(parse_address(name) for name in names))
+        who, where = optional_text("owner", owner), optional_text("host", host)
+        return tuple(
+            self._store.transact(
+                lambda unit: self._allocator.release(
+                    unit,
+                    scope=scope,
+                    addresses=numbers,
+                    owner=who,
+                    host=where,
+                    sequence=sequence,
+                )
+            )
+        )
+
+    def show(self, address: str, *, scope: str = "default") -> Allocation:
+        """Who holds an address.
+
+        :raises NotAllocated: nobody does, and it is not cooling either.
+        """
+        family, number = parse_address(address)
+        return self._read(lambda unit: queries.show(unit, scope, family, number))
+
+    # --- Declared objects -------------------------------------------------------------------------
+
+    def apply(
+        self,
+        source: Topology | Mapping[str, Any] | str | os.PathLike[str],
+        *,
+        dry_run: bool = False,
+        name: str | None = None,
+    ) -> Changes:
+        """Make the declared objects be as a topology says, all of it or nothing.
+
+        :param source: a topology, the mapping that its file would hold, or the path of its file.
+        :param dry_run: only find out what would change.
+        :param name: apply it under this name instead of its own.
+        :return: what changed; false when nothing did.
+        :raises InvalidTopology: it cannot be read; the error names line and field.
+        :raises WouldStrand: allocations would lose their subnet.
+        :raises Overlap: subnets or pools of one scope would overlap.
+        :raises InUse: something removed is still referred to.
+        """
+        wanted = topology.load(source, name)
+        return self._store.transact(
+            lambda unit: topology.apply(unit, wanted, self._clock(), dry_run=dry_run),
+            write=not dry_run,
+        )
+
+    def allocate_subnet(
+        self,
+        pool: str,
+        *,
+        prefix_length: int | None = None,
+        cidr: str | None = None,
+        name: str | None = None,
+        labels: LabelsIn | None = None,
+        project: str = "",
+        **settings: Any,
+    ) -> SubnetView:
+        """Carve a subnet out of a pool, by length or by exact prefix.
+
+        :param prefix_length: its length; when left out, the pool's default.
+        :param cidr: the exact prefix.
+        :param name: its name; when left out, its prefix in text.
+        :param labels: remembered with the subnet.
+        :param project: whose quota it counts against.
+        :param settings: see :meth:`add_subnet`.
+        :raises UnknownObject: there is no such pool.
+        :raises FixInput: the length or prefix is not one that the pool gives.
+        :raises Overlap: the prefix is taken.
+        :raises PoolExhausted: no free prefix is large enough.
+        :raises QuotaExceeded: the project would hold more than its quota.
+        """
+        draft = topology.Draft.parse(
+            name=name, cidr=cidr, labels=labels, project=project, **settings
+        )
+        return self._store.transact(
+            lambda unit: topology.carve_subnet(unit, draft, pool, prefix_length, self._clock())
+        )
+
+    def add_subnet(
+        self,
+        cidr: str,
+        *,
+        name: str | None = None,
+        labels: LabelsIn | None = None,
+        project: str = "",
+        **settings: Any,
+    ) -> SubnetView:
+        """Add a subnet by itself, outside any topology and pool.
+
+        :param settings: ``scope``, ``gateway``, ``ranges`` (``first-last`` texts), ``weight``,
+            ``cooldown`` (seconds, or text such as ``5m``), ``attributes``.
+        :raises FixInput: a setting cannot be meant so.
+        :raises Overlap: it overlaps another subnet of its scope.
+        """
+        draft = topology.Draft.parse(
+            name=name, cidr=cidr, labels=labels, project=project, **settings
+        )
+        return self._store.transact(lambda unit: topology.add_subnet(unit, draft, self._clock()))
+
+    def remove_subnet(self, name: str) -> SubnetView:
+        """Remove a subnet; one that was carved returns to its pool.
+
+        :raises UnknownObject: there is no such subnet.
+        :raises WouldStrand: it has allocations; the error lists them.
+        """
+        return self._store.transact(
+            lambda unit: topology.remove_subnet(unit, name, self._clock())
+        )
+
+    # --- Reading ----------------------------------------------------------------------------------
+
+    def subnets(
+        self, *, labels: LabelsIn | None = None, scope: str | None = None
+    ) -> list[SubnetView]:
+        """Subnets that carry all these labels, by scope and address."""
+        return self._read(lambda unit: queries.subnets(unit, labels, scope))
+
+    def hosts(self) -> list[Host]:
+        """Declared hosts by name."""
+        return self._read(lambda unit: sorted(unit.catalogue.hosts.values(), key=lambda h: h.name))
+
+    def dimensions(self) -> list[Dimension]:
+        """Dimensions in rank order."""
+        return self._read(lambda unit: list(unit.catalogue.dimensions))
+
+    def pools(self) -> list[tuple[str, PoolUsage]]:
+        """Pools by name, and how full they are."""
+        return self._read(queries.pools)
+
+    def blocks(
+        self, *, host: str | None = None, subnet: str | None = None
+    ) -> list[BlockView]:
+        """Blocks by address: holder, fill, borrowed addresses."""
+        return self._read(lambda unit: queries.blocks(unit, host, subnet))
+
+    def allocations(
+        self,
+        *,
+        scope: str | None = None,
+        owner: str | None = None,
+        host: str | None = None,
+        subnet: str | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> list[Allocation]:
+        """Allocations by sequence number, cooling ones included.
+
+        :param after: only those with a larger sequence number, to page through.
+        :param limit: most of them.
+        """
+        if limit is not None and limit < 1:
+            raise FixInput(f"a limit is at least 1, not {limit}")
+        return self._read(
+            lambda unit: queries.allocations(unit, scope, owner, host, subnet, after, limit)
+        )
+
+    def usage(
+        self,
+        *,
+        labels: LabelsIn | None = None,
+        host: str | None = None,
+        scope: str = "default",
+    ) -> list[Usage]:
+        """How full the subnets of a group are, in the order in which the group uses them.
+
+        Without labels and host: all subnets of the scope.
+        """
+        return self._read(lambda unit: queries.usage(unit, labels, host, scope))
+
+    def routes(self, host: str | None = None) -> list[Route]:
+        """The fewest prefixes that each host (or one) must advertise for exactly what it has."""
+        return self._read(lambda unit: queries.routes(unit, host))
+
+    def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
+        """The audit trail, oldest first.
+
+        :param after: only events with a larger id, to page through.
+        """
+        return self._read(lambda unit: unit.events(after, limit))
+
+    def audit(
+        self, *, repair: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> list[Finding]:
+        """Find where the stored state contradicts itself.
+
+        :param repair: mend it from what is certain: the allocations and the claims.
+        :param progress: called with (subnets done, subnets in all).
+        """
+        return audit.audit(self._store, self._clock, repair=repair, progress=progress)
+
+
+def open(  # noqa: A001  (borough.open is the name that users read)
+    url: str,
+    *,
+    create: bool = False,
+    patience: float = PATIENCE,
+    clock: Callable[[], int] = _now,
+) -> Ipam:
+    """Open address space.
+
+    :param url: ``memory:``, or a database: ``sqlite:///borough.db``.
+    :param create: make the database, or upgrade its schema to this release.
+    :param patience: seconds for which an operation is tried while others are in the way.
+    :param clock: the time in microseconds since the epoch.
+    :raises FixInput: the URL names no store.
+    :raises NotInitialised: the database does not exist or is empty, and ``create`` is not set.
+    :raises NotOurDatabase: the database holds tables, but not ours.
+    :raises SchemaTooOld: an older release made it, and ``create`` is not set.
+    :raises SchemaTooNew: a newer release made it.
+    """
+    return Ipam(open_store(url, create=create, patience=patience), clock=clock)
+
+
+def every_allocation(ipam: Ipam, page: int = 1000) -> Iterator[Allocation]:
+    """All allocations, page by page."""
+    after = 0
+    while found := ipam.allocations(after=after, limit=page):
+        yield from found
+        after = found[-1].sequence

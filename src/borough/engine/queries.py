@@ -1,0 +1,231 @@
+"""Use cases that only read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from borough.domain import model
+from borough.domain.address import Family, format_address
+from borough.domain.aggregate import strict_routes
+from borough.domain.block import BLOCK_BITS, Block, room_in
+from borough.domain.dimension import HOST, make_labels
+from borough.domain.ladder import climb, did_you_mean
+from borough.domain.model import Catalogue, Request, State, Subnet, families_of
+from borough.domain.placement import regions
+from borough.domain.pool import PoolUsage, pool_usage
+from borough.domain.prefix import Prefix
+from borough.domain.space import Tally
+from borough.engine.request import LabelsIn, optional_text
+from borough.engine.views import (
+    Allocation,
+    BlockView,
+    Route,
+    SubnetView,
+    Usage,
+    holders_of,
+    show_all,
+    show_subnet,
+)
+from borough.errors import NotAllocated, UnknownObject
+from borough.store.port import Filter, Unit
+
+#: Allocations read at a time.
+_PAGE = 5000
+
+
+def show(unit: Unit, scope: str, family: Family, number: int) -> Allocation:
+    """See :meth:`borough.engine.ipam.Ipam.show`."""
+    if scope not in unit.catalogue.scopes:
+        raise UnknownObject(f"there is no scope {scope!r}", kind="scope", name=scope)
+    found = unit.allocation_at(scope, family, number)
+    if found is None:
+        text = format_address(family, number)
+        raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
+    return show_all(unit, [found])[0]
+
+
+def find_subnet(catalogue: Catalogue, name: str) -> Subnet:
+    """A subnet by its name.
+
+    :raises UnknownObject: there is none.
+    """
+    found = catalogue.by_name.get(name)
+    if found is None:
+        raise UnknownObject(
+            f"there is no subnet {name!r}" + did_you_mean(name, catalogue.by_name),
+            kind="subnet",
+            name=name,
+        )
+    return found
+
+
+def subnets(unit: Unit, labels: LabelsIn | None, scope: str | None) -> list[SubnetView]:
+    """See :meth:`borough.engine.ipam.Ipam.subnets`."""
+    wanted = make_labels(labels or {})
+    found = [
+        subnet
+        for subnet in unit.catalogue.subnets.values()
+        if scope in (None, subnet.scope)
+        and all(subnet.labels.get(name, frozenset()) & values for name, values in wanted.items())
+    ]
+    found.sort(key=lambda subnet: (subnet.scope, subnet.prefix))
+    return [show_subnet(subnet) for subnet in found]
+
+
+def pools(unit: Unit) -> list[tuple[str, PoolUsage]]:
+    """See :meth:`borough.engine.ipam.Ipam.pools`."""
+    catalogue = unit.catalogue
+    return [
+        (name, pool_usage(catalogue, catalogue.pools[name])) for name in sorted(catalogue.pools)
+    ]
+
+
+def blocks(unit: Unit, host: str | None, subnet: str | None) -> list[BlockView]:
+    """See :meth:`borough.engine.ipam.Ipam.blocks`."""
+    catalogue = unit.catalogue
+    ids = None if subnet is None else [find_subnet(catalogue, subnet).id]
+    found = [
+        block
+        for block in unit.blocks(ids)
+        if host is None or block.holder == f"{HOST}={host}"
+    ]
+    guests: dict[tuple[int, int], list[model.Allocation]] = defaultdict(list)
+    if any(block.holder for block in found):
+        for allocation in _all_allocations(unit, Filter()):
+            guests[allocation.subnet_id, allocation.address >> BLOCK_BITS].append(allocation)
+    return [
+        _block_view(catalogue, block, guests[block.subnet_id, block.prefix.base >> BLOCK_BITS])
+        for block in found
+    ]
+
+
+def _block_view(
+    catalogue: Catalogue, block: Block, inside: Sequence[model.Allocation]
+) -> BlockView:
+    """A block as callers see it; ``inside`` are the allocations in and around it."""
+    subnet = catalogue.subnets[block.subnet_id]
+    borrowed = [
+        each.text
+        for each in inside
+        if block.holder
+        and block.prefix.holds(each.address)
+        and block.holder not in holders_of(each.host, catalogue)
+    ]
+    return BlockView(
+        str(block.prefix),
+        subnet.name,
+        subnet.scope,
+        block.holder,
+        str(block.region()),
+        room_in(subnet, block.prefix),
+        block.free,
+        tuple(borrowed),
+    )
+
+
+def _all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
+    after = 0
+    while True:
+        page = unit.allocations(
+            Filter(
+                scope=wanted.scope,
+                owner=wanted.owner,
+                host=wanted.host,
+                subnet_id=wanted.subnet_id,
+                after=after,
+                limit=_PAGE,
+            )
+        )
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].sequence
+
+
+def allocations(
+    unit: Unit,
+    scope: str | None,
+    owner: str | None,
+    host: str | None,
+    subnet: str | None,
+    after: int,
+    limit: int | None,
+) -> list[Allocation]:
+    """See :meth:`borough.engine.ipam.Ipam.allocations`."""
+    subnet_id = None if subnet is None else find_subnet(unit.catalogue, subnet).id
+    wanted = Filter(
+        scope=scope, owner=owner, host=host, subnet_id=subnet_id, after=after, limit=limit
+    )
+    return show_all(unit, unit.allocations(wanted))
+
+
+def usage(unit: Unit, labels: LabelsIn | None, host: str | None, scope: str) -> list[Usage]:
+    """See :meth:`borough.engine.ipam.Ipam.usage`."""
+    chosen = _group(unit.catalogue, labels, host, scope)
+    tallies = unit.tallies([subnet.id for subnet in chosen])
+    return [_usage(subnet, tallies[subnet.id]) for subnet in chosen]
+
+
+def _group(
+    catalogue: Catalogue, labels: LabelsIn | None, host: str | None, scope: str
+) -> list[Subnet]:
+    """The subnets of a group in the order in which it uses them, or all of the scope."""
+    made = make_labels(labels or {})
+    place = optional_text("host", host)
+    if place:
+        made[HOST] = frozenset([place])
+    request = Request(
+        scope=scope, labels=made, host=place, families=families_of(catalogue.subnets.values())
+    )
+    ladders = [
+        climb(catalogue, Request(scope=scope, labels=made, host=place, families=(family,)))
+        for family in request.families
+    ] or [climb(catalogue, request)]
+    if not made:
+        everything = [each for each in catalogue.subnets.values() if each.scope == scope]
+        return sorted(everything, key=lambda subnet: subnet.prefix)
+    return [
+        subnet
+        for ladder in ladders
+        for home in ladder.homes
+        for family in ladder.families
+        for subnet in ladder.subnets(catalogue, home, family)
+    ]
+
+
+def _usage(subnet: Subnet, tally: Tally) -> Usage:
+    return Usage(
+        subnet.name,
+        str(subnet.prefix),
+        subnet.family,
+        subnet.capacity,
+        tally.allocated,
+        tally.cooling,
+        tally.total_free,
+        tally.total_free - tally.free.get("", 0),
+    )
+
+
+def routes(unit: Unit, host: str | None) -> list[Route]:
+    """See :meth:`borough.engine.ipam.Ipam.routes`."""
+    catalogue = unit.catalogue
+    where = optional_text("host", host)
+    claimed: dict[tuple[str, str, Family], list[Prefix]] = defaultdict(list)
+    held: dict[tuple[str, str, Family], list[int]] = defaultdict(list)
+    for region, members in regions(block for block in unit.blocks() if block.holder):
+        name, _, holder = members[0].holder.partition("=")
+        if name == HOST and where in ("", holder):
+            scope = catalogue.subnets[members[0].subnet_id].scope
+            claimed[holder, scope, region.family].append(region)
+    for allocation in _all_allocations(unit, Filter(host=where or None)):
+        if allocation.host and allocation.state is State.ALLOCATED:
+            key = (allocation.host, allocation.scope, allocation.family)
+            held[key].append(allocation.address)
+    return [
+        Route(holder, scope, family, str(prefix))
+        for holder, scope, family in sorted(set(claimed) | set(held))
+        for prefix in strict_routes(
+            family, claimed[holder, scope, family], held[holder, scope, family]
+        )
+    ]

@@ -1,0 +1,268 @@
+"""What callers get to see: plain records, with addresses in text, ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from borough.domain import model
+from borough.domain.address import format_address
+from borough.domain.block import Block
+from borough.domain.explain import Explanation
+from borough.domain.model import Catalogue, State
+from borough.errors import FixInput
+from borough.store.port import Unit
+
+
+def iso(at: int) -> str:
+    """Microseconds since the epoch as RFC 3339 text in UTC."""
+    return datetime.fromtimestamp(at / 1_000_000, UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """One address held by an owner.
+
+    :ivar prefix_length: that of its subnet.
+    :ivar block: the prefix that its host has claimed around it, None for none.
+    :ivar borrowed: whether it lies in a block that somebody else has claimed.
+    :ivar sequence: name it when releasing, so that a late release cannot hit the next holder.
+    """
+
+    address: str
+    family: int
+    prefix_length: int
+    subnet: str
+    scope: str
+    gateway: str | None
+    host: str
+    owner: str
+    block: str | None
+    borrowed: bool
+    sequence: int
+    state: str
+    allocated_at: str
+    cooling_until: str | None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request got.
+
+    :ivar replayed: whether the answer was given before, to the same idempotency key.
+    :ivar explanation: why, when the request asked for it.
+    """
+
+    allocations: tuple[Allocation, ...]
+    replayed: bool = False
+    explanation: Explanation | None = None
+
+    @property
+    def address(self) -> str:
+        """The address, of an answer that has exactly one.
+
+        :raises FixInput: when there are several.
+        """
+        if len(self.allocations) != 1:
+            raise FixInput("the answer has several addresses; go through .allocations")
+        return self.allocations[0].address
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        made: dict[str, Any] = {
+            "allocations": [allocation.as_json() for allocation in self.allocations],
+            "replayed": self.replayed,
+        }
+        if self.explanation is not None:
+            made["explanation"] = self.explanation.as_json()
+        return made
+
+
+def show(allocation: model.Allocation, catalogue: Catalogue, block: Block | None) -> Allocation:
+    """An allocation as callers see it.
+
+    :param block: the block that it lies in, if one is tracked there.
+    """
+    subnet = catalogue.subnets[allocation.subnet_id]
+    claimed = block is not None and bool(block.holder)
+    return Allocation(
+        address=allocation.text,
+        family=allocation.family,
+        prefix_length=subnet.prefix.length,
+        subnet=subnet.name,
+        scope=allocation.scope,
+        gateway=None if subnet.gateway is None else format_address(subnet.family, subnet.gateway),
+        host=allocation.host,
+        owner=allocation.owner,
+        block=str(block.region()) if block is not None and claimed else None,
+        borrowed=block is not None
+        and claimed
+        and block.holder not in holders_of(allocation.host, catalogue),
+        sequence=allocation.sequence,
+        state=State(allocation.state).value,
+        allocated_at=iso(allocation.at),
+        cooling_until=None if allocation.until is None else iso(allocation.until),
+        attributes=allocation.attributes,
+    )
+
+
+def holders_of(host: str, catalogue: Catalogue) -> set[str]:
+    """Every name under which a block may be claimed for a host: its own, its rack's."""
+    if not host:
+        return set()
+    known = catalogue.hosts.get(host)
+    labels = known.labels if known else {}
+    claims = {dimension.name for dimension in catalogue.dimensions if dimension.claims}
+    names = {f"{name}={value}" for name in claims for value in labels.get(name, ())}
+    return names | {f"host={host}"}
+
+
+def show_all(unit: Unit, allocations: Sequence[model.Allocation]) -> list[Allocation]:
+    """Allocations as callers see them, their blocks looked up."""
+    catalogue = unit.catalogue
+    blocks = _blocks_of(unit, allocations)
+    return [
+        show(each, catalogue, blocks.get((each.subnet_id, each.address))) for each in allocations
+    ]
+
+
+def _blocks_of(
+    unit: Unit, allocations: Sequence[model.Allocation]
+) -> dict[tuple[int, int], Block]:
+    found: dict[tuple[int, int], Block] = {}
+    for subnet_id in {each.subnet_id for each in allocations}:
+        addresses = sorted(each.address for each in allocations if each.subnet_id == subnet_id)
+        block: Block | None = None
+        for address in addresses:
+            if block is None or not block.prefix.holds(address):
+                piece = unit.piece_at(subnet_id, address)
+                block = piece if isinstance(piece, Block) else None
+            if block is not None:
+                found[subnet_id, address] = block
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full a subnet or a whole group is, in addresses.
+
+    :ivar size: addresses that *any* and *next* may give.
+    :ivar claimed_free: free addresses in blocks that somebody claims.
+    """
+
+    name: str
+    prefix: str
+    family: int
+    size: int
+    allocated: int
+    cooling: int
+    free: int
+    claimed_free: int
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def total(name: str, family: int, lines: Iterable[Usage]) -> Usage:
+    """The sum of several."""
+    lines = list(lines)
+    return Usage(
+        name,
+        "",
+        family,
+        *(
+            sum(getattr(line, column) for line in lines)
+            for column in ("size", "allocated", "cooling", "free", "claimed_free")
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetView:
+    """A subnet, its prefixes in text."""
+
+    name: str
+    prefix: str
+    family: int
+    scope: str
+    gateway: str | None
+    ranges: tuple[str, ...]
+    labels: Mapping[str, list[str]]
+    weight: int
+    project: str
+    pool: str
+    cooldown: int
+    source: str
+    attributes: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def show_subnet(subnet: model.Subnet) -> SubnetView:
+    """A subnet as callers see it."""
+    family = subnet.family
+    return SubnetView(
+        subnet.name,
+        str(subnet.prefix),
+        family,
+        subnet.scope,
+        None if subnet.gateway is None else format_address(family, subnet.gateway),
+        tuple(
+            f"{format_address(family, first)}-{format_address(family, last)}"
+            for first, last in subnet.ranges
+        ),
+        {name: sorted(values) for name, values in sorted(subnet.labels.items())},
+        subnet.weight,
+        subnet.project,
+        subnet.pool,
+        subnet.cooldown,
+        subnet.source,
+        subnet.attributes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockView:
+    """A block: who claims it, how full it is, what others have borrowed of it.
+
+    :ivar holder: ``dimension=value``, empty for nobody.
+    :ivar region: the claimed prefix that it is part of; itself when nobody claims it.
+    :ivar size: usable addresses.
+    """
+
+    prefix: str
+    subnet: str
+    scope: str
+    holder: str
+    region: str
+    size: int
+    free: int
+    borrowed: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A prefix that a host advertises."""
+
+    host: str
+    scope: str
+    family: int
+    prefix: str
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {name: getattr(self, name) for name in self.__slots__}

@@ -1,0 +1,460 @@
+"""The store that keeps everything in Python dictionaries.
+
+It looks through all it has for every answer: slow, and plainly right. The SQL stores are compared
+with it on random histories.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from borough.domain.address import format_address
+from borough.domain.block import Block, Run, room_in
+from borough.domain.dimension import BUILT_IN, Dimension
+from borough.domain.ladder import Hold, Rung
+from borough.domain.model import (
+    Allocation,
+    Catalogue,
+    Cohort,
+    Host,
+    Pool,
+    State,
+    Subnet,
+    cohort_key,
+)
+from borough.domain.prefix import Prefix
+from borough.domain.space import Act, Note, Offer, Plan, Tally
+from borough.errors import Contended
+from borough.store.port import Event, Filter, LostRace, Remembered, Unit
+
+T = TypeVar("T")
+
+_ATTEMPTS = 32
+
+
+@dataclass
+class _Tables:
+    """All rows. Records are frozen, so a copy of the dictionaries is a copy of the state."""
+
+    version: int = 1
+    scopes: dict[str, int] = field(default_factory=lambda: {"default": 1})
+    scope_sources: dict[str, str] = field(default_factory=dict)
+    dimensions: tuple[Dimension, ...] = BUILT_IN
+    dimension_sources: dict[str, str] = field(default_factory=dict)
+    subnets: dict[int, Subnet] = field(default_factory=dict)
+    cohorts: dict[int, Cohort] = field(default_factory=dict)
+    cohort_of: dict[int, int] = field(default_factory=dict)
+    pools: dict[str, Pool] = field(default_factory=dict)
+    hosts: dict[str, Host] = field(default_factory=dict)
+    blocks: dict[int, Block] = field(default_factory=dict)
+    runs: dict[int, Run] = field(default_factory=dict)
+    allocations: dict[tuple[str, int, int], Allocation] = field(default_factory=dict)
+    keys: dict[str, tuple[Remembered, int]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    next_id: int = 1
+    next_sequence: int = 1
+
+    def copy(self) -> _Tables:
+        return _Tables(
+            **{
+                name: value.copy() if isinstance(value, dict | list) else value
+                for name, value in vars(self).items()
+            }
+        )
+
+
+class MemoryStore:
+    """A store for tests, trials and simulations; nothing survives the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._tables = _Tables()
+        self._catalogue = _catalogue(self._tables)
+        self.retries = 0
+
+    def transact(self, work: Callable[[Unit], T], *, write: bool = True) -> T:
+        """See :meth:`borough.store.port.Store.transact`."""
+        with self._lock:
+            for _ in range(_ATTEMPTS):
+                tables = self._tables.copy() if write else self._tables
+                unit = MemoryUnit(tables, self._catalogue)
+                try:
+                    answer = work(unit)
+                except LostRace:
+                    self.retries += 1
+                    continue
+                if write:
+                    self._tables = tables
+                    if tables.version != self._catalogue.version:
+                        self._catalogue = _catalogue(tables)
+                return answer
+        raise Contended("the unit of work kept losing races", attempts=_ATTEMPTS)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def _catalogue(tables: _Tables) -> Catalogue:
+    return Catalogue(
+        version=tables.version,
+        dimensions=tables.dimensions,
+        scopes=dict(tables.scopes),
+        subnets=dict(tables.subnets),
+        cohorts=dict(tables.cohorts),
+        cohort_of=dict(tables.cohort_of),
+        pools=dict(tables.pools),
+        hosts=dict(tables.hosts),
+        scope_sources=dict(tables.scope_sources),
+        dimension_sources=dict(tables.dimension_sources),
+    )
+
+
+def _by_address(piece: Block | Run) -> Any:
+    return piece.prefix
+
+
+class MemoryUnit:
+    """One unit of work on a copy of the tables."""
+
+    def __init__(self, tables: _Tables, catalogue: Catalogue) -> None:
+        self._tables = tables
+        self.catalogue = catalogue
+
+    # --- Space --------------------------------------------------------------------------------
+
+    def offers(
+        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
+    ) -> list[Offer]:
+        """See :meth:`borough.domain.space.Space.offers`."""
+        found: list[Offer] = []
+        for position, rung in enumerate(rungs):
+            blocks = [block for block in self._blocks_on(rung, claimant) if block.free]
+            runs = self._runs_on(rung) if rung.hold is Hold.UNCLAIMED else []
+            pieces = _order(rung.hold, blocks, runs, claimant, lowest)
+            found += [Offer(position, piece) for piece in pieces]
+            if len(found) >= count:
+                break
+        return found[:count]
+
+    def _on(self, rung: Rung, piece: Block | Run) -> bool:
+        return piece.cohort_id in rung.cohorts or piece.subnet_id in rung.subnets
+
+    def _blocks_on(self, rung: Rung, claimant: str) -> list[Block]:
+        held = {
+            Hold.OWN: lambda block: bool(claimant) and block.holder == claimant,
+            Hold.UNCLAIMED: lambda block: not block.holder,
+            Hold.OTHERS: lambda block: bool(block.holder) and block.holder != claimant,
+        }[rung.hold]
+        return [
+            block for block in self._tables.blocks.values() if self._on(rung, block) and held(block)
+        ]
+
+    def _runs_on(self, rung: Rung) -> list[Run]:
+        return [run for run in self._tables.runs.values() if self._on(rung, run)]
+
+    def holdings(self, rung: Rung, holder: str) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.holdings`."""
+        held = [
+            block
+            for block in self._tables.blocks.values()
+            if self._on(rung, block) and block.holder == holder
+        ]
+        return sorted(held, key=_by_address)
+
+    def held_in(self, cohort_id: int, holder: str) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.held_in`."""
+        held = [
+            block
+            for block in self._tables.blocks.values()
+            if block.cohort_id == cohort_id and block.holder == holder
+        ]
+        return sorted(held, key=_by_address)
+
+    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+        """See :meth:`borough.domain.space.Space.runs_at`."""
+        return [
+            run
+            for run in self._tables.runs.values()
+            if run.subnet_id == subnet_id and run.prefix in prefixes
+        ]
+
+    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+        """See :meth:`borough.domain.space.Space.piece_at`."""
+        for table in (self._tables.blocks, self._tables.runs):
+            for piece in table.values():
+                if piece.subnet_id == subnet_id and piece.prefix.holds(address):
+                    return piece
+        return None
+
+    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+        """See :meth:`borough.domain.space.Space.allocation_at`."""
+        return self._tables.allocations.get((scope, family, address))
+
+    # --- Allocations --------------------------------------------------------------------------
+
+    def commit(self, plan: Plan, now: int) -> list[int]:
+        """See :meth:`borough.store.port.Unit.commit`."""
+        tables = self._tables
+        for run in plan.runs_removed:
+            _pop(tables.runs, run.id)
+        for run in plan.runs_added:
+            tables.runs[tables.next_id] = replace(run, id=tables.next_id)
+            tables.next_id += 1
+        for block in plan.blocks_removed:
+            _expect(tables.blocks.pop(block.id, None), block)
+        for old, new in plan.changed.values():
+            _expect(tables.blocks.get(old.id), old)
+            tables.blocks[old.id] = replace(new, version=old.version + 1)
+        for block in plan.blocks_added:
+            tables.blocks[tables.next_id] = replace(block, id=tables.next_id)
+            tables.next_id += 1
+        for allocation in plan.removed:
+            key = (allocation.scope, allocation.family, allocation.address)
+            _expect(tables.allocations.pop(key, None), allocation)
+            if allocation.state is State.ALLOCATED:
+                self._record(now, Act.RELEASED, allocation)
+        for allocation in plan.cooled:
+            key = (allocation.scope, allocation.family, allocation.address)
+            stored = tables.allocations.get(key)
+            _expect(stored and (stored.sequence, stored.state), (allocation.sequence, State.ALLOCATED))
+            tables.allocations[key] = allocation
+            self._record(now, Act.RELEASED, allocation)
+        for note in plan.notes:
+            self._record_note(now, note)
+        return [self._grant(grant.allocation, now) for grant in plan.grants]
+
+    def _grant(self, allocation: Allocation, now: int) -> int:
+        tables = self._tables
+        key = (allocation.scope, allocation.family, allocation.address)
+        if key in tables.allocations:
+            raise LostRace(allocation.text)
+        sequence = tables.next_sequence
+        tables.next_sequence += 1
+        stored = replace(allocation, sequence=sequence)
+        tables.allocations[key] = stored
+        self._record(now, Act.ALLOCATED, stored)
+        return sequence
+
+    def _record(self, now: int, act: Act, allocation: Allocation) -> None:
+        subnet = self.catalogue.subnets[allocation.subnet_id]
+        self.record(
+            Event(
+                0,
+                now,
+                act,
+                format_address(allocation.family, allocation.address),
+                subnet.name,
+                allocation.owner,
+                allocation.host,
+                allocation.sequence,
+            )
+        )
+
+    def _record_note(self, now: int, note: Note) -> None:
+        subnet = self.catalogue.subnets[note.subnet_id]
+        self.record(Event(0, now, note.act, str(note.prefix), subnet.name, detail=note.holder))
+
+    def recall(self, key: str) -> Remembered | None:
+        """See :meth:`borough.store.port.Unit.recall`."""
+        found = self._tables.keys.get(key)
+        return found[0] if found else None
+
+    def remember(self, key: str, remembered: Remembered, now: int) -> None:
+        """See :meth:`borough.store.port.Unit.remember`."""
+        if key in self._tables.keys:
+            raise LostRace(key)
+        self._tables.keys[key] = (remembered, now)
+
+    def forget(self, before: int, limit: int) -> int:
+        """See :meth:`borough.store.port.Unit.forget`."""
+        live = {allocation.sequence for allocation in self._tables.allocations.values()}
+        old = [
+            key
+            for key, (remembered, at) in self._tables.keys.items()
+            if at < before and not live.intersection(remembered.sequences)
+        ]
+        for key in old[:limit]:
+            del self._tables.keys[key]
+        return len(old[:limit])
+
+    def expired(self, now: int, limit: int) -> list[Allocation]:
+        """See :meth:`borough.store.port.Unit.expired`."""
+        over = [
+            allocation
+            for allocation in self._tables.allocations.values()
+            if allocation.until is not None and allocation.until <= now
+        ]
+        return sorted(over, key=lambda each: (each.until, each.sequence))[:limit]
+
+    # --- Reading ------------------------------------------------------------------------------
+
+    def allocations(self, wanted: Filter) -> list[Allocation]:
+        """See :meth:`borough.store.port.Unit.allocations`."""
+        found = [
+            each
+            for each in self._tables.allocations.values()
+            if each.sequence > wanted.after
+            and wanted.scope in (None, each.scope)
+            and wanted.owner in (None, each.owner)
+            and wanted.host in (None, each.host)
+            and wanted.subnet_id in (None, each.subnet_id)
+            and (wanted.sequences is None or each.sequence in wanted.sequences)
+        ]
+        return sorted(found, key=lambda each: each.sequence)[: wanted.limit]
+
+    def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
+        """See :meth:`borough.store.port.Unit.blocks`."""
+        return _of(self._tables.blocks.values(), subnet_ids)
+
+    def runs(self, subnet_ids: Sequence[int] | None = None) -> list[Run]:
+        """See :meth:`borough.store.port.Unit.runs`."""
+        return _of(self._tables.runs.values(), subnet_ids)
+
+    def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
+        """See :meth:`borough.store.port.Unit.tallies`."""
+        return {subnet_id: self._tally(subnet_id) for subnet_id in subnet_ids}
+
+    def _tally(self, subnet_id: int) -> Tally:
+        subnet = self._tables.subnets[subnet_id]
+        free: dict[str, int] = {}
+        for block in self.blocks([subnet_id]):
+            free[block.holder] = free.get(block.holder, 0) + block.free
+        for run in self.runs([subnet_id]):
+            free[""] = free.get("", 0) + room_in(subnet, run.prefix)
+        here = [a for a in self._tables.allocations.values() if a.subnet_id == subnet_id]
+        cooling = sum(allocation.state is State.COOLING for allocation in here)
+        return Tally(
+            allocated=len(here) - cooling,
+            cooling=cooling,
+            free={holder: count for holder, count in free.items() if count},
+        )
+
+    def events(self, after: int, limit: int) -> list[Event]:
+        """See :meth:`borough.store.port.Unit.events`."""
+        return [event for event in self._tables.events if event.id > after][:limit]
+
+    # --- Declared objects ---------------------------------------------------------------------
+
+    def touch(self, seen: int) -> None:
+        """See :meth:`borough.store.port.Unit.touch`."""
+        tables = self._tables
+        if tables.version != seen:
+            raise LostRace("catalogue")
+        tables.version += 1
+        used = set(tables.cohort_of.values())
+        tables.cohorts = {id: cohort for id, cohort in tables.cohorts.items() if id in used}
+        self.catalogue = _catalogue(tables)
+
+    def add_scope(self, name: str, source: str) -> None:
+        """See :meth:`borough.store.port.Unit.add_scope`."""
+        self._tables.scopes[name] = self._tables.next_id
+        self._tables.scope_sources[name] = source
+        self._tables.next_id += 1
+
+    def remove_scope(self, name: str) -> None:
+        """See :meth:`borough.store.port.Unit.remove_scope`."""
+        del self._tables.scopes[name]
+        self._tables.scope_sources.pop(name, None)
+
+    def set_dimensions(self, dimensions: Sequence[Dimension], sources: Mapping[str, str]) -> None:
+        """See :meth:`borough.store.port.Unit.set_dimensions`."""
+        self._tables.dimensions = tuple(dimensions)
+        self._tables.dimension_sources = dict(sources)
+
+    def put_pool(self, pool: Pool) -> None:
+        """See :meth:`borough.store.port.Unit.put_pool`."""
+        self._tables.pools[pool.name] = pool if pool.id else replace(pool, id=self._next())
+
+    def remove_pool(self, pool: Pool) -> None:
+        """See :meth:`borough.store.port.Unit.remove_pool`."""
+        del self._tables.pools[pool.name]
+
+    def put_host(self, host: Host) -> None:
+        """See :meth:`borough.store.port.Unit.put_host`."""
+        self._tables.hosts[host.name] = host if host.id else replace(host, id=self._next())
+
+    def remove_host(self, host: Host) -> None:
+        """See :meth:`borough.store.port.Unit.remove_host`."""
+        del self._tables.hosts[host.name]
+
+    def put_subnet(self, subnet: Subnet) -> Subnet:
+        """See :meth:`borough.store.port.Unit.put_subnet`."""
+        tables = self._tables
+        stored = subnet if subnet.id else replace(subnet, id=self._next())
+        cohort_id = self._intern(stored)
+        tables.subnets[stored.id] = stored
+        tables.cohort_of[stored.id] = cohort_id
+        for table in (tables.blocks, tables.runs):
+            for id, piece in table.items():
+                if piece.subnet_id == stored.id:
+                    table[id] = replace(piece, cohort_id=cohort_id)  # type: ignore[assignment]
+        return stored
+
+    def _intern(self, subnet: Subnet) -> int:
+        key = cohort_key(subnet.scope, subnet.family, subnet.labels, subnet.weight)
+        for cohort in self._tables.cohorts.values():
+            if cohort.key == key:
+                return cohort.id
+        id = self._next()
+        self._tables.cohorts[id] = Cohort(
+            id, subnet.scope, subnet.family, subnet.labels, subnet.weight
+        )
+        return id
+
+    def remove_subnet(self, subnet: Subnet) -> None:
+        """See :meth:`borough.store.port.Unit.remove_subnet`."""
+        self.replace_space(subnet.id, [], [])
+        del self._tables.subnets[subnet.id]
+        del self._tables.cohort_of[subnet.id]
+
+    def cohort_of(self, subnet_id: int) -> int:
+        """See :meth:`borough.store.port.Unit.cohort_of`."""
+        return self._tables.cohort_of[subnet_id]
+
+    def replace_space(self, subnet_id: int, blocks: Sequence[Block], runs: Sequence[Run]) -> None:
+        """See :meth:`borough.store.port.Unit.replace_space`."""
+        tables = self._tables
+        tables.blocks = {id: b for id, b in tables.blocks.items() if b.subnet_id != subnet_id}
+        tables.runs = {id: r for id, r in tables.runs.items() if r.subnet_id != subnet_id}
+        self.commit(Plan(blocks_added=list(blocks), runs_added=list(runs)), 0)
+
+    def record(self, event: Event) -> None:
+        """See :meth:`borough.store.port.Unit.record`."""
+        self._tables.events.append(replace(event, id=len(self._tables.events) + 1))
+
+    def _next(self) -> int:
+        self._tables.next_id += 1
+        return self._tables.next_id - 1
+
+
+def _order(
+    hold: Hold, blocks: list[Block], runs: list[Run], claimant: str, lowest: bool
+) -> list[Block | Run]:
+    if lowest:
+        return sorted([*blocks, *runs], key=_by_address)
+    if hold is Hold.OWN:
+        return [*sorted(blocks, key=lambda block: (block.region_length, block.prefix))]
+    blocks.sort(key=_by_address)
+    if claimant:
+        runs.sort(key=lambda run: (run.prefix.length, run.prefix))
+        return [*runs, *blocks]
+    runs.sort(key=lambda run: (-run.prefix.length, run.prefix))
+    return [*blocks, *runs]
+
+
+def _of(pieces: Iterable[Any], subnet_ids: Sequence[int] | None) -> list[Any]:
+    found = [each for each in pieces if subnet_ids is None or each.subnet_id in subnet_ids]
+    return sorted(found, key=lambda each: (each.subnet_id, each.prefix))
+
+
+def _pop(table: dict[int, Run], id: int) -> None:
+    if table.pop(id, None) is None:
+        raise LostRace(id)
+
+
+def _expect(stored: object, expected: object) -> None:
+    if stored != expected:
+        raise LostRace(expected)

@@ -1,0 +1,186 @@
+"""What a store must do: the port that the engine is written against.
+
+A store runs a *unit of work* in one transaction and retries it as a whole when it lost a race. A
+unit reads through the methods of :class:`~borough.domain.space.Space` and writes a
+:class:`~borough.domain.space.Plan` with :meth:`Unit.commit`; every row of a plan has a precondition,
+and one that does not hold raises :class:`LostRace`, which undoes the whole unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+from borough.domain.block import Block, Run
+from borough.domain.dimension import Dimension
+from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
+from borough.domain.space import Act, Plan, Space, Tally
+
+T = TypeVar("T")
+
+
+class LostRace(Exception):
+    """A precondition of a unit no longer holds; the store runs the unit again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the audit trail.
+
+    :ivar id: ascending; 0 before it is stored.
+    :ivar at: microseconds since the epoch.
+    :ivar subject: an address, a prefix or the name of an object.
+    """
+
+    id: int
+    at: int
+    act: Act
+    subject: str
+    subnet: str = ""
+    owner: str = ""
+    host: str = ""
+    sequence: int | None = None
+    detail: str = ""
+
+
+class Remembered(NamedTuple):
+    """What an idempotency key stands for.
+
+    :ivar sequences: sequence numbers of the allocations that were given.
+    """
+
+    fingerprint: str
+    sequences: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which allocations are meant; None leaves a field out.
+
+    :ivar after: only sequence numbers above this one, for paging.
+    """
+
+    scope: str | None = None
+    owner: str | None = None
+    host: str | None = None
+    subnet_id: int | None = None
+    sequences: tuple[int, ...] | None = None
+    after: int = 0
+    limit: int | None = None
+
+
+class Unit(Space, Protocol):
+    """One transaction's view of the store, and its writes."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The declared objects, as they stand in this transaction."""
+
+    # Allocations
+
+    def commit(self, plan: Plan, now: int) -> list[int]:
+        """Write a plan and its events.
+
+        :return: the sequence number of each grant, in order.
+        :raises LostRace: when a row is not as the plan expects it.
+        """
+
+    def recall(self, key: str) -> Remembered | None:
+        """What an idempotency key was used for."""
+
+    def remember(self, key: str, remembered: Remembered, now: int) -> None:
+        """Bind a key to an answer."""
+
+    def forget(self, before: int, limit: int) -> int:
+        """Drop the oldest keys bound before a time whose addresses are gone; return how many."""
+
+    def expired(self, now: int, limit: int) -> list[Allocation]:
+        """Cooling allocations whose rest is over, the longest expired first."""
+
+    # Reading
+
+    def allocations(self, wanted: Filter) -> list[Allocation]:
+        """Allocations by sequence number."""
+
+    def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
+        """All blocks, or those of some subnets, by subnet and address."""
+
+    def runs(self, subnet_ids: Sequence[int] | None = None) -> list[Run]:
+        """All runs, or those of some subnets, by subnet and address."""
+
+    def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
+        """How subnets stand."""
+
+    def events(self, after: int, limit: int) -> list[Event]:
+        """Events with an id above ``after``, ascending."""
+
+    # Declared objects. Each of these is followed by one :meth:`touch`.
+
+    def touch(self, seen: int) -> None:
+        """Move the catalogue to its next version, and drop cohorts without subnets.
+
+        :param seen: the version that the change was decided on.
+        :raises LostRace: when the catalogue is at another version by now.
+        """
+
+    def add_scope(self, name: str, source: str) -> None:
+        """Add a scope."""
+
+    def remove_scope(self, name: str) -> None:
+        """Remove a scope that nothing refers to."""
+
+    def set_dimensions(
+        self, dimensions: Sequence[Dimension], sources: Mapping[str, str]
+    ) -> None:
+        """Replace the list of dimensions."""
+
+    def put_pool(self, pool: Pool) -> None:
+        """Add a pool (id 0) or change it."""
+
+    def remove_pool(self, pool: Pool) -> None:
+        """Remove a pool."""
+
+    def put_host(self, host: Host) -> None:
+        """Add a host (id 0) or change it."""
+
+    def remove_host(self, host: Host) -> None:
+        """Remove a host; its allocations and claims are not touched."""
+
+    def put_subnet(self, subnet: Subnet) -> Subnet:
+        """Add a subnet (id 0), without any space yet, or change it; blocks follow its cohort.
+
+        :return: the subnet with its id.
+        """
+
+    def remove_subnet(self, subnet: Subnet) -> None:
+        """Remove a subnet without allocations, and its space."""
+
+    def cohort_of(self, subnet_id: int) -> int:
+        """The cohort of a subnet written in this unit."""
+
+    def replace_space(
+        self, subnet_id: int, blocks: Sequence[Block], runs: Sequence[Run]
+    ) -> None:
+        """Replace all blocks and runs of a subnet."""
+
+    def record(self, event: Event) -> None:
+        """Add an event."""
+
+
+class Store(Protocol):
+    """A place to keep address space in."""
+
+    def transact(self, work: Callable[[Unit], T], *, write: bool = True) -> T:
+        """Run a unit of work in one transaction, again and again while it loses races, bounded.
+
+        :param write: whether the unit may write; one that only reads never waits for writers.
+        :raises Contended: when the bound is reached.
+        """
+
+    @property
+    def retries(self) -> int:
+        """How many units have been run again since the store was opened."""
+
+    def close(self) -> None:
+        """Release connections and files."""

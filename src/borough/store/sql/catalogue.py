@@ -1,0 +1,370 @@
+"""Reading and writing the declared objects: scopes, dimensions, pools, hosts, subnets, cohorts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from borough.domain.address import from_bytes, parse_family, to_bytes
+from borough.domain.dimension import Dimension, Fallback, Labels
+from borough.domain.model import Catalogue, Cohort, Host, Pool, Subnet, cohort_key
+from borough.domain.prefix import Prefix
+from borough.store.sql import schema as t
+from borough.store.sql.dialect import Runner
+from borough.store.sql.rows import prefix_of
+
+_P = sa.bindparam
+
+_SCOPES = sa.select(t.scope.c.id, t.scope.c.name, t.scope.c.source)
+_DIMENSIONS = sa.select(
+    t.dimension.c.name,
+    t.dimension.c.position,
+    t.dimension.c.fallback,
+    t.dimension.c.claims,
+    t.dimension.c.source,
+).order_by(t.dimension.c.position)
+_COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description).order_by(t.cohort.c.id)
+_SUBNETS = sa.select(*t.subnet.c).order_by(t.subnet.c.id)
+_RANGES = sa.select(
+    t.subnet_range.c.subnet_id, t.subnet_range.c.first, t.subnet_range.c.last
+).order_by(t.subnet_range.c.subnet_id, t.subnet_range.c.first)
+_SUBNET_LABELS = sa.select(
+    t.subnet_label.c.subnet_id, t.subnet_label.c.dimension, t.subnet_label.c.value
+)
+_POOLS = sa.select(*t.pool.c)
+_POOL_PREFIXES = sa.select(
+    t.pool_prefix.c.pool_id, t.pool_prefix.c.base, t.pool_prefix.c.length
+).order_by(t.pool_prefix.c.pool_id, t.pool_prefix.c.base)
+_HOSTS = sa.select(t.host.c.id, t.host.c.name, t.host.c.source)
+_HOST_LABELS = sa.select(t.host_label.c.host_id, t.host_label.c.dimension, t.host_label.c.value)
+
+
+def read(run: Runner, version: int) -> Catalogue:
+    """Load the whole catalogue in the present transaction."""
+    scopes = run.rows(_SCOPES)
+    names = {id: name for id, name, _ in scopes}
+    dimensions = run.rows(_DIMENSIONS)
+    subnets, cohort_of = _subnets(run, names)
+    return Catalogue(
+        version=version,
+        dimensions=tuple(
+            Dimension(name, Fallback(fallback), rank, bool(claims))
+            for rank, (name, _, fallback, claims, _) in enumerate(dimensions)
+        ),
+        scopes={name: id for id, name, _ in scopes},
+        subnets=subnets,
+        cohorts={id: parse_cohort(id, text) for id, text in run.rows(_COHORTS)},
+        cohort_of=cohort_of,
+        pools=_pools(run, names),
+        hosts=_hosts(run),
+        scope_sources={name: source for _, name, source in scopes},
+        dimension_sources={name: source for name, _, _, _, source in dimensions},
+    )
+
+
+def parse_cohort(id: int, description: str) -> Cohort:
+    """A cohort from its canonical text."""
+    scope, family, weight, labels = json.loads(description)
+    return Cohort(
+        id,
+        scope,
+        parse_family(family),
+        {name: frozenset(values) for name, values in labels.items()},
+        weight,
+    )
+
+
+def _labels(rows: Iterable[tuple[Any, ...]]) -> Mapping[int, Labels]:
+    found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for id, dimension, value in rows:
+        found[id][dimension].add(value)
+    return {
+        id: {name: frozenset(values) for name, values in sorted(labels.items())}
+        for id, labels in found.items()
+    }
+
+
+def _subnets(
+    run: Runner, scopes: Mapping[int, str]
+) -> tuple[dict[int, Subnet], dict[int, int]]:
+    ranges: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for subnet_id, first, last in run.rows(_RANGES):
+        ranges[subnet_id].append((from_bytes(first), from_bytes(last)))
+    labels = _labels(run.rows(_SUBNET_LABELS))
+    subnets = {}
+    cohort_of = {}
+    for row in run.rows(_SUBNETS):
+        id, name, scope_id, cohort_id, base, length, gateway, weight, project, pool = row[:10]
+        cooldown, attributes, source = row[10:]
+        cohort_of[id] = cohort_id
+        subnets[id] = Subnet(
+            id=id,
+            name=name,
+            scope=scopes[scope_id],
+            prefix=prefix_of(base, length),
+            gateway=None if gateway is None else from_bytes(gateway),
+            ranges=tuple(ranges.get(id, ())),
+            labels=labels.get(id, {}),
+            weight=weight,
+            project=project,
+            pool=pool,
+            cooldown=cooldown,
+            attributes=json.loads(attributes),
+            source=source,
+        )
+    return subnets, cohort_of
+
+
+def _pools(run: Runner, scopes: Mapping[int, str]) -> dict[str, Pool]:
+    prefixes: dict[int, list[Prefix]] = defaultdict(list)
+    for pool_id, base, length in run.rows(_POOL_PREFIXES):
+        prefixes[pool_id].append(prefix_of(base, length))
+    found = {}
+    for id, name, scope_id, family, minimum, maximum, default, quota, source in run.rows(_POOLS):
+        found[name] = Pool(
+            id,
+            name,
+            scopes[scope_id],
+            parse_family(family),
+            tuple(prefixes[id]),
+            minimum,
+            maximum,
+            default,
+            quota,
+            source,
+        )
+    return found
+
+
+def _hosts(run: Runner) -> dict[str, Host]:
+    labels = _labels(run.rows(_HOST_LABELS))
+    return {
+        name: Host(id, name, labels.get(id, {}), source) for id, name, source in run.rows(_HOSTS)
+    }
+
+
+# --- Writing -----------------------------------------------------------------------------------
+
+
+def _insert(table: sa.Table, *leave_out: str) -> Any:
+    return sa.insert(table).values(
+        {column.name: _P(column.name) for column in table.c if column.name not in leave_out}
+    )
+
+
+def _update(table: sa.Table, *leave_out: str) -> Any:
+    left = {"id", *leave_out}
+    return (
+        sa.update(table)
+        .where(table.c.id == _P("old_id"))
+        .values({column.name: _P(column.name) for column in table.c if column.name not in left})
+    )
+
+
+def _remove(table: sa.Table, column: str = "id") -> Any:
+    return sa.delete(table).where(table.c[column] == _P("old_id"))
+
+
+_ADD_SCOPE = _insert(t.scope, "id")
+_REMOVE_SCOPE = sa.delete(t.scope).where(t.scope.c.name == _P("old_name"))
+_ADD_DIMENSION = _insert(t.dimension)
+_CLEAR_DIMENSIONS = sa.delete(t.dimension)
+_ADD_POOL = _insert(t.pool, "id").returning(t.pool.c.id)
+_CHANGE_POOL = _update(t.pool)
+_REMOVE_POOL = _remove(t.pool)
+_ADD_POOL_PREFIX = _insert(t.pool_prefix, "id")
+_REMOVE_POOL_PREFIXES = _remove(t.pool_prefix, "pool_id")
+_ADD_HOST = _insert(t.host, "id").returning(t.host.c.id)
+_CHANGE_HOST = _update(t.host)
+_REMOVE_HOST = _remove(t.host)
+_ADD_HOST_LABEL = _insert(t.host_label, "id")
+_REMOVE_HOST_LABELS = _remove(t.host_label, "host_id")
+_ADD_SUBNET = _insert(t.subnet, "id").returning(t.subnet.c.id)
+_CHANGE_SUBNET = _update(t.subnet)
+_REMOVE_SUBNET = _remove(t.subnet)
+_ADD_RANGE = _insert(t.subnet_range, "id")
+_REMOVE_RANGES = _remove(t.subnet_range, "subnet_id")
+_ADD_SUBNET_LABEL = _insert(t.subnet_label, "id")
+_REMOVE_SUBNET_LABELS = _remove(t.subnet_label, "subnet_id")
+_COHORT_BY_DIGEST = sa.select(t.cohort.c.id).where(t.cohort.c.digest == _P("digest"))
+_ADD_COHORT = _insert(t.cohort, "id").returning(t.cohort.c.id)
+_DROP_COHORTS = sa.delete(t.cohort).where(t.cohort.c.id.not_in(sa.select(t.subnet.c.cohort_id)))
+_COHORT_OF = sa.select(t.subnet.c.cohort_id).where(t.subnet.c.id == _P("subnet_id"))
+_MOVE_BLOCKS = (
+    sa.update(t.block)
+    .where(t.block.c.subnet_id == _P("old_id"))
+    .values(cohort_id=_P("cohort_id"), version=t.block.c.version + sa.literal_column("1"))
+)
+_MOVE_RUNS = (
+    sa.update(t.run).where(t.run.c.subnet_id == _P("old_id")).values(cohort_id=_P("cohort_id"))
+)
+CLEAR_BLOCKS = _remove(t.block, "subnet_id")
+CLEAR_RUNS = _remove(t.run, "subnet_id")
+
+
+def digest(description: str) -> str:
+    """What makes a cohort unique in the database."""
+    return hashlib.sha256(description.encode()).hexdigest()
+
+
+def add_scope(run: Runner, name: str, source: str) -> None:
+    """See :meth:`borough.store.port.Unit.add_scope`."""
+    run.write(_ADD_SCOPE, name=name, source=source)
+
+
+def remove_scope(run: Runner, name: str) -> None:
+    """See :meth:`borough.store.port.Unit.remove_scope`."""
+    run.write(_REMOVE_SCOPE, old_name=name)
+
+
+def set_dimensions(
+    run: Runner, dimensions: Sequence[Dimension], sources: Mapping[str, str]
+) -> None:
+    """See :meth:`borough.store.port.Unit.set_dimensions`."""
+    run.write(_CLEAR_DIMENSIONS)
+    run.write_all(
+        _ADD_DIMENSION,
+        [
+            {
+                "name": dimension.name,
+                "position": position,
+                "fallback": dimension.fallback.value,
+                "claims": int(dimension.claims),
+                "source": sources.get(dimension.name, ""),
+            }
+            for position, dimension in enumerate(dimensions)
+        ],
+    )
+
+
+def put_pool(run: Runner, pool: Pool, scopes: Mapping[str, int]) -> None:
+    """See :meth:`borough.store.port.Unit.put_pool`."""
+    values = {
+        "name": pool.name,
+        "scope_id": scopes[pool.scope],
+        "family": pool.family,
+        "minimum_length": pool.minimum_length,
+        "maximum_length": pool.maximum_length,
+        "default_length": pool.default_length,
+        "quota": pool.quota,
+        "source": pool.source,
+    }
+    pool_id = pool.id
+    if pool_id:
+        run.write(_CHANGE_POOL, old_id=pool_id, **values)
+        run.write(_REMOVE_POOL_PREFIXES, old_id=pool_id)
+    else:
+        pool_id = run.insert(_ADD_POOL, **values)
+    run.write_all(
+        _ADD_POOL_PREFIX,
+        [
+            {"pool_id": pool_id, "base": to_bytes(each.family, each.base), "length": each.length}
+            for each in pool.prefixes
+        ],
+    )
+
+
+def remove_pool(run: Runner, pool: Pool) -> None:
+    """See :meth:`borough.store.port.Unit.remove_pool`."""
+    run.write(_REMOVE_POOL_PREFIXES, old_id=pool.id)
+    run.write(_REMOVE_POOL, old_id=pool.id)
+
+
+def put_host(run: Runner, host: Host) -> None:
+    """See :meth:`borough.store.port.Unit.put_host`."""
+    host_id = host.id
+    if host_id:
+        run.write(_CHANGE_HOST, old_id=host_id, name=host.name, source=host.source)
+        run.write(_REMOVE_HOST_LABELS, old_id=host_id)
+    else:
+        host_id = run.insert(_ADD_HOST, name=host.name, source=host.source)
+    run.write_all(_ADD_HOST_LABEL, _label_rows("host_id", host_id, host.labels))
+
+
+def remove_host(run: Runner, host: Host) -> None:
+    """See :meth:`borough.store.port.Unit.remove_host`."""
+    run.write(_REMOVE_HOST_LABELS, old_id=host.id)
+    run.write(_REMOVE_HOST, old_id=host.id)
+
+
+def put_subnet(run: Runner, subnet: Subnet, scopes: Mapping[str, int]) -> Subnet:
+    """See :meth:`borough.store.port.Unit.put_subnet`."""
+    cohort_id = _intern(run, subnet)
+    family = subnet.family
+    values = {
+        "name": subnet.name,
+        "scope_id": scopes[subnet.scope],
+        "cohort_id": cohort_id,
+        "base": to_bytes(family, subnet.prefix.base),
+        "length": subnet.prefix.length,
+        "gateway": None if subnet.gateway is None else to_bytes(family, subnet.gateway),
+        "weight": subnet.weight,
+        "project": subnet.project,
+        "pool": subnet.pool,
+        "cooldown": subnet.cooldown,
+        "attributes": json.dumps(subnet.attributes, sort_keys=True),
+        "source": subnet.source,
+    }
+    if subnet.id:
+        run.write(_CHANGE_SUBNET, old_id=subnet.id, **values)
+        run.write(_REMOVE_RANGES, old_id=subnet.id)
+        run.write(_REMOVE_SUBNET_LABELS, old_id=subnet.id)
+        run.write(_MOVE_BLOCKS, old_id=subnet.id, cohort_id=cohort_id)
+        run.write(_MOVE_RUNS, old_id=subnet.id, cohort_id=cohort_id)
+    else:
+        subnet = replace(subnet, id=run.insert(_ADD_SUBNET, **values))
+    run.write_all(
+        _ADD_RANGE,
+        [
+            {
+                "subnet_id": subnet.id,
+                "first": to_bytes(family, first),
+                "last": to_bytes(family, last),
+            }
+            for first, last in subnet.ranges
+        ],
+    )
+    run.write_all(_ADD_SUBNET_LABEL, _label_rows("subnet_id", subnet.id, subnet.labels))
+    return subnet
+
+
+def _label_rows(column: str, id: int, labels: Labels) -> list[dict[str, Any]]:
+    return [
+        {column: id, "dimension": name, "value": value}
+        for name, values in sorted(labels.items())
+        for value in sorted(values)
+    ]
+
+
+def _intern(run: Runner, subnet: Subnet) -> int:
+    text = cohort_key(subnet.scope, subnet.family, subnet.labels, subnet.weight)
+    found = run.one(_COHORT_BY_DIGEST, digest=digest(text))
+    if found:
+        id: int = found[0]
+        return id
+    return run.insert(_ADD_COHORT, description=text, digest=digest(text))
+
+
+def remove_subnet(run: Runner, subnet: Subnet) -> None:
+    """See :meth:`borough.store.port.Unit.remove_subnet`."""
+    for clause in (CLEAR_BLOCKS, CLEAR_RUNS, _REMOVE_RANGES, _REMOVE_SUBNET_LABELS, _REMOVE_SUBNET):
+        run.write(clause, old_id=subnet.id)
+
+
+def cohort_of(run: Runner, subnet_id: int) -> int:
+    """See :meth:`borough.store.port.Unit.cohort_of`."""
+    found = run.one(_COHORT_OF, subnet_id=subnet_id)
+    assert found is not None
+    id: int = found[0]
+    return id
+
+
+def drop_unused_cohorts(run: Runner) -> None:
+    """Remove cohorts that no subnet belongs to any more."""
+    run.write(_DROP_COHORTS)

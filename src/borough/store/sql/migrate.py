@@ -1,0 +1,120 @@
+"""Making, checking and upgrading the schema, with Alembic.
+
+The version table has a name of its own, so that the schema can share a database with another
+application that uses Alembic too.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from borough.errors import NotInitialised, NotOurDatabase, SchemaTooNew, SchemaTooOld
+from borough.store.sql import schema
+
+VERSION_TABLE: Final = "borough_alembic_version"
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return ScriptDirectory.from_config(config)
+
+
+def head() -> str:
+    """The revision of this release."""
+    found = _scripts().get_current_head()
+    assert found is not None
+    return found
+
+
+def current(connection: sa.Connection) -> str | None:
+    """The revision of a database; None when it has no version table or an empty one."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def check(engine: sa.Engine) -> None:
+    """Accept a database whose schema is that of this release.
+
+    :raises NotInitialised: it is empty.
+    :raises NotOurDatabase: it has tables, but none of ours.
+    :raises SchemaTooOld: see :func:`upgrade`.
+    :raises SchemaTooNew: a newer release made it.
+    """
+    with engine.connect() as connection:
+        revision = current(connection)
+        if revision is None:
+            _refuse_foreign(connection)
+            raise NotInitialised("the database is empty; run `borough init`")
+        _refuse_newer(revision)
+        if revision != head():
+            raise SchemaTooOld(
+                "the schema was made by an older release; run `borough init` to upgrade it",
+                found=revision,
+                wanted=head(),
+            )
+
+
+def _refuse_newer(revision: str) -> None:
+    if revision not in {script.revision for script in _scripts().walk_revisions()}:
+        raise SchemaTooNew(
+            f"the schema is at revision {revision}, which this release does not know; "
+            "use the release that made it or a newer one",
+            found=revision,
+            wanted=head(),
+        )
+
+
+def _refuse_foreign(connection: sa.Connection) -> None:
+    tables = sa.inspect(connection).get_table_names()
+    if tables:
+        raise NotOurDatabase(
+            f"the database holds tables that are not Borough's ({', '.join(sorted(tables)[:3])}…); "
+            "name another one",
+            tables=sorted(tables)[:20],
+        )
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Make the schema, or bring it to this release; safe when several processes do it at once.
+
+    :raises NotOurDatabase: it has tables, but none of ours.
+    :raises SchemaTooNew: a newer release made it.
+    """
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # Data definition is transactional here, and only one process can be past this line.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        revision = current(connection)
+        if revision is None:
+            _refuse_foreign(connection)
+        else:
+            _refuse_newer(revision)
+        if revision != head():
+            _run(connection)
+        connection.commit()
+
+
+def _run(connection: sa.Connection) -> None:
+    scripts = _scripts()
+
+    def steps(revision: Any, _context: Any) -> Any:
+        return scripts._upgrade_revs("head", revision)
+
+    with EnvironmentContext(Config(), scripts, fn=steps) as environment:
+        environment.configure(
+            connection=connection,
+            target_metadata=schema.metadata,
+            version_table=VERSION_TABLE,
+            transactional_ddl=False,
+        )
+        environment.run_migrations()

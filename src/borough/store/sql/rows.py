@@ -1,0 +1,140 @@
+"""Between rows and records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from borough.domain.address import Family, from_bytes, to_bytes
+from borough.domain.block import Block, Run
+from borough.domain.model import Allocation, State
+from borough.domain.prefix import Prefix
+from borough.domain.space import Act
+from borough.store.port import Event
+from borough.store.sql.dialect import Row
+
+_SIGN = 1 << 63
+_WRAP = 1 << 64
+
+
+def signed(bitmap: int) -> int:
+    """64 bits as the signed integer that databases store."""
+    return bitmap - _WRAP if bitmap & _SIGN else bitmap
+
+
+def unsigned(stored: int) -> int:
+    """Undo :func:`signed`."""
+    return stored + _WRAP if stored < 0 else stored
+
+
+def family_of(packed: bytes) -> Family:
+    """The family of a stored address, by its width."""
+    return 4 if len(packed) == 4 else 6
+
+
+def prefix_of(packed: bytes, length: int) -> Prefix:
+    """A stored prefix."""
+    return Prefix(family_of(packed), from_bytes(packed), length)
+
+
+def to_block(row: Row) -> Block:
+    """A row of ``BLOCK_COLUMNS``."""
+    id, subnet_id, cohort_id, base, length, bitmap, holder, region_length, version = row
+    return Block(
+        id,
+        subnet_id,
+        cohort_id,
+        prefix_of(base, length),
+        unsigned(bitmap),
+        holder,
+        region_length,
+        version,
+    )
+
+
+def to_run(row: Row) -> Run:
+    """A row that starts with ``RUN_COLUMNS``."""
+    id, subnet_id, cohort_id, base, length, *_ = row
+    return Run(id, subnet_id, cohort_id, prefix_of(base, length))
+
+
+def block_values(block: Block) -> dict[str, Any]:
+    """The columns of a block, its id aside."""
+    family, base, length = block.prefix
+    free = block.free
+    return {
+        "subnet_id": block.subnet_id,
+        "cohort_id": block.cohort_id,
+        "base": to_bytes(family, base),
+        "length": length,
+        "bitmap": signed(block.bitmap),
+        "free": free,
+        "is_open": 1 if free else 0,
+        "holder": block.holder,
+        "region_length": block.region_length,
+        "version": block.version,
+    }
+
+
+def run_values(run: Run) -> dict[str, Any]:
+    """The columns of a run, its id aside."""
+    family, base, length = run.prefix
+    return {
+        "subnet_id": run.subnet_id,
+        "cohort_id": run.cohort_id,
+        "base": to_bytes(family, base),
+        "length": length,
+    }
+
+
+def to_allocation(row: Row) -> Allocation:
+    """A row of ``ALLOCATION_COLUMNS``."""
+    sequence, scope, packed, subnet_id, owner, host, attributes, at, until = row
+    return Allocation(
+        scope,
+        family_of(packed),
+        from_bytes(packed),
+        subnet_id,
+        owner,
+        host,
+        sequence,
+        State.ALLOCATED if until is None else State.COOLING,
+        json.loads(attributes) if attributes else {},
+        at,
+        until,
+    )
+
+
+def allocation_values(allocation: Allocation, scopes: Mapping[str, int]) -> dict[str, Any]:
+    """The columns of a new allocation, its sequence number aside."""
+    attributes = allocation.attributes
+    return {
+        "scope_id": scopes[allocation.scope],
+        "address": to_bytes(allocation.family, allocation.address),
+        "subnet_id": allocation.subnet_id,
+        "owner": allocation.owner,
+        "host": allocation.host,
+        "attributes": json.dumps(attributes, sort_keys=True) if attributes else None,
+        "at": allocation.at,
+    }
+
+
+def to_event(row: Row) -> Event:
+    """A row of ``EVENT_COLUMNS``."""
+    id, at, act, subject, subnet, owner, host, sequence, detail = row
+    return Event(id, at, Act(act), subject, subnet, owner, host, sequence, detail)
+
+
+def event_values(event: Event) -> dict[str, Any]:
+    """The columns of an event, its id aside."""
+    return {
+        "at": event.at,
+        "act": event.act.value,
+        "subject": event.subject,
+        "subnet": event.subnet,
+        "owner": event.owner,
+        "host": event.host,
+        "sequence": event.sequence,
+        "detail": event.detail,
+    }

@@ -1,0 +1,92 @@
+"""SQLite: the embedded default.
+
+Write-ahead log, ``synchronous=FULL``: an address that was acknowledged survives a power cut. Writers
+take turns (``BEGIN IMMEDIATE``), so that a unit sees one state from its first read to its commit and
+never loses a race half way; ``SELECT … FOR UPDATE`` would be ignored here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from borough.errors import Corrupt, DiskFull, NotInitialised, NotOurDatabase, ReadOnlyDatabase
+from borough.store.sql.dialect import Busy, Duplicate
+
+#: How long one attempt to begin waits for the writer before it, in seconds. The whole unit is bounded
+#: by the store, which begins again.
+WAIT: Final = 5.0
+
+_ERRORS: Final = {
+    sqlite3.SQLITE_BUSY: lambda text: Busy(text),
+    sqlite3.SQLITE_LOCKED: lambda text: Busy(text),
+    sqlite3.SQLITE_READONLY: lambda text: ReadOnlyDatabase(
+        f"the database cannot be written ({text}); check the permissions of the file and its folder"
+    ),
+    sqlite3.SQLITE_FULL: lambda text: DiskFull(
+        f"there is no room to write ({text}); free some space, nothing was changed"
+    ),
+    sqlite3.SQLITE_NOTADB: lambda text: NotOurDatabase(f"the file is not a database ({text})"),
+    sqlite3.SQLITE_CORRUPT: lambda text: Corrupt(
+        f"the database file is damaged ({text}); restore it from a backup"
+    ),
+    sqlite3.SQLITE_CANTOPEN: lambda text: NotInitialised(
+        f"the database file cannot be opened ({text}); check its folder"
+    ),
+    sqlite3.SQLITE_IOERR: lambda text: DiskFull(f"the disk refused a write or a read ({text})"),
+}
+
+
+class Sqlite:
+    """See :class:`borough.store.sql.dialect.Dialect`."""
+
+    begin_write = "BEGIN IMMEDIATE"
+    begin_read = "BEGIN"
+
+    def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
+        """See :meth:`borough.store.sql.dialect.Dialect.engine`."""
+        path = url.database
+        if not path or path == ":memory:":
+            raise NotInitialised("a SQLite URL names a file; for a trial in memory use memory:")
+        if not create and not path.startswith("file:") and not Path(path).exists():
+            raise NotInitialised(
+                f"there is no database at {path}; make one with `borough init`", path=path
+            )
+        engine = sa.create_engine(
+            url,
+            connect_args={"timeout": WAIT, "isolation_level": None, "check_same_thread": False},
+            pool_size=16,
+            max_overflow=48,
+        )
+        sa.event.listen(engine, "connect", _configure)
+        return engine
+
+    def translate(self, error: Exception) -> Exception:
+        """See :meth:`borough.store.sql.dialect.Dialect.translate`."""
+        if not isinstance(error, sqlite3.Error):
+            return error
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+            return Duplicate(str(error))
+        # The low byte is the kind of error, the others say more about it.
+        made = _ERRORS.get(code & 0xFF)
+        return made(str(error)) if made else error
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA synchronous=FULL")
+    # A page cache of 64 MB: an index over a million addresses is read and written at random places.
+    cursor.execute("PRAGMA cache_size=-65536")
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        # A file that cannot be written keeps the journal that it has, and can still be read.
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY):
+            raise
+    finally:
+        cursor.close()

@@ -1,0 +1,135 @@
+"""The store on an SQL database: connections, transactions, retries, schema."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+
+from borough.domain.model import Catalogue
+from borough.errors import Contended, Corrupt
+from borough.store.port import LostRace, Unit
+from borough.store.sql import migrate
+from borough.store.sql.dialect import Busy, Dialect, Runner, Statement
+from borough.store.sql.unit import SqlUnit
+
+T = TypeVar("T")
+
+#: How often a unit of work is run before its caller is told that others are in the way.
+ATTEMPTS: Final = 24
+
+#: And for how long, in seconds.
+PATIENCE: Final = 30.0
+
+
+class SqlStore:
+    """See :class:`borough.store.port.Store`."""
+
+    def __init__(self, engine: sa.Engine, dialect: Dialect, *, patience: float = PATIENCE) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._patience = patience
+        self._prepared: dict[Any, Statement] = {}
+        self._catalogue: Catalogue | None = None
+        self.retries = 0
+        #: Statements sent, transaction brackets included; for tests that count them.
+        self.statements = 0
+
+    @classmethod
+    def open(
+        cls, url: sa.URL, dialect: Dialect, *, create: bool = False, patience: float = PATIENCE
+    ) -> SqlStore:
+        """Connect, and make sure that the schema is the one of this release.
+
+        :param create: make or upgrade the schema.
+        :raises NotInitialised: there is no database, or an empty one, and ``create`` is not set.
+        :raises NotOurDatabase: there are tables, but none of ours.
+        :raises SchemaTooOld: the schema is of an older release, and ``create`` is not set.
+        :raises SchemaTooNew: the schema is of a newer release.
+        """
+        engine = dialect.engine(url, create=create)
+        try:
+            if create:
+                migrate.upgrade(engine)
+            else:
+                migrate.check(engine)
+        except sa.exc.DBAPIError as error:
+            engine.dispose()
+            raise dialect.translate(_original(error)) from error
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, dialect, patience=patience)
+
+    def transact(self, work: Callable[[Unit], T], *, write: bool = True) -> T:
+        """See :meth:`borough.store.port.Store.transact`."""
+        deadline = time.monotonic() + self._patience
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._once(work, write=write)
+            except (LostRace, Busy) as lost:
+                if attempt >= ATTEMPTS or time.monotonic() >= deadline:
+                    raise self._give_up(lost, attempt) from lost
+                self.retries += 1
+
+    def _give_up(self, lost: Exception, attempts: int) -> Exception:
+        if isinstance(lost, LostRace) and isinstance(lost.__cause__, Exception):
+            return Corrupt(
+                "the tables contradict each other: an address is marked free and held at once; "
+                "run `borough audit --repair`",
+                attempts=attempts,
+            )
+        return Contended(
+            "other transactions were in the way for longer than the bounded wait; try again",
+            attempts=attempts,
+        )
+
+    def _once(self, work: Callable[[Unit], T], *, write: bool) -> T:
+        with self._runner() as (run, connection):
+            run.text(self._dialect.begin_write if write else self._dialect.begin_read)
+            try:
+                unit = SqlUnit(run, self._catalogue, self._dialect.translate)
+                answer = work(unit)
+                run.text("COMMIT")
+            except BaseException:
+                connection.rollback()
+                raise
+            finally:
+                self.statements += run.statements
+            if unit.cacheable is not None:
+                self._catalogue = unit.cacheable
+            return answer
+
+    @contextmanager
+    def _runner(self) -> Iterator[tuple[Runner, Any]]:
+        """A connection of the pool, and every error of the driver translated in one place."""
+        try:
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                try:
+                    yield Runner(cursor, self._engine.dialect, self._prepared), connection
+                finally:
+                    cursor.close()
+            finally:
+                connection.close()
+        except sa.exc.DBAPIError as error:
+            raise self._dialect.translate(_original(error)) from error
+        except Exception as error:
+            translated = self._dialect.translate(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def _original(error: sa.exc.DBAPIError) -> Exception:
+    return error.orig if isinstance(error.orig, Exception) else error

@@ -1,0 +1,364 @@
+"""One transaction on an SQL database, as the engine sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from borough.domain.address import format_address, to_bytes
+from borough.domain.block import Block, Run, room_in
+from borough.domain.dimension import Dimension
+from borough.domain.ladder import Rung
+from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
+from borough.domain.prefix import Prefix
+from borough.domain.space import Act, Grant, Note, Offer, Plan, Tally
+from borough.store.port import Event, Filter, LostRace, Remembered
+from borough.store.sql import catalogue as declared
+from borough.store.sql import queries, rows
+from borough.store.sql import statements as s
+from borough.store.sql.dialect import Duplicate, Runner
+
+#: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
+_RUNGS = 16
+
+#: Addresses looked up by one query.
+_BATCH = 500
+
+
+class SqlUnit:
+    """See :class:`borough.store.port.Unit`."""
+
+    def __init__(
+        self, run: Runner, cached: Catalogue | None, guard: Callable[[Exception], Exception]
+    ) -> None:
+        self._run = run
+        self._cached = cached
+        self._guard = guard
+        self._touched = False
+        self._fresh: Catalogue | None = None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The declared objects, as they stand in this transaction."""
+        if self._fresh is None:
+            found = self._run.one(s.version)
+            assert found is not None
+            version = found[0]
+            if self._cached is None or self._cached.version != version:
+                self._fresh = declared.read(self._run, version)
+            else:
+                self._fresh = self._cached
+        return self._fresh
+
+    @property
+    def cacheable(self) -> Catalogue | None:
+        """The catalogue as the database has it, unless this unit changed it."""
+        return None if self._touched else self._fresh
+
+    # --- Space --------------------------------------------------------------------------------
+
+    def offers(
+        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
+    ) -> list[Offer]:
+        """See :meth:`borough.domain.space.Space.offers`."""
+        found: list[Offer] = []
+        for start in range(0, len(rungs), _RUNGS):
+            some = rungs[start : start + _RUNGS]
+            for row in self._offered(some, claimant, count - len(found), lowest=lowest):
+                piece = rows.to_run(row[4:]) if row[3] else rows.to_block(row[4:])
+                found.append(Offer(start + row[0], piece))
+            if len(found) >= count:
+                break
+        return found
+
+    def _offered(
+        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
+    ) -> list[Any]:
+        values: dict[str, Any] = {"count": count, "claimant": claimant}
+        shape = []
+        for position, rung in enumerate(rungs):
+            column, ids = _ids(rung)
+            shape.append((rung.hold, column, len(ids)))
+            if len(ids) > s.INLINE:
+                clause = s.offers_of_many(rungs, bool(claimant), lowest, count > 1)
+                return self._run.once(clause, **values)
+            for at, id in enumerate(ids):
+                values[f"r{position}_{at}"] = id
+        clause = s.offers(tuple(shape), bool(claimant), lowest, count > 1)
+        return self._run.rows(clause, **values)
+
+    def holdings(self, rung: Rung, holder: str) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.holdings`."""
+        column, ids = _ids(rung)
+        clause = s.holdings(column, ids)
+        if len(ids) > s.INLINE:
+            return [rows.to_block(row) for row in self._run.once(clause, holder=holder)]
+        values = {f"id_{at}": id for at, id in enumerate(ids)}
+        return [rows.to_block(row) for row in self._run.rows(clause, holder=holder, **values)]
+
+    def held_in(self, cohort_id: int, holder: str) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.held_in`."""
+        found = self._run.rows(s.held_in, cohort_id=cohort_id, holder=holder)
+        return [rows.to_block(row) for row in found]
+
+    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+        """See :meth:`borough.domain.space.Space.runs_at`."""
+        if not prefixes:
+            return []
+        bases = {f"base_{at}": to_bytes(p.family, p.base) for at, p in enumerate(prefixes)}
+        found = self._run.rows(s.runs_at(len(prefixes)), subnet_id=subnet_id, **bases)
+        wanted = set(prefixes)
+        return [run for run in map(rows.to_run, found) if run.prefix in wanted]
+
+    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+        """See :meth:`borough.domain.space.Space.piece_at`."""
+        packed = to_bytes(self.catalogue.subnets[subnet_id].family, address)
+        for clause, read in ((s.block_at, rows.to_block), (s.run_at, rows.to_run)):
+            row = self._run.one(clause, subnet_id=subnet_id, address=packed)
+            if row:
+                piece: Block | Run = read(row)  # type: ignore[operator]
+                if piece.prefix.holds(address):
+                    return piece
+        return None
+
+    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+        """See :meth:`borough.domain.space.Space.allocation_at`."""
+        row = self._run.one(
+            s.allocation_at,
+            scope_id=self.catalogue.scopes[scope],
+            address=to_bytes(family, address),
+        )
+        return rows.to_allocation(row) if row else None
+
+    # --- Allocations --------------------------------------------------------------------------
+
+    def commit(self, plan: Plan, now: int) -> list[int]:
+        """See :meth:`borough.store.port.Unit.commit`."""
+        try:
+            self._write_space(plan)
+            self._write_removals(plan, now)
+            sequences = self._write_grants(plan.grants)
+        except Exception as error:
+            if isinstance(self._guard(error), Duplicate):
+                # The bitmap called an address free that has a holder, or a piece of space has two
+                # rows: somebody was faster, or the tables contradict each other.
+                raise LostRace(str(error)) from error
+            raise
+        events = [self._note(now, note) for note in plan.notes]
+        for grant, sequence in zip(plan.grants, sequences, strict=True):
+            events.append(
+                self._event(now, Act.ALLOCATED, replace(grant.allocation, sequence=sequence))
+            )
+        self._run.write_all(s.add_event, map(rows.event_values, events))
+        return sequences
+
+    def _write_space(self, plan: Plan) -> None:
+        run = self._run
+        if plan.runs_removed:
+            gone = [
+                {"old_id": each.id, "old_length": each.prefix.length} for each in plan.runs_removed
+            ]
+            _all_of(run.write_all(s.remove_run, gone), gone)
+        if plan.blocks_removed:
+            out = [{"old_id": each.id, "old_version": each.version} for each in plan.blocks_removed]
+            _all_of(run.write_all(s.remove_block, out), out)
+        bits, shapes = [], []
+        for old, new in plan.changed.values():
+            values = rows.block_values(new)
+            values |= {"old_id": old.id, "old_version": old.version}
+            flipped = bool(old.free) != bool(new.free)
+            same = old.prefix == new.prefix and old.holder == new.holder
+            moved = flipped or not same or old.region_length != new.region_length
+            (shapes if moved else bits).append(values)
+        _all_of(run.write_all(s.change_bits, bits), bits)
+        _all_of(run.write_all(s.change_block, shapes), shapes)
+        if plan.runs_added:
+            run.write_all(s.add_run, map(rows.run_values, plan.runs_added))
+        if plan.blocks_added:
+            run.write_all(s.add_block, map(rows.block_values, plan.blocks_added))
+
+    def _write_removals(self, plan: Plan, now: int) -> None:
+        events = []
+        if plan.removed:
+            gone = [{"old_sequence": each.sequence} for each in plan.removed]
+            _all_of(self._run.write_all(s.remove_allocation, gone), gone)
+            events += [
+                self._event(now, Act.RELEASED, each)
+                for each in plan.removed
+                if each.state is State.ALLOCATED
+            ]
+        if plan.cooled:
+            cooled = [
+                {"old_sequence": each.sequence, "until": each.until} for each in plan.cooled
+            ]
+            _all_of(self._run.write_all(s.cool_allocation, cooled), cooled)
+            events += [self._event(now, Act.RELEASED, each) for each in plan.cooled]
+        self._run.write_all(s.add_event, map(rows.event_values, events))
+
+    def _write_grants(self, grants: Sequence[Grant]) -> list[int]:
+        scopes = self.catalogue.scopes
+        values = [rows.allocation_values(grant.allocation, scopes) for grant in grants]
+        if len(values) <= 2:
+            return [self._run.insert(s.add_allocation_returning, **each) for each in values]
+        self._run.write_all(s.add_allocation, values)
+        found: dict[int, int] = {}
+        scope_id = values[0]["scope_id"]
+        for start in range(0, len(values), _BATCH):
+            some = [each["address"] for each in values[start : start + _BATCH]]
+            named = {f"address_{at}": address for at, address in enumerate(some)}
+            for packed, sequence in self._run.rows(
+                s.sequences_of(len(some)), scope_id=scope_id, **named
+            ):
+                found[packed] = sequence
+        return [found[each["address"]] for each in values]
+
+    def _event(self, now: int, act: Act, allocation: Allocation) -> Event:
+        return Event(
+            0,
+            now,
+            act,
+            format_address(allocation.family, allocation.address),
+            self.catalogue.subnets[allocation.subnet_id].name,
+            allocation.owner,
+            allocation.host,
+            allocation.sequence,
+        )
+
+    def _note(self, now: int, note: Note) -> Event:
+        subnet = self.catalogue.subnets[note.subnet_id].name
+        return Event(0, now, note.act, str(note.prefix), subnet, detail=note.holder)
+
+    def recall(self, key: str) -> Remembered | None:
+        """See :meth:`borough.store.port.Unit.recall`."""
+        return queries.recall(self._run, key)
+
+    def remember(self, key: str, remembered: Remembered, now: int) -> None:
+        """See :meth:`borough.store.port.Unit.remember`."""
+        try:
+            queries.remember(self._run, key, remembered, now)
+        except Exception as error:
+            if isinstance(self._guard(error), Duplicate):
+                raise LostRace(key) from error
+            raise
+
+    def forget(self, before: int, limit: int) -> int:
+        """See :meth:`borough.store.port.Unit.forget`."""
+        return queries.forget(self._run, before, limit)
+
+    def expired(self, now: int, limit: int) -> list[Allocation]:
+        """See :meth:`borough.store.port.Unit.expired`."""
+        return [rows.to_allocation(row) for row in self._run.rows(s.expired, now=now, count=limit)]
+
+    # --- Reading ------------------------------------------------------------------------------
+
+    def allocations(self, wanted: Filter) -> list[Allocation]:
+        """See :meth:`borough.store.port.Unit.allocations`."""
+        return queries.allocations(self._run, wanted)
+
+    def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
+        """See :meth:`borough.store.port.Unit.blocks`."""
+        return queries.blocks(self._run, subnet_ids)
+
+    def runs(self, subnet_ids: Sequence[int] | None = None) -> list[Run]:
+        """See :meth:`borough.store.port.Unit.runs`."""
+        return queries.runs(self._run, subnet_ids)
+
+    def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
+        """See :meth:`borough.store.port.Unit.tallies`."""
+        subnets = self.catalogue.subnets
+        free: dict[int, dict[str, int]] = {id: {} for id in subnet_ids}
+        for subnet_id, holder, count in queries.free_by_holder(self._run, subnet_ids):
+            if count:
+                free[subnet_id][holder] = int(count)
+        for run in self.runs(subnet_ids):
+            room = room_in(subnets[run.subnet_id], run.prefix)
+            free[run.subnet_id][""] = free[run.subnet_id].get("", 0) + room
+        counts = {id: (total, cooling) for id, total, cooling in queries.held(self._run, subnet_ids)}
+        return {
+            id: Tally(total - cooling, cooling, free[id])
+            for id in subnet_ids
+            for total, cooling in [counts.get(id, (0, 0))]
+        }
+
+    def events(self, after: int, limit: int) -> list[Event]:
+        """See :meth:`borough.store.port.Unit.events`."""
+        return [rows.to_event(row) for row in self._run.rows(s.events, after=after, count=limit)]
+
+    # --- Declared objects ---------------------------------------------------------------------
+
+    def touch(self, seen: int) -> None:
+        """See :meth:`borough.store.port.Unit.touch`."""
+        if self._run.write(s.touch, seen=seen) != 1:
+            raise LostRace("catalogue")
+        declared.drop_unused_cohorts(self._run)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._touched = True
+        self._fresh = None
+        self._cached = None
+
+    def add_scope(self, name: str, source: str) -> None:
+        """See :meth:`borough.store.port.Unit.add_scope`."""
+        declared.add_scope(self._run, name, source)
+        self._changed()
+
+    def remove_scope(self, name: str) -> None:
+        """See :meth:`borough.store.port.Unit.remove_scope`."""
+        declared.remove_scope(self._run, name)
+
+    def set_dimensions(self, dimensions: Sequence[Dimension], sources: Mapping[str, str]) -> None:
+        """See :meth:`borough.store.port.Unit.set_dimensions`."""
+        declared.set_dimensions(self._run, dimensions, sources)
+
+    def put_pool(self, pool: Pool) -> None:
+        """See :meth:`borough.store.port.Unit.put_pool`."""
+        declared.put_pool(self._run, pool, self.catalogue.scopes)
+
+    def remove_pool(self, pool: Pool) -> None:
+        """See :meth:`borough.store.port.Unit.remove_pool`."""
+        declared.remove_pool(self._run, pool)
+
+    def put_host(self, host: Host) -> None:
+        """See :meth:`borough.store.port.Unit.put_host`."""
+        declared.put_host(self._run, host)
+
+    def remove_host(self, host: Host) -> None:
+        """See :meth:`borough.store.port.Unit.remove_host`."""
+        declared.remove_host(self._run, host)
+
+    def put_subnet(self, subnet: Subnet) -> Subnet:
+        """See :meth:`borough.store.port.Unit.put_subnet`."""
+        return declared.put_subnet(self._run, subnet, self.catalogue.scopes)
+
+    def remove_subnet(self, subnet: Subnet) -> None:
+        """See :meth:`borough.store.port.Unit.remove_subnet`."""
+        declared.remove_subnet(self._run, subnet)
+
+    def cohort_of(self, subnet_id: int) -> int:
+        """See :meth:`borough.store.port.Unit.cohort_of`."""
+        return declared.cohort_of(self._run, subnet_id)
+
+    def replace_space(self, subnet_id: int, blocks: Sequence[Block], runs: Sequence[Run]) -> None:
+        """See :meth:`borough.store.port.Unit.replace_space`."""
+        self._run.write(declared.CLEAR_BLOCKS, old_id=subnet_id)
+        self._run.write(declared.CLEAR_RUNS, old_id=subnet_id)
+        self._run.write_all(s.add_block, map(rows.block_values, blocks))
+        self._run.write_all(s.add_run, map(rows.run_values, runs))
+
+    def record(self, event: Event) -> None:
+        """See :meth:`borough.store.port.Unit.record`."""
+        self._run.write(s.add_event, **rows.event_values(event))
+
+
+def _ids(rung: Rung) -> tuple[str, tuple[int, ...]]:
+    return ("cohort_id", rung.cohorts) if rung.cohorts else ("subnet_id", rung.subnets)
+
+
+def _all_of(met: int, expected: Iterable[Any]) -> None:
+    """Every precondition held, or the whole unit is run again."""
+    if met != len(list(expected)):
+        raise LostRace("a row is not as it was read")
+
+
