@@ -72,9 +72,7 @@ def parse_mac(text: str) -> int:
     :raises InvalidMac: for anything else.
     """
     if not _MAC.fullmatch(text):
-        raise InvalidMac(
-            f"{text!r} is not a MAC address; write it as 00:11:22:33:44:55", mac=text
-        )
+        raise InvalidMac(f"{text!r} is not a MAC address; write it as 00:11:22:33:44:55", mac=text)
     return int(text.replace(":", "").replace("-", ""), 16)
 
 

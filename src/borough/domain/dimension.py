@@ -120,7 +120,9 @@ def check_value(dimension: str, value: str) -> str:
     :raises InvalidLabel: when it is empty, too long, padded with blanks or holds control characters.
     """
     if not isinstance(value, str):
-        raise InvalidLabel(f"a label of {dimension} must be text, not {value!r}", dimension=dimension)
+        raise InvalidLabel(
+            f"a label of {dimension} must be text, not {value!r}", dimension=dimension
+        )
     if not value or len(value) > VALUE_LIMIT:
         raise InvalidLabel(
             f"a label of {dimension} must have 1 to {VALUE_LIMIT} characters, this has {len(value)}",

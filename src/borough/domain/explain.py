@@ -304,12 +304,12 @@ def _notes(setting: Setting, plan: Plan) -> tuple[str, ...]:
         for note in plan.notes
         if note.act in said
     ]
-    for grant in plan.grants[:LISTED]:
-        if grant.hold is Hold.OTHERS and grant.block is not None:
-            notes.append(
-                f"{grant.allocation.text} is borrowed from {grant.block.holder}'s {grant.block.region()}: "
-                "nothing of one's own and nothing unclaimed is free"
-            )
+    notes += [
+        f"{grant.allocation.text} is borrowed from {grant.block.holder}'s {grant.block.region()}: "
+        "nothing of one's own and nothing unclaimed is free"
+        for grant in plan.grants[:LISTED]
+        if grant.hold is Hold.OTHERS and grant.block is not None
+    ]
     return tuple(notes)
 
 

@@ -230,7 +230,7 @@ def _families(
 
 def _by_labels(catalogue: Catalogue, request: Request, want: Wanted) -> list[Candidate]:
     """Rules 1 to 4 over every cohort of the scope, best first."""
-    ranked = [dimension for dimension in catalogue.dimensions]
+    ranked = catalogue.dimensions
     split = 1 + next(
         (at for at, dimension in enumerate(ranked) if dimension is want.claiming), len(ranked) - 1
     )
@@ -262,9 +262,7 @@ def _reachable(catalogue: Catalogue, request: Request) -> Iterable[Cohort]:
     ]
     if not hard:
         return catalogue.cohorts_in(request.scope)
-    keys = min(
-        hard, key=lambda keys: sum(len(catalogue.cohorts_with(*key)) for key in keys)
-    )
+    keys = min(hard, key=lambda keys: sum(len(catalogue.cohorts_with(*key)) for key in keys))
     found = {cohort.id: cohort for key in keys for cohort in catalogue.cohorts_with(*key)}
     return [found[id] for id in sorted(found) if found[id].scope == request.scope]
 

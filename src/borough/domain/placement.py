@@ -110,15 +110,21 @@ class Placer:
             self._plan.current(block) for block in self._space.holdings(rung, self._claimant)
         ]
         for region, blocks in regions(holdings):
-            subnet_id = blocks[0].subnet_id
-            while len(picked) < count and region.size < 1 << REGION_BITS:
-                runs = self._space.runs_at(subnet_id, [region.buddy]) if region.length else []
-                if not runs:
-                    break
-                blocks = self._double(region, blocks, runs[0])
-                region = region.parent
-                picked += self._fill(blocks, count - len(picked))
-                blocks = [self._latest(block) for block in blocks]
+            picked += self._grow(region, blocks, count - len(picked))
+        return picked
+
+    def _grow(self, region: Prefix, blocks: list[Block], count: int) -> list[Picked]:
+        """Double one region as long as addresses are missing and its buddy is free."""
+        picked: list[Picked] = []
+        subnet_id = blocks[0].subnet_id
+        while len(picked) < count and region.length > 0 and region.size < 1 << REGION_BITS:
+            runs = self._space.runs_at(subnet_id, [region.buddy])
+            if not runs:
+                break
+            blocks = self._double(region, blocks, runs[0])
+            region = region.parent
+            picked += self._fill(blocks, count - len(picked))
+            blocks = [self._latest(block) for block in blocks]
         return picked
 
     def _double(self, region: Prefix, blocks: list[Block], run: Run) -> list[Block]:
@@ -133,7 +139,11 @@ class Placer:
                 old.bitmap << old.prefix.base - parent.base
                 | reserved_bits(subnet, run.prefix) << run.prefix.base - parent.base
             )
-            return [self._put(old, replace(old, prefix=parent, bitmap=bitmap, region_length=parent.length))]
+            return [
+                self._put(
+                    old, replace(old, prefix=parent, bitmap=bitmap, region_length=parent.length)
+                )
+            ]
         kept = [self._put(block, replace(block, region_length=parent.length)) for block in blocks]
         fresh = [
             replace(block, region_length=parent.length)
@@ -153,7 +163,11 @@ class Placer:
     def _latest(self, block: Block) -> Block:
         if block.id:
             return self._plan.current(block)
-        return next(each for each in self._plan.blocks_added if each.prefix == block.prefix and each.subnet_id == block.subnet_id)
+        return next(
+            each
+            for each in self._plan.blocks_added
+            if each.prefix == block.prefix and each.subnet_id == block.subnet_id
+        )
 
     def _fill(self, blocks: Iterable[Block], count: int) -> list[Picked]:
         picked: list[Picked] = []
@@ -212,9 +226,7 @@ def regions(blocks: Iterable[Block]) -> list[tuple[Prefix, list[Block]]]:
     return [(region, members) for (_, region), members in ordered]
 
 
-def give_up(
-    plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: list[Block]
-) -> None:
+def give_up(plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: list[Block]) -> None:
     """Turn an unused region back into unclaimed space, joined with the free buddies around it."""
     plan.blocks_removed += [plan.changed.pop(block.id, (block, block))[0] for block in blocks]
     plan.notes.append(Note(Act.GAVE_UP, subnet.id, region, blocks[0].holder))

@@ -127,10 +127,10 @@ def subtract(
     cuts = merge_intervals(holes)
     left: list[tuple[int, int]] = []
     position = 0
-    for first, last in merge_intervals(intervals):
-        while position < len(cuts) and cuts[position][1] < first:
+    for start, last in merge_intervals(intervals):
+        while position < len(cuts) and cuts[position][1] < start:
             position += 1
-        at = position
+        at, first = position, start
         while at < len(cuts) and cuts[at][0] <= last:
             if cuts[at][0] > first:
                 left.append((first, cuts[at][0] - 1))

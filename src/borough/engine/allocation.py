@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from borough.domain import decide, model
+from borough.domain.address import format_address
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
 from borough.domain.ladder import Ladder, Wanted, climb, did_you_mean, wanted
 from borough.domain.model import Catalogue, Request, State
@@ -96,7 +97,7 @@ class Allocator:
             unit.remember(request.key, remembered, now)
             unit.forget(now - KEY_LIFE, 4)
         given = tuple(
-            show(replace(grant.allocation, sequence=sequence), setting.catalogue, grant.block)
+            show(grant.allocation, setting.catalogue, grant.block, sequence)
             for grant, sequence in zip(plan.grants, sequences, strict=True)
         )
         return Answer(given, explanation=story)
@@ -228,7 +229,7 @@ class Allocator:
     def _held(self, unit: Unit, scope: str, family: int, number: int) -> model.Allocation:
         found = unit.allocation_at(scope, family, number)
         if found is None or found.state is not State.ALLOCATED:
-            text = model.format_address(family, number)
+            text = format_address(family, number)
             raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
         return found
 
@@ -275,12 +276,16 @@ def _hint(setting: decide.Setting) -> str:
             if dimension.fences and value not in known:
                 said = did_you_mean(value, known)
                 return f": no subnet has {dimension.name}={value}{said}"
-    unnamed = {
-        dimension.name
-        for cohort in catalogue.cohorts_in(request.scope)
-        for dimension in catalogue.dimensions
-        if dimension.fences and cohort.labels.get(dimension.name)
-    } - set(request.labels) - set(setting.want.implied)
+    unnamed = (
+        {
+            dimension.name
+            for cohort in catalogue.cohorts_in(request.scope)
+            for dimension in catalogue.dimensions
+            if dimension.fences and cohort.labels.get(dimension.name)
+        }
+        - set(request.labels)
+        - set(setting.want.implied)
+    )
     if unnamed and request.tiers is None:
         return f": every subnet is fenced; name a value of {' or '.join(sorted(unnamed))}"
     return ""

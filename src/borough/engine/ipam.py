@@ -290,9 +290,7 @@ class Ipam:
         :raises UnknownObject: there is no such subnet.
         :raises WouldStrand: it has allocations; the error lists them.
         """
-        return self._store.transact(
-            lambda unit: topology.remove_subnet(unit, name, self._clock())
-        )
+        return self._store.transact(lambda unit: topology.remove_subnet(unit, name, self._clock()))
 
     # --- Reading ----------------------------------------------------------------------------------
 
@@ -304,7 +302,7 @@ class Ipam:
 
     def hosts(self) -> list[Host]:
         """Declared hosts by name."""
-        return self._read(lambda unit: sorted(unit.catalogue.hosts.values(), key=lambda h: h.name))
+        return self._read(queries.hosts)
 
     def dimensions(self) -> list[Dimension]:
         """Dimensions in rank order."""
@@ -314,9 +312,7 @@ class Ipam:
         """Pools by name, and how full they are."""
         return self._read(queries.pools)
 
-    def blocks(
-        self, *, host: str | None = None, subnet: str | None = None
-    ) -> list[BlockView]:
+    def blocks(self, *, host: str | None = None, subnet: str | None = None) -> list[BlockView]:
         """Blocks by address: holder, fill, borrowed addresses."""
         return self._read(lambda unit: queries.blocks(unit, host, subnet))
 

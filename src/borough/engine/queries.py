@@ -11,7 +11,7 @@ from borough.domain.aggregate import strict_routes
 from borough.domain.block import BLOCK_BITS, Block, room_in
 from borough.domain.dimension import HOST, make_labels
 from borough.domain.ladder import climb, did_you_mean
-from borough.domain.model import Catalogue, Request, State, Subnet, families_of
+from borough.domain.model import Catalogue, Host, Request, State, Subnet, families_of
 from borough.domain.placement import regions
 from borough.domain.pool import PoolUsage, pool_usage
 from borough.domain.prefix import Prefix
@@ -73,6 +73,11 @@ def subnets(unit: Unit, labels: LabelsIn | None, scope: str | None) -> list[Subn
     return [show_subnet(subnet) for subnet in found]
 
 
+def hosts(unit: Unit) -> list[Host]:
+    """See :meth:`borough.engine.ipam.Ipam.hosts`."""
+    return sorted(unit.catalogue.hosts.values(), key=lambda host: host.name)
+
+
 def pools(unit: Unit) -> list[tuple[str, PoolUsage]]:
     """See :meth:`borough.engine.ipam.Ipam.pools`."""
     catalogue = unit.catalogue
@@ -86,9 +91,7 @@ def blocks(unit: Unit, host: str | None, subnet: str | None) -> list[BlockView]:
     catalogue = unit.catalogue
     ids = None if subnet is None else [find_subnet(catalogue, subnet).id]
     found = [
-        block
-        for block in unit.blocks(ids)
-        if host is None or block.holder == f"{HOST}={host}"
+        block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
     guests: dict[tuple[int, int], list[model.Allocation]] = defaultdict(list)
     if any(block.holder for block in found):

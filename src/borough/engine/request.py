@@ -68,7 +68,7 @@ def parse_request(
         mac=None if mac is None else parse_mac(mac),
         owner=optional_text("owner", owner),
         key=optional_text("idempotency key", key),
-        attributes=_attributes(attributes),
+        attributes=parse_attributes(attributes),
     )
 
 
@@ -153,7 +153,11 @@ def _tiers(
     return tiers
 
 
-def _attributes(attributes: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def parse_attributes(attributes: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Accept attributes: plain JSON of bounded size.
+
+    :raises FixInput: for anything else.
+    """
     if not attributes:
         return {}
     try:

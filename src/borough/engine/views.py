@@ -11,7 +11,7 @@ from borough.domain import model
 from borough.domain.address import format_address
 from borough.domain.block import Block
 from borough.domain.explain import Explanation
-from borough.domain.model import Catalogue, State
+from borough.domain.model import Catalogue
 from borough.errors import FixInput
 from borough.store.port import Unit
 
@@ -29,6 +29,8 @@ class Allocation:
     :ivar block: the prefix that its host has claimed around it, None for none.
     :ivar borrowed: whether it lies in a block that somebody else has claimed.
     :ivar sequence: name it when releasing, so that a late release cannot hit the next holder.
+    :ivar at: when it was given, in microseconds since the epoch.
+    :ivar until: when a cooling address is free again; None while it is held.
     """
 
     address: str
@@ -43,13 +45,25 @@ class Allocation:
     borrowed: bool
     sequence: int
     state: str
-    allocated_at: str
-    cooling_until: str | None
+    at: int
+    until: int | None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def allocated_at(self) -> str:
+        """When it was given, as RFC 3339 text."""
+        return iso(self.at)
+
+    @property
+    def cooling_until(self) -> str | None:
+        """When it is free again, as RFC 3339 text; None while it is held."""
+        return None if self.until is None else iso(self.until)
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        made = {name: getattr(self, name) for name in self.__slots__}
+        del made["at"], made["until"]
+        return made | {"allocated_at": self.allocated_at, "cooling_until": self.cooling_until}
 
 
 @dataclass(frozen=True)
@@ -85,10 +99,16 @@ class Answer:
         return made
 
 
-def show(allocation: model.Allocation, catalogue: Catalogue, block: Block | None) -> Allocation:
+def show(
+    allocation: model.Allocation,
+    catalogue: Catalogue,
+    block: Block | None,
+    sequence: int | None = None,
+) -> Allocation:
     """An allocation as callers see it.
 
     :param block: the block that it lies in, if one is tracked there.
+    :param sequence: its sequence number, when it has only just got one.
     """
     subnet = catalogue.subnets[allocation.subnet_id]
     claimed = block is not None and bool(block.holder)
@@ -105,10 +125,10 @@ def show(allocation: model.Allocation, catalogue: Catalogue, block: Block | None
         borrowed=block is not None
         and claimed
         and block.holder not in holders_of(allocation.host, catalogue),
-        sequence=allocation.sequence,
-        state=State(allocation.state).value,
-        allocated_at=iso(allocation.at),
-        cooling_until=None if allocation.until is None else iso(allocation.until),
+        sequence=allocation.sequence if sequence is None else sequence,
+        state=allocation.state.value,
+        at=allocation.at,
+        until=allocation.until,
         attributes=allocation.attributes,
     )
 
@@ -133,9 +153,7 @@ def show_all(unit: Unit, allocations: Sequence[model.Allocation]) -> list[Alloca
     ]
 
 
-def _blocks_of(
-    unit: Unit, allocations: Sequence[model.Allocation]
-) -> dict[tuple[int, int], Block]:
+def _blocks_of(unit: Unit, allocations: Sequence[model.Allocation]) -> dict[tuple[int, int], Block]:
     found: dict[tuple[int, int], Block] = {}
     for subnet_id in {each.subnet_id for each in allocations}:
         addresses = sorted(each.address for each in allocations if each.subnet_id == subnet_id)

@@ -7,13 +7,15 @@ with it on random histories.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from borough.domain.address import format_address
 from borough.domain.block import Block, Run, room_in
 from borough.domain.dimension import BUILT_IN, Dimension
+from borough.domain.inspect import StoredCohort
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import (
     Allocation,
@@ -55,15 +57,13 @@ class _Tables:
     keys: dict[str, tuple[Remembered, int]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     next_id: int = 1
-    next_sequence: int = 1
 
     def copy(self) -> _Tables:
-        return _Tables(
-            **{
-                name: value.copy() if isinstance(value, dict | list) else value
-                for name, value in vars(self).items()
-            }
-        )
+        made = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, dict | list):
+                setattr(made, name, value.copy())
+        return made
 
 
 class MemoryStore:
@@ -143,13 +143,10 @@ class MemoryUnit:
         return piece.cohort_id in rung.cohorts or piece.subnet_id in rung.subnets
 
     def _blocks_on(self, rung: Rung, claimant: str) -> list[Block]:
-        held = {
-            Hold.OWN: lambda block: bool(claimant) and block.holder == claimant,
-            Hold.UNCLAIMED: lambda block: not block.holder,
-            Hold.OTHERS: lambda block: bool(block.holder) and block.holder != claimant,
-        }[rung.hold]
         return [
-            block for block in self._tables.blocks.values() if self._on(rung, block) and held(block)
+            block
+            for block in self._tables.blocks.values()
+            if self._on(rung, block) and _hold(block, claimant) is rung.hold
         ]
 
     def _runs_on(self, rung: Rung) -> list[Run]:
@@ -219,7 +216,9 @@ class MemoryUnit:
         for allocation in plan.cooled:
             key = (allocation.scope, allocation.family, allocation.address)
             stored = tables.allocations.get(key)
-            _expect(stored and (stored.sequence, stored.state), (allocation.sequence, State.ALLOCATED))
+            _expect(
+                stored and (stored.sequence, stored.state), (allocation.sequence, State.ALLOCATED)
+            )
             tables.allocations[key] = allocation
             self._record(now, Act.RELEASED, allocation)
         for note in plan.notes:
@@ -231,8 +230,7 @@ class MemoryUnit:
         key = (allocation.scope, allocation.family, allocation.address)
         if key in tables.allocations:
             raise LostRace(allocation.text)
-        sequence = tables.next_sequence
-        tables.next_sequence += 1
+        sequence = len(tables.events) + 1
         stored = replace(allocation, sequence=sequence)
         tables.allocations[key] = stored
         self._record(now, Act.ALLOCATED, stored)
@@ -407,6 +405,10 @@ class MemoryUnit:
     def remove_subnet(self, subnet: Subnet) -> None:
         """See :meth:`borough.store.port.Unit.remove_subnet`."""
         self.replace_space(subnet.id, [], [])
+        tables = self._tables
+        tables.allocations = {
+            key: each for key, each in tables.allocations.items() if each.subnet_id != subnet.id
+        }
         del self._tables.subnets[subnet.id]
         del self._tables.cohort_of[subnet.id]
 
@@ -425,9 +427,71 @@ class MemoryUnit:
         """See :meth:`borough.store.port.Unit.record`."""
         self._tables.events.append(replace(event, id=len(self._tables.events) + 1))
 
+    # --- Auditing -----------------------------------------------------------------------------
+
+    def reload(self) -> Catalogue:
+        """See :meth:`borough.store.port.Unit.reload`."""
+        self.catalogue = _catalogue(self._tables)
+        return self.catalogue
+
+    def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
+        """See :meth:`borough.store.port.Unit.taken_in`."""
+        found = [
+            (each.address, each.subnet_id)
+            for each in self._tables.allocations.values()
+            if _inside(subnet, each)
+        ]
+        return iter(sorted(found))
+
+    def homeless(self) -> list[Allocation]:
+        """See :meth:`borough.store.port.Unit.homeless`."""
+        subnets = self._tables.subnets.values()
+        return [
+            each
+            for each in self.allocations(Filter())
+            if not any(_inside(subnet, each) for subnet in subnets)
+        ]
+
+    def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
+        """See :meth:`borough.store.port.Unit.stored_counts`; nothing is stored, so it is right."""
+        return {}
+
+    def stored_cohorts(self) -> list[StoredCohort]:
+        """See :meth:`borough.store.port.Unit.stored_cohorts`."""
+        return [
+            StoredCohort(cohort.id, cohort.key, cohort.key, findable=True)
+            for cohort in self._tables.cohorts.values()
+        ]
+
+    def retire_cohort(self, id: int) -> None:
+        """See :meth:`borough.store.port.Unit.retire_cohort`."""
+        self._tables.cohorts.pop(id, None)
+
+    def strays(self) -> list[Block | Run]:
+        """See :meth:`borough.store.port.Unit.strays`."""
+        pieces: list[Block | Run] = [*self.blocks(), *self.runs()]
+        return [each for each in pieces if each.subnet_id not in self._tables.subnets]
+
+    def remove_strays(self) -> None:
+        """See :meth:`borough.store.port.Unit.remove_strays`."""
+        for piece in self.strays():
+            self.replace_space(piece.subnet_id, [], [])
+
+    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+        """See :meth:`borough.store.port.Unit.rehome`."""
+        key = (allocation.scope, allocation.family, allocation.address)
+        _expect(self._tables.allocations.get(key), allocation)
+        self._tables.allocations[key] = replace(allocation, subnet_id=subnet_id)
+
     def _next(self) -> int:
         self._tables.next_id += 1
         return self._tables.next_id - 1
+
+
+def _hold(block: Block, claimant: str) -> Hold:
+    if not block.holder:
+        return Hold.UNCLAIMED
+    return Hold.OWN if block.holder == claimant else Hold.OTHERS
 
 
 def _order(
@@ -443,6 +507,13 @@ def _order(
         return [*runs, *blocks]
     runs.sort(key=lambda run: (-run.prefix.length, run.prefix))
     return [*blocks, *runs]
+
+
+def _inside(subnet: Subnet, allocation: Allocation) -> bool:
+    return (allocation.scope, allocation.family) == (
+        subnet.scope,
+        subnet.family,
+    ) and subnet.prefix.holds(allocation.address)
 
 
 def _of(pieces: Iterable[Any], subnet_ids: Sequence[int] | None) -> list[Any]:

@@ -8,12 +8,13 @@ and one that does not hold raises :class:`LostRace`, which undoes the whole unit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import Dimension
+from borough.domain.inspect import StoredCohort
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
 from borough.domain.space import Act, Plan, Space, Tally
 
@@ -130,9 +131,7 @@ class Unit(Space, Protocol):
     def remove_scope(self, name: str) -> None:
         """Remove a scope that nothing refers to."""
 
-    def set_dimensions(
-        self, dimensions: Sequence[Dimension], sources: Mapping[str, str]
-    ) -> None:
+    def set_dimensions(self, dimensions: Sequence[Dimension], sources: Mapping[str, str]) -> None:
         """Replace the list of dimensions."""
 
     def put_pool(self, pool: Pool) -> None:
@@ -154,18 +153,51 @@ class Unit(Space, Protocol):
         """
 
     def remove_subnet(self, subnet: Subnet) -> None:
-        """Remove a subnet without allocations, and its space."""
+        """Remove a subnet, its space, and the cooling allocations that are all it may still have."""
 
     def cohort_of(self, subnet_id: int) -> int:
         """The cohort of a subnet written in this unit."""
 
-    def replace_space(
-        self, subnet_id: int, blocks: Sequence[Block], runs: Sequence[Run]
-    ) -> None:
+    def replace_space(self, subnet_id: int, blocks: Sequence[Block], runs: Sequence[Run]) -> None:
         """Replace all blocks and runs of a subnet."""
 
     def record(self, event: Event) -> None:
         """Add an event."""
+
+    # Auditing: what is stored, as it is stored
+
+    def reload(self) -> Catalogue:
+        """The catalogue read anew, whatever is cached of it."""
+
+    def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
+        """Addresses of the subnet's scope and prefix that are held or cool, ascending.
+
+        :return: each with the id of the subnet that its row names.
+        """
+
+    def homeless(self) -> list[Allocation]:
+        """Allocations that lie in no subnet of their scope, whichever they name."""
+
+    def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
+        """What is stored beside each bitmap, by block id: free addresses, and 1 when it has any."""
+
+    def stored_cohorts(self) -> list[StoredCohort]:
+        """All cohorts; does not need the catalogue to be readable."""
+
+    def retire_cohort(self, id: int) -> None:
+        """Make a cohort one that nothing can mean; put its subnets again and :meth:`touch`."""
+
+    def strays(self) -> list[Block | Run]:
+        """Blocks and runs whose subnet does not exist."""
+
+    def remove_strays(self) -> None:
+        """Remove what :meth:`strays` finds."""
+
+    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+        """Make an allocation name another subnet; it keeps its sequence number.
+
+        :raises LostRace: when it is gone.
+        """
 
 
 class Store(Protocol):

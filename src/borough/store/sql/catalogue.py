@@ -13,8 +13,10 @@ import sqlalchemy as sa
 
 from borough.domain.address import from_bytes, parse_family, to_bytes
 from borough.domain.dimension import Dimension, Fallback, Labels
+from borough.domain.inspect import StoredCohort
 from borough.domain.model import Catalogue, Cohort, Host, Pool, Subnet, cohort_key
 from borough.domain.prefix import Prefix
+from borough.errors import Corrupt, FixInput
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import Runner
 from borough.store.sql.rows import prefix_of
@@ -69,15 +71,23 @@ def read(run: Runner, version: int) -> Catalogue:
 
 
 def parse_cohort(id: int, description: str) -> Cohort:
-    """A cohort from its canonical text."""
-    scope, family, weight, labels = json.loads(description)
-    return Cohort(
-        id,
-        scope,
-        parse_family(family),
-        {name: frozenset(values) for name, values in labels.items()},
-        weight,
-    )
+    """A cohort from its canonical text.
+
+    :raises Corrupt: when it is none.
+    """
+    try:
+        scope, family, weight, labels = json.loads(description)
+        return Cohort(
+            id,
+            scope,
+            parse_family(family),
+            {name: frozenset(values) for name, values in labels.items()},
+            weight,
+        )
+    except (ValueError, TypeError, AttributeError, FixInput) as error:
+        raise Corrupt(
+            f"cohort {id} has a text that cannot be read; run `borough audit --repair`", cohort=id
+        ) from error
 
 
 def _labels(rows: Iterable[tuple[Any, ...]]) -> Mapping[int, Labels]:
@@ -90,9 +100,7 @@ def _labels(rows: Iterable[tuple[Any, ...]]) -> Mapping[int, Labels]:
     }
 
 
-def _subnets(
-    run: Runner, scopes: Mapping[int, str]
-) -> tuple[dict[int, Subnet], dict[int, int]]:
+def _subnets(run: Runner, scopes: Mapping[int, str]) -> tuple[dict[int, Subnet], dict[int, int]]:
     ranges: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for subnet_id, first, last in run.rows(_RANGES):
         ranges[subnet_id].append((from_bytes(first), from_bytes(last)))
@@ -195,6 +203,10 @@ _REMOVE_SUBNET_LABELS = _remove(t.subnet_label, "subnet_id")
 _COHORT_BY_DIGEST = sa.select(t.cohort.c.id).where(t.cohort.c.digest == _P("digest"))
 _ADD_COHORT = _insert(t.cohort, "id").returning(t.cohort.c.id)
 _DROP_COHORTS = sa.delete(t.cohort).where(t.cohort.c.id.not_in(sa.select(t.subnet.c.cohort_id)))
+_STORED_COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description, t.cohort.c.digest).order_by(
+    t.cohort.c.id
+)
+_CHANGE_COHORT = _update(t.cohort)
 _COHORT_OF = sa.select(t.subnet.c.cohort_id).where(t.subnet.c.id == _P("subnet_id"))
 _MOVE_BLOCKS = (
     sa.update(t.block)
@@ -203,6 +215,10 @@ _MOVE_BLOCKS = (
 )
 _MOVE_RUNS = (
     sa.update(t.run).where(t.run.c.subnet_id == _P("old_id")).values(cohort_id=_P("cohort_id"))
+)
+# Only cooling ones: a held one left behind keeps the foreign key from letting its subnet go.
+_REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
+    t.allocation.c.subnet_id == _P("old_id"), t.allocation.c.until.is_not(None)
 )
 CLEAR_BLOCKS = _remove(t.block, "subnet_id")
 CLEAR_RUNS = _remove(t.run, "subnet_id")
@@ -353,7 +369,14 @@ def _intern(run: Runner, subnet: Subnet) -> int:
 
 def remove_subnet(run: Runner, subnet: Subnet) -> None:
     """See :meth:`borough.store.port.Unit.remove_subnet`."""
-    for clause in (CLEAR_BLOCKS, CLEAR_RUNS, _REMOVE_RANGES, _REMOVE_SUBNET_LABELS, _REMOVE_SUBNET):
+    for clause in (
+        _REMOVE_ALLOCATIONS,
+        CLEAR_BLOCKS,
+        CLEAR_RUNS,
+        _REMOVE_RANGES,
+        _REMOVE_SUBNET_LABELS,
+        _REMOVE_SUBNET,
+    ):
         run.write(clause, old_id=subnet.id)
 
 
@@ -368,3 +391,23 @@ def cohort_of(run: Runner, subnet_id: int) -> int:
 def drop_unused_cohorts(run: Runner) -> None:
     """Remove cohorts that no subnet belongs to any more."""
     run.write(_DROP_COHORTS)
+
+
+def stored_cohorts(run: Runner) -> list[StoredCohort]:
+    """See :meth:`borough.store.port.Unit.stored_cohorts`."""
+    found = []
+    for id, text, stored in run.rows(_STORED_COHORTS):
+        try:
+            key = parse_cohort(id, text).key
+        except Corrupt:
+            found.append(StoredCohort(id, text, None, findable=False))
+        else:
+            found.append(StoredCohort(id, text, key, stored == digest(key)))
+    return found
+
+
+def retire_cohort(run: Runner, id: int) -> None:
+    """See :meth:`borough.store.port.Unit.retire_cohort`."""
+    # No scope has an empty name, and the id in place of a weight makes it unlike any other.
+    text = cohort_key("", 4, {}, id)
+    run.write(_CHANGE_COHORT, old_id=id, description=text, digest=digest(text))

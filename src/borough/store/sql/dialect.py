@@ -46,9 +46,7 @@ class Statement:
     __slots__ = ("_constants", "_names", "text")
 
     def __init__(self, clause: sa.ClauseElement, dialect: sa.Dialect) -> None:
-        compiled: Any = clause.compile(
-            dialect=dialect, compile_kwargs={"render_postcompile": True}
-        )
+        compiled: Any = clause.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         self.text = str(compiled)
         self._names: Sequence[str] | None = compiled.positiontup
         # Some dialects turn constants of a statement into parameters (SQLite: OFFSET 0).

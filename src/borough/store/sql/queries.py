@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from borough.domain.address import WIDTH, from_bytes, to_bytes
 from borough.domain.block import Block, Run
-from borough.domain.model import Allocation
+from borough.domain.model import Allocation, Catalogue
+from borough.domain.prefix import Prefix, subtract
 from borough.store.port import Filter, Remembered
 from borough.store.sql import rows
 from borough.store.sql import schema as t
@@ -45,7 +47,7 @@ def forget(run: Runner, before: int, limit: int) -> int:
     for key, text in run.rows(s.old_keys, before=before, count=limit):
         sequences = _sequences(text)
         wanted = {f"sequence_{at}": sequence for at, sequence in enumerate(sequences)}
-        if not run.rows(s.allocations((), len(sequences)), after=0, count=1, **wanted):
+        if not run.rows(s.allocations((), len(sequences), False), after=0, count=1, **wanted):
             gone.append({"old_key": key})
     return run.write_all(s.forget, gone)
 
@@ -54,7 +56,7 @@ def _sequences(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split()))
 
 
-def allocations(run: Runner, wanted: Filter) -> list[Allocation]:
+def allocations(run: Runner, wanted: Filter, catalogue: Catalogue) -> list[Allocation]:
     """Allocations by sequence number."""
     values: dict[str, Any] = {
         name: value
@@ -62,20 +64,24 @@ def allocations(run: Runner, wanted: Filter) -> list[Allocation]:
             ("scope", wanted.scope),
             ("owner", wanted.owner),
             ("host", wanted.host),
-            ("subnet_id", wanted.subnet_id),
         )
         if value is not None
     }
     fields = tuple(values)
+    here = wanted.subnet_id is not None
+    if wanted.subnet_id is not None:
+        values |= in_subnet(catalogue, wanted.subnet_id)
     values["after"] = wanted.after
     values["count"] = _ALL if wanted.limit is None else wanted.limit
     if wanted.sequences is None:
-        return [rows.to_allocation(row) for row in run.rows(s.allocations(fields, 0), **values)]
+        return [
+            rows.to_allocation(row) for row in run.rows(s.allocations(fields, 0, here), **values)
+        ]
     found: list[Allocation] = []
     for start in range(0, len(wanted.sequences), _BATCH):
         some = wanted.sequences[start : start + _BATCH]
         named = {f"sequence_{at}": sequence for at, sequence in enumerate(some)}
-        clause = s.allocations(fields, len(some))
+        clause = s.allocations(fields, len(some), here)
         found += [rows.to_allocation(row) for row in run.rows(clause, **values, **named)]
     return found[: wanted.limit]
 
@@ -87,7 +93,7 @@ def _in_batches(
         return run.once(query)
     found = []
     for start in range(0, len(ids), _BATCH):
-        some = [sa.literal_column(str(int(id))) for id in ids[start : start + _BATCH]]
+        some: list[Any] = [sa.literal_column(str(int(id))) for id in ids[start : start + _BATCH]]
         found += run.once(query.where(column.in_(some)))
     return found
 
@@ -116,11 +122,120 @@ def free_by_holder(run: Runner, subnet_ids: Sequence[int]) -> list[Row]:
     return _in_batches(run, query, t.block.c.subnet_id, subnet_ids)
 
 
-def held(run: Runner, subnet_ids: Sequence[int]) -> list[Row]:
-    """(subnet id, allocations, cooling ones among them)."""
-    query = sa.select(
-        t.allocation.c.subnet_id,
-        sa.func.count(),
-        sa.func.count(t.allocation.c.until),
-    ).group_by(t.allocation.c.subnet_id)
-    return _in_batches(run, query, t.allocation.c.subnet_id, subnet_ids)
+def held(run: Runner, catalogue: Catalogue, subnet_id: int) -> tuple[int, int]:
+    """(allocations of a subnet, cooling ones among them)."""
+    row = run.one(s.count_in_subnet, **in_subnet(catalogue, subnet_id))
+    assert row is not None
+    return row[0], row[1]
+
+
+def in_subnet(catalogue: Catalogue, subnet_id: int) -> dict[str, Any]:
+    """The parameters of ``statements.IN_SUBNET``."""
+    subnet = catalogue.subnets[subnet_id]
+    return {
+        "scope_id": catalogue.scopes[subnet.scope],
+        "first": to_bytes(subnet.family, subnet.prefix.base),
+        "last": to_bytes(subnet.family, subnet.prefix.last),
+        "subnet_id": subnet_id,
+    }
+
+
+# --- Auditing ----------------------------------------------------------------------------------
+
+#: Addresses read at a time, of a subnet that may hold millions.
+_PAGE = 50_000
+
+_P = sa.bindparam
+_BETWEEN = (
+    t.allocation.c.scope_id == _P("scope_id"),
+    t.allocation.c.address.between(_P("first"), _P("last")),
+    # Addresses of the other family sort in between.
+    sa.func.length(t.allocation.c.address) == _P("width"),
+)
+_TAKEN = (
+    sa.select(t.allocation.c.address, t.allocation.c.subnet_id)
+    .where(*_BETWEEN)
+    .order_by(t.allocation.c.address)
+    .limit(_P("count"))
+)
+_ALLOCATIONS = (
+    sa.select(*s.ALLOCATION_COLUMNS)
+    .select_from(t.allocation.join(t.scope, t.scope.c.id == t.allocation.c.scope_id))
+    .where(*_BETWEEN)
+    .order_by(t.allocation.c.address)
+)
+_COUNTS = sa.select(t.block.c.id, t.block.c.free, t.block.c.is_open).where(
+    t.block.c.subnet_id == _P("subnet_id")
+)
+_KNOWN = sa.select(t.subnet.c.id)
+_STRAY_BLOCKS = sa.select(*s.BLOCK_COLUMNS).where(t.block.c.subnet_id.not_in(_KNOWN))
+_STRAY_RUNS = sa.select(*s.RUN_COLUMNS).where(t.run.c.subnet_id.not_in(_KNOWN))
+_REMOVE_STRAY_BLOCKS = sa.delete(t.block).where(t.block.c.subnet_id.not_in(_KNOWN))
+_REMOVE_STRAY_RUNS = sa.delete(t.run).where(t.run.c.subnet_id.not_in(_KNOWN))
+_REHOME = (
+    sa.update(t.allocation)
+    .where(t.allocation.c.sequence == _P("old_sequence"))
+    .values(subnet_id=_P("subnet_id"))
+)
+
+
+def _between(family: int, first: int, last: int) -> dict[str, Any]:
+    return {
+        "first": to_bytes(family, first),
+        "last": to_bytes(family, last),
+        "width": WIDTH[family] // 8,
+    }
+
+
+def taken_in(run: Runner, scope_id: int, prefix: Prefix) -> Iterator[tuple[int, int]]:
+    """See :meth:`borough.store.port.Unit.taken_in`."""
+    first = prefix.base
+    while first <= prefix.last:
+        values = _between(prefix.family, first, prefix.last)
+        page = run.rows(_TAKEN, scope_id=scope_id, count=_PAGE, **values)
+        for packed, subnet_id in page:
+            yield from_bytes(packed), subnet_id
+        if len(page) < _PAGE:
+            return
+        first = from_bytes(page[-1][0]) + 1
+
+
+def homeless(run: Runner, catalogue: Catalogue) -> list[Allocation]:
+    """See :meth:`borough.store.port.Unit.homeless`."""
+    found: list[Allocation] = []
+    covered: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    for subnet in catalogue.subnets.values():
+        interval = (subnet.prefix.base, subnet.prefix.last)
+        covered.setdefault((subnet.scope, subnet.family), []).append(interval)
+    for scope, scope_id in catalogue.scopes.items():
+        for family, width in WIDTH.items():
+            # One probe for each gap between subnets is less than a look at every allocation.
+            for first, last in subtract([(0, (1 << width) - 1)], covered.get((scope, family), ())):
+                values = _between(family, first, last)
+                page = run.rows(_ALLOCATIONS, scope_id=scope_id, **values)
+                found += map(rows.to_allocation, page)
+    return found
+
+
+def stored_counts(run: Runner, subnet_id: int) -> dict[int, tuple[int, int]]:
+    """See :meth:`borough.store.port.Unit.stored_counts`."""
+    return {id: (free, is_open) for id, free, is_open in run.rows(_COUNTS, subnet_id=subnet_id)}
+
+
+def strays(run: Runner) -> list[Block | Run]:
+    """See :meth:`borough.store.port.Unit.strays`."""
+    return [
+        *map(rows.to_block, run.rows(_STRAY_BLOCKS)),
+        *map(rows.to_run, run.rows(_STRAY_RUNS)),
+    ]
+
+
+def remove_strays(run: Runner) -> None:
+    """See :meth:`borough.store.port.Unit.remove_strays`."""
+    run.write(_REMOVE_STRAY_BLOCKS)
+    run.write(_REMOVE_STRAY_RUNS)
+
+
+def rehome(run: Runner, sequence: int, subnet_id: int) -> int:
+    """See :meth:`borough.store.port.Unit.rehome`; return how many rows there were."""
+    return run.write(_REHOME, old_sequence=sequence, subnet_id=subnet_id)

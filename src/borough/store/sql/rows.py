@@ -106,10 +106,13 @@ def to_allocation(row: Row) -> Allocation:
     )
 
 
-def allocation_values(allocation: Allocation, scopes: Mapping[str, int]) -> dict[str, Any]:
-    """The columns of a new allocation, its sequence number aside."""
+def allocation_values(
+    allocation: Allocation, scopes: Mapping[str, int], sequence: int
+) -> dict[str, Any]:
+    """The columns of a new allocation."""
     attributes = allocation.attributes
     return {
+        "sequence": sequence,
         "scope_id": scopes[allocation.scope],
         "address": to_bytes(allocation.family, allocation.address),
         "subnet_id": allocation.subnet_id,
@@ -123,6 +126,9 @@ def allocation_values(allocation: Allocation, scopes: Mapping[str, int]) -> dict
 def to_event(row: Row) -> Event:
     """A row of ``EVENT_COLUMNS``."""
     id, at, act, subject, subnet, owner, host, sequence, detail = row
+    if act == Act.ALLOCATED:
+        # The event that gave an address is where its sequence number comes from.
+        sequence = id
     return Event(id, at, Act(act), subject, subnet, owner, host, sequence, detail)
 
 
@@ -135,6 +141,6 @@ def event_values(event: Event) -> dict[str, Any]:
         "subnet": event.subnet,
         "owner": event.owner,
         "host": event.host,
-        "sequence": event.sequence,
+        "sequence": event.sequence or None,
         "detail": event.detail,
     }

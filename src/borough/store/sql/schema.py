@@ -211,8 +211,8 @@ sa.Index(
 allocation = sa.Table(
     "borough_allocation",
     metadata,
-    # The key is the sequence number of rule 8, so it must never be used again.
-    sa.Column("sequence", Id, primary_key=True),
+    # The id of the event that gave the address: the sequence number of rule 8, never used again.
+    sa.Column("sequence", Id, primary_key=True, autoincrement=False),
     _ref("scope_id", "borough_scope", "fk_borough_allocation_scope", nullable=False),
     sa.Column("address", Packed, nullable=False),
     _ref("subnet_id", "borough_subnet", "fk_borough_allocation_subnet", nullable=False),
@@ -223,8 +223,6 @@ allocation = sa.Table(
     # Null while allocated; the time when a cooling address is free again.
     sa.Column("until", sa.BigInteger),
     sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
-    sa.Index("ix_borough_allocation_subnet", "subnet_id"),
-    sqlite_autoincrement=True,
 )
 for _name in ("owner", "host"):
     sa.Index(
@@ -250,6 +248,8 @@ idempotency_key = sa.Table(
     sa.Index("ix_borough_idempotency_key_at", "at"),
 )
 
+# Ids are sequence numbers (rule 8). SQLite counts on from the largest id there is, so whoever prunes
+# this table keeps its newest row; AUTOINCREMENT would be one more page to write with every commit.
 event = sa.Table(
     "borough_event",
     metadata,
@@ -262,5 +262,4 @@ event = sa.Table(
     sa.Column("host", Name, nullable=False),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("detail", sa.Text, nullable=False),
-    sqlite_autoincrement=True,
 )

@@ -8,6 +8,7 @@ never loses a race half way; ``SELECT … FOR UPDATE`` would be ignored here.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +21,9 @@ from borough.store.sql.dialect import Busy, Duplicate
 #: by the store, which begins again.
 WAIT: Final = 5.0
 
-_ERRORS: Final = {
-    sqlite3.SQLITE_BUSY: lambda text: Busy(text),
-    sqlite3.SQLITE_LOCKED: lambda text: Busy(text),
+_ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
+    sqlite3.SQLITE_BUSY: Busy,
+    sqlite3.SQLITE_LOCKED: Busy,
     sqlite3.SQLITE_READONLY: lambda text: ReadOnlyDatabase(
         f"the database cannot be written ({text}); check the permissions of the file and its folder"
     ),

@@ -12,8 +12,8 @@ from borough.domain.ladder import Hold, Rung
 from borough.store.sql import schema as t
 
 _P = sa.bindparam
-_OPEN = sa.literal_column("1")
-_NOBODY = sa.literal_column("''")
+_ONE: Any = sa.literal_column("1")
+_NOBODY: Any = sa.literal_column("''")
 
 
 def _insert(table: sa.Table, *leave_out: str) -> Any:
@@ -66,9 +66,7 @@ change_bits = (
 remove_block = sa.delete(t.block).where(
     t.block.c.id == _P("old_id"), t.block.c.version == _P("old_version")
 )
-remove_run = sa.delete(t.run).where(
-    t.run.c.id == _P("old_id"), t.run.c.length == _P("old_length")
-)
+remove_run = sa.delete(t.run).where(t.run.c.id == _P("old_id"), t.run.c.length == _P("old_length"))
 
 block_at = (
     sa.select(*BLOCK_COLUMNS)
@@ -97,7 +95,7 @@ held_in = (
 @lru_cache(maxsize=256)
 def runs_at(count: int) -> Any:
     """The runs of a subnet at ``count`` bases; lengths are compared by the caller."""
-    bases = [_P(f"base_{at}") for at in range(count)]
+    bases: list[Any] = [_P(f"base_{at}") for at in range(count)]
     return sa.select(*RUN_COLUMNS).where(
         t.run.c.subnet_id == _P("subnet_id"), t.run.c.base.in_(bases)
     )
@@ -194,7 +192,7 @@ def build_offers(
 
 def _held_as(hold: Hold, claims: bool) -> Any:
     def conditions(block: Any) -> list[Any]:
-        opened = block.c.is_open == _OPEN
+        opened = block.c.is_open == _ONE
         if hold is Hold.OWN:
             return [block.c.holder == _P("claimant"), opened]
         if hold is Hold.UNCLAIMED:
@@ -236,7 +234,7 @@ def _part(
             sa.select(inner.c.id)
             .where(inner.c[column] == group.c.id, *conditions(inner))
             .order_by(*_order(inner, order))
-            .limit(_OPEN)
+            .limit(_ONE)
             .correlate(group)
             .scalar_subquery()
         )
@@ -275,9 +273,7 @@ def _columns(table: sa.Table, rung: int, part: int, order: list[str]) -> list[An
 
 
 def _order(table: Any, order: list[str]) -> list[Any]:
-    return [
-        table.c[name[1:]].desc() if name.startswith("-") else table.c[name] for name in order
-    ]
+    return [table.c[name[1:]].desc() if name.startswith("-") else table.c[name] for name in order]
 
 
 # --- Allocations -------------------------------------------------------------------------------
@@ -297,8 +293,7 @@ _ALLOCATIONS = sa.select(*ALLOCATION_COLUMNS).select_from(
     t.allocation.join(t.scope, t.scope.c.id == t.allocation.c.scope_id)
 )
 
-add_allocation = _insert(t.allocation, "sequence", "until")
-add_allocation_returning = add_allocation.returning(t.allocation.c.sequence)
+add_allocation = _insert(t.allocation, "until")
 allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
@@ -315,28 +310,31 @@ expired = (
 )
 
 
+#: The allocations of one subnet, found by their addresses: an index over the subnet would be one more
+#: page to write with every address given.
+IN_SUBNET = (
+    t.allocation.c.scope_id == _P("scope_id"),
+    t.allocation.c.address.between(_P("first"), _P("last")),
+    t.allocation.c.subnet_id == _P("subnet_id"),
+)
+count_in_subnet = sa.select(sa.func.count(), sa.func.count(t.allocation.c.until)).where(*IN_SUBNET)
+
+
 @lru_cache(maxsize=64)
-def allocations(fields: tuple[str, ...], sequences: int) -> Any:
+def allocations(fields: tuple[str, ...], sequences: int, in_subnet: bool) -> Any:
     """Allocations by sequence number; ``fields`` are the columns to compare."""
     query = _ALLOCATIONS.where(t.allocation.c.sequence > _P("after"))
+    if in_subnet:
+        query = query.where(*IN_SUBNET)
     for name in fields:
         column = t.scope.c.name if name == "scope" else t.allocation.c[name]
         query = query.where(column == _P(name))
         if name in ("owner", "host"):
             query = query.where(column != _NOBODY)
     if sequences:
-        wanted = [_P(f"sequence_{at}") for at in range(sequences)]
+        wanted: list[Any] = [_P(f"sequence_{at}") for at in range(sequences)]
         query = query.where(t.allocation.c.sequence.in_(wanted))
     return query.order_by(t.allocation.c.sequence).limit(_P("count"))
-
-
-@lru_cache(maxsize=64)
-def sequences_of(count: int) -> Any:
-    """Sequence numbers by address."""
-    return sa.select(t.allocation.c.address, t.allocation.c.sequence).where(
-        t.allocation.c.scope_id == _P("scope_id"),
-        t.allocation.c.address.in_([_P(f"address_{at}") for at in range(count)]),
-    )
 
 
 # --- Idempotency keys and events ---------------------------------------------------------------
@@ -354,6 +352,17 @@ old_keys = (
 forget = sa.delete(t.idempotency_key).where(t.idempotency_key.c.key == _P("old_key"))
 
 add_event = _insert(t.event, "id")
+add_event_returning = add_event.returning(t.event.c.id)
+
+
+@lru_cache(maxsize=128)
+def add_events_returning(count: int) -> Any:
+    """Several events in one statement: (id, subject) of each, in no certain order."""
+    columns = [column.name for column in t.event.c if column.name != "id"]
+    values = [{name: _P(f"{name}_{at}") for name in columns} for at in range(count)]
+    return sa.insert(t.event).values(values).returning(t.event.c.id, t.event.c.subject)
+
+
 EVENT_COLUMNS = tuple(t.event.c)
 events = (
     sa.select(*EVENT_COLUMNS)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from borough.domain.address import format_address, to_bytes
 from borough.domain.block import Block, Run, room_in
 from borough.domain.dimension import Dimension
+from borough.domain.inspect import StoredCohort
 from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
 from borough.domain.prefix import Prefix
@@ -22,8 +23,8 @@ from borough.store.sql.dialect import Duplicate, Runner
 #: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
 _RUNGS = 16
 
-#: Addresses looked up by one query.
-_BATCH = 500
+#: Rows added by one statement.
+_BATCH = 100
 
 
 class SqlUnit:
@@ -117,7 +118,7 @@ class SqlUnit:
         for clause, read in ((s.block_at, rows.to_block), (s.run_at, rows.to_run)):
             row = self._run.one(clause, subnet_id=subnet_id, address=packed)
             if row:
-                piece: Block | Run = read(row)  # type: ignore[operator]
+                piece: Block | Run = read(row)
                 if piece.prefix.holds(address):
                     return piece
         return None
@@ -138,19 +139,15 @@ class SqlUnit:
         try:
             self._write_space(plan)
             self._write_removals(plan, now)
-            sequences = self._write_grants(plan.grants)
+            sequences = self._write_grants(plan.grants, now)
         except Exception as error:
             if isinstance(self._guard(error), Duplicate):
                 # The bitmap called an address free that has a holder, or a piece of space has two
                 # rows: somebody was faster, or the tables contradict each other.
                 raise LostRace(str(error)) from error
             raise
-        events = [self._note(now, note) for note in plan.notes]
-        for grant, sequence in zip(plan.grants, sequences, strict=True):
-            events.append(
-                self._event(now, Act.ALLOCATED, replace(grant.allocation, sequence=sequence))
-            )
-        self._run.write_all(s.add_event, map(rows.event_values, events))
+        notes = [rows.event_values(self._note(now, note)) for note in plan.notes]
+        self._run.write_all(s.add_event, notes)
         return sequences
 
     def _write_space(self, plan: Plan) -> None:
@@ -163,7 +160,8 @@ class SqlUnit:
         if plan.blocks_removed:
             out = [{"old_id": each.id, "old_version": each.version} for each in plan.blocks_removed]
             _all_of(run.write_all(s.remove_block, out), out)
-        bits, shapes = [], []
+        bits: list[dict[str, Any]] = []
+        shapes: list[dict[str, Any]] = []
         for old, new in plan.changed.values():
             values = rows.block_values(new)
             values |= {"old_id": old.id, "old_version": old.version}
@@ -189,29 +187,42 @@ class SqlUnit:
                 if each.state is State.ALLOCATED
             ]
         if plan.cooled:
-            cooled = [
-                {"old_sequence": each.sequence, "until": each.until} for each in plan.cooled
-            ]
+            cooled = [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled]
             _all_of(self._run.write_all(s.cool_allocation, cooled), cooled)
             events += [self._event(now, Act.RELEASED, each) for each in plan.cooled]
         self._run.write_all(s.add_event, map(rows.event_values, events))
 
-    def _write_grants(self, grants: Sequence[Grant]) -> list[int]:
+    def _write_grants(self, grants: Sequence[Grant], now: int) -> list[int]:
+        """Write the events, whose ids are the sequence numbers, and then the allocations."""
+        events = [
+            rows.event_values(self._event(now, Act.ALLOCATED, grant.allocation)) for grant in grants
+        ]
+        if len(grants) <= 2:
+            sequences = [self._run.insert(s.add_event_returning, **event) for event in events]
+        else:
+            sequences = self._add_events(events)
         scopes = self.catalogue.scopes
-        values = [rows.allocation_values(grant.allocation, scopes) for grant in grants]
-        if len(values) <= 2:
-            return [self._run.insert(s.add_allocation_returning, **each) for each in values]
-        self._run.write_all(s.add_allocation, values)
-        found: dict[int, int] = {}
-        scope_id = values[0]["scope_id"]
-        for start in range(0, len(values), _BATCH):
-            some = [each["address"] for each in values[start : start + _BATCH]]
-            named = {f"address_{at}": address for at, address in enumerate(some)}
-            for packed, sequence in self._run.rows(
-                s.sequences_of(len(some)), scope_id=scope_id, **named
-            ):
-                found[packed] = sequence
-        return [found[each["address"]] for each in values]
+        self._run.write_all(
+            s.add_allocation,
+            [
+                rows.allocation_values(grant.allocation, scopes, sequence)
+                for grant, sequence in zip(grants, sequences, strict=True)
+            ],
+        )
+        return sequences
+
+    def _add_events(self, events: Sequence[dict[str, Any]]) -> list[int]:
+        found: dict[str, int] = {}
+        for start in range(0, len(events), _BATCH):
+            some = events[start : start + _BATCH]
+            values = {
+                f"{name}_{at}": value
+                for at, event in enumerate(some)
+                for name, value in event.items()
+            }
+            for id, subject in self._run.rows(s.add_events_returning(len(some)), **values):
+                found[subject] = id
+        return [found[event["subject"]] for event in events]
 
     def _event(self, now: int, act: Act, allocation: Allocation) -> Event:
         return Event(
@@ -254,7 +265,7 @@ class SqlUnit:
 
     def allocations(self, wanted: Filter) -> list[Allocation]:
         """See :meth:`borough.store.port.Unit.allocations`."""
-        return queries.allocations(self._run, wanted)
+        return queries.allocations(self._run, wanted, self.catalogue)
 
     def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
         """See :meth:`borough.store.port.Unit.blocks`."""
@@ -274,11 +285,9 @@ class SqlUnit:
         for run in self.runs(subnet_ids):
             room = room_in(subnets[run.subnet_id], run.prefix)
             free[run.subnet_id][""] = free[run.subnet_id].get("", 0) + room
-        counts = {id: (total, cooling) for id, total, cooling in queries.held(self._run, subnet_ids)}
+        counts = {id: queries.held(self._run, self.catalogue, id) for id in subnet_ids}
         return {
-            id: Tally(total - cooling, cooling, free[id])
-            for id in subnet_ids
-            for total, cooling in [counts.get(id, (0, 0))]
+            id: Tally(total - cooling, cooling, free[id]) for id, (total, cooling) in counts.items()
         }
 
     def events(self, after: int, limit: int) -> list[Event]:
@@ -351,6 +360,48 @@ class SqlUnit:
         """See :meth:`borough.store.port.Unit.record`."""
         self._run.write(s.add_event, **rows.event_values(event))
 
+    # --- Auditing -----------------------------------------------------------------------------
+
+    def reload(self) -> Catalogue:
+        """See :meth:`borough.store.port.Unit.reload`."""
+        # Rows that were damaged behind the engine's back leave the version as it was.
+        self._fresh = None
+        self._cached = None
+        return self.catalogue
+
+    def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
+        """See :meth:`borough.store.port.Unit.taken_in`."""
+        return queries.taken_in(self._run, self.catalogue.scopes[subnet.scope], subnet.prefix)
+
+    def homeless(self) -> list[Allocation]:
+        """See :meth:`borough.store.port.Unit.homeless`."""
+        return queries.homeless(self._run, self.catalogue)
+
+    def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
+        """See :meth:`borough.store.port.Unit.stored_counts`."""
+        return queries.stored_counts(self._run, subnet_id)
+
+    def stored_cohorts(self) -> list[StoredCohort]:
+        """See :meth:`borough.store.port.Unit.stored_cohorts`."""
+        return declared.stored_cohorts(self._run)
+
+    def retire_cohort(self, id: int) -> None:
+        """See :meth:`borough.store.port.Unit.retire_cohort`."""
+        declared.retire_cohort(self._run, id)
+        self._changed()
+
+    def strays(self) -> list[Block | Run]:
+        """See :meth:`borough.store.port.Unit.strays`."""
+        return queries.strays(self._run)
+
+    def remove_strays(self) -> None:
+        """See :meth:`borough.store.port.Unit.remove_strays`."""
+        queries.remove_strays(self._run)
+
+    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+        """See :meth:`borough.store.port.Unit.rehome`."""
+        _all_of(queries.rehome(self._run, allocation.sequence, subnet_id), [allocation])
+
 
 def _ids(rung: Rung) -> tuple[str, tuple[int, ...]]:
     return ("cohort_id", rung.cohorts) if rung.cohorts else ("subnet_id", rung.subnets)
@@ -360,5 +411,3 @@ def _all_of(met: int, expected: Iterable[Any]) -> None:
     """Every precondition held, or the whole unit is run again."""
     if met != len(list(expected)):
         raise LostRace("a row is not as it was read")
-
-

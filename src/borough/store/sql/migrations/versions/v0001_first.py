@@ -50,7 +50,6 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        sqlite_autoincrement=True,
     )
     op.create_table(
         "borough_host",
@@ -138,7 +137,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "borough_allocation",
-        sa.Column("sequence", ID, nullable=False),
+        sa.Column("sequence", ID, autoincrement=False, nullable=False),
         sa.Column("scope_id", ID, nullable=False),
         sa.Column("address", PACKED, nullable=False),
         sa.Column("subnet_id", ID, nullable=False),
@@ -155,7 +154,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("sequence"),
         sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
-        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_borough_allocation_host",
@@ -172,9 +170,6 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("owner != ''"),
         postgresql_where=sa.text("owner != ''"),
-    )
-    op.create_index(
-        "ix_borough_allocation_subnet", "borough_allocation", ["subnet_id"], unique=False
     )
     op.create_index(
         "ix_borough_allocation_until",

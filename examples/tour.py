@@ -1,0 +1,121 @@
+"""A tour of Borough on real topologies: every command is run for real and its output shown.
+
+    ./demo            run it (makes a virtual environment first)
+
+It works on a database in a temporary folder and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+#: A segment that is small enough to run dry before one's eyes: the routed network of the first
+#: example, its second segment cut to a /29.
+SMALL = """\
+name: small
+subnets:
+  - {name: edge-v4, cidr: 192.0.2.128/29, gateway: 192.0.2.129, labels: {network: edge, segment: rack-7}}
+  - {name: edge-spare-v4, cidr: 192.0.2.136/29, labels: {network: edge, segment: rack-8}}
+hosts:
+  compute0007: {segment: rack-7}
+"""
+
+
+class Tour:
+    """Runs commands and says what they are for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = {
+            **os.environ,
+            "BOROUGH_DB": f"sqlite:///{folder}/tour.db",
+            "COLUMNS": os.environ.get("COLUMNS", "100"),
+        }
+        self._folder = folder
+        self._steps = 0
+
+    def step(self, text: str) -> None:
+        self._steps += 1
+        print(
+            f"\n\033[1m{self._steps}. {text}\033[0m"
+            if sys.stdout.isatty()
+            else f"\n{self._steps}. {text}"
+        )
+
+    def run(self, line: str, *, expect: int = 0) -> None:
+        """Run ``borough …`` and show it; stop the tour when it does not exit as expected."""
+        print(f"\n$ borough {line}", flush=True)
+        words = [word.replace("@", f"{HERE}/", 1) for word in shlex.split(line)]
+        words = [word.replace("%", f"{self._folder}/", 1) for word in words]
+        done = subprocess.run(
+            [sys.executable, "-m", "borough.cli", *words], env=self._environment, check=False
+        )
+        if done.returncode != expect:
+            sys.exit(f"the tour expected exit code {expect} and got {done.returncode}")
+        if expect:
+            print(f"(exit code {expect})", flush=True)
+
+
+def routed(tour: Tour) -> None:
+    tour.step("A routed provider network: two segments, and hosts that reach one segment each")
+    tour.run("init")
+    tour.run("apply @routed-network.yaml --name routed")
+    tour.step("Ports on two hosts: the host decides the segment, one request gives both families")
+    for number, host in ((1, "compute0001"), (2, "compute0001"), (3, "compute0002")):
+        tour.run(
+            f"allocate -l network=multisegment1 --host {host} --family both --owner port-{number}"
+        )
+    tour.step("Why? The ladder of the last decision, rung by rung")
+    tour.run("explain -l network=multisegment1 --host compute0002")
+
+
+def hard(tour: Tour) -> None:
+    tour.step("A hard boundary: a segment that runs dry fails, though another one has space")
+    (tour._folder / "small.yaml").write_text(SMALL)
+    tour.run("apply %small.yaml")
+    tour.run("allocate -l network=edge --host compute0007 --count 5 --owner fleet")
+    tour.run("allocate -l network=edge --host compute0007 --owner one-too-many", expect=3)
+
+
+def typed(tour: Tour) -> None:
+    tour.step("Service types: like ports share like subnets, and fall back to untyped ones only")
+    tour.run("apply @service-subnets.yaml --name service")
+    tour.run("allocate -l network=demo-ext-net -l service_type=network:floatingip --owner fip-1")
+    tour.run("allocate -l network=demo-ext-net -l service_type=compute:nova --owner vm-1 --explain")
+
+
+def soft(tour: Tour) -> None:
+    tour.step("A soft boundary: each host claims a block and advertises one prefix")
+    tour.run("apply @container-hosts.yaml --name containers")
+    for host in ("node-1", "node-2", "node-3"):
+        tour.run(f"allocate -l network=pods --host {host} --count 6 --owner pods-of-{host}")
+    tour.run("allocate -l network=pods --host node-1 --count 10 --owner more-of-node-1 --explain")
+    tour.step("What each host advertises")
+    tour.run("routes")
+    tour.run("list blocks")
+
+
+def summary(tour: Tour) -> None:
+    tour.step("How full each group is")
+    tour.run("usage -l network=pods")
+    tour.run("usage -l network=demo-ext-net")
+    tour.step("And the books agree with themselves")
+    tour.run("audit")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        tour = Tour(Path(folder))
+        for part in (routed, hard, typed, soft, summary):
+            part(tour)
+        print("\nThat was Borough. Next: docs/concepts.md, and README.md for a tour of your own.")
+
+
+if __name__ == "__main__":
+    main()

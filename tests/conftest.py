@@ -1,0 +1,66 @@
+"""Fixtures that every test may use: the stores, and a clock that only moves when told to."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import borough
+from borough import Ipam
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@dataclass
+class Clock:
+    """Microseconds since the epoch, moved by hand."""
+
+    now: int = 1_700_000_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += int(seconds * 1_000_000)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still."""
+    return Clock()
+
+
+#: How to make an empty database of each kind; a new store is one more entry, and every suite that
+#: takes ``make_ipam`` or ``ipam`` runs on it.
+STORES: dict[str, Callable[[Path, int], str]] = {
+    "memory": lambda _folder, _number: "memory:",
+    "sqlite": lambda folder, number: f"sqlite:///{folder}/ipam-{number}.db",
+}
+
+
+@pytest.fixture(params=sorted(STORES))
+def make_ipam(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> Iterator[Callable[[], Ipam]]:
+    """Make fresh address spaces, on each kind of store in turn."""
+    numbers = itertools.count()
+    opened: list[Ipam] = []
+
+    def make() -> Ipam:
+        url = STORES[request.param](tmp_path, next(numbers))
+        opened.append(borough.open(url, create=True, clock=clock))
+        return opened[-1]
+
+    yield make
+    for ipam in opened:
+        ipam.close()
+
+
+@pytest.fixture
+def ipam(make_ipam: Callable[[], Ipam]) -> Ipam:
+    """One fresh address space, on each kind of store in turn."""
+    return make_ipam()

@@ -1,0 +1,159 @@
+"""The rules once more, slow and obvious: no ladder, no blocks, no index.
+
+It knows the declared objects and the set of addresses in use, goes through every subnet and every
+address, and says which answers would be right. What it does not model is which of several equally
+good addresses is taken (placement); for that, any of them is right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+
+@dataclass
+class Oracle:
+    """Declared objects as a topology mapping holds them, and who holds what.
+
+    :ivar held: address text to subnet name, cooling ones included, by scope.
+    """
+
+    dimensions: dict[str, str]
+    subnets: list[dict[str, Any]]
+    hosts: dict[str, dict[str, Any]]
+    held: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def values(self, labels: dict[str, Any], name: str) -> set[str]:
+        value = labels.get(name, [])
+        return {value} if isinstance(value, str) else set(value)
+
+    def implied(self, labels: dict[str, Any], host: str | None) -> dict[str, set[str]]:
+        of_host = self.hosts.get(host or "", {})
+        return {name: self.values(of_host, name) for name in of_host if name not in labels}
+
+    def level(
+        self, subnet: dict[str, Any], labels: dict[str, Any], host: str | None
+    ) -> tuple[int, ...] | None:
+        """How well a subnet fits, dimension by dimension; None when it must not be used.
+
+        Only the dimensions down to ``host`` are compared: what comes after it (and the weight) counts
+        among blocks that are held alike, which the oracle does not know.
+        """
+        named = {name: self.values(labels, name) for name in labels}
+        if host:
+            named["host"] = {host}
+        implied = self.implied(labels, host)
+        levels = []
+        for name, fallback in self.dimensions.items():
+            on_subnet = self.values(subnet.get("labels", {}), name)
+            wanted = named.get(name) or implied.get(name)
+            if not wanted:
+                if on_subnet and fallback != "any":
+                    return None
+                levels.append(0)
+            elif on_subnet & wanted:
+                levels.append(0)
+            elif not on_subnet:
+                if fallback == "none" and name in named:
+                    return None
+                levels.append(1)
+            elif fallback == "any":
+                levels.append(2)
+            else:
+                return None
+        return tuple(levels[: list(self.dimensions).index("host") + 1])
+
+    def usable(self, subnet: dict[str, Any]) -> list[str]:
+        """The addresses that *any* may give, ascending."""
+        network = ipaddress.ip_network(subnet["cidr"])
+        addresses = list(network)
+        if network.prefixlen < network.max_prefixlen - 1:
+            addresses = addresses[1:]
+            if network.version == 4:
+                addresses = addresses[:-1]
+        gateway = subnet.get("gateway")
+        ranges = [
+            [ipaddress.ip_address(end) for end in text.split("-")]
+            for text in subnet.get("ranges", [])
+        ]
+        return [
+            str(address)
+            for address in addresses
+            if str(address) != gateway
+            and (not ranges or any(low <= address <= high for low, high in ranges))
+        ]
+
+    def free(self, subnet: dict[str, Any]) -> list[str]:
+        scope = subnet.get("scope", "default")
+        return [each for each in self.usable(subnet) if (scope, each) not in self.held]
+
+    def homes(
+        self, labels: dict[str, Any], host: str | None, scope: str
+    ) -> list[list[dict[str, Any]]]:
+        """The sets of subnets inside which all addresses of one request must lie together."""
+        implied = self.implied(labels, host)
+        hard = [
+            name
+            for name, fallback in self.dimensions.items()
+            if fallback == "none" and (name in labels or name in implied)
+        ]
+        admitted = [
+            subnet
+            for subnet in self.subnets
+            if subnet.get("scope", "default") == scope
+            and self.level(subnet, labels, host) is not None
+        ]
+        wanted = {name: self.values(labels, name) or implied.get(name, set()) for name in hard}
+        choices = product(*([*sorted(wanted[name]), None] for name in hard))
+        homes = []
+        for choice in choices:
+            members = [
+                subnet
+                for subnet in admitted
+                if all(
+                    value in self.values(subnet.get("labels", {}), name)
+                    if value is not None
+                    else not self.values(subnet.get("labels", {}), name)
+                    for name, value in zip(hard, choice, strict=True)
+                )
+            ]
+            if members:
+                homes.append(members)
+        return homes
+
+    def can_give(
+        self, labels: dict[str, Any], host: str | None, scope: str, families: list[int], count: int
+    ) -> bool:
+        """Whether some home has enough free addresses of every family."""
+
+        def of_family(subnet: dict[str, Any], family: int) -> bool:
+            return ipaddress.ip_network(subnet["cidr"]).version == family
+
+        single = len(families) == 1 and count == 1
+        homes = self.homes(labels, host, scope)
+        if single:
+            homes = [[subnet for home in homes for subnet in home]]
+        return any(
+            all(
+                sum(len(self.free(subnet)) for subnet in home if of_family(subnet, family)) >= count
+                for family in families
+            )
+            for home in homes
+        )
+
+    def best(self, labels: dict[str, Any], host: str | None, scope: str, family: int) -> set[str]:
+        """For one address: the subnets that fit best of those that have room."""
+        fits = [
+            (level, subnet["name"])
+            for subnet in self.subnets
+            if subnet.get("scope", "default") == scope
+            and ipaddress.ip_network(subnet["cidr"]).version == family
+            and (level := self.level(subnet, labels, host)) is not None
+            and self.free(subnet)
+        ]
+        if not fits:
+            return set()
+        least = min(level for level, _ in fits)
+        return {name for level, name in fits if level == least}

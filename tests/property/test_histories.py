@@ -1,0 +1,404 @@
+"""Every store gives the same answers as the in-memory one, and both obey the rules.
+
+A history is a random sequence of everything that a user can do. After each step the stores must have
+answered alike (the same addresses, or the same error), and the answer must be right by the oracle,
+which knows nothing of ladders, blocks and cohorts.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+import borough
+from borough import BoroughError, Ipam
+from borough.engine.views import Answer
+from tests.conftest import STORES, Clock
+from tests.model.oracle import Oracle
+
+#: 200 histories of 60 steps in CI are 12,000 steps for each store; a developer's run is shorter.
+HISTORIES = 200 if os.environ.get("CI") else 40
+STEPS = 60
+
+FALLBACKS = st.sampled_from(["none", "unlabelled", "any"])
+NETWORKS = ["n1", "n2"]
+SEGMENTS = ["s1", "s2"]
+TYPES = ["floating", "agent"]
+RACKS = ["r1", "r2"]
+HOSTS = ["h1", "h2", "h3", "ghost"]
+OWNERS = ["web", "db", "cache"]
+MACS = ["00:16:3e:00:00:01", "00:16:3e:00:00:02"]
+
+V4 = ["10.0.0.0/29", "10.0.0.8/30", "10.0.0.16/28", "10.0.0.32/31", "10.0.0.64/26", "10.0.1.0/25"]
+V6 = ["2001:db8::/126", "2001:db8::10/124", "2001:db8:0:1::/64", "2001:db8::20/127"]
+SCOPES = ["default", "blue"]
+
+
+def some(values: list[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(values), max_size=2, unique=True)
+
+
+@st.composite
+def subnets(draw: st.DrawFn) -> list[dict[str, Any]]:
+    made = []
+    for scope in SCOPES:
+        chosen = draw(st.lists(st.sampled_from(V4 + V6), unique=True, max_size=6))
+        for cidr in chosen:
+            labels = {"network": draw(some(NETWORKS)) or ["n1"]}
+            labels["segment"] = draw(some(SEGMENTS))
+            labels["service_type"] = draw(some(TYPES))
+            labels["rack"] = draw(some(RACKS))
+            subnet: dict[str, Any] = {
+                "name": f"{scope}-{cidr}",
+                "cidr": cidr,
+                "scope": scope,
+                "labels": {name: values for name, values in labels.items() if values},
+                "weight": draw(st.sampled_from([0, 0, 0, 5])),
+                "cooldown": draw(st.sampled_from([0, 0, 0, 60])),
+            }
+            if cidr == "10.0.0.16/28":
+                subnet["gateway"] = draw(st.sampled_from(["10.0.0.17", "10.0.0.24"]))
+                subnet["ranges"] = draw(
+                    st.sampled_from([[], ["10.0.0.18-10.0.0.20", "10.0.0.24-10.0.0.29"]])
+                )
+            if cidr == "10.0.1.0/25":
+                subnet["ranges"] = draw(st.sampled_from([[], ["10.0.1.60-10.0.1.70"]]))
+            made.append(subnet)
+    return made
+
+
+@st.composite
+def topologies(draw: st.DrawFn) -> dict[str, Any]:
+    dimensions: dict[str, Any] = {
+        "network": {"fallback": "none"},
+        "segment": {"fallback": draw(st.sampled_from(["none", "none", "any"]))},
+        "service_type": {"fallback": "unlabelled"},
+        "rack": {"fallback": draw(FALLBACKS)},
+        "host": {"fallback": "any"},
+    }
+    order = list(dimensions)
+    if draw(st.booleans()):
+        order.remove("host")
+        order.insert(2, "host")
+    return {
+        "dimensions": {name: dimensions[name] for name in order},
+        "scopes": SCOPES,
+        "subnets": draw(subnets()),
+        "hosts": {
+            host: {
+                name: values
+                for name, values in {
+                    "segment": draw(some(SEGMENTS)),
+                    "rack": draw(st.sampled_from([[], ["r1"], ["r2"]])),
+                }.items()
+                if values
+            }
+            for host in HOSTS[:3]
+        },
+    }
+
+
+@st.composite
+def selectors(draw: st.DrawFn) -> dict[str, Any]:
+    labels: dict[str, Any] = {}
+    if draw(st.integers(0, 9)):
+        labels["network"] = draw(some(NETWORKS)) or ["n1"]
+    for name, values in (("segment", SEGMENTS), ("service_type", TYPES), ("rack", RACKS)):
+        if not draw(st.integers(0, 3)):
+            labels[name] = draw(some(values)) or values[:1]
+    return {
+        "labels": labels,
+        "host": draw(st.sampled_from([None, None, *HOSTS])),
+        "scope": draw(st.sampled_from(["default", "default", "blue"])),
+    }
+
+
+class Histories(RuleBasedStateMachine):
+    """The in-memory store beside one other."""
+
+    url: ClassVar[Callable[[Path, int], str]] = STORES["sqlite"]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.folder = tempfile.TemporaryDirectory()
+        url = type(self).url(Path(self.folder.name), 0)
+        self.ipams = [
+            borough.open("memory:", clock=self.clock),
+            borough.open(url, create=True, clock=self.clock),
+        ]
+        self.topology: dict[str, Any] = {"subnets": [], "hosts": {}}
+        self.carved: list[str] = []
+        self.held: dict[tuple[str, str], tuple[int, ...]] = {}
+        self.keys: dict[str, dict[str, Any]] = {}
+
+    def teardown(self) -> None:
+        findings = [ipam.audit() for ipam in self.ipams]
+        for ipam in self.ipams:
+            ipam.close()
+        self.folder.cleanup()
+        assert findings == [[], []]
+
+    # --- Doing the same on both -----------------------------------------------------------------
+
+    def both(self, act: Callable[[Ipam], Any]) -> Any:
+        """Run on each store; the outcomes must be equal. Returns the first answer or error."""
+        outcomes: list[Any] = []
+        for ipam in self.ipams:
+            try:
+                outcomes.append(act(ipam))
+            except BoroughError as error:
+                outcomes.append(error)
+        plain = [_plain(outcome) for outcome in outcomes]
+        assert plain[0] == plain[1]
+        return outcomes[0]
+
+    def oracle(self) -> Oracle:
+        cooling = {(each.scope, each.address): each.subnet for each in self.ipams[0].allocations()}
+        expired = {
+            (each.scope, each.address)
+            for each in self.ipams[0].allocations()
+            if each.cooling_until is not None and not self._rests(each)
+        }
+        extra = [
+            {
+                "name": each.name,
+                "cidr": each.prefix,
+                "labels": dict(each.labels),
+                "scope": each.scope,
+                "weight": each.weight,
+            }
+            for each in self.ipams[0].subnets()
+            if each.pool
+        ]
+        dimensions = {each.name: str(each.fallback) for each in self.ipams[0].dimensions()}
+        held = {key: name for key, name in cooling.items() if key not in expired}
+        return Oracle(dimensions, [*self.topology["subnets"], *extra], self.topology["hosts"], held)
+
+    def _rests(self, allocation: Any) -> bool:
+        return bool(allocation.until > self.clock.now)
+
+    # --- Rules ------------------------------------------------------------------------------------
+
+    @initialize(topology=topologies())
+    def start(self, topology: dict[str, Any]) -> None:
+        self._apply(topology)
+
+    @rule(topology=topologies())
+    def change_topology(self, topology: dict[str, Any]) -> None:
+        self._apply(topology)
+
+    def _apply(self, topology: dict[str, Any]) -> None:
+        outcome = self.both(lambda ipam: bool(ipam.apply(topology)))
+        if not isinstance(outcome, BoroughError):
+            self.topology = topology
+            self.both(lambda ipam: bool(ipam.apply(topology)))
+        note(f"apply: {outcome!r}")
+
+    @rule(
+        selector=selectors(),
+        families=st.sampled_from([None, [4], [6], [4, 6]]),
+        count=st.sampled_from([1, 1, 1, 1, 2, 5, 40]),
+        kind=st.sampled_from(["any", "any", "any", "next"]),
+        owner=st.sampled_from(OWNERS),
+    )
+    def allocate(
+        self, selector: dict[str, Any], families: Any, count: int, kind: Any, owner: str
+    ) -> None:
+        oracle = self.oracle()
+        wanted = dict(selector, families=families, count=count, kind=kind, owner=owner)
+        outcome = self.both(lambda ipam: ipam.allocate(**wanted))
+        note(f"allocate {wanted}: {_plain(outcome)}")
+        place = (selector["labels"], selector["host"], selector["scope"])
+        if isinstance(outcome, BoroughError):
+            assert outcome.code in ("exhausted", "no_matching_subnet")
+            assert not oracle.can_give(*place, families or [4], count)
+            return
+        given = [each.family for each in outcome.allocations]
+        assert oracle.can_give(*place, sorted(set(given)), count)
+        for each in outcome.allocations:
+            assert (each.scope, each.address) not in oracle.held, "given twice"
+        if len(given) == 1:
+            assert outcome.allocations[0].subnet in oracle.best(*place, given[0])
+        else:
+            self._together(oracle, place, outcome)
+        if kind == "next" and len(given) == 1 and not any(b.holder for b in self.ipams[0].blocks()):
+            subnet = next(s for s in oracle.subnets if s["name"] == outcome.allocations[0].subnet)
+            assert outcome.allocations[0].address == oracle.free(subnet)[0]
+
+    def _together(self, oracle: Oracle, place: tuple[Any, ...], outcome: Answer) -> None:
+        used = {each.subnet for each in outcome.allocations}
+        homes = [{subnet["name"] for subnet in home} for home in oracle.homes(*place)]
+        assert any(used <= home for home in homes), "straddles two homes"
+
+    @rule(
+        selector=selectors(),
+        cidr=st.sampled_from([*V4, *V6]),
+        offset=st.integers(0, 40),
+        owner=st.sampled_from(OWNERS),
+    )
+    def allocate_by_name(
+        self, selector: dict[str, Any], cidr: str, offset: int, owner: str
+    ) -> None:
+        import ipaddress
+
+        network = ipaddress.ip_network(cidr)
+        address = str(network[min(offset, network.num_addresses - 1)])
+        self.both(lambda ipam: ipam.allocate(**selector, address=address, owner=owner))
+
+    @rule(
+        selector=selectors(),
+        mac=st.sampled_from(MACS),
+        families=st.sampled_from([None, [6], [4, 6]]),
+    )
+    def allocate_eui64(self, selector: dict[str, Any], mac: str, families: Any) -> None:
+        self.both(lambda ipam: ipam.allocate(**selector, mac=mac, families=families, owner="eui"))
+
+    @rule(selector=selectors())
+    def allocate_gateway(self, selector: dict[str, Any]) -> None:
+        self.both(lambda ipam: ipam.allocate(**selector, kind="gateway", owner="router"))
+
+    @rule(data=st.data(), host=st.sampled_from([None, *HOSTS]), count=st.sampled_from([1, 3]))
+    def allocate_from_named_subnets(self, data: st.DataObject, host: Any, count: int) -> None:
+        names = [each["name"] for each in self.topology["subnets"] if each["scope"] == "default"]
+        if not names:
+            return
+        chosen = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=4, unique=True))
+        tiers: list[Any] = chosen if data.draw(st.booleans()) else [tuple(chosen)]
+        self.both(lambda ipam: ipam.allocate(subnets=tiers, host=host, count=count, owner="port"))
+
+    @rule(selector=selectors(), key=st.sampled_from(["k1", "k2"]), repeat=st.booleans())
+    def allocate_with_key(self, selector: dict[str, Any], key: str, repeat: bool) -> None:
+        if repeat and key in self.keys:
+            selector = self.keys[key]
+        outcome = self.both(lambda ipam: ipam.allocate(**selector, key=key, owner="keyed"))
+        if isinstance(outcome, BoroughError):
+            assert outcome.code != "idempotency_key_reused" or self.keys[key] != selector
+            return
+        if outcome.replayed:
+            assert self.keys[key] == selector
+        self.keys[key] = selector
+
+    @rule(data=st.data(), stale=st.sampled_from([None, 0, -1]))
+    def release_one(self, data: st.DataObject, stale: int | None) -> None:
+        held = self.ipams[0].allocations()
+        if not held:
+            return
+        at = data.draw(st.integers(0, len(held) - 1))
+
+        def act(ipam: Ipam) -> Any:
+            each = ipam.allocations()[at]
+            sequence = None if stale is None else each.sequence + stale
+            return ipam.release(each.address, scope=each.scope, sequence=sequence)
+
+        outcome = self.both(act)
+        if stale == -1 and isinstance(outcome, BoroughError):
+            assert outcome.code in ("stale_sequence", "not_allocated")
+        if stale == -1:
+            assert isinstance(outcome, BoroughError)
+
+    @rule(owner=st.sampled_from([*OWNERS, "nobody"]), scope=st.sampled_from(SCOPES))
+    def release_owner(self, owner: str, scope: str) -> None:
+        self.both(lambda ipam: ipam.release(owner=owner, scope=scope))
+        left = self.ipams[1].allocations(owner=owner, scope=scope)
+        assert all(each.state == "cooling" for each in left)
+
+    @rule(host=st.sampled_from(HOSTS), scope=st.sampled_from(SCOPES))
+    def release_host(self, host: str, scope: str) -> None:
+        self.both(lambda ipam: ipam.release(host=host, scope=scope))
+
+    @rule(seconds=st.sampled_from([1, 59, 61]))
+    def pass_time(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+
+    @rule(selector=selectors(), count=st.sampled_from([1, 3]))
+    def explain(self, selector: dict[str, Any], count: int) -> None:
+        self.both(lambda ipam: ipam.explain(**selector, count=count))
+
+    @precondition(lambda self: self.topology["subnets"])
+    @rule(length=st.sampled_from([28, 29, 30]), network=st.sampled_from(NETWORKS))
+    def carve(self, length: int, network: str) -> None:
+        pool = {"name": "pool", "prefixes": ["10.9.0.0/26"], "maximum_length": 30}
+        self.both(lambda ipam: bool(ipam.apply({"name": "pools", "pools": [pool]})))
+        view = self.both(
+            lambda ipam: ipam.allocate_subnet(
+                "pool", prefix_length=length, labels={"network": network}
+            )
+        )
+        if not isinstance(view, BoroughError):
+            self.carved.append(view.name)
+
+    @precondition(lambda self: self.carved)
+    @rule(data=st.data())
+    def give_subnet_back(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(self.carved))
+        outcome = self.both(lambda ipam: ipam.remove_subnet(name))
+        if not isinstance(outcome, BoroughError):
+            self.carved.remove(name)
+
+    # --- Always -----------------------------------------------------------------------------------
+
+    @invariant()
+    def the_stores_hold_the_same(self) -> None:
+        for look in (_allocations, _blocks, _usage, _routes):
+            seen = [look(ipam) for ipam in self.ipams]
+            assert seen[0] == seen[1]
+
+    @invariant()
+    def nothing_is_held_twice(self) -> None:
+        held = [(each.scope, each.address) for each in self.ipams[1].allocations()]
+        assert len(held) == len(set(held))
+
+
+def _plain(outcome: Any) -> Any:
+    """What must be equal between stores: everything but the sequence numbers."""
+    if isinstance(outcome, BoroughError):
+        detail = {name: value for name, value in outcome.detail.items() if name != "sequence"}
+        return outcome.code, detail if outcome.code != "stale_sequence" else None
+    if isinstance(outcome, Answer):
+        return outcome.replayed, [_without_sequence(each) for each in outcome.allocations]
+    if isinstance(outcome, tuple):
+        return [_without_sequence(each) for each in outcome]
+    return outcome.as_json() if hasattr(outcome, "as_json") else outcome
+
+
+def _without_sequence(allocation: Any) -> dict[str, Any]:
+    return {name: value for name, value in allocation.as_json().items() if name != "sequence"}
+
+
+def _allocations(ipam: Ipam) -> Any:
+    return [_without_sequence(each) for each in ipam.allocations()]
+
+
+def _blocks(ipam: Ipam) -> Any:
+    found = [each.as_json() for each in ipam.blocks()]
+    return sorted(found, key=lambda each: (each["scope"], each["subnet"], each["prefix"]))
+
+
+def _usage(ipam: Ipam) -> Any:
+    return [each.as_json() for scope in ("default",) for each in ipam.usage(scope=scope)]
+
+
+def _routes(ipam: Ipam) -> Any:
+    return [each.as_json() for each in ipam.routes()]
+
+
+@pytest.mark.parametrize("store", sorted(set(STORES) - {"memory"}))
+def test_a_store_agrees_with_the_model_on_any_history(store: str) -> None:
+    """Rule by rule, the same addresses and the same errors, whatever happened before."""
+    machine: Any = type(f"Histories_{store}", (Histories,), {"url": staticmethod(STORES[store])})
+    machine.TestCase.settings = settings(
+        max_examples=HISTORIES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    machine.TestCase("runTest").runTest()

@@ -1,0 +1,160 @@
+"""Eight processes on one database, allocating and releasing at once."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import borough
+from borough.errors import Exhausted
+from tests.conftest import STORES
+from tests.race.histories import Call, faults, still_held
+
+PROCESSES = 8
+CALLS = 150
+
+SHARED = sorted(set(STORES) - {"memory"})
+
+#: 8 clients that hold up to 4 addresses each want 32: so the group is often down to its last address.
+TOPOLOGY = {
+    "subnets": [
+        {"name": "a", "cidr": "10.0.0.0/28", "labels": {"network": "n"}},
+        {"name": "b", "cidr": "10.0.1.0/28", "labels": {"network": "n"}},
+    ]
+}
+
+
+def client(number: int, url: str, kind: str, results: Path) -> None:
+    """Allocate and release at random; write down what was seen, and every failure."""
+    chance = random.Random(number)
+    ipam = borough.open(url)
+    calls: list[Call] = []
+    held: list[tuple[str, int]] = []
+    failures: list[str] = []
+    exhausted = 0
+    for turn in range(CALLS):
+        began = time.monotonic()
+        try:
+            if held and (len(held) >= 4 or chance.random() < 0.45):
+                address, sequence = held.pop(chance.randrange(len(held)))
+                ipam.release(address, sequence=sequence)
+                ended = time.monotonic()
+                calls.append(Call(number, "release", address, sequence, began, ended))
+                continue
+            request: dict[str, Any] = {"labels": {"network": "n"}, "owner": f"c{number}"}
+            if kind == "host":
+                request["host"] = f"h{number}"
+            elif kind == "next":
+                request["kind"] = "next"
+            elif turn % 5 == 0:
+                request["count"] = 2
+            given = ipam.allocate(**request).allocations
+            ended = time.monotonic()
+            for each in given:
+                held.append((each.address, each.sequence))
+                seen = Call(number, "allocate", each.address, each.sequence, began, ended)
+                calls.append(seen)
+        except Exhausted:
+            exhausted += 1
+        except Exception as error:  # noqa: BLE001  (whatever it is, the parent shall see it)
+            failures.append(repr(error))
+    ipam.close()
+    results.write_text(
+        json.dumps(
+            {
+                "calls": [asdict(each) for each in calls],
+                "failures": failures,
+                "exhausted": exhausted,
+                "retries": ipam.store.retries,
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize("kind", ["any", "next", "host"])
+@pytest.mark.parametrize("store", SHARED)
+def test_no_address_has_two_holders(store: str, kind: str, tmp_path: Path) -> None:
+    """No duplicate, no loss, no failure, and tables that agree in the end."""
+    url = STORES[store](tmp_path, 0)
+    with borough.open(url, create=True) as ipam:
+        ipam.apply(TOPOLOGY)
+    spawn = multiprocessing.get_context("spawn")
+    files = [tmp_path / f"{number}.json" for number in range(PROCESSES)]
+    workers = [
+        spawn.Process(target=client, args=(number, url, kind, file))
+        for number, file in enumerate(files)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+        assert worker.exitcode == 0
+    reports = [json.loads(file.read_text()) for file in files]
+    assert [failure for report in reports for failure in report["failures"]] == []
+    calls = [Call(**each) for report in reports for each in report["calls"]]
+    assert faults(calls) == []
+    with borough.open(url) as ipam:
+        stored = {(each.address, each.sequence) for each in ipam.allocations()}
+        assert stored == still_held(calls)
+        assert ipam.audit() == []
+
+
+def last_one(number: int, url: str, barrier: Any, results: Path) -> None:
+    """Take the last free address as soon as everybody is ready."""
+    with borough.open(url) as ipam:
+        barrier.wait(60)
+        try:
+            address = ipam.allocate(labels={"network": "n"}, owner=f"c{number}").address
+        except Exhausted:
+            address = ""
+    results.write_text(address)
+
+
+@pytest.mark.parametrize("store", SHARED)
+def test_the_last_free_address_is_found_by_exactly_one(store: str, tmp_path: Path) -> None:
+    """Exhausted is said only when it is true (rule 10)."""
+    url = STORES[store](tmp_path, 0)
+    with borough.open(url, create=True) as ipam:
+        ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/30", "labels": {"network": "n"}}]})
+        ipam.allocate(labels={"network": "n"})
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(4)
+    files = [tmp_path / f"last-{number}" for number in range(4)]
+    workers = [
+        spawn.Process(target=last_one, args=(number, url, barrier, file))
+        for number, file in enumerate(files)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert sorted(file.read_text() for file in files) == ["", "", "", "10.0.0.2"]
+
+
+def upgrader(url: str, barrier: Any) -> None:
+    """Make the schema at the same moment as others."""
+    barrier.wait(60)
+    borough.open(url, create=True).close()
+
+
+@pytest.mark.parametrize("store", SHARED)
+def test_several_processes_may_initialise_at_once(store: str, tmp_path: Path) -> None:
+    """The schema is made once, and nobody fails."""
+    url = STORES[store](tmp_path, 0)
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(4)
+    workers = [spawn.Process(target=upgrader, args=(url, barrier)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
+    with borough.open(url) as ipam:
+        assert [each.name for each in ipam.dimensions()][0] == "network"
