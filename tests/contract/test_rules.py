@@ -1,0 +1,651 @@
+"""The eleven rules of docs/rules.md, one group of tests each, on every store."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import borough
+from borough import BoroughError, Ipam
+from borough.errors import (
+    AddressInUse,
+    AddressOutsideGroup,
+    AddressUnusable,
+    Exhausted,
+    FixInput,
+    KeyReused,
+    KeySpent,
+    NoMatchingSubnet,
+    NotAllocated,
+    StaleSequence,
+    UnknownDimension,
+    UnknownObject,
+)
+from tests.conftest import EXAMPLES, Clock
+
+
+def subnet(name: str, cidr: str, **labels: Any) -> dict[str, Any]:
+    settings = {
+        key: labels.pop(key)
+        for key in ("scope", "gateway", "ranges", "weight", "cooldown")
+        if key in labels
+    }
+    return {"name": name, "cidr": cidr, "labels": {"network": "n", **labels}, **settings}
+
+
+def declare(ipam: Ipam, *subnets: dict[str, Any], **more: Any) -> None:
+    ipam.apply({"subnets": list(subnets), **more})
+
+
+def give(ipam: Ipam, host: str | None = None, **request: Any) -> str:
+    labels = request.pop("labels", {})
+    return ipam.allocate(labels={"network": "n", **labels}, host=host, **request).address
+
+
+def given_from(ipam: Ipam, host: str | None = None, **request: Any) -> str:
+    labels = request.pop("labels", {})
+    answer = ipam.allocate(labels={"network": "n", **labels}, host=host, **request)
+    return answer.allocations[0].subnet
+
+
+# --- 1. Fences -----------------------------------------------------------------------------------
+
+
+def test_a_hard_label_shuts_out_requests_that_do_not_name_it(ipam: Ipam) -> None:
+    """Rule 1: without naming the segment only the unlabelled subnet is seen."""
+    declare(ipam, subnet("s1", "10.0.0.0/30", segment="a"), subnet("plain", "10.0.1.0/30"))
+    assert given_from(ipam) == "plain"
+    assert given_from(ipam, labels={"segment": "a"}) == "s1"
+
+
+def test_an_unlabelled_fallback_fences_too(ipam: Ipam) -> None:
+    """Rule 1: a typed subnet is not for those who do not name a type."""
+    declare(ipam, subnet("typed", "10.0.0.0/29", service_type="floating"))
+    with pytest.raises(NoMatchingSubnet) as refused:
+        give(ipam)
+    assert "service_type" in refused.value.message
+
+
+def test_a_soft_label_attracts_and_never_excludes(ipam: Ipam) -> None:
+    """Rule 1: a subnet of some rack is open to those who name none."""
+    declare(ipam, subnet("r1", "10.0.0.0/29", rack="r1"), dimensions={"rack": {"fallback": "any"}})
+    assert given_from(ipam) == "r1"
+
+
+def test_the_network_is_one_more_group(ipam: Ipam) -> None:
+    """Rule 1: a request without a network sees no subnet of any network."""
+    declare(ipam, subnet("n", "10.0.0.0/29"))
+    with pytest.raises(NoMatchingSubnet):
+        ipam.allocate(host="h")
+
+
+# --- 2. Selection --------------------------------------------------------------------------------
+
+
+def test_a_named_hard_dimension_keeps_matching_subnets_only(ipam: Ipam) -> None:
+    """Rule 2: when the segment is full the request fails, though others have space."""
+    declare(
+        ipam, subnet("a", "10.0.0.0/32", segment="a"), subnet("plain", "10.0.1.0/24")
+    )
+    give(ipam, labels={"segment": "a"})
+    with pytest.raises(Exhausted):
+        give(ipam, labels={"segment": "a"})
+
+
+def test_unlabelled_falls_back_to_unlabelled_subnets_only(ipam: Ipam) -> None:
+    """Rule 2: typed first, then untyped, never those of another type."""
+    declare(
+        ipam,
+        subnet("floating", "10.0.0.0/32", service_type="floating"),
+        subnet("agent", "10.0.1.0/24", service_type="agent"),
+        subnet("plain", "10.0.2.0/32"),
+    )
+    wanted = {"service_type": "floating"}
+    assert given_from(ipam, labels=wanted) == "floating"
+    assert given_from(ipam, labels=wanted) == "plain"
+    with pytest.raises(Exhausted):
+        give(ipam, labels=wanted)
+
+
+def test_any_orders_matching_unlabelled_others(ipam: Ipam) -> None:
+    """Rule 2: a soft boundary is crossed rather than failing."""
+    declare(
+        ipam,
+        subnet("other", "10.0.0.0/32", rack="r2"),
+        subnet("plain", "10.0.1.0/32"),
+        subnet("mine", "10.0.2.0/32", rack="r1"),
+        dimensions={"rack": {"fallback": "any"}},
+    )
+    order = [given_from(ipam, labels={"rack": "r1"}) for _ in range(3)]
+    assert order == ["mine", "plain", "other"]
+
+
+def test_any_of_several_values_matches(ipam: Ipam) -> None:
+    """Rule 2: for each dimension a set of values."""
+    declare(
+        ipam,
+        subnet("a", "10.0.0.0/32", segment="a"),
+        subnet("b", "10.0.1.0/32", segment="b"),
+        subnet("c", "10.0.2.0/32", segment="c"),
+    )
+    got = {given_from(ipam, labels={"segment": ["a", "c"]}) for _ in range(2)}
+    assert got == {"a", "c"}
+
+
+def test_subnets_named_outright_are_used_in_their_order(ipam: Ipam) -> None:
+    """Rule 2: the order given, and fences do not apply."""
+    declare(ipam, subnet("a", "10.0.0.0/32", segment="x"), subnet("b", "10.0.1.0/32"))
+    order = [
+        ipam.allocate(subnets=["b", "a"]).allocations[0].subnet,
+        ipam.allocate(subnets=["b", "a"]).allocations[0].subnet,
+    ]
+    assert order == ["b", "a"]
+
+
+def test_claims_decide_only_among_equals_of_named_subnets(ipam: Ipam) -> None:
+    """Rule 2: h has a block in b; named before, a is used; named beside, b is."""
+    declare(ipam, subnet("a", "10.0.0.0/24"), subnet("b", "10.0.1.0/24"))
+    ipam.allocate(subnets=["b"], host="h")
+    beside = ipam.allocate(subnets=[("a", "b")], host="h").allocations[0]
+    assert beside.subnet == "b"
+    before = ipam.allocate(subnets=["a", "b"], host="h").allocations[0]
+    assert before.subnet == "a"
+
+
+# --- 3. Implied labels ---------------------------------------------------------------------------
+
+
+def test_a_host_stays_on_the_segment_that_it_reaches(ipam: Ipam) -> None:
+    """Rule 3: the host implies its segment, and never leaves it."""
+    declare(
+        ipam,
+        subnet("a", "10.0.0.0/32", segment="a"),
+        subnet("b", "10.0.1.0/24", segment="b"),
+        hosts={"ha": {"segment": "a"}},
+    )
+    assert given_from(ipam, "ha") == "a"
+    with pytest.raises(Exhausted) as refused:
+        give(ipam, "ha")
+    passed = refused.value.detail["explanation"]["passed"]
+    assert passed == [{"reason": "fenced by segment=b", "subnets": ["b (10.0.1.0/24)"], "more": 0}]
+
+
+def test_an_implied_hard_dimension_admits_unlabelled_subnets(ipam: Ipam) -> None:
+    """Rule 3: a network that is not routed is there for every host."""
+    declare(ipam, subnet("plain", "10.0.0.0/24"), hosts={"ha": {"segment": "a"}})
+    assert given_from(ipam, "ha") == "plain"
+
+
+def test_a_label_of_the_request_overrules_the_hosts(ipam: Ipam) -> None:
+    """Rule 3: implied only in dimensions that the request does not name."""
+    declare(
+        ipam,
+        subnet("a", "10.0.0.0/24", segment="a"),
+        subnet("b", "10.0.1.0/24", segment="b"),
+        hosts={"ha": {"segment": "a"}},
+    )
+    assert given_from(ipam, "ha", labels={"segment": "b"}) == "b"
+
+
+# --- 4. Order ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [(["service_type", "host"], "typed"), (["host", "service_type"], "plain")],
+)
+def test_the_rank_of_the_dimensions_decides(ipam: Ipam, order: list[str], expected: str) -> None:
+    """Rule 4: typed first by default; with host ranked above, the host's own block wins."""
+    every = {
+        "network": {"fallback": "none"},
+        "segment": {"fallback": "none"},
+        "service_type": {"fallback": "unlabelled"},
+        "host": {"fallback": "any"},
+    }
+    declare(
+        ipam,
+        subnet("typed", "10.0.0.0/24", service_type="t"),
+        subnet("plain", "10.0.1.0/24"),
+        dimensions={name: every[name] for name in ["network", "segment", *order]},
+    )
+    give(ipam, "h")
+    assert given_from(ipam, "h", labels={"service_type": "t"}) == expected
+
+
+def test_the_heavier_of_equal_subnets_goes_first(ipam: Ipam) -> None:
+    """Rule 4: weight, before the address."""
+    declare(ipam, subnet("light", "10.0.0.0/24"), subnet("heavy", "10.0.1.0/24", weight=5))
+    assert given_from(ipam) == "heavy"
+
+
+def test_own_blocks_before_unclaimed_before_those_of_others(ipam: Ipam) -> None:
+    """Rule 4: h1 fills what it has, claims what is left, and then borrows."""
+    declare(ipam, subnet("s", "10.0.0.0/26"))
+    ipam.allocate(labels={"network": "n"}, host="h2", count=2)
+    got = ipam.allocate(labels={"network": "n"}, host="h1", count=58).allocations
+    assert [each.borrowed for each in got].count(True) > 0
+    assert not ipam.allocate(labels={"network": "n"}, host="h2").allocations[0].borrowed
+    first = [each.borrowed for each in got]
+    assert first == sorted(first), "borrowed before everything else was used"
+
+
+# --- 5. Together ---------------------------------------------------------------------------------
+
+
+def test_both_families_come_from_one_segment(ipam: Ipam) -> None:
+    """Rule 5: IPv4 of segment a is full, so both addresses come from segment b."""
+    declare(
+        ipam,
+        subnet("a4", "10.0.0.0/32", segment="a"),
+        subnet("a6", "2001:db8:a::/64", segment="a"),
+        subnet("b4", "10.0.1.0/24", segment="b"),
+        subnet("b6", "2001:db8:b::/64", segment="b"),
+    )
+    give(ipam, labels={"segment": "a"}, families=4)
+    wanted = {"network": "n", "segment": ["a", "b"]}
+    got = ipam.allocate(labels=wanted, families=[4, 6]).allocations
+    assert [each.subnet for each in got] == ["b4", "b6"]
+
+
+def test_all_or_none(ipam: Ipam) -> None:
+    """Rule 5: a request that cannot be filled takes nothing."""
+    declare(ipam, subnet("s4", "10.0.0.0/30"), subnet("s6", "2001:db8::/126"))
+    with pytest.raises(Exhausted):
+        ipam.allocate(labels={"network": "n"}, families=[4, 6], count=3)
+    assert ipam.allocations() == []
+    assert len(ipam.allocate(labels={"network": "n"}, families=[4, 6], count=2).allocations) == 4
+
+
+def test_several_addresses_do_not_straddle_segments(ipam: Ipam) -> None:
+    """Rule 5: two segments with one free address each cannot give two."""
+    declare(
+        ipam,
+        subnet("a", "10.0.0.0/32", segment="a"),
+        subnet("b", "10.0.1.0/32", segment="b"),
+    )
+    wanted = {"network": "n", "segment": ["a", "b"]}
+    with pytest.raises(Exhausted):
+        ipam.allocate(labels=wanted, count=2)
+    assert ipam.allocate(labels=wanted).address in ("10.0.0.0", "10.0.1.0")
+
+
+# --- 6. Kinds ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cidr", "expected"),
+    [
+        ("10.0.0.0/30", ["10.0.0.1", "10.0.0.2"]),
+        ("10.0.0.0/31", ["10.0.0.0", "10.0.0.1"]),
+        ("10.0.0.5/32", ["10.0.0.5"]),
+        ("2001:db8::/126", ["2001:db8::1", "2001:db8::2", "2001:db8::3"]),
+        ("2001:db8::/127", ["2001:db8::", "2001:db8::1"]),
+        ("2001:db8::7/128", ["2001:db8::7"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["any", "next"])
+def test_which_addresses_are_given(ipam: Ipam, cidr: str, expected: list[str], kind: Any) -> None:
+    """Rule 6: network, broadcast and anycast addresses never; /31, /32, /127, /128 in full."""
+    declare(ipam, subnet("s", cidr))
+    assert [give(ipam, kind=kind) for _ in expected] == expected
+    with pytest.raises(Exhausted):
+        give(ipam, kind=kind)
+
+
+@pytest.mark.parametrize("cidr", ["10.0.0.0/8", "2001:db8::/64", "2001:db8::/32"])
+def test_large_subnets_cost_nothing(ipam: Ipam, cidr: str) -> None:
+    """A /8 and a /64 are one row each until they are used."""
+    declare(ipam, subnet("s", cidr))
+    assert ipam.blocks() == []
+    first = ipaddress.ip_network(cidr)[1]
+    assert give(ipam) == str(first)
+    assert len(ipam.blocks()) == 1
+
+
+def test_next_is_the_lowest_free_address(ipam: Ipam) -> None:
+    """Rule 6: also when a hole opens."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    got = [give(ipam, kind="next") for _ in range(70)]
+    assert got == [f"10.0.0.{number}" for number in range(1, 71)]
+    ipam.release("10.0.0.7")
+    ipam.release("10.0.0.66")
+    assert [give(ipam, kind="next") for _ in range(3)] == ["10.0.0.7", "10.0.0.66", "10.0.0.71"]
+
+
+def test_ranges_and_gateway_are_kept(ipam: Ipam) -> None:
+    """Rule 6: any gives from the ranges less the gateway, by name also outside of them."""
+    declare(
+        ipam,
+        subnet("s", "10.0.0.0/24", gateway="10.0.0.11", ranges=["10.0.0.10-10.0.0.12"]),
+    )
+    assert [give(ipam), give(ipam)] == ["10.0.0.10", "10.0.0.12"]
+    with pytest.raises(Exhausted):
+        give(ipam)
+    assert give(ipam, address="10.0.0.200") == "10.0.0.200"
+    assert give(ipam, address="10.0.0.11") == "10.0.0.11"
+    ipam.release("10.0.0.200")
+    ipam.release("10.0.0.11")
+    with pytest.raises(Exhausted):
+        give(ipam)
+
+
+def test_by_name_twice_is_refused_with_the_holder(ipam: Ipam) -> None:
+    """Rule 6: who holds it is said."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    give(ipam, address="10.0.0.9", owner="web", host="h")
+    with pytest.raises(AddressInUse) as refused:
+        give(ipam, address="10.0.0.9")
+    assert refused.value.detail["owner"] == "web"
+
+
+@pytest.mark.parametrize("address", ["10.0.0.0", "10.0.0.255", "2001:db8::"])
+def test_unusable_addresses_are_not_given_by_name_either(ipam: Ipam, address: str) -> None:
+    """Rule 6: network, broadcast, subnet-router anycast."""
+    declare(ipam, subnet("s4", "10.0.0.0/24"), subnet("s6", "2001:db8::/64"))
+    with pytest.raises(AddressUnusable):
+        give(ipam, address=address)
+
+
+def test_by_name_outside_the_group_is_refused(ipam: Ipam) -> None:
+    """Rule 6: inside some subnet is not enough, it must be one that the request may use."""
+    declare(ipam, subnet("a", "10.0.0.0/24", segment="a"), subnet("plain", "10.0.1.0/24"))
+    with pytest.raises(AddressOutsideGroup) as refused:
+        give(ipam, address="10.0.0.9")
+    assert refused.value.detail["subnet"] == "a"
+    with pytest.raises(AddressOutsideGroup):
+        give(ipam, address="192.0.2.1")
+
+
+def test_eui64_is_made_from_the_mac_address(ipam: Ipam) -> None:
+    """Rule 6: RFC 4291, appendix A; only a /64 has room for an interface identifier."""
+    declare(ipam, subnet("s", "2001:db8::/64"), subnet("long", "2001:db8:0:1::/80"))
+    assert give(ipam, mac="34:56:78:9A:BC:DE") == "2001:db8::3656:78ff:fe9a:bcde"
+    with pytest.raises(AddressInUse):
+        give(ipam, mac="34-56-78-9a-bc-de")
+
+
+def test_the_gateway_is_given_when_asked_for(ipam: Ipam) -> None:
+    """Rule 6: once, and never by any."""
+    declare(ipam, subnet("s", "10.0.0.0/30", gateway="10.0.0.1"))
+    assert give(ipam) == "10.0.0.2"
+    assert give(ipam, kind="gateway", owner="router") == "10.0.0.1"
+    with pytest.raises(AddressInUse):
+        give(ipam, kind="gateway")
+
+
+def test_both_families_with_a_mac(ipam: Ipam) -> None:
+    """Rule 6: IPv4 any, IPv6 by EUI-64, in one request."""
+    declare(ipam, subnet("s4", "10.0.0.0/24"), subnet("s6", "2001:db8::/64"))
+    got = ipam.allocate(labels={"network": "n"}, families=[4, 6], mac="00:00:00:00:00:01")
+    assert [each.address for each in got.allocations] == ["10.0.0.1", "2001:db8::200:ff:fe00:1"]
+
+
+# --- 7. Owner and repeats --------------------------------------------------------------------------
+
+
+def test_the_same_key_gets_the_same_addresses(ipam: Ipam) -> None:
+    """Rule 7: a lost reply can be asked for again."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    request = {"labels": {"network": "n"}, "owner": "web", "key": "k", "count": 3}
+    first = ipam.allocate(**request)
+    again = ipam.allocate(**request)
+    assert not first.replayed
+    assert again.replayed
+    assert [each.address for each in again.allocations] == [e.address for e in first.allocations]
+    assert len(ipam.allocations()) == 3
+
+
+def test_a_key_with_another_request_is_an_error(ipam: Ipam) -> None:
+    """Rule 7."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    give(ipam, key="k", owner="a")
+    with pytest.raises(KeyReused):
+        give(ipam, key="k", owner="b")
+
+
+def test_a_key_whose_addresses_went_is_spent(ipam: Ipam) -> None:
+    """Rule 7: to return the old answer would give an address twice."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    address = give(ipam, key="k")
+    ipam.release(address)
+    with pytest.raises(KeySpent):
+        give(ipam, key="k")
+
+
+def test_release_by_owner_frees_all_it_holds(ipam: Ipam) -> None:
+    """Rule 7: and nothing else."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    ipam.allocate(labels={"network": "n"}, owner="web", count=3)
+    keep = give(ipam, owner="db")
+    assert len(ipam.release(owner="web")) == 3
+    assert [each.address for each in ipam.allocations()] == [keep]
+    assert ipam.release(owner="web") == ()
+
+
+# --- 8. Sequence -----------------------------------------------------------------------------------
+
+
+def test_a_stale_sequence_is_refused(ipam: Ipam) -> None:
+    """Rule 8: a late release must not free the next holder's address (ABA)."""
+    declare(ipam, subnet("s", "10.0.0.0/32"))
+    old = ipam.allocate(labels={"network": "n"}, owner="a").allocations[0]
+    ipam.release(old.address, sequence=old.sequence)
+    new = ipam.allocate(labels={"network": "n"}, owner="b").allocations[0]
+    assert new.address == old.address
+    assert new.sequence != old.sequence
+    with pytest.raises(StaleSequence):
+        ipam.release(old.address, sequence=old.sequence)
+    assert ipam.show(new.address).owner == "b"
+
+
+def test_a_release_may_say_whose_address_it_means(ipam: Ipam) -> None:
+    """Rule 8: owner and host are conditions too."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    address = give(ipam, owner="web")
+    with pytest.raises(NotAllocated):
+        ipam.release(address, owner="db")
+    assert ipam.release(address, owner="web")
+
+
+def test_releasing_several_is_all_or_nothing(ipam: Ipam) -> None:
+    """Rule 8: one that is not allocated keeps the others from going."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    address = give(ipam)
+    with pytest.raises(NotAllocated):
+        ipam.release([address, "10.0.0.99"])
+    assert len(ipam.allocations()) == 1
+
+
+# --- 9. Cool-down ----------------------------------------------------------------------------------
+
+
+def test_a_released_address_rests(ipam: Ipam, clock: Clock) -> None:
+    """Rule 9: for the cool-down of its subnet, to the microsecond."""
+    declare(ipam, subnet("s", "10.0.0.0/32", cooldown=60))
+    give(ipam)
+    ipam.release("10.0.0.0")
+    assert ipam.show("10.0.0.0").state == "cooling"
+    with pytest.raises(Exhausted) as refused:
+        give(ipam)
+    assert "cooling" in str(refused.value.detail["explanation"])
+    clock.now += 60_000_000 - 1
+    with pytest.raises(Exhausted):
+        give(ipam)
+    clock.now += 1
+    assert give(ipam) == "10.0.0.0"
+
+
+def test_a_resting_address_is_given_by_name(ipam: Ipam) -> None:
+    """Rule 9: unless asked for by name."""
+    declare(ipam, subnet("s", "10.0.0.0/24", cooldown=60))
+    address = give(ipam)
+    ipam.release(address)
+    assert give(ipam) != address
+    assert give(ipam, address=address) == address
+    with pytest.raises(AddressInUse):
+        give(ipam, address=address)
+
+
+def test_more_than_one_sweep_of_cooled_addresses(ipam: Ipam, clock: Clock) -> None:
+    """Rules 9 and 10: however many come to the end of their rest at once, none is called taken."""
+    declare(ipam, subnet("s", "10.0.0.0/22", cooldown=60))
+    ipam.allocate(labels={"network": "n"}, owner="all", count=1022)
+    ipam.release(owner="all")
+    clock.advance(61)
+    assert len(ipam.allocate(labels={"network": "n"}, count=1022).allocations) == 1022
+
+
+# --- 10 and 11. Exhausted, explained ---------------------------------------------------------------
+
+
+def test_exhaustion_is_said_only_when_it_is_true(ipam: Ipam) -> None:
+    """Rule 10: the last address is given, the one after it is not."""
+    declare(ipam, subnet("a", "10.0.0.0/30"), subnet("b", "10.0.0.4/30"))
+    assert len({give(ipam) for _ in range(4)}) == 4
+    with pytest.raises(Exhausted) as refused:
+        give(ipam)
+    assert refused.value.code == "exhausted"
+    assert refused.value.detail["group"] == {"network": ["n"]}
+    verdicts = [each["verdict"] for each in refused.value.detail["explanation"]["rungs"]]
+    assert set(verdicts) == {"full"}
+
+
+def test_explain_says_what_would_be_given_and_gives_nothing(ipam: Ipam) -> None:
+    """Rule 11: the explanation and the allocation after it agree."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    story = ipam.explain(labels={"network": "n"}, host="h")
+    assert ipam.allocations() == []
+    assert story.outcome == "given: 10.0.0.1 from s"
+    assert [rung.verdict for rung in story.rungs] == ["full", "taken", "not reached"]
+    assert story.notes == ("host=h claims 10.0.0.0/28",)
+    assert give(ipam, "h") == "10.0.0.1"
+
+
+def test_an_answer_carries_its_explanation_when_asked(ipam: Ipam) -> None:
+    """Rule 11."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    answer = ipam.allocate(labels={"network": "n"}, explain=True)
+    assert answer.explanation is not None
+    assert answer.explanation.outcome == f"given: {answer.address} from s"
+
+
+# --- Scopes, bad input, bookkeeping ----------------------------------------------------------------
+
+
+def test_scopes_may_overlap(ipam: Ipam) -> None:
+    """The same prefix in two scopes holds two addresses."""
+    declare(
+        ipam,
+        subnet("a", "10.0.0.0/30"),
+        subnet("b", "10.0.0.0/30", scope="blue"),
+        scopes=["blue"],
+    )
+    assert give(ipam) == give(ipam, scope="blue") == "10.0.0.1"
+    ipam.release("10.0.0.1", scope="blue")
+    assert [each.scope for each in ipam.allocations()] == ["default"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"count": 0}, FixInput),
+        ({"count": 1_000_000_000}, FixInput),
+        ({"count": True}, FixInput),
+        ({"labels": {"nettwork": "n"}}, UnknownDimension),
+        ({"labels": {"network": "m"}}, NoMatchingSubnet),
+        ({"labels": {"network": ""}}, FixInput),
+        ({"labels": {"network": "a\0b"}}, FixInput),
+        ({"owner": "x" * 10_000}, FixInput),
+        ({"owner": "a\0b"}, FixInput),
+        ({"host": " h"}, FixInput),
+        ({"address": "10.0.0.300"}, FixInput),
+        ({"address": "10.0.0.1", "families": 6}, FixInput),
+        ({"mac": "00:11:22:33:44"}, FixInput),
+        ({"mac": "00:11:22:33:44:55", "families": 4}, FixInput),
+        ({"families": [5]}, FixInput),
+        ({"kind": "best"}, FixInput),
+        ({"scope": "green"}, UnknownObject),
+        ({"subnets": ["nowhere"]}, FixInput),
+        ({"attributes": {"x": object()}}, FixInput),
+        ({"attributes": {"x": "y" * 20_000}}, FixInput),
+        ({"key": "k" * 300}, FixInput),
+    ],
+)
+def test_bad_input_is_refused_and_changes_nothing(
+    ipam: Ipam, request_: dict[str, Any], error: type[BoroughError]
+) -> None:
+    """Each has a clear error with its code."""
+    declare(ipam, subnet("s", "10.0.0.0/24"), subnet("s6", "2001:db8::/64"))
+    with pytest.raises(error) as refused:
+        ipam.allocate(**{"labels": {"network": "n"}, **request_})
+    assert refused.value.message
+    assert refused.value.code != "failed"
+    assert ipam.allocations() == []
+    assert ipam.audit() == []
+
+
+def test_every_act_is_an_event(ipam: Ipam) -> None:
+    """The audit trail says who got what, and numbers it."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    given = ipam.allocate(labels={"network": "n"}, host="h", owner="web").allocations[0]
+    ipam.release(given.address)
+    acts = [(each.act.value, each.subject, each.owner) for each in ipam.events()]
+    assert acts[-3:] == [
+        ("allocated", "10.0.0.1", "web"),
+        ("claimed", "10.0.0.0/28", ""),
+        ("released", "10.0.0.1", "web"),
+    ] or acts[-3:] == [
+        ("claimed", "10.0.0.0/28", ""),
+        ("allocated", "10.0.0.1", "web"),
+        ("released", "10.0.0.1", "web"),
+    ]
+    numbers = {each.sequence for each in ipam.events() if each.subject == "10.0.0.1"}
+    assert numbers == {given.sequence}
+
+
+def test_paging_through_allocations(ipam: Ipam) -> None:
+    """By sequence number, without gaps or repeats."""
+    declare(ipam, subnet("s", "10.0.0.0/24"))
+    ipam.allocate(labels={"network": "n"}, count=25)
+    seen: list[str] = []
+    after = 0
+    while page := ipam.allocations(after=after, limit=10):
+        seen += [each.address for each in page]
+        after = page[-1].sequence
+    assert len(seen) == len(set(seen)) == 25
+
+
+def test_the_examples_work_as_the_guides_say(make_ipam: Callable[[], Ipam]) -> None:
+    """The topologies of Neutron's guide and a container network."""
+    routed = make_ipam()
+    routed.apply(EXAMPLES / "routed-network.yaml")
+    got = routed.allocate(
+        labels={"network": "multisegment1"}, host="compute0002", families=[4, 6]
+    ).allocations
+    assert [each.subnet for each in got] == [
+        "multisegment1-segment2-v4",
+        "multisegment1-segment2-v6",
+    ]
+    service = make_ipam()
+    service.apply(EXAMPLES / "service-subnets.yaml")
+    for wanted, expected in (
+        ("network:floatingip", "demo-floating-ip-subnet"),
+        ("network:floatingip_agent_gateway", "demo-floating-ip-agent-gateway-subnet"),
+        ("network:router_gateway", "demo-other-subnet"),
+    ):
+        labels = {"network": "demo-ext-net", "service_type": wanted}
+        assert service.allocate(labels=labels).allocations[0].subnet == expected
+    pods = make_ipam()
+    pods.apply(EXAMPLES / "container-hosts.yaml")
+    rack = pods.allocate(labels={"network": "pods"}, host="node-3").allocations[0]
+    assert rack.subnet == "pods-b"
+
+
+def test_the_documented_example_of_the_package() -> None:
+    """The docstring of ``borough`` is what a reader tries first."""
+    import doctest
+
+    assert doctest.testmod(borough).failed == 0
