@@ -38,6 +38,7 @@ def parse_address(text: str) -> tuple[Family, int]:
     :return: the family and the address as an integer.
     :raises InvalidAddress: for anything else, a zone index (``%eth0``) included.
     """
+    text = str(text)  # ipaddress would take a stray integer or bytes for an address
     try:
         parsed = ipaddress.ip_address(text)
     except ValueError:
@@ -71,6 +72,7 @@ def parse_mac(text: str) -> int:
 
     :raises InvalidMac: for anything else.
     """
+    text = str(text)
     if not _MAC.fullmatch(text):
         raise InvalidMac(f"{text!r} is not a MAC address; write it as 00:11:22:33:44:55", mac=text)
     return int(text.replace(":", "").replace("-", ""), 16)

@@ -69,14 +69,22 @@ def inspect(
     runs: Sequence[Run],
     taken: Iterable[int],
     counts: Mapping[int, tuple[int, int]],
+    sizes: Mapping[int, int],
 ) -> list[Finding]:
     """Everything that is wrong with the space of one subnet.
 
     :param taken: addresses allocated or cooling; those outside the subnet are passed over.
     :param counts: by block id, the number of free addresses and the open flag that are stored
         beside the bitmap.
+    :param sizes: by run id, log2 of the size that is stored beside the prefix.
     """
-    return _Inspection(subnet, blocks, runs).findings(cohort_id, taken, counts)
+    inspection = _Inspection(subnet, blocks, runs)
+    return [
+        *inspection.shapes(cohort_id, sizes),
+        *inspection.regions()[0],
+        *inspection.bits(taken),
+        *inspection.counts(counts),
+    ]
 
 
 def certain_claims(
@@ -116,18 +124,13 @@ class _Inspection:
         self._bases = [piece.prefix.base for piece in self._pieces]
         self._shared = self._share()
 
-    def findings(
-        self, cohort_id: int, taken: Iterable[int], counts: Mapping[int, tuple[int, int]]
-    ) -> list[Finding]:
-        return [
-            *map(self._outside, self._misplaced),
-            *self._overlaps(),
-            *self._gaps(),
-            *self._wrong_cohorts(cohort_id),
-            *self.regions()[0],
-            *self._bits(taken),
-            *self._counts(counts),
-        ]
+    def shapes(self, cohort_id: int, sizes: Mapping[int, int]) -> Iterator[Finding]:
+        """What is wrong with the pieces, whatever their bits are."""
+        yield from map(self._outside, self._misplaced)
+        yield from self._overlaps()
+        yield from self._gaps()
+        yield from self._wrong_cohorts(cohort_id)
+        yield from self._wrong_sizes(sizes)
 
     def _found(self, code: str, subject: object, message: str) -> Finding:
         return Finding(code, self._subnet.name, str(subject), message)
@@ -183,6 +186,17 @@ class _Inspection:
                     piece.prefix,
                     f"{_kind(piece)} {piece.prefix} stands in cohort {piece.cohort_id}, its subnet "
                     f"in cohort {cohort_id}, so that requests miss it or take it wrongly",
+                )
+
+    def _wrong_sizes(self, sizes: Mapping[int, int]) -> Iterator[Finding]:
+        for piece in self._pieces:
+            bits = WIDTH[self._subnet.family] - piece.prefix.length
+            if isinstance(piece, Run) and sizes.get(piece.id, bits) != bits:
+                yield self._found(
+                    "wrong_run_size",
+                    piece.prefix,
+                    f"unused space {piece.prefix} is filed by the size of 2^{sizes[piece.id]}, "
+                    "so that requests find it at the wrong turn",
                 )
 
     # --- Regions ----------------------------------------------------------------------------------
@@ -241,7 +255,8 @@ class _Inspection:
 
     # --- Bits -------------------------------------------------------------------------------------
 
-    def _bits(self, taken: Iterable[int]) -> Iterator[Finding]:
+    def bits(self, taken: Iterable[int]) -> Iterator[Finding]:
+        """Bits that do not say what the allocations say."""
         held = sorted(set(taken))
         usable = [
             address
@@ -305,7 +320,8 @@ class _Inspection:
             yield self._found("allocation_without_bit", text, f"{text} is held, but {where}")
             at = marked.find(0, at + 1)
 
-    def _counts(self, counts: Mapping[int, tuple[int, int]]) -> Iterator[Finding]:
+    def counts(self, counts: Mapping[int, tuple[int, int]]) -> Iterator[Finding]:
+        """What is stored beside a bitmap, and differs from it."""
         for block in self._blocks():
             whole = (1 << block.prefix.size) - 1
             free = block.prefix.size - (block.bitmap & whole).bit_count()

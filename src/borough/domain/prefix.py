@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from borough.domain.address import WIDTH, Family, format_address, parse_address
-from borough.errors import InvalidPrefix
+from borough.errors import InvalidAddress, InvalidPrefix
 
 
 class Prefix(NamedTuple):
@@ -84,11 +84,16 @@ def parse_prefix(text: str) -> Prefix:
 
     :raises InvalidPrefix: for anything else; host bits are named with the prefix that was meant.
     """
+    text = str(text)
     address_text, slash, length_text = text.partition("/")
     if not slash or not (length_text.isascii() and length_text.isdigit()):
         raise InvalidPrefix(f"{text!r} is not a prefix; write address/length", prefix=text)
-    family, address = parse_address(address_text)
-    length = int(length_text)
+    try:
+        family, address = parse_address(address_text)
+    except InvalidAddress as error:
+        raise InvalidPrefix(f"{text!r} is not a prefix: {error.message}", prefix=text) from None
+    # More digits than any length has are not converted at all: Python refuses thousands of them.
+    length = int(length_text[:4])
     if length > WIDTH[family] or (len(length_text) > 1 and length_text[0] == "0"):
         raise InvalidPrefix(
             f"{text!r}: a prefix length is between 0 and {WIDTH[family]}", prefix=text

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from borough.domain.block import BLOCK_BITS, Block, Run, blocks_for, has_room, initial_runs
 from borough.domain.model import Subnet
@@ -20,8 +19,8 @@ def rebuild(
     """Tile a subnet anew.
 
     :param taken: addresses allocated or cooling; those that are not usable need no bit.
-    :param claims: holder by claimed region; regions that overlap another one or leave the subnet's
-        usable space are dropped.
+    :param claims: holder by claimed region. Of regions that overlap the first and larger one is
+        kept; a region that reaches beyond the usable space is cut down to the pieces of it.
     :return: fresh blocks and runs, which together cover every usable address once.
     """
     return _Tiling(subnet, cohort_id, taken, claims).tiles()
@@ -34,13 +33,14 @@ class _Tiling:
         self._subnet = subnet
         self._cohort_id = cohort_id
         self._taken = sorted(address for address in taken if subnet.is_usable(address))
-        self._claims = _disjoint(claims)
+        self._pieces = initial_runs(subnet)
+        self._claims = _fitted(self._pieces, _disjoint(claims))
         self._claimed = sorted(region.base for region in self._claims)
         self._blocks: list[Block] = []
         self._runs: list[Run] = []
 
     def tiles(self) -> tuple[list[Block], list[Run]]:
-        for piece in initial_runs(self._subnet):
+        for piece in self._pieces:
             self._tile(piece)
         return self._blocks, self._runs
 
@@ -67,7 +67,7 @@ class _Tiling:
         for block in blocks_for(self._subnet, self._cohort_id, piece, holder):
             low = bisect_left(self._taken, block.prefix.base)
             high = bisect_right(self._taken, block.prefix.last)
-            self._blocks.append(replace(block.take(self._taken[low:high])))
+            self._blocks.append(block.take(self._taken[low:high]))
 
     @staticmethod
     def _any(addresses: list[int], piece: Prefix) -> bool:
@@ -84,3 +84,20 @@ def _disjoint(claims: Mapping[Prefix, str]) -> dict[Prefix, str]:
             kept[region] = claims[region]
             end = region.last
     return kept
+
+
+def _fitted(pieces: list[Prefix], claims: Mapping[Prefix, str]) -> dict[Prefix, str]:
+    """Disjoint claims, each inside one piece of the space to tile.
+
+    A region may have grown over space without a usable address, and its subnet may have shrunk.
+    """
+    bases = [piece.base for piece in pieces]
+    fitted: dict[Prefix, str] = {}
+    for region, holder in claims.items():
+        at = bisect_right(bases, region.base) - 1
+        if at >= 0 and pieces[at].covers(region):
+            fitted[region] = holder
+            continue
+        inside = pieces[bisect_left(bases, region.base) : bisect_right(bases, region.last)]
+        fitted.update(dict.fromkeys(inside, holder))
+    return fitted

@@ -204,7 +204,8 @@ def _read(unit: Unit, subnet: Subnet) -> _Reading:
             strange.append(address)
     found = [unit.allocation_at(subnet.scope, subnet.family, address) for address in strange]
     cohort_id = catalogue.cohort_of[subnet.id]
-    space = inspect(subnet, cohort_id, blocks, runs, taken, unit.stored_counts(subnet.id))
+    counts, sizes = unit.stored_counts(subnet.id), unit.stored_sizes(subnet.id)
+    space = inspect(subnet, cohort_id, blocks, runs, taken, counts, sizes)
     return _Reading(blocks, runs, taken, [each for each in found if each is not None], space)
 
 

@@ -167,6 +167,7 @@ _ALLOCATIONS = (
 _COUNTS = sa.select(t.block.c.id, t.block.c.free, t.block.c.is_open).where(
     t.block.c.subnet_id == _P("subnet_id")
 )
+_SIZES = sa.select(t.run.c.id, t.run.c.host_bits).where(t.run.c.subnet_id == _P("subnet_id"))
 _KNOWN = sa.select(t.subnet.c.id)
 _STRAY_BLOCKS = sa.select(*s.BLOCK_COLUMNS).where(t.block.c.subnet_id.not_in(_KNOWN))
 _STRAY_RUNS = sa.select(*s.RUN_COLUMNS).where(t.run.c.subnet_id.not_in(_KNOWN))
@@ -220,6 +221,11 @@ def homeless(run: Runner, catalogue: Catalogue) -> list[Allocation]:
 def stored_counts(run: Runner, subnet_id: int) -> dict[int, tuple[int, int]]:
     """See :meth:`borough.store.port.Unit.stored_counts`."""
     return {id: (free, is_open) for id, free, is_open in run.rows(_COUNTS, subnet_id=subnet_id)}
+
+
+def stored_sizes(run: Runner, subnet_id: int) -> dict[int, int]:
+    """See :meth:`borough.store.port.Unit.stored_sizes`."""
+    return {id: host_bits for id, host_bits in run.rows(_SIZES, subnet_id=subnet_id)}
 
 
 def strays(run: Runner) -> list[Block | Run]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from borough.domain.address import Family, from_bytes, to_bytes
+from borough.domain.address import WIDTH, Family, from_bytes, to_bytes
 from borough.domain.block import Block, Run
 from borough.domain.model import Allocation, State
 from borough.domain.prefix import Prefix
@@ -72,6 +72,7 @@ def block_values(block: Block) -> dict[str, Any]:
         "free": free,
         "is_open": 1 if free else 0,
         "holder": block.holder,
+        "is_held": 1 if block.holder else 0,
         "region_length": block.region_length,
         "version": block.version,
     }
@@ -85,6 +86,7 @@ def run_values(run: Run) -> dict[str, Any]:
         "cohort_id": run.cohort_id,
         "base": to_bytes(family, base),
         "length": length,
+        "host_bits": WIDTH[family] - length,
     }
 
 

@@ -162,8 +162,12 @@ run = sa.Table(
     sa.Column("cohort_id", Id, nullable=False),
     sa.Column("base", Packed, nullable=False),
     sa.Column("length", sa.SmallInteger, nullable=False),
+    # Log2 of the size. It says no more than the length, but lets an index go from small to large and
+    # then by address; not every database has descending indexes.
+    sa.Column("host_bits", sa.SmallInteger, nullable=False),
     sa.UniqueConstraint("subnet_id", "base", name="uq_borough_run_subnet_base"),
     sa.Index("ix_borough_run_cohort_length", "cohort_id", "length", "base"),
+    sa.Index("ix_borough_run_cohort_host_bits", "cohort_id", "host_bits", "base"),
     sa.Index("ix_borough_run_cohort_base", "cohort_id", "base"),
 )
 
@@ -182,6 +186,8 @@ block = sa.Table(
     # every address given, one over is_open only when a block fills up or opens again.
     sa.Column("is_open", sa.SmallInteger, nullable=False),
     sa.Column("holder", sa.String(320), nullable=False),
+    # Whether there is a holder: "held by somebody, by address" is one range of an index so.
+    sa.Column("is_held", sa.SmallInteger, nullable=False),
     sa.Column("region_length", sa.SmallInteger, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.UniqueConstraint("subnet_id", "base", name="uq_borough_block_subnet_base"),
@@ -190,9 +196,9 @@ block = sa.Table(
 _OPEN = block.c.is_open == sa.literal_column("1")
 for _index_name, *_columns in (
     ("ix_borough_block_open_held", "cohort_id", "holder", "region_length", "base"),
-    ("ix_borough_block_open_base", "cohort_id", "base"),
+    ("ix_borough_block_open_base", "cohort_id", "is_held", "base"),
     ("ix_borough_block_open_subnet_held", "subnet_id", "holder", "region_length", "base"),
-    ("ix_borough_block_open_subnet_base", "subnet_id", "base"),
+    ("ix_borough_block_open_subnet_base", "subnet_id", "is_held", "base"),
 ):
     sa.Index(
         _index_name,

@@ -13,6 +13,7 @@ from borough.store.sql import schema as t
 
 _P = sa.bindparam
 _ONE: Any = sa.literal_column("1")
+_ZERO: Any = sa.literal_column("0")
 _NOBODY: Any = sa.literal_column("''")
 
 
@@ -50,6 +51,7 @@ change_block = (
         free=_P("free"),
         is_open=_P("is_open"),
         holder=_P("holder"),
+        is_held=_P("is_held"),
         region_length=_P("region_length"),
         version=t.block.c.version + sa.literal_column("1"),
     )
@@ -177,7 +179,7 @@ def build_offers(
             _part(t.block, rung, block_part, column, ids, _held_as(hold, claims), order, several)
         )
         if hold is Hold.UNCLAIMED:
-            run_order = ["base"] if lowest else ["length" if claims else "-length", "base"]
+            run_order = ["base"] if lowest else ["length" if claims else "host_bits", "base"]
             run_part = 0 if lowest else 1 - block_part
             parts.append(
                 _part(t.run, rung, run_part, column, ids, lambda _: [], run_order, several)
@@ -196,8 +198,8 @@ def _held_as(hold: Hold, claims: bool) -> Any:
         if hold is Hold.OWN:
             return [block.c.holder == _P("claimant"), opened]
         if hold is Hold.UNCLAIMED:
-            return [block.c.holder == _NOBODY, opened]
-        others = [block.c.holder != _NOBODY, opened]
+            return [block.c.is_held == _ZERO, opened]
+        others = [block.c.is_held == _ONE, opened]
         return [*others, block.c.holder != _P("claimant")] if claims else others
 
     return conditions
@@ -248,11 +250,7 @@ def _part(
 
 def _columns(table: sa.Table, rung: int, part: int, order: list[str]) -> list[Any]:
     number = sa.literal_column
-    preference: Any = number("0")
-    if order[0] == "region_length" or order[0] == "length":
-        preference = table.c[order[0]]
-    elif order[0] == "-length":
-        preference = -table.c.length
+    preference: Any = number("0") if order[0] == "base" else table.c[order[0]]
     is_run = table is t.run
     head = [
         number(str(rung)).label("rung"),
@@ -273,7 +271,7 @@ def _columns(table: sa.Table, rung: int, part: int, order: list[str]) -> list[An
 
 
 def _order(table: Any, order: list[str]) -> list[Any]:
-    return [table.c[name[1:]].desc() if name.startswith("-") else table.c[name] for name in order]
+    return [table.c[name] for name in order]
 
 
 # --- Allocations -------------------------------------------------------------------------------

@@ -381,6 +381,10 @@ class SqlUnit:
         """See :meth:`borough.store.port.Unit.stored_counts`."""
         return queries.stored_counts(self._run, subnet_id)
 
+    def stored_sizes(self, subnet_id: int) -> dict[int, int]:
+        """See :meth:`borough.store.port.Unit.stored_sizes`."""
+        return queries.stored_sizes(self._run, subnet_id)
+
     def stored_cohorts(self) -> list[StoredCohort]:
         """See :meth:`borough.store.port.Unit.stored_cohorts`."""
         return declared.stored_cohorts(self._run)

@@ -190,6 +190,7 @@ def upgrade() -> None:
         sa.Column("free", sa.SmallInteger(), nullable=False),
         sa.Column("is_open", sa.SmallInteger(), nullable=False),
         sa.Column("holder", sa.String(length=320), nullable=False),
+        sa.Column("is_held", sa.SmallInteger(), nullable=False),
         sa.Column("region_length", sa.SmallInteger(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -209,7 +210,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_borough_block_open_base",
         "borough_block",
-        ["cohort_id", "base"],
+        ["cohort_id", "is_held", "base"],
         unique=False,
         sqlite_where=sa.text("is_open = 1"),
         postgresql_where=sa.text("is_open = 1"),
@@ -225,7 +226,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_borough_block_open_subnet_base",
         "borough_block",
-        ["subnet_id", "base"],
+        ["subnet_id", "is_held", "base"],
         unique=False,
         sqlite_where=sa.text("is_open = 1"),
         postgresql_where=sa.text("is_open = 1"),
@@ -257,12 +258,19 @@ def upgrade() -> None:
         sa.Column("cohort_id", ID, nullable=False),
         sa.Column("base", PACKED, nullable=False),
         sa.Column("length", sa.SmallInteger(), nullable=False),
+        sa.Column("host_bits", sa.SmallInteger(), nullable=False),
         sa.ForeignKeyConstraint(["subnet_id"], ["borough_subnet.id"], name="fk_borough_run_subnet"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("subnet_id", "base", name="uq_borough_run_subnet_base"),
     )
     op.create_index(
         "ix_borough_run_cohort_base", "borough_run", ["cohort_id", "base"], unique=False
+    )
+    op.create_index(
+        "ix_borough_run_cohort_host_bits",
+        "borough_run",
+        ["cohort_id", "host_bits", "base"],
+        unique=False,
     )
     op.create_index(
         "ix_borough_run_cohort_length", "borough_run", ["cohort_id", "length", "base"], unique=False

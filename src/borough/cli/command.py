@@ -1,0 +1,92 @@
+"""Commands as this program has them: each takes the common options and shows an example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from borough.cli.state import DEFAULT_URL, State
+
+_DB_HELP: Final = f"Database to work on, instead of BOROUGH_DB or {DEFAULT_URL}."
+_JSON_HELP: Final = "Answer, and fail, with one JSON document."
+
+
+def _set_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(State).json = True
+
+
+def _set_url(context: click.Context, _option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(State).url = value
+
+
+def common_options(*, environment: bool = False) -> list[click.Parameter]:
+    """``--db`` and ``--json``, which are understood before and after the name of a command.
+
+    :param environment: whether ``--db`` may come from BOROUGH_DB, which only the program itself
+        reads: otherwise the environment would overrule what stands before the command.
+    """
+    return [
+        click.Option(
+            ["--db"],
+            metavar="URL",
+            envvar="BOROUGH_DB" if environment else None,
+            is_eager=True,
+            expose_value=False,
+            callback=_set_url,
+            help=_DB_HELP,
+        ),
+        click.Option(
+            ["--json"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_set_json,
+            help=_JSON_HELP,
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command with the common options.
+
+    :ivar example: an invocation that works, shown at the end of its help.
+    """
+
+    def __init__(self, *args: Any, example: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+        self.params += common_options()
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example, on one line so that it can be copied."""
+        with formatter.section("Example"):
+            formatter.write(f"{'':{formatter.current_indent}}{self.example}\n")
+
+
+class Family(click.Group):
+    """A group of related commands, with the common options."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, invoke_without_command=True, **kwargs)
+        self.params += common_options()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command named."""
+        answer = super().invoke(ctx)
+        if ctx.invoked_subcommand is None:
+            names = ", ".join(self.list_commands(ctx))
+            raise click.UsageError(f"Missing command: one of {names}.", ctx)
+        return answer
+
+
+def command(name: str, *, example: str) -> Callable[[Callable[..., None]], Command]:
+    """Make a function a command; its docstring is the help."""
+
+    def make(function: Callable[..., None]) -> Command:
+        return click.command(name, cls=Command, example=example)(function)
+
+    return make

@@ -1,0 +1,44 @@
+"""The entry point, which also works without the libraries that the command line needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final, TextIO
+
+#: What ``pip install 'borough[cli]'`` brings.
+_EXTRA: Final = ("click", "rich")
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        from borough.cli.app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        sys.stderr.write(
+            f"borough: the command line needs {error.name}; run: pip install 'borough[cli]'\n"
+        )
+        sys.exit(1)
+    for stream in (sys.stdout, sys.stderr):
+        _accept_all(stream)
+    try:
+        app(prog_name="borough")
+    finally:
+        _flush(sys.stdout)
+
+
+def _accept_all(stream: TextIO) -> None:
+    """Let a stream escape what its encoding lacks instead of failing."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure:
+        reconfigure(errors="backslashreplace")
+
+
+def _flush(stream: TextIO) -> None:
+    """Write what is left; what cannot be written has been reported, so the interpreter need not."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

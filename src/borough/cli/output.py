@@ -1,0 +1,189 @@
+"""Printing: one JSON document for programs, sentences and tables for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from borough.cli.state import State
+
+#: Width when the output goes to a file or a pipe and COLUMNS does not say otherwise: a row of a
+#: table stays one line, which other programs can search.
+_PIPED: Final = 1000
+
+#: Least width of a column that may be wrapped.
+_NARROW: Final = 10
+
+#: Blanks between two columns of a table.
+_GAP: Final = 2
+
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(value: object) -> str:
+    """A value as text that cannot steer a terminal; nothing for None."""
+    text = "" if value is None else str(value)
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def to_json(data: object, *, indent: int | None = 2) -> str:
+    """One JSON document, in ASCII so that every terminal and locale can carry it."""
+    return json.dumps(data, indent=indent, allow_nan=False, default=_encode)
+
+
+def _encode(value: object) -> Any:
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def emit(state: State, data: object, show: Callable[[Page], None]) -> None:
+    """Answer on standard output.
+
+    :param data: the answer for programs.
+    :param show: prints the answer for people.
+    """
+    if state.json:
+        click.echo(to_json(data))
+    else:
+        show(Page())
+    sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    :ivar soft: whether its text may be wrapped when the terminal is narrow; addresses never are.
+    :ivar right: whether it is aligned to the right.
+    """
+
+    title: str
+    soft: bool = False
+    right: bool = False
+
+
+class Page:
+    """Writes for people, to standard output or standard error."""
+
+    def __init__(self, *, error: bool = False) -> None:
+        stream = sys.stderr if error else sys.stdout
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdecimal() and int(columns) else None
+        if width is None and not stream.isatty():
+            width = _PIPED
+        self._console = Console(
+            stderr=error,
+            width=width,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            force_terminal=None if stream.isatty() else False,
+        )
+
+    def line(self, text: object = "", *, style: str = "", indent: int = 0, hang: int = 0) -> None:
+        """Write a paragraph, wrapped at blanks.
+
+        :param indent: blanks before every line.
+        :param hang: further blanks before all lines but the first.
+        """
+        words = plain(text)
+        room = max(self._console.width - indent - hang, 1)
+        longest = max(map(cell_len, words.split()), default=0)
+        if longest > room or not words:
+            # Better a line that is too long than an address in two pieces.
+            self._console.print(Text(" " * indent + words, style), soft_wrap=True)
+            return
+        body = Text(words, style)
+        lines = list(body.wrap(self._console, self._console.width - indent))
+        if hang and len(lines) > 1:
+            head = lines[0]
+            rest = Text(body.plain[len(head.plain) :].lstrip(), style)
+            self._console.print(Padding(head, (0, 0, 0, indent), expand=False))
+            self._console.print(Padding(rest, (0, 0, 0, indent + hang), expand=False))
+        else:
+            self._console.print(Padding(body, (0, 0, 0, indent), expand=False))
+
+    def table(
+        self, columns: Sequence[Column], rows: Sequence[Sequence[object]], *, indent: int = 0
+    ) -> None:
+        """Write a table; columns without any text are left out.
+
+        What does not fit, even with its soft columns wrapped, is written row by row as a list.
+        """
+        cells = [[plain(value) for value in row] for row in rows]
+        used = [at for at in range(len(columns)) if any(row[at] for row in cells)]
+        columns = [columns[at] for at in used]
+        cells = [[row[at] for at in used] for row in cells]
+        natural = [
+            max(map(cell_len, [column.title, *(row[at] for row in cells)]))
+            for at, column in enumerate(columns)
+        ]
+        least = [
+            min(width, max(_NARROW, cell_len(column.title))) if column.soft else width
+            for column, width in zip(columns, natural, strict=True)
+        ]
+        if sum(least) + _GAP * (len(columns) - 1) + indent > self._console.width:
+            self._records(columns, cells, indent)
+            return
+        made = Table(
+            box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0)
+        )
+        for column, width in zip(columns, least, strict=True):
+            made.add_column(
+                Text(column.title),
+                justify="right" if column.right else "left",
+                no_wrap=not column.soft,
+                overflow="fold",
+                min_width=width,
+            )
+        for row in cells:
+            made.add_row(*map(Text, row))
+        self._console.print(Padding(made, (0, 0, 0, indent), expand=False))
+
+    def _records(
+        self, columns: Sequence[Column], cells: Sequence[Sequence[str]], indent: int
+    ) -> None:
+        width = max((cell_len(column.title) for column in columns), default=0)
+        for at, row in enumerate(cells):
+            if at:
+                self.line()
+            for column, text in zip(columns, row, strict=True):
+                if text:
+                    self.line(f"{column.title:{width}}  {text}", indent=indent, hang=width + 2)
+
+    def facts(self, facts: Sequence[tuple[str, object]]) -> None:
+        """Write names and values, one pair a line; values without text are left out."""
+        self._records(
+            [Column(name) for name, _ in facts], [[plain(value) for _, value in facts]], 0
+        )
+
+
+def quantity(number: int | float | None) -> str:
+    """A number for people: large ones (there are many IPv6 addresses) in powers of ten."""
+    if number is None:
+        return ""
+    return f"{number:.4g}" if abs(number) >= 10**9 else f"{number:g}" if number % 1 else str(number)
+
+
+def labels_text(labels: Any) -> str:
+    """Labels for people: ``network=pods rack=r1|r2``."""
+    return " ".join(f"{name}={'|'.join(sorted(labels[name]))}" for name in sorted(labels))
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
