@@ -34,7 +34,6 @@ class Tour:
     def __init__(self, folder: Path) -> None:
         self._environment = {
             **os.environ,
-            "BOROUGH_DB": f"sqlite:///{folder}/tour.db",
             "COLUMNS": os.environ.get("COLUMNS", "100"),
         }
         self._folder = folder
@@ -47,6 +46,14 @@ class Tour:
             if sys.stdout.isatty()
             else f"\n{self._steps}. {text}"
         )
+
+    def write(self, name: str, text: str) -> None:
+        """Put a file into the temporary folder, which ``%`` stands for."""
+        (self._folder / name).write_text(text, encoding="utf-8")
+
+    def use(self, name: str) -> None:
+        """Work on a database of this name from here on."""
+        self._environment["BOROUGH_DB"] = f"sqlite:///{self._folder}/{name}.db"
 
     def run(self, line: str, *, expect: int = 0) -> None:
         """Run ``borough …`` and show it; stop the tour when it does not exit as expected."""
@@ -64,8 +71,9 @@ class Tour:
 
 def routed(tour: Tour) -> None:
     tour.step("A routed provider network: two segments, and hosts that reach one segment each")
+    tour.use("routed")
     tour.run("init")
-    tour.run("apply @routed-network.yaml --name routed")
+    tour.run("apply @routed-network.yaml")
     tour.step("Ports on two hosts: the host decides the segment, one request gives both families")
     for number, host in ((1, "compute0001"), (2, "compute0001"), (3, "compute0002")):
         tour.run(
@@ -77,7 +85,7 @@ def routed(tour: Tour) -> None:
 
 def hard(tour: Tour) -> None:
     tour.step("A hard boundary: a segment that runs dry fails, though another one has space")
-    (tour._folder / "small.yaml").write_text(SMALL)
+    tour.write("small.yaml", SMALL)
     tour.run("apply %small.yaml")
     tour.run("allocate -l network=edge --host compute0007 --count 5 --owner fleet")
     tour.run("allocate -l network=edge --host compute0007 --owner one-too-many", expect=3)
@@ -85,14 +93,18 @@ def hard(tour: Tour) -> None:
 
 def typed(tour: Tour) -> None:
     tour.step("Service types: like ports share like subnets, and fall back to untyped ones only")
-    tour.run("apply @service-subnets.yaml --name service")
+    tour.use("service")
+    tour.run("init")
+    tour.run("apply @service-subnets.yaml")
     tour.run("allocate -l network=demo-ext-net -l service_type=network:floatingip --owner fip-1")
     tour.run("allocate -l network=demo-ext-net -l service_type=compute:nova --owner vm-1 --explain")
 
 
 def soft(tour: Tour) -> None:
     tour.step("A soft boundary: each host claims a block and advertises one prefix")
-    tour.run("apply @container-hosts.yaml --name containers")
+    tour.use("containers")
+    tour.run("init")
+    tour.run("apply @container-hosts.yaml")
     for host in ("node-1", "node-2", "node-3"):
         tour.run(f"allocate -l network=pods --host {host} --count 6 --owner pods-of-{host}")
     tour.run("allocate -l network=pods --host node-1 --count 10 --owner more-of-node-1 --explain")
@@ -104,7 +116,8 @@ def soft(tour: Tour) -> None:
 def summary(tour: Tour) -> None:
     tour.step("How full each group is")
     tour.run("usage -l network=pods")
-    tour.run("usage -l network=demo-ext-net")
+    tour.use("routed")
+    tour.run("usage")
     tour.step("And the books agree with themselves")
     tour.run("audit")
 

@@ -389,7 +389,7 @@ def test_both_families_with_a_mac(ipam: Ipam) -> None:
 def test_the_same_key_gets_the_same_addresses(ipam: Ipam) -> None:
     """Rule 7: a lost reply can be asked for again."""
     declare(ipam, subnet("s", "10.0.0.0/24"))
-    request = {"labels": {"network": "n"}, "owner": "web", "key": "k", "count": 3}
+    request: dict[str, Any] = {"labels": {"network": "n"}, "owner": "web", "key": "k", "count": 3}
     first = ipam.allocate(**request)
     again = ipam.allocate(**request)
     assert not first.replayed

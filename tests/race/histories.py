@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def faults(calls: Iterable[Call]) -> list[str]:
         spans[call.address].append((call.ended, end, call))
     for address, held in spans.items():
         held.sort(key=lambda span: span[0])
-        for (_, end, first), (start, _, second) in zip(held, held[1:], strict=False):
+        for (_, end, first), (start, _, second) in pairwise(held):
             if start < end:
                 found.append(
                     f"{address} held by client {first.client} (sequence {first.sequence}) and by "

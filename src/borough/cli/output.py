@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -100,22 +101,17 @@ class Page:
         :param indent: blanks before every line.
         :param hang: further blanks before all lines but the first.
         """
-        words = plain(text)
-        room = max(self._console.width - indent - hang, 1)
-        longest = max(map(cell_len, words.split()), default=0)
-        if longest > room or not words:
+        lines = textwrap.wrap(
+            plain(text),
+            max(self._console.width, 1),
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + hang),
             # Better a line that is too long than an address in two pieces.
-            self._console.print(Text(" " * indent + words, style), soft_wrap=True)
-            return
-        body = Text(words, style)
-        lines = list(body.wrap(self._console, self._console.width - indent))
-        if hang and len(lines) > 1:
-            head = lines[0]
-            rest = Text(body.plain[len(head.plain) :].lstrip(), style)
-            self._console.print(Padding(head, (0, 0, 0, indent), expand=False))
-            self._console.print(Padding(rest, (0, 0, 0, indent + hang), expand=False))
-        else:
-            self._console.print(Padding(body, (0, 0, 0, indent), expand=False))
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for each in lines or [""]:
+            self._console.print(Text(each, style), soft_wrap=True)
 
     def table(
         self, columns: Sequence[Column], rows: Sequence[Sequence[object]], *, indent: int = 0

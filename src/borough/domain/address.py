@@ -40,6 +40,9 @@ def parse_address(text: str) -> tuple[Family, int]:
     """
     text = str(text)  # ipaddress would take a stray integer or bytes for an address
     try:
+        # The standard library would also read an integer, and bytes as a packed address.
+        if not isinstance(text, str):
+            raise ValueError
         parsed = ipaddress.ip_address(text)
     except ValueError:
         raise InvalidAddress(f"{text!r} is not an IP address", address=text) from None
@@ -54,6 +57,9 @@ def format_address(family: int, address: int) -> str:
     """Write an address in canonical text (RFC 5952 for IPv6)."""
     if family == 4:
         return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+    if address >> 32 == 0xFFFF:
+        # IPv4-mapped (RFC 5952, 5): the standard library writes it so from Python 3.13 on only.
+        return "::ffff:" + format_address(4, address & 0xFFFFFFFF)
     return str(ipaddress.IPv6Address(address))
 
 
@@ -73,7 +79,7 @@ def parse_mac(text: str) -> int:
     :raises InvalidMac: for anything else.
     """
     text = str(text)
-    if not _MAC.fullmatch(text):
+    if not isinstance(text, str) or not _MAC.fullmatch(text):
         raise InvalidMac(f"{text!r} is not a MAC address; write it as 00:11:22:33:44:55", mac=text)
     return int(text.replace(":", "").replace("-", ""), 16)
 

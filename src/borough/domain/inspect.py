@@ -19,10 +19,9 @@ from borough.domain.block import (
     Block,
     Run,
     block_length,
-    initial_runs,
     reserved_bits,
 )
-from borough.domain.model import Catalogue, Subnet, cohort_key
+from borough.domain.model import Catalogue, Cohort, Subnet, cohort_key
 from borough.domain.prefix import Prefix, subtract
 
 
@@ -69,18 +68,16 @@ def inspect(
     runs: Sequence[Run],
     taken: Iterable[int],
     counts: Mapping[int, tuple[int, int]],
-    sizes: Mapping[int, int],
 ) -> list[Finding]:
     """Everything that is wrong with the space of one subnet.
 
     :param taken: addresses allocated or cooling; those outside the subnet are passed over.
     :param counts: by block id, the number of free addresses and the open flag that are stored
         beside the bitmap.
-    :param sizes: by run id, log2 of the size that is stored beside the prefix.
     """
     inspection = _Inspection(subnet, blocks, runs)
     return [
-        *inspection.shapes(cohort_id, sizes),
+        *inspection.shapes(cohort_id),
         *inspection.regions()[0],
         *inspection.bits(taken),
         *inspection.counts(counts),
@@ -90,23 +87,26 @@ def inspect(
 def certain_claims(
     subnet: Subnet, blocks: Sequence[Block], runs: Sequence[Run]
 ) -> dict[Prefix, str]:
-    """Holder by claimed region, of the regions that nothing speaks against.
+    """Holder by claimed region, of the regions that nothing speaks against."""
+    return _Inspection(subnet, blocks, runs).regions()[1]
 
-    They are given as :func:`borough.domain.rebuild.rebuild` can tile them: a region that reaches
-    beyond the usable space of the subnet is cut down to the pieces of it.
+
+def misfiled(subnet: Subnet, pieces: Iterable[Block | Run]) -> list[Finding]:
+    """Blocks and runs that a search looks for in the wrong place.
+
+    :param pieces: those that a store found to be filed by other values than their own.
     """
-    _, claims = _Inspection(subnet, blocks, runs).regions()
-    pieces = initial_runs(subnet)
-    bases = [piece.base for piece in pieces]
-    fitted: dict[Prefix, str] = {}
-    for region, holder in claims.items():
-        at = bisect_right(bases, region.base) - 1
-        if at >= 0 and pieces[at].covers(region):
-            fitted[region] = holder
-            continue
-        inside = pieces[bisect_left(bases, region.base) : bisect_right(bases, region.last)]
-        fitted.update(dict.fromkeys(inside, holder))
-    return fitted
+    return [
+        Finding(
+            "misfiled",
+            subnet.name,
+            str(piece.prefix),
+            f"{_kind(piece)} {piece.prefix} is filed by another "
+            f"{'holder' if isinstance(piece, Block) else 'size'} than it has, "
+            "so that requests find it at the wrong turn or never",
+        )
+        for piece in pieces
+    ]
 
 
 class _Inspection:
@@ -124,13 +124,12 @@ class _Inspection:
         self._bases = [piece.prefix.base for piece in self._pieces]
         self._shared = self._share()
 
-    def shapes(self, cohort_id: int, sizes: Mapping[int, int]) -> Iterator[Finding]:
+    def shapes(self, cohort_id: int) -> Iterator[Finding]:
         """What is wrong with the pieces, whatever their bits are."""
         yield from map(self._outside, self._misplaced)
         yield from self._overlaps()
         yield from self._gaps()
         yield from self._wrong_cohorts(cohort_id)
-        yield from self._wrong_sizes(sizes)
 
     def _found(self, code: str, subject: object, message: str) -> Finding:
         return Finding(code, self._subnet.name, str(subject), message)
@@ -186,17 +185,6 @@ class _Inspection:
                     piece.prefix,
                     f"{_kind(piece)} {piece.prefix} stands in cohort {piece.cohort_id}, its subnet "
                     f"in cohort {cohort_id}, so that requests miss it or take it wrongly",
-                )
-
-    def _wrong_sizes(self, sizes: Mapping[int, int]) -> Iterator[Finding]:
-        for piece in self._pieces:
-            bits = WIDTH[self._subnet.family] - piece.prefix.length
-            if isinstance(piece, Run) and sizes.get(piece.id, bits) != bits:
-                yield self._found(
-                    "wrong_run_size",
-                    piece.prefix,
-                    f"unused space {piece.prefix} is filed by the size of 2^{sizes[piece.id]}, "
-                    "so that requests find it at the wrong turn",
                 )
 
     # --- Regions ----------------------------------------------------------------------------------
@@ -421,14 +409,25 @@ def inspect_members(catalogue: Catalogue) -> dict[int, Finding]:
         cohort = catalogue.cohorts.get(catalogue.cohort_of[subnet.id])
         key = cohort_key(subnet.scope, subnet.family, subnet.labels, subnet.weight)
         if cohort is None or cohort.key != key:
-            other = cohort.key if cohort else "a cohort that does not exist"
+            seen = f"one of {_traits(cohort)}" if cohort else "one of no cohort at all"
             found[subnet.id] = Finding(
                 "subnet_in_wrong_cohort",
                 subnet.name,
                 str(subnet.prefix),
-                f"subnet {subnet.name} is {key}, but requests see it as {other}",
+                f"subnet {subnet.name} ({subnet.prefix}) is one of {_traits(subnet)}, "
+                f"but requests take it for {seen}",
             )
     return found
+
+
+def _traits(each: Subnet | Cohort) -> str:
+    labels = " ".join(
+        f"{name}={value}"
+        for name, values in sorted(each.labels.items())
+        for value in sorted(values)
+    )
+    place = f"IPv{each.family} in scope {each.scope}"
+    return f"{labels or 'no labels'}, weight {each.weight}, {place}"
 
 
 def inspect_overlaps(catalogue: Catalogue) -> list[Finding]:

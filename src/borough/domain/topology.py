@@ -7,7 +7,8 @@ left alone unless it names them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeVar
@@ -24,6 +25,9 @@ Sourced = TypeVar("Sourced", Subnet, Pool, Host)
 
 #: The scope that every database has.
 DEFAULT_SCOPE: Final = "default"
+
+#: Names that a refusal lists.
+_LISTED: Final = 20
 
 _BUILT_IN_NAMES: Final = {dimension.name for dimension in BUILT_IN}
 
@@ -105,7 +109,7 @@ def diff(catalogue: Catalogue, topology: Topology) -> Changes:
     :raises Overlap: subnets or pools of one scope would overlap.
     :raises UnknownDimension: a label is in a dimension that is neither declared nor known.
     :raises UnknownObject: a scope is neither declared nor known.
-    :raises FixInput: a subnet or pool would move to another scope or family.
+    :raises FixInput: a subnet or pool would move to another scope or family, or is declared twice.
     """
     name = topology.name
     subnets = _sort_out("subnet", catalogue.by_name, topology.subnets, name)
@@ -113,32 +117,19 @@ def diff(catalogue: Catalogue, topology: Topology) -> Changes:
     hosts = _sort_out("host", catalogue.hosts, topology.hosts, name)
     for old, new in (*subnets.changed, *pools.changed):
         _check_place(old, new)
-    scopes_added = tuple(
-        scope for scope in dict.fromkeys(topology.scopes) if scope not in catalogue.scopes
-    )
-    scopes_removed = tuple(
-        scope
-        for scope in catalogue.scopes
-        if catalogue.scope_sources.get(scope) == name
-        and scope not in topology.scopes
-        and scope != DEFAULT_SCOPE
-    )
+    scopes_added, scopes_removed = _scopes(catalogue, topology)
     dimensions, sources = _dimensions(catalogue, topology)
     after_subnets = subnets.after(catalogue.by_name)
     after_pools = pools.after(catalogue.pools)
     after_hosts = hosts.after(catalogue.hosts)
-    known_scopes = (set(catalogue.scopes) | set(scopes_added)) - set(scopes_removed)
+    known_scopes = {DEFAULT_SCOPE, *catalogue.scopes, *scopes_added}.difference(scopes_removed)
     _check_scopes(known_scopes, scopes_removed, [*after_subnets, *after_pools])
     _check_labels(catalogue, dimensions, [*after_subnets, *after_hosts])
     _check_overlaps(after_subnets, after_pools)
     for pool in pools.removed:
         carved = [subnet.name for subnet in after_subnets if subnet.pool == pool.name]
         if carved:
-            raise InUse(
-                f"pool {pool.name} still has {len(carved)} subnets ({', '.join(carved[:3])})",
-                name=pool.name,
-                subnets=carved[:20],
-            )
+            raise _in_use("pool", pool.name, carved)
     return Changes(
         changes=(
             *_dimension_lines(catalogue, dimensions, sources),
@@ -204,39 +195,44 @@ def _sort_out(
 ) -> _Lists:
     added: list[Sourced] = []
     changed: list[tuple[Sourced, Sourced]] = []
-    for each in declared:
+    names: set[str] = set()
+    for given in declared:
+        each = _normal(given)
+        if each.name in names:
+            raise FixInput(f"{kind} {each.name} is declared twice", kind=kind, name=each.name)
+        names.add(each.name)
         old = before.get(each.name)
         if old is None:
             added.append(replace(each, source=source))
             continue
         if old.source not in ("", source):
-            raise InUse(
-                f"{kind} {each.name} belongs to topology {old.source!r}; "
-                "change it there, or give this one another name",
-                name=each.name,
-                kind=kind,
-                topology=old.source,
-            )
+            raise _owned(kind, each.name, old.source)
         new = _adopt(old, each, source)
-        if new != old:
+        if _field_changes(old, new):
             changed.append((old, new))
-    names = {each.name for each in declared}
     removed = [each for name, each in before.items() if each.source == source and name not in names]
     return _Lists(kind, tuple(added), tuple(changed), tuple(removed))
 
 
+def _normal(each: Sourced) -> Sourced:
+    """An object in the one form in which stores give it back, so that like compares with like."""
+    changes: dict[str, Any] = {}
+    if isinstance(each, Subnet):
+        changes["ranges"] = tuple(sorted(each.ranges))
+    if isinstance(each, Pool):
+        changes["prefixes"] = tuple(sorted(each.prefixes))
+    else:
+        changes["labels"] = {name: values for name, values in each.labels.items() if values}
+    return replace(each, **changes)
+
+
 def _adopt(old: Sourced, declared: Sourced, source: str) -> Sourced:
     """The declared object in the place of the one that exists."""
+    kept: dict[str, Any] = {"id": old.id, "source": source}
     if isinstance(declared, Subnet) and isinstance(old, Subnet):
         # Where it was carved from is no business of a file; a file without a project leaves it.
-        return replace(
-            declared,
-            id=old.id,
-            source=source,
-            pool=old.pool,
-            project=declared.project or old.project,
-        )
-    return replace(declared, id=old.id, source=source)
+        kept |= {"pool": old.pool, "project": declared.project or old.project}
+    return replace(declared, **kept)
 
 
 def _check_place(old: Subnet | Pool, new: Subnet | Pool) -> None:
@@ -252,10 +248,17 @@ def _field_changes(old: Any, new: Any) -> tuple[tuple[str, str, str], ...]:
     fields = []
     for name in type(old).__dataclass_fields__:
         before, after = getattr(old, name), getattr(new, name)
+        if name == "attributes":
+            # As JSON: to Python 1, 1.0 and true are equal, and a change between them would be lost.
+            before, after = _json(before), _json(after)
         if before != after:
             label = "cidr" if name == "prefix" else name
             fields.append((label, _text(old, name, before), _text(new, name, after)))
     return tuple(fields)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=dict)
 
 
 def _text(of: Any, name: str, value: Any) -> str:
@@ -275,6 +278,8 @@ def _text(of: Any, name: str, value: Any) -> str:
         return labels_text(value)
     if name == "prefixes":
         return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return str(value) if value != "" else "none"
 
 
@@ -310,10 +315,16 @@ def _dimensions(
 ) -> tuple[tuple[Dimension, ...], dict[str, str]]:
     sources = dict(catalogue.dimension_sources)
     for dimension in topology.dimensions:
-        # A dimension may be declared by several topologies; it belongs to the first.
-        if dimension.name not in _BUILT_IN_NAMES and not sources.get(dimension.name):
+        owner = sources.get(dimension.name, "")
+        old = catalogue.by_dimension.get(dimension.name)
+        # A dimension may be declared by several topologies, alike; it belongs to the first.
+        if old and owner not in ("", topology.name) and _settings(old) != _settings(dimension):
+            raise _owned("dimension", dimension.name, owner)
+        if dimension.name not in _BUILT_IN_NAMES and not owner:
             sources[dimension.name] = topology.name
     declared = {dimension.name for dimension in topology.dimensions}
+    if len(declared) < len(topology.dimensions):
+        raise FixInput("a dimension is declared twice", kind="dimension")
     kept = [
         dimension
         for dimension in catalogue.dimensions
@@ -326,6 +337,11 @@ def _dimensions(
     return ordered, {name: source for name, source in sources.items() if name in names}
 
 
+def _settings(dimension: Dimension) -> Dimension:
+    """A dimension without its place in the order."""
+    return replace(dimension, rank=0)
+
+
 def _dimension_lines(
     catalogue: Catalogue, after: Sequence[Dimension], sources: Mapping[str, str]
 ) -> list[Change]:
@@ -336,7 +352,7 @@ def _dimension_lines(
     old_order = [d.name for d in catalogue.dimensions if d.name in names]
     for position, dimension in enumerate(common):
         old = before[dimension.name]
-        fields = _field_changes(replace(old, rank=0), replace(dimension, rank=0))
+        fields = _field_changes(_settings(old), _settings(dimension))
         if old_order[position] != dimension.name:
             at = old_order.index(dimension.name)
             fields = (*fields, ("order", str(at + 1), str(position + 1)))
@@ -351,42 +367,80 @@ def _dimension_lines(
 # --- What must hold afterwards -------------------------------------------------------------------
 
 
+def _scopes(catalogue: Catalogue, topology: Topology) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The scopes to add and to remove."""
+    for scope in topology.scopes:
+        owner = catalogue.scope_sources.get(scope, "")
+        if scope != DEFAULT_SCOPE and owner not in ("", topology.name):
+            raise _owned("scope", scope, owner)
+    added = [scope for scope in dict.fromkeys(topology.scopes) if scope not in catalogue.scopes]
+    removed = [
+        scope
+        for scope in catalogue.scopes
+        if catalogue.scope_sources.get(scope) == topology.name
+        and scope not in topology.scopes
+        and scope != DEFAULT_SCOPE
+    ]
+    return tuple(added), tuple(removed)
+
+
+def _owned(kind: str, name: str, owner: str) -> InUse:
+    return InUse(
+        f"{kind} {name} belongs to topology {owner!r}; "
+        "change it there, or give this one another name",
+        kind=kind,
+        name=name,
+        topology=owner,
+    )
+
+
+def _in_use(kind: str, name: str, users: Sequence[str]) -> InUse:
+    more = ", …" if len(users) > 3 else ""
+    return InUse(
+        f"{kind} {name} is still used by {', '.join(users[:3])}{more}; remove these first",
+        kind=kind,
+        name=name,
+        used_by=list(users[:_LISTED]),
+        total=len(users),
+    )
+
+
 def _check_scopes(
-    known: set[str], removed: Sequence[str], objects: Iterable[Subnet | Pool]
+    known: set[str], removed: Sequence[str], objects: Sequence[Subnet | Pool]
 ) -> None:
+    for scope in removed:
+        users = [each.name for each in objects if each.scope == scope]
+        if users:
+            raise _in_use("scope", scope, users)
     for each in objects:
-        if each.scope in removed:
-            raise InUse(
-                f"scope {each.scope} is still used by {each.name}", name=each.scope, by=each.name
-            )
         if each.scope not in known:
             raise UnknownObject(
                 f"there is no scope {each.scope!r}, which {each.name} names"
                 + did_you_mean(each.scope, known),
                 kind="scope",
                 name=each.scope,
+                by=each.name,
             )
 
 
 def _check_labels(
-    catalogue: Catalogue, dimensions: Sequence[Dimension], objects: Iterable[Subnet | Host]
+    catalogue: Catalogue, dimensions: Sequence[Dimension], objects: Sequence[Subnet | Host]
 ) -> None:
     known = {dimension.name for dimension in dimensions}
+    for gone in catalogue.by_dimension:
+        users = [each.name for each in objects if gone in each.labels] if gone not in known else []
+        if users:
+            raise _in_use("dimension", gone, users)
     for each in objects:
         for name in each.labels:
-            if name in known:
-                continue
-            if name in catalogue.by_dimension:
-                raise InUse(
-                    f"dimension {name} is still used by {each.name}", name=name, by=each.name
+            if name not in known:
+                raise UnknownDimension(
+                    f"there is no dimension {name!r}, which {each.name} is labelled in"
+                    + did_you_mean(name, known),
+                    dimension=name,
+                    known=sorted(known),
+                    by=each.name,
                 )
-            raise UnknownDimension(
-                f"there is no dimension {name!r}, which {each.name} is labelled in"
-                + did_you_mean(name, known),
-                dimension=name,
-                known=sorted(known),
-                by=each.name,
-            )
 
 
 def _check_overlaps(subnets: Sequence[Subnet], pools: Sequence[Pool]) -> None:
@@ -397,11 +451,13 @@ def _check_overlaps(subnets: Sequence[Subnet], pools: Sequence[Pool]) -> None:
 
 
 def _disjoint(kind: str, placed: list[tuple[str, Prefix, str]]) -> None:
-    # Sorted by address, a prefix that overlaps any other overlaps its neighbour.
+    # Sorted by address, a prefix that overlaps any other at all overlaps a neighbour.
     for (scope, first, name), (other, second, clash) in pairwise(sorted(placed)):
         if scope == other and first.overlaps(second):
             raise Overlap(
                 f"{kind} {clash} ({second}) overlaps {kind} {name} ({first}) in scope {scope}",
                 scope=scope,
-                subnets=[name, clash],
+                kind=kind,
+                names=[name, clash],
+                prefixes=[str(first), str(second)],
             )

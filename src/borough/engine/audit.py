@@ -17,6 +17,7 @@ from borough.domain.inspect import (
     inspect_cohorts,
     inspect_members,
     inspect_overlaps,
+    misfiled,
 )
 from borough.domain.model import Allocation, Catalogue, Subnet
 from borough.domain.rebuild import rebuild
@@ -204,8 +205,10 @@ def _read(unit: Unit, subnet: Subnet) -> _Reading:
             strange.append(address)
     found = [unit.allocation_at(subnet.scope, subnet.family, address) for address in strange]
     cohort_id = catalogue.cohort_of[subnet.id]
-    counts, sizes = unit.stored_counts(subnet.id), unit.stored_sizes(subnet.id)
-    space = inspect(subnet, cohort_id, blocks, runs, taken, counts, sizes)
+    space = [
+        *inspect(subnet, cohort_id, blocks, runs, taken, unit.stored_counts(subnet.id)),
+        *misfiled(subnet, unit.misfiled(subnet.id)),
+    ]
     return _Reading(blocks, runs, taken, [each for each in found if each is not None], space)
 
 

@@ -1,12 +1,14 @@
 """YAML with line numbers: a tree in which every value knows where it stands.
 
 Scalars keep their text, so that ``segment: 101`` is the label ``101`` and ``zone: no`` is not false.
-Anchors, tags and several documents are refused: a topology has no use for them, and an expanded anchor
-can be larger than any file.
+Anchors, tags of one's own and several documents are refused: a topology has no use for them, and an
+expanded anchor can be larger than any file.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,10 +21,20 @@ SIZE_LIMIT: Final = 64 * 1024 * 1024
 #: Deepest nesting; a topology needs five.
 DEPTH_LIMIT: Final = 20
 
+#: Most characters of a key or a value that a message repeats.
+_SHOWN: Final = 80
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_PLAIN_TAGS: Final = {
-    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp")
+_CORE_TAGS: Final = {
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")
 }
+_TEXT_TAG: Final = "tag:yaml.org,2002:str"
+_NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
+
+# What YAML 1.1 and 1.2 call printable (section 5.1); the rest of Unicode includes lone surrogates,
+# which make the C parser raise an error that is not its own.
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,58 +63,126 @@ class Unreadable(Exception):
         self.reason = reason
 
 
+@dataclass(slots=True)
+class _Open:
+    """A mapping or a list that has not ended yet, or the whole document.
+
+    :ivar key: of a mapping, the key that waits for its value.
+    :ivar key_line: where that key stands.
+    """
+
+    node: Node
+    key: str | None = None
+    key_line: int = 0
+
+
 def read_tree(text: str) -> Node:
     """Parse YAML (or JSON, which is YAML).
 
     :raises Unreadable: for text that is not, or that uses what is refused.
     """
-    if "\0" in text:
-        raise Unreadable(text[: text.index("\0")].count("\n") + 1, "", "a NUL character")
+    bad = _UNPRINTABLE.search(text)
+    if bad:
+        line = text.count("\n", 0, bad.start()) + 1
+        raise Unreadable(line, "", f"character U+{ord(bad[0]):04X} is not allowed")
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise Unreadable(
-                    event.start_mark.line + 1, "", "anchors and aliases are not allowed"
-                )
-        top = yaml.compose(text, Loader=_Loader)
+        return _build(text)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        mark: Any = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         raise Unreadable(line, "", f"not YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise Unreadable(None, "", f"not YAML: {str(error).splitlines()[0]}") from None
-    except RecursionError:
-        raise Unreadable(None, "", "nested too deep") from None
-    if top is None:
-        return Node(None, 1, "")
-    return _node(top, "", 0)
 
 
-def _node(raw: yaml.Node, field: str, depth: int) -> Node:
-    line = raw.start_mark.line + 1
-    if depth > DEPTH_LIMIT:
-        raise Unreadable(line, field, "nested too deep")
-    if isinstance(raw, yaml.ScalarNode):
-        plain = raw.style is None
-        if raw.tag not in _PLAIN_TAGS:
-            raise Unreadable(line, field, f"tag {raw.tag} is not allowed")
-        empty = plain and raw.tag.endswith(":null")
-        return Node(None if empty else raw.value, line, field, plain)
-    if isinstance(raw, yaml.SequenceNode):
-        items = [_node(each, f"{field}[{at}]", depth + 1) for at, each in enumerate(raw.value)]
-        return Node(items, line, field)
-    found: dict[str, Node] = {}
-    for key, value in raw.value:
-        at = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
-            raise Unreadable(at, field, "a key must be text")
-        path = f"{field}.{key.value}" if field else key.value
-        if key.value in found:
-            raise Unreadable(at, path, f"{key.value!r} stands here twice")
-        node = _node(value, path, depth + 1)
-        # A nested value is reported where its key stands: its own mark may be a line further down.
-        found[key.value] = Node(node.value, at, path, node.plain)
-    return Node(found, line, field)
+def _build(text: str) -> Node:
+    # The events are read one by one, and not composed into a tree by the parser: it would recurse
+    # into a million brackets, and follow the anchors, before anybody could look.
+    document = _Open(Node([], 1, ""))
+    stack = [document]
+    documents = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise Unreadable(line, "", "a second document starts here; a file holds one")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            stack.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            _check_event(event, line, stack)
+            _place(event, line, stack)
+    found: list[Node] = document.node.value
+    return found[0] if found else Node(None, 1, "")
+
+
+def _check_event(event: Any, line: int, stack: Sequence[_Open]) -> None:
+    path = _path(stack[-1])
+    if event.anchor is not None:
+        raise Unreadable(line, path, "anchors and aliases are not allowed")
+    if event.tag is not None and event.tag not in _CORE_TAGS:
+        raise Unreadable(line, path, f"tag {shorten(event.tag)} is not allowed")
+    if len(stack) > DEPTH_LIMIT:
+        raise Unreadable(line, path, f"nested deeper than {DEPTH_LIMIT} levels")
+
+
+def _place(event: Any, line: int, stack: list[_Open]) -> None:
+    """Add a value to what is open, or remember it as the key of the next one."""
+    parent = stack[-1]
+    container = parent.node.value
+    waits_for_key = isinstance(container, dict) and parent.key is None
+    if waits_for_key:
+        parent.key, parent.key_line = _key(event, line, parent), line
+        return
+    # A value of a mapping is reported where its key stands: its own mark may be further down.
+    line = line if parent.key is None else parent.key_line
+    node = _node(event, line, _path(parent))
+    if isinstance(container, dict):
+        container[parent.key] = node
+        parent.key = None
+    else:
+        container.append(node)
+    if isinstance(node.value, dict | list):
+        stack.append(_Open(node))
+
+
+def _key(event: Any, line: int, parent: _Open) -> str:
+    if not isinstance(event, yaml.ScalarEvent):
+        raise Unreadable(line, parent.node.field, "a key must be text")
+    key: str = event.value
+    path = _join(parent.node.field, key)
+    if key == "<<" and not event.style:
+        raise Unreadable(line, path, "merge keys are not allowed")
+    if key in parent.node.value:
+        raise Unreadable(line, path, f"{shorten(key)!r} stands here twice")
+    return key
+
+
+def _node(event: Any, line: int, path: str) -> Node:
+    if isinstance(event, yaml.MappingStartEvent):
+        return Node({}, line, path)
+    if isinstance(event, yaml.SequenceStartEvent):
+        return Node([], line, path)
+    # The style of a plain scalar is '' from the C parser and None from the other.
+    plain = not event.style and event.tag != _TEXT_TAG
+    return Node(None if plain and event.value in _NULLS else event.value, line, path, plain)
+
+
+def _path(parent: _Open) -> str:
+    """The path of the next value."""
+    if isinstance(parent.node.value, dict):
+        return parent.node.field if parent.key is None else _join(parent.node.field, parent.key)
+    at = len(parent.node.value)
+    return f"{parent.node.field}[{at}]" if parent.node.field else ""
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{shorten(key)}" if path else shorten(key)
+
+
+def shorten(text: str) -> str:
+    """A text cut to what a message can repeat."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def tree_of(value: Any, field: str = "", depth: int = 0) -> Node:
@@ -111,13 +191,13 @@ def tree_of(value: Any, field: str = "", depth: int = 0) -> Node:
     :raises Unreadable: for keys that are no text, or nesting without end.
     """
     if depth > DEPTH_LIMIT:
-        raise Unreadable(None, field, "nested too deep")
+        raise Unreadable(None, field, f"nested deeper than {DEPTH_LIMIT} levels")
     if isinstance(value, Mapping):
         found = {}
         for key, each in value.items():
             if not isinstance(key, str):
-                raise Unreadable(None, field, f"key {key!r} must be text")
-            found[key] = tree_of(each, f"{field}.{key}" if field else key, depth + 1)
+                raise Unreadable(None, field, f"key {shorten(repr(key))} must be text")
+            found[key] = tree_of(each, _join(field, key), depth + 1)
         return Node(found, None, field)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         items = [tree_of(each, f"{field}[{at}]", depth + 1) for at, each in enumerate(value)]
@@ -126,7 +206,11 @@ def tree_of(value: Any, field: str = "", depth: int = 0) -> Node:
 
 
 def plain_value(node: Node) -> Any:
-    """A node as plain JSON data, scalars read as YAML 1.2's core schema reads them."""
+    """A node as plain JSON data.
+
+    Of what stands without quotes only JSON's own spellings are a number, true, false or null:
+    ``no``, ``0x1f``, ``1_000``, ``nan`` and ``00501`` stay the text that they are.
+    """
     if isinstance(node.value, dict):
         return {key: plain_value(each) for key, each in node.value.items()}
     if isinstance(node.value, list):
@@ -135,9 +219,10 @@ def plain_value(node: Node) -> Any:
         return node.value
     if node.value in ("true", "false"):
         return node.value == "true"
-    for read in (int, float):
-        try:
-            return read(node.value)
-        except ValueError:
-            continue
-    return node.value
+    number = _NUMBER.fullmatch(node.value)
+    if not number:
+        return node.value
+    if number[2] is None and number[3] is None:
+        return int(node.value)
+    # A number beyond what a double holds would come back as infinity, which JSON cannot say.
+    return float(node.value) if math.isfinite(float(node.value)) else node.value

@@ -456,9 +456,9 @@ class MemoryUnit:
         """See :meth:`borough.store.port.Unit.stored_counts`; nothing is stored, so it is right."""
         return {}
 
-    def stored_sizes(self, subnet_id: int) -> dict[int, int]:
-        """See :meth:`borough.store.port.Unit.stored_sizes`; nothing is stored, so it is right."""
-        return {}
+    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+        """See :meth:`borough.store.port.Unit.misfiled`; there are no such columns."""
+        return []
 
     def stored_cohorts(self) -> list[StoredCohort]:
         """See :meth:`borough.store.port.Unit.stored_cohorts`."""

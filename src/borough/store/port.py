@@ -181,8 +181,8 @@ class Unit(Space, Protocol):
     def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
         """What is stored beside each bitmap, by block id: free addresses, and 1 when it has any."""
 
-    def stored_sizes(self, subnet_id: int) -> dict[int, int]:
-        """What is stored beside the prefix of each run, by run id: log2 of its size."""
+    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+        """Blocks and runs whose columns that only serve a search differ from what they repeat."""
 
     def stored_cohorts(self) -> list[StoredCohort]:
         """All cohorts; does not need the catalogue to be readable."""

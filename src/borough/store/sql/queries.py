@@ -167,7 +167,16 @@ _ALLOCATIONS = (
 _COUNTS = sa.select(t.block.c.id, t.block.c.free, t.block.c.is_open).where(
     t.block.c.subnet_id == _P("subnet_id")
 )
-_SIZES = sa.select(t.run.c.id, t.run.c.host_bits).where(t.run.c.subnet_id == _P("subnet_id"))
+_ONE: Any = sa.literal_column("1")
+_EIGHT: Any = sa.literal_column("8")
+_HELD = sa.case((t.block.c.holder != sa.literal_column("''"), _ONE), else_=sa.literal_column("0"))
+_MISFILED_BLOCKS = sa.select(*s.BLOCK_COLUMNS).where(
+    t.block.c.subnet_id == _P("subnet_id"), t.block.c.is_held != _HELD
+)
+_MISFILED_RUNS = sa.select(*s.RUN_COLUMNS).where(
+    t.run.c.subnet_id == _P("subnet_id"),
+    t.run.c.host_bits + t.run.c.length != sa.func.length(t.run.c.base) * _EIGHT,
+)
 _KNOWN = sa.select(t.subnet.c.id)
 _STRAY_BLOCKS = sa.select(*s.BLOCK_COLUMNS).where(t.block.c.subnet_id.not_in(_KNOWN))
 _STRAY_RUNS = sa.select(*s.RUN_COLUMNS).where(t.run.c.subnet_id.not_in(_KNOWN))
@@ -223,9 +232,12 @@ def stored_counts(run: Runner, subnet_id: int) -> dict[int, tuple[int, int]]:
     return {id: (free, is_open) for id, free, is_open in run.rows(_COUNTS, subnet_id=subnet_id)}
 
 
-def stored_sizes(run: Runner, subnet_id: int) -> dict[int, int]:
-    """See :meth:`borough.store.port.Unit.stored_sizes`."""
-    return {id: host_bits for id, host_bits in run.rows(_SIZES, subnet_id=subnet_id)}
+def misfiled(run: Runner, subnet_id: int) -> list[Block | Run]:
+    """See :meth:`borough.store.port.Unit.misfiled`."""
+    return [
+        *map(rows.to_block, run.rows(_MISFILED_BLOCKS, subnet_id=subnet_id)),
+        *map(rows.to_run, run.rows(_MISFILED_RUNS, subnet_id=subnet_id)),
+    ]
 
 
 def strays(run: Runner) -> list[Block | Run]:

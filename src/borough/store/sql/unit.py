@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from borough.domain.address import format_address, to_bytes
@@ -220,8 +219,8 @@ class SqlUnit:
                 for at, event in enumerate(some)
                 for name, value in event.items()
             }
-            for id, subject in self._run.rows(s.add_events_returning(len(some)), **values):
-                found[subject] = id
+            added = self._run.rows(s.add_events_returning(len(some)), **values)
+            found |= {subject: id for id, subject in added}
         return [found[event["subject"]] for event in events]
 
     def _event(self, now: int, act: Act, allocation: Allocation) -> Event:
@@ -381,9 +380,9 @@ class SqlUnit:
         """See :meth:`borough.store.port.Unit.stored_counts`."""
         return queries.stored_counts(self._run, subnet_id)
 
-    def stored_sizes(self, subnet_id: int) -> dict[int, int]:
-        """See :meth:`borough.store.port.Unit.stored_sizes`."""
-        return queries.stored_sizes(self._run, subnet_id)
+    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+        """See :meth:`borough.store.port.Unit.misfiled`."""
+        return queries.misfiled(self._run, subnet_id)
 
     def stored_cohorts(self) -> list[StoredCohort]:
         """See :meth:`borough.store.port.Unit.stored_cohorts`."""

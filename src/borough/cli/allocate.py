@@ -1,0 +1,54 @@
+"""``borough allocate``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from borough.cli.addresses import show_allocations
+from borough.cli.command import command
+from borough.cli.ladder import show_ladder
+from borough.cli.options import Pair, attributes_of, selector, selector_options, text_option
+from borough.cli.output import Page, emit
+from borough.cli.state import State, pass_state
+from borough.engine.views import Answer
+
+
+@command("allocate", example="borough allocate -l network=pods --host node-1 --owner web-1")
+@selector_options
+@text_option("--owner", "OWNER", "Your name for what holds the addresses, to release them by.")
+@text_option("--key", "KEY", "Idempotency key: asked again with it, you get the same addresses.")
+@click.option(
+    "--attribute",
+    "attributes",
+    type=Pair(),
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Something to keep with the addresses. Again for more.",
+)
+@click.option("--explain", "told", is_flag=True, help="Say why it is these.")
+@pass_state
+def allocate(
+    state: State,
+    owner: str | None,
+    key: str | None,
+    attributes: tuple[tuple[str, str], ...],
+    told: bool,
+    **options: Any,
+) -> None:
+    """Give addresses from a group of subnets, all that is asked for or none."""
+    asked = selector(**options)
+    kept = attributes_of(attributes)
+    with state.open() as ipam:
+        answer = ipam.allocate(**asked, owner=owner or "", key=key, attributes=kept, explain=told)
+    emit(state, answer.as_json(), lambda page: _show(page, answer))
+
+
+def _show(page: Page, answer: Answer) -> None:
+    show_allocations(page, answer.allocations)
+    if answer.replayed:
+        page.line("These were given to the same idempotency key before.")
+    if answer.explanation:
+        page.line()
+        show_ladder(page, answer.explanation.as_json())

@@ -1,0 +1,22 @@
+"""``borough explain``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from borough.cli.command import command
+from borough.cli.ladder import show_ladder
+from borough.cli.options import selector, selector_options
+from borough.cli.output import emit
+from borough.cli.state import State, pass_state
+
+
+@command("explain", example="borough explain -l network=pods --host node-3")
+@selector_options
+@pass_state
+def explain(state: State, **options: Any) -> None:
+    """Tell what allocate would give now, and why, without giving it."""
+    asked = selector(**options)
+    with state.open() as ipam:
+        story = ipam.explain(**asked).as_json()
+    emit(state, story, lambda page: show_ladder(page, story))

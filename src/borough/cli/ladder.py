@@ -1,0 +1,69 @@
+"""Explanations for people: the ladder of a decision, rung by rung.
+
+They are printed from their JSON form, which is also what an error carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from borough.cli.output import Column, Page, counted, quantity
+
+#: Rungs that are still shown after the last one that was looked at.
+_BEYOND: Final = 3
+
+_STYLE: Final = {"taken": "bold green", "full": "yellow", "not reached": "dim"}
+
+_SUBNET_COLUMNS: Final = (
+    Column("subnet", soft=True),
+    Column("prefix"),
+    Column("free", right=True),
+    Column("in use", soft=True),
+)
+
+
+def show_ladder(page: Page, story: Mapping[str, Any]) -> None:
+    """Print an explanation."""
+    page.line(f"Group: {story['group']}", hang=2)
+    _show_rungs(page, story["rungs"])
+    if story["passed"]:
+        page.line()
+        page.line("Passed over:")
+        for each in story["passed"]:
+            more = f" and {each['more']} more" if each["more"] else ""
+            page.line(f"- {each['reason']}: {', '.join(each['subnets'])}{more}", indent=2, hang=2)
+    if story["notes"]:
+        page.line()
+        page.line("Notes:")
+        for note in story["notes"]:
+            page.line(f"- {note}", indent=2, hang=2)
+    page.line()
+    page.line(f"Outcome: {story['outcome']}", style="bold", hang=2)
+
+
+def _show_rungs(page: Page, rungs: Sequence[Mapping[str, Any]]) -> None:
+    reached = [at for at, rung in enumerate(rungs) if rung["verdict"] != "not reached"]
+    shown = max(reached, default=-1) + 1 + _BEYOND
+    for rung in rungs[:shown]:
+        page.line()
+        page.line(
+            f"{rung['step']}. IPv{rung['family']}, {rung['hold']}: {rung['verdict']}",
+            style=_STYLE.get(rung["verdict"], ""),
+            hang=3,
+        )
+        page.line(rung["reason"], indent=3)
+        page.table(
+            _SUBNET_COLUMNS,
+            [
+                (each["name"], each["prefix"], quantity(each["free"]), each["reason"])
+                for each in rung["subnets"]
+            ],
+            indent=3,
+        )
+        if rung["more"]:
+            page.line(f"and {counted(rung['more'], 'more subnet')}", indent=3)
+    hidden = len(rungs) - shown
+    if hidden > 0:
+        page.line()
+        page.line(f"… and {counted(hidden, 'more rung')}, not reached")

@@ -1,0 +1,308 @@
+"""``borough list``: what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import click
+
+from borough.cli.addresses import show_allocations
+from borough.cli.command import Family, command
+from borough.cli.options import (
+    any_scope_option,
+    gather,
+    labels_option,
+    page_options,
+    text_option,
+)
+from borough.cli.output import Column, Page, counted, emit, labels_text, quantity
+from borough.cli.state import State, pass_state
+from borough.engine.views import iso
+
+
+@click.group("list", cls=Family)
+def list_() -> None:
+    """List what there is."""
+
+
+def _answer(
+    state: State,
+    what: str,
+    data: Sequence[dict[str, Any]],
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[object]],
+) -> None:
+    """Print a list that is complete."""
+
+    def show(page: Page) -> None:
+        if rows:
+            page.table(columns, rows)
+        else:
+            page.line(f"No {what}.")
+
+    emit(state, {what: data}, show)
+
+
+def _unusual(scope: str) -> str:
+    """A scope where it is not the one that everything is in unless said otherwise."""
+    return "" if scope == "default" else scope
+
+
+_SUBNETS: Final = (
+    Column("name", soft=True),
+    Column("prefix"),
+    Column("scope", soft=True),
+    Column("gateway"),
+    Column("labels", soft=True),
+    Column("ranges", soft=True),
+    Column("weight", right=True),
+    Column("pool", soft=True),
+    Column("project", soft=True),
+    Column("topology", soft=True),
+)
+
+
+@command("subnets", example="borough list subnets -l network=pods")
+@labels_option("Only those with this label; of several values any matches.")
+@any_scope_option()
+@pass_state
+def subnets(state: State, labels: tuple[tuple[str, str], ...], scope: str | None) -> None:
+    """List subnets by scope and address."""
+    with state.open() as ipam:
+        found = ipam.subnets(labels=gather(labels), scope=scope)
+    rows = [
+        (
+            each.name,
+            each.prefix,
+            _unusual(each.scope),
+            each.gateway,
+            labels_text(each.labels),
+            ", ".join(each.ranges),
+            each.weight or "",
+            each.pool,
+            each.project,
+            each.source,
+        )
+        for each in found
+    ]
+    _answer(state, "subnets", [each.as_json() for each in found], _SUBNETS, rows)
+
+
+@command("allocations", example="borough list allocations --owner web-1")
+@any_scope_option()
+@text_option("--owner", "OWNER", "Only those of this owner.")
+@text_option("--host", "HOST", "Only those on this host.")
+@text_option("--subnet", "NAME", "Only those in this subnet.")
+@page_options("sequence number")
+@pass_state
+def allocations(
+    state: State,
+    scope: str | None,
+    owner: str | None,
+    host: str | None,
+    subnet: str | None,
+    after: int,
+    limit: int,
+) -> None:
+    """List allocations by sequence number, cooling ones included, page by page."""
+    with state.open() as ipam:
+        found = ipam.allocations(
+            scope=scope, owner=owner, host=host, subnet=subnet, after=after, limit=limit + 1
+        )
+    shown = found[:limit]
+    follow = shown[-1].sequence if len(found) > limit else None
+
+    def show(page: Page) -> None:
+        if not shown:
+            page.line("No allocations.")
+            return
+        show_allocations(page, shown)
+        _say_more(page, counted(len(shown), "allocation"), follow)
+
+    emit(state, {"allocations": [each.as_json() for each in shown], "next": follow}, show)
+
+
+def _say_more(page: Page, number: str, follow: int | None) -> None:
+    more = f", and there are more: go on with --after {follow}" if follow else ""
+    page.line(f"{number}{more}.")
+
+
+_BLOCKS: Final = (
+    Column("block"),
+    Column("subnet", soft=True),
+    Column("scope", soft=True),
+    Column("claimed by", soft=True),
+    Column("region"),
+    Column("size", right=True),
+    Column("free", right=True),
+    Column("borrowed", soft=True),
+)
+
+
+@command("blocks", example="borough list blocks --host node-1")
+@text_option("--host", "HOST", "Only those that this host has claimed.")
+@text_option("--subnet", "NAME", "Only those of this subnet.")
+@pass_state
+def blocks(state: State, host: str | None, subnet: str | None) -> None:
+    """List blocks: who has claimed them, how full they are, and what others borrow of them."""
+    with state.open() as ipam:
+        found = ipam.blocks(host=host, subnet=subnet)
+    rows = [
+        (
+            each.prefix,
+            each.subnet,
+            _unusual(each.scope),
+            each.holder,
+            each.region if each.holder else "",
+            each.size,
+            each.free,
+            " ".join(each.borrowed),
+        )
+        for each in found
+    ]
+    _answer(state, "blocks", [each.as_json() for each in found], _BLOCKS, rows)
+
+
+_HOSTS: Final = (
+    Column("host", soft=True),
+    Column("labels", soft=True),
+    Column("topology", soft=True),
+)
+
+
+@command("hosts", example="borough list hosts")
+@pass_state
+def hosts(state: State) -> None:
+    """List the declared hosts and the labels that naming them implies."""
+    with state.open() as ipam:
+        found = ipam.hosts()
+    data = [
+        {
+            "name": each.name,
+            "labels": {name: sorted(values) for name, values in sorted(each.labels.items())},
+            "source": each.source,
+        }
+        for each in found
+    ]
+    rows = [(each.name, labels_text(each.labels), each.source) for each in found]
+    _answer(state, "hosts", data, _HOSTS, rows)
+
+
+_DIMENSIONS: Final = (
+    Column("rank", right=True),
+    Column("dimension", soft=True),
+    Column("fallback"),
+    Column("claims blocks"),
+)
+
+
+@command("dimensions", example="borough list dimensions")
+@pass_state
+def dimensions(state: State) -> None:
+    """List the dimensions in order of importance, and what each falls back to."""
+    with state.open() as ipam:
+        found = ipam.dimensions()
+    data = [
+        {
+            "name": each.name,
+            "fallback": each.fallback.value,
+            "rank": each.rank,
+            "claims": each.claims,
+        }
+        for each in found
+    ]
+    rows = [
+        (each.rank, each.name, each.fallback.value, "yes" if each.claims else "no")
+        for each in found
+    ]
+    _answer(state, "dimensions", data, _DIMENSIONS, rows)
+
+
+_POOLS: Final = (
+    Column("pool", soft=True),
+    Column("subnets", right=True),
+    Column("size", right=True),
+    Column("used", right=True),
+    Column("free", right=True),
+    Column("largest free", right=True),
+    Column("used of the quota", soft=True),
+)
+
+
+@command("pools", example="borough list pools")
+@pass_state
+def pools(state: State) -> None:
+    """List pools and how full they are."""
+    with state.open() as ipam:
+        found = ipam.pools()
+    rows = [
+        (
+            name,
+            usage.subnets,
+            quantity(usage.size),
+            quantity(usage.used),
+            quantity(usage.free),
+            "none" if usage.largest_free_length is None else f"/{usage.largest_free_length}",
+            ", ".join(
+                f"{project or '(no project)'}: {quantity(units)}"
+                for project, units in usage.quota_used.items()
+            ),
+        )
+        for name, usage in found
+    ]
+    data = [{"name": name, **asdict(usage)} for name, usage in found]
+    _answer(state, "pools", data, _POOLS, rows)
+
+
+_EVENTS: Final = (
+    Column("id", right=True),
+    Column("time"),
+    Column("event"),
+    Column("subject", soft=True),
+    Column("subnet", soft=True),
+    Column("owner", soft=True),
+    Column("host", soft=True),
+    Column("sequence", right=True),
+    Column("detail", soft=True),
+)
+
+
+@command("events", example="borough list events --limit 20")
+@page_options("id")
+@pass_state
+def events(state: State, after: int, limit: int) -> None:
+    """List the audit trail, oldest first, page by page."""
+    with state.open() as ipam:
+        found = ipam.events(after=after, limit=limit + 1)
+    shown = found[:limit]
+    follow = shown[-1].id if len(found) > limit else None
+    data = [{**asdict(each), "at": iso(each.at), "act": each.act.value} for each in shown]
+
+    def show(page: Page) -> None:
+        if not shown:
+            page.line("No events.")
+            return
+        rows = [
+            (
+                each.id,
+                iso(each.at)[:19].replace("T", " "),
+                each.act.value,
+                each.subject,
+                each.subnet,
+                each.owner,
+                each.host,
+                each.sequence,
+                each.detail,
+            )
+            for each in shown
+        ]
+        page.table(_EVENTS, rows)
+        _say_more(page, counted(len(shown), "event"), follow)
+
+    emit(state, {"events": data, "next": follow}, show)
+
+
+for _command in (subnets, allocations, blocks, hosts, dimensions, pools, events):
+    list_.add_command(_command)

@@ -1,0 +1,202 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The largest number that a sequence or an event can have.
+_LARGEST: Final = 2**63 - 1
+
+#: Most rows of one page.
+PAGE_LIMIT: Final = 100_000
+
+
+class Words(click.ParamType):
+    """Text that is not empty.
+
+    An option that is given and empty is a script whose variable was not set. To take it for one
+    that was left out could release everything on a host instead of one owner's address.
+    """
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Accept anything but nothing."""
+        if value == "":
+            self.fail("must not be empty; leave the option out instead", param, ctx)
+        return str(value)
+
+
+WORDS: Final = Words()
+
+
+class Pair(click.ParamType):
+    """``NAME=VALUE``."""
+
+    name = "pair"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Split at the first equals sign."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not (name and equals and text):
+            self.fail(f"{value!r} is not of the form NAME=VALUE", param, ctx)
+        return name, text
+
+
+def gather(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Labels by dimension; one that is given again has several values, any of which matches."""
+    made: dict[str, list[str]] = {}
+    for name, value in pairs:
+        made.setdefault(name, []).append(value)
+    return made
+
+
+def attributes_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Attributes by name."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise click.UsageError("Each attribute is given once.")
+    return made
+
+
+def labels_option(help_text: str) -> Callable[[F], F]:
+    """``-l DIM=VALUE``, which may be given several times."""
+    return click.option(
+        "-l",
+        "--label",
+        "labels",
+        type=Pair(),
+        metavar="DIM=VALUE",
+        multiple=True,
+        help=help_text + " Again for another dimension, or for another value of the same one.",
+    )
+
+
+def text_option(name: str, metavar: str, help_text: str) -> Callable[[F], F]:
+    """An option with text that is not empty."""
+    return click.option(name, type=WORDS, metavar=metavar, help=help_text)
+
+
+def scope_option(help_text: str = "Address space (VRF) to work in.") -> Callable[[F], F]:
+    """``--scope S``, which is ``default`` when it is left out."""
+    return click.option(
+        "--scope", type=WORDS, metavar="SCOPE", default="default", show_default=True, help=help_text
+    )
+
+
+def any_scope_option() -> Callable[[F], F]:
+    """``--scope S`` of a command that otherwise means every scope."""
+    return text_option("--scope", "SCOPE", "Only those of one address space (VRF).")
+
+
+def page_options(what: str) -> Callable[[F], F]:
+    """``--limit`` and ``--after``."""
+
+    def add(function: F) -> F:
+        function = click.option(
+            "--after",
+            type=click.IntRange(0, _LARGEST),
+            metavar="N",
+            default=0,
+            help=f"Only those with a larger {what} than N: the next page.",
+        )(function)
+        return click.option(
+            "--limit",
+            type=click.IntRange(1, PAGE_LIMIT),
+            metavar="N",
+            default=100,
+            show_default=True,
+            help="Most rows to list.",
+        )(function)
+
+    return add
+
+
+# --- What a request for addresses says --------------------------------------------------------
+
+_SELECTOR: Final[tuple[Callable[[Any], Any], ...]] = (
+    labels_option("A label of the group to take from; of several values any matches."),
+    click.option(
+        "--subnet",
+        "subnets",
+        type=WORDS,
+        metavar="NAME",
+        multiple=True,
+        help="Take from this subnet instead of a group. Again for more, the preferred ones first.",
+    ),
+    text_option(
+        "--host", "HOST", "Where the addresses will live. It implies the labels of the host."
+    ),
+    click.option(
+        "--family",
+        type=click.Choice(["4", "6", "both"]),
+        metavar="4|6|both",
+        help="IPv4, IPv6 or one of each. When left out, what the group has, IPv4 first.",
+    ),
+    text_option("--address", "ADDRESS", "This very address."),
+    click.option("--next", "lowest", is_flag=True, help="The lowest free address."),
+    click.option("--gateway", is_flag=True, help="The gateway of the subnet."),
+    text_option("--mac", "MAC", "The IPv6 address that EUI-64 makes of a MAC address."),
+    click.option(
+        "--count",
+        type=int,
+        metavar="N",
+        default=1,
+        show_default=True,
+        help="How many addresses of each family, all or none.",
+    ),
+    scope_option("Address space (VRF) to take from."),
+)
+
+
+def selector_options(function: F) -> F:
+    """Add the options that say which addresses a request is for."""
+    for add in reversed(_SELECTOR):
+        function = add(function)
+    return function
+
+
+def selector(
+    *,
+    labels: Sequence[tuple[str, str]],
+    subnets: Sequence[str],
+    host: str | None,
+    family: str | None,
+    address: str | None,
+    lowest: bool,
+    gateway: bool,
+    mac: str | None,
+    count: int,
+    scope: str,
+) -> dict[str, Any]:
+    """The arguments of :meth:`~borough.engine.ipam.Ipam.allocate` that the options stand for."""
+    asked = {
+        "--address": address is not None,
+        "--next": lowest,
+        "--gateway": gateway,
+        "--mac": mac is not None,
+    }
+    named = [option for option, given in asked.items() if given]
+    if len(named) > 1:
+        raise click.UsageError(f"Use only one of {' and '.join(named)}.")
+    families = {None: None, "4": (4,), "6": (6,), "both": (4, 6)}[family]
+    return {
+        "labels": gather(labels),
+        "subnets": list(subnets) or None,
+        "host": host,
+        "families": families,
+        "count": count,
+        "address": address,
+        "mac": mac,
+        "kind": "next" if lowest else "gateway" if gateway else None,
+        "scope": scope,
+    }

@@ -1,0 +1,45 @@
+"""Signs of life during long work, for people who watch a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress
+
+from borough.cli.state import State
+
+
+def _watched(state: State) -> bool:
+    return not state.json and sys.stderr.isatty()
+
+
+@contextmanager
+def spinner(state: State, text: str) -> Iterator[None]:
+    """Show that something goes on."""
+    if not _watched(state):
+        yield
+        return
+    with Console(stderr=True, markup=False, emoji=False).status(text):
+        yield
+
+
+@contextmanager
+def progress_bar(state: State, text: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Show how far something is.
+
+    :return: what to call with (done, in all); None when nobody watches.
+    """
+    if not _watched(state):
+        yield None
+        return
+    console = Console(stderr=True, markup=False, emoji=False)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(text, total=None)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield advance

@@ -1,0 +1,57 @@
+"""``borough release``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from borough.cli.addresses import show_allocations
+from borough.cli.command import command
+from borough.cli.options import WORDS, scope_option, text_option
+from borough.cli.output import Page, counted, emit
+from borough.cli.state import State, pass_state
+from borough.engine.views import Allocation
+
+
+@command("release", example="borough release --owner web-1")
+@click.argument("addresses", metavar="[ADDRESS]...", type=WORDS, nargs=-1)
+@text_option("--owner", "OWNER", "All of this owner; with an address, only if it is the holder.")
+@text_option("--host", "HOST", "All on this host; with an address, only if it lives there.")
+@click.option(
+    "--sequence",
+    type=int,
+    metavar="N",
+    help="Only if the address still has this sequence number, so as not to hit its next holder.",
+)
+@scope_option("Address space (VRF) of the addresses.")
+@pass_state
+def release(
+    state: State,
+    addresses: tuple[str, ...],
+    owner: str | None,
+    host: str | None,
+    sequence: int | None,
+    scope: str,
+) -> None:
+    """Take addresses back: those named, or all of an owner, or all on a host.
+
+    Releasing by host alone also gives up the blocks that the host has claimed.
+    """
+    with state.open() as ipam:
+        released = ipam.release(
+            addresses, owner=owner or "", host=host or "", sequence=sequence, scope=scope
+        )
+    emit(
+        state,
+        {"released": [each.as_json() for each in released]},
+        lambda page: _show(page, released),
+    )
+
+
+def _show(page: Page, released: Sequence[Allocation]) -> None:
+    if not released:
+        page.line("Nothing was allocated there, so nothing was released.")
+        return
+    show_allocations(page, released)
+    page.line(f"Released {counted(len(released), 'address', 'addresses')}.")

@@ -1,0 +1,126 @@
+"""``borough subnet``: single subnets, outside any topology file."""
+
+from __future__ import annotations
+
+import click
+
+from borough.cli.command import Family, command
+from borough.cli.options import WORDS, gather, labels_option, text_option
+from borough.cli.output import Page, emit, labels_text
+from borough.cli.state import State, pass_state
+from borough.engine.views import SubnetView
+
+
+@click.group("subnet", cls=Family)
+def subnet() -> None:
+    """Add and remove single subnets."""
+
+
+def _show(page: Page, said: str, found: SubnetView) -> None:
+    page.line(f"{said} subnet {found.name}.")
+    page.facts(
+        [
+            ("prefix", found.prefix),
+            ("scope", found.scope),
+            ("pool", found.pool),
+            ("gateway", found.gateway),
+            ("ranges", ", ".join(found.ranges)),
+            ("labels", labels_text(found.labels)),
+            ("weight", found.weight or ""),
+            ("project", found.project),
+            ("cool-down", f"{found.cooldown} s" if found.cooldown else ""),
+        ]
+    )
+
+
+_ADD_EXAMPLE = "borough subnet add pods-c --cidr 10.65.0.0/24 -l network=pods --gateway 10.65.0.1"
+
+
+@command("add", example=_ADD_EXAMPLE)
+@click.argument("name", metavar="[NAME]", type=WORDS, required=False)
+@text_option("--cidr", "PREFIX", "Its prefix; with --pool, the exact one to carve.")
+@text_option("--pool", "POOL", "The pool to carve it from.")
+@click.option(
+    "--length",
+    type=int,
+    metavar="N",
+    help="Prefix length to carve. When left out, the default of the pool.",
+)
+@labels_option("A label that it carries.")
+@text_option("--project", "PROJECT", "Whose quota in the pool it counts against.")
+@text_option("--gateway", "ADDRESS", "Its gateway, which is never given by accident.")
+@click.option(
+    "--range",
+    "ranges",
+    type=WORDS,
+    metavar="FIRST-LAST",
+    multiple=True,
+    help="Give addresses of this range only. Again for more ranges.",
+)
+@click.option(
+    "--weight",
+    type=int,
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Of equally good subnets the heavier one is used first.",
+)
+@text_option(
+    "--cooldown", "TIME", "How long a released address rests: seconds, or 30s, 5m, 2h, 1d."
+)
+@text_option("--scope", "SCOPE", "Its address space (VRF); the pool's, or `default`.")
+@pass_state
+def add(
+    state: State,
+    name: str | None,
+    cidr: str | None,
+    pool: str | None,
+    length: int | None,
+    labels: tuple[tuple[str, str], ...],
+    project: str | None,
+    gateway: str | None,
+    ranges: tuple[str, ...],
+    weight: int,
+    cooldown: str | None,
+    scope: str | None,
+) -> None:
+    """Add a subnet, by its prefix or carved from a pool.
+
+    NAME is how it is called; when left out, it is called by its prefix.
+    """
+    settings = {
+        "name": name,
+        "labels": gather(labels),
+        "project": project or "",
+        "gateway": gateway,
+        "ranges": ranges,
+        "weight": weight,
+        "cooldown": cooldown or 0,
+        "scope": scope,
+    }
+    if pool is None and cidr is None:
+        raise click.UsageError(
+            "Name its prefix with --cidr, or a pool to carve it from with --pool."
+        )
+    if pool is None and length is not None:
+        raise click.UsageError("--length goes with --pool.")
+    with state.open() as ipam:
+        if pool is not None:
+            made = ipam.allocate_subnet(pool, prefix_length=length, cidr=cidr, **settings)
+        else:
+            made = ipam.add_subnet(str(cidr), **settings)
+    emit(state, {"subnet": made.as_json()}, lambda page: _show(page, "Added", made))
+
+
+@command("remove", example="borough subnet remove pods-c")
+@click.argument("name", metavar="NAME", type=WORDS)
+@pass_state
+def remove(state: State, name: str) -> None:
+    """Remove a subnet without allocations; one that was carved returns to its pool."""
+    with state.open() as ipam:
+        gone = ipam.remove_subnet(name)
+    emit(state, {"subnet": gone.as_json()}, lambda page: _show(page, "Removed", gone))
+
+
+for _command in (add, remove):
+    subnet.add_command(_command)

@@ -1,0 +1,157 @@
+"""Soft host boundaries: blocks are claimed, grown, given up, taken over and borrowed from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from borough import Ipam
+
+L = {"network": "n"}
+
+
+def pods(ipam: Ipam, cidr: str = "10.0.0.0/24", **more: Any) -> None:
+    ipam.apply({"subnets": [{"name": "pods", "cidr": cidr, "labels": L}], **more})
+
+
+def take(ipam: Ipam, host: str, count: int = 1) -> list[str]:
+    answer = ipam.allocate(labels=L, host=host, count=count, owner=f"of-{host}")
+    return [each.address for each in answer.allocations]
+
+
+def routes(ipam: Ipam, host: str) -> list[str]:
+    return [each.prefix for each in ipam.routes(host)]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "expected"),
+    [("10.0.0.0/24", "10.0.0.0/28"), ("2001:db8::/64", "2001:db8::/124")],
+)
+def test_a_first_claim_is_small(ipam: Ipam, cidr: str, expected: str) -> None:
+    """A /28 or a /124, in both families alike."""
+    pods(ipam, cidr)
+    take(ipam, "h1")
+    assert routes(ipam, "h1") == [expected]
+
+
+def test_hosts_are_placed_apart(ipam: Ipam) -> None:
+    """Each next host starts in the middle of the largest free space, where it can double most."""
+    pods(ipam)
+    for host in ("h1", "h2", "h3", "h4"):
+        take(ipam, host)
+    starts = [routes(ipam, host) for host in ("h1", "h2", "h3", "h4")]
+    assert starts == [["10.0.0.0/28"], ["10.0.0.128/28"], ["10.0.0.64/28"], ["10.0.0.192/28"]]
+
+
+def test_a_region_doubles_in_place(ipam: Ipam) -> None:
+    """Fifteen addresses, then 16, 32 and 102: one route all the time."""
+    pods(ipam)
+    seen = []
+    for count in (15, 1, 16, 70):
+        take(ipam, "h1", count)
+        seen.append(routes(ipam, "h1"))
+    assert seen == [["10.0.0.0/28"], ["10.0.0.0/27"], ["10.0.0.0/26"], ["10.0.0.0/25"]]
+
+
+def test_a_bulk_request_claims_what_it_needs_at_once(ipam: Ipam) -> None:
+    """200 addresses of a fresh host are one region."""
+    pods(ipam, "10.0.0.0/16")
+    take(ipam, "h1", 200)
+    assert routes(ipam, "h1") == ["10.0.0.0/24"]
+
+
+def test_growth_stops_at_the_neighbour(ipam: Ipam) -> None:
+    """When the buddy is held, a second region starts elsewhere."""
+    pods(ipam, "10.0.0.0/26")
+    take(ipam, "h1", 15)
+    take(ipam, "h2")
+    take(ipam, "h1", 17)
+    assert routes(ipam, "h1") == ["10.0.0.0/27", "10.0.0.48/28"]
+    assert routes(ipam, "h2") == ["10.0.0.32/28"]
+
+
+def test_borrowing_comes_last_and_is_said(ipam: Ipam) -> None:
+    """No request fails while any address of the network is free."""
+    pods(ipam, "10.0.0.0/27")
+    take(ipam, "h1")
+    take(ipam, "h2")
+    got = take(ipam, "h1", 20)
+    assert len(got) == 20
+    answer = ipam.allocate(labels=L, host="h1", explain=True)
+    assert answer.allocations[0].borrowed
+    assert answer.explanation is not None
+    assert "borrowed from host=h2" in answer.explanation.notes[0]
+    block = next(each for each in ipam.blocks() if each.holder == "host=h2")
+    assert answer.address in block.borrowed
+    assert f"{answer.address}/32" in routes(ipam, "h1")[-1:] or routes(ipam, "h1")
+
+
+def test_a_borrowed_address_is_one_route_and_its_lender_keeps_its_own(ipam: Ipam) -> None:
+    """The lender's prefix covers what it claimed; the borrower adds a host route."""
+    pods(ipam, "10.0.0.0/28")
+    take(ipam, "h1")
+    (address,) = take(ipam, "h2")
+    assert routes(ipam, "h1") == ["10.0.0.0/28"]
+    assert routes(ipam, "h2") == [f"{address}/32"]
+
+
+def test_an_unused_block_is_taken_over(ipam: Ipam) -> None:
+    """h1 left its last block empty: h2 gets it as its own, with no host routes."""
+    pods(ipam, "10.0.0.0/28")
+    take(ipam, "h1")
+    ipam.release(owner="of-h1")
+    assert routes(ipam, "h1") == ["10.0.0.0/28"]
+    take(ipam, "h2")
+    assert routes(ipam, "h1") == []
+    assert routes(ipam, "h2") == ["10.0.0.0/28"]
+
+
+def test_a_region_that_empties_is_given_up_but_for_the_last(ipam: Ipam) -> None:
+    """What falls empty goes back to the unclaimed space, joined with its buddies."""
+    pods(ipam, "10.0.0.0/26")
+    take(ipam, "h1", 15)
+    take(ipam, "h2")
+    second = take(ipam, "h1", 17)
+    ipam.release(second)
+    assert routes(ipam, "h1") == ["10.0.0.0/27"]
+    runs = ipam.store.transact(lambda unit: unit.runs(), write=False)
+    assert [str(run.prefix) for run in runs] == ["10.0.0.48/28"]
+    ipam.release(owner="of-h2")
+    ipam.release(host="h2")
+    assert routes(ipam, "h2") == ["10.0.0.32/28"]
+
+
+def test_a_host_that_is_released_leaves_nothing(ipam: Ipam) -> None:
+    """Its addresses and its claims go, and the space is whole again."""
+    pods(ipam)
+    take(ipam, "h1", 40)
+    ipam.release(host="h1")
+    assert ipam.blocks() == []
+    runs = ipam.store.transact(lambda unit: unit.runs(), write=False)
+    assert [str(run.prefix) for run in runs] == ["10.0.0.0/24"]
+
+
+def test_requests_without_a_host_leave_claims_alone(ipam: Ipam) -> None:
+    """They use unclaimed space while there is any."""
+    pods(ipam, "10.0.0.0/25")
+    take(ipam, "h1")
+    got = ipam.allocate(labels=L, count=100).allocations
+    assert not any(each.borrowed for each in got)
+
+
+def test_any_soft_dimension_may_claim(ipam: Ipam) -> None:
+    """A rack claims blocks just as a host does, when its dimension says so."""
+    pods(ipam, dimensions={"rack": {"fallback": "any", "claims": True}})
+    answer = ipam.allocate(labels={**L, "rack": "r1"})
+    assert [each.holder for each in ipam.blocks()] == ["rack=r1"]
+    assert answer.allocations[0].block == "10.0.0.0/28"
+
+
+def test_next_claims_at_the_lowest_place(ipam: Ipam) -> None:
+    """The lowest free address decides; growth is not sought."""
+    pods(ipam)
+    take(ipam, "h1")
+    answer = ipam.allocate(labels=L, host="h2", kind="next")
+    assert answer.address == "10.0.0.16"
+    assert answer.allocations[0].block == "10.0.0.16/28"
