@@ -28,7 +28,7 @@ from tests.conftest import EXAMPLES, Clock
 
 
 def subnet(name: str, cidr: str, **labels: Any) -> dict[str, Any]:
-    settings = {
+    settings: dict[str, Any] = {
         key: labels.pop(key)
         for key in ("scope", "gateway", "ranges", "weight", "cooldown")
         if key in labels

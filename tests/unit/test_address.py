@@ -139,10 +139,14 @@ def test_ipv4_text_is_what_the_system_writes(number: int) -> None:
         (0x20010000_00000001_00000000_00000001, "2001:0:0:1::1"),
         (0x20010DB8_00000000_00010000_00000001, "2001:db8::1:0:0:1"),
         (0x20010DB8_00000000_00000000_0000ABCD, "2001:db8::abcd"),
+        # IPv4-mapped in mixed notation (5), on every version of Python; its neighbours are not.
+        (0xFFFF_C0000201, "::ffff:192.0.2.1"),
+        (0xFFFE_C0000201, "::fffe:c000:201"),
+        (0x1_0000_C0000201, "::1:0:c000:201"),
     ],
 )
 def test_ipv6_text_is_canonical(number: int, text: str) -> None:
-    """IPv6 is written as RFC 5952, section 4, wants it."""
+    """IPv6 is written as RFC 5952, section 4, wants it; mapped IPv4 as section 5 does."""
     assert format_address(6, number) == text
 
 
@@ -207,9 +211,7 @@ def test_what_is_no_text_is_no_mac(value: Any) -> None:
 @pytest.mark.parametrize(
     ("mac", "identifier"),
     [
-        # RFC 4291, appendix A: 34-56-78-9A-BC-DE.
-        ("34:56:78:9a:bc:de", 0x3656_78FF_FE9A_BCDE),
-        # RFC 2464, section 4: the address of its example.
+        # The example of RFC 2464, section 4.
         ("34-56-78-9A-BC-DE", 0x3656_78FF_FE9A_BCDE),
         ("00:00:00:00:00:00", 0x0200_00FF_FE00_0000),
         ("02:00:00:00:00:01", 0x0000_00FF_FE00_0001),  # local: the inverted bit becomes 0
@@ -218,7 +220,7 @@ def test_what_is_no_text_is_no_mac(value: Any) -> None:
     ],
 )
 def test_eui64_known_answers(mac: str, identifier: int) -> None:
-    """Known identifiers of RFC 4291, appendix A, and at the ends of the range."""
+    """A published example, and the ends of the range, by the rule of RFC 4291, appendix A."""
     assert eui64(parse_mac(mac)) == identifier
 
 

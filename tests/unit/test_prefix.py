@@ -17,6 +17,7 @@ from borough.domain.prefix import (
     enclosing,
     free_prefixes,
     merge_intervals,
+    outermost,
     parse_prefix,
     span,
     subtract,
@@ -34,11 +35,11 @@ SMALL = st.lists(st.tuples(st.integers(0, 80), st.integers(0, 20)), max_size=8).
 @st.composite
 def prefixes(draw: st.DrawFn, family: Family | None = None, shortest: int = 0) -> Prefix:
     """Any prefix, those at the ends of the address space included."""
-    family = family or draw(FAMILIES)
-    length = draw(st.integers(shortest, WIDTH[family]))
-    top = 2 ** WIDTH[family] - 1
+    chosen = draw(FAMILIES) if family is None else family
+    length = draw(st.integers(shortest, WIDTH[chosen]))
+    top = 2 ** WIDTH[chosen] - 1
     address = draw(st.sampled_from([0, top]) | st.integers(0, top))
-    return enclosing(family, address, length)
+    return enclosing(chosen, address, length)
 
 
 def network(prefix: Prefix) -> Any:
@@ -247,7 +248,11 @@ def test_subtract(intervals: list[tuple[int, int]], holes: list[tuple[int, int]]
 
 # --- Free space -------------------------------------------------------------------------------
 
-WITHIN = [parse_prefix("10.0.0.0/26"), parse_prefix("10.0.0.128/27"), parse_prefix("10.0.0.96/27")]
+#: Two that touch, two nested ones, and a gap.
+WITHIN = [
+    parse_prefix(text)
+    for text in ("10.0.0.0/26", "10.0.0.128/27", "10.0.0.96/27", "10.0.0.16/28", "10.0.0.0/30")
+]
 
 
 def brute_free(within: list[Prefix], taken: list[Prefix]) -> list[Prefix]:
@@ -284,6 +289,17 @@ def test_free_prefixes(data: st.DataObject) -> None:
     assert sum(prefix.size for prefix in free) == len(addresses)
 
 
+@given(st.lists(st.sampled_from(WITHIN).flatmap(pieces_of), max_size=8))
+def test_outermost(several: list[Prefix]) -> None:
+    """Each that no other one covers, once, ascending."""
+    expected = {
+        prefix
+        for prefix in several
+        if not any(other.covers(prefix) for other in several if other != prefix)
+    }
+    assert outermost(several) == sorted(expected)
+
+
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "::1/128", "255.255.255.255/32"])
 def test_free_prefixes_at_the_ends(text: str) -> None:
     """The whole address space is one free prefix, and nothing is left beside itself."""
@@ -291,6 +307,15 @@ def test_free_prefixes_at_the_ends(text: str) -> None:
     assert free_prefixes([whole], []) == [whole]
     assert free_prefixes([whole], [whole]) == []
     assert free_prefixes([], [whole]) == []
+
+
+def test_nested_wholes_count_once() -> None:
+    """A whole inside another one, or named twice, adds no free space and hides no neighbour."""
+    nested = [parse_prefix(text) for text in ("10.0.0.64/26", "10.0.0.0/24", "10.0.0.0/24")]
+    beside = parse_prefix("10.0.1.0/24")
+    taken = [parse_prefix("10.0.0.0/25")]
+    assert free_prefixes([*nested, beside], taken) == [parse_prefix("10.0.0.128/25"), beside]
+    assert outermost([beside, *nested]) == [nested[1], beside]
 
 
 @given(prefixes(), st.data())

@@ -9,7 +9,7 @@ import click
 from borough.cli.addresses import show_allocations
 from borough.cli.command import command
 from borough.cli.ladder import show_ladder
-from borough.cli.options import Pair, attributes_of, selector, selector_options, text_option
+from borough.cli.options import attributes_of, pair, selector, selector_options, text_option
 from borough.cli.output import Page, emit
 from borough.cli.state import State, pass_state
 from borough.engine.views import Answer
@@ -22,7 +22,7 @@ from borough.engine.views import Answer
 @click.option(
     "--attribute",
     "attributes",
-    type=Pair(),
+    type=pair,
     metavar="NAME=VALUE",
     multiple=True,
     help="Something to keep with the addresses. Again for more.",
@@ -31,13 +31,17 @@ from borough.engine.views import Answer
 @pass_state
 def allocate(
     state: State,
+    /,
     owner: str | None,
     key: str | None,
     attributes: tuple[tuple[str, str], ...],
     told: bool,
     **options: Any,
 ) -> None:
-    """Give addresses from a group of subnets, all that is asked for or none."""
+    """Give addresses from a group of subnets.
+
+    All that is asked for is given, or none.
+    """
     asked = selector(**options)
     kept = attributes_of(attributes)
     with state.open() as ipam:

@@ -23,10 +23,11 @@ _STYLE = {"add": "green", "change": "yellow", "remove": "red"}
 @text_option("--name", "NAME", "Apply it under this name instead of the one in the file.")
 @pass_state
 def apply(state: State, file: str, dry_run: bool, name: str | None) -> None:
-    """Make dimensions, pools, subnets and hosts be as a topology file says.
+    """Make what is declared be as a topology file says.
 
-    What is new is added, what differs is changed, and what the topology of this name declared
-    before and no longer does is removed: all of it or nothing.
+    That is dimensions, scopes, pools, subnets and hosts. What is new is added, what differs is
+    changed, and what the topology of this name declared before and no longer does is removed: all
+    of it or nothing.
     """
     with state.open() as ipam, spinner(state, f"Applying {file}"):
         changes = ipam.apply(file, dry_run=dry_run, name=name)

@@ -27,7 +27,7 @@ _COLUMNS: Final = (
 @click.pass_context
 @pass_state
 def audit(state: State, context: click.Context, repair: bool) -> None:
-    """Find where the database contradicts itself, and mend it.
+    """Find, and mend, where the database contradicts itself.
 
     Exits with 0 when nothing is wrong any more, with 1 when something is.
     """

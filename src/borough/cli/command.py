@@ -71,7 +71,8 @@ class Family(click.Group):
     """A group of related commands, with the common options."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, invoke_without_command=True, **kwargs)
+        kwargs.setdefault("invoke_without_command", True)
+        super().__init__(*args, **kwargs)
         self.params += common_options()
 
     def invoke(self, ctx: click.Context) -> Any:

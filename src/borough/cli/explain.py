@@ -14,8 +14,11 @@ from borough.cli.state import State, pass_state
 @command("explain", example="borough explain -l network=pods --host node-3")
 @selector_options
 @pass_state
-def explain(state: State, **options: Any) -> None:
-    """Tell what allocate would give now, and why, without giving it."""
+def explain(state: State, /, **options: Any) -> None:
+    """Tell what allocate would give now, and why.
+
+    Nothing is given.
+    """
     asked = selector(**options)
     with state.open() as ipam:
         story = ipam.explain(**asked).as_json()

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import click
@@ -37,12 +38,14 @@ def report(error: Exception, *, as_json: bool) -> int:
         facts, code = _usage(error), 2
     else:
         facts, code = _internal(error), 1
-    if as_json:
-        click.echo(to_json(facts, indent=None), err=True)
-    elif isinstance(error, click.UsageError):
-        _show_usage(error)
-    else:
-        show_failure(Page(error=True), facts)
+    # Nobody may be there to read it; the exit code still says what happened.
+    with suppress(OSError, SystemExit):
+        if as_json:
+            click.echo(to_json(facts, indent=None), err=True)
+        elif isinstance(error, click.UsageError):
+            _show_usage(error)
+        else:
+            show_failure(Page(error=True), facts)
     return code
 
 

@@ -26,6 +26,8 @@ _SUBNET_COLUMNS: Final = (
 def show_ladder(page: Page, story: Mapping[str, Any]) -> None:
     """Print an explanation."""
     page.line(f"Group: {story['group']}", hang=2)
+    if story["rungs"]:
+        page.line()
     _show_rungs(page, story["rungs"])
     if story["passed"]:
         page.line()
@@ -46,7 +48,6 @@ def _show_rungs(page: Page, rungs: Sequence[Mapping[str, Any]]) -> None:
     reached = [at for at, rung in enumerate(rungs) if rung["verdict"] != "not reached"]
     shown = max(reached, default=-1) + 1 + _BEYOND
     for rung in rungs[:shown]:
-        page.line()
         page.line(
             f"{rung['step']}. IPv{rung['family']}, {rung['hold']}: {rung['verdict']}",
             style=_STYLE.get(rung["verdict"], ""),
@@ -56,14 +57,14 @@ def _show_rungs(page: Page, rungs: Sequence[Mapping[str, Any]]) -> None:
         page.table(
             _SUBNET_COLUMNS,
             [
-                (each["name"], each["prefix"], quantity(each["free"]), each["reason"])
+                (each["name"], each["prefix"], f"{quantity(each['free'])} free", each["reason"])
                 for each in rung["subnets"]
             ],
             indent=3,
+            header=False,
         )
         if rung["more"]:
             page.line(f"and {counted(rung['more'], 'more subnet')}", indent=3)
     hidden = len(rungs) - shown
     if hidden > 0:
-        page.line()
         page.line(f"… and {counted(hidden, 'more rung')}, not reached")

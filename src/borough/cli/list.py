@@ -20,6 +20,7 @@ from borough.cli.options import (
 from borough.cli.output import Column, Page, counted, emit, labels_text, quantity
 from borough.cli.state import State, pass_state
 from borough.engine.views import iso
+from borough.store.port import Event
 
 
 @click.group("list", cls=Family)
@@ -260,13 +261,23 @@ _EVENTS: Final = (
     Column("id", right=True),
     Column("time"),
     Column("event"),
-    Column("subject", soft=True),
-    Column("subnet", soft=True),
-    Column("owner", soft=True),
-    Column("host", soft=True),
-    Column("sequence", right=True),
+    Column("subject"),
     Column("detail", soft=True),
 )
+
+
+def _event_detail(event: Event) -> str:
+    words = [
+        f"{name} {value}"
+        for name, value in (
+            ("subnet", event.subnet),
+            ("owner", event.owner),
+            ("host", event.host),
+            ("sequence", event.sequence),
+        )
+        if value
+    ]
+    return ", ".join([*words, event.detail] if event.detail else words)
 
 
 @command("events", example="borough list events --limit 20")
@@ -290,11 +301,7 @@ def events(state: State, after: int, limit: int) -> None:
                 iso(each.at)[:19].replace("T", " "),
                 each.act.value,
                 each.subject,
-                each.subnet,
-                each.owner,
-                each.host,
-                each.sequence,
-                each.detail,
+                _event_detail(each),
             )
             for each in shown
         ]

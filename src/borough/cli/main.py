@@ -25,6 +25,8 @@ def main() -> None:
         _accept_all(stream)
     try:
         app(prog_name="borough")
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
         _flush(sys.stdout)
 

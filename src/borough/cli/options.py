@@ -16,40 +16,23 @@ _LARGEST: Final = 2**63 - 1
 PAGE_LIMIT: Final = 100_000
 
 
-class Words(click.ParamType):
-    """Text that is not empty.
+def words(value: str) -> str:
+    """Accept text that is not empty.
 
     An option that is given and empty is a script whose variable was not set. To take it for one
     that was left out could release everything on a host instead of one owner's address.
     """
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Accept anything but nothing."""
-        if value == "":
-            self.fail("must not be empty; leave the option out instead", param, ctx)
-        return str(value)
+    if not value:
+        raise click.BadParameter("must not be empty; leave it out instead")
+    return value
 
 
-WORDS: Final = Words()
-
-
-class Pair(click.ParamType):
-    """``NAME=VALUE``."""
-
-    name = "pair"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Split at the first equals sign."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = str(value).partition("=")
-        if not (name and equals and text):
-            self.fail(f"{value!r} is not of the form NAME=VALUE", param, ctx)
-        return name, text
+def pair(value: str) -> tuple[str, str]:
+    """Split ``NAME=VALUE`` at the first equals sign."""
+    name, _, text = value.partition("=")
+    if not (name and text):
+        raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE")
+    return name, text
 
 
 def gather(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
@@ -74,7 +57,7 @@ def labels_option(help_text: str) -> Callable[[F], F]:
         "-l",
         "--label",
         "labels",
-        type=Pair(),
+        type=pair,
         metavar="DIM=VALUE",
         multiple=True,
         help=help_text + " Again for another dimension, or for another value of the same one.",
@@ -83,13 +66,13 @@ def labels_option(help_text: str) -> Callable[[F], F]:
 
 def text_option(name: str, metavar: str, help_text: str) -> Callable[[F], F]:
     """An option with text that is not empty."""
-    return click.option(name, type=WORDS, metavar=metavar, help=help_text)
+    return click.option(name, type=words, metavar=metavar, help=help_text)
 
 
 def scope_option(help_text: str = "Address space (VRF) to work in.") -> Callable[[F], F]:
     """``--scope S``, which is ``default`` when it is left out."""
     return click.option(
-        "--scope", type=WORDS, metavar="SCOPE", default="default", show_default=True, help=help_text
+        "--scope", type=words, metavar="SCOPE", default="default", show_default=True, help=help_text
     )
 
 
@@ -128,7 +111,7 @@ _SELECTOR: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(
         "--subnet",
         "subnets",
-        type=WORDS,
+        type=words,
         metavar="NAME",
         multiple=True,
         help="Take from this subnet instead of a group. Again for more, the preferred ones first.",

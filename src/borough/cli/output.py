@@ -31,6 +31,9 @@ _NARROW: Final = 10
 #: Blanks between two columns of a table.
 _GAP: Final = 2
 
+#: Rows of a long table that are written at a time.
+_ROWS: Final = 1000
+
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -46,9 +49,7 @@ def to_json(data: object, *, indent: int | None = 2) -> str:
 
 
 def _encode(value: object) -> Any:
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)
 
 
 def emit(state: State, data: object, show: Callable[[Page], None]) -> None:
@@ -111,36 +112,86 @@ class Page:
             break_on_hyphens=False,
         )
         for each in lines or [""]:
-            self._console.print(Text(each, style), soft_wrap=True)
+            self._write(each, style=style)
 
     def table(
-        self, columns: Sequence[Column], rows: Sequence[Sequence[object]], *, indent: int = 0
+        self,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[object]],
+        *,
+        indent: int = 0,
+        header: bool = True,
     ) -> None:
         """Write a table; columns without any text are left out.
 
         What does not fit, even with its soft columns wrapped, is written row by row as a list.
         """
-        cells = [[plain(value) for value in row] for row in rows]
+        cells = [[plain(value).replace("\n", " ") for value in row] for row in rows]
         used = [at for at in range(len(columns)) if any(row[at] for row in cells)]
         columns = [columns[at] for at in used]
         cells = [[row[at] for at in used] for row in cells]
         natural = [
-            max(map(cell_len, [column.title, *(row[at] for row in cells)]))
+            max(map(cell_len, [column.title if header else "", *(row[at] for row in cells)]))
             for at, column in enumerate(columns)
         ]
+        room = self._console.width - indent - _GAP * (len(columns) - 1)
         least = [
-            min(width, max(_NARROW, cell_len(column.title))) if column.soft else width
+            min(width, max(_NARROW, cell_len(column.title) if header else 0))
+            if column.soft
+            else width
             for column, width in zip(columns, natural, strict=True)
         ]
-        if sum(least) + _GAP * (len(columns) - 1) + indent > self._console.width:
+        if sum(natural) <= room:
+            self._lines(columns, cells, natural, indent, header=header)
+        elif sum(least) <= room:
+            self._wrapped(columns, cells, least, indent, header=header)
+        else:
             self._records(columns, cells, indent)
-            return
+
+    def _lines(
+        self,
+        columns: Sequence[Column],
+        cells: Sequence[Sequence[str]],
+        widths: Sequence[int],
+        indent: int,
+        *,
+        header: bool,
+    ) -> None:
+        """Write a table that fits as it is; there can be very many rows."""
+
+        def join(row: Sequence[str]) -> str:
+            padded = []
+            for column, width, text in zip(columns, widths, row, strict=True):
+                blanks = " " * (width - cell_len(text))
+                padded.append(blanks + text if column.right else text + blanks)
+            return (" " * indent + (" " * _GAP).join(padded)).rstrip()
+
+        if header:
+            self._write(join([column.title for column in columns]), style="bold")
+            self._write("─" * (sum(widths) + _GAP * (len(widths) - 1)))
+        for at in range(0, len(cells), _ROWS):
+            self._write("\n".join(map(join, cells[at : at + _ROWS])))
+
+    def _wrapped(
+        self,
+        columns: Sequence[Column],
+        cells: Sequence[Sequence[str]],
+        widths: Sequence[int],
+        indent: int,
+        *,
+        header: bool,
+    ) -> None:
+        """Write a table whose soft columns have to be wrapped."""
         made = Table(
-            box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0)
+            box=box.SIMPLE_HEAD,
+            show_header=header,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, _GAP - 1, 0, 0),
         )
-        for column, width in zip(columns, least, strict=True):
+        for column, width in zip(columns, widths, strict=True):
             made.add_column(
-                Text(column.title),
+                Text(column.title if header else ""),
                 justify="right" if column.right else "left",
                 no_wrap=not column.soft,
                 overflow="fold",
@@ -149,6 +200,10 @@ class Page:
         for row in cells:
             made.add_row(*map(Text, row))
         self._console.print(Padding(made, (0, 0, 0, indent), expand=False))
+
+    def _write(self, text: str, *, style: str = "") -> None:
+        """Write text as it is."""
+        self._console.print(Text(text, style), soft_wrap=True)
 
     def _records(
         self, columns: Sequence[Column], cells: Sequence[Sequence[str]], indent: int
@@ -172,7 +227,9 @@ def quantity(number: int | float | None) -> str:
     """A number for people: large ones (there are many IPv6 addresses) in powers of ten."""
     if number is None:
         return ""
-    return f"{number:.4g}" if abs(number) >= 10**9 else f"{number:g}" if number % 1 else str(number)
+    if abs(number) >= 10**9:
+        return f"{number:.4g}"
+    return f"{number:.4g}" if number % 1 else str(int(number))
 
 
 def labels_text(labels: Any) -> str:

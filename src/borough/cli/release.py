@@ -8,14 +8,14 @@ import click
 
 from borough.cli.addresses import show_allocations
 from borough.cli.command import command
-from borough.cli.options import WORDS, scope_option, text_option
+from borough.cli.options import scope_option, text_option, words
 from borough.cli.output import Page, counted, emit
 from borough.cli.state import State, pass_state
 from borough.engine.views import Allocation
 
 
 @command("release", example="borough release --owner web-1")
-@click.argument("addresses", metavar="[ADDRESS]...", type=WORDS, nargs=-1)
+@click.argument("addresses", metavar="[ADDRESS]...", type=words, nargs=-1)
 @text_option("--owner", "OWNER", "All of this owner; with an address, only if it is the holder.")
 @text_option("--host", "HOST", "All on this host; with an address, only if it lives there.")
 @click.option(
@@ -34,9 +34,10 @@ def release(
     sequence: int | None,
     scope: str,
 ) -> None:
-    """Take addresses back: those named, or all of an owner, or all on a host.
+    """Take addresses back.
 
-    Releasing by host alone also gives up the blocks that the host has claimed.
+    Those named, or all of an owner, or all on a host. Releasing by host alone also gives up the
+    blocks that the host has claimed.
     """
     with state.open() as ipam:
         released = ipam.release(

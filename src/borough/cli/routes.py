@@ -28,7 +28,10 @@ _COLUMNS: Final = (Column("host", soft=True), Column("scope", soft=True), Column
 )
 @pass_state
 def routes(state: State, host: str | None, form: str) -> None:
-    """List the fewest prefixes that each host must advertise for exactly what it has."""
+    """List the fewest prefixes that hosts must advertise.
+
+    They cover exactly what each host has claimed or holds.
+    """
     state.json = state.json or form == "json"
     with state.open() as ipam:
         found = ipam.routes(host)

@@ -6,14 +6,14 @@ import click
 
 from borough.cli.addresses import block_text
 from borough.cli.command import command
-from borough.cli.options import WORDS, scope_option
+from borough.cli.options import scope_option, words
 from borough.cli.output import Page, emit, to_json
 from borough.cli.state import State, pass_state
 from borough.engine.views import Allocation
 
 
 @command("show", example="borough show 10.64.0.1")
-@click.argument("address", metavar="ADDRESS", type=WORDS)
+@click.argument("address", metavar="ADDRESS", type=words)
 @scope_option("Address space (VRF) of the address.")
 @pass_state
 def show(state: State, address: str, scope: str) -> None:

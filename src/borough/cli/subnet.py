@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from borough.cli.command import Family, command
-from borough.cli.options import WORDS, gather, labels_option, text_option
+from borough.cli.options import gather, labels_option, text_option, words
 from borough.cli.output import Page, emit, labels_text
 from borough.cli.state import State, pass_state
 from borough.engine.views import SubnetView
@@ -37,7 +39,7 @@ _ADD_EXAMPLE = "borough subnet add pods-c --cidr 10.65.0.0/24 -l network=pods --
 
 
 @command("add", example=_ADD_EXAMPLE)
-@click.argument("name", metavar="[NAME]", type=WORDS, required=False)
+@click.argument("name", metavar="[NAME]", type=words, required=False)
 @text_option("--cidr", "PREFIX", "Its prefix; with --pool, the exact one to carve.")
 @text_option("--pool", "POOL", "The pool to carve it from.")
 @click.option(
@@ -52,7 +54,7 @@ _ADD_EXAMPLE = "borough subnet add pods-c --cidr 10.65.0.0/24 -l network=pods --
 @click.option(
     "--range",
     "ranges",
-    type=WORDS,
+    type=words,
     metavar="FIRST-LAST",
     multiple=True,
     help="Give addresses of this range only. Again for more ranges.",
@@ -88,7 +90,7 @@ def add(
 
     NAME is how it is called; when left out, it is called by its prefix.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "name": name,
         "labels": gather(labels),
         "project": project or "",
@@ -113,7 +115,7 @@ def add(
 
 
 @command("remove", example="borough subnet remove pods-c")
-@click.argument("name", metavar="NAME", type=WORDS)
+@click.argument("name", metavar="NAME", type=words)
 @pass_state
 def remove(state: State, name: str) -> None:
     """Remove a subnet without allocations; one that was carved returns to its pool."""

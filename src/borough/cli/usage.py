@@ -29,10 +29,11 @@ _COLUMNS: Final = (
 @scope_option()
 @pass_state
 def usage(state: State, labels: tuple[tuple[str, str], ...], host: str | None, scope: str) -> None:
-    """Say how full the subnets of a group are, in the order in which it uses them.
+    """Say how full the subnets of a group are.
 
-    Without labels and host: all subnets of the scope. "free" counts all free addresses, "claimed"
-    those of them that lie in a block that some host has claimed.
+    They stand in the order in which the group uses them. Without labels and host: all subnets of
+    the scope. "free" counts all free addresses, "claimed" those of them that lie in a block that
+    some host has claimed.
     """
     with state.open() as ipam:
         lines = ipam.usage(labels=gather(labels), host=host, scope=scope)
@@ -61,6 +62,16 @@ def _show(page: Page, lines: Sequence[Usage], totals: Sequence[Usage]) -> None:
     page.table(_COLUMNS, [_row(line) for line in (*lines, *totals)])
 
 
+def share(used: int, size: int) -> str:
+    """How much of something is used, never rounded to nothing or to all."""
+    if not size:
+        return ""
+    text = f"{used / size:.1%}"
+    if used and text == "0.0%":
+        return "<0.1%"
+    return ">99.9%" if used < size and text == "100.0%" else text
+
+
 def _row(line: Usage) -> tuple[object, ...]:
     used = line.allocated + line.cooling
     return (
@@ -71,5 +82,5 @@ def _row(line: Usage) -> tuple[object, ...]:
         line.cooling or "",
         quantity(line.free),
         quantity(line.claimed_free),
-        f"{used / line.size:.1%}" if line.size else "",
+        share(used, line.size),
     )

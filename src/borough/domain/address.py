@@ -40,9 +40,6 @@ def parse_address(text: str) -> tuple[Family, int]:
     """
     text = str(text)  # ipaddress would take a stray integer or bytes for an address
     try:
-        # The standard library would also read an integer, and bytes as a packed address.
-        if not isinstance(text, str):
-            raise ValueError
         parsed = ipaddress.ip_address(text)
     except ValueError:
         raise InvalidAddress(f"{text!r} is not an IP address", address=text) from None
@@ -79,7 +76,7 @@ def parse_mac(text: str) -> int:
     :raises InvalidMac: for anything else.
     """
     text = str(text)
-    if not isinstance(text, str) or not _MAC.fullmatch(text):
+    if not _MAC.fullmatch(text):
         raise InvalidMac(f"{text!r} is not a MAC address; write it as 00:11:22:33:44:55", mac=text)
     return int(text.replace(":", "").replace("-", ""), 16)
 

@@ -77,7 +77,9 @@ def _family(setting: Setting, space: Space, home: Home, family: Family, plan: Pl
     picked = placer.pick(home.rungs[family], request.count)
     for each in picked:
         subnet = setting.catalogue.subnets[each.block.subnet_id]
-        plan.grants.append(Grant(_allocation(setting, subnet, each.address), each.block, each.hold))
+        plan.grants.append(
+            Grant(_allocation(setting, subnet, each.address), each.block, each.hold, each.found)
+        )
     return len(picked) == request.count
 
 
@@ -210,7 +212,7 @@ def _take(setting: Setting, space: Space, subnet: Subnet, address: int, plan: Pl
     hold = None
     if block is not None:
         hold = _hold(block.holder, setting.want.claimant)
-    plan.grants.append(Grant(_allocation(setting, subnet, address), block, hold))
+    plan.grants.append(Grant(_allocation(setting, subnet, address), block, hold, hold))
     return True
 
 

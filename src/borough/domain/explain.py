@@ -15,7 +15,7 @@ from borough.domain.decide import Setting
 from borough.domain.dimension import Dimension, Match
 from borough.domain.ladder import Candidate, Hold, Home, Rung, candidate_subnets
 from borough.domain.model import NO_LABELS, Cohort, Kind, Subnet
-from borough.domain.space import Act, Grant, Plan, Tally
+from borough.domain.space import Act, Plan, Tally
 
 #: Subnets listed for one rung, and subnets listed as passed over.
 LISTED: Final = 8
@@ -220,29 +220,13 @@ def _taken_rungs(setting: Setting, plan: Plan | None, rungs: Sequence[Rung]) -> 
         return set()
     taken = set()
     for grant in plan.grants:
-        hold = _hold_before(plan, grant)
         cohort = setting.catalogue.cohort_of[grant.allocation.subnet_id]
         for at, rung in enumerate(rungs):
             member = cohort in rung.cohorts or grant.allocation.subnet_id in rung.subnets
-            if member and hold in (None, rung.hold):
+            if member and grant.found in (None, rung.hold):
                 taken.add(at)
                 break
     return taken
-
-
-def _hold_before(plan: Plan, grant: Grant) -> Hold | None:
-    """How the address was held before the plan claimed it."""
-    for note in plan.notes:
-        inside = note.subnet_id == grant.allocation.subnet_id and note.prefix.holds(
-            grant.allocation.address
-        )
-        if inside and note.act is Act.TRANSFERRED:
-            return Hold.OTHERS
-        if inside and note.act is Act.CLAIMED:
-            return Hold.UNCLAIMED
-        if inside and note.act is Act.GREW:
-            return Hold.UNCLAIMED
-    return grant.hold
 
 
 def _hold_text(hold: Hold, claimant: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from borough.domain.address import WIDTH
 from borough.domain.block import (
@@ -33,15 +33,18 @@ CLAIM_BITS: Final = 4
 REGION_BITS: Final = 16
 
 
-class Picked:
-    """An address chosen, with the block as the plan leaves it and how it was held."""
+class Picked(NamedTuple):
+    """An address chosen.
 
-    __slots__ = ("address", "block", "hold")
+    :ivar block: its block as the plan leaves it.
+    :ivar hold: how the block is held then.
+    :ivar found: how it was held before.
+    """
 
-    def __init__(self, address: int, block: Block, hold: Hold) -> None:
-        self.address = address
-        self.block = block
-        self.hold = hold
+    address: int
+    block: Block
+    hold: Hold
+    found: Hold
 
 
 class Placer:
@@ -85,19 +88,20 @@ class Placer:
     def _spent(self, offer: Offer) -> bool:
         return any(run.id == offer.piece.id for run in self._plan.runs_removed)
 
-    def _from_block(self, block: Block, hold: Hold, count: int) -> list[Picked]:
+    def _from_block(self, block: Block, found: Hold, count: int) -> list[Picked]:
         subnet = self._subnets[block.subnet_id]
         new = self._plan.current(block)
-        if hold is not Hold.OWN and self._claimant and self._untouched(subnet, new):
+        hold = found
+        if found is not Hold.OWN and self._claimant and self._untouched(subnet, new):
             # An unused block is worth more as a claim than as a loan: no route of its own is needed.
-            act = Act.CLAIMED if hold is Hold.UNCLAIMED else Act.TRANSFERRED
+            act = Act.CLAIMED if found is Hold.UNCLAIMED else Act.TRANSFERRED
             new = replace(new, holder=self._claimant, region_length=new.prefix.length)
             self._plan.notes.append(Note(act, subnet.id, new.prefix, self._claimant))
             hold = Hold.OWN
         addresses = new.lowest(count)
         new = new.take(addresses)
         self._plan.change(block, new)
-        return [Picked(address, new, hold) for address in addresses]
+        return [Picked(address, new, hold, found) for address in addresses]
 
     def _untouched(self, subnet: Subnet, block: Block) -> bool:
         whole = not block.holder or block.region_length == block.prefix.length
@@ -175,7 +179,7 @@ class Placer:
             addresses = block.lowest(count - len(picked))
             if addresses:
                 new = self._put(block, block.take(addresses))
-                picked += [Picked(address, new, Hold.OWN) for address in addresses]
+                picked += [Picked(address, new, Hold.OWN, Hold.UNCLAIMED) for address in addresses]
         return picked
 
     def _from_run(self, run: Run, count: int) -> list[Picked]:
@@ -196,7 +200,7 @@ class Placer:
             addresses = block.lowest(count - len(picked))
             new = block.take(addresses)
             self._plan.blocks_added.append(new)
-            picked += [Picked(address, new, hold) for address in addresses]
+            picked += [Picked(address, new, hold, Hold.UNCLAIMED) for address in addresses]
         return picked
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from borough.domain.address import WIDTH, Family
 from borough.domain.model import Catalogue, Pool
-from borough.domain.prefix import Prefix, best_fit, free_prefixes
+from borough.domain.prefix import Prefix, best_fit, free_prefixes, outermost
 from borough.errors import FixInput, Overlap, PoolExhausted, QuotaExceeded
 
 #: Prefix length of one unit of quota, by family.
@@ -44,7 +44,8 @@ def quota_units(family: Family, length: int) -> Fraction:
     """What a prefix of a length counts against a quota, exactly.
 
     A /32 is one unit of IPv4 and a /64 one unit of IPv6, so that an IPv6 /65 is half a unit
-    (Neutron: ``_num_quota_units_in_prefixlen`` of ``neutron.ipam.subnet_alloc``).
+    (Neutron: ``_num_quota_units_in_prefixlen`` of ``neutron.ipam.subnet_alloc``). Where Neutron
+    reads a quota of 0 as no quota, here it is one that nothing fits in.
     """
     return Fraction(2) ** (QUOTA_UNIT[family] - length)
 
@@ -90,7 +91,7 @@ def carve(
 
 def pool_usage(catalogue: Catalogue, pool: Pool) -> PoolUsage:
     """How full a pool is, and who holds how much of it."""
-    size = sum(prefix.size for prefix in _outermost(pool.prefixes))
+    size = sum(prefix.size for prefix in outermost(pool.prefixes))
     open_space = _free(catalogue, pool)
     free = sum(prefix.size for prefix in open_space)
     addresses: defaultdict[str, int] = defaultdict(int)
@@ -178,22 +179,12 @@ def _check_quota(catalogue: Catalogue, pool: Pool, length: int, project: str) ->
 
 def _free(catalogue: Catalogue, pool: Pool) -> list[Prefix]:
     """The free prefixes of a pool, ascending; none spans two prefixes of the pool."""
-    return [
-        free
-        for whole in _outermost(pool.prefixes)
-        for free in free_prefixes(
-            [whole], [subnet.prefix for subnet in catalogue.overlapping(pool.scope, whole)]
-        )
+    taken = [
+        subnet.prefix
+        for whole in outermost(pool.prefixes)
+        for subnet in catalogue.overlapping(pool.scope, whole)
     ]
-
-
-def _outermost(prefixes: Iterable[Prefix]) -> list[Prefix]:
-    """Prefixes without those inside another one, ascending."""
-    kept: list[Prefix] = []
-    for prefix in sorted(prefixes):
-        if not kept or not kept[-1].covers(prefix):
-            kept.append(prefix)
-    return kept
+    return free_prefixes(pool.prefixes, taken)
 
 
 def _largest(free: Iterable[Prefix]) -> int | None:

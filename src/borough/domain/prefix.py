@@ -6,6 +6,7 @@ address space (subnets, blocks, runs, pool prefixes) has this shape.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -37,12 +38,12 @@ class Prefix(NamedTuple):
 
     @property
     def buddy(self) -> Prefix:
-        """The prefix that together with this one forms :attr:`parent`."""
+        """The prefix that together with this one forms :attr:`parent`; a /0 has none."""
         return Prefix(self.family, self.base ^ self.size, self.length)
 
     @property
     def parent(self) -> Prefix:
-        """The prefix one bit shorter that covers this one."""
+        """The prefix one bit shorter that covers this one; a /0 has none."""
         return enclosing(self.family, self.base, self.length - 1)
 
     def halves(self) -> tuple[Prefix, Prefix]:
@@ -149,19 +150,28 @@ def subtract(
 def free_prefixes(within: Iterable[Prefix], taken: Iterable[Prefix]) -> list[Prefix]:
     """The largest aligned prefixes that are inside ``within`` and clear of ``taken``, ascending.
 
-    All arguments share one family.
+    None spans two of ``within``, not even adjacent ones; nested ones count once. All arguments
+    share one family.
     """
-    within = list(within)
-    if not within:
-        return []
-    family = within[0].family
-    holes = [(prefix.base, prefix.last) for prefix in taken]
-    return [
-        prefix
-        for whole in sorted(within)
-        for first, last in subtract([(whole.base, whole.last)], holes)
-        for prefix in span(family, first, last)
-    ]
+    holes = merge_intervals((prefix.base, prefix.last) for prefix in taken)
+    starts = [first for first, _ in holes]
+    free: list[Prefix] = []
+    for whole in outermost(within):
+        near = holes[
+            max(bisect_right(starts, whole.base) - 1, 0) : bisect_right(starts, whole.last)
+        ]
+        for first, last in subtract([(whole.base, whole.last)], near):
+            free += span(whole.family, first, last)
+    return free
+
+
+def outermost(prefixes: Iterable[Prefix]) -> list[Prefix]:
+    """Prefixes without those inside another one, ascending."""
+    kept: list[Prefix] = []
+    for prefix in sorted(prefixes):
+        if not kept or not kept[-1].covers(prefix):
+            kept.append(prefix)
+    return kept
 
 
 def best_fit(free: Iterable[Prefix], length: int) -> Prefix | None:

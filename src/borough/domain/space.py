@@ -78,11 +78,17 @@ class Note(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """An address given: the allocation, the block it lies in, and how that block was held."""
+    """An address given.
+
+    :ivar block: the block that it lies in, as the plan leaves it; None where nothing is tracked.
+    :ivar hold: how that block is held in the end, by claims that the plan makes.
+    :ivar found: how it was held before: the rung that the address was found on.
+    """
 
     allocation: Allocation
     block: Block | None
     hold: Hold | None
+    found: Hold | None
 
 
 @dataclass(frozen=True, slots=True)

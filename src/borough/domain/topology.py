@@ -262,25 +262,25 @@ def _json(value: Any) -> str:
 
 
 def _text(of: Any, name: str, value: Any) -> str:
-    if value is None:
+    if name == "ranges" and not value:
+        return "all"
+    if name == "labels":
+        return labels_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or value == "":
         return "none"
+    if isinstance(value, tuple):
+        return ", ".join(_part(of, name, each) for each in value)
+    return _part(of, name, value)
+
+
+def _part(of: Any, name: str, value: Any) -> str:
     if name == "gateway":
         return format_address(of.family, value)
     if name == "ranges":
-        return (
-            ", ".join(
-                f"{format_address(of.family, first)}-{format_address(of.family, last)}"
-                for first, last in value
-            )
-            or "all"
-        )
-    if name == "labels":
-        return labels_text(value)
-    if name == "prefixes":
-        return ", ".join(map(str, value))
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if value != "" else "none"
+        return "-".join(format_address(of.family, end) for end in value)
+    return str(value)
 
 
 def labels_text(labels: Labels) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -89,8 +89,9 @@ def read_tree(text: str) -> Node:
         return _build(text)
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        raise Unreadable(line, "", f"not YAML: {error.problem or error.context}") from None
+        raise Unreadable(
+            mark.line + 1 if mark else None, "", f"not YAML: {error.problem or error.context}"
+        ) from None
     except yaml.YAMLError as error:
         raise Unreadable(None, "", f"not YAML: {str(error).splitlines()[0]}") from None
 
@@ -101,7 +102,8 @@ def _build(text: str) -> Node:
     document = _Open(Node([], 1, ""))
     stack = [document]
     documents = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
+    for event in events:
         line = event.start_mark.line + 1
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
@@ -215,14 +217,16 @@ def plain_value(node: Node) -> Any:
         return {key: plain_value(each) for key, each in node.value.items()}
     if isinstance(node.value, list):
         return [plain_value(each) for each in node.value]
-    if not (node.plain and isinstance(node.value, str)):
-        return node.value
-    if node.value in ("true", "false"):
-        return node.value == "true"
-    number = _NUMBER.fullmatch(node.value)
+    return _unquoted(node.value) if node.plain and node.value is not None else node.value
+
+
+def _unquoted(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    number = _NUMBER.fullmatch(text)
     if not number:
-        return node.value
+        return text
     if number[2] is None and number[3] is None:
-        return int(node.value)
+        return int(text)
     # A number beyond what a double holds would come back as infinity, which JSON cannot say.
-    return float(node.value) if math.isfinite(float(node.value)) else node.value
+    return float(text) if math.isfinite(float(text)) else text

@@ -1,45 +1,37 @@
-"""Making, checking and upgrading the schema, with Alembic.
+"""Making, checking and upgrading the schema.
 
-The version table has a name of its own, so that the schema can share a database with another
+Alembic runs the steps; it is imported only then, because every command that just opens a database would
+wait for it. The version table has a name of its own, so that the schema can share a database with another
 application that uses Alembic too.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from borough.errors import NotInitialised, NotOurDatabase, SchemaTooNew, SchemaTooOld
 from borough.store.sql import schema
 
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
 VERSION_TABLE: Final = "borough_alembic_version"
 
+#: Every revision, the oldest first: the names of the files in ``migrations/versions``.
+REVISIONS: Final = ("0001",)
 
-@cache
-def _scripts() -> ScriptDirectory:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return ScriptDirectory.from_config(config)
-
-
-def head() -> str:
-    """The revision of this release."""
-    found = _scripts().get_current_head()
-    assert found is not None
-    return found
+_version = sa.table(VERSION_TABLE, sa.column("version_num", sa.String))
 
 
 def current(connection: sa.Connection) -> str | None:
     """The revision of a database; None when it has no version table or an empty one."""
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.scalar(sa.select(_version.c.version_num))
+    return found
 
 
 def check(engine: sa.Engine) -> None:
@@ -56,31 +48,31 @@ def check(engine: sa.Engine) -> None:
             _refuse_foreign(connection)
             raise NotInitialised("the database is empty; run `borough init`")
         _refuse_newer(revision)
-        if revision != head():
+        if revision != REVISIONS[-1]:
             raise SchemaTooOld(
                 "the schema was made by an older release; run `borough init` to upgrade it",
                 found=revision,
-                wanted=head(),
+                wanted=REVISIONS[-1],
             )
 
 
 def _refuse_newer(revision: str) -> None:
-    if revision not in {script.revision for script in _scripts().walk_revisions()}:
+    if revision not in REVISIONS:
         raise SchemaTooNew(
             f"the schema is at revision {revision}, which this release does not know; "
             "use the release that made it or a newer one",
             found=revision,
-            wanted=head(),
+            wanted=REVISIONS[-1],
         )
 
 
 def _refuse_foreign(connection: sa.Connection) -> None:
-    tables = sa.inspect(connection).get_table_names()
+    tables = sorted(sa.inspect(connection).get_table_names())
     if tables:
         raise NotOurDatabase(
-            f"the database holds tables that are not Borough's ({', '.join(sorted(tables)[:3])}…); "
+            f"the database holds tables that are not Borough's ({', '.join(tables[:3])}…); "
             "name another one",
-            tables=sorted(tables)[:20],
+            tables=tables[:20],
         )
 
 
@@ -99,18 +91,31 @@ def upgrade(engine: sa.Engine) -> None:
             _refuse_foreign(connection)
         else:
             _refuse_newer(revision)
-        if revision != head():
+        if revision != REVISIONS[-1]:
             _run(connection)
         connection.commit()
 
 
+def scripts() -> ScriptDirectory:
+    """The migration steps."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return ScriptDirectory.from_config(config)
+
+
 def _run(connection: sa.Connection) -> None:
-    scripts = _scripts()
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+
+    found = scripts()
 
     def steps(revision: Any, _context: Any) -> Any:
-        return scripts._upgrade_revs("head", revision)
+        return found._upgrade_revs("head", revision)
 
-    with EnvironmentContext(Config(), scripts, fn=steps) as environment:
+    with EnvironmentContext(Config(), found, fn=steps) as environment:
         environment.configure(
             connection=connection,
             target_metadata=schema.metadata,

@@ -1,0 +1,134 @@
+"""Single settings of declared objects, as files and callers write them, checked one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from borough.domain.address import Family, parse_address
+from borough.domain.dimension import Fallback
+from borough.domain.ladder import did_you_mean
+from borough.domain.model import Subnet
+from borough.domain.prefix import Prefix
+from borough.errors import FixInput
+
+#: Weights go from minus this to plus this.
+WEIGHT_LIMIT: Final = 1000
+
+#: Longest cool-down, in seconds: a year.
+COOLDOWN_LIMIT: Final = 365 * 24 * 3600
+
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_TRUTHS: Final = {"true": True, "True": True, "TRUE": True} | {
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+
+
+def parse_text(value: object) -> str:
+    """Accept a text of any kind.
+
+    :raises FixInput: when it is none.
+    """
+    if not isinstance(value, str):
+        raise FixInput(f"must be text, not {type(value).__name__}")
+    return value
+
+
+def parse_cooldown(value: object) -> int:
+    """Read a cool-down: seconds, or text such as ``30s``, ``5m``, ``2h``, ``1d``.
+
+    :return: seconds.
+    :raises FixInput: for anything else, or more than a year.
+    """
+    found = None
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", str(value))
+    if not found:
+        raise FixInput(f"a cool-down is in seconds, or like 30s, 5m, 2h, 1d; not {value!r}")
+    seconds = int(found[1]) * _UNITS[found[2]]
+    if seconds > COOLDOWN_LIMIT:
+        raise FixInput(f"a cool-down is at most a year, not {value}")
+    return seconds
+
+
+def parse_range(text: str, prefix: Prefix) -> tuple[int, int]:
+    """Read an allocation range ``first-last`` of a subnet.
+
+    :raises FixInput: (or a subclass) when it is none, or does not lie in the subnet.
+    """
+    first_text, dash, last_text = parse_text(text).partition("-")
+    if not dash:
+        raise FixInput(f"range {text!r} is not of the form first-last")
+    ends = []
+    for end in (first_text.strip(), last_text.strip()):
+        family, address = parse_address(end)
+        if family != prefix.family or not prefix.holds(address):
+            raise FixInput(f"range {text!r} does not lie in {prefix}")
+        ends.append(address)
+    if ends[0] > ends[1]:
+        raise FixInput(f"range {text!r} runs backwards")
+    return ends[0], ends[1]
+
+
+def check_gateway(family: Family, address: int, prefix: Prefix) -> int:
+    """Accept a gateway of a subnet.
+
+    :raises FixInput: when it is no address that somebody could hold there.
+    """
+    place = Subnet(0, "", "", prefix)
+    if family != prefix.family or not prefix.holds(address) or address in place.never:
+        raise FixInput(f"the gateway is no usable address of {prefix}")
+    return address
+
+
+def parse_gateway(value: object, prefix: Prefix) -> int:
+    """Read a gateway of a subnet.
+
+    :raises FixInput: (or a subclass) when it is no address that somebody could hold there.
+    """
+    family, address = parse_address(parse_text(value))
+    return check_gateway(family, address, prefix)
+
+
+def parse_fallback(value: object) -> Fallback:
+    """Read a dimension's fallback.
+
+    :raises FixInput: when it is none of the three.
+    """
+    try:
+        return Fallback(parse_text(value))
+    except ValueError:
+        raise FixInput(
+            f"a fallback is none, unlabelled or any, not {value!r}"
+            + did_you_mean(parse_text(value), Fallback)
+        ) from None
+
+
+def parse_boolean(value: object) -> bool:
+    """Read true or false, as YAML 1.2 spells them; ``yes`` and ``no`` are neither.
+
+    :raises FixInput: for anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in _TRUTHS:
+        return _TRUTHS[value]
+    raise FixInput(f"must be true or false, not {value!r}")
+
+
+def whole(low: int, high: int) -> Callable[[Any], int]:
+    """A reader of whole numbers within bounds; it raises :class:`FixInput` for anything else."""
+
+    def parse(value: Any) -> int:
+        good = isinstance(value, str | int) and not isinstance(value, bool)
+        text = str(value)
+        if not good or not re.fullmatch(r"-?[0-9]{1,20}", text):
+            raise FixInput(f"must be a whole number, not {value!r}")
+        if not low <= int(text) <= high:
+            raise FixInput(f"must be from {low} to {high}, not {text}")
+        return int(text)
+
+    return parse

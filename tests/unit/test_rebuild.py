@@ -1,0 +1,205 @@
+"""A subnet tiled anew, against the addresses one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from borough.domain.address import WIDTH, Family
+from borough.domain.block import BLOCK_BITS, Block, Run, initial_runs
+from borough.domain.model import Subnet
+from borough.domain.prefix import Prefix, enclosing, parse_prefix
+from borough.domain.rebuild import rebuild
+
+FAMILIES: st.SearchStrategy[Family] = st.sampled_from([4, 6])
+
+
+def addresses(prefix: Prefix) -> set[int]:
+    return set(range(prefix.base, prefix.last + 1))
+
+
+def usable(subnet: Subnet) -> set[int]:
+    """The usable addresses, one by one; that this is right is shown in the tests of blocks."""
+    return {address for first, last in subnet.usable for address in range(first, last + 1)}
+
+
+def free_of(block: Block) -> set[int]:
+    bits = f"{block.bitmap:0{block.prefix.size}b}"[::-1]
+    return {block.prefix.base + at for at, bit in enumerate(bits) if bit == "0"}
+
+
+@st.composite
+def subnets(draw: st.DrawFn) -> Subnet:
+    """Up to 512 addresses, at either end of the address space or in it; ranges, a gateway."""
+    family = draw(FAMILIES)
+    top = (1 << WIDTH[family]) - 1
+    address = draw(st.sampled_from([0, top, 0x0A0000C0]) | st.integers(0, top))
+    prefix = enclosing(family, address, WIDTH[family] - draw(st.integers(0, 9)))
+    inside = st.integers(prefix.base, prefix.last) | st.sampled_from([prefix.base, prefix.last])
+    ends = st.tuples(inside, inside).map(lambda pair: (min(pair), max(pair)))
+    ranges = draw(st.just([]) | st.lists(ends, min_size=1, max_size=4))
+    gateway = draw(st.none() | inside)
+    return Subnet(7, "net", "default", prefix, gateway=gateway, ranges=tuple(ranges))
+
+
+@st.composite
+def claims_on(draw: st.DrawFn, subnet: Subnet) -> dict[Prefix, str]:
+    """Claimed regions in a subnet, over its edges and beside it; some overlap."""
+    width = WIDTH[subnet.family]
+    around = Prefix(subnet.family, subnet.prefix.base, subnet.prefix.length)
+    if subnet.prefix.length:
+        around = subnet.prefix.parent
+    place = st.integers(subnet.prefix.base, subnet.prefix.last)
+    regions = st.builds(
+        enclosing,
+        st.just(subnet.family),
+        place | place | st.integers(around.base, around.last),
+        st.integers(max(around.length, width - 10), width),
+    )
+    return draw(st.dictionaries(regions, st.sampled_from(["host=a", "host=b"]), max_size=5))
+
+
+def first_and_larger(claims: Mapping[Prefix, str]) -> dict[Prefix, str]:
+    """The claims that no earlier or larger one overlaps, found by comparing each with each."""
+    kept: dict[Prefix, str] = {}
+    for region in sorted(claims, key=lambda region: (region.base, region.length)):
+        if not any(region.overlaps(other) for other in kept):
+            kept[region] = claims[region]
+    return kept
+
+
+@given(st.data())
+def test_rebuild_covers_every_usable_address_once(data: st.DataObject) -> None:
+    """A bit is set iff its address is taken or not usable; runs hold no address that is taken."""
+    subnet = data.draw(subnets())
+    place = st.integers(max(subnet.prefix.base - 3, 0), subnet.prefix.last + 3)
+    taken = data.draw(st.lists(place, max_size=8))
+    blocks, runs = rebuild(subnet, 5, iter(taken), data.draw(claims_on(subnet)))
+    rows: list[Block | Run] = [*blocks, *runs]
+    tiles = [addresses(each.prefix) for each in rows]
+    assert sum(map(len, tiles)) == len(set[int]().union(*tiles))
+    assert usable(subnet) <= set[int]().union(*tiles)
+    for block in blocks:
+        assert free_of(block) == usable(subnet) & addresses(block.prefix) - set(taken)
+        assert block.prefix.size <= 1 << BLOCK_BITS
+        assert (block.id, block.subnet_id, block.cohort_id, block.version) == (0, 7, 5, 0)
+    for run in runs:
+        assert not addresses(run.prefix) & usable(subnet) & set(taken)
+        assert (run.id, run.subnet_id, run.cohort_id) == (0, 7, 5)
+    for each in rows:
+        assert subnet.prefix.covers(each.prefix)
+        assert addresses(each.prefix) & usable(subnet)  # or it is worth no row
+
+
+@given(st.data())
+def test_rebuild_keeps_claims(data: st.DataObject) -> None:
+    """Every usable address of a claim is held as claimed, no other is, and regions stay whole."""
+    subnet = data.draw(subnets())
+    place = st.integers(subnet.prefix.base, subnet.prefix.last)
+    taken = data.draw(st.lists(place, max_size=8))
+    claims = data.draw(claims_on(subnet))
+    blocks, runs = rebuild(subnet, 5, taken, claims)
+    kept = first_and_larger(claims)
+    holders = {
+        address: holder
+        for region, holder in kept.items()
+        for address in addresses(region) & usable(subnet)
+    }
+    assert holders == {
+        address: block.holder
+        for block in blocks
+        if block.holder
+        for address in addresses(block.prefix) & usable(subnet)
+    }
+    for run in runs:
+        assert not holders.keys() & addresses(run.prefix)
+    # A region is the claim itself, or the claim cut down to a piece of the space that is tiled.
+    regions = {block.region() for block in blocks if block.holder}
+    assert regions == {
+        min(region, piece, key=lambda each: each.size)
+        for region in kept
+        for piece in initial_runs(subnet)
+        if region.overlaps(piece) and addresses(region) & addresses(piece) & usable(subnet)
+    }
+
+
+@given(st.data())
+def test_rebuild_of_an_unused_subnet_is_its_initial_runs(data: st.DataObject) -> None:
+    """With nothing taken and nothing claimed there is no block, and the fewest runs."""
+    subnet = data.draw(subnets())
+    assert rebuild(subnet, 5, [], {}) == ([], [Run(0, 7, 5, run) for run in initial_runs(subnet)])
+
+
+@given(st.data())
+def test_unclaimed_space_is_in_as_few_rows_as_can_be(data: st.DataObject) -> None:
+    """Without claims: one full block for each that holds a taken address, the rest in whole runs."""
+    subnet = data.draw(subnets())
+    place = st.integers(subnet.prefix.base, subnet.prefix.last)
+    taken = set(data.draw(st.lists(place, max_size=8))) & usable(subnet)
+    blocks, runs = rebuild(subnet, 5, taken, {})
+    length = max(subnet.prefix.length, WIDTH[subnet.family] - BLOCK_BITS)
+    assert [block.prefix for block in blocks] == sorted(
+        {enclosing(subnet.family, address, length) for address in taken}
+    )
+    prefixes = {run.prefix for run in runs}
+    assert not any(run.length > subnet.prefix.length and run.buddy in prefixes for run in prefixes)
+
+
+def make(text: str, *ranges: tuple[int, int]) -> Subnet:
+    prefix = parse_prefix(text)
+    absolute = tuple((prefix.base + first, prefix.base + last) for first, last in ranges)
+    return Subnet(7, "net", "default", prefix, ranges=absolute)
+
+
+@pytest.mark.parametrize(
+    ("subnet", "claim", "regions"),
+    [
+        (make("10.0.0.0/24"), "10.0.0.0/24", ["10.0.0.0/24"]),
+        (make("10.0.0.0/24"), "10.0.0.16/28", ["10.0.0.16/28"]),
+        (make("10.0.0.0/24"), "10.0.0.7/32", ["10.0.0.7/32"]),
+        (make("10.0.0.0/24"), "10.0.0.0/32", []),  # the network address is no space to hold
+        (make("10.0.0.0/24"), "10.0.1.0/28", []),
+        (make("10.0.0.0/24", (0, 63)), "10.0.0.0/24", ["10.0.0.0/26"]),
+        (make("10.0.0.0/24", (64, 127)), "10.0.0.0/24", ["10.0.0.64/26"]),
+        (make("10.0.0.0/24", (0, 63)), "10.0.0.128/25", []),
+        (
+            make("10.0.0.0/24", (10, 20), (200, 210)),
+            "10.0.0.0/24",
+            ["10.0.0.0/26", "10.0.0.192/26"],
+        ),
+        (make("10.0.0.0/25"), "10.0.0.0/24", ["10.0.0.0/25"]),
+        (make("10.0.0.128/25"), "10.0.0.0/24", ["10.0.0.128/25"]),
+        (make("10.0.0.4/31"), "10.0.0.4/31", ["10.0.0.4/31"]),
+        (make("10.0.0.4/32"), "10.0.0.0/28", ["10.0.0.4/32"]),
+        (make("2001:db8::/64"), "2001:db8::40/124", ["2001:db8::40/124"]),
+        (make("2001:db8::/127"), "2001:db8::/127", ["2001:db8::/127"]),
+        (make("2001:db8::/128"), "2001:db8::/128", ["2001:db8::/128"]),
+    ],
+)
+def test_a_claim_is_kept_or_cut_to_what_is_usable(
+    subnet: Subnet, claim: str, regions: list[str]
+) -> None:
+    """A claim reaching beyond the usable space, as after a change of ranges, is cut down to it."""
+    blocks, _ = rebuild(subnet, 5, [], {parse_prefix(claim): "host=a"})
+    assert {block.holder for block in blocks} <= {"host=a"}
+    assert sorted({str(block.region()) for block in blocks}) == regions
+
+
+def test_of_two_claims_on_one_address_the_larger_is_kept() -> None:
+    """An address has one claimant."""
+    claims = {parse_prefix("10.0.0.16/28"): "host=b", parse_prefix("10.0.0.0/27"): "host=a"}
+    blocks, _ = rebuild(make("10.0.0.0/24"), 5, [], claims)
+    assert {(str(block.prefix), block.holder) for block in blocks} == {("10.0.0.0/27", "host=a")}
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "10.0.0.0/8", "::/0", "2001:db8::/64"])
+def test_a_vast_subnet_costs_rows_for_what_is_used(text: str) -> None:
+    """One taken address makes one block and a run for each doubling on the way up."""
+    subnet = make(text)
+    address = subnet.prefix.base + subnet.prefix.size // 3
+    blocks, runs = rebuild(subnet, 5, [address], {})
+    assert [block.has(address) for block in blocks] == [True]
+    assert len(runs) == WIDTH[subnet.family] - BLOCK_BITS - subnet.prefix.length
