@@ -478,6 +478,15 @@ def test_a_released_address_rests(ipam: Ipam, clock: Clock) -> None:
     assert give(ipam) == "10.0.0.0"
 
 
+def test_an_explanation_knows_whose_rest_is_over(ipam: Ipam, clock: Clock) -> None:
+    """Rules 9 and 11: explain says what allocate would do, also right after a cool-down."""
+    declare(ipam, subnet("s", "10.0.0.0/32", cooldown=60))
+    ipam.release(give(ipam))
+    assert ipam.explain(labels={"network": "n"}).outcome == "every subnet that may be used is full"
+    clock.advance(61)
+    assert ipam.explain(labels={"network": "n"}).outcome == "given: 10.0.0.0 from s"
+
+
 def test_a_resting_address_is_given_by_name(ipam: Ipam) -> None:
     """Rule 9: unless asked for by name."""
     declare(ipam, subnet("s", "10.0.0.0/24", cooldown=60))

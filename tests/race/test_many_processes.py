@@ -138,6 +138,30 @@ def test_the_last_free_address_is_found_by_exactly_one(store: str, tmp_path: Pat
     assert sorted(file.read_text() for file in files) == ["", "", "", "10.0.0.2"]
 
 
+def child(ipam: borough.Ipam, results: Path) -> None:
+    """Use an address space that the parent opened."""
+    results.write_text(" ".join(ipam.allocate(labels={"network": "n"}).address for _ in range(20)))
+
+
+@pytest.mark.parametrize("store", SHARED)
+def test_a_forked_process_makes_connections_of_its_own(store: str, tmp_path: Path) -> None:
+    """A server may open the database before it forks its workers."""
+    fork = multiprocessing.get_context("fork")
+    with borough.open(STORES[store](tmp_path, 0), create=True) as ipam:
+        ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
+        files = [tmp_path / f"child-{number}" for number in range(3)]
+        workers = [fork.Process(target=child, args=(ipam, file)) for file in files]
+        for worker in workers:
+            worker.start()
+        given = [ipam.allocate(labels={"network": "n"}).address for _ in range(20)]
+        for worker in workers:
+            worker.join(60)
+        for file in files:
+            given += file.read_text().split()
+        assert len(given) == len(set(given)) == 80
+        assert ipam.audit() == []
+
+
 def upgrader(url: str, barrier: Any) -> None:
     """Make the schema at the same moment as others."""
     barrier.wait(60)

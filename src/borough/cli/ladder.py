@@ -67,4 +67,4 @@ def _show_rungs(page: Page, rungs: Sequence[Mapping[str, Any]]) -> None:
             page.line(f"and {counted(rung['more'], 'more subnet')}", indent=3)
     hidden = len(rungs) - shown
     if hidden > 0:
-        page.line(f"… and {counted(hidden, 'more rung')}, not reached")
+        page.line(f"and {counted(hidden, 'more rung')}, not reached")

@@ -168,7 +168,8 @@ class Page:
 
         if header:
             self._write(join([column.title for column in columns]), style="bold")
-            self._write("─" * (sum(widths) + _GAP * (len(widths) - 1)))
+            rule = "-" if self._console.options.ascii_only else "─"
+            self._write(rule * (sum(widths) + _GAP * (len(widths) - 1)))
         for at in range(0, len(cells), _ROWS):
             self._write("\n".join(map(join, cells[at : at + _ROWS])))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from borough.domain.address import Family, eui64, format_address
 from borough.domain.block import BLOCK_BITS, NOBODY, Block, blocks_for, cut
-from borough.domain.ladder import Hold, Home, Ladder, Wanted
+from borough.domain.ladder import Hold, Home, Ladder, Rung, Wanted
 from borough.domain.model import Allocation, Catalogue, Kind, Request, State, Subnet
 from borough.domain.placement import (
     Placer,
@@ -270,13 +270,14 @@ def release(
     allocations: Iterable[Allocation],
     now: int,
     *,
-    keep_last: bool = True,
+    leaving: str = "",
 ) -> Plan:
     """Take addresses back: each is free at once, or cools where its subnet says so (rule 9).
 
     :param allocations: allocated ones, or cooling ones whose rest is over.
     :param now: microseconds since the epoch.
-    :param keep_last: whether a holder whose last address goes keeps its last region, to come back to.
+    :param leaving: a holder who gives up everything that it no longer uses, its last region included;
+        others keep their last one to come back to.
     """
     plan = Plan()
     for allocation in sorted(allocations, key=lambda each: (each.subnet_id, each.address)):
@@ -291,7 +292,7 @@ def release(
         piece = _piece_of(plan, space, subnet, allocation.address)
         if isinstance(piece, Block):
             plan.change(piece, plan.current(piece).give(allocation.address))
-    _give_up_unused(catalogue, space, plan, keep_last=keep_last)
+    _give_up_unused(catalogue, space, plan, leaving)
     return plan
 
 
@@ -304,20 +305,24 @@ def _piece_of(plan: Plan, space: Space, subnet: Subnet, address: int) -> object:
     return space.piece_at(subnet.id, address)
 
 
-def _give_up_unused(catalogue: Catalogue, space: Space, plan: Plan, *, keep_last: bool) -> None:
+def _give_up_unused(catalogue: Catalogue, space: Space, plan: Plan, leaving: str) -> None:
     """Give unused claimed regions back, so that what a holder keeps is what it uses."""
-    emptied: dict[tuple[str, int], set[int]] = {}
-    for _, block in plan.changed.values():
-        if block.holder and block.free == _capacity(catalogue, block):
-            emptied.setdefault((block.holder, block.cohort_id), set()).add(block.id)
-    for (holder, cohort_id), _ in sorted(emptied.items()):
+    emptied = {
+        (block.holder, block.cohort_id)
+        for _, block in plan.changed.values()
+        if block.holder and block.free == _capacity(catalogue, block)
+    }
+    if leaving:
+        everywhere = Rung(4, Hold.OWN, cohorts=tuple(catalogue.cohorts))
+        emptied |= {(leaving, block.cohort_id) for block in space.holdings(everywhere, leaving)}
+    for holder, cohort_id in sorted(emptied):
         held = [plan.current(block) for block in space.held_in(cohort_id, holder)]
         grouped = regions(held)
         left = len(grouped)
         # Small regions first: the one that is kept is the largest.
         for region, blocks in reversed(grouped):
             unused = all(block.free == _capacity(catalogue, block) for block in blocks)
-            if unused and (left > 1 or not keep_last):
+            if unused and (left > 1 or holder == leaving):
                 give_up(plan, space, catalogue.subnets[blocks[0].subnet_id], region, blocks)
                 left -= 1
 

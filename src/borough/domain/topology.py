@@ -270,7 +270,7 @@ def _text(of: Any, name: str, value: Any) -> str:
         return "true" if value else "false"
     if value is None or value == "":
         return "none"
-    if isinstance(value, tuple):
+    if name in ("ranges", "prefixes"):
         return ", ".join(_part(of, name, each) for each in value)
     return _part(of, name, value)
 

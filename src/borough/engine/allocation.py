@@ -9,6 +9,7 @@ from typing import Final
 
 from borough.domain import decide, model
 from borough.domain.address import format_address
+from borough.domain.dimension import HOST
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
 from borough.domain.ladder import Ladder, Wanted, climb, did_you_mean, wanted
 from borough.domain.model import Catalogue, Request, State
@@ -103,8 +104,14 @@ class Allocator:
         return Answer(given, explanation=story)
 
     def explain(self, unit: Unit, request: Request) -> Explanation:
-        """Tell what a request would get, and give nothing."""
-        setting = self._setting(unit.catalogue, request, self.clock())
+        """Tell what a request would get, and give nothing.
+
+        Addresses whose rest is over are taken back first, as an allocation would.
+        """
+        now = self.clock()
+        setting = self._setting(unit.catalogue, request, now)
+        while setting.catalogue.cools and self.sweep(unit, now) == SWEEP:
+            pass
         try:
             plan = decide.allocate(setting, unit)
         except AddressInUse as taken:
@@ -221,8 +228,8 @@ class Allocator:
             ]
         shown = show_all(unit, found)
         # A host that is released as a whole is gone, and so are its claims.
-        keep_last = not host or bool(addresses) or bool(owner)
-        plan = decide.release(unit.catalogue, unit, found, now, keep_last=keep_last)
+        leaving = f"{HOST}={host}" if host and not addresses and not owner else ""
+        plan = decide.release(unit.catalogue, unit, found, now, leaving=leaving)
         unit.commit(plan, now)
         return shown
 

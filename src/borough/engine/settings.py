@@ -103,7 +103,7 @@ def parse_fallback(value: object) -> Fallback:
     except ValueError:
         raise FixInput(
             f"a fallback is none, unlabelled or any, not {value!r}"
-            + did_you_mean(parse_text(value), Fallback)
+            + did_you_mean(parse_text(value), [each.value for each in Fallback])
         ) from None
 
 

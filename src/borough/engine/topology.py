@@ -109,7 +109,8 @@ def _outer_first(
             names = ", ".join(new.name for _, new in waiting)
             raise FixInput(f"subnets {names} swap prefixes; rename them, or do it in two steps")
         ordered += free
-        waiting = [pair for pair in waiting if pair not in free]
+        settled = {old.id for old, _ in free}
+        waiting = [pair for pair in waiting if pair[0].id not in settled]
     return ordered
 
 

@@ -54,6 +54,10 @@ _SUBNET = (
     "attributes",
 )
 
+#: Most characters of a reason.
+_REASON: Final = 500
+
+#: What cannot be read without the subnet's prefix.
 _ADDRESSES = ("gateway", "ranges")
 
 _BUILT_IN: Final = {dimension.name: dimension for dimension in BUILT_IN}
@@ -82,7 +86,8 @@ class Reader:
 
     def problem(self, node: Node, reason: str) -> None:
         """Note a problem."""
-        self.problems.append(Problem(node.line, node.field, reason))
+        # Cut, because a reason repeats the value, which may be as long as the file.
+        self.problems.append(Problem(node.line, node.field, shorten(reason, _REASON)))
 
     @contextmanager
     def at(self, node: Node) -> Iterator[None]:
@@ -141,11 +146,10 @@ class Reader:
             self.problem(node, error.message)
             return default
 
-    def required(self, node: Node, fields: Mapping[str, Node], key: str) -> bool:
-        """Whether a field is there; a problem of the whole object when it is not."""
-        if key not in fields:
+    def required(self, node: Node, fields: Mapping[str, Node], key: str) -> None:
+        """Note a field that is missing, as a problem of the whole object."""
+        if key not in fields and isinstance(node.value, dict | None):
             self.problem(node, f"{key} is missing")
-        return key in fields
 
     # --- Objects --------------------------------------------------------------------------------
 
@@ -236,14 +240,14 @@ class Reader:
                     self.fields(body, ())
         else:
             named = [(each.value, each) for each in self.items(node)]
-        found: list[str] = []
+        found: dict[str, None] = {}
         for name, each in named:
             with self.at(each):
                 scope = check_text("scope", name)
                 if scope in found:
                     raise FixInput(f"scope {scope!r} is declared twice")
-                found.append(scope)
-        return found
+                found[scope] = None
+        return list(found)
 
     def pool(self, node: Node, source: str) -> Pool | None:
         """One pool; None when something is wrong with it."""
@@ -308,7 +312,7 @@ class Reader:
         self.required(node, fields, "cidr")
         prefix = self.read(fields, "cidr", lambda value: parse_prefix(parse_text(value)), None)
         if prefix is None:
-            # Nothing can be said about addresses without it; the other fields are looked at.
+            # Nothing can be said about these without it; all other fields are looked at.
             fields = {key: each for key, each in fields.items() if key not in _ADDRESSES}
         place = prefix or Prefix(6, 0, 0)
         subnet = Subnet(

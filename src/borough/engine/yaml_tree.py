@@ -182,9 +182,12 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{shorten(key)}" if path else shorten(key)
 
 
-def shorten(text: str) -> str:
-    """A text cut to what a message can repeat."""
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+def shorten(text: str, limit: int = _SHOWN) -> str:
+    """A text cut to what a message can repeat.
+
+    :param limit: most characters.
+    """
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def tree_of(value: Any, field: str = "", depth: int = 0) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ class SqlStore:
         self._catalogue: Catalogue | None = None
         #: Connections between two units of work, each with its cursor.
         self._idle: deque[tuple[Any, Any]] = deque()
+        self._process = os.getpid()
         self.retries = 0
         #: Statements sent, transaction brackets included; for tests that count them.
         self.statements = 0
@@ -116,6 +118,8 @@ class SqlStore:
         back and take it out again would cost a tenth of an allocation. One whose unit failed goes
         back to the pool, which knows whether it is still good.
         """
+        if self._process != os.getpid():
+            self._leave_parent()
         try:
             try:
                 kept = self._idle.pop()
@@ -135,6 +139,16 @@ class SqlStore:
             if translated is error:
                 raise
             raise translated from error
+
+    def _leave_parent(self) -> None:
+        """Forget the connections of the process that this one was forked from.
+
+        Two processes on one connection would answer each other's queries, and SQLite's locks would be
+        lost with the first of them to close its file.
+        """
+        self._engine.dispose(close=False)
+        self._idle = deque()
+        self._process = os.getpid()
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,0 +1,112 @@
+"""A command line on a database of its own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from borough.cli.app import app
+from tests.conftest import EXAMPLES
+
+
+@dataclass
+class Cli:
+    """Runs commands in this process."""
+
+    path: Path
+    columns: int = 80
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    def run(self, *words: str, url: str | None = None) -> Result:
+        environment = {
+            "BOROUGH_DB": url or self.url,
+            "BOROUGH_DEBUG": "",
+            "COLUMNS": str(self.columns),
+        }
+        found = CliRunner().invoke(app, words, env=environment, catch_exceptions=False)
+        assert "Traceback" not in found.output
+        assert "\x1b" not in found.output
+        return found
+
+    def text(self, *words: str) -> str:
+        """What a command that succeeds prints for people."""
+        found = self.run(*words)
+        assert (found.exit_code, found.stderr) == (0, "")
+        return found.stdout
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        """The one document that a command prints for programs."""
+        found = self.run(*words, "--json")
+        assert (found.exit_code, found.stderr) == (code, "")
+        return json.loads(found.stdout)
+
+    def error(self, *words: str, url: str | None = None) -> tuple[int, dict[str, Any]]:
+        """The exit code and the one JSON object of a command that fails."""
+        found = self.run("--json", *words, url=url)
+        assert found.stdout == ""
+        made = json.loads(found.stderr)
+        assert set(made) == {"code", "message", "detail"}
+        return found.exit_code, made
+
+    def fails(self, *words: str, exit_code: int, code: str, url: str | None = None) -> str:
+        """That a command fails so, in both forms; return what it says to people."""
+        status, error = self.error(*words, url=url)
+        assert (status, error["code"]) == (exit_code, code), error
+        found = self.run(*words, url=url)
+        assert (found.exit_code, found.stdout) == (exit_code, "")
+        first = error["message"].split()[0]
+        assert "Error: " in found.stderr
+        assert first in found.stderr
+        return found.stderr
+
+    def allocations(self) -> Any:
+        return self.json("list", "allocations", "--limit", "1000")
+
+    def sql(self, *statements: str) -> None:
+        connection = sqlite3.connect(self.path)
+        try:
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Cli:
+    """A command line whose database does not exist yet."""
+    return Cli(tmp_path / "ipam.db")
+
+
+@pytest.fixture
+def make_cli(empty: Cli) -> Any:
+    """Make a command line on which topologies of the examples are applied."""
+
+    def make(*names: str) -> Cli:
+        empty.text("init")
+        for name in names:
+            empty.text("apply", str(EXAMPLES / f"{name}.yaml"), "--name", name)
+        return empty
+
+    return make
+
+
+@pytest.fixture
+def cli(make_cli: Any) -> Cli:
+    """A command line on the container hosts of the examples."""
+    made: Cli = make_cli("container-hosts")
+    return made
+
+
+def addresses(answer: dict[str, Sequence[dict[str, Any]]]) -> list[str]:
+    return [each["address"] for each in answer["allocations"]]
