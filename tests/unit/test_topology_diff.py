@@ -97,12 +97,14 @@ def names(dimensions: tuple[Dimension, ...]) -> list[str]:
         ("", "network segment service_type host"),
         ("network rack host", "network segment service_type rack host"),
         ("host network", "host network segment service_type"),
-        ("rack", "network segment service_type host rack"),
+        ("rack", "network segment service_type rack host"),
         ("network segment service_type host rack", "network segment service_type host rack"),
         ("host segment", "network host segment service_type"),
     ],
 )
-def test_undeclared_dimensions_stay_behind_the_one_before_them(declared: str, expected: str):
+def test_undeclared_dimensions_stay_behind_the_one_before_them_and_the_last_stays_last(
+    declared: str, expected: str
+):
     given = [Dimension(name, Fallback.ANY, 0) for name in declared.split()]
     found = order_dimensions(BUILT_IN, given)
     assert [(each.name, each.rank) for each in found] == [
@@ -191,6 +193,12 @@ def test_a_project_in_the_file_replaces_the_one_before():
     given = subnets(a={"cidr": "10.0.0.0/24", "project": "new"})
     ((_, new),) = diff(with_subnet(project="old"), given).subnets_changed
     assert new.project == "new"
+
+
+def test_no_project_in_a_subnet_of_its_own_means_none():
+    catalogue = made_by(subnets(a={"cidr": "10.0.0.0/24", "project": "old"}))
+    ((_, new),) = diff(catalogue, subnets(a="10.0.0.0/24")).subnets_changed
+    assert new.project == ""
 
 
 @pytest.mark.parametrize(
@@ -283,14 +291,15 @@ def test_attributes_that_python_holds_equal_can_change(old: Any, new: Any):
 def test_the_same_written_in_another_order_is_no_change():
     prefix = parse_prefix("10.0.0.0/24")
     pool = (parse_prefix("10.1.0.0/16"), parse_prefix("10.2.0.0/16"))
+    ranges = ((prefix.base + 1, prefix.base + 3), (prefix.base + 7, prefix.base + 9))
     one = Topology(
-        subnets=(Subnet(0, "a", "default", prefix, ranges=((prefix.base, prefix.base + 3),)),),
+        subnets=(Subnet(0, "a", "default", prefix, ranges=ranges),),
         pools=(Pool(0, "p", "default", 4, pool, 8, 32, 24),),
         hosts=(Host(0, "h", {}),),
     )
     other = replace(
         one,
-        subnets=(replace(one.subnets[0], labels={"network": frozenset()}),),
+        subnets=(replace(one.subnets[0], ranges=ranges[::-1], labels={"network": frozenset()}),),
         pools=(replace(one.pools[0], prefixes=pool[::-1]),),
         hosts=(Host(0, "h", {"segment": frozenset()}),),
     )
@@ -583,3 +592,33 @@ def test_what_was_before_leaves_nothing_behind(before: Topology, other: Topology
 def test_removed_and_applied_again_it_is_all_there(given_one: Topology):
     catalogue = made_by(given_one, Topology(), given_one)
     assert set(catalogue.by_name) == {subnet.name for subnet in given_one.subnets}
+
+
+def test_a_lone_new_dimension_ranks_above_the_host() -> None:
+    """The last dimension stays the last, so that claims are compared last unless somebody says so."""
+    rack = Dimension("rack", Fallback.ANY, 0)
+    ordered = order_dimensions(BUILT_IN, [rack])
+    names = ["network", "segment", "service_type", "rack", "host"]
+    assert [each.name for each in ordered] == names
+    assert [each.name for each in order_dimensions(ordered, [rack])] == names
+
+
+def test_a_project_that_is_no_longer_declared_goes() -> None:
+    """In a topology's own subnet no project means none; one that it takes over keeps its project."""
+    prefix = parse_prefix("10.0.0.0/24")
+    declared = Topology("t", subnets=(Subnet(0, "s", "default", prefix),))
+    for source, expected in (("t", ""), ("", "p")):
+        stored = Subnet(1, "s", "default", prefix, project="p", source=source)
+        catalogue = Catalogue(1, BUILT_IN, {"default": 1}, {1: stored})
+        ((_, new),) = diff(catalogue, declared).subnets_changed
+        assert new.project == expected
+
+
+def test_a_pool_cannot_move_off_what_was_carved_from_it() -> None:
+    """Neutron refuses it too: the subnet would be accounted to a pool that it is not in."""
+    pool = Pool(1, "p", "default", 4, (parse_prefix("10.0.0.0/24"),), 8, 32, 28, source="t")
+    carved = Subnet(1, "s", "default", parse_prefix("10.0.0.0/28"), pool="p")
+    catalogue = Catalogue(1, BUILT_IN, {"default": 1}, {1: carved}, pools={"p": pool})
+    moved = replace(pool, id=0, prefixes=(parse_prefix("10.1.0.0/24"),))
+    with pytest.raises(InUse):
+        diff(catalogue, Topology("t", pools=(moved,)))

@@ -121,6 +121,11 @@ def test_a_label_is_the_text_that_was_written(written: str):
     }
 
 
+@pytest.mark.parametrize("written", ["'null'", "!!str null", '"~"', "!!str ~"])
+def test_what_is_said_to_be_text_is_not_null(written: str):
+    assert read(f"name: {written}").name in ("null", "~")
+
+
 def test_an_empty_list_of_values_is_no_label():
     assert only_subnet("labels: {network: []}").labels == {}
 
@@ -236,6 +241,7 @@ P = "pools:\n  - name: p\n    prefixes: [10.0.0.0/16]\n    "
         ("subnets:", 1, "subnets", "is empty; write []"),
         ("hosts: ~", 1, "hosts", "is empty; write {}"),
         ("subnets: {}", 1, "subnets", "must be a list"),
+        ("subnets:\n\n  a: {}", 1, "subnets", "must be a list"),
         ("hosts: [a]", 1, "hosts", "must be a mapping"),
         ("name: [a]", 1, "name", "must be a single value"),
         ("name: ' a'", 1, "name", "blanks at an end"),

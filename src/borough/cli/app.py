@@ -65,6 +65,7 @@ def _show_version(context: click.Context, _option: click.Parameter, value: bool)
 
 
 @click.group(
+    "borough",
     cls=App,
     invoke_without_command=True,
     params=[

@@ -107,7 +107,10 @@ def allocations(
     after: int,
     limit: int,
 ) -> None:
-    """List allocations by sequence number, cooling ones included, page by page."""
+    """List allocations by sequence number, page by page.
+
+    Cooling ones, which nobody holds any more, are included.
+    """
     with state.open() as ipam:
         found = ipam.allocations(
             scope=scope, owner=owner, host=host, subnet=subnet, after=after, limit=limit + 1
@@ -147,7 +150,10 @@ _BLOCKS: Final = (
 @text_option("--subnet", "NAME", "Only those of this subnet.")
 @pass_state
 def blocks(state: State, host: str | None, subnet: str | None) -> None:
-    """List blocks: who has claimed them, how full they are, and what others borrow of them."""
+    """List blocks: who has claimed them, how full they are.
+
+    Also which of their addresses others have borrowed.
+    """
     with state.open() as ipam:
         found = ipam.blocks(host=host, subnet=subnet)
     rows = [
@@ -176,7 +182,7 @@ _HOSTS: Final = (
 @command("hosts", example="borough list hosts")
 @pass_state
 def hosts(state: State) -> None:
-    """List the declared hosts and the labels that naming them implies."""
+    """List the declared hosts and the labels that they imply."""
     with state.open() as ipam:
         found = ipam.hosts()
     data = [
@@ -202,7 +208,7 @@ _DIMENSIONS: Final = (
 @command("dimensions", example="borough list dimensions")
 @pass_state
 def dimensions(state: State) -> None:
-    """List the dimensions in order of importance, and what each falls back to."""
+    """List the dimensions in order of importance."""
     with state.open() as ipam:
         found = ipam.dimensions()
     data = [

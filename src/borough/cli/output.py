@@ -219,9 +219,8 @@ class Page:
 
     def facts(self, facts: Sequence[tuple[str, object]]) -> None:
         """Write names and values, one pair a line; values without text are left out."""
-        self._records(
-            [Column(name) for name, _ in facts], [[plain(value) for _, value in facts]], 0
-        )
+        told = [(name, plain(value)) for name, value in facts if plain(value)]
+        self._records([Column(name) for name, _ in told], [[text for _, text in told]], 0)
 
 
 def quantity(number: int | float | None) -> str:

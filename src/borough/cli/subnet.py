@@ -118,7 +118,10 @@ def add(
 @click.argument("name", metavar="NAME", type=words)
 @pass_state
 def remove(state: State, name: str) -> None:
-    """Remove a subnet without allocations; one that was carved returns to its pool."""
+    """Remove a subnet that nobody has an address of.
+
+    One that was carved returns to its pool.
+    """
     with state.open() as ipam:
         gone = ipam.remove_subnet(name)
     emit(state, {"subnet": gone.as_json()}, lambda page: _show(page, "Removed", gone))

@@ -256,7 +256,7 @@ def add_run(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, piece: Pre
             plan.runs_added.remove(added)
         elif buddy in stored:
             plan.runs_removed.append(stored[buddy])
-        elif room_in(subnet, buddy):
+        else:
             break
         piece = piece.parent
     plan.runs_added.append(Run(0, subnet.id, cohort_id, piece))

@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any, Final, Literal, TypeVar
 
 from borough.domain.address import format_address
 from borough.domain.dimension import BUILT_IN, Dimension, Labels
-from borough.domain.ladder import did_you_mean
 from borough.domain.model import Catalogue, Host, Pool, Subnet
-from borough.domain.prefix import Prefix
-from borough.errors import FixInput, InUse, Overlap, UnknownDimension, UnknownObject
+from borough.domain.topology_checks import (
+    check_labels,
+    check_overlaps,
+    check_pools,
+    check_scopes,
+)
+from borough.errors import FixInput, InUse
 
 Action = Literal["add", "change", "remove"]
 Sourced = TypeVar("Sourced", Subnet, Pool, Host)
@@ -123,13 +126,10 @@ def diff(catalogue: Catalogue, topology: Topology) -> Changes:
     after_pools = pools.after(catalogue.pools)
     after_hosts = hosts.after(catalogue.hosts)
     known_scopes = {DEFAULT_SCOPE, *catalogue.scopes, *scopes_added}.difference(scopes_removed)
-    _check_scopes(known_scopes, scopes_removed, [*after_subnets, *after_pools])
-    _check_labels(catalogue, dimensions, [*after_subnets, *after_hosts])
-    _check_overlaps(after_subnets, after_pools)
-    for pool in pools.removed:
-        carved = [subnet.name for subnet in after_subnets if subnet.pool == pool.name]
-        if carved:
-            raise _in_use("pool", pool.name, carved)
+    check_scopes(known_scopes, scopes_removed, [*after_subnets, *after_pools])
+    check_labels(catalogue, dimensions, [*after_subnets, *after_hosts])
+    check_overlaps(after_subnets, after_pools)
+    check_pools([*pools.removed, *(new for _, new in pools.changed)], after_pools, after_subnets)
     return Changes(
         changes=(
             *_dimension_lines(catalogue, dimensions, sources),
@@ -230,8 +230,13 @@ def _adopt(old: Sourced, declared: Sourced, source: str) -> Sourced:
     """The declared object in the place of the one that exists."""
     kept: dict[str, Any] = {"id": old.id, "source": source}
     if isinstance(declared, Subnet) and isinstance(old, Subnet):
-        # Where it was carved from is no business of a file; a file without a project leaves it.
-        kept |= {"pool": old.pool, "project": declared.project or old.project}
+        # Where it was carved from is no business of a file. A file that takes a subnet over without a
+        # word about its project leaves that; in its own subnets no project means none.
+        taken_over = old.source != source
+        kept |= {
+            "pool": old.pool,
+            "project": declared.project or (old.project if taken_over else ""),
+        }
     return replace(declared, **kept)
 
 
@@ -297,12 +302,16 @@ def order_dimensions(
     """The dimensions, ranked, when a topology declares some.
 
     Declared ones take the order of the topology. One that exists and is not declared stays directly
-    behind the one that it came after before (at the front if it was the first).
+    behind the one that it came after before (at the front if it was the first), except that the last
+    one stays the last: a new ``rack`` on its own must not come behind ``host``.
     """
     ordered = list(declared)
     names = {dimension.name for dimension in declared}
     before: str | None = None
     for dimension in existing:
+        if dimension is existing[-1] and dimension.name not in names:
+            ordered.append(dimension)
+            break
         if dimension.name not in names:
             at = next((n for n, each in enumerate(ordered) if each.name == before), -1)
             ordered.insert(at + 1, dimension)
@@ -364,9 +373,6 @@ def _dimension_lines(
     return lines
 
 
-# --- What must hold afterwards -------------------------------------------------------------------
-
-
 def _scopes(catalogue: Catalogue, topology: Topology) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The scopes to add and to remove."""
     for scope in topology.scopes:
@@ -392,72 +398,3 @@ def _owned(kind: str, name: str, owner: str) -> InUse:
         name=name,
         topology=owner,
     )
-
-
-def _in_use(kind: str, name: str, users: Sequence[str]) -> InUse:
-    more = ", …" if len(users) > 3 else ""
-    return InUse(
-        f"{kind} {name} is still used by {', '.join(users[:3])}{more}; remove these first",
-        kind=kind,
-        name=name,
-        used_by=list(users[:_LISTED]),
-        total=len(users),
-    )
-
-
-def _check_scopes(
-    known: set[str], removed: Sequence[str], objects: Sequence[Subnet | Pool]
-) -> None:
-    for scope in removed:
-        users = [each.name for each in objects if each.scope == scope]
-        if users:
-            raise _in_use("scope", scope, users)
-    for each in objects:
-        if each.scope not in known:
-            raise UnknownObject(
-                f"there is no scope {each.scope!r}, which {each.name} names"
-                + did_you_mean(each.scope, known),
-                kind="scope",
-                name=each.scope,
-                by=each.name,
-            )
-
-
-def _check_labels(
-    catalogue: Catalogue, dimensions: Sequence[Dimension], objects: Sequence[Subnet | Host]
-) -> None:
-    known = {dimension.name for dimension in dimensions}
-    for gone in catalogue.by_dimension:
-        users = [each.name for each in objects if gone in each.labels] if gone not in known else []
-        if users:
-            raise _in_use("dimension", gone, users)
-    for each in objects:
-        for name in each.labels:
-            if name not in known:
-                raise UnknownDimension(
-                    f"there is no dimension {name!r}, which {each.name} is labelled in"
-                    + did_you_mean(name, known),
-                    dimension=name,
-                    known=sorted(known),
-                    by=each.name,
-                )
-
-
-def _check_overlaps(subnets: Sequence[Subnet], pools: Sequence[Pool]) -> None:
-    _disjoint("subnet", [(each.scope, each.prefix, each.name) for each in subnets])
-    _disjoint(
-        "pool", [(each.scope, prefix, each.name) for each in pools for prefix in each.prefixes]
-    )
-
-
-def _disjoint(kind: str, placed: list[tuple[str, Prefix, str]]) -> None:
-    # Sorted by address, a prefix that overlaps any other at all overlaps a neighbour.
-    for (scope, first, name), (other, second, clash) in pairwise(sorted(placed)):
-        if scope == other and first.overlaps(second):
-            raise Overlap(
-                f"{kind} {clash} ({second}) overlaps {kind} {name} ({first}) in scope {scope}",
-                scope=scope,
-                kind=kind,
-                names=[name, clash],
-                prefixes=[str(first), str(second)],
-            )

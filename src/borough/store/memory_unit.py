@@ -1,0 +1,352 @@
+"""One unit of work on the in-memory tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from borough.domain.address import format_address
+from borough.domain.block import Block, Run, room_in
+from borough.domain.dimension import Dimension
+from borough.domain.inspect import StoredCohort
+from borough.domain.model import (
+    Allocation,
+    Catalogue,
+    Cohort,
+    Host,
+    Pool,
+    State,
+    Subnet,
+    cohort_key,
+)
+from borough.domain.space import Act, Note, Plan, Tally
+from borough.store.memory_space import MemorySpace, catalogue_of
+from borough.store.port import Event, Filter, LostRace, Remembered
+
+
+class MemoryUnit(MemorySpace):
+    """One unit of work on a copy of the tables."""
+
+    # --- Allocations --------------------------------------------------------------------------
+
+    def commit(self, plan: Plan, now: int) -> list[int]:
+        """See :meth:`borough.store.port.Unit.commit`."""
+        tables = self._tables
+        for run in plan.runs_removed:
+            _pop(tables.runs, run.id)
+        for run in plan.runs_added:
+            tables.runs[tables.next_id] = replace(run, id=tables.next_id)
+            tables.next_id += 1
+        for block in plan.blocks_removed:
+            _expect(tables.blocks.pop(block.id, None), block)
+        for old, new in plan.changed.values():
+            _expect(tables.blocks.get(old.id), old)
+            tables.blocks[old.id] = replace(new, version=old.version + 1)
+        for block in plan.blocks_added:
+            tables.blocks[tables.next_id] = replace(block, id=tables.next_id)
+            tables.next_id += 1
+        for allocation in plan.removed:
+            key = (allocation.scope, allocation.family, allocation.address)
+            _expect(tables.allocations.pop(key, None), allocation)
+            if allocation.state is State.ALLOCATED:
+                self._record(now, Act.RELEASED, allocation)
+        for allocation in plan.cooled:
+            key = (allocation.scope, allocation.family, allocation.address)
+            stored = tables.allocations.get(key)
+            _expect(
+                stored and (stored.sequence, stored.state), (allocation.sequence, State.ALLOCATED)
+            )
+            tables.allocations[key] = allocation
+            self._record(now, Act.RELEASED, allocation)
+        for note in plan.notes:
+            self._record_note(now, note)
+        return [self._grant(grant.allocation, now) for grant in plan.grants]
+
+    def _grant(self, allocation: Allocation, now: int) -> int:
+        tables = self._tables
+        key = (allocation.scope, allocation.family, allocation.address)
+        if key in tables.allocations:
+            raise LostRace(allocation.text)
+        sequence = len(tables.events) + 1
+        stored = replace(allocation, sequence=sequence)
+        tables.allocations[key] = stored
+        self._record(now, Act.ALLOCATED, stored)
+        return sequence
+
+    def _record(self, now: int, act: Act, allocation: Allocation) -> None:
+        subnet = self.catalogue.subnets[allocation.subnet_id]
+        self.record(
+            Event(
+                0,
+                now,
+                act,
+                format_address(allocation.family, allocation.address),
+                subnet.name,
+                allocation.owner,
+                allocation.host,
+                allocation.sequence,
+            )
+        )
+
+    def _record_note(self, now: int, note: Note) -> None:
+        subnet = self.catalogue.subnets[note.subnet_id]
+        self.record(Event(0, now, note.act, str(note.prefix), subnet.name, detail=note.holder))
+
+    def recall(self, key: str) -> Remembered | None:
+        """See :meth:`borough.store.port.Unit.recall`."""
+        found = self._tables.keys.get(key)
+        return found[0] if found else None
+
+    def remember(self, key: str, remembered: Remembered, now: int) -> None:
+        """See :meth:`borough.store.port.Unit.remember`."""
+        if key in self._tables.keys:
+            raise LostRace(key)
+        self._tables.keys[key] = (remembered, now)
+
+    def forget(self, before: int, limit: int) -> int:
+        """See :meth:`borough.store.port.Unit.forget`."""
+        live = {allocation.sequence for allocation in self._tables.allocations.values()}
+        old = [
+            key
+            for key, (remembered, at) in self._tables.keys.items()
+            if at < before and not live.intersection(remembered.sequences)
+        ]
+        for key in old[:limit]:
+            del self._tables.keys[key]
+        return len(old[:limit])
+
+    def expired(self, now: int, limit: int) -> list[Allocation]:
+        """See :meth:`borough.store.port.Unit.expired`."""
+        over = [
+            allocation
+            for allocation in self._tables.allocations.values()
+            if allocation.until is not None and allocation.until <= now
+        ]
+        return sorted(over, key=lambda each: (each.until, each.sequence))[:limit]
+
+    # --- Reading ------------------------------------------------------------------------------
+
+    def allocations(self, wanted: Filter) -> list[Allocation]:
+        """See :meth:`borough.store.port.Unit.allocations`."""
+        found = [
+            each
+            for each in self._tables.allocations.values()
+            if each.sequence > wanted.after
+            and wanted.scope in (None, each.scope)
+            and wanted.owner in (None, each.owner)
+            and wanted.host in (None, each.host)
+            and wanted.subnet_id in (None, each.subnet_id)
+            and (wanted.sequences is None or each.sequence in wanted.sequences)
+        ]
+        return sorted(found, key=lambda each: each.sequence)[: wanted.limit]
+
+    def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
+        """See :meth:`borough.store.port.Unit.blocks`."""
+        return _of(self._tables.blocks.values(), subnet_ids)
+
+    def runs(self, subnet_ids: Sequence[int] | None = None) -> list[Run]:
+        """See :meth:`borough.store.port.Unit.runs`."""
+        return _of(self._tables.runs.values(), subnet_ids)
+
+    def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
+        """See :meth:`borough.store.port.Unit.tallies`."""
+        return {subnet_id: self._tally(subnet_id) for subnet_id in subnet_ids}
+
+    def _tally(self, subnet_id: int) -> Tally:
+        subnet = self._tables.subnets[subnet_id]
+        free: dict[str, int] = {}
+        for block in self.blocks([subnet_id]):
+            free[block.holder] = free.get(block.holder, 0) + block.free
+        for run in self.runs([subnet_id]):
+            free[""] = free.get("", 0) + room_in(subnet, run.prefix)
+        here = [a for a in self._tables.allocations.values() if a.subnet_id == subnet_id]
+        cooling = sum(allocation.state is State.COOLING for allocation in here)
+        return Tally(
+            allocated=len(here) - cooling,
+            cooling=cooling,
+            free={holder: count for holder, count in free.items() if count},
+        )
+
+    def events(self, after: int, limit: int) -> list[Event]:
+        """See :meth:`borough.store.port.Unit.events`."""
+        return [event for event in self._tables.events if event.id > after][:limit]
+
+    # --- Declared objects ---------------------------------------------------------------------
+
+    def touch(self, seen: int) -> None:
+        """See :meth:`borough.store.port.Unit.touch`."""
+        tables = self._tables
+        if tables.version != seen:
+            raise LostRace("catalogue")
+        tables.version += 1
+        used = set(tables.cohort_of.values())
+        tables.cohorts = {id: cohort for id, cohort in tables.cohorts.items() if id in used}
+        self.catalogue = catalogue_of(tables)
+
+    def add_scope(self, name: str, source: str) -> None:
+        """See :meth:`borough.store.port.Unit.add_scope`."""
+        self._tables.scopes[name] = self._tables.next_id
+        self._tables.scope_sources[name] = source
+        self._tables.next_id += 1
+
+    def remove_scope(self, name: str) -> None:
+        """See :meth:`borough.store.port.Unit.remove_scope`."""
+        del self._tables.scopes[name]
+        self._tables.scope_sources.pop(name, None)
+
+    def set_dimensions(self, dimensions: Sequence[Dimension], sources: Mapping[str, str]) -> None:
+        """See :meth:`borough.store.port.Unit.set_dimensions`."""
+        self._tables.dimensions = tuple(dimensions)
+        self._tables.dimension_sources = dict(sources)
+
+    def put_pool(self, pool: Pool) -> None:
+        """See :meth:`borough.store.port.Unit.put_pool`."""
+        self._tables.pools[pool.name] = pool if pool.id else replace(pool, id=self._next())
+
+    def remove_pool(self, pool: Pool) -> None:
+        """See :meth:`borough.store.port.Unit.remove_pool`."""
+        del self._tables.pools[pool.name]
+
+    def put_host(self, host: Host) -> None:
+        """See :meth:`borough.store.port.Unit.put_host`."""
+        self._tables.hosts[host.name] = host if host.id else replace(host, id=self._next())
+
+    def remove_host(self, host: Host) -> None:
+        """See :meth:`borough.store.port.Unit.remove_host`."""
+        del self._tables.hosts[host.name]
+
+    def put_subnet(self, subnet: Subnet) -> Subnet:
+        """See :meth:`borough.store.port.Unit.put_subnet`."""
+        tables = self._tables
+        stored = subnet if subnet.id else replace(subnet, id=self._next())
+        cohort_id = self._intern(stored)
+        tables.subnets[stored.id] = stored
+        tables.cohort_of[stored.id] = cohort_id
+        for table in (tables.blocks, tables.runs):
+            for id, piece in table.items():
+                if piece.subnet_id == stored.id:
+                    table[id] = replace(piece, cohort_id=cohort_id)  # type: ignore[assignment]
+        return stored
+
+    def _intern(self, subnet: Subnet) -> int:
+        key = cohort_key(subnet.scope, subnet.family, subnet.labels, subnet.weight)
+        for cohort in self._tables.cohorts.values():
+            if cohort.key == key:
+                return cohort.id
+        id = self._next()
+        self._tables.cohorts[id] = Cohort(
+            id, subnet.scope, subnet.family, subnet.labels, subnet.weight
+        )
+        return id
+
+    def remove_subnet(self, subnet: Subnet) -> None:
+        """See :meth:`borough.store.port.Unit.remove_subnet`."""
+        self.replace_space(subnet.id, [], [])
+        tables = self._tables
+        tables.allocations = {
+            key: each for key, each in tables.allocations.items() if each.subnet_id != subnet.id
+        }
+        del self._tables.subnets[subnet.id]
+        del self._tables.cohort_of[subnet.id]
+
+    def cohort_of(self, subnet_id: int) -> int:
+        """See :meth:`borough.store.port.Unit.cohort_of`."""
+        return self._tables.cohort_of[subnet_id]
+
+    def replace_space(self, subnet_id: int, blocks: Sequence[Block], runs: Sequence[Run]) -> None:
+        """See :meth:`borough.store.port.Unit.replace_space`."""
+        tables = self._tables
+        tables.blocks = {id: b for id, b in tables.blocks.items() if b.subnet_id != subnet_id}
+        tables.runs = {id: r for id, r in tables.runs.items() if r.subnet_id != subnet_id}
+        self.commit(Plan(blocks_added=list(blocks), runs_added=list(runs)), 0)
+
+    def record(self, event: Event) -> None:
+        """See :meth:`borough.store.port.Unit.record`."""
+        self._tables.events.append(replace(event, id=len(self._tables.events) + 1))
+
+    # --- Auditing -----------------------------------------------------------------------------
+
+    def reload(self) -> Catalogue:
+        """See :meth:`borough.store.port.Unit.reload`."""
+        self.catalogue = catalogue_of(self._tables)
+        return self.catalogue
+
+    def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
+        """See :meth:`borough.store.port.Unit.taken_in`."""
+        found = [
+            (each.address, each.subnet_id)
+            for each in self._tables.allocations.values()
+            if _inside(subnet, each)
+        ]
+        return iter(sorted(found))
+
+    def homeless(self) -> list[Allocation]:
+        """See :meth:`borough.store.port.Unit.homeless`."""
+        subnets = self._tables.subnets.values()
+        return [
+            each
+            for each in self.allocations(Filter())
+            if not any(_inside(subnet, each) for subnet in subnets)
+        ]
+
+    def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
+        """See :meth:`borough.store.port.Unit.stored_counts`; nothing is stored, so it is right."""
+        return {}
+
+    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+        """See :meth:`borough.store.port.Unit.misfiled`; there are no such columns."""
+        return []
+
+    def stored_cohorts(self) -> list[StoredCohort]:
+        """See :meth:`borough.store.port.Unit.stored_cohorts`."""
+        return [
+            StoredCohort(cohort.id, cohort.key, cohort.key, findable=True)
+            for cohort in self._tables.cohorts.values()
+        ]
+
+    def retire_cohort(self, id: int) -> None:
+        """See :meth:`borough.store.port.Unit.retire_cohort`."""
+        self._tables.cohorts.pop(id, None)
+
+    def strays(self) -> list[Block | Run]:
+        """See :meth:`borough.store.port.Unit.strays`."""
+        pieces: list[Block | Run] = [*self.blocks(), *self.runs()]
+        return [each for each in pieces if each.subnet_id not in self._tables.subnets]
+
+    def remove_strays(self) -> None:
+        """See :meth:`borough.store.port.Unit.remove_strays`."""
+        for piece in self.strays():
+            self.replace_space(piece.subnet_id, [], [])
+
+    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+        """See :meth:`borough.store.port.Unit.rehome`."""
+        key = (allocation.scope, allocation.family, allocation.address)
+        _expect(self._tables.allocations.get(key), allocation)
+        self._tables.allocations[key] = replace(allocation, subnet_id=subnet_id)
+
+    def _next(self) -> int:
+        self._tables.next_id += 1
+        return self._tables.next_id - 1
+
+
+def _of(pieces: Iterable[Any], subnet_ids: Sequence[int] | None) -> list[Any]:
+    found = [each for each in pieces if subnet_ids is None or each.subnet_id in subnet_ids]
+    return sorted(found, key=lambda each: (each.subnet_id, each.prefix))
+
+
+def _pop(table: dict[int, Run], id: int) -> None:
+    if table.pop(id, None) is None:
+        raise LostRace(id)
+
+
+def _expect(stored: object, expected: object) -> None:
+    if stored != expected:
+        raise LostRace(expected)
+
+
+def _inside(subnet: Subnet, allocation: Allocation) -> bool:
+    return (allocation.scope, allocation.family) == (
+        subnet.scope,
+        subnet.family,
+    ) and subnet.prefix.holds(allocation.address)

@@ -1,0 +1,102 @@
+"""Single subnets, and the pools that they are carved from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+POOL = "pools:\n  - {name: p, prefixes: [10.9.0.0/16], default_length: 26, minimum_length: 24, quota: 256}\n"
+
+
+@pytest.fixture
+def pooled(cli: Cli, tmp_path: Path) -> Cli:
+    (tmp_path / "pool.yaml").write_text(POOL)
+    cli.text("apply", str(tmp_path / "pool.yaml"), "--name", "pools")
+    return cli
+
+
+def test_subnets_are_carved_from_pools_and_return_to_them(pooled: Cli):
+    made = pooled.json("subnet", "add", "--pool", "p", "--project", "x")["subnet"]
+    assert (made["prefix"], made["name"], made["pool"]) == ("10.9.0.0/26", "10.9.0.0/26", "p")
+    said = pooled.text("subnet", "add", "two", "--pool", "p", "--length", "25", "-l", "network=n")
+    assert said.startswith("Added subnet two.\nprefix  10.9.0.128/25\n")
+    exact = pooled.json("subnet", "add", "--pool", "p", "--cidr", "10.9.8.0/26")["subnet"]
+    assert exact["prefix"] == "10.9.8.0/26"
+    (pool,) = pooled.json("list", "pools")["pools"]
+    assert (pool["name"], pool["subnets"], pool["quota_used"]) == ("p", 3, {"": 192, "x": 64})
+    assert re.search(r"p +3 +65536 +256 +65280 +/17 +\(no project\)", pooled.text("list", "pools"))
+    assert pooled.json("subnet", "remove", "two")["subnet"]["name"] == "two"
+    assert "Removed subnet 10.9.0.0/26." in pooled.text("subnet", "remove", "10.9.0.0/26")
+
+
+def test_subnet_add_by_prefix_with_every_setting(cli: Cli):
+    made = cli.json(
+        "subnet", "add", "edge", "--cidr", "192.0.2.0/24", "-l", "network=edge", "-l", "rack=r1",
+        "-l", "rack=r2", "--project", "x", "--gateway", "192.0.2.1", "--range",
+        "192.0.2.10-192.0.2.19", "--range", "192.0.2.30-192.0.2.39", "--weight", "5",
+        "--cooldown", "5m", "--scope", "default",
+    )["subnet"]  # fmt: skip
+    assert made == {
+        "name": "edge",
+        "prefix": "192.0.2.0/24",
+        "family": 4,
+        "scope": "default",
+        "gateway": "192.0.2.1",
+        "ranges": ["192.0.2.10-192.0.2.19", "192.0.2.30-192.0.2.39"],
+        "labels": {"network": ["edge"], "rack": ["r1", "r2"]},
+        "weight": 5,
+        "project": "x",
+        "pool": "",
+        "cooldown": 300,
+        "source": "",
+        "attributes": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "code"),
+    [
+        (["add", "x"], 2, "usage"),
+        (["add", "x", "--cidr", "10.1.0.0/24", "--length", "24"], 2, "usage"),
+        (["add", "x", "--pool", "nope"], 2, "unknown_object"),
+        (["add", "x", "--pool", "p", "--length", "30000000000000"], 2, "invalid_input"),
+        (["add", "x", "--pool", "p", "--cidr", "10.1.0.0/26"], 2, "invalid_input"),
+        (["add", "x", "--cidr", "10.64.0.0/24"], 4, "overlap"),
+        (["add", "x", "--cidr", "10.1.0.1/24"], 2, "invalid_prefix"),
+        (["add", "x", "--cidr", "10.1.0.0/24", "--gateway", "10.2.0.1"], 2, "invalid_input"),
+        (["add", "x", "--cidr", "10.1.0.0/24", "-l", "colour=red"], 2, "unknown_dimension"),
+        (["add", "x", "--cidr", "10.1.0.0/24", "--weight", "9" * 30], 2, "invalid_input"),
+        (["add", "x", "--cidr", "10.1.0.0/24", "--cooldown", "long"], 2, "invalid_input"),
+        (["add", "pods-a", "--cidr", "10.1.0.0/24"], 2, "invalid_input"),
+        (["remove", "nope"], 2, "unknown_object"),
+    ],
+)
+def test_subnets_that_cannot_be(pooled: Cli, words: list[str], exit_code: int, code: str):
+    before = pooled.json("list", "subnets")
+    pooled.fails("subnet", *words, exit_code=exit_code, code=code)
+    assert pooled.json("list", "subnets") == before
+
+
+def test_a_quota_and_an_empty_pool_need_space(pooled: Cli):
+    words = ("subnet", "add", "--pool", "p", "--length", "24", "--project", "x")
+    pooled.text(*words)
+    pooled.fails(*words, exit_code=3, code="quota_exceeded")
+    pooled.text("subnet", "add", "--cidr", "10.9.128.0/17")
+    pooled.text("subnet", "add", "--cidr", "10.9.64.0/18")
+    pooled.text("subnet", "add", "--cidr", "10.9.32.0/19")
+    pooled.text("subnet", "add", "--cidr", "10.9.16.0/20")
+    pooled.text("subnet", "add", "--cidr", "10.9.8.0/21")
+    pooled.text("subnet", "add", "--cidr", "10.9.4.0/22")
+    pooled.text("subnet", "add", "--cidr", "10.9.2.0/23")
+    pooled.text("subnet", "add", "--cidr", "10.9.1.0/24")
+    pooled.fails("subnet", "add", "--pool", "p", exit_code=3, code="pool_exhausted")
+
+
+def test_a_subnet_in_use_is_not_removed(cli: Cli):
+    cli.text("allocate", "-l", "network=pods", "--owner", "web-1")
+    said = cli.fails("subnet", "remove", "pods-a", exit_code=4, code="would_strand")
+    assert re.search(r"10\.64\.0\.\d+ +pods-a +web-1", said)
