@@ -87,9 +87,7 @@ def test_the_network_is_one_more_group(ipam: Ipam) -> None:
 
 def test_a_named_hard_dimension_keeps_matching_subnets_only(ipam: Ipam) -> None:
     """Rule 2: when the segment is full the request fails, though others have space."""
-    declare(
-        ipam, subnet("a", "10.0.0.0/32", segment="a"), subnet("plain", "10.0.1.0/24")
-    )
+    declare(ipam, subnet("a", "10.0.0.0/32", segment="a"), subnet("plain", "10.0.1.0/24"))
     give(ipam, labels={"segment": "a"})
     with pytest.raises(Exhausted):
         give(ipam, labels={"segment": "a"})
@@ -367,6 +365,14 @@ def test_eui64_is_made_from_the_mac_address(ipam: Ipam) -> None:
         give(ipam, mac="34-56-78-9a-bc-de")
 
 
+def test_what_cannot_be_computed_is_not_called_exhausted(ipam: Ipam) -> None:
+    """Rules 6 and 10: no /64 and no gateway is another thing than no free address."""
+    declare(ipam, subnet("s", "2001:db8::/112"))
+    for request in ({"mac": "00:00:00:00:00:01"}, {"kind": "gateway"}):
+        with pytest.raises(NoMatchingSubnet):
+            give(ipam, **request)
+
+
 def test_the_gateway_is_given_when_asked_for(ipam: Ipam) -> None:
     """Rule 6: once, and never by any."""
     declare(ipam, subnet("s", "10.0.0.0/30", gateway="10.0.0.1"))
@@ -625,6 +631,15 @@ def test_paging_through_allocations(ipam: Ipam) -> None:
         seen += [each.address for each in page]
         after = page[-1].sequence
     assert len(seen) == len(set(seen)) == 25
+
+
+@pytest.mark.parametrize(
+    "page", [{"after": -1}, {"after": 10**30}, {"limit": 0}, {"limit": 10**30}, {"owner": "\ud800"}]
+)
+def test_a_page_that_cannot_be_is_refused(ipam: Ipam, page: dict[str, Any]) -> None:
+    """On every store alike, and never by the database's driver."""
+    with pytest.raises(FixInput):
+        ipam.allocations(**page)
 
 
 def test_the_examples_work_as_the_guides_say(make_ipam: Callable[[], Ipam]) -> None:

@@ -136,7 +136,9 @@ def test_a_replaced_subnet_frees_its_space(ipam: Ipam) -> None:
 def test_an_invalid_file_names_line_and_field(ipam: Ipam, tmp_path: Path) -> None:
     """And changes nothing."""
     file = tmp_path / "bad.yaml"
-    file.write_text("subnets:\n  - {name: a, cidr: 10.0.0.0/24}\n  - {name: b, cidr: 10.0.1.1/24}\n")
+    file.write_text(
+        "subnets:\n  - {name: a, cidr: 10.0.0.0/24}\n  - {name: b, cidr: 10.0.1.1/24}\n"
+    )
     with pytest.raises(InvalidTopology) as refused:
         ipam.apply(file)
     (problem,) = refused.value.detail["problems"]

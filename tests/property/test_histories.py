@@ -400,7 +400,9 @@ def _routes(ipam: Ipam) -> Any:
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("store", sorted(set(STORES) - {"memory"}))
-def test_a_store_agrees_with_the_model_on_any_history(store: str) -> None:
+def test_a_store_agrees_with_the_model_on_any_history(
+    store: str, record_property: Callable[[str, object], None]
+) -> None:
     """Rule by rule, the same addresses and the same errors, whatever happened before."""
     machine: Any = type(f"Histories_{store}", (Histories,), {"url": staticmethod(STORES[store])})
     machine.TestCase.settings = settings(
@@ -410,6 +412,6 @@ def test_a_store_agrees_with_the_model_on_any_history(store: str) -> None:
         suppress_health_check=list(HealthCheck),
     )
     machine.TestCase("runTest").runTest()
-    print(f"{machine.steps} steps on {store}")
+    record_property("steps", machine.steps)
     if os.environ.get("CI"):
         assert machine.steps >= 10_000

@@ -225,7 +225,7 @@ def _hold(holder: str, claimant: str) -> Hold:
 def _refuse_named(setting: Setting, space: Space) -> None:
     """An address that is known beforehand was not given: say who holds it."""
     request = setting.request
-    for subnet, address in _named_addresses(setting):
+    for subnet, address in named_addresses(setting):
         holder = space.allocation_at(subnet.scope, subnet.family, address)
         if holder is None or holder.state is not State.ALLOCATED:
             continue
@@ -241,7 +241,8 @@ def _refuse_named(setting: Setting, space: Space) -> None:
         )
 
 
-def _named_addresses(setting: Setting) -> Iterator[tuple[Subnet, int]]:
+def named_addresses(setting: Setting) -> Iterator[tuple[Subnet, int]]:
+    """The addresses that a specific, EUI-64 or gateway request can mean; none for other kinds."""
     request, catalogue = setting.request, setting.catalogue
     if request.kind is Kind.SPECIFIC:
         assert request.address is not None

@@ -12,7 +12,7 @@ from borough.domain.address import format_address
 from borough.domain.dimension import HOST
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
 from borough.domain.ladder import Ladder, Wanted, climb, did_you_mean, wanted
-from borough.domain.model import Catalogue, Request, State
+from borough.domain.model import Catalogue, Kind, Request, State
 from borough.domain.space import Plan, Tally
 from borough.engine.views import Allocation, Answer, show, show_all
 from borough.errors import (
@@ -36,6 +36,13 @@ KEY_LIFE: Final = 7 * 24 * 3600 * decide.SECOND
 
 #: Ladders kept; one for each distinct selector of the present catalogue.
 _LADDERS: Final = 4096
+
+
+#: What a group lacks when no address can be computed in it.
+_COMPUTED: Final = {
+    Kind.EUI64: "no /64, and so no place for an EUI-64 interface identifier,",
+    Kind.GATEWAY: "no subnet with a gateway",
+}
 
 
 class Ladders:
@@ -164,6 +171,13 @@ class Allocator:
                 f"no subnet may be used for {group}{_hint(setting)}",
                 **detail,
                 **{"try": ["label a subnet so that the group admits it", "correct the labels"]},
+            )
+        missing = _COMPUTED.get(request.kind)
+        if missing and not any(decide.named_addresses(setting)):
+            return NoMatchingSubnet(
+                f"{missing} in {group}",
+                **detail,
+                **{"try": ["ask for any address", "add such a subnet to the group"]},
             )
         families = " and ".join(f"IPv{family}" for family in setting.ladder.families)
         wanted_count = f"{request.count} addresses" if request.count > 1 else "address"

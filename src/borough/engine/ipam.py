@@ -19,7 +19,6 @@ from borough.engine.allocation import Allocator, Ladders
 from borough.engine.audit import Finding
 from borough.engine.request import LabelsIn, SubnetsIn, optional_text, parse_request
 from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
-from borough.errors import FixInput
 from borough.store.open import open_store
 from borough.store.port import Event, Store, Unit
 from borough.store.sql.store import PATIENCE
@@ -333,8 +332,6 @@ class Ipam:
         :param after: only those with a larger sequence number, to page through.
         :param limit: most of them.
         """
-        if limit is not None and limit < 1:
-            raise FixInput(f"a limit is at least 1, not {limit}")
         return self._read(
             lambda unit: queries.allocations(unit, scope, owner, host, subnet, after, limit)
         )
@@ -361,7 +358,7 @@ class Ipam:
 
         :param after: only events with a larger id, to page through.
         """
-        return self._read(lambda unit: unit.events(after, limit))
+        return self._read(lambda unit: queries.events(unit, after, limit))
 
     def audit(
         self, *, repair: bool = False, progress: Callable[[int, int], None] | None = None

@@ -27,11 +27,14 @@ from borough.engine.views import (
     show_all,
     show_subnet,
 )
-from borough.errors import NotAllocated, UnknownObject
-from borough.store.port import Filter, Unit
+from borough.errors import FixInput, NotAllocated, UnknownObject
+from borough.store.port import Event, Filter, Unit
 
 #: Allocations read at a time.
 _PAGE = 5000
+
+#: Largest number that every database can compare with.
+_LARGEST = (1 << 62) - 1
 
 
 def show(unit: Unit, scope: str, family: Family, number: int) -> Allocation:
@@ -156,11 +159,34 @@ def allocations(
     limit: int | None,
 ) -> list[Allocation]:
     """See :meth:`borough.engine.ipam.Ipam.allocations`."""
+    for what, text in (("scope", scope), ("owner", owner), ("host", host)):
+        if text is not None:
+            optional_text(what, text)
+    check_page(after, limit)
     subnet_id = None if subnet is None else find_subnet(unit.catalogue, subnet).id
     wanted = Filter(
         scope=scope, owner=owner, host=host, subnet_id=subnet_id, after=after, limit=limit
     )
     return show_all(unit, unit.allocations(wanted))
+
+
+def check_page(after: int, limit: int | None) -> None:
+    """Accept the bounds of a page.
+
+    :raises FixInput: for numbers that no database holds, or a page of nothing.
+    """
+    if not 0 <= after <= _LARGEST or (limit is not None and not 1 <= limit <= _LARGEST):
+        raise FixInput(
+            f"a page starts after a number from 0 to {_LARGEST} and has at least one line",
+            after=after,
+            limit=limit,
+        )
+
+
+def events(unit: Unit, after: int, limit: int) -> list[Event]:
+    """See :meth:`borough.engine.ipam.Ipam.events`."""
+    check_page(after, limit)
+    return unit.events(after, limit)
 
 
 def usage(unit: Unit, labels: LabelsIn | None, host: str | None, scope: str) -> list[Usage]:

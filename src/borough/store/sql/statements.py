@@ -357,7 +357,9 @@ add_event_returning = add_event.returning(t.event.c.id)
 def add_events_returning(count: int) -> Any:
     """Several events in one statement: (id, subject) of each, in no certain order."""
     columns = [column.name for column in t.event.c if column.name != "id"]
-    values: list[dict[str, Any]] = [{name: _P(f"{name}_{at}") for name in columns} for at in range(count)]
+    values: list[dict[str, Any]] = [
+        {name: _P(f"{name}_{at}") for name in columns} for at in range(count)
+    ]
     return sa.insert(t.event).values(values).returning(t.event.c.id, t.event.c.subject)
 
 
