@@ -133,6 +133,11 @@ def test_a_host_that_is_released_leaves_nothing(ipam: Ipam) -> None:
     assert [str(run.prefix) for run in runs] == ["10.0.0.0/24"]
 
 
+def test_releasing_a_host_where_nothing_is_declared(ipam: Ipam) -> None:
+    """No subnet, no cohort, no claim: nothing to do."""
+    assert ipam.release(host="h1") == ()
+
+
 def test_requests_without_a_host_leave_claims_alone(ipam: Ipam) -> None:
     """They use unclaimed space while there is any."""
     pods(ipam, "10.0.0.0/25")

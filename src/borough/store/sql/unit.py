@@ -91,6 +91,8 @@ class SqlUnit:
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
         """See :meth:`borough.domain.space.Space.holdings`."""
         column, ids = _ids(rung)
+        if not ids:
+            return []
         clause = s.holdings(column, ids)
         if len(ids) > s.INLINE:
             return [rows.to_block(row) for row in self._run.once(clause, holder=holder)]
