@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from borough.domain.address import Family, parse_address, parse_family, parse_mac
@@ -44,7 +45,7 @@ def parse_request(
 
     :raises FixInput: (or a subclass) for anything that cannot be meant.
     """
-    made = make_labels(labels or {})
+    made = _labels(labels or {})
     place = _place(made, host)
     number = None
     wanted = _families(families)
@@ -70,6 +71,20 @@ def parse_request(
         key=optional_text("idempotency key", key),
         attributes=parse_attributes(attributes),
     )
+
+
+def _labels(given: LabelsIn) -> dict[str, frozenset[str]]:
+    """Labels, parsed; a group that was asked for before is not parsed again."""
+    try:
+        return dict(_parsed_labels(tuple(given.items())))
+    except TypeError:
+        # Values that cannot be hashed: lists of several, or what make_labels will refuse.
+        return make_labels(given)
+
+
+@lru_cache(maxsize=4096)
+def _parsed_labels(items: tuple[tuple[str, str | Iterable[str]], ...]) -> Labels:
+    return make_labels(dict(items))
 
 
 def optional_text(what: str, value: str | None) -> str:

@@ -29,6 +29,9 @@ class Dialect(Protocol):
     begin_write: str
     begin_read: str
 
+    #: Whether the driver tells the key of an inserted row by itself; ``RETURNING`` is not needed then.
+    tells_key: bool
+
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
         """Open a connection pool.
 
@@ -66,12 +69,20 @@ class Statement:
 class Runner:
     """Runs statements on one DBAPI connection."""
 
-    __slots__ = ("_cursor", "_dialect", "_prepared", "statements")
+    __slots__ = ("_cursor", "_dialect", "_prepared", "_tells_key", "statements")
 
-    def __init__(self, cursor: Any, dialect: sa.Dialect, prepared: dict[Any, Statement]) -> None:
+    def __init__(
+        self,
+        cursor: Any,
+        dialect: sa.Dialect,
+        prepared: dict[Any, Statement],
+        *,
+        tells_key: bool,
+    ) -> None:
         self._cursor = cursor
         self._dialect = dialect
         self._prepared = prepared
+        self._tells_key = tells_key
         self.statements = 0
 
     def _statement(self, clause: sa.ClauseElement) -> Statement:
@@ -131,4 +142,15 @@ class Runner:
     def insert(self, clause: sa.ClauseElement, **values: Any) -> int:
         """Run an ``INSERT … RETURNING`` of one row; return the first column."""
         key: int = self.rows(clause, **values)[0][0]
+        return key
+
+    def insert_for_key(self, plain: sa.Insert, returning: sa.ClauseElement, **values: Any) -> int:
+        """Run an ``INSERT`` of one row; return its key by the quickest way that the driver has.
+
+        :param returning: the same statement with ``RETURNING`` its key.
+        """
+        if not self._tells_key:
+            return self.insert(returning, **values)
+        self.write(plain, **values)
+        key: int = self._cursor.lastrowid
         return key

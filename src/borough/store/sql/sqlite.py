@@ -46,6 +46,7 @@ class Sqlite:
 
     begin_write = "BEGIN IMMEDIATE"
     begin_read = "BEGIN"
+    tells_key = True
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
         """See :meth:`borough.store.sql.dialect.Dialect.engine`."""

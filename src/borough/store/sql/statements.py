@@ -350,6 +350,8 @@ old_keys = (
 forget = sa.delete(t.idempotency_key).where(t.idempotency_key.c.key == _P("old_key"))
 
 add_event = _insert(t.event, "id")
+
+
 add_event_returning = add_event.returning(t.event.c.id)
 
 

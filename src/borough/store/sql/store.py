@@ -16,7 +16,7 @@ from borough.errors import Contended, Corrupt
 from borough.store.port import LostRace, Unit
 from borough.store.sql import migrate
 from borough.store.sql.dialect import Busy, Dialect, Runner, Statement
-from borough.store.sql.unit import SqlUnit
+from borough.store.sql.unit import Probes, SqlUnit
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ class SqlStore:
         self._patience = patience
         self._prepared: dict[Any, Statement] = {}
         self._catalogue: Catalogue | None = None
+        self._probes = Probes()
         #: Connections between two units of work, each with its cursor.
         self._idle: deque[tuple[Any, Any]] = deque()
         self._process = os.getpid()
@@ -98,7 +99,7 @@ class SqlStore:
         with self._runner() as (run, connection):
             run.text(self._dialect.begin_write if write else self._dialect.begin_read)
             try:
-                unit = SqlUnit(run, self._catalogue, self._dialect.translate)
+                unit = SqlUnit(run, self._catalogue, self._dialect.translate, self._probes)
                 answer = work(unit)
                 run.text("COMMIT")
             except BaseException:
@@ -127,7 +128,7 @@ class SqlStore:
                 connection = self._engine.raw_connection()
                 kept = (connection, connection.cursor())
             try:
-                yield Runner(kept[1], self._engine.dialect, self._prepared), kept[0]
+                yield self._run_on(kept[1]), kept[0]
             except BaseException:
                 kept[0].close()
                 raise
@@ -139,6 +140,11 @@ class SqlStore:
             if translated is error:
                 raise
             raise translated from error
+
+    def _run_on(self, cursor: Any) -> Runner:
+        return Runner(
+            cursor, self._engine.dialect, self._prepared, tells_key=self._dialect.tells_key
+        )
 
     def _leave_parent(self) -> None:
         """Forget the connections of the process that this one was forked from.

@@ -26,15 +26,63 @@ _RUNGS = 16
 _BATCH = 100
 
 
+class Probes:
+    """Probes by rungs: the query over them, and the ids that are its parameters.
+
+    Ladders are kept for as long as the catalogue stands, so that most requests look at rungs that were
+    looked at before; to put the query's parameters together again each time would be a tenth of an
+    allocation.
+    """
+
+    #: Probes kept; one for each distinct selector.
+    _LIMIT = 4096
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, bool, bool, bool], tuple[Any, Any, dict[str, int] | None]] = {}
+
+    def find(
+        self, rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool
+    ) -> tuple[Any, dict[str, int] | None]:
+        """The query and its parameters; None for ids that are written into the text."""
+        key = (id(rungs), claims, lowest, several)
+        found = self._found.get(key)
+        # The rungs are kept with their probe, so that an id cannot come back for others.
+        if found is None or found[0] is not rungs:
+            if len(self._found) >= self._LIMIT:
+                self._found = {}
+            found = self._found[key] = (rungs, *self._build(rungs, claims, lowest, several))
+        return found[1], found[2]
+
+    @staticmethod
+    def _build(
+        rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool
+    ) -> tuple[Any, dict[str, int] | None]:
+        values: dict[str, int] = {}
+        shape = []
+        for position, rung in enumerate(rungs):
+            column, ids = _ids(rung)
+            if len(ids) > s.INLINE:
+                return s.offers_of_many(rungs, claims, lowest, several), None
+            shape.append((rung.hold, column, len(ids)))
+            for at, id in enumerate(ids):
+                values[f"r{position}_{at}"] = id
+        return s.offers(tuple(shape), claims, lowest, several), values
+
+
 class SqlUnit:
     """See :class:`borough.store.port.Unit`."""
 
     def __init__(
-        self, run: Runner, cached: Catalogue | None, guard: Callable[[Exception], Exception]
+        self,
+        run: Runner,
+        cached: Catalogue | None,
+        guard: Callable[[Exception], Exception],
+        probes: Probes,
     ) -> None:
         self._run = run
         self._cached = cached
         self._guard = guard
+        self._probes = probes
         self._touched = False
         self._fresh: Catalogue | None = None
 
@@ -64,7 +112,7 @@ class SqlUnit:
         """See :meth:`borough.domain.space.Space.offers`."""
         found: list[Offer] = []
         for start in range(0, len(rungs), _RUNGS):
-            some = rungs[start : start + _RUNGS]
+            some = rungs[start : start + _RUNGS] if len(rungs) > _RUNGS else rungs
             for row in self._offered(some, claimant, count - len(found), lowest=lowest):
                 piece = rows.to_run(row[4:]) if row[3] else rows.to_block(row[4:])
                 found.append(Offer(start + row[0], piece))
@@ -75,18 +123,10 @@ class SqlUnit:
     def _offered(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Any]:
-        values: dict[str, Any] = {"count": count, "claimant": claimant}
-        shape = []
-        for position, rung in enumerate(rungs):
-            column, ids = _ids(rung)
-            shape.append((rung.hold, column, len(ids)))
-            if len(ids) > s.INLINE:
-                clause = s.offers_of_many(rungs, bool(claimant), lowest, count > 1)
-                return self._run.once(clause, **values)
-            for at, id in enumerate(ids):
-                values[f"r{position}_{at}"] = id
-        clause = s.offers(tuple(shape), bool(claimant), lowest, count > 1)
-        return self._run.rows(clause, **values)
+        clause, ids = self._probes.find(rungs, bool(claimant), lowest, count > 1)
+        if ids is None:
+            return self._run.once(clause, count=count, claimant=claimant)
+        return self._run.rows(clause, count=count, claimant=claimant, **ids)
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
         """See :meth:`borough.domain.space.Space.holdings`."""
@@ -199,7 +239,10 @@ class SqlUnit:
             rows.event_values(self._event(now, Act.ALLOCATED, grant.allocation)) for grant in grants
         ]
         if len(grants) <= 2:
-            sequences = [self._run.insert(s.add_event_returning, **event) for event in events]
+            sequences = [
+                self._run.insert_for_key(s.add_event, s.add_event_returning, **event)
+                for event in events
+            ]
         else:
             sequences = self._add_events(events)
         scopes = self.catalogue.scopes
