@@ -31,7 +31,7 @@ ROUNDS, BATCH = 12, 50
 class Bare:
     """The least that any allocator must do on this file: change a row, add a row, commit.
 
-    The two tables have the columns and indexes of Borough's own.
+    The two tables have the columns, indexes and foreign keys of Borough's own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,6 +39,7 @@ class Bare:
         run = self._connection.execute
         run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=FULL")
+        run("PRAGMA foreign_keys=ON")
         run("CREATE TABLE IF NOT EXISTS bare_block (id INTEGER PRIMARY KEY, bitmap INTEGER)")
         (definition,) = run(
             "SELECT sql FROM sqlite_master WHERE name = 'borough_allocation'"
