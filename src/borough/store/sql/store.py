@@ -16,7 +16,8 @@ from borough.errors import Contended, Corrupt
 from borough.store.port import LostRace, Unit
 from borough.store.sql import migrate
 from borough.store.sql.dialect import Busy, Dialect, Runner, Statement
-from borough.store.sql.unit import Probes, SqlUnit
+from borough.store.sql.probes import Probes
+from borough.store.sql.unit import SqlUnit
 
 T = TypeVar("T")
 

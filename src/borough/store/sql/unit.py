@@ -18,55 +18,13 @@ from borough.store.sql import catalogue as declared
 from borough.store.sql import queries, rows
 from borough.store.sql import statements as s
 from borough.store.sql.dialect import Duplicate, Runner
+from borough.store.sql.probes import Probes, ids_of
 
 #: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
 _RUNGS = 16
 
 #: Rows added by one statement.
 _BATCH = 100
-
-
-class Probes:
-    """Probes by rungs: the query over them, and the ids that are its parameters.
-
-    Ladders are kept for as long as the catalogue stands, so that most requests look at rungs that were
-    looked at before; to put the query's parameters together again each time would be a tenth of an
-    allocation.
-    """
-
-    #: Probes kept; one for each distinct selector.
-    _LIMIT = 4096
-
-    def __init__(self) -> None:
-        self._found: dict[tuple[int, bool, bool, bool], tuple[Any, Any, dict[str, int] | None]] = {}
-
-    def find(
-        self, rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool
-    ) -> tuple[Any, dict[str, int] | None]:
-        """The query and its parameters; None for ids that are written into the text."""
-        key = (id(rungs), claims, lowest, several)
-        found = self._found.get(key)
-        # The rungs are kept with their probe, so that an id cannot come back for others.
-        if found is None or found[0] is not rungs:
-            if len(self._found) >= self._LIMIT:
-                self._found = {}
-            found = self._found[key] = (rungs, *self._build(rungs, claims, lowest, several))
-        return found[1], found[2]
-
-    @staticmethod
-    def _build(
-        rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool
-    ) -> tuple[Any, dict[str, int] | None]:
-        values: dict[str, int] = {}
-        shape = []
-        for position, rung in enumerate(rungs):
-            column, ids = _ids(rung)
-            if len(ids) > s.INLINE:
-                return s.offers_of_many(rungs, claims, lowest, several), None
-            shape.append((rung.hold, column, len(ids)))
-            for at, id in enumerate(ids):
-                values[f"r{position}_{at}"] = id
-        return s.offers(tuple(shape), claims, lowest, several), values
 
 
 class SqlUnit:
@@ -130,7 +88,7 @@ class SqlUnit:
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
         """See :meth:`borough.domain.space.Space.holdings`."""
-        column, ids = _ids(rung)
+        column, ids = ids_of(rung)
         if not ids:
             return []
         clause = s.holdings(column, ids)
@@ -449,10 +407,6 @@ class SqlUnit:
     def rehome(self, allocation: Allocation, subnet_id: int) -> None:
         """See :meth:`borough.store.port.Unit.rehome`."""
         _all_of(queries.rehome(self._run, allocation.sequence, subnet_id), [allocation])
-
-
-def _ids(rung: Rung) -> tuple[str, tuple[int, ...]]:
-    return ("cohort_id", rung.cohorts) if rung.cohorts else ("subnet_id", rung.subnets)
 
 
 def _all_of(met: int, expected: Iterable[Any]) -> None:
