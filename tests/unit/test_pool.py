@@ -183,6 +183,7 @@ def test_a_quota_may_be_used_up_and_not_passed() -> None:
             "asked": 16,
             "quota": 31,
         }
+        assert all(type(caught.value.detail[name]) is int for name in ("used", "asked"))
 
 
 def test_a_quota_counts_the_project_and_the_pool_only() -> None:

@@ -188,11 +188,28 @@ def test_a_claim_is_kept_or_cut_to_what_is_usable(
     assert sorted({str(block.region()) for block in blocks}) == regions
 
 
-def test_of_two_claims_on_one_address_the_larger_is_kept() -> None:
-    """An address has one claimant."""
-    claims = {parse_prefix("10.0.0.16/28"): "host=b", parse_prefix("10.0.0.0/27"): "host=a"}
-    blocks, _ = rebuild(make("10.0.0.0/24"), 5, [], claims)
-    assert {(str(block.prefix), block.holder) for block in blocks} == {("10.0.0.0/27", "host=a")}
+@pytest.mark.parametrize(
+    ("subnet", "smaller", "larger", "regions"),
+    [
+        (make("10.0.0.0/24"), "10.0.0.16/28", "10.0.0.0/27", {"10.0.0.0/27"}),
+        # The larger one is cut down, to just what the smaller one claims among others.
+        (
+            make("10.0.0.0/24", (10, 20), (200, 210)),
+            "10.0.0.192/26",
+            "10.0.0.0/24",
+            {"10.0.0.0/26", "10.0.0.192/26"},
+        ),
+        (make("10.0.0.7/32"), "10.0.0.7/32", "10.0.0.0/29", {"10.0.0.7/32"}),
+    ],
+)
+def test_of_two_claims_on_one_address_the_larger_is_kept(
+    subnet: Subnet, smaller: str, larger: str, regions: set[str]
+) -> None:
+    """An address has one claimant, also where a claim is cut down to what is usable."""
+    claims = {parse_prefix(smaller): "host=b", parse_prefix(larger): "host=a"}
+    blocks, _ = rebuild(subnet, 5, [], claims)
+    assert {block.holder for block in blocks} == {"host=a"}
+    assert {str(block.region()) for block in blocks} == regions
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "10.0.0.0/8", "::/0", "2001:db8::/64"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from borough.domain.address import format_address, to_bytes
@@ -137,7 +137,8 @@ class SqlUnit:
         """See :meth:`borough.store.port.Unit.commit`."""
         try:
             self._write_space(plan)
-            self._write_removals(plan, now)
+            if plan.removed or plan.cooled:
+                self._write_removals(plan, now)
             sequences = self._write_grants(plan.grants, now)
         except Exception as error:
             if isinstance(self._guard(error), Duplicate):
@@ -145,8 +146,9 @@ class SqlUnit:
                 # rows: somebody was faster, or the tables contradict each other.
                 raise LostRace(str(error)) from error
             raise
-        notes = [rows.event_values(self._note(now, note)) for note in plan.notes]
-        self._run.write_all(s.add_event, notes)
+        if plan.notes:
+            notes = [rows.event_values(self._note(now, note)) for note in plan.notes]
+            self._run.write_all(s.add_event, notes)
         return sequences
 
     def _write_space(self, plan: Plan) -> None:
@@ -168,8 +170,10 @@ class SqlUnit:
             same = old.prefix == new.prefix and old.holder == new.holder
             moved = flipped or not same or old.region_length != new.region_length
             (shapes if moved else bits).append(values)
-        _all_of(run.write_all(s.change_bits, bits), bits)
-        _all_of(run.write_all(s.change_block, shapes), shapes)
+        if bits:
+            _all_of(run.write_all(s.change_bits, bits), bits)
+        if shapes:
+            _all_of(run.write_all(s.change_block, shapes), shapes)
         if plan.runs_added:
             run.write_all(s.add_run, map(rows.run_values, plan.runs_added))
         if plan.blocks_added:
@@ -409,7 +413,7 @@ class SqlUnit:
         _all_of(queries.rehome(self._run, allocation.sequence, subnet_id), [allocation])
 
 
-def _all_of(met: int, expected: Iterable[Any]) -> None:
+def _all_of(met: int, expected: Sequence[Any]) -> None:
     """Every precondition held, or the whole unit is run again."""
-    if met != len(list(expected)):
+    if met != len(expected):
         raise LostRace("a row is not as it was read")
