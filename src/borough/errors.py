@@ -205,12 +205,6 @@ class Contended(RetryLater):
     code = "contended"
 
 
-class Unavailable(RetryLater):
-    """The database cannot be reached at present."""
-
-    code = "unavailable"
-
-
 # --- Needs an operator: retrying will not help, and the input is not at fault ----------------
 
 

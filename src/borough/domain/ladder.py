@@ -48,7 +48,6 @@ class Rung:
 class Candidate:
     """A cohort (or one outright tier) that the selector admits, and how well it fits.
 
-    :ivar matches: how it fits in each dimension that counts, in rank order.
     :ivar before: key of the dimensions down to the claiming one.
     :ivar after: key of what is compared after the hold.
     """
@@ -79,12 +78,10 @@ class Ladder:
     """The whole answer to a selector: where to look, in which order.
 
     :ivar families: the families to be given.
-    :ivar claims: whether the request names somebody who claims blocks.
     :ivar homes: alternatives, best first; a request for one address has exactly one or none.
     """
 
     families: tuple[Family, ...]
-    claims: bool
     homes: tuple[Home, ...]
 
     def admits(self, catalogue: Catalogue, subnet: Subnet) -> bool:
@@ -170,18 +167,32 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> UnknownObject:
+    """The error for a name that nothing has.
+
+    :param where: more of the sentence, such as `` in scope blue``.
+    """
+    return UnknownObject(
+        f"there is no {kind} {name!r}{where}" + did_you_mean(name, known), kind=kind, name=name
+    )
+
+
+def check_scope(catalogue: Catalogue, scope: str) -> None:
+    """Refuse a scope that does not exist.
+
+    :raises UnknownObject: with a hint, when the name is nearly that of another one.
+    """
+    if scope not in catalogue.scopes:
+        raise unknown("scope", scope, catalogue.scopes)
+
+
 def check(catalogue: Catalogue, request: Request) -> None:
     """Refuse a request that speaks of what does not exist.
 
     :raises UnknownDimension: for a label in an unknown dimension.
     :raises UnknownObject: for an unknown scope.
     """
-    if request.scope not in catalogue.scopes:
-        raise UnknownObject(
-            f"there is no scope {request.scope!r}" + did_you_mean(request.scope, catalogue.scopes),
-            kind="scope",
-            name=request.scope,
-        )
+    check_scope(catalogue, request.scope)
     for name in request.labels:
         if name not in catalogue.by_dimension:
             raise UnknownDimension(
@@ -212,7 +223,7 @@ def climb(catalogue: Catalogue, request: Request) -> Ladder:
         if {member.family for member in members} == set(families)
     ]
     homes.sort(key=lambda home: ([_place(member) for member in home.candidates], home.values))
-    return Ladder(families, bool(want.claimant), tuple(homes) if families else ())
+    return Ladder(families, tuple(homes) if families else ())
 
 
 def _families(
@@ -283,11 +294,7 @@ def _by_tiers(
 def _named_subnet(catalogue: Catalogue, scope: str, name: str) -> Subnet:
     subnet = catalogue.by_name.get(name)
     if subnet is None or subnet.scope != scope:
-        raise UnknownObject(
-            f"there is no subnet {name!r} in scope {scope}" + did_you_mean(name, catalogue.by_name),
-            kind="subnet",
-            name=name,
-        )
+        raise unknown("subnet", name, catalogue.by_name, f" in scope {scope}")
     return subnet
 
 

@@ -11,7 +11,7 @@ from borough.domain import decide, model
 from borough.domain.address import format_address
 from borough.domain.dimension import HOST
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
-from borough.domain.ladder import Ladder, Wanted, climb, did_you_mean, wanted
+from borough.domain.ladder import Ladder, Wanted, check_scope, climb, did_you_mean, wanted
 from borough.domain.model import Catalogue, Kind, Request, State
 from borough.domain.space import Plan, Tally
 from borough.engine.views import Allocation, Answer, show, show_all
@@ -24,7 +24,6 @@ from borough.errors import (
     NoMatchingSubnet,
     NotAllocated,
     StaleSequence,
-    UnknownObject,
 )
 from borough.store.port import Filter, Remembered, Unit
 
@@ -229,8 +228,7 @@ class Allocator:
             raise FixInput("name addresses, an owner or a host to release")
         if sequence is not None and len(addresses) != 1:
             raise FixInput("a sequence number goes with exactly one address")
-        if scope not in unit.catalogue.scopes:
-            raise UnknownObject(f"there is no scope {scope!r}", kind="scope", name=scope)
+        check_scope(unit.catalogue, scope)
         if addresses:
             found = [self._held(unit, scope, family, number) for family, number in addresses]
             for each in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -391,11 +391,3 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     :raises SchemaTooNew: a newer release made it.
     """
     return Ipam(open_store(url, create=create, patience=patience), clock=clock)
-
-
-def every_allocation(ipam: Ipam, page: int = 1000) -> Iterator[Allocation]:
-    """All allocations, page by page."""
-    after = 0
-    while found := ipam.allocations(after=after, limit=page):
-        yield from found
-        after = found[-1].sequence

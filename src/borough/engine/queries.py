@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from borough.domain import model
 from borough.domain.address import Family, format_address
 from borough.domain.aggregate import strict_routes
 from borough.domain.block import BLOCK_BITS, Block, room_in
 from borough.domain.dimension import HOST, make_labels
-from borough.domain.ladder import climb, did_you_mean
+from borough.domain.ladder import check_scope, climb, unknown
 from borough.domain.model import Catalogue, Host, Request, State, Subnet, families_of
 from borough.domain.placement import regions
 from borough.domain.pool import PoolUsage, pool_usage
@@ -27,7 +28,7 @@ from borough.engine.views import (
     show_all,
     show_subnet,
 )
-from borough.errors import FixInput, NotAllocated, UnknownObject
+from borough.errors import FixInput, NotAllocated
 from borough.store.port import Event, Filter, Unit
 
 #: Allocations read at a time.
@@ -39,8 +40,7 @@ _LARGEST = (1 << 62) - 1
 
 def show(unit: Unit, scope: str, family: Family, number: int) -> Allocation:
     """See :meth:`borough.engine.ipam.Ipam.show`."""
-    if scope not in unit.catalogue.scopes:
-        raise UnknownObject(f"there is no scope {scope!r}", kind="scope", name=scope)
+    check_scope(unit.catalogue, scope)
     found = unit.allocation_at(scope, family, number)
     if found is None:
         text = format_address(family, number)
@@ -55,11 +55,7 @@ def find_subnet(catalogue: Catalogue, name: str) -> Subnet:
     """
     found = catalogue.by_name.get(name)
     if found is None:
-        raise UnknownObject(
-            f"there is no subnet {name!r}" + did_you_mean(name, catalogue.by_name),
-            kind="subnet",
-            name=name,
-        )
+        raise unknown("subnet", name, catalogue.by_name)
     return found
 
 
@@ -133,16 +129,7 @@ def _block_view(
 def _all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
     after = 0
     while True:
-        page = unit.allocations(
-            Filter(
-                scope=wanted.scope,
-                owner=wanted.owner,
-                host=wanted.host,
-                subnet_id=wanted.subnet_id,
-                after=after,
-                limit=_PAGE,
-            )
-        )
+        page = unit.allocations(replace(wanted, after=after, limit=_PAGE))
         yield from page
         if len(page) < _PAGE:
             return
@@ -204,16 +191,16 @@ def _group(
     place = optional_text("host", host)
     if place:
         made[HOST] = frozenset([place])
-    request = Request(
-        scope=scope, labels=made, host=place, families=families_of(catalogue.subnets.values())
-    )
-    ladders = [
-        climb(catalogue, Request(scope=scope, labels=made, host=place, families=(family,)))
-        for family in request.families
-    ] or [climb(catalogue, request)]
     if not made:
+        check_scope(catalogue, scope)
         everything = [each for each in catalogue.subnets.values() if each.scope == scope]
         return sorted(everything, key=lambda subnet: subnet.prefix)
+    # One family at a time: a group need not offer both together to be looked at.
+    request = Request(scope=scope, labels=made, host=place)
+    ladders = [
+        climb(catalogue, replace(request, families=(family,)))
+        for family in families_of(catalogue.subnets.values()) or (4,)
+    ]
     return [
         subnet
         for ladder in ladders

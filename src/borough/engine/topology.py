@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from borough.domain.address import parse_address
 from borough.domain.dimension import Labels, make_labels
-from borough.domain.ladder import did_you_mean
+from borough.domain.ladder import check_scope, did_you_mean, unknown
 from borough.domain.model import Allocation, Catalogue, State, Subnet
 from borough.domain.placement import regions
 from borough.domain.pool import carve
@@ -28,7 +28,7 @@ from borough.engine.topology_file import (
     parse_range,
 )
 from borough.engine.views import SubnetView, show_subnet
-from borough.errors import FixInput, Overlap, UnknownDimension, UnknownObject, WouldStrand
+from borough.errors import FixInput, Overlap, UnknownDimension, WouldStrand
 from borough.store.port import Event, Filter, Unit
 
 #: Allocations that a refusal lists.
@@ -290,12 +290,7 @@ def add_subnet(unit: Unit, draft: Draft, now: int) -> SubnetView:
     """See :meth:`borough.engine.ipam.Ipam.add_subnet`."""
     catalogue = unit.catalogue
     scope = draft.scope or "default"
-    if scope not in catalogue.scopes:
-        raise UnknownObject(
-            f"there is no scope {scope!r}" + did_you_mean(scope, catalogue.scopes),
-            kind="scope",
-            name=scope,
-        )
+    check_scope(catalogue, scope)
     if draft.cidr is None:
         raise FixInput("a subnet outside any pool needs its prefix")
     clash = catalogue.overlapping(scope, draft.cidr)
@@ -315,11 +310,7 @@ def carve_subnet(
     catalogue = unit.catalogue
     pool = catalogue.pools.get(pool_name)
     if pool is None:
-        raise UnknownObject(
-            f"there is no pool {pool_name!r}" + did_you_mean(pool_name, catalogue.pools),
-            kind="pool",
-            name=pool_name,
-        )
+        raise unknown("pool", pool_name, catalogue.pools)
     if draft.scope not in (None, pool.scope):
         raise FixInput(f"pool {pool.name} is in scope {pool.scope}, not {draft.scope}")
     prefix = carve(
