@@ -205,6 +205,16 @@ class Contended(RetryLater):
     code = "contended"
 
 
+class Unavailable(RetryLater):
+    """The database cannot be reached, or went away in the middle.
+
+    ``detail['outcome']`` says ``not_done`` when nothing was changed, and ``unknown`` when the answer of
+    a commit was lost: with an idempotency key the same request finds out.
+    """
+
+    code = "unavailable"
+
+
 # --- Needs an operator: retrying will not help, and the input is not at fault ----------------
 
 
@@ -237,6 +247,12 @@ class SchemaTooOld(NeedsOperator):
     """The schema was made by an older release: run ``borough init`` to upgrade it."""
 
     code = "schema_too_old"
+
+
+class AccessDenied(NeedsOperator):
+    """The database refuses the login, or what the login may do."""
+
+    code = "access_denied"
 
 
 class ReadOnlyDatabase(NeedsOperator):

@@ -128,6 +128,23 @@ class Plan:
     cooled: list[Allocation] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not any(
+            (
+                self.runs_removed,
+                self.runs_added,
+                self.changed,
+                self.blocks_added,
+                self.blocks_removed,
+                self.grants,
+                self.removed,
+                self.cooled,
+                self.notes,
+            )
+        )
+
     def change(self, old: Block, new: Block) -> None:
         """Replace a stored block, keeping what was first read as the precondition."""
         first, _ = self.changed.get(old.id, (old, old))

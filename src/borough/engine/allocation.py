@@ -25,7 +25,7 @@ from borough.errors import (
     NotAllocated,
     StaleSequence,
 )
-from borough.store.port import Filter, Remembered, Unit
+from borough.store.port import Filter, Order, Remembered, Store, Unit
 
 #: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
 SWEEP: Final = 256
@@ -86,11 +86,61 @@ class Allocator:
     clock: Callable[[], int]
     ladders: Ladders
 
-    def allocate(self, unit: Unit, request: Request, *, told: bool = False) -> Answer:
+    def allocate(self, store: Store, request: Request, *, told: bool = False) -> Answer:
         """Give what a request asks for, or raise why not.
 
         :param told: whether the answer shall carry its explanation.
         """
+
+        def work(unit: Unit) -> Answer:
+            return self.allocate_in(unit, request, told=told)
+
+        order = None if told else self._order(store.known, request)
+        if order is None:
+            return store.transact(work, repeatable=bool(request.key))
+        given = store.give(order, work)
+        if isinstance(given, Answer):
+            return given
+        block, address, sequence = given
+        allocation = model.Allocation(
+            scope=order.scope,
+            family=block.prefix.family,
+            address=address,
+            subnet_id=block.subnet_id,
+            owner=order.owner,
+            host=order.host,
+            attributes=order.attributes,
+            at=order.now,
+        )
+        return Answer((show(allocation, order.catalogue, block, sequence),))
+
+    def _order(self, catalogue: Catalogue | None, request: Request) -> Order | None:
+        """The request as an order; None when there is more to it than one address from a ladder."""
+        if catalogue is None or request.count > 1 or request.kind not in (Kind.ANY, Kind.NEXT):
+            return None
+        try:
+            want, ladder = self.ladders.climb(catalogue, request)
+        except FixInput:
+            # What it lacks may have been declared since; a unit of work knows.
+            return None
+        if len(ladder.homes) != 1 or len(ladder.families) != 1:
+            return None
+        return Order(
+            catalogue=catalogue,
+            rungs=ladder.homes[0].rungs[ladder.families[0]],
+            claimant=want.claimant,
+            lowest=request.kind is Kind.NEXT,
+            scope=request.scope,
+            owner=request.owner,
+            host=request.host,
+            attributes=request.attributes,
+            now=self.clock(),
+            key=request.key,
+            fingerprint=_digest(request) if request.key else "",
+        )
+
+    def allocate_in(self, unit: Unit, request: Request, *, told: bool = False) -> Answer:
+        """What :meth:`allocate` does, inside a unit of work."""
         now = self.clock()
         if request.key:
             replayed = self._replay(unit, request)

@@ -125,9 +125,7 @@ class Ipam:
             scope=scope,
             attributes=attributes,
         )
-        return self._store.transact(
-            lambda unit: self._allocator.allocate(unit, request, told=explain)
-        )
+        return self._allocator.allocate(self._store, request, told=explain)
 
     def explain(
         self,

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from borough.domain.model import Catalogue
 from borough.errors import Contended
 from borough.store.memory_space import Tables, catalogue_of
 from borough.store.memory_unit import MemoryUnit
-from borough.store.port import LostRace, Unit
+from borough.store.port import LostRace, Order, Taken, Unit
 
 T = TypeVar("T")
 
@@ -29,7 +30,22 @@ class MemoryStore:
         self._catalogue = catalogue_of(self._tables)
         self.retries = 0
 
-    def transact(self, work: Callable[[Unit], T], *, write: bool = True) -> T:
+    @property
+    def known(self) -> Catalogue | None:
+        """See :meth:`borough.store.port.Store.known`."""
+        return None
+
+    def give(self, _order: Order, work: Callable[[Unit], T]) -> Taken | T:
+        """See :meth:`borough.store.port.Store.give`."""
+        return self.transact(work)
+
+    def transact(
+        self,
+        work: Callable[[Unit], T],
+        *,
+        write: bool = True,
+        repeatable: bool = False,
+    ) -> T:
         """See :meth:`borough.store.port.Store.transact`."""
         with self._lock:
             for _ in range(_ATTEMPTS):

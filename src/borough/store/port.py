@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import Dimension
 from borough.domain.inspect import StoredCohort
+from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
 from borough.domain.space import Act, Plan, Space, Tally
 
@@ -23,6 +24,13 @@ T = TypeVar("T")
 
 class LostRace(Exception):
     """A precondition of a unit no longer holds; the store runs the unit again."""
+
+
+class Contradiction(LostRace):
+    """A row that was to be added is there already.
+
+    Somebody was faster; or, when it happens again and again, the tables contradict each other.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,46 @@ class Filter:
     sequences: tuple[int, ...] | None = None
     after: int = 0
     limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One address wanted from a ladder, with nothing left to decide but where it is.
+
+    A store may give it by itself, in one round trip, where the rules leave no choice: the first block
+    that the rungs have to offer is the claimant's own, or there is no claimant, and the address is the
+    lowest free one of it. Everything else is decided in a unit of work.
+
+    :ivar catalogue: what the ladder was made from; the order is void when it changed since.
+    :ivar claimant: see :class:`borough.domain.ladder.Wanted`.
+    :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
+    :ivar now: microseconds since the epoch.
+    :ivar key: idempotency key; empty for none.
+    :ivar fingerprint: what the key is bound to.
+    """
+
+    catalogue: Catalogue
+    rungs: tuple[Rung, ...]
+    claimant: str
+    lowest: bool
+    scope: str
+    owner: str
+    host: str
+    attributes: Mapping[str, Any]
+    now: int
+    key: str
+    fingerprint: str
+
+
+class Taken(NamedTuple):
+    """What a store gave by itself.
+
+    :ivar block: where the address lies, as it is now.
+    """
+
+    block: Block
+    address: int
+    sequence: int
 
 
 class Unit(Space, Protocol):
@@ -206,11 +254,30 @@ class Unit(Space, Protocol):
 class Store(Protocol):
     """A place to keep address space in."""
 
-    def transact(self, work: Callable[[Unit], T], *, write: bool = True) -> T:
+    def transact(
+        self, work: Callable[[Unit], T], *, write: bool = True, repeatable: bool = False
+    ) -> T:
         """Run a unit of work in one transaction, again and again while it loses races, bounded.
 
         :param write: whether the unit may write; one that only reads never waits for writers.
+        :param repeatable: whether the unit finds out by itself that it was done before, so that it may
+            be run again after a commit whose answer was lost.
         :raises Contended: when the bound is reached.
+        :raises Unavailable: when the database cannot be reached, or went away.
+        """
+
+    @property
+    def known(self) -> Catalogue | None:
+        """The catalogue as last seen, to make an :class:`Order` from.
+
+        None when none was seen, and always where a unit of work is as quick as an order.
+        """
+
+    def give(self, order: Order, work: Callable[[Unit], T]) -> Taken | T:
+        """Give one address by an order, or run the unit of work that comes to the same.
+
+        :raises Contended: when the bound is reached.
+        :raises Unavailable: when the database cannot be reached, or went away.
         """
 
     @property

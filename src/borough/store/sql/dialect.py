@@ -6,12 +6,21 @@ driver as text: of one allocation's time, compiling and result wrapping would be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
+from borough.domain.space import Plan
+from borough.store.port import Order
+
+if TYPE_CHECKING:
+    from borough.store.sql.giving import Hints, Outcome
+
 Row = tuple[Any, ...]
+
+_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 
 
 class Busy(Exception):
@@ -20,6 +29,13 @@ class Busy(Exception):
 
 class Duplicate(Exception):
     """A unique constraint refused a row."""
+
+
+class Gone(Exception):
+    """The connection is lost, or none could be made.
+
+    :ivar cause: the driver's words.
+    """
 
 
 class Dialect(Protocol):
@@ -32,6 +48,16 @@ class Dialect(Protocol):
     #: Whether the driver tells the key of an inserted row by itself; ``RETURNING`` is not needed then.
     tells_key: bool
 
+    #: Whether several transactions write at once, so that one that lost should pause before it runs
+    #: again, and connections can be lost.
+    is_server: bool
+
+    #: Where an allocation is one statement; None where a transaction is as quick.
+    giver: Giver | None
+
+    #: Where a whole plan is one statement; None where its rows are written one kind after another.
+    writer: Writer | None
+
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
         """Open a connection pool.
 
@@ -39,8 +65,46 @@ class Dialect(Protocol):
         :raises NotInitialised: when it does not exist and may not be made.
         """
 
+    def compiler(self, engine: sa.Engine) -> sa.Dialect:
+        """What statements are compiled with, so that the cursor understands their parameters."""
+
+    def cursor(self, connection: Any) -> Any:
+        """A cursor on a pooled connection."""
+
+    def is_alive(self, connection: Any) -> bool:
+        """Whether a connection that lay idle is still good, as far as can be told without asking."""
+
     def translate(self, error: Exception) -> Exception:
         """The error to raise in place of one of the driver's, told apart by its code."""
+
+
+class Giver(Protocol):
+    """Gives one address in one statement."""
+
+    def give(self, run: Runner, order: Order, hints: Hints, *, wait: bool) -> Outcome:
+        """Try to.
+
+        :param wait: whether to wait for a locked block, instead of looking for one that is not.
+        """
+
+
+class Writer(Protocol):
+    """Writes a plan in one statement."""
+
+    def write(
+        self,
+        run: Runner,
+        plan: Plan,
+        grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+        events: Sequence[Mapping[str, Any]],
+    ) -> list[int]:
+        """Write a plan's rows, each with its precondition.
+
+        :param grants: for each grant, the columns of its event and of its allocation.
+        :param events: further events.
+        :return: the sequence number of each grant.
+        :raises LostRace: when a row is not as the plan expects it.
+        """
 
 
 class Statement:
@@ -66,10 +130,23 @@ class Statement:
         return tuple([values[name] for name in self._names])
 
 
+class Native(NamedTuple):
+    """A statement in a database's own words, and the names of its parameters in order."""
+
+    text: str
+    names: tuple[str, ...]
+
+    @classmethod
+    def numbered(cls, text: str) -> Native:
+        """From a text with parameters such as ``%(name)s``, which become ``$1``, ``$2``."""
+        names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
+        return cls(_PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", text), names)
+
+
 class Runner:
     """Runs statements on one DBAPI connection."""
 
-    __slots__ = ("_cursor", "_dialect", "_prepared", "_tells_key", "statements")
+    __slots__ = ("_cursor", "_prepared", "_tells_key", "dialect", "statements")
 
     def __init__(
         self,
@@ -80,7 +157,7 @@ class Runner:
         tells_key: bool,
     ) -> None:
         self._cursor = cursor
-        self._dialect = dialect
+        self.dialect = dialect
         self._prepared = prepared
         self._tells_key = tells_key
         self.statements = 0
@@ -89,13 +166,20 @@ class Runner:
         # Clauses are module constants or cached by shape, so that identity is a safe key.
         found = self._prepared.get(clause)
         if found is None:
-            found = self._prepared[clause] = Statement(clause, self._dialect)
+            found = self._prepared[clause] = Statement(clause, self.dialect)
         return found
 
     def text(self, text: str) -> None:
         """Run plain text without parameters."""
         self.statements += 1
         self._cursor.execute(text)
+
+    def native(self, query: Native, values: Mapping[str, Any]) -> list[Row]:
+        """Run a query in the database's own words."""
+        self.statements += 1
+        self._cursor.execute(query.text, [values[name] for name in query.names])
+        found: list[Row] = self._cursor.fetchall()
+        return found
 
     def rows(self, clause: sa.ClauseElement, **values: Any) -> list[Row]:
         """Run a query."""
@@ -107,7 +191,7 @@ class Runner:
 
     def once(self, clause: sa.ClauseElement, **values: Any) -> list[Row]:
         """Run a query whose text is not worth keeping."""
-        statement = Statement(clause, self._dialect)
+        statement = Statement(clause, self.dialect)
         self.statements += 1
         self._cursor.execute(statement.text, statement.bind(values))
         found: list[Row] = self._cursor.fetchall()

@@ -7,6 +7,8 @@ application that uses Alembic too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 VERSION_TABLE: Final = "borough_alembic_version"
+
+#: What processes that upgrade one database take turns by.
+_LOCK: Final = 7_016_996_765_293_437_281
 
 #: Every revision, the oldest first: the names of the files in ``migrations/versions``.
 REVISIONS: Final = ("0001",)
@@ -82,18 +87,47 @@ def upgrade(engine: sa.Engine) -> None:
     :raises NotOurDatabase: it has tables, but none of ours.
     :raises SchemaTooNew: a newer release made it.
     """
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            # Data definition is transactional here, and only one process can be past this line.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with engine.connect() as connection, _alone(connection):
         revision = current(connection)
         if revision is None:
+            _remove_unfinished(connection)
             _refuse_foreign(connection)
         else:
             _refuse_newer(revision)
         if revision != REVISIONS[-1]:
             _run(connection)
-        connection.commit()
+
+
+@contextmanager
+def _alone(connection: sa.Connection) -> Iterator[None]:
+    """Let one process at a time past, so that two that start at once do not both make the tables."""
+    match connection.dialect.name:
+        case "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield
+        case "postgresql":
+            connection.exec_driver_sql("BEGIN")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            yield
+        case _:
+            # Held by the session: data definition ends a transaction here.
+            connection.exec_driver_sql(f"SELECT GET_LOCK('borough_{_LOCK}', 120)")
+            yield
+            connection.exec_driver_sql(f"SELECT RELEASE_LOCK('borough_{_LOCK}')")
+    connection.commit()
+
+
+def _remove_unfinished(connection: sa.Connection) -> None:
+    """Remove what an upgrade left that was interrupted before it wrote down its first revision.
+
+    Only where data definition is not transactional; nobody can have used such tables.
+    """
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return
+    found = set(sa.inspect(connection).get_table_names())
+    for table in reversed(schema.metadata.sorted_tables):
+        if table.name in found:
+            table.drop(connection)
 
 
 def scripts() -> ScriptDirectory:

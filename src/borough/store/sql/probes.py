@@ -21,35 +21,45 @@ class Probes:
     _LIMIT = 4096
 
     def __init__(self) -> None:
-        self._found: dict[tuple[int, bool, bool, bool], tuple[Any, Any, dict[str, int] | None]] = {}
+        self._found: dict[
+            tuple[int, bool, bool, bool, bool], tuple[Any, Any, dict[str, int] | None]
+        ] = {}
 
     def find(
-        self, rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool
+        self,
+        rungs: Sequence[Rung],
+        claims: bool,
+        lowest: bool,
+        several: bool,
+        spread: bool = False,
     ) -> tuple[Any, dict[str, int] | None]:
-        """The query and its parameters; None for ids that are written into the text."""
-        key = (id(rungs), claims, lowest, several)
+        """The query and its parameters; None for ids that are written into the text.
+
+        :param spread: whether runs come before the blocks of their rung.
+        """
+        key = (id(rungs), claims, lowest, several, spread)
         found = self._found.get(key)
         # The rungs are kept with their probe, so that an id cannot come back for others.
         if found is None or found[0] is not rungs:
             if len(self._found) >= self._LIMIT:
                 self._found = {}
-            found = self._found[key] = (rungs, *self._build(rungs, claims, lowest, several))
+            found = self._found[key] = (rungs, *self._build(*key[1:], rungs=rungs))
         return found[1], found[2]
 
     @staticmethod
     def _build(
-        rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool
+        claims: bool, lowest: bool, several: bool, spread: bool, *, rungs: Sequence[Rung]
     ) -> tuple[Any, dict[str, int] | None]:
         values: dict[str, int] = {}
         shape = []
         for position, rung in enumerate(rungs):
             column, ids = ids_of(rung)
             if len(ids) > s.INLINE:
-                return s.offers_of_many(rungs, claims, lowest, several), None
+                return s.offers_of_many(rungs, claims, lowest, several, spread), None
             shape.append((rung.hold, column, len(ids)))
             for at, id in enumerate(ids):
                 values[f"r{position}_{at}"] = id
-        return s.offers(tuple(shape), claims, lowest, several), values
+        return s.offers(tuple(shape), claims, lowest, several, spread), values
 
 
 def ids_of(rung: Rung) -> tuple[str, tuple[int, ...]]:

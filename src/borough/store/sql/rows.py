@@ -10,7 +10,7 @@ from borough.domain.address import WIDTH, Family, from_bytes, to_bytes
 from borough.domain.block import Block, Run
 from borough.domain.model import Allocation, State
 from borough.domain.prefix import Prefix
-from borough.domain.space import Act
+from borough.domain.space import Act, Plan
 from borough.store.port import Event
 from borough.store.sql.dialect import Row
 
@@ -78,6 +78,22 @@ def block_values(block: Block) -> dict[str, Any]:
     }
 
 
+def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The columns of a plan's changed blocks: those whose bits alone change, and the others.
+
+    By id: two transactions that met in opposite orders would wait for each other.
+    """
+    bits: list[dict[str, Any]] = []
+    shapes: list[dict[str, Any]] = []
+    for _, (old, new) in sorted(plan.changed.items()):
+        values = block_values(new) | {"old_id": old.id, "old_version": old.version}
+        flipped = bool(old.free) != bool(new.free)
+        same = old.prefix == new.prefix and old.holder == new.holder
+        moved = flipped or not same or old.region_length != new.region_length
+        (shapes if moved else bits).append(values)
+    return bits, shapes
+
+
 def run_values(run: Run) -> dict[str, Any]:
     """The columns of a run, its id aside."""
     family, base, length = run.prefix
@@ -108,11 +124,15 @@ def to_allocation(row: Row) -> Allocation:
     )
 
 
+def attributes_text(attributes: Mapping[str, Any]) -> str | None:
+    """An allocation's attributes as they are stored."""
+    return json.dumps(attributes, sort_keys=True) if attributes else None
+
+
 def allocation_values(
     allocation: Allocation, scopes: Mapping[str, int], sequence: int
 ) -> dict[str, Any]:
     """The columns of a new allocation."""
-    attributes = allocation.attributes
     return {
         "sequence": sequence,
         "scope_id": scopes[allocation.scope],
@@ -120,7 +140,7 @@ def allocation_values(
         "subnet_id": allocation.subnet_id,
         "owner": allocation.owner,
         "host": allocation.host,
-        "attributes": json.dumps(attributes, sort_keys=True) if attributes else None,
+        "attributes": attributes_text(allocation.attributes),
         "at": allocation.at,
     }
 

@@ -22,6 +22,24 @@ Packed = sa.LargeBinary(16).with_variant(mysql.VARBINARY(16), "mysql", "mariadb"
 
 Name = sa.String(255)
 
+#: Text of any length: MariaDB's TEXT ends at 64 KiB.
+Long = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+
+#: MariaDB would else compare names without regard to case and to spaces at their end.
+_MARIADB: dict[str, Any] = {
+    f"{name}_{option}": value
+    for name in ("mysql", "mariadb")
+    for option, value in (
+        ("engine", "InnoDB"),
+        ("charset", "utf8mb4"),
+        ("collate", "utf8mb4_nopad_bin"),
+    )
+}
+
+
+def _table(name: str, *parts: Any) -> sa.Table:
+    return sa.Table(name, metadata, *parts, **_MARIADB)
+
 
 def _id() -> sa.Column[int]:
     return sa.Column("id", Id, primary_key=True)
@@ -31,26 +49,23 @@ def _ref(column: str, target: str, name: str, **more: Any) -> sa.Column[int]:
     return sa.Column(column, Id, sa.ForeignKey(f"{target}.id", name=name), **more)
 
 
-meta = sa.Table(
+meta = _table(
     "borough_meta",
-    metadata,
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("catalogue_version", sa.BigInteger, nullable=False),
     sa.CheckConstraint("id = 1", name="ck_borough_meta_single"),
 )
 
-scope = sa.Table(
+scope = _table(
     "borough_scope",
-    metadata,
     _id(),
     sa.Column("name", Name, nullable=False),
     sa.Column("source", Name, nullable=False),
     sa.UniqueConstraint("name", name="uq_borough_scope_name"),
 )
 
-dimension = sa.Table(
+dimension = _table(
     "borough_dimension",
-    metadata,
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("position", sa.SmallInteger, nullable=False),
     sa.Column("fallback", sa.String(16), nullable=False),
@@ -59,9 +74,8 @@ dimension = sa.Table(
     sa.UniqueConstraint("position", name="uq_borough_dimension_position"),
 )
 
-pool = sa.Table(
+pool = _table(
     "borough_pool",
-    metadata,
     _id(),
     sa.Column("name", Name, nullable=False),
     _ref("scope_id", "borough_scope", "fk_borough_pool_scope", nullable=False),
@@ -74,9 +88,8 @@ pool = sa.Table(
     sa.UniqueConstraint("name", name="uq_borough_pool_name"),
 )
 
-pool_prefix = sa.Table(
+pool_prefix = _table(
     "borough_pool_prefix",
-    metadata,
     _id(),
     _ref("pool_id", "borough_pool", "fk_borough_pool_prefix_pool", nullable=False),
     sa.Column("base", Packed, nullable=False),
@@ -84,20 +97,18 @@ pool_prefix = sa.Table(
     sa.UniqueConstraint("pool_id", "base", name="uq_borough_pool_prefix_base"),
 )
 
-cohort = sa.Table(
+cohort = _table(
     "borough_cohort",
-    metadata,
     _id(),
     # The canonical text of what the cohort's subnets share; see domain.model.cohort_key. Its hash
     # is what is unique, because MariaDB cannot index a text of any length.
-    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("description", Long, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.UniqueConstraint("digest", name="uq_borough_cohort_digest"),
 )
 
-subnet = sa.Table(
+subnet = _table(
     "borough_subnet",
-    metadata,
     _id(),
     sa.Column("name", Name, nullable=False),
     _ref("scope_id", "borough_scope", "fk_borough_subnet_scope", nullable=False),
@@ -109,15 +120,14 @@ subnet = sa.Table(
     sa.Column("project", Name, nullable=False),
     sa.Column("pool", Name, nullable=False),
     sa.Column("cooldown", sa.Integer, nullable=False),
-    sa.Column("attributes", sa.Text, nullable=False),
+    sa.Column("attributes", Long, nullable=False),
     sa.Column("source", Name, nullable=False),
     sa.UniqueConstraint("name", name="uq_borough_subnet_name"),
     sa.UniqueConstraint("scope_id", "base", name="uq_borough_subnet_scope_base"),
 )
 
-subnet_range = sa.Table(
+subnet_range = _table(
     "borough_subnet_range",
-    metadata,
     _id(),
     _ref("subnet_id", "borough_subnet", "fk_borough_subnet_range_subnet", nullable=False),
     sa.Column("first", Packed, nullable=False),
@@ -125,9 +135,8 @@ subnet_range = sa.Table(
     sa.UniqueConstraint("subnet_id", "first", name="uq_borough_subnet_range_first"),
 )
 
-subnet_label = sa.Table(
+subnet_label = _table(
     "borough_subnet_label",
-    metadata,
     _id(),
     _ref("subnet_id", "borough_subnet", "fk_borough_subnet_label_subnet", nullable=False),
     sa.Column("dimension", sa.String(64), nullable=False),
@@ -135,18 +144,16 @@ subnet_label = sa.Table(
     sa.UniqueConstraint("subnet_id", "dimension", "value", name="uq_borough_subnet_label_value"),
 )
 
-host = sa.Table(
+host = _table(
     "borough_host",
-    metadata,
     _id(),
     sa.Column("name", Name, nullable=False),
     sa.Column("source", Name, nullable=False),
     sa.UniqueConstraint("name", name="uq_borough_host_name"),
 )
 
-host_label = sa.Table(
+host_label = _table(
     "borough_host_label",
-    metadata,
     _id(),
     _ref("host_id", "borough_host", "fk_borough_host_label_host", nullable=False),
     sa.Column("dimension", sa.String(64), nullable=False),
@@ -154,9 +161,8 @@ host_label = sa.Table(
     sa.UniqueConstraint("host_id", "dimension", "value", name="uq_borough_host_label_value"),
 )
 
-run = sa.Table(
+run = _table(
     "borough_run",
-    metadata,
     _id(),
     _ref("subnet_id", "borough_subnet", "fk_borough_run_subnet", nullable=False),
     sa.Column("cohort_id", Id, nullable=False),
@@ -171,9 +177,8 @@ run = sa.Table(
     sa.Index("ix_borough_run_cohort_base", "cohort_id", "base"),
 )
 
-block = sa.Table(
+block = _table(
     "borough_block",
-    metadata,
     _id(),
     _ref("subnet_id", "borough_subnet", "fk_borough_block_subnet", nullable=False),
     sa.Column("cohort_id", Id, nullable=False),
@@ -194,6 +199,20 @@ block = sa.Table(
 )
 
 _OPEN = block.c.is_open == sa.literal_column("1")
+
+
+#: Databases whose indexes can leave rows out.
+PARTIAL_INDEXES = ("sqlite", "postgresql")
+
+
+def _has_partial_indexes(*_target: Any, dialect: sa.Dialect, **_context: Any) -> bool:
+    return dialect.name in PARTIAL_INDEXES
+
+
+def _lacks_partial_indexes(*_target: Any, dialect: sa.Dialect, **_context: Any) -> bool:
+    return not _has_partial_indexes(dialect=dialect)
+
+
 for _index_name, *_columns in (
     ("ix_borough_block_open_held", "cohort_id", "holder", "region_length", "base"),
     ("ix_borough_block_open_base", "cohort_id", "is_held", "base"),
@@ -205,7 +224,15 @@ for _index_name, *_columns in (
         *(block.c[_column] for _column in _columns),
         sqlite_where=_OPEN,
         postgresql_where=_OPEN,
-    )
+        info={"only_on": PARTIAL_INDEXES},
+    ).ddl_if(callable_=_has_partial_indexes)
+    # Full blocks stand in the index then, but apart from the open ones.
+    sa.Index(
+        _index_name,
+        block.c.is_open,
+        *(block.c[_column] for _column in _columns),
+        info={"only_on": ("mysql", "mariadb")},
+    ).ddl_if(callable_=_lacks_partial_indexes)
 sa.Index(
     "ix_borough_block_held",
     block.c.holder,
@@ -214,9 +241,8 @@ sa.Index(
     postgresql_where=block.c.holder != sa.literal_column("''"),
 )
 
-allocation = sa.Table(
+allocation = _table(
     "borough_allocation",
-    metadata,
     # The id of the event that gave the address: the sequence number of rule 8, never used again.
     sa.Column("sequence", Id, primary_key=True, autoincrement=False),
     _ref("scope_id", "borough_scope", "fk_borough_allocation_scope", nullable=False),
@@ -224,7 +250,7 @@ allocation = sa.Table(
     _ref("subnet_id", "borough_subnet", "fk_borough_allocation_subnet", nullable=False),
     sa.Column("owner", Name, nullable=False),
     sa.Column("host", Name, nullable=False),
-    sa.Column("attributes", sa.Text),
+    sa.Column("attributes", Long),
     sa.Column("at", sa.BigInteger, nullable=False),
     # Null while allocated; the time when a cooling address is free again.
     sa.Column("until", sa.BigInteger),
@@ -244,21 +270,19 @@ sa.Index(
     postgresql_where=allocation.c.until.is_not(None),
 )
 
-idempotency_key = sa.Table(
+idempotency_key = _table(
     "borough_idempotency_key",
-    metadata,
     sa.Column("key", Name, primary_key=True),
     sa.Column("fingerprint", sa.String(64), nullable=False),
-    sa.Column("sequences", sa.Text, nullable=False),
+    sa.Column("sequences", Long, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Index("ix_borough_idempotency_key_at", "at"),
 )
 
 # Ids are sequence numbers (rule 8). SQLite counts on from the largest id there is, so whoever prunes
 # this table keeps its newest row; AUTOINCREMENT would be one more page to write with every commit.
-event = sa.Table(
+event = _table(
     "borough_event",
-    metadata,
     _id(),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("act", sa.String(16), nullable=False),
@@ -267,5 +291,5 @@ event = sa.Table(
     sa.Column("owner", Name, nullable=False),
     sa.Column("host", Name, nullable=False),
     sa.Column("sequence", sa.BigInteger),
-    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("detail", Long, nullable=False),
 )

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from borough.errors import Corrupt, DiskFull, NotInitialised, NotOurDatabase, ReadOnlyDatabase
 from borough.store.sql.dialect import Busy, Duplicate
+from borough.store.sql.hosts import Address
 
 #: How long one attempt to begin waits for the writer before it, in seconds. The whole unit is bounded
 #: by the store, which begins again.
@@ -47,6 +48,12 @@ class Sqlite:
     begin_write = "BEGIN IMMEDIATE"
     begin_read = "BEGIN"
     tells_key = True
+    is_server = False
+    giver = None
+    writer = None
+
+    def __init__(self, _hosts: tuple[Address, ...] = ()) -> None:
+        """A file has no host."""
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
         """See :meth:`borough.store.sql.dialect.Dialect.engine`."""
@@ -65,6 +72,18 @@ class Sqlite:
         )
         sa.event.listen(engine, "connect", _configure)
         return engine
+
+    def compiler(self, engine: sa.Engine) -> sa.Dialect:
+        """See :meth:`borough.store.sql.dialect.Dialect.compiler`."""
+        return engine.dialect
+
+    def cursor(self, connection: Any) -> Any:
+        """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
+        return connection.cursor()
+
+    def is_alive(self, _connection: Any) -> bool:
+        """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
+        return True
 
     def translate(self, error: Exception) -> Exception:
         """See :meth:`borough.store.sql.dialect.Dialect.translate`."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
 from borough.domain.model import Catalogue
-from borough.errors import Contended, Corrupt
-from borough.store.port import LostRace, Unit
+from borough.errors import Contended, Corrupt, Unavailable
+from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
-from borough.store.sql.dialect import Busy, Dialect, Runner, Statement
+from borough.store.sql.dialect import Busy, Dialect, Duplicate, Gone, Runner, Statement
+from borough.store.sql.giving import Hints, Word
 from borough.store.sql.probes import Probes
 from borough.store.sql.unit import SqlUnit
 
@@ -27,6 +30,38 @@ ATTEMPTS: Final = 24
 #: And for how long, in seconds.
 PATIENCE: Final = 30.0
 
+#: The longest pause between two attempts, in seconds.
+PAUSE: Final = 0.05
+
+
+@dataclass(slots=True)
+class _Link:
+    """A connection between two units of work, still checked out of the pool."""
+
+    connection: Any
+    cursor: Any
+    hints: Hints = field(default_factory=Hints)
+
+
+class _Bound:
+    """The bound of one caller's attempts."""
+
+    def __init__(self, patience: float, *, attempts: int | None) -> None:
+        self._deadline = time.monotonic() + patience
+        self._limit = attempts
+        self.attempts = 0
+
+    def reached(self) -> bool:
+        """Count an attempt that failed; tell whether it was the last."""
+        self.attempts += 1
+        late = time.monotonic() >= self._deadline
+        return late or (self._limit is not None and self.attempts >= self._limit)
+
+    def pause(self) -> None:
+        """Wait a little, so that those who met do not meet again."""
+        longest = min(PAUSE, 0.001 * 2 ** min(self.attempts, 10))
+        time.sleep(random.uniform(0, longest))  # noqa: S311  (spreads writers, hides nothing)
+
 
 class SqlStore:
     """See :class:`borough.store.port.Store`."""
@@ -34,12 +69,12 @@ class SqlStore:
     def __init__(self, engine: sa.Engine, dialect: Dialect, *, patience: float = PATIENCE) -> None:
         self._engine = engine
         self._dialect = dialect
+        self._compiler = dialect.compiler(engine)
         self._patience = patience
         self._prepared: dict[Any, Statement] = {}
         self._catalogue: Catalogue | None = None
         self._probes = Probes()
-        #: Connections between two units of work, each with its cursor.
-        self._idle: deque[tuple[Any, Any]] = deque()
+        self._idle: deque[_Link] = deque()
         self._process = os.getpid()
         self.retries = 0
         #: Statements sent, transaction brackets included; for tests that count them.
@@ -56,6 +91,7 @@ class SqlStore:
         :raises NotOurDatabase: there are tables, but none of ours.
         :raises SchemaTooOld: the schema is of an older release, and ``create`` is not set.
         :raises SchemaTooNew: the schema is of a newer release.
+        :raises Unavailable: no connection can be made.
         """
         engine = dialect.engine(url, create=create)
         try:
@@ -65,27 +101,97 @@ class SqlStore:
                 migrate.check(engine)
         except sa.exc.DBAPIError as error:
             engine.dispose()
-            raise dialect.translate(_original(error)) from error
-        except BaseException:
+            raise _public(dialect.translate(_original(error)), "not_done") from error
+        except BaseException as error:
             engine.dispose()
+            if isinstance(error, Exception):
+                translated = _public(dialect.translate(error), "not_done")
+                if translated is not error:
+                    raise translated from error
             raise
         return cls(engine, dialect, patience=patience)
 
-    def transact(self, work: Callable[[Unit], T], *, write: bool = True) -> T:
+    # --- Units of work ------------------------------------------------------------------------
+
+    def transact(
+        self, work: Callable[[Unit], T], *, write: bool = True, repeatable: bool = False
+    ) -> T:
         """See :meth:`borough.store.port.Store.transact`."""
-        deadline = time.monotonic() + self._patience
-        attempt = 0
+        bound = self._bound()
         while True:
-            attempt += 1
             try:
-                return self._once(work, write=write)
-            except (LostRace, Busy) as lost:
-                if attempt >= ATTEMPTS or time.monotonic() >= deadline:
-                    raise self._give_up(lost, attempt) from lost
-                self.retries += 1
+                return self._once(work, write=write, repeatable=repeatable)
+            except (LostRace, Busy, Gone) as lost:
+                self._again(bound, lost)
+
+    @property
+    def known(self) -> Catalogue | None:
+        """See :meth:`borough.store.port.Store.known`."""
+        return self._catalogue if self._dialect.giver else None
+
+    def give(self, order: Order, work: Callable[[Unit], T]) -> Taken | T:
+        """See :meth:`borough.store.port.Store.give`."""
+        bound = self._bound()
+        repeatable = bool(order.key)
+        wait = False
+        while True:
+            spread = False
+            try:
+                word, taken, has_run = self._give(order, wait=wait, repeatable=repeatable)
+                if taken is not None:
+                    return taken
+                if word is Word.LOCKED and not (has_run and not wait):
+                    # Nobody else's turn would be better than to wait for one's own.
+                    wait = True
+                    raise LostRace("the block is locked")
+                spread = word is Word.LOCKED
+                return self._once(work, repeatable=repeatable, order=order, spread=spread)
+            except Duplicate as taken_already:
+                if not order.key:
+                    self._again(bound, Contradiction(str(taken_already)))
+                    continue
+                # Most likely the key was used before: the unit of work finds its answer.
+                return self.transact(work, repeatable=True)
+            except (LostRace, Busy, Gone) as lost:
+                self._again(bound, lost)
+
+    def _give(
+        self, order: Order, *, wait: bool, repeatable: bool
+    ) -> tuple[Word, Taken | None, bool]:
+        giver = self._dialect.giver
+        assert giver is not None
+        with self._linked() as link:
+            run = self._run_on(link.cursor)
+            try:
+                outcome = giver.give(run, order, link.hints, wait=wait)
+            except Exception as error:
+                translated = self._dialect.translate(error)
+                if isinstance(translated, Gone) and not repeatable:
+                    raise _public(translated, "unknown") from error
+                raise
+            finally:
+                self.statements += run.statements
+        return outcome.word, outcome.taken, outcome.has_run
+
+    def _bound(self) -> _Bound:
+        # On one's own a race is lost only to tables that contradict each other; against others many
+        # may be lost in a row, and the time is what bounds them.
+        attempts = None if self._dialect.is_server else ATTEMPTS
+        return _Bound(self._patience, attempts=attempts)
+
+    def _again(self, bound: _Bound, lost: Exception) -> None:
+        """Go on with another attempt, or give up."""
+        contradicted = isinstance(lost, Contradiction) and bound.attempts + 1 >= ATTEMPTS
+        if bound.reached() or contradicted:
+            raise self._give_up(lost, bound.attempts) from lost
+        self.retries += 1
+        if self._dialect.is_server:
+            bound.pause()
 
     def _give_up(self, lost: Exception, attempts: int) -> Exception:
-        if isinstance(lost, LostRace) and isinstance(lost.__cause__, Exception):
+        if isinstance(lost, Gone):
+            return _public(lost, "not_done")
+        if isinstance(lost, Contradiction):
             return Corrupt(
                 "the tables contradict each other: an address is marked free and held at once; "
                 "run `borough audit --repair`",
@@ -96,24 +202,46 @@ class SqlStore:
             attempts=attempts,
         )
 
-    def _once(self, work: Callable[[Unit], T], *, write: bool) -> T:
-        with self._runner() as (run, connection):
-            run.text(self._dialect.begin_write if write else self._dialect.begin_read)
-            try:
-                unit = SqlUnit(run, self._catalogue, self._dialect.translate, self._probes)
-                answer = work(unit)
-                run.text("COMMIT")
-            except BaseException:
-                connection.rollback()
-                raise
-            finally:
-                self.statements += run.statements
-            if unit.cacheable is not None:
-                self._catalogue = unit.cacheable
-            return answer
+    def _once(
+        self,
+        work: Callable[[Unit], T],
+        *,
+        write: bool = True,
+        repeatable: bool = False,
+        order: Order | None = None,
+        spread: bool = False,
+    ) -> T:
+        committing = False
+        try:
+            with self._linked() as link:
+                run = self._run_on(link.cursor)
+                try:
+                    run.text(self._dialect.begin_write if write else self._dialect.begin_read)
+                    unit = SqlUnit(run, self._catalogue, self._dialect, self._probes, spread=spread)
+                    answer = work(unit)
+                    committing = write
+                    run.text("COMMIT")
+                except BaseException:
+                    link.connection.rollback()
+                    raise
+                finally:
+                    self.statements += run.statements
+                if unit.freed:
+                    link.hints.clear()
+                if order is not None:
+                    link.hints.keep(order, unit.given_from)
+        except Gone as lost:
+            if committing and not repeatable:
+                raise _public(lost, "unknown") from lost
+            raise
+        if unit.cacheable is not None:
+            self._catalogue = unit.cacheable
+        return answer
+
+    # --- Connections --------------------------------------------------------------------------
 
     @contextmanager
-    def _runner(self) -> Iterator[tuple[Runner, Any]]:
+    def _linked(self) -> Iterator[_Link]:
         """A connection, and every error of the driver translated in one place.
 
         A connection whose unit ended well is kept at hand, still checked out of the pool: to hand it
@@ -123,17 +251,13 @@ class SqlStore:
         if self._process != os.getpid():
             self._leave_parent()
         try:
+            link = self._link()
             try:
-                kept = self._idle.pop()
-            except IndexError:
-                connection = self._engine.raw_connection()
-                kept = (connection, connection.cursor())
-            try:
-                yield self._run_on(kept[1]), kept[0]
-            except BaseException:
-                kept[0].close()
+                yield link
+            except BaseException as error:
+                self._let_go(link, error)
                 raise
-            self._idle.append(kept)
+            self._idle.append(link)
         except sa.exc.DBAPIError as error:
             raise self._dialect.translate(_original(error)) from error
         except Exception as error:
@@ -142,10 +266,26 @@ class SqlStore:
                 raise
             raise translated from error
 
+    def _link(self) -> _Link:
+        while True:
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                connection = self._engine.raw_connection()
+                return _Link(connection, self._dialect.cursor(connection))
+            if self._dialect.is_alive(link.connection):
+                return link
+            link.connection.invalidate()
+
+    def _let_go(self, link: _Link, error: BaseException) -> None:
+        if isinstance(error, Exception) and not isinstance(self._dialect.translate(error), Gone):
+            link.connection.close()
+        else:
+            # The connection is dead, or an interrupt left it in a state that nobody knows.
+            link.connection.invalidate()
+
     def _run_on(self, cursor: Any) -> Runner:
-        return Runner(
-            cursor, self._engine.dialect, self._prepared, tells_key=self._dialect.tells_key
-        )
+        return Runner(cursor, self._compiler, self._prepared, tells_key=self._dialect.tells_key)
 
     def _leave_parent(self) -> None:
         """Forget the connections of the process that this one was forked from.
@@ -160,9 +300,22 @@ class SqlStore:
     def close(self) -> None:
         """Close all connections."""
         while self._idle:
-            self._idle.pop()[0].close()
+            self._idle.pop().connection.close()
         self._engine.dispose()
 
 
 def _original(error: sa.exc.DBAPIError) -> Exception:
     return error.orig if isinstance(error.orig, Exception) else error
+
+
+def _public(error: Exception, outcome: str) -> Exception:
+    """What a caller gets to see of an error that only this package knows."""
+    if not isinstance(error, Gone):
+        return error
+    said = {
+        "not_done": "nothing was changed; try again",
+        "unknown": "whether it was done is not known; ask again with an idempotency key to find out",
+    }[outcome]
+    return Unavailable(
+        f"the database cannot be reached or went away ({error}): {said}", outcome=outcome
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from borough.domain.address import format_address, to_bytes
@@ -13,11 +13,11 @@ from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Grant, Note, Offer, Plan, Tally
-from borough.store.port import Event, Filter, LostRace, Remembered
+from borough.store.port import Contradiction, Event, Filter, LostRace, Remembered
 from borough.store.sql import catalogue as declared
 from borough.store.sql import queries, rows
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Duplicate, Runner
+from borough.store.sql.dialect import Dialect, Duplicate, Runner
 from borough.store.sql.probes import Probes, ids_of
 
 #: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
@@ -34,13 +34,25 @@ class SqlUnit:
         self,
         run: Runner,
         cached: Catalogue | None,
-        guard: Callable[[Exception], Exception],
+        dialect: Dialect,
         probes: Probes,
+        *,
+        spread: bool = False,
     ) -> None:
+        """Work in a transaction.
+
+        :param spread: whether unused space is offered before the blocks of its rung.
+        """
         self._run = run
         self._cached = cached
-        self._guard = guard
+        self._dialect = dialect
+        self._guard = dialect.translate
         self._probes = probes
+        self._spread = spread
+        #: Whether addresses have come free.
+        self.freed = False
+        #: The block that the last address was given from, as it is then.
+        self.given_from: Block | None = None
         self._touched = False
         self._fresh: Catalogue | None = None
 
@@ -81,7 +93,7 @@ class SqlUnit:
     def _offered(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Any]:
-        clause, ids = self._probes.find(rungs, bool(claimant), lowest, count > 1)
+        clause, ids = self._probes.find(rungs, bool(claimant), lowest, count > 1, self._spread)
         if ids is None:
             return self._run.once(clause, count=count, claimant=claimant)
         return self._run.rows(clause, count=count, claimant=claimant, **ids)
@@ -135,41 +147,62 @@ class SqlUnit:
 
     def commit(self, plan: Plan, now: int) -> list[int]:
         """See :meth:`borough.store.port.Unit.commit`."""
+        self.freed = self.freed or bool(plan.removed or plan.cooled or plan.blocks_removed)
+        if plan.grants:
+            self.given_from = plan.grants[-1].block
+        events = [
+            rows.event_values(self._event(now, Act.RELEASED, each))
+            # What is removed from its rest was released before.
+            for each in (*filter(_is_held, plan.removed), *plan.cooled)
+        ]
+        events += [rows.event_values(self._note(now, note)) for note in plan.notes]
+        grants = [
+            rows.event_values(self._event(now, Act.ALLOCATED, grant.allocation))
+            for grant in plan.grants
+        ]
         try:
+            if self._dialect.writer:
+                return self._write_at_once(plan, grants, events)
             self._write_space(plan)
-            if plan.removed or plan.cooled:
-                self._write_removals(plan, now)
-            sequences = self._write_grants(plan.grants, now)
+            self._write_removals(plan)
+            sequences = self._write_grants(plan.grants, grants)
         except Exception as error:
             if isinstance(self._guard(error), Duplicate):
                 # The bitmap called an address free that has a holder, or a piece of space has two
                 # rows: somebody was faster, or the tables contradict each other.
-                raise LostRace(str(error)) from error
+                raise Contradiction(str(error)) from error
             raise
-        if plan.notes:
-            notes = [rows.event_values(self._note(now, note)) for note in plan.notes]
-            self._run.write_all(s.add_event, notes)
+        self._run.write_all(s.add_event, events)
         return sequences
+
+    def _write_at_once(
+        self, plan: Plan, grants: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]
+    ) -> list[int]:
+        assert self._dialect.writer is not None
+        scopes = self.catalogue.scopes
+        rows_of = [
+            (event, rows.allocation_values(grant.allocation, scopes, 0))
+            for event, grant in zip(grants, plan.grants, strict=True)
+        ]
+        if plan.is_empty:
+            return []
+        return self._dialect.writer.write(self._run, plan, rows_of, events)
 
     def _write_space(self, plan: Plan) -> None:
         run = self._run
         if plan.runs_removed:
             gone = [
-                {"old_id": each.id, "old_length": each.prefix.length} for each in plan.runs_removed
+                {"old_id": each.id, "old_length": each.prefix.length}
+                for each in sorted(plan.runs_removed, key=lambda each: each.id)
             ]
             _all_of(run.write_all(s.remove_run, gone), gone)
         if plan.blocks_removed:
-            out = [{"old_id": each.id, "old_version": each.version} for each in plan.blocks_removed]
+            out = [
+                {"old_id": each.id, "old_version": each.version}
+                for each in sorted(plan.blocks_removed, key=lambda each: each.id)
+            ]
             _all_of(run.write_all(s.remove_block, out), out)
-        bits: list[dict[str, Any]] = []
-        shapes: list[dict[str, Any]] = []
-        for old, new in plan.changed.values():
-            values = rows.block_values(new)
-            values |= {"old_id": old.id, "old_version": old.version}
-            flipped = bool(old.free) != bool(new.free)
-            same = old.prefix == new.prefix and old.holder == new.holder
-            moved = flipped or not same or old.region_length != new.region_length
-            (shapes if moved else bits).append(values)
+        bits, shapes = rows.changed_values(plan)
         if bits:
             _all_of(run.write_all(s.change_bits, bits), bits)
         if shapes:
@@ -179,27 +212,16 @@ class SqlUnit:
         if plan.blocks_added:
             run.write_all(s.add_block, map(rows.block_values, plan.blocks_added))
 
-    def _write_removals(self, plan: Plan, now: int) -> None:
-        events = []
+    def _write_removals(self, plan: Plan) -> None:
         if plan.removed:
             gone = [{"old_sequence": each.sequence} for each in plan.removed]
             _all_of(self._run.write_all(s.remove_allocation, gone), gone)
-            events += [
-                self._event(now, Act.RELEASED, each)
-                for each in plan.removed
-                if each.state is State.ALLOCATED
-            ]
         if plan.cooled:
             cooled = [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled]
             _all_of(self._run.write_all(s.cool_allocation, cooled), cooled)
-            events += [self._event(now, Act.RELEASED, each) for each in plan.cooled]
-        self._run.write_all(s.add_event, map(rows.event_values, events))
 
-    def _write_grants(self, grants: Sequence[Grant], now: int) -> list[int]:
+    def _write_grants(self, grants: Sequence[Grant], events: list[dict[str, Any]]) -> list[int]:
         """Write the events, whose ids are the sequence numbers, and then the allocations."""
-        events = [
-            rows.event_values(self._event(now, Act.ALLOCATED, grant.allocation)) for grant in grants
-        ]
         if len(grants) <= 2:
             sequences = [
                 self._run.insert_for_key(s.add_event, s.add_event_returning, **event)
@@ -256,7 +278,7 @@ class SqlUnit:
             queries.remember(self._run, key, remembered, now)
         except Exception as error:
             if isinstance(self._guard(error), Duplicate):
-                raise LostRace(key) from error
+                raise Contradiction(key) from error
             raise
 
     def forget(self, before: int, limit: int) -> int:
@@ -411,6 +433,10 @@ class SqlUnit:
     def rehome(self, allocation: Allocation, subnet_id: int) -> None:
         """See :meth:`borough.store.port.Unit.rehome`."""
         _all_of(queries.rehome(self._run, allocation.sequence, subnet_id), [allocation])
+
+
+def _is_held(allocation: Allocation) -> bool:
+    return allocation.state is State.ALLOCATED
 
 
 def _all_of(met: int, expected: Sequence[Any]) -> None:

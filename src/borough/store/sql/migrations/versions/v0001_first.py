@@ -5,6 +5,8 @@ Revision: 0001
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
@@ -16,6 +18,22 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 PACKED = sa.LargeBinary(16).with_variant(mysql.VARBINARY(16), "mysql", "mariadb")
+LONG = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+MARIADB: dict[str, Any] = {
+    f"{name}_{option}": value
+    for name in ("mysql", "mariadb")
+    for option, value in (
+        ("engine", "InnoDB"),
+        ("charset", "utf8mb4"),
+        ("collate", "utf8mb4_nopad_bin"),
+    )
+}
+
+
+def _open(*columns: str) -> list[str]:
+    """The columns of an index over open blocks; where there are partial indexes, it holds no others."""
+    partial = op.get_context().dialect.name in ("sqlite", "postgresql")
+    return [*(() if partial else ("is_open",)), *columns]
 
 
 def upgrade() -> None:
@@ -23,10 +41,11 @@ def upgrade() -> None:
     op.create_table(
         "borough_cohort",
         sa.Column("id", ID, nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("description", LONG, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("digest", name="uq_borough_cohort_digest"),
+        **MARIADB,
     )
     op.create_table(
         "borough_dimension",
@@ -37,6 +56,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=255), nullable=False),
         sa.PrimaryKeyConstraint("name"),
         sa.UniqueConstraint("position", name="uq_borough_dimension_position"),
+        **MARIADB,
     )
     op.create_table(
         "borough_event",
@@ -48,8 +68,9 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=255), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=True),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("detail", LONG, nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        **MARIADB,
     )
     op.create_table(
         "borough_host",
@@ -58,14 +79,16 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=255), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name", name="uq_borough_host_name"),
+        **MARIADB,
     )
     op.create_table(
         "borough_idempotency_key",
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("sequences", sa.Text(), nullable=False),
+        sa.Column("sequences", LONG, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key"),
+        **MARIADB,
     )
     op.create_index(
         "ix_borough_idempotency_key_at", "borough_idempotency_key", ["at"], unique=False
@@ -76,6 +99,7 @@ def upgrade() -> None:
         sa.Column("catalogue_version", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("id = 1", name="ck_borough_meta_single"),
         sa.PrimaryKeyConstraint("id"),
+        **MARIADB,
     )
     op.create_table(
         "borough_scope",
@@ -84,6 +108,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=255), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name", name="uq_borough_scope_name"),
+        **MARIADB,
     )
     op.create_table(
         "borough_host_label",
@@ -96,6 +121,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("host_id", "dimension", "value", name="uq_borough_host_label_value"),
+        **MARIADB,
     )
     op.create_table(
         "borough_pool",
@@ -111,6 +137,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["scope_id"], ["borough_scope.id"], name="fk_borough_pool_scope"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name", name="uq_borough_pool_name"),
+        **MARIADB,
     )
     op.create_table(
         "borough_subnet",
@@ -125,7 +152,7 @@ def upgrade() -> None:
         sa.Column("project", sa.String(length=255), nullable=False),
         sa.Column("pool", sa.String(length=255), nullable=False),
         sa.Column("cooldown", sa.Integer(), nullable=False),
-        sa.Column("attributes", sa.Text(), nullable=False),
+        sa.Column("attributes", LONG, nullable=False),
         sa.Column("source", sa.String(length=255), nullable=False),
         sa.ForeignKeyConstraint(
             ["cohort_id"], ["borough_cohort.id"], name="fk_borough_subnet_cohort"
@@ -134,6 +161,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name", name="uq_borough_subnet_name"),
         sa.UniqueConstraint("scope_id", "base", name="uq_borough_subnet_scope_base"),
+        **MARIADB,
     )
     op.create_table(
         "borough_allocation",
@@ -143,7 +171,7 @@ def upgrade() -> None:
         sa.Column("subnet_id", ID, nullable=False),
         sa.Column("owner", sa.String(length=255), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
-        sa.Column("attributes", sa.Text(), nullable=True),
+        sa.Column("attributes", LONG, nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -154,6 +182,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("sequence"),
         sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
+        **MARIADB,
     )
     op.create_index(
         "ix_borough_allocation_host",
@@ -198,6 +227,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("subnet_id", "base", name="uq_borough_block_subnet_base"),
+        **MARIADB,
     )
     op.create_index(
         "ix_borough_block_held",
@@ -210,7 +240,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_borough_block_open_base",
         "borough_block",
-        ["cohort_id", "is_held", "base"],
+        _open("cohort_id", "is_held", "base"),
         unique=False,
         sqlite_where=sa.text("is_open = 1"),
         postgresql_where=sa.text("is_open = 1"),
@@ -218,7 +248,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_borough_block_open_held",
         "borough_block",
-        ["cohort_id", "holder", "region_length", "base"],
+        _open("cohort_id", "holder", "region_length", "base"),
         unique=False,
         sqlite_where=sa.text("is_open = 1"),
         postgresql_where=sa.text("is_open = 1"),
@@ -226,7 +256,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_borough_block_open_subnet_base",
         "borough_block",
-        ["subnet_id", "is_held", "base"],
+        _open("subnet_id", "is_held", "base"),
         unique=False,
         sqlite_where=sa.text("is_open = 1"),
         postgresql_where=sa.text("is_open = 1"),
@@ -234,7 +264,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_borough_block_open_subnet_held",
         "borough_block",
-        ["subnet_id", "holder", "region_length", "base"],
+        _open("subnet_id", "holder", "region_length", "base"),
         unique=False,
         sqlite_where=sa.text("is_open = 1"),
         postgresql_where=sa.text("is_open = 1"),
@@ -250,6 +280,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("pool_id", "base", name="uq_borough_pool_prefix_base"),
+        **MARIADB,
     )
     op.create_table(
         "borough_run",
@@ -262,6 +293,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["subnet_id"], ["borough_subnet.id"], name="fk_borough_run_subnet"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("subnet_id", "base", name="uq_borough_run_subnet_base"),
+        **MARIADB,
     )
     op.create_index(
         "ix_borough_run_cohort_base", "borough_run", ["cohort_id", "base"], unique=False
@@ -288,6 +320,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "subnet_id", "dimension", "value", name="uq_borough_subnet_label_value"
         ),
+        **MARIADB,
     )
     op.create_table(
         "borough_subnet_range",
@@ -300,6 +333,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("subnet_id", "first", name="uq_borough_subnet_range_first"),
+        **MARIADB,
     )
     op.bulk_insert(
         sa.table("borough_meta", sa.column("id"), sa.column("catalogue_version")),

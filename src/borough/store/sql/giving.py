@@ -1,0 +1,104 @@
+"""Giving one address in one statement: what the databases that can do it have in common.
+
+The statement looks at the ladder's rungs as a unit of work would, takes the lowest free address of the
+first block where the rules leave no choice, and says so; or it says why not and changes nothing. See
+``docs/architecture.md``, "One round trip".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from borough.domain.address import to_bytes
+from borough.domain.block import Block
+from borough.domain.ladder import Hold, Rung
+from borough.store.port import Order, Taken
+from borough.store.sql.probes import ids_of
+from borough.store.sql.statements import Shape
+
+
+class Word(Enum):
+    """What a statement that gives says."""
+
+    GIVEN = "given"
+    #: There is something to decide: new space, a claim, a loan, or nothing is free at all.
+    DECIDE = "decide"
+    #: Every block that would do is in the hands of a transaction that has not ended.
+    LOCKED = "locked"
+
+
+class Outcome(NamedTuple):
+    """What came of it.
+
+    :ivar has_run: whether the rung of the locked block has unused space as well.
+    """
+
+    word: Word
+    taken: Taken | None = None
+    has_run: bool = False
+
+
+class Hints:
+    """The blocks that one connection took from last, by ladder and claimant.
+
+    A block that is tried first saves the look at the rungs, and keeps connections out of each other's
+    blocks. Only blocks of a ladder's first rung are kept: from any other rung a hint would pass by what
+    has come free on a better one. Within a rung an order is a preference only, so that a hint may pass
+    by a block that another process has opened since.
+    """
+
+    #: Hints kept; one for each ladder and claimant in use.
+    _LIMIT = 65536
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._found: dict[tuple[int, str], tuple[Sequence[Rung], int, bytes]] = {}
+
+    def find(self, order: Order) -> tuple[int, bytes]:
+        """Subnet and base of the block to try first; (0, b"") for none."""
+        if order.lowest or order.catalogue.version != self._version:
+            return 0, b""
+        found = self._found.get((id(order.rungs), order.claimant))
+        # The rungs are kept with their hint, so that an id cannot come back for others.
+        return found[1:] if found is not None and found[0] is order.rungs else (0, b"")
+
+    def keep(self, order: Order, block: Block | None) -> None:
+        """Remember a block as it is after an address was taken from it; forget it when it is full."""
+        if order.catalogue.version != self._version or len(self._found) >= self._LIMIT:
+            self._found = {}
+            self._version = order.catalogue.version
+        key = id(order.rungs), order.claimant
+        first = order.rungs[0]
+        holder = order.claimant if first.hold is Hold.OWN else ""
+        if (
+            block is not None
+            and block.free
+            and first.hold is not Hold.OTHERS
+            and block.holder == holder
+            and (block.cohort_id in first.cohorts or block.subnet_id in first.subnets)
+        ):
+            base = to_bytes(block.prefix.family, block.prefix.base)
+            self._found[key] = (order.rungs, block.subnet_id, base)
+        else:
+            self._found.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all: addresses have come free, and the order of the blocks may be another."""
+        self._found = {}
+
+
+def shape_of(rungs: Sequence[Rung]) -> Shape:
+    """The shape of a statement over these rungs."""
+    return tuple((rung.hold, ids_of(rung)[0], len(ids_of(rung)[1])) for rung in rungs)
+
+
+def takeable(order: Order) -> tuple[int, ...]:
+    """The rungs on which the rules leave no choice.
+
+    A claimant who finds somebody else's block, or nobody's, may make it his own.
+    """
+    return tuple(
+        at for at, rung in enumerate(order.rungs) if not order.claimant or rung.hold is Hold.OWN
+    )

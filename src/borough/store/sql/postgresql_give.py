@@ -1,0 +1,180 @@
+"""One address in one statement on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from borough.domain.address import from_bytes
+from borough.domain.ladder import Rung
+from borough.store.port import Order, Taken
+from borough.store.sql import rows
+from borough.store.sql import statements as s
+from borough.store.sql.dialect import Native, Runner, Statement
+from borough.store.sql.giving import Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.probes import ids_of
+
+_DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+_SQL: Final = """
+WITH fine AS MATERIALIZED (
+    SELECT id FROM borough_meta WHERE catalogue_version = %(version)s {rested}
+), hinted AS MATERIALIZED (
+    SELECT b.id, b.bitmap FROM borough_block b
+    WHERE b.subnet_id = %(hint_subnet)s AND b.base = %(hint_base)s AND b.is_open = 1
+        AND b.holder = %(claimant)s AND (SELECT count(*) FROM fine) = 1
+    FOR NO KEY UPDATE SKIP LOCKED
+), seen AS MATERIALIZED (
+    SELECT * FROM ({frontier}) AS found
+    WHERE (SELECT count(*) FROM hinted) = 0 AND (SELECT count(*) FROM fine) = 1
+), best AS MATERIALIZED (
+    SELECT * FROM seen ORDER BY rung, part, preference, base LIMIT 1
+), sought AS MATERIALIZED (
+    SELECT * FROM best WHERE kind = 0 AND rung = ANY(%(takeable)s)
+), locked AS MATERIALIZED (
+    SELECT b.id, b.bitmap FROM borough_block b WHERE {lock}
+), pick AS MATERIALIZED (
+    SELECT id, 64 - length(rtrim(bitmap::bit(64)::text, '1')) AS bit
+    FROM (SELECT * FROM hinted UNION ALL SELECT * FROM locked) AS either
+), taken AS (
+    UPDATE borough_block AS b
+    SET bitmap = b.bitmap | (1::bigint << pick.bit), free = b.free - 1,
+        is_open = CASE WHEN b.free > 1 THEN 1 ELSE 0 END, version = b.version + 1
+    FROM pick WHERE b.id = pick.id
+    RETURNING b.*, set_byte(b.base, length(b.base) - 1,
+        get_byte(b.base, length(b.base) - 1) + pick.bit) AS address
+), noted AS (
+    INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail)
+    SELECT %(at)s, 'allocated', {text}, subnet.name, %(owner)s, %(host)s, NULL, ''
+    FROM taken JOIN borough_subnet AS subnet ON subnet.id = taken.subnet_id
+    RETURNING id
+), given AS (
+    INSERT INTO borough_allocation
+        (sequence, scope_id, address, subnet_id, owner, host, attributes, at)
+    SELECT noted.id, %(scope_id)s, taken.address, taken.subnet_id, %(owner)s, %(host)s,
+        %(attributes)s, %(at)s
+    FROM taken, noted
+){keyed}
+SELECT (SELECT id FROM noted), taken.address, taken.id, taken.subnet_id, taken.cohort_id, taken.base,
+    taken.length, taken.bitmap, taken.holder, taken.region_length, taken.version,
+    (SELECT count(*) FROM sought), (SELECT count(*) FROM seen
+        WHERE kind = 1 AND rung = (SELECT rung FROM sought))
+FROM (SELECT 1) AS always LEFT JOIN taken ON true
+"""
+
+#: A sweep comes before an allocation, so there must be nothing to sweep.
+_RESTED: Final = "AND NOT EXISTS (SELECT 1 FROM borough_allocation WHERE until <= %(at)s)"
+
+_KEYED: Final = """, keyed AS (
+    INSERT INTO borough_idempotency_key (key, fingerprint, sequences, at)
+    SELECT %(key)s, %(fingerprint)s, noted.id::text, %(at)s FROM noted
+)"""
+
+# Any block of the best one's rung and cohort will do, so that the first that nobody works on is taken.
+# The cohort is a scalar sub-select: joined, the planner would read and sort all open blocks of it.
+_FREE: Final = """b.is_open = 1
+        AND b.{column} = (SELECT {column} FROM sought) AND {held}
+    ORDER BY {order} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"""
+
+# Exactly the best one, after whoever works on it.
+_THIS: Final = """b.is_open = 1 AND b.id = (SELECT id FROM sought) FOR NO KEY UPDATE"""
+
+_TEXT_4: Final = (
+    "concat_ws('.', get_byte(taken.address, 0), get_byte(taken.address, 1), "
+    "get_byte(taken.address, 2), get_byte(taken.address, 3))"
+)
+_TEXT_6: Final = (
+    "host(regexp_replace(encode(taken.address, 'hex'), '(....)(?!$)', '\\1:', 'g')::inet)"
+)
+
+
+@lru_cache(maxsize=1024)
+def _text(
+    shape: s.Shape, *, claims: bool, lowest: bool, wait: bool, six: bool, keyed: bool, cools: bool
+) -> Native:
+    frontier = Statement(s.frontier(shape, claims, lowest), _DIALECT).text
+    if lowest or wait:
+        lock = _THIS
+    else:
+        lock = _FREE.format(
+            column=shape[0][1],
+            held="b.holder = %(claimant)s"
+            if claims
+            else "b.is_held = (SELECT CASE holder WHEN '' THEN 0 ELSE 1 END FROM sought)",
+            order="b.region_length, b.base" if claims else "b.base",
+        )
+    return Native.numbered(
+        _SQL.format(
+            frontier=frontier,
+            lock=lock,
+            rested=_RESTED if cools else "",
+            keyed=_KEYED if keyed else "",
+            text=_TEXT_6 if six else _TEXT_4,
+        )
+    )
+
+
+class PostgresqlGiver:
+    """See :class:`borough.store.sql.dialect.Giver`."""
+
+    _LIMIT: Final = 4096
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Sequence[Rung], s.Shape, dict[str, Any]]] = {}
+
+    def give(self, run: Runner, order: Order, hints: Hints, *, wait: bool) -> Outcome:
+        """See :meth:`borough.store.sql.dialect.Giver.give`."""
+        shape, values = self._prepare(order)
+        text = _text(
+            shape,
+            claims=bool(order.claimant),
+            lowest=order.lowest,
+            wait=wait,
+            six=order.rungs[0].family == 6,
+            keyed=bool(order.key),
+            cools=order.catalogue.cools,
+        )
+        hint_subnet, hint_base = (0, b"") if wait else hints.find(order)
+        row = run.native(
+            text,
+            {
+                **values,
+                "claimant": order.claimant,
+                "version": order.catalogue.version,
+                "hint_subnet": hint_subnet,
+                "hint_base": hint_base,
+                "scope_id": order.catalogue.scopes[order.scope],
+                "owner": order.owner,
+                "host": order.host,
+                "attributes": rows.attributes_text(order.attributes),
+                "at": order.now,
+                "key": order.key,
+                "fingerprint": order.fingerprint,
+            },
+        )[0]
+        sequence, address, *columns, sought, runs = row
+        if sequence is None:
+            return Outcome(Word.LOCKED if sought else Word.DECIDE, None, bool(runs))
+        block = rows.to_block(tuple(columns))
+        hints.keep(order, block)
+        return Outcome(Word.GIVEN, Taken(block, from_bytes(address), sequence))
+
+    def _prepare(self, order: Order) -> tuple[s.Shape, dict[str, Any]]:
+        """The shape of an order's rungs, and the parameters that only depend on them."""
+        # A ladder is climbed for one selector, so that it has one claimant.
+        key = id(order.rungs)
+        found = self._known.get(key)
+        # The rungs are kept with what was made of them, so that an id cannot come back for others.
+        if found is None or found[0] is not order.rungs:
+            if len(self._known) >= self._LIMIT:
+                self._known = {}
+            shape = shape_of(order.rungs)
+            values: dict[str, Any] = {"takeable": list(takeable(order))}
+            for position, rung in enumerate(order.rungs):
+                ids = ids_of(rung)[1]
+                values[f"r{position}"] = ids[0] if len(ids) == 1 else list(ids)
+            found = self._known[key] = (order.rungs, shape, values)
+        return found[1], found[2]

@@ -1,0 +1,153 @@
+"""A plan in one statement on PostgreSQL: rows travel as arrays, so that its text does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from borough.domain.space import Plan
+from borough.store.sql import rows
+from borough.store.sql import schema as t
+from borough.store.sql.dialect import Native, Runner
+
+
+def _type(column: sa.Column[Any]) -> str:
+    if isinstance(column.type, sa.LargeBinary):
+        return "bytea"
+    return "text" if isinstance(column.type, sa.String) else "bigint"
+
+
+def _names(table: sa.Table, *leave_out: str) -> list[str]:
+    return [column.name for column in table.c if column.name not in leave_out]
+
+
+def _rows(prefix: str, columns: Mapping[str, str]) -> str:
+    """Rows from arrays: ``unnest(%(p_a)s::bigint[], …) WITH ORDINALITY AS row (a, …, place)``."""
+    arrays = ", ".join(f"%({prefix}_{name})s::{kind}[]" for name, kind in columns.items())
+    return f"unnest({arrays}) WITH ORDINALITY AS row ({', '.join(columns)}, place)"
+
+
+def _typed(table: sa.Table, names: Iterable[str]) -> dict[str, str]:
+    return {name: _type(table.c[name]) for name in names}
+
+
+_BLOCK: Final = _names(t.block, "id")
+_RUN: Final = _names(t.run, "id")
+_EVENT: Final = _names(t.event, "id")
+_ALLOCATION: Final = _names(t.allocation, "sequence", "until")
+_SHAPE: Final = [name for name in _BLOCK if name not in ("subnet_id", "cohort_id", "version")]
+_BITS: Final = ["bitmap", "free"]
+_OLD: Final = {"old_id": "bigint", "old_version": "bigint"}
+
+
+def _insert(table: sa.Table, names: Sequence[str], prefix: str, more: str = "") -> str:
+    columns = ", ".join(names)
+    # "met" comes first: a row that goes makes room for one that comes at the same place.
+    return (
+        f"INSERT INTO {table.name} ({columns}) SELECT {columns} "
+        f"FROM met, {_rows(prefix, _typed(table, names))} ORDER BY place {more}"
+    )
+
+
+def _update(names: Sequence[str], prefix: str) -> str:
+    values = ", ".join(f"{name} = row.{name}" for name in names)
+    return (
+        "UPDATE borough_block AS b SET "
+        f"{values}, version = b.version + 1 "
+        f"FROM {_rows(prefix, {**_OLD, **_typed(t.block, names)})} "
+        "WHERE b.id = row.old_id AND b.version = row.old_version RETURNING 1"
+    )
+
+
+_PARTS: Final[dict[str, str]] = {
+    "bits": _update(_BITS, "bits"),
+    "shapes": _update(_SHAPE, "shapes"),
+    "runs_gone": "DELETE FROM borough_run AS r USING "
+    + _rows("runs_gone", {"old_id": "bigint", "old_length": "bigint"})
+    + " WHERE r.id = row.old_id AND r.length = row.old_length RETURNING 1",
+    "blocks_gone": "DELETE FROM borough_block AS b USING "
+    + _rows("blocks_gone", _OLD)
+    + " WHERE b.id = row.old_id AND b.version = row.old_version RETURNING 1",
+    "gone": "DELETE FROM borough_allocation AS a USING "
+    + _rows("gone", {"old_sequence": "bigint"})
+    + " WHERE a.sequence = row.old_sequence RETURNING 1",
+    "cooled": "UPDATE borough_allocation AS a SET until = row.until FROM "
+    + _rows("cooled", {"old_sequence": "bigint", "until": "bigint"})
+    + " WHERE a.sequence = row.old_sequence AND a.until IS NULL RETURNING 1",
+}
+_CONDITIONS: Final = tuple(_PARTS)
+_PARTS_AFTER: Final[dict[str, str]] = {
+    "runs_new": _insert(t.run, _RUN, "runs_new"),
+    "blocks_new": _insert(t.block, _BLOCK, "blocks_new"),
+    "noted": _insert(t.event, _EVENT, "noted", "RETURNING id, subject"),
+    "given": f"INSERT INTO borough_allocation (sequence, {', '.join(_ALLOCATION)}) "
+    f"SELECT noted.id, {', '.join('row.' + name for name in _ALLOCATION)} "
+    f"FROM {_rows('given', {**_typed(t.allocation, _ALLOCATION), 'subject': 'text'})} "
+    "JOIN noted ON noted.subject = row.subject",
+    "told": _insert(t.event, _EVENT, "told"),
+}
+
+
+@lru_cache(maxsize=256)
+def _text(names: tuple[str, ...]) -> Native:
+    before = [name for name in names if name in _PARTS]
+    after = [name for name in names if name in _PARTS_AFTER]
+    counts = " + ".join(f"(SELECT count(*) FROM {name})" for name in before) or "0"
+    parts = [f"{name} AS ({_PARTS[name]})" for name in before]
+    # Division by zero undoes the whole statement: with one row missing, none may be written.
+    parts.append(
+        f"met AS MATERIALIZED (SELECT 1 / (CASE WHEN {counts} = %(expected)s THEN 1 ELSE 0 END) AS fine)"
+    )
+    parts += [f"{name} AS ({_PARTS_AFTER[name]})" for name in after]
+    answer = "id, subject FROM met, noted" if "noted" in after else "NULL, NULL FROM met"
+    return Native.numbered(f"WITH {', '.join(parts)} SELECT {answer}")
+
+
+class PostgresqlWriter:
+    """See :class:`borough.store.sql.dialect.Writer`."""
+
+    def write(
+        self,
+        run: Runner,
+        plan: Plan,
+        grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+        events: Sequence[Mapping[str, Any]],
+    ) -> list[int]:
+        """See :meth:`borough.store.sql.dialect.Writer.write`."""
+        tables = _tables(plan)
+        expected = sum(len(tables[name]) for name in _CONDITIONS)
+        tables["noted"] = [dict(event) for event, _ in grants]
+        tables["given"] = [
+            {**{name: values[name] for name in _ALLOCATION}, "subject": event["subject"]}
+            for event, values in grants
+        ]
+        tables["told"] = [dict(event) for event in events]
+        used = tuple(name for name in tables if tables[name])
+        values: dict[str, Any] = {"expected": expected}
+        for name in used:
+            for column in tables[name][0]:
+                values[f"{name}_{column}"] = [row[column] for row in tables[name]]
+        sequences = {subject: id for id, subject in run.native(_text(used), values)}
+        return [sequences[event["subject"]] for event, _ in grants]
+
+
+def _tables(plan: Plan) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each part of the statement that has a precondition, and of new space."""
+    bits, shapes = rows.changed_values(plan)
+    return {
+        "bits": [{name: values[name] for name in (*_OLD, *_BITS)} for values in bits],
+        "shapes": [{name: values[name] for name in (*_OLD, *_SHAPE)} for values in shapes],
+        "runs_gone": [
+            {"old_id": each.id, "old_length": each.prefix.length} for each in plan.runs_removed
+        ],
+        "blocks_gone": [
+            {"old_id": each.id, "old_version": each.version} for each in plan.blocks_removed
+        ],
+        "gone": [{"old_sequence": each.sequence} for each in plan.removed],
+        "cooled": [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled],
+        "runs_new": [rows.run_values(each) for each in plan.runs_added],
+        "blocks_new": [rows.block_values(each) for each in plan.blocks_added],
+    }

@@ -1,0 +1,98 @@
+"""A private MariaDB server, alone or as a node of a Galera cluster."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any, Final
+
+from tests.servers.base import Server, find_program
+
+#: No wait for the disk: a test kills processes, not the machine, and what they have written stays.
+QUICK: Final = {"innodb_flush_log_at_trx_commit": "2", "innodb_use_native_aio": "0"}
+
+
+class MariadbServer(Server):
+    """MariaDB 10.6 or later, from the package ``mariadb-server``.
+
+    :ivar settings: options of the server, such as those of a cluster.
+    """
+
+    user = "mysql"
+
+    def __init__(self, settings: dict[str, str] | None = None, *, start: bool = True) -> None:
+        install = find_program("mariadb-install-db", "usr/bin", package="mariadb-server")
+        self._program = find_program("mariadbd", "usr/sbin", package="mariadb-server")
+        super().__init__()
+        self._data = self.folder / "data"
+        self.settings = {
+            "bind_address": "127.0.0.1",
+            "max_connections": "300",
+            "innodb_buffer_pool_size": "256M",
+            "innodb_log_file_size": "128M",
+            "skip_name_resolve": "1",
+            **(QUICK if settings is None else settings),
+        }
+        create = [install, "--no-defaults", f"--datadir={self._data}", f"--user={self.user}"]
+        subprocess.run(
+            self.as_user([*create, "--auth-root-authentication-method=normal", "--skip-test-db"]),
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+        )
+        if start:
+            self.start()
+
+    def command(self) -> list[str]:
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in self.settings.items()]
+        return [
+            self._program,
+            "--no-defaults",
+            f"--datadir={self._data}",
+            f"--port={self.port}",
+            f"--socket={self.folder}/server.sock",
+            f"--pid-file={self.folder}/server.pid",
+            *options,
+        ]
+
+    def connect(self, database: str | None = None, **more: Any) -> Any:
+        import pymysql
+
+        return pymysql.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="root",
+            database=database,
+            autocommit=True,
+            connect_timeout=5,
+            **more,
+        )
+
+    def answers(self) -> bool:
+        import pymysql
+
+        try:
+            self.run("SELECT 1")
+        except pymysql.MySQLError:
+            return False
+        return True
+
+    def url(self, database: str) -> str:
+        return f"mysql://root@127.0.0.1:{self.port}/{database}"
+
+    def run(self, statement: str, database: str | None = None) -> list[tuple[object, ...]]:
+        with self.connect(database) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def fresh(self) -> str:
+        self._databases += 1
+        name = f"test_{self._databases}"
+        self.run(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def statements(self, _database: str) -> int:
+        """How many statements clients have sent to the server, transaction brackets included.
+
+        Those of a stored program do not count, and those of this question do.
+        """
+        return int(str(self.run("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1]))

@@ -1,0 +1,82 @@
+"""A private PostgreSQL server."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Final
+
+from tests.servers.base import Server, find_program
+
+#: No wait for the disk: a test kills processes, not the machine, and what they have written stays.
+QUICK: Final = {"fsync": "off", "autovacuum": "on"}
+
+
+class PostgresqlServer(Server):
+    """PostgreSQL 15 or later, from the package ``postgresql``.
+
+    :ivar settings: lines of its configuration.
+    """
+
+    user = "postgres"
+
+    def __init__(self, settings: dict[str, str] | None = None) -> None:
+        self._folder_of = "usr/lib/postgresql/*/bin"
+        initdb = find_program("initdb", self._folder_of, package="postgresql")
+        self._program = find_program("postgres", self._folder_of, package="postgresql")
+        super().__init__()
+        self._data = self.folder / "data"
+        self.settings = {
+            "listen_addresses": "'127.0.0.1'",
+            "unix_socket_directories": "''",
+            "max_connections": "200",
+            "shared_buffers": "'256MB'",
+            "shared_preload_libraries": "'pg_stat_statements'",
+            "lc_messages": "'C'",
+            **(QUICK if settings is None else settings),
+        }
+        create = [initdb, "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        subprocess.run(
+            self.as_user([*create, "--no-locale", "--no-sync"]),
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+        )
+        self.start()
+        self.run("CREATE EXTENSION pg_stat_statements")
+
+    def command(self) -> list[str]:
+        options = [f"--{name}={value.strip(chr(39))}" for name, value in self.settings.items()]
+        return [self._program, "-D", str(self._data), "-p", str(self.port), *options]
+
+    def answers(self) -> bool:
+        import psycopg
+
+        try:
+            self.run("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def run(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        import psycopg
+
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def fresh(self) -> str:
+        self._databases += 1
+        name = f"test_{self._databases}"
+        self.run(f"CREATE DATABASE {name} STRATEGY file_copy")
+        return self.url(name)
+
+    def statements(self, database: str) -> int:
+        """How many statements clients have sent to a database, transaction brackets included."""
+        rows = self.run(
+            "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d "
+            f"ON d.oid = s.dbid WHERE datname = '{database}'"
+        )
+        return int(str(rows[0][0]))
