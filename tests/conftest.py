@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import borough
 from borough import Ipam
+from tests.servers.shared import KINDS, shared_server
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -39,10 +41,21 @@ def clock() -> Clock:
 STORES: dict[str, Callable[[Path, int], str]] = {
     "memory": lambda _folder, _number: "memory:",
     "sqlite": lambda folder, number: f"sqlite:///{folder}/ipam-{number}.db",
+    "postgresql": lambda _folder, _number: shared_server("postgresql").fresh(),
+    "mariadb": lambda _folder, _number: shared_server("mariadb").fresh(),
 }
 
 
-@pytest.fixture(params=sorted(STORES))
+def each_store(*but: str) -> list[Any]:
+    """Parameters for a test that runs on every store, those that need a server marked."""
+    return [
+        pytest.param(name, marks=[pytest.mark.server] if name in KINDS else [])
+        for name in sorted(STORES)
+        if name not in but
+    ]
+
+
+@pytest.fixture(params=each_store())
 def make_ipam(
     request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
 ) -> Iterator[Callable[[], Ipam]]:

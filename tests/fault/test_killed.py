@@ -13,9 +13,9 @@ import pytest
 
 import borough
 from borough.errors import KeyReused
-from tests.conftest import STORES
+from tests.conftest import STORES, each_store
 
-SHARED = sorted(set(STORES) - {"memory"})
+SHARED = each_store("memory")
 KILLS = 12
 
 TOPOLOGY = {

@@ -14,13 +14,13 @@ import pytest
 
 import borough
 from borough.errors import Exhausted
-from tests.conftest import STORES
+from tests.conftest import STORES, each_store
 from tests.race.histories import Call, faults, still_held
 
 PROCESSES = 8
 CALLS = 150
 
-SHARED = sorted(set(STORES) - {"memory"})
+SHARED = each_store("memory")
 
 #: 8 clients that hold up to 4 addresses each want 32: so the group is often down to its last address.
 TOPOLOGY = {

@@ -135,12 +135,24 @@ class Native(NamedTuple):
 
     text: str
     names: tuple[str, ...]
+    is_numbered: bool
+
+    def bind(self, values: Mapping[str, Any]) -> Any:
+        """The parameters in the form the driver takes."""
+        if self.is_numbered:
+            return [values[name] for name in self.names]
+        return {name: values[name] for name in self.names}
+
+    @classmethod
+    def named(cls, text: str) -> Native:
+        """From a text with parameters such as ``%(name)s``, for a driver that takes them so."""
+        return cls(text, tuple(dict.fromkeys(_PARAMETER.findall(text))), False)
 
     @classmethod
     def numbered(cls, text: str) -> Native:
         """From a text with parameters such as ``%(name)s``, which become ``$1``, ``$2``."""
         names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
-        return cls(_PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", text), names)
+        return cls(_PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", text), names, True)
 
 
 class Runner:
@@ -177,8 +189,11 @@ class Runner:
     def native(self, query: Native, values: Mapping[str, Any]) -> list[Row]:
         """Run a query in the database's own words."""
         self.statements += 1
-        self._cursor.execute(query.text, [values[name] for name in query.names])
+        self._cursor.execute(query.text, query.bind(values))
         found: list[Row] = self._cursor.fetchall()
+        while self._cursor.nextset():
+            # A compound statement answers once more at its end; unread, that looks like a farewell.
+            pass
         return found
 
     def rows(self, clause: sa.ClauseElement, **values: Any) -> list[Row]:

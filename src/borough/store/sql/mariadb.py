@@ -1,0 +1,164 @@
+"""MariaDB 10.6 and later, alone or as a Galera cluster, by PyMySQL or mysqlclient.
+
+Units of work run at REPEATABLE READ: one snapshot for everything they read. Writes see what others have
+committed since, so that each carries its precondition and a row count of zero runs the unit again. Galera
+locks no row on another node: who loses there is told at the commit (error 1213), and runs again as well.
+An allocation that leaves nothing to decide is one statement: :mod:`.mariadb_give`.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
+from borough.store.sql.dialect import Busy, Duplicate, Gone
+from borough.store.sql.hosts import Address, connector
+from borough.store.sql.mariadb_give import MariadbGiver
+
+#: Seconds to wait for a host to answer before the next one is tried.
+CONNECT_TIMEOUT: Final = 5
+
+#: Most seconds that a statement waits for a row lock; the unit of work is then run again.
+LOCK_TIMEOUT: Final = 5
+
+_Make = Callable[[str], Exception]
+
+
+def _no_room(text: str) -> Exception:
+    return DiskFull(f"the database server is out of room ({text}); nothing was changed")
+
+
+def _no_database(text: str) -> Exception:
+    return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
+
+
+def _denied(text: str) -> Exception:
+    return AccessDenied(f"the database refuses ({text})")
+
+
+def _read_only(text: str) -> Exception:
+    return ReadOnlyDatabase(f"the database cannot be written ({text})")
+
+
+#: By error number; see "MariaDB Error Codes" in MariaDB's manual.
+_ERRORS: Final[dict[int, _Make]] = {
+    1062: Duplicate,  # ER_DUP_ENTRY
+    1020: Busy,  # ER_CHECKREAD: the row has changed since the snapshot
+    1205: Busy,  # ER_LOCK_WAIT_TIMEOUT
+    1213: Busy,  # ER_LOCK_DEADLOCK, and a lost certification of Galera
+    1451: Busy,  # ER_ROW_IS_REFERENCED_2: an allocation came in meanwhile
+    1452: Busy,  # ER_NO_REFERENCED_ROW_2: a subnet was removed meanwhile
+    1317: Busy,  # ER_QUERY_INTERRUPTED
+    1969: Busy,  # ER_STATEMENT_TIMEOUT
+    1180: Busy,  # ER_ERROR_DURING_COMMIT: Galera
+    1040: Gone,  # ER_CON_COUNT_ERROR
+    1047: Gone,  # ER_UNKNOWN_COM_ERROR: a Galera node that is not ready
+    1053: Gone,  # ER_SERVER_SHUTDOWN
+    1152: Gone,  # ER_ABORTING_CONNECTION
+    1927: Gone,  # ER_CONNECTION_KILLED
+    2002: Gone,  # CR_CONNECTION_ERROR
+    2003: Gone,  # CR_CONN_HOST_ERROR
+    2006: Gone,  # CR_SERVER_GONE_ERROR
+    2013: Gone,  # CR_SERVER_LOST
+    2055: Gone,  # CR_SERVER_LOST_EXTENDED
+    1021: _no_room,  # ER_DISK_FULL
+    1041: _no_room,  # ER_OUT_OF_RESOURCES
+    1114: _no_room,  # ER_RECORD_FILE_FULL
+    1049: _no_database,  # ER_BAD_DB_ERROR
+    1044: _denied,  # ER_DBACCESS_DENIED_ERROR
+    1045: _denied,  # ER_ACCESS_DENIED_ERROR
+    1142: _denied,  # ER_TABLEACCESS_DENIED_ERROR
+    1698: _denied,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+    1290: _read_only,  # ER_OPTION_PREVENTS_STATEMENT
+    1792: _read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+    1836: _read_only,  # ER_READ_ONLY_MODE
+}
+
+
+class Mariadb:
+    """See :class:`borough.store.sql.dialect.Dialect`."""
+
+    begin_write = "START TRANSACTION"
+    begin_read = "START TRANSACTION READ ONLY"
+    tells_key = True
+    is_server = True
+    writer = None
+
+    def __init__(self, hosts: tuple[Address, ...] = ()) -> None:
+        self._hosts = hosts or (Address("127.0.0.1", None),)
+        self.giver = MariadbGiver()
+
+    def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
+        """See :meth:`borough.store.sql.dialect.Dialect.engine`."""
+        driver = url.drivername.partition("+")[2] or "pymysql"
+        url = url.set(drivername=f"mariadb+{driver}")
+
+        def connect(address: Address) -> Any:
+            _, options = engine.dialect.create_connect_args(url)
+            options["host"] = address.host
+            options["port"] = address.port or 3306
+            options.setdefault("connect_timeout", CONNECT_TIMEOUT)
+            options.setdefault("charset", "utf8mb4")
+            connection = engine.dialect.loaded_dbapi.connect(**options)
+            _configure(connection)
+            return connection
+
+        engine = sa.create_engine(
+            url,
+            creator=connector(self._hosts, connect, self.translate),
+            pool_size=16,
+            max_overflow=48,
+            isolation_level="AUTOCOMMIT",
+        )
+        return engine
+
+    def compiler(self, engine: sa.Engine) -> sa.Dialect:
+        """See :meth:`borough.store.sql.dialect.Dialect.compiler`."""
+        return engine.dialect
+
+    def cursor(self, connection: Any) -> Any:
+        """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
+        return connection.cursor()
+
+    def is_alive(self, connection: Any) -> bool:
+        """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
+        raw = connection.dbapi_connection
+        if raw is None or not raw.open:
+            return False
+        # PyMySQL keeps its socket, mysqlclient tells its number.
+        number = raw.fileno() if hasattr(raw, "fileno") else raw._sock.fileno()
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        # Nothing is under way, so that whatever there is to read is the server's farewell.
+        return not poll.poll(0)
+
+    def translate(self, error: Exception) -> Exception:
+        """See :meth:`borough.store.sql.dialect.Dialect.translate`."""
+        kind = type(error)
+        if kind.__module__.partition(".")[0] not in ("pymysql", "MySQLdb"):
+            return error
+        number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        text = str(error.args[1]) if len(error.args) > 1 else str(error) or kind.__name__
+        if kind.__name__ == "InterfaceError":
+            # Both drivers' way to say that the connection was closed under one's feet.
+            return Gone(text)
+        if number == 1030 and "28" in text:
+            return _no_room(text)
+        made = _ERRORS.get(number)
+        return made(text) if made else error
+
+
+def _configure(connection: Any) -> None:
+    connection.autocommit(True)
+    cursor = connection.cursor()
+    cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    cursor.execute(
+        f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}, "
+        # Strict, whatever the server's default is: a text too long is an error and not cut short.
+        "sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'"
+    )
+    cursor.close()

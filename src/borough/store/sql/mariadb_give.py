@@ -1,0 +1,201 @@
+"""One address in one statement on MariaDB: a compound statement, which is a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
+
+from borough.domain.address import from_bytes
+from borough.domain.ladder import Rung
+from borough.store.port import Order, Taken
+from borough.store.sql import rows
+from borough.store.sql import statements as s
+from borough.store.sql.dialect import Native, Runner, Statement
+from borough.store.sql.giving import Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.probes import ids_of
+
+_DIALECT: Final = MariaDBDialect(paramstyle="pyformat")
+
+_COLUMNS: Final = ", ".join(f"b.{column.name}" for column in s.BLOCK_COLUMNS)
+_INTO: Final = (
+    "INTO the_id, the_subnet, the_cohort, the_base, the_length, the_bitmap, the_holder, the_region, "
+    "the_version"
+)
+
+# The block is locked before anything is read without a lock: the snapshot is taken then, so that the
+# catalogue's version is that of a moment when the block could no longer change.
+_SQL: Final = f"""
+BEGIN NOT ATOMIC
+DECLARE the_id, the_block, the_subnet, the_cohort, the_group BIGINT;
+DECLARE the_bitmap, the_version, the_sequence BIGINT;
+DECLARE the_base, the_address VARBINARY(16);
+DECLARE the_length, the_region, the_bit, the_rung, the_kind, the_held, has_run SMALLINT;
+DECLARE the_holder VARCHAR(320);
+DECLARE sought SMALLINT DEFAULT 0;
+DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+START TRANSACTION;
+{{hinted}}
+IF the_id IS NULL THEN
+    SELECT found.rung, found.kind, found.id, {{group}}, found.holder <> ''
+    INTO the_rung, the_kind, the_block, the_group, the_held
+    FROM ({{frontier}}) AS found
+    ORDER BY found.rung, found.part, found.preference, found.base LIMIT 1;
+    IF the_kind = 0 AND the_rung IN ({{takeable}}) THEN
+        SET sought = 1, has_run = {{has_run}};
+        SELECT {_COLUMNS} {_INTO} FROM borough_block AS b WHERE {{lock}};
+    END IF;
+END IF;
+IF the_id IS NOT NULL AND {{fine}} THEN
+    SET the_bit = BIT_COUNT((~the_bitmap & CAST(the_bitmap AS UNSIGNED) + 1) - 1);
+    SET the_address = CONCAT(LEFT(the_base, LENGTH(the_base) - 1),
+        CHAR(ORD(RIGHT(the_base, 1)) + the_bit));
+    SET the_bitmap = CAST(the_bitmap | (1 << the_bit) AS SIGNED);
+    UPDATE borough_block SET bitmap = the_bitmap, free = free - 1, is_open = free > 0,
+        version = version + 1 WHERE id = the_id;
+    INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail)
+        SELECT %(at)s, 'allocated', INET6_NTOA(the_address), name, %(owner)s, %(host)s, NULL, ''
+        FROM borough_subnet WHERE id = the_subnet;
+    SET the_sequence = LAST_INSERT_ID();
+    INSERT INTO borough_allocation
+        (sequence, scope_id, address, subnet_id, owner, host, attributes, at)
+        VALUES (the_sequence, %(scope_id)s, the_address, the_subnet, %(owner)s, %(host)s,
+            %(attributes)s, %(at)s);
+    {{keyed}}
+END IF;
+COMMIT;
+SELECT the_sequence, the_address, the_id, the_subnet, the_cohort, the_base, the_length, the_bitmap,
+    the_holder, the_region, the_version + 1, sought, has_run;
+END
+"""
+
+_HINTED: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b
+    WHERE b.subnet_id = %(hint_subnet)s AND b.base = %(hint_base)s AND b.is_open = 1
+        AND b.holder = %(claimant)s FOR UPDATE SKIP LOCKED;"""
+
+_FINE: Final = "(SELECT catalogue_version FROM borough_meta) = %(version)s"
+
+#: A sweep comes before an allocation, so there must be nothing to sweep.
+_RESTED: Final = " AND NOT EXISTS (SELECT 1 FROM borough_allocation WHERE until <= %(at)s)"
+
+_KEYED: Final = """INSERT INTO borough_idempotency_key (`key`, fingerprint, sequences, at)
+        VALUES (%(key)s, %(fingerprint)s, the_sequence, %(at)s);"""
+
+# Any block of the best one's rung and cohort will do, so that the first that nobody works on is taken.
+_FREE: Final = """b.{column} = the_group AND b.is_open = 1 AND {held}
+            ORDER BY {order} LIMIT 1 FOR UPDATE SKIP LOCKED"""
+
+# Exactly the best one, after whoever works on it.
+_THIS: Final = "b.id = the_block AND b.is_open = 1 FOR UPDATE"
+
+
+@lru_cache(maxsize=1024)
+def _text(
+    shape: s.Shape,
+    rungs: tuple[int, ...],
+    *,
+    claims: bool,
+    lowest: bool,
+    wait: bool,
+    hinted: bool,
+    keyed: bool,
+    cools: bool,
+) -> Native:
+    frontier = Statement(s.offers(shape, claims, lowest, False), _DIALECT).text
+    column = shape[0][1]
+    lock, has_run = _THIS, "0"
+    if not (lowest or wait):
+        lock = _FREE.format(
+            column=column,
+            held="b.holder = %(claimant)s" if claims else "b.is_held = the_held",
+            order="b.region_length, b.base" if claims else "b.base",
+        )
+        if not claims:
+            has_run = (
+                f"NOT the_held AND EXISTS (SELECT 1 FROM borough_run WHERE {column} = the_group)"
+            )
+    return Native.named(
+        _SQL.format(
+            hinted=_HINTED if hinted else "",
+            frontier=frontier,
+            group=f"found.{column}",
+            # An empty list is no list.
+            takeable=", ".join(map(str, rungs)) or "-1",
+            lock=lock,
+            has_run=has_run,
+            fine=_FINE + (_RESTED if cools else ""),
+            keyed=_KEYED if keyed else "",
+        )
+    )
+
+
+class MariadbGiver:
+    """See :class:`borough.store.sql.dialect.Giver`."""
+
+    _LIMIT: Final = 4096
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Sequence[Rung], s.Shape, tuple[int, ...], dict[str, Any]]] = {}
+
+    def give(self, run: Runner, order: Order, hints: Hints, *, wait: bool) -> Outcome:
+        """See :meth:`borough.store.sql.dialect.Giver.give`."""
+        shape, rungs, values = self._prepare(order)
+        if any(count > s.INLINE for _, _, count in shape):
+            return Outcome(Word.DECIDE)
+        hint_subnet, hint_base = (0, b"") if wait else hints.find(order)
+        text = _text(
+            shape,
+            rungs,
+            claims=bool(order.claimant),
+            lowest=order.lowest,
+            wait=wait,
+            hinted=bool(hint_subnet),
+            keyed=bool(order.key),
+            cools=order.catalogue.cools,
+        )
+        row = run.native(
+            text,
+            {
+                **values,
+                "count": 1,
+                "claimant": order.claimant,
+                "version": order.catalogue.version,
+                "hint_subnet": hint_subnet,
+                "hint_base": hint_base,
+                "scope_id": order.catalogue.scopes[order.scope],
+                "owner": order.owner,
+                "host": order.host,
+                "attributes": rows.attributes_text(order.attributes),
+                "at": order.now,
+                "key": order.key,
+                "fingerprint": order.fingerprint,
+            },
+        )[0]
+        sequence, address, *columns, sought, has_run = row
+        if sequence is None:
+            locked = sought and columns[0] is None
+            return Outcome(Word.LOCKED if locked else Word.DECIDE, None, bool(has_run))
+        block = rows.to_block(tuple(columns))
+        hints.keep(order, block)
+        return Outcome(Word.GIVEN, Taken(block, from_bytes(address), sequence))
+
+    def _prepare(self, order: Order) -> tuple[s.Shape, tuple[int, ...], dict[str, Any]]:
+        """The shape of an order's rungs, those to take from, and the parameters that depend on them."""
+        # A ladder is climbed for one selector, so that it has one claimant.
+        key = id(order.rungs)
+        found = self._known.get(key)
+        # The rungs are kept with what was made of them, so that an id cannot come back for others.
+        if found is None or found[0] is not order.rungs:
+            if len(self._known) >= self._LIMIT:
+                self._known = {}
+            values = {
+                f"r{position}_{at}": id
+                for position, rung in enumerate(order.rungs)
+                for at, id in enumerate(ids_of(rung)[1])
+            }
+            made = (order.rungs, shape_of(order.rungs), takeable(order), values)
+            found = self._known[key] = made
+        return found[1:]

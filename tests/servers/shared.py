@@ -1,0 +1,49 @@
+"""One server of each kind for all tests of a process, started when the first of them asks."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from tests.servers.base import Missing, Server
+from tests.servers.mariadb import MariadbServer
+from tests.servers.postgresql import PostgresqlServer
+
+KINDS: dict[str, Callable[[], Server]] = {
+    "postgresql": PostgresqlServer,
+    "mariadb": MariadbServer,
+}
+
+
+@cache
+def _started(kind: str) -> Server | Missing:
+    try:
+        server = KINDS[kind]()
+    except Missing as missing:
+        return missing
+    atexit.register(server.remove)
+    return server
+
+
+def shared_server(kind: str) -> Server:
+    """The server that tests share; without its package they are skipped, and in CI they fail."""
+    found = _started(kind)
+    if isinstance(found, Server):
+        return found
+    if os.environ.get("CI"):
+        pytest.fail(str(found))
+    pytest.skip(str(found))
+
+
+def must_have(make: Callable[[], Server]) -> Server:
+    """A server of a test's own, to be removed by the test."""
+    try:
+        return make()
+    except Missing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
