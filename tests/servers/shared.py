@@ -6,12 +6,15 @@ import atexit
 import os
 from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 import pytest
 
 from tests.servers.base import Missing, Server
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgresql import PostgresqlServer
+
+T = TypeVar("T")
 
 KINDS: dict[str, Callable[[], Server]] = {
     "postgresql": PostgresqlServer,
@@ -39,7 +42,7 @@ def shared_server(kind: str) -> Server:
     pytest.skip(str(found))
 
 
-def must_have(make: Callable[[], Server]) -> Server:
+def must_have(make: Callable[[], T]) -> T:
     """A server of a test's own, to be removed by the test."""
     try:
         return make()

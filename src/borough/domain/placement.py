@@ -82,7 +82,7 @@ class Placer:
                 picked += self._by_growing(rung, missing)
                 missing = count - len(picked)
             if missing and not self._spent(offer):
-                picked += self._from_run(offer.piece, missing)
+                picked += self._from_run(offer.piece, missing, offer.start)
         return picked
 
     def _spent(self, offer: Offer) -> bool:
@@ -182,11 +182,11 @@ class Placer:
                 picked += [Picked(address, new, Hold.OWN, Hold.UNCLAIMED) for address in addresses]
         return picked
 
-    def _from_run(self, run: Run, count: int) -> list[Picked]:
+    def _from_run(self, run: Run, count: int, start: int) -> list[Picked]:
         """Cut blocks from unused space: a claim for a claimant, plain blocks otherwise."""
         subnet = self._subnets[run.subnet_id]
         bits = CLAIM_BITS if self._claimant else BLOCK_BITS
-        piece = first_piece(subnet, run.prefix, bits, count)
+        piece = first_piece(subnet, run.prefix, bits, count, start)
         self._plan.runs_removed.append(run)
         self._plan.runs_added += [
             Run(0, subnet.id, run.cohort_id, left) for left in cut(subnet, run.prefix, piece)
@@ -204,12 +204,16 @@ class Placer:
         return picked
 
 
-def first_piece(subnet: Subnet, run: Prefix, bits: int, count: int) -> Prefix:
+def first_piece(subnet: Subnet, run: Prefix, bits: int, count: int, start: int = 0) -> Prefix:
     """The piece to cut from a run: at its first usable address, large enough for ``count``.
 
     :param bits: log2 of the smallest size.
+    :param start: begin with the first usable address from here on, if there is one.
     """
-    first = subnet.usable_in(run.base, run.last)[0][0]
+    usable = subnet.usable_in(max(run.base, start), run.last) or subnet.usable_in(
+        run.base, run.last
+    )
+    first = usable[0][0]
     piece = enclosing(run.family, first, max(run.length, WIDTH[run.family] - bits))
     while piece.length > run.length and room_in(subnet, piece) < count:
         piece = piece.parent

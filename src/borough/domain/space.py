@@ -19,10 +19,14 @@ from borough.domain.prefix import Prefix
 
 
 class Offer(NamedTuple):
-    """A block with a free address, or unused space, found on a rung."""
+    """A block with a free address, or unused space, found on a rung.
+
+    :ivar start: where in unused space to begin, if not with its first usable address.
+    """
 
     rung: int
     piece: Block | Run
+    start: int = 0
 
 
 class Space(Protocol):

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
+from borough.domain.lane import Lane
 from borough.domain.space import Plan
 from borough.store.port import Order
 
 if TYPE_CHECKING:
-    from borough.store.sql.giving import Hints, Outcome
+    from borough.store.sql.giving import Areas, Hints, Outcome
 
 Row = tuple[Any, ...]
 
@@ -71,6 +72,9 @@ class Dialect(Protocol):
     def cursor(self, connection: Any) -> Any:
         """A cursor on a pooled connection."""
 
+    def lane(self, connection: Any) -> Lane:
+        """Which of the writers that cannot see each other's locks is at the other end."""
+
     def is_alive(self, connection: Any) -> bool:
         """Whether a connection that lay idle is still good, as far as can be told without asking."""
 
@@ -81,7 +85,7 @@ class Dialect(Protocol):
 class Giver(Protocol):
     """Gives one address in one statement."""
 
-    def give(self, run: Runner, order: Order, hints: Hints, *, wait: bool) -> Outcome:
+    def give(self, run: Runner, order: Order, hints: Hints, areas: Areas, *, wait: bool) -> Outcome:
         """Try to.
 
         :param wait: whether to wait for a locked block, instead of looking for one that is not.

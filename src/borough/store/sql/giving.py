@@ -14,6 +14,8 @@ from typing import NamedTuple
 from borough.domain.address import to_bytes
 from borough.domain.block import Block
 from borough.domain.ladder import Hold, Rung
+from borough.domain.lane import ALONE, Lane, area
+from borough.domain.model import Catalogue
 from borough.store.port import Order, Taken
 from borough.store.sql.probes import ids_of
 from borough.store.sql.statements import Shape
@@ -87,6 +89,55 @@ class Hints:
     def clear(self) -> None:
         """Forget all: addresses have come free, and the order of the blocks may be another."""
         self._found = {}
+
+
+class Area(NamedTuple):
+    """Where a lane looks first.
+
+    :ivar column: the column that its rung is found by, and the value.
+    :ivar first: first and last address, packed.
+    """
+
+    column: str
+    id: int
+    first: bytes
+    last: bytes
+
+
+class Areas:
+    """Areas by ladder, for one connection's lane."""
+
+    _LIMIT = 4096
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self._found: dict[int, tuple[Sequence[Rung], Area | None]] = {}
+
+    def find(self, catalogue: Catalogue, rungs: Sequence[Rung]) -> Area | None:
+        """The area on a ladder's first rung; None where lanes have no say.
+
+        Only unclaimed blocks are drawn: a claimant has blocks of his own. And only where an index gives
+        them in one order: a rung of several cohorts has as many.
+        """
+        if self.lane.total == 1:
+            return None
+        found = self._found.get(id(rungs))
+        if found is None or found[0] is not rungs:
+            if len(self._found) >= self._LIMIT:
+                self._found = {}
+            found = self._found[id(rungs)] = (rungs, self._made(catalogue, rungs[0]))
+        return found[1]
+
+    def _made(self, catalogue: Catalogue, rung: Rung) -> Area | None:
+        column, ids = ids_of(rung)
+        if rung.hold is not Hold.UNCLAIMED or len(ids) != 1:
+            return None
+        subnets = catalogue.members[ids[0]] if rung.cohorts else [catalogue.subnets[ids[0]]]
+        first, last = area(subnets, self.lane)
+        return Area(column, ids[0], to_bytes(rung.family, first), to_bytes(rung.family, last))
+
+
+NO_AREAS = Areas(ALONE)
 
 
 def shape_of(rungs: Sequence[Rung]) -> Shape:

@@ -9,11 +9,13 @@ An allocation that leaves nothing to decide is one statement: :mod:`.mariadb_giv
 from __future__ import annotations
 
 import select
+import struct
 from collections.abc import Callable
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from borough.domain.lane import ALONE, Lane
 from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.sql.dialect import Busy, Duplicate, Gone
 from borough.store.sql.hosts import Address, connector
@@ -124,6 +126,18 @@ class Mariadb:
         """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
         return connection.cursor()
 
+    def lane(self, connection: Any) -> Lane:
+        """See :meth:`borough.store.sql.dialect.Dialect.lane`: the node of a Galera cluster."""
+        cursor = connection.cursor()
+        cursor.execute(
+            "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_local_index', 'wsrep_cluster_size')"
+        )
+        found = {name.lower(): int(value) for name, value in cursor.fetchall()}
+        cursor.close()
+        index, size = found.get("wsrep_local_index", 0), found.get("wsrep_cluster_size", 0)
+        # Without a cluster there is no size, and the index is a number that is none.
+        return Lane(index, size) if size > 1 and index < size else ALONE
+
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
         raw = connection.dbapi_connection
@@ -139,12 +153,15 @@ class Mariadb:
     def translate(self, error: Exception) -> Exception:
         """See :meth:`borough.store.sql.dialect.Dialect.translate`."""
         kind = type(error)
+        if isinstance(error, struct.error):
+            # PyMySQL, when the server breaks off an answer to say that the transaction was rolled back.
+            return Gone(f"the answer cannot be read: {error}")
         if kind.__module__.partition(".")[0] not in ("pymysql", "MySQLdb"):
             return error
         number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-        text = str(error.args[1]) if len(error.args) > 1 else str(error) or kind.__name__
-        if kind.__name__ == "InterfaceError":
-            # Both drivers' way to say that the connection was closed under one's feet.
+        text = str(error.args[1] if len(error.args) > 1 else error) or kind.__name__
+        if kind.__name__ == "InterfaceError" or "sequence number wrong" in text:
+            # The connection was closed under one's feet, or is not where the driver thinks it is.
             return Gone(text)
         if number == 1030 and "28" in text:
             return _no_room(text)

@@ -14,7 +14,7 @@ from borough.store.port import Order, Taken
 from borough.store.sql import rows
 from borough.store.sql import statements as s
 from borough.store.sql.dialect import Native, Runner, Statement
-from borough.store.sql.giving import Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.probes import ids_of
 
 _DIALECT: Final = MariaDBDialect(paramstyle="pyformat")
@@ -38,8 +38,8 @@ DECLARE sought SMALLINT DEFAULT 0;
 DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 START TRANSACTION;
-{{hinted}}
-IF the_id IS NULL THEN
+{{first}}
+IF {{look}} THEN
     SELECT found.rung, found.kind, found.id, {{group}}, found.holder <> ''
     INTO the_rung, the_kind, the_block, the_group, the_held
     FROM ({{frontier}}) AS found
@@ -76,6 +76,10 @@ _HINTED: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b
     WHERE b.subnet_id = %(hint_subnet)s AND b.base = %(hint_base)s AND b.is_open = 1
         AND b.holder = %(claimant)s FOR UPDATE SKIP LOCKED;"""
 
+_AREA: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b
+    WHERE b.{{column}} = %(id)s AND b.is_open = 1 AND b.is_held = 0
+        AND b.base BETWEEN %(first)s AND %(last)s ORDER BY b.base LIMIT 1 FOR UPDATE SKIP LOCKED;"""
+
 _FINE: Final = "(SELECT catalogue_version FROM borough_meta) = %(version)s"
 
 #: A sweep comes before an allocation, so there must be nothing to sweep.
@@ -100,7 +104,7 @@ def _text(
     claims: bool,
     lowest: bool,
     wait: bool,
-    hinted: bool,
+    first: str,
     keyed: bool,
     cools: bool,
 ) -> Native:
@@ -119,7 +123,9 @@ def _text(
             )
     return Native.named(
         _SQL.format(
-            hinted=_HINTED if hinted else "",
+            first=first.format(column=column),
+            # What is not in one's area is for a unit of work to find.
+            look="FALSE" if first is _AREA else "the_id IS NULL",
             frontier=frontier,
             group=f"found.{column}",
             # An empty list is no list.
@@ -140,19 +146,20 @@ class MariadbGiver:
     def __init__(self) -> None:
         self._known: dict[int, tuple[Sequence[Rung], s.Shape, tuple[int, ...], dict[str, Any]]] = {}
 
-    def give(self, run: Runner, order: Order, hints: Hints, *, wait: bool) -> Outcome:
+    def give(self, run: Runner, order: Order, hints: Hints, areas: Areas, *, wait: bool) -> Outcome:
         """See :meth:`borough.store.sql.dialect.Giver.give`."""
         shape, rungs, values = self._prepare(order)
         if any(count > s.INLINE for _, _, count in shape):
             return Outcome(Word.DECIDE)
-        hint_subnet, hint_base = (0, b"") if wait else hints.find(order)
+        area = None if order.lowest else areas.find(order.catalogue, order.rungs)
+        hint_subnet, hint_base = (0, b"") if wait or area else hints.find(order)
         text = _text(
             shape,
             rungs,
             claims=bool(order.claimant),
             lowest=order.lowest,
             wait=wait,
-            hinted=bool(hint_subnet),
+            first=_AREA if area else _HINTED if hint_subnet else "",
             keyed=bool(order.key),
             cools=order.catalogue.cools,
         )
@@ -165,6 +172,7 @@ class MariadbGiver:
                 "version": order.catalogue.version,
                 "hint_subnet": hint_subnet,
                 "hint_base": hint_base,
+                **(area._asdict() if area else {}),
                 "scope_id": order.catalogue.scopes[order.scope],
                 "owner": order.owner,
                 "host": order.host,

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from borough.domain.lane import ALONE, Lane
 from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.port import LostRace
 from borough.store.sql.dialect import Busy, Duplicate, Gone
@@ -118,6 +119,10 @@ class Postgresql:
         cursor = psycopg.RawCursor(connection.dbapi_connection)
         cursor.format = psycopg.pq.Format.BINARY
         return cursor
+
+    def lane(self, _connection: Any) -> Lane:
+        """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
+        return ALONE
 
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -14,7 +14,7 @@ from borough.store.port import Order, Taken
 from borough.store.sql import rows
 from borough.store.sql import statements as s
 from borough.store.sql.dialect import Native, Runner, Statement
-from borough.store.sql.giving import Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.probes import ids_of
 
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -125,7 +125,9 @@ class PostgresqlGiver:
     def __init__(self) -> None:
         self._known: dict[int, tuple[Sequence[Rung], s.Shape, dict[str, Any]]] = {}
 
-    def give(self, run: Runner, order: Order, hints: Hints, *, wait: bool) -> Outcome:
+    def give(
+        self, run: Runner, order: Order, hints: Hints, _areas: Areas, *, wait: bool
+    ) -> Outcome:
         """See :meth:`borough.store.sql.dialect.Giver.give`."""
         shape, values = self._prepare(order)
         text = _text(

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from borough.domain.lane import ALONE, Lane
 from borough.errors import Corrupt, DiskFull, NotInitialised, NotOurDatabase, ReadOnlyDatabase
 from borough.store.sql.dialect import Busy, Duplicate
 from borough.store.sql.hosts import Address
@@ -80,6 +81,10 @@ class Sqlite:
     def cursor(self, connection: Any) -> Any:
         """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
         return connection.cursor()
+
+    def lane(self, _connection: Any) -> Lane:
+        """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
+        return ALONE
 
     def is_alive(self, _connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

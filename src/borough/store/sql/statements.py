@@ -360,6 +360,50 @@ def _order(table: Any, order: list[str]) -> list[Any]:
     return [table.c[name] for name in order]
 
 
+# --- Lanes: the first block, the first run, and the run that reaches into an area ----------------
+
+_FIRST, _LAST = _P("first", type_=t.Packed), _P("last", type_=t.Packed)
+
+
+@lru_cache(maxsize=2)
+def open_in_area(column: str) -> Any:
+    """The first unclaimed block with a free address that no transaction works on."""
+    return (
+        sa.select(*BLOCK_COLUMNS)
+        .where(
+            t.block.c[column] == _P("id"),
+            t.block.c.is_open == _ONE,
+            t.block.c.is_held == _ZERO,
+            t.block.c.base.between(_FIRST, _LAST),
+        )
+        .order_by(t.block.c.base)
+        .limit(_ONE)
+        .with_for_update(skip_locked=True)
+    )
+
+
+@lru_cache(maxsize=2)
+def run_in_area(column: str) -> Any:
+    """The first run that begins there."""
+    return (
+        sa.select(*RUN_COLUMNS)
+        .where(t.run.c[column] == _P("id"), t.run.c.base.between(_FIRST, _LAST))
+        .order_by(t.run.c.base)
+        .limit(_ONE)
+    )
+
+
+@lru_cache(maxsize=2)
+def run_before_area(column: str) -> Any:
+    """The last run that begins before it."""
+    return (
+        sa.select(*RUN_COLUMNS)
+        .where(t.run.c[column] == _P("id"), t.run.c.base < _FIRST)
+        .order_by(t.run.c.base.desc())
+        .limit(_ONE)
+    )
+
+
 # --- Allocations -------------------------------------------------------------------------------
 
 ALLOCATION_COLUMNS = (

@@ -18,7 +18,7 @@ from borough.errors import Contended, Corrupt, Unavailable
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
 from borough.store.sql.dialect import Busy, Dialect, Duplicate, Gone, Runner, Statement
-from borough.store.sql.giving import Hints, Word
+from borough.store.sql.giving import NO_AREAS, Areas, Hints, Word
 from borough.store.sql.probes import Probes
 from borough.store.sql.unit import SqlUnit
 
@@ -40,6 +40,7 @@ class _Link:
 
     connection: Any
     cursor: Any
+    areas: Areas
     hints: Hints = field(default_factory=Hints)
 
 
@@ -163,7 +164,7 @@ class SqlStore:
         with self._linked() as link:
             run = self._run_on(link.cursor)
             try:
-                outcome = giver.give(run, order, link.hints, wait=wait)
+                outcome = giver.give(run, order, link.hints, link.areas, wait=wait)
             except Exception as error:
                 translated = self._dialect.translate(error)
                 if isinstance(translated, Gone) and not repeatable:
@@ -217,7 +218,15 @@ class SqlStore:
                 run = self._run_on(link.cursor)
                 try:
                     run.text(self._dialect.begin_write if write else self._dialect.begin_read)
-                    unit = SqlUnit(run, self._catalogue, self._dialect, self._probes, spread=spread)
+                    unit = SqlUnit(
+                        run,
+                        self._catalogue,
+                        self._dialect,
+                        self._probes,
+                        # Who only reads is in nobody's way.
+                        areas=link.areas if write else NO_AREAS,
+                        spread=spread,
+                    )
                     answer = work(unit)
                     committing = write
                     run.text("COMMIT")
@@ -272,7 +281,8 @@ class SqlStore:
                 link = self._idle.pop()
             except IndexError:
                 connection = self._engine.raw_connection()
-                return _Link(connection, self._dialect.cursor(connection))
+                areas = Areas(self._dialect.lane(connection))
+                return _Link(connection, self._dialect.cursor(connection), areas)
             if self._dialect.is_alive(link.connection):
                 return link
             link.connection.invalidate()

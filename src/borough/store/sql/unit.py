@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from borough.domain.address import format_address, to_bytes
+from borough.domain.address import format_address, from_bytes, to_bytes
 from borough.domain.block import Block, Run, room_in
 from borough.domain.dimension import Dimension
 from borough.domain.inspect import StoredCohort
@@ -18,6 +18,7 @@ from borough.store.sql import catalogue as declared
 from borough.store.sql import queries, rows
 from borough.store.sql import statements as s
 from borough.store.sql.dialect import Dialect, Duplicate, Runner
+from borough.store.sql.giving import Areas
 from borough.store.sql.probes import Probes, ids_of
 
 #: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
@@ -37,10 +38,12 @@ class SqlUnit:
         dialect: Dialect,
         probes: Probes,
         *,
+        areas: Areas,
         spread: bool = False,
     ) -> None:
         """Work in a transaction.
 
+        :param areas: where this writer looks for unclaimed space first.
         :param spread: whether unused space is offered before the blocks of its rung.
         """
         self._run = run
@@ -48,6 +51,7 @@ class SqlUnit:
         self._dialect = dialect
         self._guard = dialect.translate
         self._probes = probes
+        self._areas = areas
         self._spread = spread
         #: Whether addresses have come free.
         self.freed = False
@@ -81,6 +85,10 @@ class SqlUnit:
     ) -> list[Offer]:
         """See :meth:`borough.domain.space.Space.offers`."""
         found: list[Offer] = []
+        if count == 1 and not lowest and not claimant:
+            near = self._near(rungs)
+            if near is not None:
+                return [near]
         for start in range(0, len(rungs), _RUNGS):
             some = rungs[start : start + _RUNGS] if len(rungs) > _RUNGS else rungs
             for row in self._offered(some, claimant, count - len(found), lowest=lowest):
@@ -89,6 +97,24 @@ class SqlUnit:
             if len(found) >= count:
                 break
         return found
+
+    def _near(self, rungs: Sequence[Rung]) -> Offer | None:
+        """What this writer's own area has to offer on the first rung."""
+        area = self._areas.find(self.catalogue, rungs) if rungs else None
+        if area is None:
+            return None
+        values = {"id": area.id, "first": area.first, "last": area.last}
+        row = self._run.one(s.open_in_area(area.column), **values)
+        if row:
+            return Offer(0, rows.to_block(row))
+        row = self._run.one(s.run_in_area(area.column), **values)
+        if row:
+            return Offer(0, rows.to_run(row))
+        row = self._run.one(s.run_before_area(area.column), **values)
+        start = from_bytes(area.first)
+        if row and rows.to_run(row).prefix.holds(start):
+            return Offer(0, rows.to_run(row), start)
+        return None
 
     def _offered(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
