@@ -147,3 +147,11 @@ class Server(ABC):
     @abstractmethod
     def fresh(self) -> str:
         """The URL of a new, empty database."""
+
+    @abstractmethod
+    def watch(self, database: str) -> None:
+        """Count the statements of connections made to a database from now on."""
+
+    @abstractmethod
+    def sent(self, database: str) -> int:
+        """How many statements have been counted, transaction brackets included."""

@@ -96,3 +96,10 @@ class MariadbServer(Server):
         Those of a stored program do not count, and those of this question do.
         """
         return int(str(self.run("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1]))
+
+    def watch(self, _database: str) -> None:
+        """Nothing to do: the server counts by itself."""
+
+    def sent(self, database: str) -> int:
+        """How many statements clients have sent, transaction brackets and this question included."""
+        return self.statements(database)

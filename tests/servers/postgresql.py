@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import Final
 
@@ -32,6 +33,7 @@ class PostgresqlServer(Server):
             "shared_buffers": "'256MB'",
             "shared_preload_libraries": "'pg_stat_statements'",
             "lc_messages": "'C'",
+            "log_line_prefix": "'%d '",
             **(QUICK if settings is None else settings),
         }
         create = [initdb, "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
@@ -74,9 +76,17 @@ class PostgresqlServer(Server):
         return self.url(name)
 
     def statements(self, database: str) -> int:
-        """How many statements clients have sent to a database, transaction brackets included."""
+        """How many statements clients have sent to a database, without those around transactions."""
         rows = self.run(
             "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d "
             f"ON d.oid = s.dbid WHERE datname = '{database}'"
         )
         return int(str(rows[0][0]))
+
+    def watch(self, database: str) -> None:
+        """Write down every statement of connections made to a database from now on."""
+        self.run(f"ALTER DATABASE {database} SET log_statement = 'all'")
+
+    def sent(self, database: str) -> int:
+        """How many statements have been written down, transaction brackets included."""
+        return len(re.findall(rf"^{database} LOG:  (?:statement|execute [^:]*):", self.log, re.M))

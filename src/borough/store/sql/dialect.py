@@ -56,7 +56,7 @@ class Dialect(Protocol):
     #: Where an allocation is one statement; None where a transaction is as quick.
     giver: Giver | None
 
-    #: Where a whole plan is one statement; None where its rows are written one kind after another.
+    #: Where a plan of many rows takes few statements; None where each row is a call and no round trip.
     writer: Writer | None
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
@@ -93,7 +93,10 @@ class Giver(Protocol):
 
 
 class Writer(Protocol):
-    """Writes a plan in one statement."""
+    """Writes a plan in as many statements as it has kinds of rows, or in one."""
+
+    def wants(self, plan: Plan) -> bool:
+        """Whether it is the better way for this plan."""
 
     def write(
         self,
@@ -200,6 +203,13 @@ class Runner:
             pass
         return found
 
+    def change(self, query: Native, values: Mapping[str, Any]) -> int:
+        """Run a change in the database's own words; return how many rows it met."""
+        self.statements += 1
+        self._cursor.execute(query.text, query.bind(values))
+        count: int = self._cursor.rowcount
+        return count
+
     def rows(self, clause: sa.ClauseElement, **values: Any) -> list[Row]:
         """Run a query."""
         statement = self._statement(clause)
@@ -237,7 +247,9 @@ class Runner:
         if len(bound) == 1:
             return self.write(clause, **bound[0])
         statement = self._statement(clause)
-        self.statements += 1
+        # A driver that tells keys joins inserted rows to one statement.
+        joined = self._tells_key and isinstance(clause, sa.Insert)
+        self.statements += 1 if joined else len(bound)
         self._cursor.executemany(statement.text, [statement.bind(values) for values in bound])
         count: int = self._cursor.rowcount
         return count

@@ -20,6 +20,7 @@ from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatab
 from borough.store.sql.dialect import Busy, Duplicate, Gone
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.mariadb_give import MariadbGiver
+from borough.store.sql.mariadb_write import MariadbWriter
 
 #: Seconds to wait for a host to answer before the next one is tried.
 CONNECT_TIMEOUT: Final = 5
@@ -88,11 +89,11 @@ class Mariadb:
     begin_read = "START TRANSACTION READ ONLY"
     tells_key = True
     is_server = True
-    writer = None
 
     def __init__(self, hosts: tuple[Address, ...] = ()) -> None:
         self._hosts = hosts or (Address("127.0.0.1", None),)
         self.giver = MariadbGiver()
+        self.writer = MariadbWriter()
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
         """See :meth:`borough.store.sql.dialect.Dialect.engine`."""

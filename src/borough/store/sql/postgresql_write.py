@@ -9,19 +9,15 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.space import Plan
-from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import Native, Runner
+from borough.store.sql.plan_rows import ALLOCATION, BITS, BLOCK, EVENT, OLD, RUN, SHAPE, plan_rows
 
 
 def _type(column: sa.Column[Any]) -> str:
     if isinstance(column.type, sa.LargeBinary):
         return "bytea"
     return "text" if isinstance(column.type, sa.String) else "bigint"
-
-
-def _names(table: sa.Table, *leave_out: str) -> list[str]:
-    return [column.name for column in table.c if column.name not in leave_out]
 
 
 def _rows(prefix: str, columns: Mapping[str, str]) -> str:
@@ -32,15 +28,6 @@ def _rows(prefix: str, columns: Mapping[str, str]) -> str:
 
 def _typed(table: sa.Table, names: Iterable[str]) -> dict[str, str]:
     return {name: _type(table.c[name]) for name in names}
-
-
-_BLOCK: Final = _names(t.block, "id")
-_RUN: Final = _names(t.run, "id")
-_EVENT: Final = _names(t.event, "id")
-_ALLOCATION: Final = _names(t.allocation, "sequence", "until")
-_SHAPE: Final = [name for name in _BLOCK if name not in ("subnet_id", "cohort_id", "version")]
-_BITS: Final = ["bitmap", "free"]
-_OLD: Final = {"old_id": "bigint", "old_version": "bigint"}
 
 
 def _insert(table: sa.Table, names: Sequence[str], prefix: str, more: str = "") -> str:
@@ -57,19 +44,19 @@ def _update(names: Sequence[str], prefix: str) -> str:
     return (
         "UPDATE borough_block AS b SET "
         f"{values}, version = b.version + 1 "
-        f"FROM {_rows(prefix, {**_OLD, **_typed(t.block, names)})} "
+        f"FROM {_rows(prefix, {**OLD, **_typed(t.block, names)})} "
         "WHERE b.id = row.old_id AND b.version = row.old_version RETURNING 1"
     )
 
 
 _PARTS: Final[dict[str, str]] = {
-    "bits": _update(_BITS, "bits"),
-    "shapes": _update(_SHAPE, "shapes"),
+    "bits": _update(BITS, "bits"),
+    "shapes": _update(SHAPE, "shapes"),
     "runs_gone": "DELETE FROM borough_run AS r USING "
     + _rows("runs_gone", {"old_id": "bigint", "old_length": "bigint"})
     + " WHERE r.id = row.old_id AND r.length = row.old_length RETURNING 1",
     "blocks_gone": "DELETE FROM borough_block AS b USING "
-    + _rows("blocks_gone", _OLD)
+    + _rows("blocks_gone", OLD)
     + " WHERE b.id = row.old_id AND b.version = row.old_version RETURNING 1",
     "gone": "DELETE FROM borough_allocation AS a USING "
     + _rows("gone", {"old_sequence": "bigint"})
@@ -78,16 +65,15 @@ _PARTS: Final[dict[str, str]] = {
     + _rows("cooled", {"old_sequence": "bigint", "until": "bigint"})
     + " WHERE a.sequence = row.old_sequence AND a.until IS NULL RETURNING 1",
 }
-_CONDITIONS: Final = tuple(_PARTS)
 _PARTS_AFTER: Final[dict[str, str]] = {
-    "runs_new": _insert(t.run, _RUN, "runs_new"),
-    "blocks_new": _insert(t.block, _BLOCK, "blocks_new"),
-    "noted": _insert(t.event, _EVENT, "noted", "RETURNING id, subject"),
-    "given": f"INSERT INTO borough_allocation (sequence, {', '.join(_ALLOCATION)}) "
-    f"SELECT noted.id, {', '.join('row.' + name for name in _ALLOCATION)} "
-    f"FROM {_rows('given', {**_typed(t.allocation, _ALLOCATION), 'subject': 'text'})} "
+    "runs_new": _insert(t.run, RUN, "runs_new"),
+    "blocks_new": _insert(t.block, BLOCK, "blocks_new"),
+    "noted": _insert(t.event, EVENT, "noted", "RETURNING id, subject"),
+    "given": f"INSERT INTO borough_allocation (sequence, {', '.join(ALLOCATION)}) "
+    f"SELECT noted.id, {', '.join('row.' + name for name in ALLOCATION)} "
+    f"FROM {_rows('given', {**_typed(t.allocation, ALLOCATION), 'subject': 'text'})} "
     "JOIN noted ON noted.subject = row.subject",
-    "told": _insert(t.event, _EVENT, "told"),
+    "told": _insert(t.event, EVENT, "told"),
 }
 
 
@@ -109,6 +95,10 @@ def _text(names: tuple[str, ...]) -> Native:
 class PostgresqlWriter:
     """See :class:`borough.store.sql.dialect.Writer`."""
 
+    def wants(self, _plan: Plan) -> bool:
+        """See :meth:`borough.store.sql.dialect.Writer.wants`."""
+        return True
+
     def write(
         self,
         run: Runner,
@@ -117,11 +107,11 @@ class PostgresqlWriter:
         events: Sequence[Mapping[str, Any]],
     ) -> list[int]:
         """See :meth:`borough.store.sql.dialect.Writer.write`."""
-        tables = _tables(plan)
-        expected = sum(len(tables[name]) for name in _CONDITIONS)
+        tables = plan_rows(plan)
+        expected = sum(len(tables[name]) for name in _PARTS)
         tables["noted"] = [dict(event) for event, _ in grants]
         tables["given"] = [
-            {**{name: values[name] for name in _ALLOCATION}, "subject": event["subject"]}
+            {**{name: values[name] for name in ALLOCATION}, "subject": event["subject"]}
             for event, values in grants
         ]
         tables["told"] = [dict(event) for event in events]
@@ -132,22 +122,3 @@ class PostgresqlWriter:
                 values[f"{name}_{column}"] = [row[column] for row in tables[name]]
         sequences = {subject: id for id, subject in run.native(_text(used), values)}
         return [sequences[event["subject"]] for event, _ in grants]
-
-
-def _tables(plan: Plan) -> dict[str, list[dict[str, Any]]]:
-    """The rows of each part of the statement that has a precondition, and of new space."""
-    bits, shapes = rows.changed_values(plan)
-    return {
-        "bits": [{name: values[name] for name in (*_OLD, *_BITS)} for values in bits],
-        "shapes": [{name: values[name] for name in (*_OLD, *_SHAPE)} for values in shapes],
-        "runs_gone": [
-            {"old_id": each.id, "old_length": each.prefix.length} for each in plan.runs_removed
-        ],
-        "blocks_gone": [
-            {"old_id": each.id, "old_version": each.version} for each in plan.blocks_removed
-        ],
-        "gone": [{"old_sequence": each.sequence} for each in plan.removed],
-        "cooled": [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled],
-        "runs_new": [rows.run_values(each) for each in plan.runs_added],
-        "blocks_new": [rows.block_values(each) for each in plan.blocks_added],
-    }

@@ -187,7 +187,7 @@ class SqlUnit:
             for grant in plan.grants
         ]
         try:
-            if self._dialect.writer:
+            if self._dialect.writer and self._dialect.writer.wants(plan):
                 return self._write_at_once(plan, grants, events)
             self._write_space(plan)
             self._write_removals(plan)

@@ -1,0 +1,146 @@
+"""A plan of many rows on MariaDB: one statement for each kind of row, which travel as one JSON text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from borough.domain.space import Plan
+from borough.store.port import LostRace
+from borough.store.sql import schema as t
+from borough.store.sql.dialect import Native, Runner
+from borough.store.sql.plan_rows import ALLOCATION, BITS, BLOCK, EVENT, OLD, RUN, SHAPE, plan_rows
+
+#: Rows from which on it is worth it.
+_MANY: Final = 8
+
+
+def _type(column: sa.Column[Any]) -> str:
+    if isinstance(column.type, sa.LargeBinary):
+        return "binary"
+    return "text" if isinstance(column.type, sa.String) else "bigint"
+
+
+def _typed(table: sa.Table, names: Iterable[str]) -> dict[str, str]:
+    return {name: _type(table.c[name]) for name in names}
+
+
+def _rows(columns: Mapping[str, str]) -> str:
+    """Rows of a JSON array of arrays; addresses are in hexadecimal, because JSON has no bytes."""
+    kinds = {"bigint": "BIGINT", "binary": "VARCHAR(32)", "text": "MEDIUMTEXT"}
+    listed = ", ".join(
+        f"`{name}` {kinds[kind]} PATH '$[{at}]'" for at, (name, kind) in enumerate(columns.items())
+    )
+    return f"JSON_TABLE(%(rows)s, '$[*]' COLUMNS ({listed})) AS made"
+
+
+def _value(name: str, kind: str) -> str:
+    return f"UNHEX(made.`{name}`)" if kind == "binary" else f"made.`{name}`"
+
+
+def _insert(table: sa.Table, names: Sequence[str], more: str = "") -> str:
+    columns = _typed(table, names)
+    targets = ", ".join(f"`{name}`" for name in names)
+    values = ", ".join(_value(name, kind) for name, kind in columns.items())
+    return f"INSERT INTO {table.name} ({targets}) SELECT {values} FROM {_rows(columns)} {more}"
+
+
+def _update(names: Sequence[str]) -> str:
+    columns = _typed(t.block, names)
+    values = ", ".join(f"b.`{name}` = {_value(name, kind)}" for name, kind in columns.items())
+    return (
+        f"UPDATE borough_block AS b JOIN {_rows({**OLD, **columns})} "
+        "ON b.id = made.old_id AND b.version = made.old_version "
+        f"SET {values}, b.version = b.version + 1"
+    )
+
+
+def _delete(table: str, columns: Mapping[str, str], condition: str) -> str:
+    return f"DELETE gone FROM {table} AS gone JOIN {_rows(columns)} ON {condition}"
+
+
+#: What has preconditions, in the order in which it is written: all lock rows in one order so.
+_PARTS: Final = {
+    "runs_gone": _delete(
+        "borough_run",
+        {"old_id": "bigint", "old_length": "bigint"},
+        "gone.id = made.old_id AND gone.length = made.old_length",
+    ),
+    "blocks_gone": _delete(
+        "borough_block", OLD, "gone.id = made.old_id AND gone.version = made.old_version"
+    ),
+    "bits": _update(BITS),
+    "shapes": _update(SHAPE),
+    "gone": _delete(
+        "borough_allocation",
+        {"old_sequence": "bigint"},
+        "gone.sequence = made.old_sequence",
+    ),
+    "cooled": "UPDATE borough_allocation AS a JOIN "
+    + _rows({"old_sequence": "bigint", "until": "bigint"})
+    + " ON a.sequence = made.old_sequence AND a.until IS NULL SET a.until = made.until",
+}
+_NEW: Final = {
+    "runs_new": _insert(t.run, RUN),
+    "blocks_new": _insert(t.block, BLOCK),
+    "told": _insert(t.event, EVENT),
+}
+_NOTED: Final = Native.named(_insert(t.event, EVENT, "RETURNING id, subject"))
+_GIVEN: Final = Native.named(_insert(t.allocation, ["sequence", *ALLOCATION]))
+
+
+@cache
+def _native(name: str) -> Native:
+    return Native.named(_PARTS.get(name) or _NEW[name])
+
+
+def _json(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {
+        "rows": json.dumps(
+            [
+                [value.hex() if isinstance(value, bytes) else value for value in row.values()]
+                for row in found
+            ]
+        )
+    }
+
+
+class MariadbWriter:
+    """See :class:`borough.store.sql.dialect.Writer`."""
+
+    def wants(self, plan: Plan) -> bool:
+        """See :meth:`borough.store.sql.dialect.Writer.wants`."""
+        most = max(len(plan.grants), len(plan.removed), len(plan.cooled), len(plan.changed))
+        return most >= _MANY
+
+    def write(
+        self,
+        run: Runner,
+        plan: Plan,
+        grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+        events: Sequence[Mapping[str, Any]],
+    ) -> list[int]:
+        """See :meth:`borough.store.sql.dialect.Writer.write`."""
+        tables = plan_rows(plan)
+        tables["told"] = [dict(event) for event in events]
+        for name in _PARTS:
+            if tables[name] and run.change(_native(name), _json(tables[name])) != len(tables[name]):
+                raise LostRace("a row is not as it was read")
+        for name in _NEW:
+            if tables[name]:
+                run.change(_native(name), _json(tables[name]))
+        if not grants:
+            return []
+        noted = run.native(_NOTED, _json([event for event, _ in grants]))
+        found = {subject: id for id, subject in noted}
+        sequences = [found[event["subject"]] for event, _ in grants]
+        given = [
+            {"sequence": sequence, **{name: values[name] for name in ALLOCATION}}
+            for sequence, (_, values) in zip(sequences, grants, strict=True)
+        ]
+        run.change(_GIVEN, _json(given))
+        return sequences

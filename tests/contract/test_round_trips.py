@@ -1,0 +1,135 @@
+"""What an allocation costs on a database server, in statements that reach it.
+
+Counted by the server itself, brackets of transactions included; a statement is a round trip. The engine's
+own count must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import borough
+from borough import Ipam
+from borough.store.sql.store import SqlStore
+from tests.servers.base import Server
+from tests.servers.shared import shared_server
+
+pytestmark = pytest.mark.server
+
+L = {"network": "n"}
+SERVERS = ["postgresql", "mariadb"]
+
+
+class Meter:
+    """Counts the statements of calls on one database."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.url = server.fresh()
+        self._database = self.url.rpartition("/")[2]
+        borough.open(self.url, create=True).close()
+        server.watch(self._database)
+        self.ipam = borough.open(self.url)
+        # Some servers count the question as well.
+        self._own = -self._read() + self._read()
+
+    def _read(self) -> int:
+        return self._server.sent(self._database)
+
+    def __call__(self, act: Callable[[], Any]) -> int:
+        store = self.ipam.store
+        assert isinstance(store, SqlStore)
+        ours = store.statements
+        before = self._read()
+        act()
+        sent = self._read() - before - self._own
+        assert sent == store.statements - ours
+        return sent
+
+
+@pytest.fixture(params=SERVERS)
+def meter(request: pytest.FixtureRequest) -> Iterator[Meter]:
+    """A fresh database on each kind of server."""
+    made = Meter(shared_server(request.param))
+    yield made
+    made.ipam.close()
+
+
+def group(ipam: Ipam, size: int) -> None:
+    """A group of /28 subnets, all but the last full; the last is a /16."""
+    small = [
+        {"name": f"s{n}", "cidr": f"10.{n >> 12}.{n >> 4 & 255}.{n % 16 * 16}/28", "labels": L}
+        for n in range(size - 1)
+    ]
+    last = {"name": "last", "cidr": "10.200.0.0/16", "labels": L}
+    six = {"name": "six", "cidr": "2001:db8::/64", "labels": L}
+    ipam.apply({"subnets": [*small, last, six]})
+    if small:
+        ipam.allocate(labels=L, families=4, count=14 * len(small), owner="fill")
+
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "any": {},
+    "next": {"kind": "next"},
+    "for an owner, with attributes": {"owner": "web-1", "attributes": {"note": "x"}},
+    "IPv6": {"families": 6},
+    "on a host": {"host": "h1"},
+    "on a host, the lowest": {"host": "h1", "kind": "next"},
+}
+
+
+@pytest.mark.parametrize("size", [1, 16, 512])
+@pytest.mark.parametrize("name", REQUESTS)
+def test_an_address_of_an_open_block_is_one_round_trip(meter: Meter, name: str, size: int) -> None:
+    """Whatever is asked for, and however many subnets the group has."""
+    group(meter.ipam, size)
+    request = {"labels": L, **REQUESTS[name]}
+    for _ in range(2):
+        meter.ipam.allocate(**request)
+    for turn in range(5):
+        assert meter(lambda: meter.ipam.allocate(**request)) == 1, turn
+
+
+def test_an_idempotency_key_costs_no_round_trip(meter: Meter) -> None:
+    """The key is bound by the statement that gives the address."""
+    group(meter.ipam, 1)
+    meter.ipam.allocate(labels=L)
+    for turn in range(3):
+        key = f"k{turn}"
+        assert meter(lambda key=key: meter.ipam.allocate(labels=L, key=key)) == 1
+
+
+def test_cool_downs_cost_no_round_trip(meter: Meter) -> None:
+    """Whether there is something to sweep is looked up by the statement that gives the address."""
+    subnet = {"name": "s", "cidr": "10.0.0.0/24", "labels": L, "cooldown": "1h"}
+    meter.ipam.apply({"subnets": [subnet]})
+    meter.ipam.release(meter.ipam.allocate(labels=L).address)
+    meter.ipam.allocate(labels=L)
+    assert meter(lambda: meter.ipam.allocate(labels=L)) == 1
+
+
+@pytest.mark.parametrize("families", [[4], [4, 6]])
+def test_bulk_and_dual_stack_cost_the_same_whatever_their_number(
+    meter: Meter, families: list[int]
+) -> None:
+    """A transaction of a constant number of statements."""
+    group(meter.ipam, 16)
+    costs = {}
+    for count in (64, 256, 2048):
+        meter.ipam.allocate(labels=L, families=families, count=count)
+        costs[count] = meter(
+            lambda count=count: meter.ipam.allocate(labels=L, families=families, count=count)
+        )
+    assert len(set(costs.values())) == 1, costs
+    assert max(costs.values()) <= 12, costs
+    assert meter(lambda: meter.ipam.allocate(labels=L, families=families)) <= 12
+
+
+def test_the_meter_sees_every_statement(meter: Meter) -> None:
+    """A meter that counts nothing would pass all of the above."""
+    group(meter.ipam, 1)
+    with_transaction = meter(lambda: meter.ipam.allocate(labels=L, count=3))
+    assert with_transaction >= 5
