@@ -77,3 +77,10 @@ def make_ipam(
 def ipam(make_ipam: Callable[[], Ipam]) -> Ipam:
     """One fresh address space, on each kind of store in turn."""
     return make_ipam()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, except where a test says which others it goes with."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))

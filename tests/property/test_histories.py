@@ -399,7 +399,14 @@ def _routes(ipam: Ipam) -> Any:
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("store", each_store("memory"))
+# Each store's histories take minutes, and may run beside each other.
+@pytest.mark.parametrize(
+    "store",
+    [
+        pytest.param(*each.values, marks=[*each.marks, pytest.mark.xdist_group(each.values[0])])
+        for each in each_store("memory")
+    ],
+)
 def test_a_store_agrees_with_the_model_on_any_history(
     store: str, record_property: Callable[[str, object], None]
 ) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import click
-import sqlalchemy as sa
 
 from borough.engine.ipam import Ipam
 from borough.engine.ipam import open as open_ipam
+from borough.store.sql.hosts import without_password
 
 #: The database when nothing else is said: a file in the working folder.
 DEFAULT_URL: Final = "sqlite:///borough.db"
@@ -32,10 +32,7 @@ class State:
     @property
     def shown_url(self) -> str:
         """The database's URL without its password."""
-        try:
-            return sa.make_url(self.url).render_as_string(hide_password=True)
-        except (sa.exc.ArgumentError, ValueError):
-            return self.url
+        return without_password(self.url)
 
 
 #: Hands the global options to a command.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Final
 
 from borough.domain import decide, model
@@ -25,13 +26,17 @@ from borough.errors import (
     NotAllocated,
     StaleSequence,
 )
-from borough.store.port import Filter, Order, Remembered, Store, Unit
+from borough.store.port import Binding, Filter, Order, Store, Unit
 
 #: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
 SWEEP: Final = 256
 
 #: For how long an idempotency key is kept after its addresses are gone, in microseconds.
 KEY_LIFE: Final = 7 * 24 * 3600 * decide.SECOND
+
+#: How many requests with a key go by before old keys are looked for, and how many are dropped then.
+FORGET_EVERY: Final = 256
+FORGET: Final = 1024
 
 #: Ladders kept; one for each distinct selector of the present catalogue.
 _LADDERS: Final = 4096
@@ -81,10 +86,12 @@ class Allocator:
     """Decides requests inside units of work.
 
     :ivar clock: the time in microseconds since the epoch.
+    :ivar keyed: counts requests with an idempotency key.
     """
 
     clock: Callable[[], int]
     ladders: Ladders
+    keyed: Iterator[int] = field(default_factory=count)
 
     def allocate(self, store: Store, request: Request, *, told: bool = False) -> Answer:
         """Give what a request asks for, or raise why not.
@@ -95,6 +102,9 @@ class Allocator:
         def work(unit: Unit) -> Answer:
             return self.allocate_in(unit, request, told=told)
 
+        if request.key and next(self.keyed) % FORGET_EVERY == FORGET_EVERY - 1:
+            before = self.clock() - KEY_LIFE
+            store.transact(lambda unit: unit.forget(before, FORGET))
         order = None if told else self._order(store.known, request)
         if order is None:
             return store.transact(work, repeatable=bool(request.key))
@@ -115,8 +125,8 @@ class Allocator:
         return Answer((show(allocation, order.catalogue, block, sequence),))
 
     def _order(self, catalogue: Catalogue | None, request: Request) -> Order | None:
-        """The request as an order; None when there is more to it than one address from a ladder."""
-        if catalogue is None or request.count > 1 or request.kind not in (Kind.ANY, Kind.NEXT):
+        """The request as an order; None when it is for more than one address."""
+        if catalogue is None or request.count > 1:
             return None
         try:
             want, ladder = self.ladders.climb(catalogue, request)
@@ -125,9 +135,10 @@ class Allocator:
             return None
         if len(ladder.homes) != 1 or len(ladder.families) != 1:
             return None
+        is_sought = request.kind in (Kind.ANY, Kind.NEXT)
         return Order(
             catalogue=catalogue,
-            rungs=ladder.homes[0].rungs[ladder.families[0]],
+            rungs=ladder.homes[0].rungs[ladder.families[0]] if is_sought else (),
             claimant=want.claimant,
             lowest=request.kind is Kind.NEXT,
             scope=request.scope,
@@ -148,11 +159,8 @@ class Allocator:
                 return replayed
         setting, plan = self._decide(unit, request, now)
         story = self._story(unit, setting, plan) if told else None
-        sequences = unit.commit(plan, now)
-        if request.key:
-            remembered = Remembered(_digest(request), tuple(sequences))
-            unit.remember(request.key, remembered, now)
-            unit.forget(now - KEY_LIFE, 4)
+        bind = Binding(request.key, _digest(request)) if request.key else None
+        sequences = unit.commit(plan, now, bind)
         given = tuple(
             show(grant.allocation, setting.catalogue, grant.block, sequence)
             for grant, sequence in zip(plan.grants, sequences, strict=True)

@@ -22,7 +22,7 @@ from borough.domain.model import (
 )
 from borough.domain.space import Act, Note, Plan, Tally
 from borough.store.memory_space import MemorySpace, catalogue_of
-from borough.store.port import Event, Filter, LostRace, Remembered
+from borough.store.port import Binding, Contradiction, Event, Filter, LostRace, Remembered
 
 
 class MemoryUnit(MemorySpace):
@@ -30,7 +30,7 @@ class MemoryUnit(MemorySpace):
 
     # --- Allocations --------------------------------------------------------------------------
 
-    def commit(self, plan: Plan, now: int) -> list[int]:
+    def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
         """See :meth:`borough.store.port.Unit.commit`."""
         tables = self._tables
         for run in plan.runs_removed:
@@ -61,7 +61,10 @@ class MemoryUnit(MemorySpace):
             self._record(now, Act.RELEASED, allocation)
         for note in plan.notes:
             self._record_note(now, note)
-        return [self._grant(grant.allocation, now) for grant in plan.grants]
+        sequences = [self._grant(grant.allocation, now) for grant in plan.grants]
+        if bind is not None:
+            self._bind(bind, sequences, now)
+        return sequences
 
     def _grant(self, allocation: Allocation, now: int) -> int:
         tables = self._tables
@@ -98,11 +101,11 @@ class MemoryUnit(MemorySpace):
         found = self._tables.keys.get(key)
         return found[0] if found else None
 
-    def remember(self, key: str, remembered: Remembered, now: int) -> None:
-        """See :meth:`borough.store.port.Unit.remember`."""
-        if key in self._tables.keys:
-            raise LostRace(key)
-        self._tables.keys[key] = (remembered, now)
+    def _bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+        if bind.key in self._tables.keys:
+            raise Contradiction(bind.key)
+        remembered = Remembered(bind.fingerprint, tuple(sequences))
+        self._tables.keys[bind.key] = (remembered, now)
 
     def forget(self, before: int, limit: int) -> int:
         """See :meth:`borough.store.port.Unit.forget`."""

@@ -53,6 +53,13 @@ class Event:
     detail: str = ""
 
 
+class Binding(NamedTuple):
+    """An idempotency key, and the fingerprint of the request that it is used with."""
+
+    key: str
+    fingerprint: str
+
+
 class Remembered(NamedTuple):
     """What an idempotency key stands for.
 
@@ -81,13 +88,14 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One address wanted from a ladder, with nothing left to decide but where it is.
+    """One address wanted, for stores that can give it in one round trip.
 
-    A store may give it by itself, in one round trip, where the rules leave no choice: the first block
-    that the rungs have to offer is the claimant's own, or there is no claimant, and the address is the
-    lowest free one of it. Everything else is decided in a unit of work.
+    A store may give it by itself where the rules leave no choice: the first block that the rungs have to
+    offer is the claimant's own, or there is no claimant, and the address is the lowest free one of it.
+    Everything else is decided in a unit of work.
 
     :ivar catalogue: what the ladder was made from; the order is void when it changed since.
+    :ivar rungs: the ladder; empty when the address is known beforehand.
     :ivar claimant: see :class:`borough.domain.ladder.Wanted`.
     :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
     :ivar now: microseconds since the epoch.
@@ -128,18 +136,16 @@ class Unit(Space, Protocol):
 
     # Allocations
 
-    def commit(self, plan: Plan, now: int) -> list[int]:
+    def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
         """Write a plan and its events.
 
+        :param bind: the idempotency key that stands for the plan's grants from now on.
         :return: the sequence number of each grant, in order.
-        :raises LostRace: when a row is not as the plan expects it.
+        :raises LostRace: when a row is not as the plan expects it, or the key is bound already.
         """
 
     def recall(self, key: str) -> Remembered | None:
         """What an idempotency key was used for."""
-
-    def remember(self, key: str, remembered: Remembered, now: int) -> None:
-        """Bind a key to an answer."""
 
     def forget(self, before: int, limit: int) -> int:
         """Drop the oldest keys bound before a time whose addresses are gone; return how many."""

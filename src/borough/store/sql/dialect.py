@@ -18,6 +18,7 @@ from borough.store.port import Order
 
 if TYPE_CHECKING:
     from borough.store.sql.giving import Areas, Hints, Outcome
+    from borough.store.sql.guess import Guess
 
 Row = tuple[Any, ...]
 
@@ -52,6 +53,9 @@ class Dialect(Protocol):
     #: Whether several transactions write at once, so that one that lost should pause before it runs
     #: again, and connections can be lost.
     is_server: bool
+
+    #: Whether the writer can check a guess, so that a decision may be made on what is remembered.
+    can_guess: bool
 
     #: Where an allocation is one statement; None where a transaction is as quick.
     giver: Giver | None
@@ -104,11 +108,13 @@ class Writer(Protocol):
         plan: Plan,
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
         events: Sequence[Mapping[str, Any]],
+        guess: Guess | None = None,
     ) -> list[int]:
         """Write a plan's rows, each with its precondition.
 
         :param grants: for each grant, the columns of its event and of its allocation.
         :param events: further events.
+        :param guess: what the plan was decided on without looking, to be checked by the same statement.
         :return: the sequence number of each grant.
         :raises LostRace: when a row is not as the plan expects it.
         """

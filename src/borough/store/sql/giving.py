@@ -42,6 +42,13 @@ class Outcome(NamedTuple):
     has_run: bool = False
 
 
+_Key = tuple[int, str, bool]
+
+
+def _key(order: Order) -> _Key:
+    return id(order.rungs), order.claimant, order.lowest
+
+
 class Hints:
     """The blocks that one connection took from last, by ladder and claimant.
 
@@ -56,22 +63,29 @@ class Hints:
 
     def __init__(self) -> None:
         self._version = -1
-        self._found: dict[tuple[int, str], tuple[Sequence[Rung], int, bytes]] = {}
+        self._found: dict[_Key, tuple[Sequence[Rung], int, bytes]] = {}
+        self._open: dict[_Key, Sequence[Rung]] = {}
 
     def find(self, order: Order) -> tuple[int, bytes]:
         """Subnet and base of the block to try first; (0, b"") for none."""
         if order.lowest or order.catalogue.version != self._version:
             return 0, b""
-        found = self._found.get((id(order.rungs), order.claimant))
+        found = self._found.get(_key(order))
         # The rungs are kept with their hint, so that an id cannot come back for others.
         return found[1:] if found is not None and found[0] is order.rungs else (0, b"")
 
     def keep(self, order: Order, block: Block | None) -> None:
         """Remember a block as it is after an address was taken from it; forget it when it is full."""
-        if order.catalogue.version != self._version or len(self._found) >= self._LIMIT:
-            self._found = {}
+        if not order.rungs:
+            return
+        if order.catalogue.version != self._version or len(self._open) >= self._LIMIT:
+            self._found, self._open = {}, {}
             self._version = order.catalogue.version
-        key = id(order.rungs), order.claimant
+        key = _key(order)
+        if block is not None and block.free:
+            self._open[key] = order.rungs
+        else:
+            self._open.pop(key, None)
         first = order.rungs[0]
         holder = order.claimant if first.hold is Hold.OWN else ""
         if (
@@ -85,6 +99,10 @@ class Hints:
             self._found[key] = (order.rungs, block.subnet_id, base)
         else:
             self._found.pop(key, None)
+
+    def is_open(self, order: Order) -> bool:
+        """Whether the block that was taken from last had more to give: then the next is most likely it."""
+        return self._version == order.catalogue.version and _key(order) in self._open
 
     def clear(self) -> None:
         """Forget all: addresses have come free, and the order of the blocks may be another."""

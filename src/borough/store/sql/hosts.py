@@ -37,6 +37,11 @@ def split(url: str) -> tuple[str, tuple[Address, ...]]:
     return found["head"] + texts[0] + found["tail"], tuple(_parse(text) for text in texts)
 
 
+def without_password(url: str) -> str:
+    """A database URL as it may be shown, whether or not it can be read."""
+    return re.sub(r"(://[^:/?#@]*:)[^/?#]*@", r"\1***@", url, count=1)
+
+
 def _parse(text: str) -> Address:
     host, port = text, ""
     if text.startswith("["):

@@ -89,6 +89,7 @@ class Mariadb:
     begin_read = "START TRANSACTION READ ONLY"
     tells_key = True
     is_server = True
+    can_guess = False
 
     def __init__(self, hosts: tuple[Address, ...] = ()) -> None:
         self._hosts = hosts or (Address("127.0.0.1", None),)

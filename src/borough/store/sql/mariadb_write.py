@@ -13,10 +13,25 @@ from borough.domain.space import Plan
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import Native, Runner
-from borough.store.sql.plan_rows import ALLOCATION, BITS, BLOCK, EVENT, OLD, RUN, SHAPE, plan_rows
+from borough.store.sql.guess import Guess
+from borough.store.sql.plan_rows import (
+    ALLOCATION,
+    BITS,
+    BLOCK,
+    EVENT,
+    OLD_BLOCK,
+    OLD_RUN,
+    RUN,
+    SHAPE,
+    plan_rows,
+)
 
 #: Rows from which on it is worth it.
 _MANY: Final = 8
+
+
+_SAME_PLACE: Final = "old.subnet_id = made.old_subnet AND old.base = UNHEX(made.old_base)"
+_SAME_BLOCK: Final = f"{_SAME_PLACE} AND old.version = made.old_version"
 
 
 def _type(column: sa.Column[Any]) -> str:
@@ -51,34 +66,31 @@ def _insert(table: sa.Table, names: Sequence[str], more: str = "") -> str:
 
 def _update(names: Sequence[str]) -> str:
     columns = _typed(t.block, names)
-    values = ", ".join(f"b.`{name}` = {_value(name, kind)}" for name, kind in columns.items())
+    values = ", ".join(f"old.`{name}` = {_value(name, kind)}" for name, kind in columns.items())
     return (
-        f"UPDATE borough_block AS b JOIN {_rows({**OLD, **columns})} "
-        "ON b.id = made.old_id AND b.version = made.old_version "
-        f"SET {values}, b.version = b.version + 1"
+        f"UPDATE borough_block AS old JOIN {_rows({**OLD_BLOCK, **columns})} ON {_SAME_BLOCK} "
+        f"SET {values}, old.version = old.version + 1"
     )
 
 
 def _delete(table: str, columns: Mapping[str, str], condition: str) -> str:
-    return f"DELETE gone FROM {table} AS gone JOIN {_rows(columns)} ON {condition}"
+    return f"DELETE old FROM {table} AS old JOIN {_rows(columns)} ON {condition}"
 
 
 #: What has preconditions, in the order in which it is written: all lock rows in one order so.
 _PARTS: Final = {
     "runs_gone": _delete(
         "borough_run",
-        {"old_id": "bigint", "old_length": "bigint"},
-        "gone.id = made.old_id AND gone.length = made.old_length",
+        OLD_RUN,
+        f"{_SAME_PLACE} AND old.length = made.old_length",
     ),
-    "blocks_gone": _delete(
-        "borough_block", OLD, "gone.id = made.old_id AND gone.version = made.old_version"
-    ),
+    "blocks_gone": _delete("borough_block", OLD_BLOCK, _SAME_BLOCK),
     "bits": _update(BITS),
     "shapes": _update(SHAPE),
     "gone": _delete(
         "borough_allocation",
         {"old_sequence": "bigint"},
-        "gone.sequence = made.old_sequence",
+        "old.sequence = made.old_sequence",
     ),
     "cooled": "UPDATE borough_allocation AS a JOIN "
     + _rows({"old_sequence": "bigint", "until": "bigint"})
@@ -123,8 +135,10 @@ class MariadbWriter:
         plan: Plan,
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
         events: Sequence[Mapping[str, Any]],
+        guess: Guess | None = None,
     ) -> list[int]:
         """See :meth:`borough.store.sql.dialect.Writer.write`."""
+        assert guess is None, "several statements cannot check a guess at one instant"
         tables = plan_rows(plan)
         tables["told"] = [dict(event) for event in events]
         for name in _PARTS:

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from borough.domain.address import to_bytes
+from borough.domain.block import Block, Run
 from borough.domain.space import Plan
 from borough.store.sql import rows
 from borough.store.sql import schema as t
@@ -22,20 +24,27 @@ ALLOCATION: Final = _names(t.allocation, "sequence", "until")
 #: What changes of a block when more than its bits does.
 SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
 BITS: Final = ("bitmap", "free")
-OLD: Final = {"old_id": "bigint", "old_version": "bigint"}
+#: How a row is known, and what it must still be like: whoever has only guessed it does not know its id.
+OLD_BLOCK: Final = {"old_subnet": "bigint", "old_base": "binary", "old_version": "bigint"}
+OLD_RUN: Final = {"old_subnet": "bigint", "old_base": "binary", "old_length": "bigint"}
+
+
+def _place(piece: Block | Run) -> dict[str, Any]:
+    prefix = piece.prefix
+    return {"old_subnet": piece.subnet_id, "old_base": to_bytes(prefix.family, prefix.base)}
 
 
 def plan_rows(plan: Plan) -> dict[str, list[dict[str, Any]]]:
     """The rows by what happens to them: changed and removed ones, which have preconditions; new space."""
     bits, shapes = rows.changed_values(plan)
     return {
-        "bits": [{name: values[name] for name in (*OLD, *BITS)} for values in bits],
-        "shapes": [{name: values[name] for name in (*OLD, *SHAPE)} for values in shapes],
+        "bits": [{name: values[name] for name in (*OLD_BLOCK, *BITS)} for values in bits],
+        "shapes": [{name: values[name] for name in (*OLD_BLOCK, *SHAPE)} for values in shapes],
         "runs_gone": [
-            {"old_id": each.id, "old_length": each.prefix.length} for each in plan.runs_removed
+            {**_place(each), "old_length": each.prefix.length} for each in plan.runs_removed
         ],
         "blocks_gone": [
-            {"old_id": each.id, "old_version": each.version} for each in plan.blocks_removed
+            {**_place(each), "old_version": each.version} for each in plan.blocks_removed
         ],
         "gone": [{"old_sequence": each.sequence} for each in plan.removed],
         "cooled": [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled],

@@ -75,6 +75,7 @@ class Postgresql:
     begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     tells_key = False
     is_server = True
+    can_guess = True
 
     def __init__(self, hosts: tuple[Address, ...] = ()) -> None:
         self._hosts = hosts or (Address("", None),)

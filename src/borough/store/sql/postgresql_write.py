@@ -11,18 +11,36 @@ import sqlalchemy as sa
 from borough.domain.space import Plan
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import Native, Runner
-from borough.store.sql.plan_rows import ALLOCATION, BITS, BLOCK, EVENT, OLD, RUN, SHAPE, plan_rows
+from borough.store.sql.guess import Guess
+from borough.store.sql.plan_rows import (
+    ALLOCATION,
+    BITS,
+    BLOCK,
+    EVENT,
+    OLD_BLOCK,
+    OLD_RUN,
+    RUN,
+    SHAPE,
+    plan_rows,
+)
+from borough.store.sql.postgresql_check import check
+
+_KINDS: Final = {"bigint": "bigint", "text": "text", "binary": "bytea"}
+
+_SAME_BLOCK: Final = (
+    "b.subnet_id = row.old_subnet AND b.base = row.old_base AND b.version = row.old_version"
+)
 
 
 def _type(column: sa.Column[Any]) -> str:
     if isinstance(column.type, sa.LargeBinary):
-        return "bytea"
+        return "binary"
     return "text" if isinstance(column.type, sa.String) else "bigint"
 
 
 def _rows(prefix: str, columns: Mapping[str, str]) -> str:
     """Rows from arrays: ``unnest(%(p_a)s::bigint[], …) WITH ORDINALITY AS row (a, …, place)``."""
-    arrays = ", ".join(f"%({prefix}_{name})s::{kind}[]" for name, kind in columns.items())
+    arrays = ", ".join(f"%({prefix}_{name})s::{_KINDS[kind]}[]" for name, kind in columns.items())
     return f"unnest({arrays}) WITH ORDINALITY AS row ({', '.join(columns)}, place)"
 
 
@@ -44,8 +62,8 @@ def _update(names: Sequence[str], prefix: str) -> str:
     return (
         "UPDATE borough_block AS b SET "
         f"{values}, version = b.version + 1 "
-        f"FROM {_rows(prefix, {**OLD, **_typed(t.block, names)})} "
-        "WHERE b.id = row.old_id AND b.version = row.old_version RETURNING 1"
+        f"FROM {_rows(prefix, {**OLD_BLOCK, **_typed(t.block, names)})} "
+        f"WHERE {_SAME_BLOCK} RETURNING 1"
     )
 
 
@@ -53,11 +71,12 @@ _PARTS: Final[dict[str, str]] = {
     "bits": _update(BITS, "bits"),
     "shapes": _update(SHAPE, "shapes"),
     "runs_gone": "DELETE FROM borough_run AS r USING "
-    + _rows("runs_gone", {"old_id": "bigint", "old_length": "bigint"})
-    + " WHERE r.id = row.old_id AND r.length = row.old_length RETURNING 1",
+    + _rows("runs_gone", OLD_RUN)
+    + " WHERE r.subnet_id = row.old_subnet AND r.base = row.old_base AND r.length = row.old_length "
+    "RETURNING 1",
     "blocks_gone": "DELETE FROM borough_block AS b USING "
-    + _rows("blocks_gone", OLD)
-    + " WHERE b.id = row.old_id AND b.version = row.old_version RETURNING 1",
+    + _rows("blocks_gone", OLD_BLOCK)
+    + f" WHERE {_SAME_BLOCK} RETURNING 1",
     "gone": "DELETE FROM borough_allocation AS a USING "
     + _rows("gone", {"old_sequence": "bigint"})
     + " WHERE a.sequence = row.old_sequence RETURNING 1",
@@ -74,19 +93,20 @@ _PARTS_AFTER: Final[dict[str, str]] = {
     f"FROM {_rows('given', {**_typed(t.allocation, ALLOCATION), 'subject': 'text'})} "
     "JOIN noted ON noted.subject = row.subject",
     "told": _insert(t.event, EVENT, "told"),
+    "keyed": "INSERT INTO borough_idempotency_key (key, fingerprint, sequences, at) "
+    "SELECT %(key)s, %(fingerprint)s, id::text, %(now)s FROM noted",
 }
 
 
 @lru_cache(maxsize=256)
-def _text(names: tuple[str, ...]) -> Native:
+def _text(names: tuple[str, ...], checks: str) -> Native:
     before = [name for name in names if name in _PARTS]
     after = [name for name in names if name in _PARTS_AFTER]
     counts = " + ".join(f"(SELECT count(*) FROM {name})" for name in before) or "0"
     parts = [f"{name} AS ({_PARTS[name]})" for name in before]
     # Division by zero undoes the whole statement: with one row missing, none may be written.
-    parts.append(
-        f"met AS MATERIALIZED (SELECT 1 / (CASE WHEN {counts} = %(expected)s THEN 1 ELSE 0 END) AS fine)"
-    )
+    fine = f"{counts} = %(expected)s{checks}"
+    parts.append(f"met AS MATERIALIZED (SELECT 1 / (CASE WHEN {fine} THEN 1 ELSE 0 END) AS fine)")
     parts += [f"{name} AS ({_PARTS_AFTER[name]})" for name in after]
     answer = "id, subject FROM met, noted" if "noted" in after else "NULL, NULL FROM met"
     return Native.numbered(f"WITH {', '.join(parts)} SELECT {answer}")
@@ -105,6 +125,7 @@ class PostgresqlWriter:
         plan: Plan,
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
         events: Sequence[Mapping[str, Any]],
+        guess: Guess | None = None,
     ) -> list[int]:
         """See :meth:`borough.store.sql.dialect.Writer.write`."""
         tables = plan_rows(plan)
@@ -120,5 +141,11 @@ class PostgresqlWriter:
         for name in used:
             for column in tables[name][0]:
                 values[f"{name}_{column}"] = [row[column] for row in tables[name]]
-        sequences = {subject: id for id, subject in run.native(_text(used), values)}
+        checks = ""
+        if guess is not None:
+            checks, more = check(guess)
+            values |= more
+            if guess.bind is not None:
+                used += ("keyed",)
+        sequences = {subject: id for id, subject in run.native(_text(used, checks), values)}
         return [sequences[event["subject"]] for event, _ in grants]

@@ -11,7 +11,7 @@ from borough.domain.address import WIDTH, from_bytes, to_bytes
 from borough.domain.block import Block, Run
 from borough.domain.model import Allocation, Catalogue
 from borough.domain.prefix import Prefix, subtract
-from borough.store.port import Filter, Remembered
+from borough.store.port import Binding, Filter, Remembered
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
@@ -30,13 +30,13 @@ def recall(run: Runner, key: str) -> Remembered | None:
     return Remembered(row[0], _sequences(row[1])) if row else None
 
 
-def remember(run: Runner, key: str, remembered: Remembered, now: int) -> None:
+def remember(run: Runner, bind: Binding, sequences: Sequence[int], now: int) -> None:
     """Bind a key to an answer."""
     run.write(
         s.remember,
-        key=key,
-        fingerprint=remembered.fingerprint,
-        sequences=" ".join(map(str, remembered.sequences)),
+        key=bind.key,
+        fingerprint=bind.fingerprint,
+        sequences=" ".join(map(str, sequences)),
         at=now,
     )
 

@@ -86,7 +86,12 @@ def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any
     bits: list[dict[str, Any]] = []
     shapes: list[dict[str, Any]] = []
     for _, (old, new) in sorted(plan.changed.items()):
-        values = block_values(new) | {"old_id": old.id, "old_version": old.version}
+        values = block_values(new) | {
+            "old_id": old.id,
+            "old_subnet": old.subnet_id,
+            "old_base": to_bytes(old.prefix.family, old.prefix.base),
+            "old_version": old.version,
+        }
         flipped = bool(old.free) != bool(new.free)
         same = old.prefix == new.prefix and old.holder == new.holder
         moved = flipped or not same or old.region_length != new.region_length

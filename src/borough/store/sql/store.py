@@ -14,11 +14,12 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from borough.domain.model import Catalogue
-from borough.errors import Contended, Corrupt, Unavailable
+from borough.errors import BoroughError, Contended, Corrupt, Unavailable
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
 from borough.store.sql.dialect import Busy, Dialect, Duplicate, Gone, Runner, Statement
 from borough.store.sql.giving import NO_AREAS, Areas, Hints, Word
+from borough.store.sql.guess import GuessUnit, Sketch, Unknown
 from borough.store.sql.probes import Probes
 from borough.store.sql.unit import SqlUnit
 
@@ -75,6 +76,7 @@ class SqlStore:
         self._prepared: dict[Any, Statement] = {}
         self._catalogue: Catalogue | None = None
         self._probes = Probes()
+        self._sketch = Sketch()
         self._idle: deque[_Link] = deque()
         self._process = os.getpid()
         self.retries = 0
@@ -135,9 +137,17 @@ class SqlStore:
         bound = self._bound()
         repeatable = bool(order.key)
         wait = False
+        guessed = not self._dialect.can_guess
         while True:
             spread = False
             try:
+                if not guessed:
+                    guessed = True
+                    answer = self._guess(order, work)
+                    if not isinstance(answer, Unknown):
+                        return answer
+                if not order.rungs:
+                    return self._once(work, repeatable=repeatable, order=order)
                 word, taken, has_run = self._give(order, wait=wait, repeatable=repeatable)
                 if taken is not None:
                     return taken
@@ -156,6 +166,35 @@ class SqlStore:
             except (LostRace, Busy, Gone) as lost:
                 self._again(bound, lost)
 
+    def _guess(self, order: Order, work: Callable[[Unit], T]) -> T | Unknown:
+        """Run a unit of work on what is remembered, if there is more to decide than a bit to set."""
+        with self._linked() as link:
+            if link.hints.is_open(order):
+                return Unknown()
+            run = self._run_on(link.cursor)
+            try:
+                unit = GuessUnit(run, order.catalogue, self._dialect, self._probes, self._sketch)
+                answer = work(unit)
+            except (Unknown, BoroughError):
+                # What is refused on a belief is decided again on the truth.
+                return Unknown()
+            except Exception as error:
+                translated = self._dialect.translate(error)
+                if isinstance(translated, Gone):
+                    if order.key:
+                        return Unknown()
+                    raise _public(translated, "unknown") from error
+                if isinstance(translated, LostRace | Busy | Duplicate):
+                    self._sketch.clear()
+                    self.retries += 1
+                    return Unknown()
+                raise
+            finally:
+                self.statements += run.statements
+            link.hints.keep(order, unit.given_from)
+        self._sketch.learn(order.catalogue, (), unit.written)
+        return answer
+
     def _give(
         self, order: Order, *, wait: bool, repeatable: bool
     ) -> tuple[Word, Taken | None, bool]:
@@ -172,7 +211,11 @@ class SqlStore:
                 raise
             finally:
                 self.statements += run.statements
-        return outcome.word, outcome.taken, outcome.has_run
+        taken = outcome.taken
+        if self._dialect.can_guess and taken is not None and not taken.block.free:
+            # A full block is what the next claim or growth begins with.
+            self._sketch.learn(order.catalogue, (taken.block,), ())
+        return outcome.word, taken, outcome.has_run
 
     def _bound(self) -> _Bound:
         # On one's own a race is lost only to tables that contradict each other; against others many
@@ -245,6 +288,9 @@ class SqlStore:
             raise
         if unit.cacheable is not None:
             self._catalogue = unit.cacheable
+            if self._dialect.can_guess and write:
+                read = unit.read if order is not None else ()
+                self._sketch.learn(unit.cacheable, read, unit.written)
         return answer
 
     # --- Connections --------------------------------------------------------------------------

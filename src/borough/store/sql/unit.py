@@ -13,7 +13,7 @@ from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Grant, Note, Offer, Plan, Tally
-from borough.store.port import Contradiction, Event, Filter, LostRace, Remembered
+from borough.store.port import Binding, Contradiction, Event, Filter, LostRace, Remembered
 from borough.store.sql import catalogue as declared
 from borough.store.sql import queries, rows
 from borough.store.sql import statements as s
@@ -53,6 +53,9 @@ class SqlUnit:
         self._probes = probes
         self._areas = areas
         self._spread = spread
+        #: Blocks and runs that were read, and plans that were written, for who wants to guess.
+        self.read: list[Block | Run] = []
+        self.written: list[Plan] = []
         #: Whether addresses have come free.
         self.freed = False
         #: The block that the last address was given from, as it is then.
@@ -94,6 +97,7 @@ class SqlUnit:
             for row in self._offered(some, claimant, count - len(found), lowest=lowest):
                 piece = rows.to_run(row[4:]) if row[3] else rows.to_block(row[4:])
                 found.append(Offer(start + row[0], piece))
+                self.read.append(piece)
             if len(found) >= count:
                 break
         return found
@@ -131,9 +135,13 @@ class SqlUnit:
             return []
         clause = s.holdings(column, ids)
         if len(ids) > s.INLINE:
-            return [rows.to_block(row) for row in self._run.once(clause, holder=holder)]
-        values = {f"id_{at}": id for at, id in enumerate(ids)}
-        return [rows.to_block(row) for row in self._run.rows(clause, holder=holder, **values)]
+            found = self._run.once(clause, holder=holder)
+        else:
+            values = {f"id_{at}": id for at, id in enumerate(ids)}
+            found = self._run.rows(clause, holder=holder, **values)
+        blocks = [rows.to_block(row) for row in found]
+        self.read += blocks
+        return blocks
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
         """See :meth:`borough.domain.space.Space.held_in`."""
@@ -147,7 +155,9 @@ class SqlUnit:
         bases = {f"base_{at}": to_bytes(p.family, p.base) for at, p in enumerate(prefixes)}
         found = self._run.rows(s.runs_at(len(prefixes)), subnet_id=subnet_id, **bases)
         wanted = set(prefixes)
-        return [run for run in map(rows.to_run, found) if run.prefix in wanted]
+        runs = [run for run in map(rows.to_run, found) if run.prefix in wanted]
+        self.read += runs
+        return runs
 
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
         """See :meth:`borough.domain.space.Space.piece_at`."""
@@ -157,6 +167,7 @@ class SqlUnit:
             if row:
                 piece: Block | Run = read(row)
                 if piece.prefix.holds(address):
+                    self.read.append(piece)
                     return piece
         return None
 
@@ -171,9 +182,10 @@ class SqlUnit:
 
     # --- Allocations --------------------------------------------------------------------------
 
-    def commit(self, plan: Plan, now: int) -> list[int]:
+    def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
         """See :meth:`borough.store.port.Unit.commit`."""
         self.freed = self.freed or bool(plan.removed or plan.cooled or plan.blocks_removed)
+        self.written.append(plan)
         if plan.grants:
             self.given_from = plan.grants[-1].block
         events = [
@@ -188,10 +200,12 @@ class SqlUnit:
         ]
         try:
             if self._dialect.writer and self._dialect.writer.wants(plan):
-                return self._write_at_once(plan, grants, events)
+                return self._write_at_once(plan, grants, events, now, bind)
             self._write_space(plan)
             self._write_removals(plan)
             sequences = self._write_grants(plan.grants, grants)
+            if bind is not None:
+                queries.remember(self._run, bind, sequences, now)
         except Exception as error:
             if isinstance(self._guard(error), Duplicate):
                 # The bitmap called an address free that has a holder, or a piece of space has two
@@ -202,7 +216,12 @@ class SqlUnit:
         return sequences
 
     def _write_at_once(
-        self, plan: Plan, grants: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]
+        self,
+        plan: Plan,
+        grants: Sequence[dict[str, Any]],
+        events: Sequence[dict[str, Any]],
+        now: int,
+        bind: Binding | None,
     ) -> list[int]:
         assert self._dialect.writer is not None
         scopes = self.catalogue.scopes
@@ -212,7 +231,21 @@ class SqlUnit:
         ]
         if plan.is_empty:
             return []
-        return self._dialect.writer.write(self._run, plan, rows_of, events)
+        return self._send(plan, rows_of, events, now, bind)
+
+    def _send(
+        self,
+        plan: Plan,
+        grants: Sequence[tuple[dict[str, Any], dict[str, Any]]],
+        events: Sequence[dict[str, Any]],
+        now: int,
+        bind: Binding | None,
+    ) -> list[int]:
+        assert self._dialect.writer is not None
+        sequences = self._dialect.writer.write(self._run, plan, grants, events)
+        if bind is not None:
+            queries.remember(self._run, bind, sequences, now)
+        return sequences
 
     def _write_space(self, plan: Plan) -> None:
         run = self._run
@@ -297,15 +330,6 @@ class SqlUnit:
     def recall(self, key: str) -> Remembered | None:
         """See :meth:`borough.store.port.Unit.recall`."""
         return queries.recall(self._run, key)
-
-    def remember(self, key: str, remembered: Remembered, now: int) -> None:
-        """See :meth:`borough.store.port.Unit.remember`."""
-        try:
-            queries.remember(self._run, key, remembered, now)
-        except Exception as error:
-            if isinstance(self._guard(error), Duplicate):
-                raise Contradiction(key) from error
-            raise
 
     def forget(self, before: int, limit: int) -> int:
         """See :meth:`borough.store.port.Unit.forget`."""
