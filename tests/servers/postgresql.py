@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections import Counter
 from typing import Final
 
 from tests.servers.base import Server, find_program
@@ -26,6 +27,8 @@ class PostgresqlServer(Server):
         self._program = find_program("postgres", self._folder_of, package="postgresql")
         super().__init__()
         self._data = self.folder / "data"
+        self._read = 0
+        self._sent: Counter[str] = Counter()
         self.settings = {
             "listen_addresses": "'127.0.0.1'",
             "unix_socket_directories": "''",
@@ -89,4 +92,12 @@ class PostgresqlServer(Server):
 
     def sent(self, database: str) -> int:
         """How many statements have been written down, transaction brackets included."""
-        return len(re.findall(rf"^{database} LOG:  (?:statement|execute [^:]*):", self.log, re.M))
+        with (self.folder / "server.log").open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        # A line that is still being written is for the next time.
+        new = new[: new.rfind(b"\n") + 1]
+        self._read += len(new)
+        found = re.findall(rb"^(\w+) LOG:  (?:statement|execute [^:]*):", new, re.M)
+        self._sent.update(name.decode() for name in found)
+        return self._sent[database]

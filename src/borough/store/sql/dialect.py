@@ -162,6 +162,11 @@ class Native(NamedTuple):
         return cls(text, tuple(dict.fromkeys(_PARAMETER.findall(text))), False)
 
     @classmethod
+    def marked(cls, text: str) -> Native:
+        """From a text with parameters such as ``%(name)s``, which become question marks."""
+        return cls(_PARAMETER.sub("?", text), tuple(_PARAMETER.findall(text)), True)
+
+    @classmethod
     def numbered(cls, text: str) -> Native:
         """From a text with parameters such as ``%(name)s``, which become ``$1``, ``$2``."""
         names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
@@ -208,6 +213,22 @@ class Runner:
             # A compound statement answers once more at its end; unread, that looks like a farewell.
             pass
         return found
+
+    def prepared(
+        self, query: Native, names: dict[str, str], values: Mapping[str, Any]
+    ) -> list[Row]:
+        """Run a query that the connection prepares once, by MariaDB's statements for that.
+
+        :param names: what the connection has prepared so far.
+        """
+        name = names.get(query.text)
+        if name is None:
+            name = f"borough_{len(names)}"
+            self.statements += 1
+            self._cursor.execute(f"PREPARE {name} FROM %s", [query.text])
+            names[query.text] = name
+        marks = ", ".join(["%s"] * len(query.names))
+        return self.native(Native(f"EXECUTE {name} USING {marks}", query.names, True), values)
 
     def change(self, query: Native, values: Mapping[str, Any]) -> int:
         """Run a change in the database's own words; return how many rows it met."""

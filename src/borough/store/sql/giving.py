@@ -62,6 +62,8 @@ class Hints:
     _LIMIT = 65536
 
     def __init__(self) -> None:
+        #: Names of the statements prepared on the connection, by their text.
+        self.prepared: dict[str, str] = {}
         self._version = -1
         self._found: dict[_Key, tuple[Sequence[Rung], int, bytes]] = {}
         self._open: dict[_Key, Sequence[Rung]] = {}
