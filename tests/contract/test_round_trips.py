@@ -88,7 +88,8 @@ def test_an_address_of_an_open_block_is_one_round_trip(meter: Meter, name: str, 
     """Whatever is asked for, and however many subnets the group has."""
     group(meter.ipam, size)
     request = {"labels": L, **REQUESTS[name]}
-    for _ in range(2):
+    for _ in range(3):
+        # A connection prepares each of its statements once.
         meter.ipam.allocate(**request)
     for turn in range(5):
         assert meter(lambda: meter.ipam.allocate(**request)) == 1, turn
@@ -159,7 +160,8 @@ def test_a_wrong_guess_is_found_out_and_costs_little() -> None:
 def test_an_idempotency_key_costs_no_round_trip(meter: Meter) -> None:
     """The key is bound by the statement that gives the address."""
     group(meter.ipam, 1)
-    meter.ipam.allocate(labels=L)
+    for turn in range(2):
+        meter.ipam.allocate(labels=L, key=f"warm-{turn}")
     for turn in range(3):
         key = f"k{turn}"
         assert meter(partial(meter.ipam.allocate, labels=L, key=key)) == 1
@@ -170,7 +172,8 @@ def test_cool_downs_cost_no_round_trip(meter: Meter) -> None:
     subnet = {"name": "s", "cidr": "10.0.0.0/24", "labels": L, "cooldown": "1h"}
     meter.ipam.apply({"subnets": [subnet]})
     meter.ipam.release(meter.ipam.allocate(labels=L).address)
-    meter.ipam.allocate(labels=L)
+    for _ in range(3):
+        meter.ipam.allocate(labels=L)
     assert meter(lambda: meter.ipam.allocate(labels=L)) == 1
 
 

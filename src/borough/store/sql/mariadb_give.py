@@ -38,6 +38,9 @@ DECLARE the_base, the_address VARBINARY(16);
 DECLARE the_length, the_region, the_bit, the_rung, the_kind, the_held, has_run SMALLINT;
 DECLARE the_holder VARCHAR(320);
 DECLARE sought SMALLINT DEFAULT 0;
+DECLARE now_is BIGINT DEFAULT %(at)s;
+DECLARE the_owner VARCHAR(255) CHARACTER SET utf8mb4 DEFAULT %(owner)s;
+DECLARE the_host VARCHAR(255) CHARACTER SET utf8mb4 DEFAULT %(host)s;
 DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 START TRANSACTION;
@@ -60,21 +63,21 @@ IF the_id IS NOT NULL AND {{fine}} THEN
     UPDATE borough_block SET bitmap = the_bitmap, free = free - 1, is_open = free > 0,
         version = version + 1 WHERE id = the_id;
     INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail)
-        SELECT %(at)s, 'allocated', INET6_NTOA(the_address), name, %(owner)s, %(host)s, NULL, ''
+        SELECT now_is, 'allocated', INET6_NTOA(the_address), name, the_owner, the_host, NULL, ''
         FROM borough_subnet WHERE id = the_subnet;
     SET the_sequence = LAST_INSERT_ID();
     INSERT INTO borough_allocation
         (sequence, scope_id, address, subnet_id, owner, host, attributes, at)
-        VALUES (the_sequence, %(scope_id)s, the_address, the_subnet, %(owner)s, %(host)s,
-            %(attributes)s, %(at)s);
+        VALUES (the_sequence, %(scope_id)s, the_address, the_subnet, the_owner, the_host,
+            %(attributes)s, now_is);
     {{keyed}}
 END IF;
 COMMIT;
 IF the_sequence IS NULL THEN
-    SELECT NULL, sought AND the_id IS NULL, has_run;
+    SELECT CONCAT_WS(' ', 0, sought AND the_id IS NULL, IFNULL(has_run, 0));
 ELSE
     SELECT CONCAT_WS(' ', the_sequence, the_bit, HEX(the_base), the_id, the_subnet, the_cohort,
-        the_length, the_bitmap, the_region, the_version + 1), the_holder, 0;
+        the_length, the_bitmap, the_region, the_version + 1, the_holder);
 END IF;
 END
 """
@@ -90,10 +93,10 @@ _AREA: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b
 _FINE: Final = "(SELECT catalogue_version FROM borough_meta) = %(version)s"
 
 #: A sweep comes before an allocation, so there must be nothing to sweep.
-_RESTED: Final = " AND NOT EXISTS (SELECT 1 FROM borough_allocation WHERE until <= %(at)s)"
+_RESTED: Final = " AND NOT EXISTS (SELECT 1 FROM borough_allocation WHERE until <= now_is)"
 
 _KEYED: Final = """INSERT INTO borough_idempotency_key (`key`, fingerprint, sequences, at)
-        VALUES (%(key)s, %(fingerprint)s, the_sequence, %(at)s);"""
+        VALUES (%(key)s, %(fingerprint)s, the_sequence, now_is);"""
 
 # Any block of the best one's rung and cohort will do, so that the first that nobody works on is taken.
 _FREE: Final = """b.{column} = the_group AND b.is_open = 1 AND {held}
@@ -170,7 +173,7 @@ class MariadbGiver:
             keyed=bool(order.key),
             cools=order.catalogue.cools,
         )
-        ((found, second, has_run),) = run.prepared(
+        ((found,),) = run.prepared(
             text,
             hints.prepared,
             {
@@ -190,12 +193,13 @@ class MariadbGiver:
                 "fingerprint": order.fingerprint,
             },
         )
-        if found is None:
-            return Outcome(Word.LOCKED if second else Word.DECIDE, None, bool(has_run))
-        sequence, bit, base, *numbers = found.split()
-        id, subnet, cohort, length, bitmap, region, version = map(int, numbers)
+        # The holder comes last, because its name may have spaces.
+        sequence, bit, base, *more = found.split(" ", 10)
+        if sequence == "0":
+            return Outcome(Word.LOCKED if bit == "1" else Word.DECIDE, None, base == "1")
+        id, subnet, cohort, length, bitmap, region, version = map(int, more[:-1])
         block = rows.to_block(
-            (id, subnet, cohort, bytes.fromhex(base), length, bitmap, second, region, version)
+            (id, subnet, cohort, bytes.fromhex(base), length, bitmap, more[-1], region, version)
         )
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, block.prefix.base + int(bit), int(sequence)))
