@@ -20,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,14 +64,14 @@ class Client(NamedTuple):
     ipam: Ipam
 
 
-def addresses(number: int, connections: int) -> Iterator[tuple[int, bytes]]:
+def addresses(number: int, cell: int) -> Iterator[tuple[int, bytes]]:
     """Addresses of one client's own in one cell, ascending."""
-    first = (connections * 32 + number) << 18
+    first = (cell * 32 + number) << 18
     for n in range(1, 1 << 18):
         yield n, (first + n).to_bytes(4, "big")
 
 
-def on_postgresql(url: str, number: int, connections: int) -> dict[str, Act]:
+def on_postgresql(url: str, number: int, cell: int) -> dict[str, Act]:
     import psycopg
     from psycopg.types.numeric import Int8Dumper
 
@@ -78,7 +79,7 @@ def on_postgresql(url: str, number: int, connections: int) -> dict[str, Act]:
     connection.adapters.register_dumper(int, Int8Dumper)
     connection.prepare_threshold = 0
     run = connection.cursor(binary=True)
-    own = addresses(number, connections)
+    own = addresses(number, cell)
 
     def bare() -> None:
         n, address = next(own)
@@ -97,7 +98,7 @@ def on_postgresql(url: str, number: int, connections: int) -> dict[str, Act]:
     return {"bare": bare, "bare in one": one}
 
 
-def on_mariadb(url: str, number: int, connections: int) -> dict[str, Act]:
+def on_mariadb(url: str, number: int, cell: int) -> dict[str, Act]:
     import pymysql
     import sqlalchemy as sa
 
@@ -110,7 +111,7 @@ def on_mariadb(url: str, number: int, connections: int) -> dict[str, Act]:
         autocommit=True,
     )
     run = connection.cursor()
-    own = addresses(number, connections)
+    own = addresses(number, cell)
 
     def bare() -> None:
         n, address = next(own)
@@ -123,12 +124,10 @@ def on_mariadb(url: str, number: int, connections: int) -> dict[str, Act]:
     return {"bare": bare}
 
 
-def client(url: str, number: int, barrier: Any, results: Any) -> None:
+def client(url: str, number: int, cell: int, barrier: Any, results: Any) -> None:
     """Take turns with everybody else: all do the same thing at the same time."""
     ipam = borough.open(url, patience=60)
-    acts = (on_postgresql if url.startswith("postgresql") else on_mariadb)(
-        url, number, barrier.parties
-    )
+    acts = (on_postgresql if url.startswith("postgresql") else on_mariadb)(url, number, cell)
     acts["ours"] = lambda: ipam.allocate(labels=L, owner="bench")
     for act in acts.values():
         for _ in range(WARM):
@@ -146,12 +145,12 @@ def client(url: str, number: int, barrier: Any, results: Any) -> None:
     ipam.close()
 
 
-def measure(url: str, connections: int) -> dict[str, float]:
+def measure(url: str, connections: int, cell: int) -> dict[str, float]:
     """Allocations per second of each way, and our retries per 1,000."""
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(connections), spawn.Queue()
     processes = [
-        spawn.Process(target=client, args=(url, number + 1, barrier, results))
+        spawn.Process(target=client, args=(url, number + 1, cell, barrier, results))
         for number in range(connections)
     ]
     for process in processes:
@@ -198,12 +197,12 @@ def add_bare_tables(server: Server, url: str) -> None:
         )
 
 
-def fill(ipam: Ipam, count: int) -> None:
-    """Take ``count`` addresses in bulk."""
-    while count:
-        some = min(count, COUNT_LIMIT // 8)
+def fill(ipam: Ipam, wanted: int) -> None:
+    """Take ``wanted`` addresses in bulk."""
+    while wanted:
+        some = min(wanted, COUNT_LIMIT // 8)
         ipam.allocate(labels=L, count=some, owner="fill")
-        count -= some
+        wanted -= some
 
 
 def by_taken(server: Server, taken: list[int]) -> Iterator[tuple[str, str]]:
@@ -213,10 +212,10 @@ def by_taken(server: Server, taken: list[int]) -> Iterator[tuple[str, str]]:
         ipam.add_subnet("10.0.0.0/8", labels=L)
         add_bare_tables(server, url)
         have = 0
-        for count in taken:
-            fill(ipam, count - have)
-            have = count
-            yield f"{count:,} taken", url
+        for wanted in taken:
+            fill(ipam, wanted - have)
+            have = wanted
+            yield f"{wanted:,} taken", url
 
 
 def by_group(server: Server, groups: list[int]) -> Iterator[tuple[str, str]]:
@@ -249,9 +248,10 @@ def report(title: str, cells: Iterator[tuple[str, str]], connections: list[int])
     )
     print("|---|---:|---:|---:|---:|---:|---:|")
     eight: list[tuple[float, float]] = []
+    numbers = count()
     for cell, url in cells:
         for number in connections:
-            found = measure(url, number)
+            found = measure(url, number, next(numbers))
             ratio = found["ours"] / found["bare"]
             one = f"{found['bare in one']:,.0f}" if "bare in one" in found else ""
             print(

@@ -12,6 +12,7 @@ from borough.domain.explain import Explanation
 from borough.engine.ipam import Ipam, open  # noqa: A004  (users read borough.open)
 from borough.engine.views import Allocation, Answer, Route, SubnetView, Usage
 from borough.errors import BoroughError
+from borough.store.sql.move import Moved, move
 
 __all__ = [
     "Allocation",
@@ -19,8 +20,10 @@ __all__ = [
     "BoroughError",
     "Explanation",
     "Ipam",
+    "Moved",
     "Route",
     "SubnetView",
     "Usage",
+    "move",
     "open",
 ]

@@ -215,6 +215,12 @@ class Unavailable(RetryLater):
     code = "unavailable"
 
 
+class SourceChanged(RetryLater):
+    """The source of a move was written to meanwhile. Stop what writes to it and run the move again."""
+
+    code = "source_changed"
+
+
 # --- Needs an operator: retrying will not help, and the input is not at fault ----------------
 
 
@@ -235,6 +241,18 @@ class NotInitialised(NeedsOperator):
     """The database does not exist or is empty: run ``borough init``."""
 
     code = "not_initialised"
+
+
+class UnfinishedMove(NeedsOperator):
+    """The database is the target of a move that has not ended: run ``borough move`` again."""
+
+    code = "unfinished_move"
+
+
+class TargetInUse(NeedsOperator):
+    """The target of a move has data of its own."""
+
+    code = "target_in_use"
 
 
 class SchemaTooNew(NeedsOperator):

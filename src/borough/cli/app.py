@@ -16,6 +16,7 @@ from borough.cli.command import common_options
 from borough.cli.explain import explain
 from borough.cli.init import init
 from borough.cli.list import list_
+from borough.cli.move import move
 from borough.cli.release import release
 from borough.cli.routes import routes
 from borough.cli.show import show
@@ -101,6 +102,7 @@ for _command in (
     usage,
     routes,
     audit,
+    move,
     version,
 ):
     app.add_command(_command)

@@ -82,7 +82,7 @@ class Placer:
                 picked += self._by_growing(rung, missing)
                 missing = count - len(picked)
             if missing and not self._spent(offer):
-                picked += self._from_run(offer.piece, missing, offer.start)
+                picked += self._from_run(offer.piece, missing, offer)
         return picked
 
     def _spent(self, offer: Offer) -> bool:
@@ -182,11 +182,12 @@ class Placer:
                 picked += [Picked(address, new, Hold.OWN, Hold.UNCLAIMED) for address in addresses]
         return picked
 
-    def _from_run(self, run: Run, count: int, start: int) -> list[Picked]:
+    def _from_run(self, run: Run, count: int, offer: Offer) -> list[Picked]:
         """Cut blocks from unused space: a claim for a claimant, plain blocks otherwise."""
         subnet = self._subnets[run.subnet_id]
         bits = CLAIM_BITS if self._claimant else BLOCK_BITS
-        piece = first_piece(subnet, run.prefix, bits, count, start)
+        room = max(count, offer.room)
+        piece = first_piece(subnet, run.prefix, bits, room, offer.start)
         self._plan.runs_removed.append(run)
         self._plan.runs_added += [
             Run(0, subnet.id, run.cohort_id, left) for left in cut(subnet, run.prefix, piece)

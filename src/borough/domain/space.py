@@ -22,11 +22,13 @@ class Offer(NamedTuple):
     """A block with a free address, or unused space, found on a rung.
 
     :ivar start: where in unused space to begin, if not with its first usable address.
+    :ivar room: how many addresses to open in unused space at least, for others who want some as well.
     """
 
     rung: int
     piece: Block | Run
     start: int = 0
+    room: int = 0
 
 
 class Space(Protocol):

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from borough.errors import NotInitialised, NotOurDatabase, SchemaTooNew, SchemaTooOld
+from borough.errors import (
+    NotInitialised,
+    NotOurDatabase,
+    SchemaTooNew,
+    SchemaTooOld,
+    UnfinishedMove,
+)
 from borough.store.sql import schema
 
 if TYPE_CHECKING:
@@ -46,6 +52,7 @@ def check(engine: sa.Engine) -> None:
     :raises NotOurDatabase: it has tables, but none of ours.
     :raises SchemaTooOld: see :func:`upgrade`.
     :raises SchemaTooNew: a newer release made it.
+    :raises UnfinishedMove: it is the target of a move that has not ended.
     """
     with engine.connect() as connection:
         revision = current(connection)
@@ -58,6 +65,10 @@ def check(engine: sa.Engine) -> None:
                 "the schema was made by an older release; run `borough init` to upgrade it",
                 found=revision,
                 wanted=REVISIONS[-1],
+            )
+        if connection.scalar(sa.select(schema.meta.c.id)) is None:
+            raise UnfinishedMove(
+                "the database is the target of a move that has not ended; run `borough move` again"
             )
 
 

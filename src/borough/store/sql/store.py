@@ -100,8 +100,7 @@ class SqlStore:
         try:
             if create:
                 migrate.upgrade(engine)
-            else:
-                migrate.check(engine)
+            migrate.check(engine)
         except sa.exc.DBAPIError as error:
             engine.dispose()
             raise _public(dialect.translate(_original(error)), "not_done") from error

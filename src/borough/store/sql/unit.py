@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from borough.domain.address import format_address, from_bytes, to_bytes
-from borough.domain.block import Block, Run, room_in
+from borough.domain.block import BLOCK_BITS, Block, Run, room_in
 from borough.domain.dimension import Dimension
 from borough.domain.inspect import StoredCohort
 from borough.domain.ladder import Rung
@@ -23,6 +23,10 @@ from borough.store.sql.probes import Probes, ids_of
 
 #: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
 _RUNGS = 16
+
+#: Addresses opened at once where several writers want some: each then finds a block of his own, and they
+#: do not meet again at the next piece of unused space.
+_ROOM = 8 << BLOCK_BITS
 
 #: Rows added by one statement.
 _BATCH = 100
@@ -96,7 +100,8 @@ class SqlUnit:
             some = rungs[start : start + _RUNGS] if len(rungs) > _RUNGS else rungs
             for row in self._offered(some, claimant, count - len(found), lowest=lowest):
                 piece = rows.to_run(row[4:]) if row[3] else rows.to_block(row[4:])
-                found.append(Offer(start + row[0], piece))
+                room = _ROOM if self._spread and not claimant else 0
+                found.append(Offer(start + row[0], piece, room=room))
                 self.read.append(piece)
             if len(found) >= count:
                 break
@@ -113,11 +118,11 @@ class SqlUnit:
             return Offer(0, rows.to_block(row))
         row = self._run.one(s.run_in_area(area.column), **values)
         if row:
-            return Offer(0, rows.to_run(row))
+            return Offer(0, rows.to_run(row), room=_ROOM)
         row = self._run.one(s.run_before_area(area.column), **values)
         start = from_bytes(area.first)
         if row and rows.to_run(row).prefix.holds(start):
-            return Offer(0, rows.to_run(row), start)
+            return Offer(0, rows.to_run(row), start, _ROOM)
         return None
 
     def _offered(

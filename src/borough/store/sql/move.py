@@ -1,0 +1,279 @@
+"""Carrying a database over to another one, of the same kind or of another.
+
+It works as a synchronisation: rows that the target has already are left alone, so that a run that was
+interrupted is finished by running it again. Until the end the target lacks the row that holds the
+catalogue's version, and nobody can open it by mistake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from borough.errors import Corrupt, FixInput, SourceChanged, TargetInUse
+from borough.store.open import resolve
+from borough.store.sql import migrate, schema
+from borough.store.sql.dialect import Dialect
+
+#: Rows carried over by one transaction.
+BATCH: Final = 1000
+
+#: Called with (rows done, rows in all); each row is carried over and then verified.
+Progress = Callable[[int, int], None]
+
+_Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What was carried over.
+
+    :ivar rows: by table.
+    :ivar resumed: whether an earlier run had begun it.
+    """
+
+    rows: dict[str, int]
+    resumed: bool
+
+
+class _Side:
+    """One of the two databases."""
+
+    def __init__(self, url: str, *, create: bool) -> None:
+        found, self.dialect = resolve(url)
+        self.engine = self.dialect.engine(found, create=create)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One snapshot, however long it takes."""
+        with self._transaction(self.dialect.begin_read) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that is committed at the end."""
+        with self._transaction(self.dialect.begin_write) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sa.Connection]:
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql(begin)
+            yield connection
+            connection.exec_driver_sql("COMMIT")
+
+
+#: In the order in which rows refer to each other; the row that makes a database usable comes last.
+TABLES: Final = [each for each in schema.metadata.sorted_tables if each is not schema.meta]
+
+#: Tables that others refer to. They are small, and rows of others hang on theirs.
+_PARENTS: Final = [
+    each
+    for each in TABLES
+    if any(key.column.table is each for other in TABLES for key in other.foreign_keys)
+]
+
+
+def move(source_url: str, target_url: str, progress: Progress | None = None) -> Moved:
+    """Carry everything over, and verify it.
+
+    What writes to the source must be stopped. Run again after an interruption, it goes on.
+
+    :raises FixInput: one of the URLs names no database, or both the same.
+    :raises TargetInUse: the target has data of its own.
+    :raises SourceChanged: something wrote to the source; run it again.
+    :raises Corrupt: what arrived is not what was sent.
+    """
+    if source_url == target_url:
+        raise FixInput("source and target are the same database")
+    source, target = _Side(source_url, create=False), _Side(target_url, create=True)
+    try:
+        return _translated(target.dialect, lambda: _move(source, target, progress))
+    finally:
+        source.engine.dispose()
+        target.engine.dispose()
+
+
+def _translated(dialect: Dialect, work: Callable[[], Moved]) -> Moved:
+    try:
+        return work()
+    except sa.exc.DBAPIError as error:
+        original = error.orig
+        raise (dialect.translate(original) if isinstance(original, Exception) else error) from error
+
+
+def _move(source: _Side, target: _Side, progress: Progress | None) -> Moved:
+    migrate.check(source.engine)
+    migrate.upgrade(target.engine)
+    resumed = _claim(target)
+    with source.reading() as read:
+        before = _state(read)
+        counts = {table.name: _count(read, table) for table in TABLES}
+        bar = _Bar(progress, 2 * sum(counts.values()))
+        _clear_if_other(read, target)
+        for table in reversed(TABLES):
+            _remove_others(read, target, table)
+        for table in TABLES:
+            _add_missing(read, target, table, bar)
+        _verify(read, target, bar)
+    with source.reading() as read:
+        if _state(read) != before:
+            raise SourceChanged(
+                "something wrote to the source while it was carried over; stop it and run this again: "
+                "what has arrived is kept"
+            )
+    _finish(target, before[0])
+    return Moved(counts, resumed)
+
+
+def _claim(target: _Side) -> bool:
+    """Make the target unusable for others; tell whether an earlier run had done so."""
+    with target.writing() as write:
+        if not _count(write, schema.meta):
+            return True
+        used = [table.name for table in _witnesses() if _count(write, table)]
+        if used:
+            raise TargetInUse(
+                "the target has data of its own; name an empty database", tables=sorted(used)
+            )
+        write.execute(sa.delete(schema.meta))
+    return False
+
+
+def _witnesses() -> list[sa.Table]:
+    return [
+        schema.subnet,
+        schema.pool,
+        schema.host,
+        schema.allocation,
+        schema.event,
+        schema.idempotency_key,
+    ]
+
+
+def _state(read: sa.Connection) -> tuple[int, int, int]:
+    """What moves whenever anything is written: catalogue version, newest event, number of keys."""
+    version = read.scalar(sa.select(schema.meta.c.catalogue_version))
+    newest = read.scalar(sa.select(sa.func.max(schema.event.c.id)))
+    return version or 0, newest or 0, _count(read, schema.idempotency_key)
+
+
+def _count(read: sa.Connection, table: sa.Table) -> int:
+    return read.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+class _Bar:
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def advance(self, rows: int) -> None:
+        self._done += rows
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _key(table: sa.Table) -> sa.Column[Any]:
+    (key,) = table.primary_key.columns
+    return key
+
+
+def _batches(read: sa.Connection, table: sa.Table) -> Iterator[list[_Row]]:
+    """All rows by key; each page begins after the last one, whatever the database sorts texts by."""
+    key = _key(table)
+    place = list(table.c).index(key)
+    query = sa.select(*table.c).order_by(key).limit(BATCH)
+    page = [tuple(row) for row in read.execute(query)]
+    while page:
+        yield page
+        page = [tuple(row) for row in read.execute(query.where(key > page[-1][place]))]
+
+
+def _same(read: sa.Connection, table: sa.Table, page: Sequence[_Row]) -> dict[Any, _Row]:
+    """The rows of the other side with the keys of a page, by key."""
+    key = _key(table)
+    place = list(table.c).index(key)
+    query = sa.select(*table.c).where(key.in_([row[place] for row in page]))
+    return {row[place]: tuple(row) for row in read.execute(query)}
+
+
+def _clear_if_other(read: sa.Connection, target: _Side) -> None:
+    """Begin anew when what rows hang on has changed since an earlier run."""
+    with target.writing() as write:
+        for table in _PARENTS:
+            place = list(table.c).index(_key(table))
+            for page in _batches(write, table):
+                theirs = _same(read, table, page)
+                if any(theirs.get(row[place]) != row for row in page):
+                    for each in reversed(TABLES):
+                        write.execute(sa.delete(each))
+                    return
+
+
+def _remove_others(read: sa.Connection, target: _Side, table: sa.Table) -> None:
+    """Remove what the source does not have, or has otherwise, before anything is added in its place."""
+    key = _key(table)
+    place = list(table.c).index(key)
+    with target.reading() as there:
+        for page in _batches(there, table):
+            theirs = _same(read, table, page)
+            other = [row[place] for row in page if theirs.get(row[place]) != row]
+            if other:
+                with target.writing() as write:
+                    write.execute(sa.delete(table).where(key.in_(other)))
+
+
+def _add_missing(read: sa.Connection, target: _Side, table: sa.Table, bar: _Bar) -> None:
+    place = list(table.c).index(_key(table))
+    names = [column.name for column in table.c]
+    for page in _batches(read, table):
+        with target.writing() as write:
+            there = _same(write, table, page)
+            missing = [
+                dict(zip(names, row, strict=True)) for row in page if row[place] not in there
+            ]
+            if missing:
+                write.execute(sa.insert(table), missing)
+        bar.advance(len(page))
+
+
+def _verify(read: sa.Connection, target: _Side, bar: _Bar) -> None:
+    with target.reading() as there:
+        for table in TABLES:
+            sent = _digest(read, table, bar)
+            if _digest(there, table, None) != sent:
+                raise Corrupt(
+                    f"table {table.name} did not arrive as it was sent; run the command again",
+                    table=table.name,
+                )
+
+
+def _digest(read: sa.Connection, table: sa.Table, bar: _Bar | None) -> tuple[int, int]:
+    """(rows, sum of their hashes): no order, because databases sort texts each in their own way."""
+    rows = total = 0
+    for page in _batches(read, table):
+        for row in page:
+            digest = hashlib.blake2b(repr(row).encode(), digest_size=16).digest()
+            total = (total + int.from_bytes(digest, "big")) % (1 << 128)
+        rows += len(page)
+        if bar:
+            bar.advance(len(page))
+    return rows, total
+
+
+def _finish(target: _Side, version: int) -> None:
+    with target.writing() as write:
+        if write.dialect.name == "postgresql":
+            for table in TABLES:
+                if table.autoincrement_column is not None and _count(write, table):
+                    # Rows that bring their ids do not move the sequence that gives the next one.
+                    newest = sa.select(sa.func.max(_key(table))).scalar_subquery()
+                    sequence = sa.func.pg_get_serial_sequence(table.name, _key(table).name)
+                    write.execute(sa.select(sa.func.setval(sequence, newest)))
+        write.execute(sa.insert(schema.meta), [{"id": 1, "catalogue_version": version}])

@@ -1,0 +1,205 @@
+"""A database carried over to another: every row, and nothing half done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+import borough
+from borough import Ipam
+from borough.errors import FixInput, SourceChanged, TargetInUse, UnfinishedMove
+from borough.store.open import resolve
+from borough.store.sql import move as moving
+from borough.store.sql import schema
+from tests.conftest import STORES, each_store
+
+L = {"network": "n"}
+Make = Callable[[str], str]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Make an empty database of a kind."""
+    numbers = count()
+    return lambda kind: STORES[kind](tmp_path, next(numbers))
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many batches from few rows."""
+    monkeypatch.setattr(moving, "BATCH", 7)
+
+
+def fill(ipam: Ipam) -> None:
+    """Something in every table."""
+    ipam.apply(
+        {
+            "dimensions": {"rack": {"fallback": "any"}},
+            "scopes": ["blue"],
+            "pools": [{"name": "p", "prefixes": ["10.9.0.0/16"], "default_length": 24}],
+            "subnets": [
+                {
+                    "name": "a",
+                    "cidr": "10.0.0.0/24",
+                    "labels": L,
+                    "cooldown": "1h",
+                    "ranges": ["10.0.0.10-10.0.0.250"],
+                },
+                {"name": "b", "cidr": "2001:db8::/64", "labels": {**L, "rack": "r1"}},
+                {"name": "c", "cidr": "10.0.0.0/24", "scope": "blue", "labels": L},
+            ],
+            "hosts": {"h1": {"rack": "r1"}},
+        }
+    )
+    for turn in range(30):
+        ipam.allocate(labels=L, host=f"h{turn % 3}", owner=f"o{turn}", key=f"k{turn}")
+    ipam.allocate(labels=L, families=6, count=20, attributes={"note": "é"})
+    ipam.release(owner="o3")
+
+
+def everything(url: str) -> dict[str, list[Any]]:
+    """All rows by table, sorted."""
+    found, dialect = resolve(url)
+    engine = dialect.engine(found, create=False)
+    with engine.connect() as connection:
+        rows = {
+            table.name: sorted(
+                (tuple(row) for row in connection.execute(sa.select(*table.c))), key=repr
+            )
+            for table in schema.metadata.sorted_tables
+        }
+    engine.dispose()
+    return rows
+
+
+@pytest.fixture
+def source(make: Make, request: pytest.FixtureRequest) -> str:
+    """The URL of a database with something in it."""
+    url = make(getattr(request, "param", "sqlite"))
+    with borough.open(url, create=True) as ipam:
+        fill(ipam)
+    return url
+
+
+@pytest.mark.parametrize("target_kind", each_store("memory"))
+@pytest.mark.parametrize("source", each_store("memory"), indirect=True)
+def test_every_row_arrives_and_work_goes_on(source: str, target_kind: str, make: Make) -> None:
+    """Between all kinds; the next sequence number is above all that there were."""
+    target = make(target_kind)
+    seen: list[tuple[int, int]] = []
+    moved = borough.move(source, target, lambda done, total: seen.append((done, total)))
+    assert everything(target) == everything(source)
+    assert [name for name, rows in everything(target).items() if not rows] == []
+    assert not moved.resumed
+    assert seen[-1][0] == seen[-1][1] == 2 * sum(moved.rows.values())
+    with borough.open(target) as ipam, borough.open(source) as old:
+        newest = max(event.id for event in old.events())
+        held = {each.address for each in ipam.allocations()}
+        assert ipam.audit() == []
+        fresh = [ipam.allocate(labels=L, host="h1") for _ in range(20)]
+        fresh += [ipam.allocate(labels=L, families=6, count=3)]
+        for answer in fresh:
+            for each in answer.allocations:
+                assert each.sequence > newest
+                assert each.address not in held
+        assert ipam.allocate(labels=L, host="h1", owner="o1", key="k1").replayed
+        ipam.add_subnet("10.77.0.0/24", labels={"network": "new"})
+        assert ipam.audit() == []
+
+
+class Stop(Exception):
+    """What interrupts a move."""
+
+
+@pytest.mark.parametrize("target_kind", each_store("memory"))
+def test_an_interrupted_move_is_finished_by_running_it_again(
+    source: str, target_kind: str, make: Make
+) -> None:
+    """Until then the target cannot be opened; what was written in between is carried over too."""
+    target = make(target_kind)
+    borough.open(target, create=True).close()
+
+    def stop(done: int, _total: int) -> None:
+        if done > 60:
+            raise Stop
+
+    with pytest.raises(Stop):
+        borough.move(source, target, stop)
+    for create in (False, True):
+        with pytest.raises(UnfinishedMove):
+            borough.open(target, create=create)
+    with borough.open(source) as ipam:
+        ipam.release(owner="o5")
+        ipam.allocate(labels=L, host="h2", owner="late")
+    assert borough.move(source, target).resumed
+    assert everything(target) == everything(source)
+    with pytest.raises(Stop):
+        # What it hangs on has changed as well: the second run begins anew.
+        borough.move(source, second := make(target_kind), stop)
+    with borough.open(source) as ipam:
+        ipam.remove_subnet("c")
+        ipam.add_subnet("10.5.0.0/24", labels=L)
+    borough.move(source, second)
+    assert everything(second) == everything(source)
+
+
+def test_a_target_in_use_is_refused_and_left_alone(source: str, make: Make) -> None:
+    """Whatever is in it."""
+    target = make("sqlite")
+    with borough.open(target, create=True) as ipam:
+        ipam.add_subnet("192.0.2.0/24")
+    before = everything(target)
+    with pytest.raises(TargetInUse):
+        borough.move(source, target)
+    assert everything(target) == before
+
+
+def test_a_source_that_is_written_to_is_noticed(source: str, make: Make) -> None:
+    """The target stays unfinished, and the next run finishes it."""
+    target = make("sqlite")
+    written: list[str] = []
+
+    def write(_done: int, _total: int) -> None:
+        if not written:
+            with borough.open(source) as ipam:
+                written.append(ipam.allocate(labels=L, owner="meanwhile").address)
+
+    with pytest.raises(SourceChanged):
+        borough.move(source, target, write)
+    with pytest.raises(UnfinishedMove):
+        borough.open(target)
+    borough.move(source, target)
+    assert everything(target) == everything(source)
+
+
+def test_what_was_changed_on_the_way_is_found(source: str, make: Make) -> None:
+    """A row that is not what was sent fails the verification."""
+    target = make("sqlite")
+    done_at: list[int] = []
+
+    def tamper(done: int, total: int) -> None:
+        if done >= total // 2 and not done_at:
+            done_at.append(done)
+            found, dialect = resolve(target)
+            engine = dialect.engine(found, create=False)
+            with engine.connect() as connection:
+                connection.exec_driver_sql("UPDATE borough_allocation SET owner = 'x'")
+            engine.dispose()
+
+    with pytest.raises(borough.BoroughError, match="borough_allocation"):
+        borough.move(source, target, tamper)
+    with pytest.raises(UnfinishedMove):
+        borough.open(target)
+
+
+def test_urls_that_cannot_be_meant_are_refused(source: str) -> None:
+    """To itself, or to nowhere."""
+    with pytest.raises(FixInput):
+        borough.move(source, source)
+    with pytest.raises(FixInput):
+        borough.move(source, "memory:")
