@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from collections import Counter
 from typing import Final
@@ -61,6 +62,10 @@ class PostgresqlServer(Server):
         except psycopg.OperationalError:
             return False
         return True
+
+    def stop(self) -> None:
+        # A "smart" shutdown would wait for all clients to go.
+        self._end(signal.SIGINT)
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
