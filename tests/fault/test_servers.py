@@ -41,7 +41,7 @@ def url(server: Server) -> str:
     """A database with a network."""
     made = server.fresh()
     with borough.open(made, create=True) as ipam:
-        ipam.add_subnet("10.0.0.0/20", name="a", labels=L)
+        ipam.add_subnet("10.0.0.0/14", name="a", labels=L)
     return made
 
 
@@ -208,6 +208,7 @@ def locked(server: Server, url: str) -> Iterator[None]:
     else:
         assert isinstance(server, MariadbServer)
         connection = server.connect(database)
+        connection.cursor().execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         connection.begin()
     cursor = connection.cursor()
     cursor.execute("SELECT id FROM borough_block FOR UPDATE")

@@ -80,7 +80,7 @@ def _describe(engine: sa.Engine) -> dict[str, object]:
             "primary key": inspector.get_pk_constraint(table),
             "foreign keys": sorted(map(repr, inspector.get_foreign_keys(table))),
             "unique": sorted(map(repr, inspector.get_unique_constraints(table))),
-            "indexes": sorted(map(repr, inspector.get_indexes(table))),
+            "indexes": sorted(map(_index, inspector.get_indexes(table))),
             "options": {
                 name: value for name, value in options.items() if "auto_increment" not in name
             },
@@ -91,6 +91,11 @@ def _describe(engine: sa.Engine) -> dict[str, object]:
                 rows = connection.exec_driver_sql(query, (table,)).fetchall()
             found[f"{table} as it is written"] = sorted(map(str, rows))
     return found
+
+
+def _index(index: Any) -> str:
+    options = {name: str(value) for name, value in index.pop("dialect_options", {}).items()}
+    return f"{index} {options}"
 
 
 @pytest.mark.server

@@ -26,7 +26,7 @@ from borough.store.sql.mariadb_write import MariadbWriter
 CONNECT_TIMEOUT: Final = 5
 
 #: Most seconds that a statement waits for a row lock; the unit of work is then run again.
-LOCK_TIMEOUT: Final = 5
+LOCK_TIMEOUT: Final = 2
 
 _Make = Callable[[str], Exception]
 

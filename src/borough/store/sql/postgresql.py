@@ -28,7 +28,7 @@ from borough.store.sql.postgresql_write import PostgresqlWriter
 CONNECT_TIMEOUT: Final = 5
 
 #: Most milliseconds that a statement waits for a lock; the unit of work is then run again.
-LOCK_TIMEOUT: Final = 5000
+LOCK_TIMEOUT: Final = 2000
 
 _Make = Callable[[str], Exception]
 
