@@ -55,8 +55,11 @@ class Server(ABC):
     #: How long a start or a stop may take, in seconds.
     patience = 60.0
 
+    #: Where its folder is made; None for the usual place.
+    home: Path | None = None
+
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="borough-server-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="borough-server-", dir=self.home))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
@@ -85,6 +88,11 @@ class Server(ABC):
         """The process of the server."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> str:

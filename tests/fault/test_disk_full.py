@@ -1,0 +1,105 @@
+"""A database server whose disk is full."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import borough
+from borough.errors import BoroughError, DiskFull, RetryLater
+from tests.fault.test_servers import assert_whole
+from tests.servers.base import Server
+from tests.servers.mariadb import QUICK as MARIADB_QUICK
+from tests.servers.mariadb import MariadbServer
+from tests.servers.postgresql import QUICK as POSTGRESQL_QUICK
+from tests.servers.postgresql import PostgresqlServer
+from tests.servers.shared import must_have
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("fault-servers")]
+
+L = {"network": "n"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 400 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0777", "tmpfs", str(place)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        said = "a small file system cannot be mounted (only root may)"
+        if os.environ.get("CI"):
+            pytest.fail(said)
+        pytest.skip(said)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        # The server's user has to get there.
+        parent.chmod(0o755)
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request: pytest.FixtureRequest, small_disk: Path) -> Iterator[Server]:
+    """A server whose data is on the small disk."""
+
+    class Postgresql(PostgresqlServer):
+        home = small_disk
+
+    class Mariadb(MariadbServer):
+        home = small_disk
+
+    def make() -> Server:
+        if request.param == "postgresql":
+            return Postgresql({**POSTGRESQL_QUICK, "max_wal_size": "'32MB'"})
+        return Mariadb({**MARIADB_QUICK, "innodb_log_file_size": "16M"})
+
+    made = must_have(make)
+    yield made
+    made.remove()
+
+
+def fill_up(disk: Path) -> Path:
+    """Leave no room at all."""
+    filler = disk / "filler"
+    with filler.open("wb") as file:
+        try:
+            while True:
+                file.write(bytes(1 << 16))
+                file.flush()
+        except OSError:
+            pass
+    return filler
+
+
+def test_a_full_disk_is_said_and_loses_nothing(server: Server, small_disk: Path) -> None:
+    """Every call either succeeds or says what is wrong; with room again, all that was given is there."""
+    url = server.fresh()
+    given: list[str] = []
+    errors: list[BoroughError] = []
+    with borough.open(url, create=True, patience=1) as ipam:
+        ipam.add_subnet("10.0.0.0/14", labels=L)
+        given += [ipam.allocate(labels=L).address for _ in range(5)]
+        filler = fill_up(small_disk)
+        until = time.monotonic() + 20
+        while len(errors) < 3 and time.monotonic() < until:
+            try:
+                answer = ipam.allocate(labels=L, count=2000, attributes={"note": "x" * 500})
+                given += [each.address for each in answer.allocations]
+            except BoroughError as error:
+                errors.append(error)
+        filler.unlink()
+        if not server.is_up:
+            server.start()
+    assert len(errors) == 3, "the disk never became full"
+    assert all(isinstance(error, DiskFull | RetryLater) for error in errors), errors
+    with borough.open(url, patience=20) as ipam:
+        assert_whole(ipam, len(given))
+        assert {each.address for each in ipam.allocations()} == set(given)
+        for _ in range(3):
+            ipam.allocate(labels=L)
+        assert_whole(ipam, len(given) + 3)
