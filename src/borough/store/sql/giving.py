@@ -27,6 +27,8 @@ class Word(Enum):
     GIVEN = "given"
     #: There is something to decide: new space, a claim, a loan, or nothing is free at all.
     DECIDE = "decide"
+    #: Nothing was sent yet: a guess is worth a try before.
+    GUESS = "guess"
     #: Every block that would do is in the hands of a transaction that has not ended.
     LOCKED = "locked"
 

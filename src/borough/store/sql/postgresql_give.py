@@ -19,27 +19,13 @@ from borough.store.sql.probes import ids_of
 
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
-_SQL: Final = """
-WITH fine AS MATERIALIZED (
+_FINE: Final = """fine AS MATERIALIZED (
     SELECT id FROM borough_meta WHERE catalogue_version = %(version)s {rested}
-), hinted AS MATERIALIZED (
-    SELECT b.id, b.bitmap FROM borough_block b
-    WHERE b.subnet_id = %(hint_subnet)s AND b.base = %(hint_base)s AND b.is_open = 1
-        AND b.holder = %(claimant)s AND (SELECT count(*) FROM fine) = 1
-    FOR NO KEY UPDATE SKIP LOCKED
-), seen AS MATERIALIZED (
-    SELECT * FROM ({frontier}) AS found
-    WHERE (SELECT count(*) FROM hinted) = 0 AND (SELECT count(*) FROM fine) = 1
-), best AS MATERIALIZED (
-    SELECT * FROM seen ORDER BY rung, part, preference, base LIMIT 1
-), sought AS MATERIALIZED (
-    SELECT * FROM best WHERE kind = 0 AND rung = ANY(%(takeable)s)
-), locked AS MATERIALIZED (
-    SELECT b.id, b.bitmap FROM borough_block b WHERE {lock}
-), pick AS MATERIALIZED (
-    SELECT id, 64 - length(rtrim(bitmap::bit(64)::text, '1')) AS bit
-    FROM (SELECT * FROM hinted UNION ALL SELECT * FROM locked) AS either
-), taken AS (
+)"""
+
+_BIT: Final = "64 - length(rtrim(bitmap::bit(64)::text, '1')) AS bit"
+
+_TAKE: Final = """taken AS (
     UPDATE borough_block AS b
     SET bitmap = b.bitmap | (1::bigint << pick.bit), free = b.free - 1,
         is_open = CASE WHEN b.free > 1 THEN 1 ELSE 0 END, version = b.version + 1
@@ -48,8 +34,8 @@ WITH fine AS MATERIALIZED (
         get_byte(b.base, length(b.base) - 1) + pick.bit) AS address
 ), noted AS (
     INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail)
-    SELECT %(at)s, 'allocated', {text}, subnet.name, %(owner)s, %(host)s, NULL, ''
-    FROM taken JOIN borough_subnet AS subnet ON subnet.id = taken.subnet_id
+    SELECT %(at)s, 'allocated', {text}, {name}, %(owner)s, %(host)s, NULL, ''
+    FROM taken
     RETURNING id
 ), given AS (
     INSERT INTO borough_allocation
@@ -57,9 +43,33 @@ WITH fine AS MATERIALIZED (
     SELECT noted.id, %(scope_id)s, taken.address, taken.subnet_id, %(owner)s, %(host)s,
         %(attributes)s, %(at)s
     FROM taken, noted
-){keyed}
-SELECT (SELECT id FROM noted), taken.address, taken.id, taken.subnet_id, taken.cohort_id, taken.base,
-    taken.length, taken.bitmap, taken.holder, taken.region_length, taken.version,
+){keyed}"""
+
+_ANSWER: Final = """taken.address, taken.id, taken.subnet_id, taken.cohort_id, taken.base,
+    taken.length, taken.bitmap, taken.holder, taken.region_length, taken.version"""
+
+# To start a statement takes the server time for each of its parts, used or not: so a hint has its own.
+_HINTED: Final = f"""
+WITH {_FINE}, pick AS MATERIALIZED (
+    SELECT id, {_BIT} FROM borough_block
+    WHERE subnet_id = %(hint_subnet)s AND base = %(hint_base)s AND is_open = 1
+        AND holder = %(claimant)s AND (SELECT count(*) FROM fine) = 1
+    FOR NO KEY UPDATE SKIP LOCKED
+), {_TAKE}
+SELECT noted.id, {_ANSWER}, 0, 0 FROM taken, noted
+"""
+
+_SOUGHT: Final = f"""
+WITH {_FINE}, seen AS MATERIALIZED (
+    SELECT * FROM ({{frontier}}) AS found WHERE (SELECT count(*) FROM fine) = 1
+), best AS MATERIALIZED (
+    SELECT * FROM seen ORDER BY rung, part, preference, base LIMIT 1
+), sought AS MATERIALIZED (
+    SELECT * FROM best WHERE kind = 0 AND rung = ANY(%(takeable)s)
+), pick AS MATERIALIZED (
+    SELECT b.id, {_BIT} FROM borough_block b WHERE {{lock}}
+), {_TAKE}
+SELECT (SELECT id FROM noted), {_ANSWER},
     (SELECT count(*) FROM sought), (SELECT count(*) FROM seen
         WHERE kind = 1 AND rung = (SELECT rung FROM sought))
 FROM (SELECT 1) AS always LEFT JOIN taken ON true
@@ -93,12 +103,25 @@ _TEXT_6: Final = (
 
 @lru_cache(maxsize=1024)
 def _text(
-    shape: s.Shape, *, claims: bool, lowest: bool, wait: bool, six: bool, keyed: bool, cools: bool
+    shape: s.Shape,
+    *,
+    claims: bool,
+    lowest: bool,
+    wait: bool,
+    hinted: bool,
+    six: bool,
+    keyed: bool,
+    cools: bool,
 ) -> Native:
-    frontier = Statement(s.frontier(shape, claims, lowest), _DIALECT).text
-    if lowest or wait:
-        lock = _THIS
-    else:
+    parts = {
+        "rested": _RESTED if cools else "",
+        "keyed": _KEYED if keyed else "",
+        "text": _TEXT_6 if six else _TEXT_4,
+    }
+    if hinted:
+        return Native.numbered(_HINTED.format(name="%(hint_name)s", **parts))
+    lock = _THIS
+    if not (lowest or wait):
         lock = _FREE.format(
             column=shape[0][1],
             held="b.holder = %(claimant)s"
@@ -106,15 +129,9 @@ def _text(
             else "b.is_held = (SELECT CASE holder WHEN '' THEN 0 ELSE 1 END FROM sought)",
             order="b.region_length, b.base" if claims else "b.base",
         )
-    return Native.numbered(
-        _SQL.format(
-            frontier=frontier,
-            lock=lock,
-            rested=_RESTED if cools else "",
-            keyed=_KEYED if keyed else "",
-            text=_TEXT_6 if six else _TEXT_4,
-        )
-    )
+    name = "(SELECT name FROM borough_subnet WHERE id = taken.subnet_id)"
+    frontier = Statement(s.frontier(shape, claims, lowest), _DIALECT).text
+    return Native.numbered(_SOUGHT.format(frontier=frontier, lock=lock, name=name, **parts))
 
 
 class PostgresqlGiver:
@@ -129,35 +146,53 @@ class PostgresqlGiver:
         self, run: Runner, order: Order, hints: Hints, _areas: Areas, *, wait: bool
     ) -> Outcome:
         """See :meth:`borough.store.sql.dialect.Giver.give`."""
+        hint_subnet, hint_base = (0, b"") if wait else hints.find(order)
+        if hint_subnet:
+            outcome = self._try(run, order, hints, hint_subnet, hint_base, wait=False)
+            if outcome.word is Word.GIVEN:
+                return outcome
+            hints.keep(order, None)
+        return self._try(run, order, hints, wait=wait)
+
+    def _try(
+        self,
+        run: Runner,
+        order: Order,
+        hints: Hints,
+        hint_subnet: int = 0,
+        hint_base: bytes = b"",
+        *,
+        wait: bool,
+    ) -> Outcome:
         shape, values = self._prepare(order)
         text = _text(
             shape,
             claims=bool(order.claimant),
             lowest=order.lowest,
             wait=wait,
+            hinted=bool(hint_subnet),
             six=order.rungs[0].family == 6,
             keyed=bool(order.key),
             cools=order.catalogue.cools,
         )
-        hint_subnet, hint_base = (0, b"") if wait else hints.find(order)
-        row = run.native(
-            text,
-            {
-                **values,
-                "claimant": order.claimant,
-                "version": order.catalogue.version,
-                "hint_subnet": hint_subnet,
-                "hint_base": hint_base,
-                "scope_id": order.catalogue.scopes[order.scope],
-                "owner": order.owner,
-                "host": order.host,
-                "attributes": rows.attributes_text(order.attributes),
-                "at": order.now,
-                "key": order.key,
-                "fingerprint": order.fingerprint,
-            },
-        )[0]
-        sequence, address, *columns, sought, runs = row
+        values |= {
+            "claimant": order.claimant,
+            "version": order.catalogue.version,
+            "scope_id": order.catalogue.scopes[order.scope],
+            "owner": order.owner,
+            "host": order.host,
+            "attributes": rows.attributes_text(order.attributes),
+            "at": order.now,
+            "key": order.key,
+            "fingerprint": order.fingerprint,
+        }
+        if hint_subnet:
+            values["hint_subnet"], values["hint_base"] = hint_subnet, hint_base
+            values["hint_name"] = order.catalogue.subnets[hint_subnet].name
+        found = run.native(text, values)
+        if not found:
+            return Outcome(Word.DECIDE)
+        sequence, address, *columns, sought, runs = found[0]
         if sequence is None:
             return Outcome(Word.LOCKED if sought else Word.DECIDE, None, bool(runs))
         block = rows.to_block(tuple(columns))
@@ -179,4 +214,4 @@ class PostgresqlGiver:
                 ids = ids_of(rung)[1]
                 values[f"r{position}"] = ids[0] if len(ids) == 1 else list(ids)
             found = self._known[key] = (order.rungs, shape, values)
-        return found[1], found[2]
+        return found[1], found[2].copy()

@@ -140,16 +140,17 @@ class SqlStore:
         while True:
             spread = False
             try:
-                if not guessed:
+                word, taken, has_run = self._give(
+                    order, wait=wait, guess=not guessed, repeatable=repeatable
+                )
+                if taken is not None:
+                    return taken
+                if word is Word.GUESS:
                     guessed = True
                     answer = self._guess(order, work)
                     if not isinstance(answer, Unknown):
                         return answer
-                if not order.rungs:
-                    return self._once(work, repeatable=repeatable, order=order)
-                word, taken, has_run = self._give(order, wait=wait, repeatable=repeatable)
-                if taken is not None:
-                    return taken
+                    continue
                 if word is Word.LOCKED and not (has_run and not wait):
                     # Nobody else's turn would be better than to wait for one's own.
                     wait = True
@@ -166,10 +167,8 @@ class SqlStore:
                 self._again(bound, lost)
 
     def _guess(self, order: Order, work: Callable[[Unit], T]) -> T | Unknown:
-        """Run a unit of work on what is remembered, if there is more to decide than a bit to set."""
+        """Run a unit of work on what is remembered."""
         with self._linked() as link:
-            if link.hints.is_open(order):
-                return Unknown()
             run = self._run_on(link.cursor)
             try:
                 unit = GuessUnit(run, order.catalogue, self._dialect, self._probes, self._sketch)
@@ -195,11 +194,16 @@ class SqlStore:
         return answer
 
     def _give(
-        self, order: Order, *, wait: bool, repeatable: bool
+        self, order: Order, *, wait: bool, guess: bool, repeatable: bool
     ) -> tuple[Word, Taken | None, bool]:
         giver = self._dialect.giver
         assert giver is not None
         with self._linked() as link:
+            if guess and not link.hints.is_open(order):
+                # Most likely there is more to decide than a bit to set.
+                return Word.GUESS, None, False
+            if not order.rungs:
+                return Word.DECIDE, None, False
             run = self._run_on(link.cursor)
             try:
                 outcome = giver.give(run, order, link.hints, link.areas, wait=wait)
