@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,21 +27,19 @@ L = {"network": "n"}
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 400 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
+def small_disk() -> Iterator[Path]:
+    """A file system of 400 MB, where the server's user may go."""
+    place = Path(tempfile.mkdtemp(prefix="borough-disk-"))
+    place.chmod(0o755)
     mount = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0777", "tmpfs", str(place)]
     if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         said = "a small file system cannot be mounted (only root may)"
         if os.environ.get("CI"):
             pytest.fail(said)
         pytest.skip(said)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        # The server's user has to get there.
-        parent.chmod(0o755)
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
+    place.rmdir()
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])

@@ -17,8 +17,8 @@ from borough.domain.ladder import Hold, Rung
 from borough.domain.lane import ALONE, Lane, area
 from borough.domain.model import Catalogue
 from borough.store.port import Order, Taken
+from borough.store.sql.offers import Shape
 from borough.store.sql.probes import ids_of
-from borough.store.sql.statements import Shape
 
 
 class Word(Enum):

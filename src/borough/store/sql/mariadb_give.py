@@ -18,6 +18,7 @@ from borough.store.sql import rows
 from borough.store.sql import statements as s
 from borough.store.sql.dialect import Native, Runner, Statement
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.offers import Shape, offers
 from borough.store.sql.probes import ids_of
 
 _DIALECT: Final = MariaDBDialect(paramstyle="pyformat")
@@ -108,7 +109,7 @@ _THIS: Final = "b.id = the_block AND b.is_open = 1 FOR UPDATE"
 
 @lru_cache(maxsize=1024)
 def _text(
-    shape: s.Shape,
+    shape: Shape,
     rungs: tuple[int, ...],
     *,
     claims: bool,
@@ -118,7 +119,7 @@ def _text(
     keyed: bool,
     cools: bool,
 ) -> Native:
-    frontier = Statement(s.offers(shape, claims, lowest, False), _DIALECT).text
+    frontier = Statement(offers(shape, claims, lowest, False), _DIALECT).text
     column = shape[0][1]
     lock, has_run = _THIS, "0"
     if not (lowest or wait):
@@ -154,7 +155,7 @@ class MariadbGiver:
     _LIMIT: Final = 4096
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Sequence[Rung], s.Shape, tuple[int, ...], dict[str, Any]]] = {}
+        self._known: dict[int, tuple[Sequence[Rung], Shape, tuple[int, ...], dict[str, Any]]] = {}
 
     def give(self, run: Runner, order: Order, hints: Hints, areas: Areas, *, wait: bool) -> Outcome:
         """See :meth:`borough.store.sql.dialect.Giver.give`."""
@@ -204,7 +205,7 @@ class MariadbGiver:
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, block.prefix.base + int(bit), int(sequence)))
 
-    def _prepare(self, order: Order) -> tuple[s.Shape, tuple[int, ...], dict[str, Any]]:
+    def _prepare(self, order: Order) -> tuple[Shape, tuple[int, ...], dict[str, Any]]:
         """The shape of an order's rungs, those to take from, and the parameters that depend on them."""
         # A ladder is climbed for one selector, so that it has one claimant.
         key = id(order.rungs)

@@ -9,10 +9,10 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.address import to_bytes
 from borough.domain.block import Block, Run
-from borough.store.sql import statements as s
 from borough.store.sql.dialect import Statement
 from borough.store.sql.giving import shape_of
 from borough.store.sql.guess import Guess, Held, Offered
+from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
 
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -61,16 +61,16 @@ def check(guess: Guess) -> tuple[str, dict[str, Any]]:
     return "".join(f" AND {condition}" for condition in conditions), values
 
 
-def _offered(shape: s.Shape, offered: Offered) -> str:
+def _offered(shape: Shape, offered: Offered) -> str:
     return _offered_text(shape, bool(offered.claimant), offered.lowest)
 
 
 @lru_cache(maxsize=256)
-def _offered_text(shape: s.Shape, claims: bool, lowest: bool) -> str:
-    frontier = Statement(s.frontier(shape, claims, lowest), _DIALECT).text
+def _offered_text(shape: Shape, claims: bool, lowest: bool) -> str:
+    probes = Statement(frontier(shape, claims, lowest), _DIALECT).text
     return (
         "(SELECT concat_ws(' ', kind, subnet_id, encode(base, 'hex'), length) "
-        f"FROM ({frontier}) AS found ORDER BY rung, part, preference, base LIMIT 1) = %(offered)s"
+        f"FROM ({probes}) AS found ORDER BY rung, part, preference, base LIMIT 1) = %(offered)s"
     )
 
 

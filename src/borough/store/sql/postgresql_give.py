@@ -12,9 +12,9 @@ from borough.domain.address import from_bytes
 from borough.domain.ladder import Rung
 from borough.store.port import Order, Taken
 from borough.store.sql import rows
-from borough.store.sql import statements as s
 from borough.store.sql.dialect import Native, Runner, Statement
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
 
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -103,7 +103,7 @@ _TEXT_6: Final = (
 
 @lru_cache(maxsize=1024)
 def _text(
-    shape: s.Shape,
+    shape: Shape,
     *,
     claims: bool,
     lowest: bool,
@@ -130,8 +130,8 @@ def _text(
             order="b.region_length, b.base" if claims else "b.base",
         )
     name = "(SELECT name FROM borough_subnet WHERE id = taken.subnet_id)"
-    frontier = Statement(s.frontier(shape, claims, lowest), _DIALECT).text
-    return Native.numbered(_SOUGHT.format(frontier=frontier, lock=lock, name=name, **parts))
+    probes = Statement(frontier(shape, claims, lowest), _DIALECT).text
+    return Native.numbered(_SOUGHT.format(frontier=probes, lock=lock, name=name, **parts))
 
 
 class PostgresqlGiver:
@@ -140,7 +140,7 @@ class PostgresqlGiver:
     _LIMIT: Final = 4096
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Sequence[Rung], s.Shape, dict[str, Any]]] = {}
+        self._known: dict[int, tuple[Sequence[Rung], Shape, dict[str, Any]]] = {}
 
     def give(
         self, run: Runner, order: Order, hints: Hints, _areas: Areas, *, wait: bool
@@ -199,7 +199,7 @@ class PostgresqlGiver:
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, from_bytes(address), sequence))
 
-    def _prepare(self, order: Order) -> tuple[s.Shape, dict[str, Any]]:
+    def _prepare(self, order: Order) -> tuple[Shape, dict[str, Any]]:
         """The shape of an order's rungs, and the parameters that only depend on them."""
         # A ladder is climbed for one selector, so that it has one claimant.
         key = id(order.rungs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from borough.domain.ladder import Rung
 from borough.store.sql import statements as s
+from borough.store.sql.offers import offers, offers_of_many
 
 
 class Probes:
@@ -55,11 +56,11 @@ class Probes:
         for position, rung in enumerate(rungs):
             column, ids = ids_of(rung)
             if len(ids) > s.INLINE:
-                return s.offers_of_many(rungs, claims, lowest, several, spread), None
+                return offers_of_many(rungs, claims, lowest, several, spread), None
             shape.append((rung.hold, column, len(ids)))
             for at, id in enumerate(ids):
                 values[f"r{position}_{at}"] = id
-        return s.offers(tuple(shape), claims, lowest, several, spread), values
+        return offers(tuple(shape), claims, lowest, several, spread), values
 
 
 def ids_of(rung: Rung) -> tuple[str, tuple[int, ...]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
-from borough.domain.ladder import Hold, Rung
 from borough.store.sql import schema as t
 
 _P = sa.bindparam
@@ -22,6 +20,9 @@ def _insert(table: sa.Table, *leave_out: str) -> Any:
         {column.name: _P(column.name) for column in table.c if column.name not in leave_out}
     )
 
+
+#: Longer lists of ids are written into the text: databases bound the number of parameters.
+INLINE = 200
 
 # --- Blocks and runs ---------------------------------------------------------------------------
 
@@ -123,241 +124,6 @@ def _held(where: Any) -> Any:
         .where(t.block.c.holder == _P("holder"), t.block.c.holder != _NOBODY, where)
         .order_by(t.block.c.base)
     )
-
-
-#: Longer lists of ids are written into the text: databases bound the number of parameters.
-INLINE = 200
-
-#: (hold, by cohort or subnet, number of ids) of each rung.
-Shape = tuple[tuple[Hold, str, int], ...]
-
-
-@lru_cache(maxsize=512)
-def offers(shape: Shape, claims: bool, lowest: bool, several: bool, spread: bool = False) -> Any:
-    """One query over the rungs: rung, part, kind (0 block, 1 run) and the columns of a block.
-
-    :param several: whether more than one row a rung may be wanted.
-    :param spread: whether runs come before the blocks of their rung.
-    """
-    return build_offers(
-        [
-            (hold, column, [_P(f"r{rung}_{at}") for at in range(count)])
-            for rung, (hold, column, count) in enumerate(shape)
-        ],
-        claims=claims,
-        lowest=lowest,
-        several=several,
-        spread=spread,
-    )
-
-
-def offers_of_many(
-    rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool, spread: bool
-) -> Any:
-    """:func:`offers` for rungs of more ids than a database takes as parameters."""
-    return build_offers(
-        [
-            (
-                rung.hold,
-                "cohort_id" if rung.cohorts else "subnet_id",
-                [sa.literal_column(str(int(id))) for id in rung.cohorts or rung.subnets],
-            )
-            for rung in rungs
-        ],
-        claims=claims,
-        lowest=lowest,
-        several=several,
-        spread=spread,
-    )
-
-
-@lru_cache(maxsize=512)
-def frontier(shape: Shape, claims: bool, lowest: bool) -> Any:
-    """What each part of each rung offers first, unordered; ids are one array parameter a rung.
-
-    For databases that have arrays: one text then serves groups of any size.
-    """
-    ids: list[tuple[Hold, str, Ids]] = [
-        (
-            hold,
-            column,
-            Ids.one(_P(f"r{rung}", type_=t.Id))
-            if count == 1
-            else Ids.array(_P(f"r{rung}", type_=sa.ARRAY(sa.BigInteger))),
-        )
-        for rung, (hold, column, count) in enumerate(shape)
-    ]
-    return sa.union_all(
-        *_parts(ids, claims=claims, runs_first=claims, lowest=lowest, several=False, count=_ONE)
-    )
-
-
-class Ids(NamedTuple):
-    """How a rung's ids stand in a statement.
-
-    :ivar among: the condition that a column is one of them.
-    """
-
-    single: bool
-    among: Callable[[Any], Any]
-
-    @staticmethod
-    def one(value: Any) -> Ids:
-        """Exactly one."""
-        return Ids(True, lambda column: column == value)
-
-    @staticmethod
-    def array(value: Any) -> Ids:
-        """An array of any length."""
-        return Ids(False, lambda column: column == sa.any_(value))
-
-    @staticmethod
-    def listed(values: list[Any]) -> Ids:
-        """A list of parameters or literals."""
-        return Ids.one(values[0]) if len(values) == 1 else Ids(False, lambda c: c.in_(values))
-
-
-def build_offers(
-    rungs: list[tuple[Hold, str, list[Any]]],
-    *,
-    claims: bool,
-    lowest: bool,
-    several: bool,
-    spread: bool = False,
-) -> Any:
-    """See :func:`offers`; the ids of each rung are parameters or literals."""
-    listed = [(hold, column, Ids.listed(ids)) for hold, column, ids in rungs]
-    runs_first = claims or spread
-    parts = _parts(
-        listed,
-        claims=claims,
-        runs_first=runs_first,
-        lowest=lowest,
-        several=several,
-        count=_P("count"),
-    )
-    found = sa.union_all(*parts).subquery("found")
-    return (
-        sa.select(found)
-        .order_by(found.c.rung, found.c.part, found.c.preference, found.c.base)
-        .limit(_P("count"))
-    )
-
-
-def _parts(
-    rungs: list[tuple[Hold, str, Ids]],
-    *,
-    claims: bool,
-    runs_first: bool,
-    lowest: bool,
-    several: bool,
-    count: Any,
-) -> list[Any]:
-    parts = []
-    for rung, (hold, column, ids) in enumerate(rungs):
-        by_region = hold is Hold.OWN and not lowest
-        order = ["region_length", "base"] if by_region else ["base"]
-        block_part = 1 if hold is Hold.UNCLAIMED and runs_first and not lowest else 0
-        parts.append(
-            _part(
-                t.block,
-                (rung, block_part),
-                column,
-                ids,
-                _held_as(hold, claims),
-                order,
-                several,
-                count,
-            )
-        )
-        if hold is Hold.UNCLAIMED:
-            run_order = ["base"] if lowest else ["length" if claims else "host_bits", "base"]
-            run_part = 0 if lowest else 1 - block_part
-            parts.append(
-                _part(t.run, (rung, run_part), column, ids, lambda _: [], run_order, several, count)
-            )
-    return parts
-
-
-def _held_as(hold: Hold, claims: bool) -> Any:
-    def conditions(block: Any) -> list[Any]:
-        opened = block.c.is_open == _ONE
-        if hold is Hold.OWN:
-            return [block.c.holder == _P("claimant", type_=sa.String), opened]
-        if hold is Hold.UNCLAIMED:
-            return [block.c.is_held == _ZERO, opened]
-        others = [block.c.is_held == _ONE, opened]
-        return [*others, block.c.holder != _P("claimant", type_=sa.String)] if claims else others
-
-    return conditions
-
-
-def _part(
-    table: sa.Table,
-    place: tuple[int, int],
-    column: str,
-    ids: Ids,
-    conditions: Any,
-    order: list[str],
-    several: bool,
-    count: Any,
-) -> Any:
-    """The first rows of one table on one rung.
-
-    Over several ids an index cannot give one order, and the database would read and sort every open
-    block of all of them. So for a single row wanted, each id is asked for its own first row.
-    """
-    if ids.single or several:
-        query = (
-            sa.select(*_columns(table, place, order))
-            .where(ids.among(table.c[column]), *conditions(table))
-            .order_by(*_order(table, order))
-            .limit(count)
-        )
-    else:
-        group = (t.cohort if column == "cohort_id" else t.subnet).alias()
-        inner = table.alias()
-        first = (
-            sa.select(inner.c.id)
-            .where(inner.c[column] == group.c.id, *conditions(inner))
-            .order_by(*_order(inner, order))
-            .limit(_ONE)
-            .correlate(group)
-            .scalar_subquery()
-        )
-        query = (
-            sa.select(*_columns(table, place, order))
-            .select_from(group.join(table, table.c.id == first))
-            .where(ids.among(group.c.id))
-        )
-    return sa.select(query.subquery())
-
-
-def _columns(table: sa.Table, place: tuple[int, int], order: list[str]) -> list[Any]:
-    number = sa.literal_column
-    rung, part = place
-    preference: Any = number("0") if order[0] == "base" else table.c[order[0]]
-    is_run = table is t.run
-    head = [
-        number(str(rung)).label("rung"),
-        number(str(part)).label("part"),
-        preference.label("preference"),
-        number("1" if is_run else "0").label("kind"),
-    ]
-    if not is_run:
-        return [*head, *BLOCK_COLUMNS]
-    return [
-        *head,
-        *RUN_COLUMNS,
-        number("0").label("bitmap"),
-        number("''").label("holder"),
-        number("0").label("region_length"),
-        number("0").label("version"),
-    ]
-
-
-def _order(table: Any, order: list[str]) -> list[Any]:
-    return [table.c[name] for name in order]
 
 
 # --- Lanes: the first block, the first run, and the run that reaches into an area ----------------

@@ -35,6 +35,10 @@ PATIENCE: Final = 30.0
 PAUSE: Final = 0.05
 
 
+#: Connections of a parent process: to close one here would say farewell in the parent's name.
+_LEFT_ALONE: Final[list[Any]] = []
+
+
 @dataclass(slots=True)
 class _Link:
     """A connection between two units of work, still checked out of the pool."""
@@ -353,6 +357,10 @@ class SqlStore:
         lost with the first of them to close its file.
         """
         self._engine.dispose(close=False)
+        for link in self._idle:
+            # Dropped as it is, the pool would send a rollback on the parent's connection.
+            link.connection.detach()
+            _LEFT_ALONE.append(link)
         self._idle = deque()
         self._process = os.getpid()
 

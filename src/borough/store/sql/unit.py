@@ -5,185 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from borough.domain.address import format_address, from_bytes, to_bytes
-from borough.domain.block import BLOCK_BITS, Block, Run, room_in
+from borough.domain.address import format_address
+from borough.domain.block import Block, Run, room_in
 from borough.domain.dimension import Dimension
 from borough.domain.inspect import StoredCohort
-from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
-from borough.domain.prefix import Prefix
-from borough.domain.space import Act, Grant, Note, Offer, Plan, Tally
+from borough.domain.space import Act, Grant, Note, Plan, Tally
 from borough.store.port import Binding, Contradiction, Event, Filter, LostRace, Remembered
 from borough.store.sql import catalogue as declared
 from borough.store.sql import queries, rows
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Dialect, Duplicate, Runner
-from borough.store.sql.giving import Areas
-from borough.store.sql.probes import Probes, ids_of
-
-#: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
-_RUNGS = 16
-
-#: Addresses opened at once where several writers want some: each then finds a block of his own, and they
-#: do not meet again at the next piece of unused space.
-_ROOM = 8 << BLOCK_BITS
+from borough.store.sql.dialect import Duplicate
+from borough.store.sql.space import SqlSpace
 
 #: Rows added by one statement.
 _BATCH = 100
 
 
-class SqlUnit:
+class SqlUnit(SqlSpace):
     """See :class:`borough.store.port.Unit`."""
-
-    def __init__(
-        self,
-        run: Runner,
-        cached: Catalogue | None,
-        dialect: Dialect,
-        probes: Probes,
-        *,
-        areas: Areas,
-        spread: bool = False,
-    ) -> None:
-        """Work in a transaction.
-
-        :param areas: where this writer looks for unclaimed space first.
-        :param spread: whether unused space is offered before the blocks of its rung.
-        """
-        self._run = run
-        self._cached = cached
-        self._dialect = dialect
-        self._guard = dialect.translate
-        self._probes = probes
-        self._areas = areas
-        self._spread = spread
-        #: Blocks and runs that were read, and plans that were written, for who wants to guess.
-        self.read: list[Block | Run] = []
-        self.written: list[Plan] = []
-        #: Whether addresses have come free.
-        self.freed = False
-        #: The block that the last address was given from, as it is then.
-        self.given_from: Block | None = None
-        self._touched = False
-        self._fresh: Catalogue | None = None
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The declared objects, as they stand in this transaction."""
-        if self._fresh is None:
-            found = self._run.one(s.version)
-            assert found is not None
-            version = found[0]
-            if self._cached is None or self._cached.version != version:
-                self._fresh = declared.read(self._run, version)
-            else:
-                self._fresh = self._cached
-        return self._fresh
-
-    @property
-    def cacheable(self) -> Catalogue | None:
-        """The catalogue as the database has it, unless this unit changed it."""
-        return None if self._touched else self._fresh
-
-    # --- Space --------------------------------------------------------------------------------
-
-    def offers(
-        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
-    ) -> list[Offer]:
-        """See :meth:`borough.domain.space.Space.offers`."""
-        found: list[Offer] = []
-        if count == 1 and not lowest and not claimant:
-            near = self._near(rungs)
-            if near is not None:
-                return [near]
-        for start in range(0, len(rungs), _RUNGS):
-            some = rungs[start : start + _RUNGS] if len(rungs) > _RUNGS else rungs
-            for row in self._offered(some, claimant, count - len(found), lowest=lowest):
-                piece = rows.to_run(row[4:]) if row[3] else rows.to_block(row[4:])
-                room = _ROOM if self._spread and not claimant else 0
-                found.append(Offer(start + row[0], piece, room=room))
-                self.read.append(piece)
-            if len(found) >= count:
-                break
-        return found
-
-    def _near(self, rungs: Sequence[Rung]) -> Offer | None:
-        """What this writer's own area has to offer on the first rung."""
-        area = self._areas.find(self.catalogue, rungs) if rungs else None
-        if area is None:
-            return None
-        values = {"id": area.id, "first": area.first, "last": area.last}
-        row = self._run.one(s.open_in_area(area.column), **values)
-        if row:
-            return Offer(0, rows.to_block(row))
-        row = self._run.one(s.run_in_area(area.column), **values)
-        if row:
-            return Offer(0, rows.to_run(row), room=_ROOM)
-        row = self._run.one(s.run_before_area(area.column), **values)
-        start = from_bytes(area.first)
-        if row and rows.to_run(row).prefix.holds(start):
-            return Offer(0, rows.to_run(row), start, _ROOM)
-        return None
-
-    def _offered(
-        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
-    ) -> list[Any]:
-        clause, ids = self._probes.find(rungs, bool(claimant), lowest, count > 1, self._spread)
-        if ids is None:
-            return self._run.once(clause, count=count, claimant=claimant)
-        return self._run.rows(clause, count=count, claimant=claimant, **ids)
-
-    def holdings(self, rung: Rung, holder: str) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.holdings`."""
-        column, ids = ids_of(rung)
-        if not ids:
-            return []
-        clause = s.holdings(column, ids)
-        if len(ids) > s.INLINE:
-            found = self._run.once(clause, holder=holder)
-        else:
-            values = {f"id_{at}": id for at, id in enumerate(ids)}
-            found = self._run.rows(clause, holder=holder, **values)
-        blocks = [rows.to_block(row) for row in found]
-        self.read += blocks
-        return blocks
-
-    def held_in(self, cohort_id: int, holder: str) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.held_in`."""
-        found = self._run.rows(s.held_in, cohort_id=cohort_id, holder=holder)
-        return [rows.to_block(row) for row in found]
-
-    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
-        """See :meth:`borough.domain.space.Space.runs_at`."""
-        if not prefixes:
-            return []
-        bases = {f"base_{at}": to_bytes(p.family, p.base) for at, p in enumerate(prefixes)}
-        found = self._run.rows(s.runs_at(len(prefixes)), subnet_id=subnet_id, **bases)
-        wanted = set(prefixes)
-        runs = [run for run in map(rows.to_run, found) if run.prefix in wanted]
-        self.read += runs
-        return runs
-
-    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
-        """See :meth:`borough.domain.space.Space.piece_at`."""
-        packed = to_bytes(self.catalogue.subnets[subnet_id].family, address)
-        for clause, read in ((s.block_at, rows.to_block), (s.run_at, rows.to_run)):
-            row = self._run.one(clause, subnet_id=subnet_id, address=packed)
-            if row:
-                piece: Block | Run = read(row)
-                if piece.prefix.holds(address):
-                    self.read.append(piece)
-                    return piece
-        return None
-
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
-        """See :meth:`borough.domain.space.Space.allocation_at`."""
-        row = self._run.one(
-            s.allocation_at,
-            scope_id=self.catalogue.scopes[scope],
-            address=to_bytes(family, address),
-        )
-        return rows.to_allocation(row) if row else None
 
     # --- Allocations --------------------------------------------------------------------------
 
