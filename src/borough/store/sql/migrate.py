@@ -118,6 +118,8 @@ def _alone(connection: sa.Connection) -> Iterator[None]:
             yield
         case "postgresql":
             connection.exec_driver_sql("BEGIN")
+            # Whoever is first may take his time.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             yield
         case _:

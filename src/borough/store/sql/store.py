@@ -377,6 +377,8 @@ def _original(error: sa.exc.DBAPIError) -> Exception:
 
 def _public(error: Exception, outcome: str) -> Exception:
     """What a caller gets to see of an error that only this package knows."""
+    if isinstance(error, Busy):
+        return Contended(f"other transactions are in the way ({error}); try again")
     if not isinstance(error, Gone):
         return error
     said = {
