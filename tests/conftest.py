@@ -85,3 +85,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    # What takes longest comes first, so that no process is left alone with it at the end.
+    items.sort(key=lambda item: item.path.parent.name != "property")

@@ -59,5 +59,9 @@ def test_a_password_is_never_shown(cli: Cli, url: str):
 
 
 def test_a_server_that_is_not_there_is_worth_another_try(cli: Cli):
-    code, error = cli.error("usage", url="postgresql://me@127.0.0.1:1/db")
+    gone = "postgresql://me@127.0.0.1:1/db"
+    code, error = cli.error("usage", url=gone)
     assert (code, error["code"], error["detail"]["outcome"]) == (5, "unavailable", "not_done")
+    for words in (["--from", cli.url, "--to", gone], ["--from", gone, "--to", cli.url]):
+        code, error = cli.error("move", *words)
+        assert (code, error["code"], error["detail"]["outcome"]) == (5, "unavailable", "not_done")

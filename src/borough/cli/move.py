@@ -15,7 +15,7 @@ from borough.store.sql.move import move as carry_over
 
 @command(
     "move",
-    example="borough move --from sqlite:///borough.db --to postgresql://borough@db.example/borough",
+    example="borough move --from sqlite:///borough.db --to sqlite:///copy.db",
 )
 @click.option("--from", "source", required=True, metavar="URL", help="The database as it is.")
 @click.option("--to", "target", required=True, metavar="URL", help="An empty database.")

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from borough.domain.lane import Lane
 from borough.domain.space import Plan
+from borough.errors import Contended, Unavailable
 from borough.store.port import Order
 
 if TYPE_CHECKING:
@@ -38,6 +39,24 @@ class Gone(Exception):
 
     :ivar cause: the driver's words.
     """
+
+
+def public(error: Exception, outcome: str) -> Exception:
+    """What a caller gets to see of an error that only this package knows; others as they are.
+
+    :param outcome: ``not_done`` or ``unknown``, for a connection that is lost.
+    """
+    if isinstance(error, Busy):
+        return Contended(f"other transactions are in the way ({error}); try again")
+    if not isinstance(error, Gone):
+        return error
+    said = {
+        "not_done": "nothing was changed; try again",
+        "unknown": "whether it was done is not known; ask again with an idempotency key to find out",
+    }[outcome]
+    return Unavailable(
+        f"the database cannot be reached or went away ({error}): {said}", outcome=outcome
+    )
 
 
 class Dialect(Protocol):

@@ -93,7 +93,9 @@ def move(source_url: str, target_url: str, progress: Progress | None = None) -> 
         raise FixInput("source and target are the same database")
     source, target = _Side(source_url, create=False), _Side(target_url, create=True)
     try:
-        return _translated(target.dialect, lambda: _move(source, target, progress))
+        return _translated(
+            (source.dialect, target.dialect), lambda: _move(source, target, progress)
+        )
     finally:
         source.engine.dispose()
         target.engine.dispose()

@@ -14,10 +14,10 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from borough.domain.model import Catalogue
-from borough.errors import BoroughError, Contended, Corrupt, Unavailable
+from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
-from borough.store.sql.dialect import Busy, Dialect, Duplicate, Gone, Runner, Statement
+from borough.store.sql.dialect import Busy, Dialect, Duplicate, Gone, Runner, Statement, public
 from borough.store.sql.giving import NO_AREAS, Areas, Hints, Word
 from borough.store.sql.guess import GuessUnit, Sketch, Unknown
 from borough.store.sql.probes import Probes
@@ -107,11 +107,11 @@ class SqlStore:
             migrate.check(engine)
         except sa.exc.DBAPIError as error:
             engine.dispose()
-            raise _public(dialect.translate(_original(error)), "not_done") from error
+            raise public(dialect.translate(_original(error)), "not_done") from error
         except BaseException as error:
             engine.dispose()
             if isinstance(error, Exception):
-                translated = _public(dialect.translate(error), "not_done")
+                translated = public(dialect.translate(error), "not_done")
                 if translated is not error:
                     raise translated from error
             raise
@@ -185,7 +185,7 @@ class SqlStore:
                 if isinstance(translated, Gone):
                     if order.key:
                         return Unknown()
-                    raise _public(translated, "unknown") from error
+                    raise public(translated, "unknown") from error
                 if isinstance(translated, LostRace | Busy | Duplicate):
                     self._sketch.clear()
                     self.retries += 1
@@ -214,7 +214,7 @@ class SqlStore:
             except Exception as error:
                 translated = self._dialect.translate(error)
                 if isinstance(translated, Gone) and not repeatable:
-                    raise _public(translated, "unknown") from error
+                    raise public(translated, "unknown") from error
                 raise
             finally:
                 self.statements += run.statements
@@ -241,7 +241,7 @@ class SqlStore:
 
     def _give_up(self, lost: Exception, attempts: int) -> Exception:
         if isinstance(lost, Gone):
-            return _public(lost, "not_done")
+            return public(lost, "not_done")
         if isinstance(lost, Contradiction):
             return Corrupt(
                 "the tables contradict each other: an address is marked free and held at once; "
@@ -291,7 +291,7 @@ class SqlStore:
                     link.hints.keep(order, unit.given_from)
         except Gone as lost:
             if committing and not repeatable:
-                raise _public(lost, "unknown") from lost
+                raise public(lost, "unknown") from lost
             raise
         if unit.cacheable is not None:
             self._catalogue = unit.cacheable
@@ -373,18 +373,3 @@ class SqlStore:
 
 def _original(error: sa.exc.DBAPIError) -> Exception:
     return error.orig if isinstance(error.orig, Exception) else error
-
-
-def _public(error: Exception, outcome: str) -> Exception:
-    """What a caller gets to see of an error that only this package knows."""
-    if isinstance(error, Busy):
-        return Contended(f"other transactions are in the way ({error}); try again")
-    if not isinstance(error, Gone):
-        return error
-    said = {
-        "not_done": "nothing was changed; try again",
-        "unknown": "whether it was done is not known; ask again with an idempotency key to find out",
-    }[outcome]
-    return Unavailable(
-        f"the database cannot be reached or went away ({error}): {said}", outcome=outcome
-    )
