@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from borough.errors import Corrupt, FixInput, SourceChanged, TargetInUse
 from borough.store.open import resolve
 from borough.store.sql import migrate, schema
-from borough.store.sql.dialect import Dialect
+from borough.store.sql.dialect import Dialect, public
 
 #: Rows carried over by one transaction.
 BATCH: Final = 1000
@@ -101,12 +101,14 @@ def move(source_url: str, target_url: str, progress: Progress | None = None) -> 
         target.engine.dispose()
 
 
-def _translated(dialect: Dialect, work: Callable[[], Moved]) -> Moved:
+def _translated(dialects: Sequence[Dialect], work: Callable[[], Moved]) -> Moved:
     try:
         return work()
     except sa.exc.DBAPIError as error:
-        original = error.orig
-        raise (dialect.translate(original) if isinstance(original, Exception) else error) from error
+        translated: Exception = error.orig if isinstance(error.orig, Exception) else error
+        for dialect in dialects:
+            translated = dialect.translate(translated)
+        raise public(translated, "not_done") from error
 
 
 def _move(source: _Side, target: _Side, progress: Progress | None) -> Moved:
