@@ -21,6 +21,9 @@ SIZE_LIMIT: Final = 64 * 1024 * 1024
 #: Deepest nesting; a topology needs five.
 DEPTH_LIMIT: Final = 20
 
+_TOO_DEEP: Final = f"nested deeper than {DEPTH_LIMIT} levels"
+_C_PARSER_TOO_DEEP: Final = "exceeded maximum nesting depth"
+
 #: Most characters of a key or a value that a message repeats.
 _SHOWN: Final = 80
 
@@ -89,9 +92,12 @@ def read_tree(text: str) -> Node:
         return _build(text)
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
-        raise Unreadable(
-            mark.line + 1 if mark else None, "", f"not YAML: {error.problem or error.context}"
-        ) from None
+        at: int | None = mark.line + 1 if mark else None
+        # The C parser has a limit of its own since libyaml 0.2.6, and reads a line of brackets up to it
+        # before it gives out the first: one fault, one message, whatever version reads it.
+        if error.problem == _C_PARSER_TOO_DEEP:
+            raise Unreadable(at, "", _TOO_DEEP) from None
+        raise Unreadable(at, "", f"not YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise Unreadable(None, "", f"not YAML: {str(error).splitlines()[0]}") from None
 
@@ -125,7 +131,7 @@ def _check_event(event: Any, line: int, stack: Sequence[_Open]) -> None:
     if event.tag is not None and event.tag not in _CORE_TAGS:
         raise Unreadable(line, path, f"tag {shorten(event.tag)} is not allowed")
     if len(stack) > DEPTH_LIMIT:
-        raise Unreadable(line, path, f"nested deeper than {DEPTH_LIMIT} levels")
+        raise Unreadable(line, path, _TOO_DEEP)
 
 
 def _place(event: Any, line: int, stack: list[_Open]) -> None:
@@ -196,7 +202,7 @@ def tree_of(value: Any, field: str = "", depth: int = 0) -> Node:
     :raises Unreadable: for keys that are no text, or nesting without end.
     """
     if depth > DEPTH_LIMIT:
-        raise Unreadable(None, field, f"nested deeper than {DEPTH_LIMIT} levels")
+        raise Unreadable(None, field, _TOO_DEEP)
     if isinstance(value, Mapping):
         found = {}
         for key, each in value.items():
