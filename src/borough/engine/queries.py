@@ -13,7 +13,7 @@ from borough.domain.block import BLOCK_BITS, Block, room_in
 from borough.domain.dimension import HOST, make_labels
 from borough.domain.ladder import check_scope, climb, unknown
 from borough.domain.model import Catalogue, Host, Request, State, Subnet, families_of
-from borough.domain.placement import regions
+from borough.domain.estate import regions
 from borough.domain.pool import PoolUsage, pool_usage
 from borough.domain.prefix import Prefix
 from borough.domain.space import Tally

@@ -11,7 +11,7 @@ from borough.domain.address import parse_address
 from borough.domain.dimension import Labels, make_labels
 from borough.domain.ladder import check_scope, did_you_mean, unknown
 from borough.domain.model import Allocation, Catalogue, State, Subnet
-from borough.domain.placement import regions
+from borough.domain.estate import regions
 from borough.domain.pool import carve
 from borough.domain.prefix import Prefix, parse_prefix
 from borough.domain.rebuild import rebuild
