@@ -129,9 +129,7 @@ class Ground:
                     (
                         piece
                         for each in range(length, WIDTH[prefix.family] + 1)
-                        if isinstance(
-                            piece := self._places.get((subnet_id, at, each)), Block
-                        )
+                        if isinstance(piece := self._places.get((subnet_id, at, each)), Block)
                     ),
                     None,
                 )
@@ -185,7 +183,7 @@ class Ground:
         return self._others if block.holder else self._plain
 
     def _entry(self, block: Block) -> tuple[Any, int]:
-        return (block.rank, block.prefix), block.id
+        return (block.turn, block.prefix), block.id
 
     def _add(self, block: Block) -> None:
         self.blocks[block.id] = block

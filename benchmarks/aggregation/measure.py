@@ -53,7 +53,9 @@ def play(events: list[Event], policy: Policy, capacity: int) -> Measured:
             last = event.at
             area += step * prefixes
             hosts += step * len(on)
-            waste += step * (1 - (used - policy.borrowed) / policy.reserved if policy.reserved else 0)
+            waste += step * (
+                1 - (used - policy.borrowed) / policy.reserved if policy.reserved else 0
+            )
             loans += step * policy.borrowed / max(used, 1)
         if event.at - tidied >= _TIDY:
             tidied = event.at

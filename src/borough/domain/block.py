@@ -61,11 +61,11 @@ class Block:
         return (self.prefix.size - self.reach).bit_length() - 1
 
     @property
-    def rank(self) -> int:
+    def turn(self) -> int:
         """The turn at which a holder's open block is taken from by others; 0 when nobody holds it."""
         if not self.holder:
             return 0
-        return rank(WIDTH[self.prefix.family] - self.region_length, self.tail)
+        return turn(WIDTH[self.prefix.family] - self.region_length, self.tail)
 
     def has(self, address: int) -> bool:
         """Whether the bit of an address is set."""
@@ -132,7 +132,7 @@ def worth_taking(region_bits: int, bits: int) -> bool:
     return lost == 0 or (bits > 0 and lost <= max(1, bits // 2))
 
 
-def rank(region_bits: int, tail: int) -> int:
+def turn(region_bits: int, tail: int) -> int:
     """The turn at which a held block is taken from by others, the lowest first.
 
     First what costs its holder the fewest routes, the largest first; then, where single addresses are
@@ -204,9 +204,7 @@ def part(subnet: Subnet, block: Block, prefix: Prefix, holder: str, region_lengt
     """A fresh row for a piece of a block."""
     bitmap = block.bitmap >> prefix.base - block.prefix.base & (1 << prefix.size) - 1
     reach = (bitmap & ~reserved_bits(subnet, prefix)).bit_length()
-    return Block(
-        0, subnet.id, block.cohort_id, prefix, bitmap, holder, region_length, reach=reach
-    )
+    return Block(0, subnet.id, block.cohort_id, prefix, bitmap, holder, region_length, reach=reach)
 
 
 def cut(subnet: Subnet, run: Prefix, piece: Prefix) -> list[Prefix]:

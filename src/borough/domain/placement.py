@@ -215,16 +215,14 @@ class Placer:
             for block in self._plan.blocks_in(self._space, offered.subnet_id, offered.prefix)
             if block.holder not in (NOBODY, self._claimant) and block.free
         ]
-        return min(left, key=lambda block: (block.rank, block.prefix), default=None)
+        return min(left, key=lambda block: (block.turn, block.prefix), default=None)
 
     def _borrowed(self, block: Block, count: int) -> list[Picked]:
         addresses = block.lowest(count)
         new = self._plan.put(block, block.take(addresses))
         return [Picked(address, new, Hold.OTHERS, Hold.OTHERS) for address in addresses]
 
-    def _taken_over(
-        self, subnet: Subnet, block: Block, rung: Rung, count: int
-    ) -> list[Picked]:
+    def _taken_over(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
         """Make an unused piece of another holder's region one's own; nothing where it is not worth it."""
         region = block.region()
         blocks = [block]
@@ -240,9 +238,7 @@ class Placer:
         self._note(Act.TRANSFERRED, subnet, piece)
         estate = self._estate(rung)
         taken = take_away(self._plan, subnet, region, blocks, piece, self._claimant)
-        return self._own(
-            estate, subnet, estate.receive(subnet, piece, taken), count, Hold.OTHERS
-        )
+        return self._own(estate, subnet, estate.receive(subnet, piece, taken), count, Hold.OTHERS)
 
 
 def _half_of(size: int) -> int:
@@ -250,9 +246,7 @@ def _half_of(size: int) -> int:
     return max((size + 1) // 2 - 1, 0).bit_length()
 
 
-def _worth_most(
-    subnet: Subnet, region: Prefix, blocks: list[Block], block: Block
-) -> Prefix | None:
+def _worth_most(subnet: Subnet, region: Prefix, blocks: list[Block], block: Block) -> Prefix | None:
     """The piece of a region to take away: at its end, or one whole block of it."""
     width = WIDTH[region.family]
     for piece in (free_tail(region, blocks), block.prefix if not block.reach else None):

@@ -41,8 +41,8 @@ class Space(Protocol):
 
         Within a rung: a block of one's own by region (the largest first), then by address;
         unclaimed blocks by address and runs, the runs first (the largest first) for a claimant and
-        last (the smallest first) otherwise; blocks of others by rank (see
-        :func:`borough.domain.block.rank`), then by address. With ``lowest`` everything is by address
+        last (the smallest first) otherwise; blocks of others by turn (see
+        :func:`borough.domain.block.turn`), then by address. With ``lowest`` everything is by address
         alone.
         """
 

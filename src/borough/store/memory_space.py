@@ -170,7 +170,7 @@ def _order(
         return sorted([*blocks, *runs], key=_by_address)
     if hold is Hold.OWN:
         return [*sorted(blocks, key=lambda block: (block.region_length, block.prefix))]
-    blocks.sort(key=lambda block: (block.rank, block.prefix))
+    blocks.sort(key=lambda block: (block.turn, block.prefix))
     if claimant:
         runs.sort(key=lambda run: (run.prefix.length, run.prefix))
         return [*runs, *blocks]
