@@ -30,11 +30,13 @@ def require_namespaces() -> None:
     find_program("ping", package="iputils-ping")
     find_program("bird", "usr/sbin", package="bird2")
     find_program("birdc", "usr/sbin", package="bird2")
+    find_program("vtysh", package="frr")
+    find_program("zebra", "usr/lib/frr", package="frr")
     name = f"borough-{os.getpid()}-probe"
     tried = _try("ip", "netns", "add", name)
     try:
         if tried.returncode == 0:
-            tried = _try("ip", "-n", name, "link", "add", "a", "type", "veth", "peer", "name", "b")
+            tried = _try("ip", "-n", name, "link", "add", "up", "type", "veth")
     finally:
         _try("ip", "netns", "del", name)
     if tried.returncode:
@@ -45,6 +47,12 @@ def require_namespaces() -> None:
 
 def _try(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def _own(path: Path) -> None:
+    """Make a folder that FRR's daemons, which drop their rights, can work in."""
+    path.mkdir(parents=True)
+    shutil.chown(path, "frr", "frr")
 
 
 def wait_until(true: Callable[[], bool], what: Callable[[], str]) -> None:
@@ -63,6 +71,7 @@ class Node:
         self.name = name
         self.space = f"borough-{os.getpid()}-{next(_numbers)}"
         self.folder = Path(tempfile.mkdtemp(prefix="borough-routing-"))
+        self.folders = [self.folder]
         self.processes: list[subprocess.Popen[bytes]] = []
         self._ip_must("netns", "add", self.space)
         # An address must work at once, and not only when nobody else turns out to have it.
@@ -139,7 +148,8 @@ class Node:
             process.kill()
             process.wait()
         _try("ip", "netns", "del", self.space)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prefix(family: int, shown: str) -> str:
@@ -147,40 +157,59 @@ def _prefix(family: int, shown: str) -> str:
     return shown if "/" in shown else f"{shown}/{32 if family == 4 else 128}"
 
 
+def _connect(number: int, upper: tuple[Node, str], lower: tuple[Node, str]) -> None:
+    """Link two namespaces by interfaces of these names; the lower sends to the upper by default."""
+    (above, up), (below, down) = upper, lower
+    above.ip(*f"link add {up} type veth peer name {down} netns {below.space}".split())
+    for node, interface, end in ((above, up, 0), (below, down, 1)):
+        node.ip("link", "set", "dev", interface, "up")
+        node.ip("addr", "add", f"172.31.{number}.{end}/31", "dev", interface)
+        node.ip("addr", "add", f"fd00:b:{number}::{end}/127", "dev", interface, "nodad")
+    below.ip("route", "add", "default", "via", f"172.31.{number}.0")
+    below.ip("-6", "route", "add", "default", "via", f"fd00:b:{number}::")
+
+
 class Fabric:
     """A router, and hosts that are linked with it.
 
     Link N has the addresses 172.31.N.0 and .1, and fd00:b:N::0 and ::1, the router's being the lower
-    ones. The answers of host N start with a time to live of 100 + 10 N, so that one sees who answers.
+    ones. The answers of host N, and of what runs on it, start with a time to live of 100 + 10 N, so that
+    one sees who answers.
     """
 
     def __init__(self, hosts: Sequence[str]) -> None:
         self.router = Node("router")
         self.hosts: dict[str, Node] = {}
+        self.workloads: list[Node] = []
         try:
             for version in ("ipv4", "ipv6"):
                 self.router.set(f"net/{version}/conf/all/forwarding", 1)
             for number, name in enumerate(hosts, 1):
                 self.hosts[name] = Node(name)
-                self._link(number, self.hosts[name])
+                _connect(number, (self.router, f"up{number}"), (self.hosts[name], "fabric"))
+                self._mark(self.hosts[name], number)
         except BaseException:
             self.remove()
             raise
 
-    def _link(self, number: int, host: Node) -> None:
-        router = self.router
-        up = f"up{number}"
-        router.ip(
-            *f"link add {up} type veth peer name fabric netns {host.space}".split(),
-        )
-        for node, interface, end in ((router, up, 0), (host, "fabric", 1)):
-            node.ip("link", "set", interface, "up")
-            node.ip("addr", "add", f"172.31.{number}.{end}/31", "dev", interface)
-            node.ip("addr", "add", f"fd00:b:{number}::{end}/127", "dev", interface, "nodad")
-        host.ip("route", "add", "default", "via", f"172.31.{number}.0")
-        host.ip("-6", "route", "add", "default", "via", f"fd00:b:{number}::")
-        host.set("net/ipv4/ip_default_ttl", 100 + 10 * number)
-        host.set("net/ipv6/conf/fabric/hop_limit", 100 + 10 * number)
+    def attach(self, host: str, addresses: Iterable[str]) -> None:
+        """Put addresses into a workload of a host behind an interface of its own, as a container is."""
+        node, made = self.hosts[host], Node(f"workload of {host}")
+        self.workloads.append(made)
+        number = 100 + len(self.workloads)
+        _connect(number, (node, "workload"), (made, "fabric"))
+        for version in ("ipv4", "ipv6"):
+            node.set(f"net/{version}/conf/all/forwarding", 1)
+        for address in addresses:
+            made.ip("addr", "add", address, "dev", "lo")
+            via = f"fd00:b:{number}::1" if ":" in address else f"172.31.{number}.1"
+            node.ip("route", "add", address, "via", via)
+        self._mark(made, list(self.hosts).index(host) + 1)
+
+    @staticmethod
+    def _mark(node: Node, number: int) -> None:
+        node.set("net/ipv4/ip_default_ttl", 100 + 10 * number)
+        node.set("net/ipv6/conf/fabric/hop_limit", 100 + 10 * number)
 
     def answering(self, ttl: int | None) -> str | None:
         """The host whose answer came with a time to live."""
@@ -190,7 +219,7 @@ class Fabric:
 
     def remove(self) -> None:
         """Remove everything."""
-        for node in (*self.hosts.values(), self.router):
+        for node in (*self.workloads, *self.hosts.values(), self.router):
             node.remove()
 
 
@@ -217,3 +246,34 @@ class Bird:
         self.include(included)
         said = self.node.must("birdc", "-s", str(self._socket), "configure")
         assert re.search("Reconfigured|Reconfiguration in progress", said), said
+
+
+class Frr:
+    """FRR in a namespace, with what Borough writes added to a configuration."""
+
+    def __init__(self, node: Node, config: str, added: str) -> None:
+        self.node = node
+        self._path = node.folder / "frr.conf"
+        self._config = config
+        # Daemons of one machine are told apart by a name that is a folder under this one.
+        self._sockets = Path("/var/run/frr") / node.space
+        _own(self._sockets)
+        node.folders.append(self._sockets)
+        # In this order: who does not find zebra at once asks again after ten seconds.
+        for daemon, listens in (
+            ("zebra", "zserv.api"),
+            ("staticd", "staticd.vty"),
+            ("bgpd", "bgpd.vty"),
+        ):
+            words = ["-N", node.space, "-A", "127.0.0.1", "-P", "0", "-f", "/dev/null"]
+            node.start(find_program(daemon, "usr/lib/frr", package="frr"), *words)
+            wait_until((self._sockets / listens).exists, lambda: f"FRR of {node.name}: {node.log}")
+        self.configure(added)
+
+    def configure(self, added: str) -> None:
+        """Check the whole, then change what runs to it."""
+        self._path.write_text(f"{self._config}{added}")
+        said = self.node.run("vtysh", "-C", "-f", str(self._path))
+        assert (said.returncode, said.stdout) == (0, ""), said
+        reload = find_program("frr-reload.py", "usr/lib/frr", package="frr-pythontools")
+        self.node.must(reload, "--reload", "-N", self.node.space, str(self._path))

@@ -13,8 +13,9 @@ import pytest
 import borough
 from borough import Ipam
 from borough.engine.ipam import RouteForm
+from borough.engine.views import Allocation
 from tests.cli.conftest import Cli
-from tests.routing.namespaces import Bird, Fabric, require_namespaces, wait_until
+from tests.routing.namespaces import Bird, Fabric, Frr, Node, require_namespaces, wait_until
 from tests.servers.shared import must_have
 
 pytestmark = [pytest.mark.routing, pytest.mark.timeout(120)]
@@ -58,20 +59,53 @@ protocol device {{}}
 protocol direct {{ ipv4; ipv6; interface "lo"; }}
 protocol kernel {{ ipv4 {{ import none; export where !borough4_single(); }}; }}
 protocol kernel {{ ipv6 {{ import none; export where !borough6_single(); }}; }}
-template bgp router {{
+template bgp uplink {{
     local as {asn};
     connect delay time 1;
     connect retry time 1;
     error wait time 1, 2;
 }}
-protocol bgp from router {{
+protocol bgp from uplink {{
     neighbor 172.31.{number}.0 as 65100;
     ipv4 {{ import all; export where borough4_routes(); }};
 }}
-protocol bgp from router {{
+protocol bgp from uplink {{
     neighbor fd00:b:{number}:: as 65100;
     ipv6 {{ import all; export where borough6_routes(); }};
 }}
+"""
+
+
+FRR_HOST = """\
+frr version 8
+frr defaults traditional
+hostname {name}
+log stdout
+!
+router bgp {asn}
+ bgp router-id 172.31.{number}.1
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ neighbor 172.31.{number}.0 remote-as 65100
+ neighbor 172.31.{number}.0 timers connect 1
+ neighbor fd00:b:{number}:: remote-as 65100
+ neighbor fd00:b:{number}:: timers connect 1
+ !
+ address-family ipv4 unicast
+  redistribute kernel route-map borough4
+  redistribute connected route-map borough4
+  redistribute static route-map borough4
+  neighbor 172.31.{number}.0 activate
+ exit-address-family
+ !
+ address-family ipv6 unicast
+  redistribute kernel route-map borough6
+  redistribute connected route-map borough6
+  redistribute static route-map borough6
+  neighbor fd00:b:{number}:: activate
+ exit-address-family
+exit
+!
 """
 
 
@@ -83,7 +117,7 @@ class Scene:
     cli: Cli
     fabric: Fabric
     router: Bird
-    birds: dict[str, Bird]
+    daemons: dict[str, Bird | Frr]
 
     def holders(self) -> dict[str, str]:
         return {each.address: each.host for each in self.ipam.allocations()}
@@ -91,51 +125,44 @@ class Scene:
     def borrowed(self) -> list[str]:
         return [each.address for each in self.ipam.allocations() if each.borrowed]
 
-    def place(self) -> None:
-        """Put every address where it is held."""
-        for name, node in self.fabric.hosts.items():
-            node.ip("addr", "flush", "dev", "lo", "scope", "global")
-            for address, host in self.holders().items():
-                if host == name:
-                    length = 128 if ":" in address else 32
-                    node.ip("addr", "add", f"{address}/{length}", "dev", "lo")
-
     def announce(self, form: RouteForm) -> None:
         """Have all daemons read what Borough says now, and wait until the kernels know."""
-        self.place()
-        said = ("routes", "--form", form, "--format", "bird")
-        self.router.configure(self.cli.text(*said))
-        for name, bird in self.birds.items():
-            bird.configure(self.cli.text(*said, "--host", name))
+        said = ("routes", "--form", form, "--format")
+        self.router.configure(self.cli.text(*said, "bird"))
+        for name, daemon in self.daemons.items():
+            kind = "bird" if isinstance(daemon, Bird) else "frr"
+            daemon.configure(self.cli.text(*said, kind, "--host", name))
+        routes = self.ipam.routes(form=form)
         for family in (4, 6):
-            links = {
-                each.prefix: each.host
-                for each in self.ipam.routes(form=form)
-                if each.family == family
-            }
-            self.settle(family, links)
+            self.settle(
+                family, {each.prefix: each.host for each in routes if each.family == family}
+            )
 
     def settle(self, family: int, routes: dict[str, str]) -> None:
         """Wait until the kernels have exactly these routes."""
-        ups = {name: f"up{number}" for number, name in enumerate(HOSTS, 1)}
-        expected = {prefix: ups[host] for prefix, host in routes.items()}
-        router = self.fabric.router
-        wait_until(
-            lambda: router.routes(family, "bird") == expected,
-            lambda: f"{router.routes(family, 'bird')} is not {expected}: {router.log}",
+        ups = {host: f"up{number}" for number, host in enumerate(HOSTS, 1)}
+        self._has(
+            self.fabric.router, family, {prefix: ups[host] for prefix, host in routes.items()}
         )
         for name, node in self.fabric.hosts.items():
-            wait_until(
-                lambda node=node, name=name: (
-                    node.routes(family, "bird")  # type: ignore[misc]
-                    == {
-                        prefix: "blackhole" if host == name else "fabric"
-                        for prefix, host in routes.items()
-                        if host != name or ip_network(prefix).num_addresses > 1
-                    }
-                ),
-                lambda node=node: f"{node.name}: {node.routes(family, 'bird')}: {node.log}",  # type: ignore[misc]
-            )
+            expected = {
+                prefix: "blackhole" if host == name else "fabric"
+                for prefix, host in routes.items()
+                if host != name or ip_network(prefix).num_addresses > 1
+            }
+            self._has(node, family, expected)
+
+    @staticmethod
+    def _has(node: Node, family: int, expected: dict[str, str]) -> None:
+        def found() -> dict[str, str]:
+            # BIRD writes down the host's own addresses once more.
+            routes = node.routes(family, "bird", "bgp", "static")
+            return {prefix: way for prefix, way in routes.items() if way != "lo"}
+
+        wait_until(
+            lambda: found() == expected,
+            lambda: f"{node.name} has {found()}, not {expected}: {node.log}",
+        )
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +176,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         fill(ipam)
         fabric = Fabric(HOSTS)
         try:
+            place(ipam, fabric)
             yield Scene(ipam, cli, fabric, *daemons(cli, fabric))
         finally:
             fabric.remove()
@@ -166,25 +194,45 @@ def fill(ipam: Ipam) -> None:
         for family in (4, 6):
             lender = HOSTS[at - 1]
             names = [each for each in mine if (each.host, each.family) == (lender, family)]
-            for each in names[1:3]:
+            for each in names[1:4:2]:
                 ipam.release(each.address)
-                ipam.allocate(address=each.address, host=host, owner="guest")
+                ipam.allocate(
+                    labels={"network": "pods"}, address=each.address, host=host, owner="guest"
+                )
 
 
-def daemons(cli: Cli, fabric: Fabric) -> tuple[Bird, dict[str, Bird]]:
+def place(ipam: Ipam, fabric: Fabric) -> None:
+    """Put addresses where they are held: on the host itself, or in a workload when borrowed."""
+    for name, node in fabric.hosts.items():
+        mine = ipam.allocations(host=name)
+        fabric.attach(name, [single(each) for each in mine if each.borrowed])
+        for each in mine:
+            if not each.borrowed:
+                node.ip("addr", "add", single(each), "dev", "lo")
+
+
+def single(allocation: Allocation) -> str:
+    return f"{allocation.address}/{32 if allocation.family == 4 else 128}"
+
+
+def daemons(cli: Cli, fabric: Fabric) -> tuple[Bird, dict[str, Bird | Frr]]:
+    """BIRD on the router and all hosts but the last, which has FRR."""
     peers = [
         PEER.format(number=number, name=name, asn=65100 + number)
         for number, name in enumerate(HOSTS, 1)
     ]
-    router = Bird(fabric.router, "".join([ROUTER, *peers]), cli.text("routes", "--format", "bird"))
-    hosts = {
-        name: Bird(
-            fabric.hosts[name],
-            HOST.format(number=number, asn=65100 + number),
-            cli.text("routes", "--host", name, "--format", "bird"),
+    said = ("routes", "--format")
+    router = Bird(fabric.router, "".join([ROUTER, *peers]), cli.text(*said, "bird"))
+    hosts: dict[str, Bird | Frr] = {}
+    for number, (name, node) in enumerate(fabric.hosts.items(), 1):
+        with_frr = name == HOSTS[-1]
+        config = (FRR_HOST if with_frr else HOST).format(
+            number=number, name=name, asn=65100 + number
         )
-        for number, name in enumerate(HOSTS, 1)
-    }
+        if with_frr:
+            hosts[name] = Frr(node, config, cli.text(*said, "frr", "--host", name))
+        else:
+            hosts[name] = Bird(node, config, cli.text(*said, "bird", "--host", name))
     return router, hosts
 
 
