@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,15 @@ pytestmark = [pytest.mark.routing, pytest.mark.timeout(120)]
 
 HOSTS = ("h1", "h2", "h.3")
 
+PODS, TINY = {"network": "pods"}, {"network": "tiny"}
+
 TOPOLOGY = {
     "subnets": [
-        {"name": "pods-a", "cidr": "10.64.0.0/26", "labels": {"network": "pods"}},
-        {"name": "pods-b", "cidr": "10.64.0.64/26", "labels": {"network": "pods"}},
-        {"name": "pods-v6", "cidr": "2001:db8:64::/121", "labels": {"network": "pods"}},
+        {"name": "pods-a", "cidr": "10.64.0.0/26", "labels": PODS},
+        {"name": "pods-b", "cidr": "10.64.0.64/26", "labels": PODS},
+        {"name": "pods-v6", "cidr": "2001:db8:64::/121", "labels": PODS},
+        {"name": "tiny", "cidr": "10.64.0.128/31", "labels": TINY},
+        {"name": "tiny-v6", "cidr": "2001:db8:64::80/127", "labels": TINY},
     ]
 }
 
@@ -122,9 +126,6 @@ class Scene:
     def holders(self) -> dict[str, str]:
         return {each.address: each.host for each in self.ipam.allocations()}
 
-    def borrowed(self) -> list[str]:
-        return [each.address for each in self.ipam.allocations() if each.borrowed]
-
     def announce(self, form: RouteForm) -> None:
         """Have all daemons read what Borough says now, and wait until the kernels know."""
         said = ("routes", "--form", form, "--format")
@@ -183,22 +184,27 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def fill(ipam: Ipam) -> None:
-    """Give each host some, let each borrow of the next, and take some back."""
+    """Give each host some, let each borrow of the one before, and one of them a whole claim."""
     for count, host in zip((20, 5, 11), HOSTS, strict=True):
-        for family in (4, 6):
-            ipam.allocate(
-                labels={"network": "pods"}, host=host, families=family, count=count, owner=host
-            )
-    mine = ipam.allocations()
+        ipam.allocate(labels=PODS, host=host, families=(4, 6), count=count, owner=host)
+    # Two claims with a gap, which one prefix can cover by longest match.
+    for address in ("10.64.0.90", "10.64.0.120", "2001:db8:64::5a", "2001:db8:64::78"):
+        ipam.allocate(labels=PODS, address=address, host="h1", owner="h1")
+    given = ipam.allocations()
     for at, host in enumerate(HOSTS):
         for family in (4, 6):
-            lender = HOSTS[at - 1]
-            names = [each for each in mine if (each.host, each.family) == (lender, family)]
-            for each in names[1:4:2]:
-                ipam.release(each.address)
-                ipam.allocate(
-                    labels={"network": "pods"}, address=each.address, host=host, owner="guest"
-                )
+            lent = [each for each in given if (each.host, each.family) == (HOSTS[at - 1], family)]
+            for each in lent[1:4:2]:
+                hand_over(ipam, each, host)
+    for each in ipam.allocate(labels=TINY, host="h1", families=(4, 6), count=2).allocations:
+        hand_over(ipam, each, "h2")
+
+
+def hand_over(ipam: Ipam, allocation: Allocation, host: str) -> None:
+    """Let a host borrow what another one has."""
+    ipam.release(allocation.address)
+    labels = TINY if allocation.subnet.startswith("tiny") else PODS
+    ipam.allocate(labels=labels, address=allocation.address, host=host, owner="guest")
 
 
 def place(ipam: Ipam, fabric: Fabric) -> None:
@@ -241,8 +247,10 @@ def test_every_address_is_reached_where_it_is_held(scene: Scene, form: RouteForm
     """From the router and from every host; borrowed addresses and both families included."""
     scene.announce(form)
     holders = scene.holders()
-    assert {":" in address for address in scene.borrowed()} == {True, False}
-    assert set(Counter(holders.values())) == set(HOSTS)
+    borrowed = [each for each in scene.ipam.allocations() if each.borrowed]
+    assert {(each.host, each.family) for each in borrowed} == set(product(HOSTS, (4, 6)))
+    if form == "lpm":
+        assert len(scene.ipam.routes(form="lpm")) < len(scene.ipam.routes())
     answers = scene.fabric.router.pings(holders)
     assert {address: scene.fabric.answering(ttl) for address, ttl in answers.items()} == holders
     for name, node in scene.fabric.hosts.items():

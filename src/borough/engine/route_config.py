@@ -17,8 +17,6 @@ from typing import Final
 
 from borough.engine.views import Route
 
-_FAMILIES: Final = (4, 6)
-
 #: What a host may be called so that both daemons take its name as it is.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
@@ -43,15 +41,15 @@ def _comment(text: str) -> str:
     return re.sub(r"[^ -~]", lambda found: ascii(found[0])[1:-1], text)
 
 
-def _of(routes: Iterable[Route], family: int, host: str) -> list[str]:
-    return [each.prefix for each in routes if (each.family, each.host) == (family, host)]
+def _nothing() -> dict[int, list[str]]:
+    return {4: [], 6: []}
 
 
 def _by_host(routes: Iterable[Route]) -> dict[str, dict[int, list[str]]]:
+    """Prefixes by host and family, both families always present."""
     made: dict[str, dict[int, list[str]]] = {}
     for each in routes:
-        prefixes = made.setdefault(each.host, {family: [] for family in _FAMILIES})
-        prefixes[each.family].append(each.prefix)
+        made.setdefault(each.host, _nothing())[each.family].append(each.prefix)
     return {host: made[host] for host in sorted(made)}
 
 
@@ -94,14 +92,13 @@ def bird(routes: Sequence[Route], *, host: str | None, form: str, scope: str) ->
     head = _BIRD_ALL if host is None else _BIRD_HOST
     lines = [head.format(host=_comment(host or ""), form=form, scope=_comment(scope))]
     if host is None:
-        for each, prefixes in _by_host(routes).items():
+        for each, families in _by_host(routes).items():
             lines.append(f"# {_comment(each)}")
-            for family in _FAMILIES:
-                lines += _bird_test(f"'{_name(family, each)}'", prefixes[family])
+            for family, prefixes in families.items():
+                lines += _bird_test(f"'{_name(family, each)}'", prefixes)
             lines.append("")
         return "\n".join(lines)
-    for family in _FAMILIES:
-        prefixes = _of(routes, family, host)
+    for family, prefixes in _by_host(routes).get(host, _nothing()).items():
         lines += [
             f"protocol static borough{family} {{",
             f"    ipv{family};",
@@ -167,14 +164,13 @@ def frr(routes: Sequence[Route], *, host: str | None, form: str, scope: str) -> 
     head = _FRR_ALL if host is None else _FRR_HOST
     lines = [head.format(host=_comment(host or ""), form=form, scope=_comment(scope))]
     if host is None:
-        for each, prefixes in _by_host(routes).items():
+        for each, families in _by_host(routes).items():
             lines.append(f"! {_comment(each)}")
-            for family in _FAMILIES:
-                lines += _frr_list(family, _name(family, each), prefixes[family])
+            for family, prefixes in families.items():
+                lines += _frr_list(family, _name(family, each), prefixes)
             lines.append("!")
         return "\n".join([*lines, ""])
-    for family in _FAMILIES:
-        prefixes = _of(routes, family, host)
+    for family, prefixes in _by_host(routes).get(host, _nothing()).items():
         ip = _frr_ip(family)
         lines += [
             *(f"{ip} route {prefix} blackhole" for prefix in prefixes),
