@@ -32,6 +32,7 @@ def require_namespaces() -> None:
     find_program("birdc", "usr/sbin", package="bird2")
     find_program("vtysh", package="frr")
     find_program("zebra", "usr/lib/frr", package="frr")
+    find_program("frr-reload.py", "usr/lib/frr", package="frr-pythontools")
     name = f"borough-{os.getpid()}-probe"
     tried = _try("ip", "netns", "add", name)
     try:

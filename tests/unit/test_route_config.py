@@ -39,7 +39,7 @@ def test_a_host_cannot_leave_its_comment(host: str, scope: str) -> None:
     """The text of host and scope changes no line that a daemon obeys."""
     for write, sign in ((bird, "#"), (frr, "!")):
 
-        def obeyed(host: str, scope: str, write=write, sign=sign) -> list[str]:  # type: ignore[no-untyped-def]
+        def obeyed(host: str, scope: str, write=write, sign=sign) -> list[str]:
             text = write(routes_of(host), host=host, form="lpm", scope=scope)
             assert text.isascii()
             assert text.endswith("\n")
