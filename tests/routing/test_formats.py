@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.servers.base import find_program
 from tests.servers.shared import must_have
 
 pytestmark = pytest.mark.routing
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "routes.md"
 
 HOSTS = ["node-1", "rack 7 \"quoted\" 'too'", "name}; protocol", "übermaß?", "#!", "x" * 255]
 
@@ -60,6 +63,23 @@ def test_the_daemon_reads_it(cli: Cli, tmp_path: Path, kind: str, host: str | No
         path.write_text(cli.text(*words, *more))
         checked = CHECKS[kind](path)
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_the_documented_configuration(cli: Cli, tmp_path: Path, kind: str) -> None:
+    """What docs/routes.md tells an operator to write around it."""
+    blocks = re.findall(r"^```\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)
+    path = tmp_path / "daemon.conf"
+    said = cli.text("routes", "--format", kind, "--host", "node-1")
+    if kind == "bird":
+        (tmp_path / "borough.conf").write_text(said)
+        [block] = [each for each in blocks if "include" in each]
+        path.write_text(block.replace("/etc/bird/", f"{tmp_path}/"))
+    else:
+        [block] = [each for each in blocks if "router bgp" in each]
+        path.write_text(block + said)
+    checked = CHECKS[kind](path)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("kind", CHECKS)
