@@ -68,15 +68,15 @@ def test_the_daemon_reads_it(cli: Cli, tmp_path: Path, kind: str, host: str | No
 @pytest.mark.parametrize("kind", CHECKS)
 def test_the_documented_configuration(cli: Cli, tmp_path: Path, kind: str) -> None:
     """What docs/routes.md tells an operator to write around it."""
-    blocks = re.findall(r"^```\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)
     path = tmp_path / "daemon.conf"
     said = cli.text("routes", "--format", kind, "--host", "node-1")
     if kind == "bird":
         (tmp_path / "borough.conf").write_text(said)
-        [block] = [each for each in blocks if "include" in each]
+        [block] = [each for each in blocks if 'include "' in each]
         path.write_text(block.replace("/etc/bird/", f"{tmp_path}/"))
     else:
-        [block] = [each for each in blocks if "router bgp" in each]
+        [block] = [each for each in blocks if each.startswith("router bgp")]
         path.write_text(block + said)
     checked = CHECKS[kind](path)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
