@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 
 from borough import Ipam
+from borough.domain.address import parse_address
+from borough.domain.prefix import parse_prefix
+from borough.engine.ipam import RouteForm
+from borough.errors import FixInput, UnknownObject
 
 L = {"network": "n"}
+FORMS: tuple[RouteForm, ...] = ("strict", "lpm")
 
 
 def pods(ipam: Ipam, cidr: str = "10.0.0.0/24", **more: Any) -> None:
@@ -161,3 +166,45 @@ def test_next_claims_at_the_lowest_place(ipam: Ipam) -> None:
     answer = ipam.allocate(labels=L, host="h2", kind="next")
     assert answer.address == "10.0.0.16"
     assert answer.allocations[0].block == "10.0.0.16/28"
+
+
+def test_routes_are_of_the_whole_fabric(ipam: Ipam) -> None:
+    """A claim of which a guest holds everything leads to the guest, in both forms."""
+    pods(ipam, "10.0.0.0/31")
+    lent = take(ipam, "h1", 2)
+    for address in lent:
+        ipam.release(address)
+        ipam.allocate(labels=L, address=address, host="h2", owner="guest")
+    for form in FORMS:
+        assert [each.as_json() for each in ipam.routes(form=form)] == [
+            {"host": "h2", "scope": "default", "family": 4, "prefix": "10.0.0.0/31"}
+        ]
+        assert ipam.routes("h1", form) == []
+
+
+def test_what_is_held_on_no_host_is_not_drawn(ipam: Ipam) -> None:
+    """In the lpm form a prefix may cover what nobody holds, and no more."""
+    pods(ipam, "10.0.0.0/28")
+    ipam.allocate(labels=L, address="10.0.0.2", owner="o")
+    for address in ("10.0.0.5", "10.0.0.6"):
+        ipam.allocate(labels=L, address=address, host="h1", owner="o")
+    found = [each.prefix for each in ipam.routes("h1", "lpm")]
+    assert not any(parse_prefix(each).holds(parse_address("10.0.0.2")[1]) for each in found)
+    assert any(parse_prefix(each).holds(parse_address("10.0.0.5")[1]) for each in found)
+
+
+def test_routes_of_one_scope(ipam: Ipam) -> None:
+    """The same prefix in two scopes is two routes; a scope and a form that are unknown are said so."""
+    subnets = [
+        {"name": scope, "cidr": "10.0.0.0/28", "scope": scope, "labels": L}
+        for scope in ("default", "blue")
+    ]
+    ipam.apply({"scopes": ["default", "blue"], "subnets": subnets})
+    for scope in ("default", "blue"):
+        ipam.allocate(labels=L, scope=scope, host="h1", owner="o")
+    assert [each.scope for each in ipam.routes("h1")] == ["blue", "default"]
+    assert [each.scope for each in ipam.routes(scope="blue", form="lpm")] == ["blue"]
+    with pytest.raises(UnknownObject):
+        ipam.routes(scope="red")
+    with pytest.raises(FixInput):
+        ipam.routes(form="loose")  # type: ignore[arg-type]
