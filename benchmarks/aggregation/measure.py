@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aggregation.policies import Policy, Routes
-from aggregation.trace import FILL, HOUR, MINUTE, Event
+from aggregation.trace import FILL, MINUTE, Event
 
 #: What happens while a cluster first fills up is played, but not measured.
 _SETTLED = FILL

@@ -16,13 +16,12 @@ import random
 from typing import Protocol
 
 from aggregation.ground import Ground
-
 from borough.domain import decide
 from borough.domain.aggregate import minimal
 from borough.domain.dimension import HOST
 from borough.domain.estate import regions
 from borough.domain.ladder import Ladder, Wanted, climb, wanted
-from borough.domain.model import Allocation, Request, Subnet
+from borough.domain.model import Request, Subnet
 from borough.domain.space import Plan
 from borough.domain.sweep import tidy
 

@@ -416,7 +416,7 @@ def inspect_members(catalogue: Catalogue) -> dict[int, Finding]:
     found: dict[int, Finding] = {}
     for subnet in catalogue.subnets.values():
         cohort = catalogue.cohorts.get(catalogue.cohort_of[subnet.id])
-        key = cohort_key(subnet.scope, subnet.family, subnet.labels, subnet.weight)
+        key = cohort_key(subnet)
         if cohort is None or cohort.key != key:
             seen = f"one of {_traits(cohort)}" if cohort else "one of no cohort at all"
             found[subnet.id] = Finding(

@@ -24,17 +24,15 @@ from borough.domain.block import (
     room_in,
     worth_taking,
 )
+from borough.domain.dimension import AtCap
 from borough.domain.estate import Estate, free_tail, take_away
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import Subnet
 from borough.domain.prefix import Prefix, enclosing
 from borough.domain.space import Act, Note, Offer, Plan, Space
 
-#: A first claim covers 16 addresses: a /28 or a /124.
-CLAIM_BITS: Final = 4
-
-#: A grown region stops at this many addresses, so that one holder cannot swallow an IPv6 subnet.
-REGION_BITS: Final = 16
+#: What is cut from unused space around an address asked for by name: 16 addresses, a /28 or a /124.
+NAMED_BITS: Final = 4
 
 
 class Picked(NamedTuple):
@@ -73,18 +71,32 @@ class Placer:
     def pick(self, rungs: Sequence[Rung], count: int) -> list[Picked]:
         """The best ``count`` addresses on the rungs; fewer when that is all there is."""
         picked: list[Picked] = []
-        for offer in self._space.offers(rungs, self._claimant, count, lowest=self._lowest):
-            missing = count - len(picked)
-            if not missing:
+        while rungs and len(picked) < count:
+            closed = -1
+            offers = self._space.offers(
+                rungs, self._claimant, count - len(picked), lowest=self._lowest
+            )
+            for offer in offers:
+                if len(picked) == count:
+                    break
+                got = self._from(rungs[offer.rung], offer, count - len(picked))
+                picked += got or ()
+                closed = offer.rung if got is None else closed
+            if closed < 0:
                 break
-            rung = rungs[offer.rung]
-            if isinstance(offer.piece, Run):
-                picked += self._from_run(offer.piece, rung, missing, offer)
-            elif rung.hold is Hold.OTHERS and self._claimant:
-                picked += self._from_others(offer.piece, rung, missing)
-            else:
-                picked += self._from_block(offer.piece, rung, missing)
+            # What a rung has may not be given; the rungs behind it may have more.
+            rungs = rungs[closed + 1 :]
         return picked
+
+    def _from(self, rung: Rung, offer: Offer, count: int) -> list[Picked] | None:
+        """Addresses of what a rung offers; None when the rules of claims forbid it."""
+        if isinstance(offer.piece, Run):
+            return self._from_run(offer.piece, rung, count, offer)
+        if rung.hold is Hold.OTHERS and self._claimant:
+            return self._from_others(offer.piece, rung, count)
+        if rung.hold is Hold.OTHERS and not rung.claiming.borrow:
+            return None
+        return self._from_block(offer.piece, rung, count)
 
     def _estate(self, rung: Rung) -> Estate:
         """What the claimant has on the cohorts or subnets of a rung."""
@@ -98,12 +110,16 @@ class Placer:
 
     # --- Own blocks, and unclaimed ones -----------------------------------------------------------
 
-    def _from_block(self, block: Block, rung: Rung, count: int) -> list[Picked]:
+    def _from_block(self, block: Block, rung: Rung, count: int) -> list[Picked] | None:
         subnet = self._subnets[block.subnet_id]
         found = rung.hold
-        if found is Hold.UNCLAIMED and self._claimant and self._untouched(subnet, block):
+        if found is Hold.UNCLAIMED and self._claimant:
             # An unused block is worth more as a claim: it needs no route for each address.
-            return self._claimed(subnet, block, rung, count)
+            room = self._room(rung)
+            if self._untouched(subnet, block) and block.prefix.size <= room:
+                return self._claimed(subnet, block, rung, count)
+            if not room and rung.claiming.at_cap is AtCap.FAIL:
+                return None
         addresses = self._plan.current(block).lowest(count)
         new = self._plan.put(block, self._plan.current(block).take(addresses))
         return [Picked(address, new, found, found) for address in addresses]
@@ -132,35 +148,73 @@ class Placer:
 
     # --- Unused space -----------------------------------------------------------------------------
 
-    def _from_run(self, run: Run, rung: Rung, count: int, offer: Offer) -> list[Picked]:
+    def _from_run(self, run: Run, rung: Rung, count: int, offer: Offer) -> list[Picked] | None:
         picked: list[Picked] = []
         if self._claimant and not self._lowest:
             picked = self._by_growing(rung, count)
-        if len(picked) == count or self._spent(run):
-            return picked
-        missing = count - len(picked)
+        rest = self._rest_of(run)
+        while rest is not None and len(picked) < count:
+            missing = count - len(picked)
+            if not self._claimant:
+                picked += self._opened(rest, missing, offer)
+            elif self._room(rung):
+                picked += self._claimed_from(rest, rung, missing)
+            elif rung.claiming.at_cap is AtCap.FAIL:
+                return picked or None
+            else:
+                return picked + self._unclaimed(rung, missing)
+            rest = self._rest_of(run)
+        return picked
+
+    def _rest_of(self, run: Run) -> Run | None:
+        """What the plan has left of a run, the largest piece of it; None for nothing."""
+        if not any(each.id == run.id for each in self._plan.runs_removed):
+            return run
+        left = [
+            each
+            for each in self._plan.runs_added
+            if each.subnet_id == run.subnet_id and run.prefix.covers(each.prefix)
+        ]
+        return min(left, key=lambda each: (each.prefix.length, each.prefix), default=None)
+
+    def _claimed_from(self, run: Run, rung: Rung, count: int) -> list[Picked]:
+        """Start a new region in unused space."""
         subnet = self._subnets[run.subnet_id]
-        if not self._claimant:
-            return picked + self._opened(subnet, run, missing, offer)
         estate = self._estate(rung)
-        bits = CLAIM_BITS if self._lowest else max(CLAIM_BITS, _half_of(estate.size))
-        piece = first_piece(subnet, run.prefix, bits, missing)
+        wanted = rung.claiming.block if self._lowest else self._wanted(rung, estate)
+        most = _log2(self._room(rung))
+        piece = first_piece(subnet, run.prefix, _log2(wanted), count, most=most)
         self._cut(subnet, run, piece)
         self._note(Act.CLAIMED, subnet, piece)
         region = estate.claim(subnet, run.cohort_id, piece)
-        return picked + self._own(estate, subnet, region, missing, Hold.UNCLAIMED)
+        return self._own(estate, subnet, region, count, Hold.UNCLAIMED)
 
-    def _spent(self, run: Run) -> bool:
-        return any(each.id == run.id for each in self._plan.runs_removed)
+    def _unclaimed(self, rung: Rung, count: int) -> list[Picked]:
+        """Unclaimed addresses for a claimant who may claim no more: each costs a route of its own."""
+        nobody = Placer(self._space, self._subnets, NOBODY, self._plan, lowest=self._lowest)
+        return nobody.pick([rung], count)
+
+    def _room(self, rung: Rung) -> int:
+        """How many more addresses the claimant may claim."""
+        if not rung.claiming.cap:
+            return rung.claiming.largest
+        return min(max(rung.claiming.cap - self._estate(rung).size, 0), rung.claiming.largest)
+
+    @staticmethod
+    def _wanted(rung: Rung, estate: Estate) -> int:
+        """The size of a new region: who has much, and cannot grow in place, will need much."""
+        half = 1 << max((estate.size + 1) // 2 - 1, 0).bit_length()
+        return min(max(rung.claiming.block, half), rung.claiming.largest)
 
     def _cut(self, subnet: Subnet, run: Run, piece: Prefix) -> None:
-        self._plan.runs_removed.append(run)
+        self._plan.drop_run(run)
         self._plan.runs_added += [
             Run(0, subnet.id, run.cohort_id, left) for left in cut(subnet, run.prefix, piece)
         ]
 
-    def _opened(self, subnet: Subnet, run: Run, count: int, offer: Offer) -> list[Picked]:
+    def _opened(self, run: Run, count: int, offer: Offer) -> list[Picked]:
         """Cut plain blocks from unused space, for somebody who claims nothing."""
+        subnet = self._subnets[run.subnet_id]
         room = max(count, offer.room)
         piece = first_piece(subnet, run.prefix, BLOCK_BITS, room, offer.start)
         self._cut(subnet, run, piece)
@@ -179,24 +233,33 @@ class Placer:
         picked: list[Picked] = []
         estate = self._estate(rung)
         for subnet_id, region in estate.largest_first():
-            subnet = self._subnets[subnet_id]
-            while (
-                len(picked) < count
-                and region.length > subnet.prefix.length
-                and region.size < 1 << REGION_BITS
-            ):
-                runs = self._plan.runs_at(self._space, subnet_id, [region.buddy])
-                if not runs:
-                    break
-                self._plan.drop_run(runs[0])
-                self._note(Act.GREW, subnet, region.parent)
-                region = estate.claim(subnet, runs[0].cohort_id, region.buddy)
-                picked += self._own(estate, subnet, region, count - len(picked), Hold.UNCLAIMED)
+            picked += self._grown(estate, rung, subnet_id, region, count - len(picked))
+        return picked
+
+    def _grown(
+        self, estate: Estate, rung: Rung, subnet_id: int, region: Prefix, count: int
+    ) -> list[Picked]:
+        """Double one region as long as addresses are missing and its buddy is free."""
+        picked: list[Picked] = []
+        subnet = self._subnets[subnet_id]
+        while (
+            len(picked) < count
+            and region.length > subnet.prefix.length
+            and region.size < rung.claiming.largest
+            and region.size <= self._room(rung)
+        ):
+            runs = self._plan.runs_at(self._space, subnet_id, [region.buddy])
+            if not runs:
+                break
+            self._plan.drop_run(runs[0])
+            self._note(Act.GREW, subnet, region.parent)
+            region = estate.claim(subnet, runs[0].cohort_id, region.buddy)
+            picked += self._own(estate, subnet, region, count - len(picked), Hold.UNCLAIMED)
         return picked
 
     # --- What others have claimed -----------------------------------------------------------------
 
-    def _from_others(self, offered: Block, rung: Rung, count: int) -> list[Picked]:
+    def _from_others(self, offered: Block, rung: Rung, count: int) -> list[Picked] | None:
         """Take away what a holder does not use, or borrow."""
         subnet = self._subnets[offered.subnet_id]
         block: Block | None = self._plan.current(offered)
@@ -204,9 +267,16 @@ class Placer:
         while block is not None and len(picked) < count:
             missing = count - len(picked)
             got = self._taken_over(subnet, block, rung, missing)
+            if not got and not self._may_borrow(rung):
+                return picked or None
             picked += got or self._borrowed(block, missing)
             block = self._next_of(offered) if len(picked) < count else None
         return picked
+
+    def _may_borrow(self, rung: Rung) -> bool:
+        if not rung.claiming.borrow:
+            return False
+        return rung.claiming.at_cap is AtCap.BORROW or self._room(rung) > 0
 
     def _next_of(self, offered: Block) -> Block | None:
         """The next block to take from where a block of somebody else was."""
@@ -233,7 +303,7 @@ class Placer:
                 if each.holder == block.holder
             ]
         piece = _worth_most(subnet, region, blocks, block)
-        if piece is None:
+        if piece is None or piece.size > self._room(rung):
             return []
         self._note(Act.TRANSFERRED, subnet, piece)
         estate = self._estate(rung)
@@ -241,9 +311,9 @@ class Placer:
         return self._own(estate, subnet, estate.receive(subnet, piece, taken), count, Hold.OTHERS)
 
 
-def _half_of(size: int) -> int:
-    """Log2 of half a size, rounded up."""
-    return max((size + 1) // 2 - 1, 0).bit_length()
+def _log2(size: int) -> int:
+    """Log2, rounded down."""
+    return size.bit_length() - 1
 
 
 def _worth_most(subnet: Subnet, region: Prefix, blocks: list[Block], block: Block) -> Prefix | None:
@@ -259,22 +329,26 @@ def _worth_most(subnet: Subnet, region: Prefix, blocks: list[Block], block: Bloc
     return None
 
 
-def first_piece(subnet: Subnet, run: Prefix, bits: int, count: int, start: int = 0) -> Prefix:
+def first_piece(
+    subnet: Subnet, run: Prefix, bits: int, count: int, start: int = 0, most: int = 128
+) -> Prefix:
     """The piece to cut from a run: at its first usable address, large enough for ``count``.
 
     :param bits: log2 of the smallest size.
+    :param most: log2 of the largest size.
     :param start: begin with the first usable address from here on, if there is one.
     """
     usable = subnet.usable_in(max(run.base, start), run.last) or subnet.usable_in(
         run.base, run.last
     )
     first = usable[0][0]
-    piece = enclosing(run.family, first, max(run.length, WIDTH[run.family] - bits))
-    while piece.length > run.length and room_in(subnet, piece) < count:
+    width = WIDTH[run.family]
+    piece = enclosing(run.family, first, max(run.length, width - min(bits, most)))
+    while piece.length > max(run.length, width - most) and room_in(subnet, piece) < count:
         piece = piece.parent
     return piece
 
 
 def first_run_piece(subnet: Subnet, run: Prefix, address: int) -> Prefix:
     """The small piece to cut from a run around an address that was asked for by name."""
-    return enclosing(run.family, address, max(run.length, WIDTH[run.family] - CLAIM_BITS))
+    return enclosing(run.family, address, max(run.length, WIDTH[run.family] - NAMED_BITS))

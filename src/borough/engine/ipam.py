@@ -275,7 +275,8 @@ class Ipam:
         """Add a subnet by itself, outside any topology and pool.
 
         :param settings: ``scope``, ``gateway``, ``ranges`` (``first-last`` texts), ``weight``,
-            ``cooldown`` (seconds, or text such as ``5m``), ``attributes``.
+            ``cooldown`` (seconds, or text such as ``5m``), ``attributes``, ``claims`` (what is claimed
+            otherwise here: see :class:`borough.domain.dimension.Claiming`).
         :raises FixInput: a setting cannot be meant so.
         :raises Overlap: it overlaps another subnet of its scope.
         """

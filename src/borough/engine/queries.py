@@ -12,9 +12,9 @@ from borough.domain.address import Family, format_address
 from borough.domain.aggregate import Routes, Territory, lpm_routes, strict_routes
 from borough.domain.block import BLOCK_BITS, Block, room_in
 from borough.domain.dimension import HOST, make_labels
+from borough.domain.estate import regions
 from borough.domain.ladder import check_scope, climb, unknown
 from borough.domain.model import Catalogue, Host, Request, State, Subnet, families_of
-from borough.domain.estate import regions
 from borough.domain.pool import PoolUsage, pool_usage
 from borough.domain.prefix import Prefix
 from borough.domain.space import Tally

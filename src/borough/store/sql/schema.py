@@ -71,6 +71,8 @@ dimension = _table(
     sa.Column("fallback", sa.String(16), nullable=False),
     sa.Column("claims", sa.SmallInteger, nullable=False),
     sa.Column("source", Name, nullable=False),
+    # What differs from domain.dimension.Claiming, as JSON.
+    sa.Column("claiming", Name, nullable=False, server_default=""),
     sa.UniqueConstraint("position", name="uq_borough_dimension_position"),
 )
 
@@ -122,6 +124,7 @@ subnet = _table(
     sa.Column("cooldown", sa.Integer, nullable=False),
     sa.Column("attributes", Long, nullable=False),
     sa.Column("source", Name, nullable=False),
+    sa.Column("claiming", Name, nullable=False, server_default=""),
     sa.UniqueConstraint("name", name="uq_borough_subnet_name"),
     sa.UniqueConstraint("scope_id", "base", name="uq_borough_subnet_scope_base"),
 )

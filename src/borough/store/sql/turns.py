@@ -1,7 +1,6 @@
-"""The turn of a held block (see :func:`borough.domain.block.turn`), as an expression for statements that
-change a block by themselves.
+"""The turn of a held block as an expression, for statements that change a block by themselves.
 
-Made from the function, so that there is one truth.
+See :func:`borough.domain.block.turn`. Made from the function, so that there is one truth.
 """
 
 from __future__ import annotations

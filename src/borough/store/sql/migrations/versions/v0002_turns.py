@@ -1,4 +1,4 @@
-"""How far blocks are used, whose turn it is to lose space, and what has been idle.
+"""How far blocks are used, whose turn it is to lose space, what has been idle; how space is claimed.
 
 Revision: 0002
 """
@@ -30,6 +30,11 @@ def upgrade() -> None:
     ):
         op.add_column(
             "borough_block", sa.Column(name, kind, nullable=False, server_default=default)
+        )
+    for table in ("borough_dimension", "borough_subnet"):
+        op.add_column(
+            table,
+            sa.Column("claiming", sa.String(length=255), nullable=False, server_default=""),
         )
     op.execute("UPDATE borough_block SET turn = 72 WHERE holder <> ''")
     for name, column in (
