@@ -81,10 +81,12 @@ class Given(NamedTuple):
     """An address that a system took.
 
     :ivar address: in text.
+    :ivar token: see :class:`SubnetRequest`.
     """
 
     subnet: Subnet
     address: str
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +160,9 @@ class GroupDriver(ABC):
     A context manager: leaving it closes the driver. Safe to share between threads.
 
     :ivar name: the name it was chosen by.
-    :ivar round_trips: calls made so far to whatever keeps the addresses.
     """
 
     name: str
-    round_trips: int = 0
 
     @classmethod
     @abstractmethod
@@ -176,6 +176,11 @@ class GroupDriver(ABC):
     def lacks(self) -> Mapping[Feature, str]:
         """What the driver cannot do, and why; the conformance kit tests everything else."""
         return {}
+
+    @property
+    def round_trips(self) -> int:
+        """Calls made so far to whatever keeps the addresses."""
+        return 0
 
     @abstractmethod
     def apply(

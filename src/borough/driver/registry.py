@@ -9,6 +9,7 @@ from typing import Any, Final
 from borough.domain.ladder import did_you_mean
 from borough.driver.interface import GroupDriver, SubnetDriver
 from borough.driver.settings import Settings
+from borough.driver.shim import Shim
 from borough.errors import FixInput, NeedsOperator, UnknownDriver
 
 #: Where a package says which drivers it has: a name, and the class.
@@ -33,8 +34,6 @@ def load_driver(name: str, settings: Mapping[str, Any] | None = None) -> GroupDr
     if isinstance(found, type) and issubclass(found, GroupDriver):
         driver: GroupDriver = found.from_settings(made)
     elif isinstance(found, type) and issubclass(found, SubnetDriver):
-        from borough.driver.shim import Shim
-
         driver = Shim.from_settings(made, found)
     else:
         raise NeedsOperator(f"driver {name} is neither a SubnetDriver nor a GroupDriver")
