@@ -119,8 +119,11 @@ def read_settings(path: str) -> Mapping[str, Any]:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         # What stands in the file is not told: it may be a secret in the wrong place.
+        mark = getattr(error, "problem_mark", None)
+        why = getattr(error, "strerror", None) or type(error).__name__
+        where = f" in line {mark.line + 1}" if mark else ""
         raise InvalidSettings(
-            f"the settings in {path} cannot be read: {type(error).__name__}", path=path
+            f"the settings in {path} cannot be read: {why}{where}", path=path
         ) from None
     if found is None:
         return {}
