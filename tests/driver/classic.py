@@ -10,8 +10,9 @@ from threading import Lock
 from typing import Self
 
 from borough.domain.address import format_address
-from borough.domain.model import Subnet
-from borough.driver import DriverSubnet, Settings, SubnetDriver, SubnetRequest
+from borough.domain.dimension import Fallback
+from borough.domain.model import Kind, Subnet
+from borough.driver import Decides, DriverSubnet, Given, Settings, SubnetDriver, SubnetRequest
 from borough.errors import AddressInUse, Exhausted, NotAllocated
 
 
@@ -100,3 +101,34 @@ class ClassicSubnet(ForgetfulSubnet):
         self.system.calls.append(("find", self.subnet.name))
         self.system.before("find", self.subnet.name, token)
         return [text for text, kept in self.system.held[self.subnet.name].items() if kept == token]
+
+
+class WholeDriver(ClassicDriver):
+    """Decides hard groups itself, in one call; everything else is for the shim.
+
+    :ivar whole: how often it was asked for a whole group.
+    """
+
+    decides = Decides(frozenset([Fallback.NONE]), frozenset([Kind.ANY, Kind.NEXT]), several=True)
+
+    def __init__(self, system: System | None = None) -> None:
+        super().__init__(system)
+        self.whole = 0
+
+    def allocate_from(
+        self, subnets: Sequence[Subnet], count: int, request: SubnetRequest
+    ) -> Sequence[Given]:
+        self.whole += 1
+        given: list[Given] = []
+        for subnet in subnets:
+            place = ClassicSubnet(self.system, subnet)
+            try:
+                while len(given) < count:
+                    given.append(Given(subnet, place.allocate(request)))
+            except Exhausted:
+                continue
+        if len(given) < count:
+            for each in given:
+                ClassicSubnet(self.system, each.subnet).deallocate(each.address)
+            raise Exhausted("the group is full")
+        return given

@@ -183,7 +183,7 @@ def test_the_rank_of_the_dimensions_decides(stage: Stage, first: str) -> None:
 @needs(Feature.ORDER)
 def test_the_heavier_of_equal_subnets_goes_first(stage: Stage) -> None:
     """Weight, before the address."""
-    stage.add("light")
+    stage.add("light", 32)
     stage.add("heavy", 32, settings={"weight": 5})
     stage.declare()
     assert [stage.subnet_of() for _ in range(2)] == ["heavy", "light"]
