@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -118,7 +118,7 @@ def test_every_feature_is_tested() -> None:
     """A line of the table that no test fills would say nothing."""
 
     class Collected:
-        features: set[Feature] = set()
+        features: ClassVar[set[Feature]] = set()
 
         def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
             for item in items:
@@ -131,12 +131,11 @@ def test_every_feature_is_tested() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_nested_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_nested_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run inside a worker of pytest-xdist is a run of its own."""
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    yield
 
 
 def test_without_a_driver_it_says_what_to_name() -> None:

@@ -179,9 +179,7 @@ def test_a_real_netbox_conforms(
     """The whole kit; it takes minutes, because NetBox takes its time for each address."""
     monkeypatch.setenv("NETBOX_TOKEN", server.token)
     settings = tmp_path / "netbox.yaml"
-    settings.write_text(
-        f"url: {server.url}\ntoken_env: NETBOX_TOKEN\ncreate: true\ntimeout: 60\n"
-    )
+    settings.write_text(f"url: {server.url}\ntoken_env: NETBOX_TOKEN\ncreate: true\ntimeout: 60\n")
     code, seen, said = run_kit("netbox", "--driver-config", str(settings), "-o", "timeout=600")
     assert (code, seen.failed) == (0, set()), said
 
@@ -248,9 +246,7 @@ def test_no_connection_is_tried_again_and_then_told() -> None:
         (418, {}, DriverFault, "418"),
     ],
 )
-def test_errors_are_told_apart(
-    status: int, body: Any, error: type[Exception], says: str
-) -> None:
+def test_errors_are_told_apart(status: int, body: Any, error: type[Exception], says: str) -> None:
     """A full prefix is not a refused login, and neither is a bad moment."""
     driver = driver_on(lambda _request: httpx.Response(status, json=body))
     with pytest.raises(error, match=says):

@@ -68,6 +68,16 @@ class Settings:
             raise self.refuse(name, f"must be from {low} to {high}")
         return found
 
+    def texts(self, name: str, default: Any = _REQUIRED) -> tuple[str, ...]:
+        """A list of texts.
+
+        :raises InvalidSettings: it is missing, or none.
+        """
+        found = self._take(name, default)
+        if not isinstance(found, list | tuple) or not all(isinstance(each, str) for each in found):
+            raise self.refuse(name, "must be a list of texts")
+        return tuple(found)
+
     def mapping(self, name: str, default: Any = _REQUIRED) -> Mapping[str, Any]:
         """Values by name.
 

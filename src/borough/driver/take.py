@@ -22,7 +22,7 @@ from borough.errors import (
     Exhausted,
     InvalidAddress,
 )
-from borough.store.port import GRACE
+from borough.store.port import GRACE, Leftover
 
 #: Most characters of a wrong answer that an error repeats.
 _TOLD = 80
@@ -230,7 +230,7 @@ class Taker:
             if subnet is None or not each.is_due(self._tried):
                 continue
             try:
-                if self._settled(subnet, each.token, each.address):
+                if self._settled(subnet, each):
                     done.append(each.token)
             except BoroughError as failed:
                 self.ledger.leave(each._replace(reason=failed.message))
@@ -238,9 +238,10 @@ class Taker:
         self.has_left = len(kept) > len(done)
         return len(kept) - len(done)
 
-    def _settled(self, subnet: Subnet, token: str, address: str) -> bool:
-        found = [address] if address else self.calls.find(subnet, token)
-        if found is None:
+    def _settled(self, subnet: Subnet, left: Leftover) -> bool:
+        found = [left.address] if left.address else self.calls.find(subnet, left.token)
+        if found is None or (not found and left.at + GRACE >= self._tried):
+            # Nobody can tell, or the attempt may still be on its way.
             return False
         for each in found:
             # What has a holder by now was free, and was given again.
