@@ -9,6 +9,8 @@
 '10.64.0.1'
 """
 
+from borough.domain.address import format_address
+from borough.domain.model import Subnet
 from borough.driver.feature import Feature
 from borough.driver.group import Group, make_group, make_request
 from borough.driver.interface import (
@@ -21,6 +23,7 @@ from borough.driver.interface import (
 )
 from borough.driver.registry import drivers, load_driver
 from borough.driver.settings import Settings, read_settings
+from borough.driver.shim import Shim
 
 __all__ = [
     "Decides",
@@ -30,9 +33,12 @@ __all__ = [
     "Group",
     "GroupDriver",
     "Settings",
+    "Shim",
+    "Subnet",
     "SubnetDriver",
     "SubnetRequest",
     "drivers",
+    "format_address",
     "load_driver",
     "make_group",
     "make_request",
