@@ -14,6 +14,7 @@ import borough
 from borough import Ipam
 from borough.errors import FixInput, SourceChanged, TargetInUse, UnfinishedMove
 from borough.store.open import resolve
+from borough.store.port import Leftover
 from borough.store.sql import move as moving
 from borough.store.sql import schema
 from tests.conftest import STORES, each_store
@@ -60,6 +61,8 @@ def fill(ipam: Ipam) -> None:
         ipam.allocate(labels=L, host=f"h{turn % 3}", owner=f"o{turn}", key=f"k{turn}")
     ipam.allocate(labels=L, families=6, count=20, attributes={"note": "é"})
     ipam.release(owner="o3")
+    left = Leftover("t", 1, "netbox", "default", "a", "10.0.0.11", "o", "no answer")
+    ipam.store.transact(lambda unit: unit.leave(left))
 
 
 def everything(url: str) -> dict[str, list[Any]]:
