@@ -9,7 +9,6 @@
 '10.64.0.1'
 """
 
-from borough.domain.address import format_address
 from borough.domain.model import Subnet
 from borough.driver.feature import Feature
 from borough.driver.group import Group, make_group, make_request
@@ -38,7 +37,6 @@ __all__ = [
     "SubnetDriver",
     "SubnetRequest",
     "drivers",
-    "format_address",
     "load_driver",
     "make_group",
     "make_request",
