@@ -126,7 +126,7 @@ def test_a_host_starts_with_the_subnet_that_it_used_last() -> None:
 
 def test_the_memory_of_hosts_is_bounded() -> None:
     """The claimant that was seen longest ago is forgotten first."""
-    affinity = Affinity(lambda host: [1, 2, 1] if host == "h" else [])
+    affinity = Affinity(lambda host: [2, 1, 2, 1] if host == "h" else [])
     assert affinity.recent("host=h", "h") == [1, 2]
     for number in range(CLAIMANTS):
         affinity.note(f"host={number}", number)
@@ -274,6 +274,20 @@ def test_a_release_in_progress_is_no_finding_until_its_process_must_be_dead(cloc
     assert [each.code for each in ipam.audit()] == ["left_behind"]
     assert driver.settle() == 0
     assert system(driver).all_held() == set()
+
+
+def test_whoever_is_slower_with_a_key_gives_back_what_it_took() -> None:
+    """Both ask the system; the answer of the first one to write it down is that of both."""
+    driver = shim(subnet("a", "10.0.0.0/29"))
+    first: list[list[str]] = []
+
+    def meanwhile(what: str, _name: str, _request: object) -> None:
+        system(driver).before = lambda *_: None
+        first.append(ask(driver, key="k", owner="o"))
+
+    system(driver).before = meanwhile
+    assert ask(driver, key="k", owner="o") == first[0] == ["10.0.0.1"]
+    assert system(driver).all_held() == {"10.0.0.1"}
 
 
 # --- A driver that decides part of it ---------------------------------------------------------------

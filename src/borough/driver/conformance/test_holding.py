@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -181,7 +182,11 @@ def test_many_callers_get_every_address_once(stage: Stage) -> None:
         stage.add(name, 29)
     stage.declare()
 
+    together = Barrier(CALLERS, timeout=60)
+
     def ask(number: int) -> str | None:
+        if number < CALLERS:
+            together.wait()
         try:
             return stage.address(owner=f"o{number}")
         except Exhausted:
@@ -199,8 +204,14 @@ def test_many_callers_with_one_key_get_one_address(stage: Stage) -> None:
     """Whoever is slower gets the answer of the first."""
     stage.add("s", 28)
     stage.declare()
+    together = Barrier(CALLERS, timeout=60)
+
+    def ask(_: int) -> str:
+        together.wait()
+        return stage.address(key="k", owner="o")
+
     with ThreadPoolExecutor(CALLERS) as pool:
-        got = list(pool.map(lambda _: stage.address(key="k", owner="o"), range(CALLERS)))
+        got = list(pool.map(ask, range(CALLERS)))
     assert len(set(got)) == 1
     assert len(stage.addresses(count=13)) == 13, "what the slower ones took is free again"
 
@@ -212,7 +223,10 @@ def test_of_many_releases_one_wins(stage: Stage) -> None:
     stage.declare()
     given = stage.ask().allocations[0]
 
+    together = Barrier(CALLERS, timeout=60)
+
     def release(_: int) -> bool:
+        together.wait()
         try:
             stage.release(given.address, sequence=given.sequence)
         except BoroughError:
