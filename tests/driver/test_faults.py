@@ -281,6 +281,14 @@ def test_an_error_of_the_drivers_own(kind: Any) -> None:
     assert_nothing_leaks(driver)
 
 
+def test_a_passing_error_of_another_kind_is_an_answer_that_was_lost() -> None:
+    """A driver on a database may let that one's error through; it may have taken an address."""
+    driver = shim(subnet("a", "10.0.0.0/29"))
+    system(driver).after = times(1, lambda: Unavailable("gone", outcome="unknown"))
+    assert ask(driver) == ["10.0.0.1"]
+    assert asked(driver) == ["allocate a", "find a"]
+
+
 # --- The ledger -----------------------------------------------------------------------------------
 
 

@@ -10,7 +10,14 @@ from typing import Any, Final, TypeVar
 
 from borough.domain.model import Subnet
 from borough.driver.interface import DriverSubnet, SubnetDriver
-from borough.errors import BoroughError, DriverFault, DriverUnavailable, FixInput, NotAllocated
+from borough.errors import (
+    BoroughError,
+    DriverFault,
+    DriverUnavailable,
+    FixInput,
+    NotAllocated,
+    RetryLater,
+)
 
 T = TypeVar("T")
 
@@ -54,6 +61,10 @@ class Calls:
         """See :meth:`once`; not counted."""
         try:
             return call()
+        except RetryLater as error:
+            if not isinstance(error, DriverUnavailable):
+                error = DriverUnavailable(error.message, **error.detail)
+            raise self._named(subnet, error) from error.__cause__
         except BoroughError as error:
             raise self._named(subnet, error) from error.__cause__
         except Exception as error:

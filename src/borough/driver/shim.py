@@ -356,6 +356,8 @@ class Shim(GroupDriver):
         See :meth:`borough.driver.interface.GroupDriver.release`.
         """
         names = [address] if isinstance(address, str) else list(address or ())
+        # A subnet may be removed as soon as its last address is off the book.
+        subnets = dict(self.ledger.catalogue.by_name)
         released = self.ledger.release(
             scope=scope,
             addresses=list(dict.fromkeys(parse_address(name) for name in names)),
@@ -363,7 +365,7 @@ class Shim(GroupDriver):
             host=optional_text("host", host),
             sequence=sequence,
         )
-        subnets = self.ledger.catalogue.by_name
+        subnets |= self.ledger.catalogue.by_name
         done: list[str] = []
         for allocation, left in released:
             try:
