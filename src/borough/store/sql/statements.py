@@ -287,6 +287,16 @@ events = (
     .limit(_P("count"))
 )
 
+# --- Leftovers ---------------------------------------------------------------------------------
+
+leave = _insert(t.leftover)
+settle = sa.delete(t.leftover).where(t.leftover.c.token == _P("old_token"))
+_leftovers = sa.select(*t.leftover.c).order_by(t.leftover.c.at, t.leftover.c.token)
+leftovers = {
+    False: _leftovers,
+    True: _leftovers.where(t.leftover.c.driver == _P("of_driver")),
+}
+
 # --- Catalogue ---------------------------------------------------------------------------------
 
 version = sa.select(t.meta.c.catalogue_version)
