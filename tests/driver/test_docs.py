@@ -73,6 +73,7 @@ def test_a_driver_is_found_by_name() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # processes of their own, on a machine that may be busy
 def test_an_outsider_runs_the_kit_from_the_wheel(tmp_path: Path) -> None:
     """From an installed package, outside the checkout, without its configuration."""
     built = [

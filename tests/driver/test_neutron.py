@@ -34,6 +34,7 @@ def quick_folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # processes of their own, on a machine that may be busy
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_neutron_pool_conforms(pool: str, quick_folder: Path) -> None:
     """Neutron's own reference driver on SQLite, and one that keeps its addresses elsewhere."""
