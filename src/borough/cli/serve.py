@@ -82,7 +82,7 @@ def serve(
     )
     if workers > 1 and state.url == "memory:":
         raise FixInput("every process would have a memory: of its own; use one worker")
-    with state.open() as ipam:
+    with state.open_database() as ipam:
         service.check(settings, has_tokens=lambda: bool(ipam.tokens()))
     listener = service.bind(settings)
     scheme = "https" if tls_certificate else "http"
