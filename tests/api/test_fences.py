@@ -218,9 +218,9 @@ def test_what_is_asked_back_does_not_tell_more_than_was_asked(world: World) -> N
         assert told("GET", "/v1/allocations/default/NAME", None, there) == told(
             "GET", "/v1/allocations/default/NAME", None, nowhere
         )
-        body = {"address": "NAME"}
-        assert told("POST", "/v1/allocations", body, there) == told(
-            "POST", "/v1/allocations", body, nowhere
+        wanted = {"address": "NAME"}
+        assert told("POST", "/v1/allocations", wanted, there) == told(
+            "POST", "/v1/allocations", wanted, nowhere
         )
 
 
@@ -294,9 +294,9 @@ def test_events_say_who(world: World) -> None:
 
 def test_a_fence_is_of_hard_dimensions(world: World) -> None:
     """A soft one attracts and keeps nobody in; and one that becomes soft lets nobody in any more."""
-    for labels in ({"rack": "r1"}, {"host": "h"}, {"service_type": "x"}):
+    for dimension in ("rack", "host", "service_type"):
         with pytest.raises(FixInput, match="fallback"):
-            world.ipam.create_token("soft", labels=labels)
+            world.ipam.create_token("soft", labels={dimension: "x"})
     with pytest.raises(UnknownDimension):
         world.ipam.create_token("soft", labels={"colour": "x"})
     with pytest.raises(FixInput, match="administer"):
