@@ -43,6 +43,7 @@ class Endpoint:
             watch.caller = caller.name
             work = await self._prepare(scope, receive, headers, caller)
             status, body, told = await self._service.crew.run(work)
+            self._service.count()
             await answer(
                 send, status, body, headers=told, patience=self._service.settings.send_time
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from borough.api.access import Identity, View
 from borough.api.crew import Crew
 from borough.api.feed import Feed
@@ -24,7 +22,6 @@ class Service:
         self.feed = Feed(ipam, self.crew)
         self.guard = Guard(ipam, self.crew, requires_token=settings.requires_token)
         self._sights = Sights()
-        self._counting = threading.Lock()
         self._counted = (0, 0)
 
     def view(self, caller: Identity) -> View:
@@ -40,12 +37,12 @@ class Service:
     def count(self) -> None:
         """Add what the store has done since the last time to the counters."""
         store = self.ipam.store
-        with self._counting:
-            now = (store.retries, getattr(store, "statements", 0))
-            retries, statements = (new - old for new, old in zip(now, self._counted, strict=True))
-            self._counted = now
-        RETRIES.inc(max(retries, 0))
-        STATEMENTS.inc(max(statements, 0))
+        # Threads add to these without a lock, so that one of them may go back by a few.
+        now = (store.retries, getattr(store, "statements", 0))
+        for counter, new, old in zip((RETRIES, STATEMENTS), now, self._counted, strict=True):
+            if new > old:
+                counter.inc(new - old)
+        self._counted = now
 
     def stop(self) -> None:
         """Let event streams end; everything else under way is finished."""
