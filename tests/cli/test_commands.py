@@ -314,6 +314,28 @@ def test_routes_are_the_prefixes_that_hosts_advertise(cli: Cli):
     assert re.search(r"node-3 +10\.64\.128\.0/28\n2 routes of 2 hosts\.\n", said)
 
 
+def test_routes_in_the_forms_and_formats_that_there_are(cli: Cli):
+    for host in ("node-1", "node-2", "node-1"):
+        cli.text("allocate", "-l", "network=pods", "--host", host, "--count", "16")
+    lender = cli.json("routes", "--host", "node-1")["routes"][0]["prefix"]
+    borrowed = lender.split("/")[0][:-1] + "7"
+    cli.text("release", borrowed)
+    cli.text("allocate", "-l", "network=pods", "--address", borrowed, "--host", "node-2")
+    loose = cli.json("routes", "--form", "lpm")["routes"]
+    assert {"host": "node-2", "scope": "default", "family": 4, "prefix": f"{borrowed}/32"} in loose
+    bird = cli.text("routes", "--format", "bird", "--host", "node-2")
+    assert f"route {borrowed}/32 blackhole;" in bird
+    assert f"ip route {borrowed}/32 blackhole\n" in cli.text(
+        "routes", "--format", "frr", "--host", "node-2"
+    )
+    assert "function 'borough4:node-2'()" in cli.text("routes", "--format", "bird")
+    assert "ip prefix-list borough4:node-2 seq 5" in cli.text("routes", "--format", "frr")
+    assert cli.text("routes", "--format", "bird", "--host", "node-2") == bird
+    assert (
+        cli.error("routes", "--format", "bird")[1]["code"] == "usage"
+    )  # one document of two kinds
+
+
 def test_audit_exits_with_one_while_anything_is_left(cli: Cli):
     cli.text("allocate", "-l", "network=pods", "--host", "node-1")
     assert cli.text("audit") == "Nothing is wrong: the tables agree with each other.\n"

@@ -303,7 +303,7 @@ def a_neighbour_claimed_by_another_host(database: Database) -> Expected:
         "UPDATE borough_block SET holder = 'host=node-9', is_held = 1, region_length = length WHERE id = ?",
         id,
     )
-    return {("broken_region", "a", "10.0.0.0/25")}
+    return {("broken_region", "a", "10.0.0.0/25"), ("misfiled", "a", "10.0.0.64/26")}
 
 
 def a_neighbour_that_is_given_up(database: Database) -> Expected:
@@ -311,7 +311,19 @@ def a_neighbour_that_is_given_up(database: Database) -> Expected:
     database.run(
         "UPDATE borough_block SET holder = '', is_held = 0, region_length = 0 WHERE id = ?", id
     )
-    return {("broken_region", "a", "10.0.0.0/25")}
+    return {("broken_region", "a", "10.0.0.0/25"), ("misfiled", "a", "10.0.0.64/26")}
+
+
+def a_block_used_beyond_its_reach(database: Database) -> Expected:
+    id, _ = database.block("10.0.0.70")
+    database.run("UPDATE borough_block SET reach = 1 WHERE id = ?", id)
+    return {("wrong_reach", "a", "10.0.0.64/26")}
+
+
+def a_block_whose_turn_is_another(database: Database) -> Expected:
+    id, _ = database.block("10.0.0.70")
+    database.run("UPDATE borough_block SET turn = turn + 1 WHERE id = ?", id)
+    return {("misfiled", "a", "10.0.0.64/26")}
 
 
 # --- The catalogue ----------------------------------------------------------------------------
@@ -465,6 +477,8 @@ PLANTS: list[Callable[[Database], Expected]] = [
     a_region_without_a_claim,
     a_neighbour_claimed_by_another_host,
     a_neighbour_that_is_given_up,
+    a_block_used_beyond_its_reach,
+    a_block_whose_turn_is_another,
     a_cohort_stored_twice,
     a_cohort_stored_twice_and_blocks_left_behind,
     a_cohort_in_other_spelling,

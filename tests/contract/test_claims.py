@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 
 from borough import Ipam
+from borough.domain.address import parse_address
+from borough.domain.prefix import parse_prefix
+from borough.engine.ipam import RouteForm
+from borough.errors import FixInput, UnknownObject
 
 L = {"network": "n"}
+FORMS: tuple[RouteForm, ...] = ("strict", "lpm")
 
 
 def pods(ipam: Ipam, cidr: str = "10.0.0.0/24", **more: Any) -> None:
@@ -75,25 +80,80 @@ def test_borrowing_comes_last_and_is_said(ipam: Ipam) -> None:
     """No request fails while any address of the network is free."""
     pods(ipam, "10.0.0.0/27")
     take(ipam, "h1")
-    take(ipam, "h2")
-    got = take(ipam, "h1", 20)
-    assert len(got) == 20
+    ipam.release(take(ipam, "h2", 15)[4:7:2])
+    assert len(take(ipam, "h1", 15)) == 15
     answer = ipam.allocate(labels=L, host="h1", explain=True)
+    assert answer.address == "10.0.0.22"
     assert answer.allocations[0].borrowed
     assert answer.explanation is not None
     assert "borrowed from host=h2" in answer.explanation.notes[0]
     block = next(each for each in ipam.blocks() if each.holder == "host=h2")
     assert answer.address in block.borrowed
-    assert f"{answer.address}/32" in routes(ipam, "h1")[-1:] or routes(ipam, "h1")
+    assert f"{answer.address}/32" in routes(ipam, "h1")
 
 
 def test_a_borrowed_address_is_one_route_and_its_lender_keeps_its_own(ipam: Ipam) -> None:
     """The lender's prefix covers what it claimed; the borrower adds a host route."""
     pods(ipam, "10.0.0.0/28")
-    take(ipam, "h1")
+    take(ipam, "h1", 13)
     (address,) = take(ipam, "h2")
     assert routes(ipam, "h1") == ["10.0.0.0/28"]
     assert routes(ipam, "h2") == [f"{address}/32"]
+
+
+def test_the_unused_half_of_a_region_is_taken_over(ipam: Ipam) -> None:
+    """It costs h1 no further route, and h2 one for eight addresses."""
+    pods(ipam, "10.0.0.0/28")
+    take(ipam, "h1", 3)
+    assert take(ipam, "h2") == ["10.0.0.8"]
+    assert routes(ipam, "h1") == ["10.0.0.0/29"]
+    assert routes(ipam, "h2") == ["10.0.0.8/29"]
+
+
+def test_the_larger_half_is_taken_over_first(ipam: Ipam) -> None:
+    """h1 has 12 unused addresses of 16 at its end, h2 40 of 64."""
+    pods(ipam, "10.0.0.0/25")
+    take(ipam, "h1", 2)
+    take(ipam, "h2", 23)
+    take(ipam, "h3", 30)
+    take(ipam, "h3", 2)
+    assert sorted(routes(ipam, "h2")) == ["10.0.0.64/27"]
+
+
+def test_half_of_a_region_of_several_blocks_is_taken_over(ipam: Ipam) -> None:
+    """The blocks change hands; nothing of them is lost."""
+    pods(ipam, "10.0.0.0/24")
+    take(ipam, "h1", 200)
+    held = [each.address for each in ipam.allocations(host="h1")]
+    ipam.release(held[100:])
+    assert routes(ipam, "h1") == ["10.0.0.0/24"]
+    take(ipam, "h2", 60)
+    assert routes(ipam, "h1") == ["10.0.0.0/25"]
+    assert routes(ipam, "h2") == ["10.0.0.128/25"]
+    assert ipam.audit() == []
+
+
+def test_what_is_taken_over_joins_what_one_has(ipam: Ipam) -> None:
+    """Buddies of one holder are one region, and one route."""
+    pods(ipam, "10.0.0.0/27")
+    take(ipam, "h1", 7)
+    take(ipam, "h2", 15)
+    take(ipam, "h3")
+    assert routes(ipam, "h3") == ["10.0.0.8/29"]
+    ipam.release(owner="of-h1")
+    take(ipam, "h3", 8)
+    assert routes(ipam, "h3") == ["10.0.0.0/28"]
+    assert [each.region for each in ipam.blocks(host="h3")] == ["10.0.0.0/28"]
+
+
+def test_a_holder_of_much_claims_much(ipam: Ipam) -> None:
+    """A new region has half of what its holder has already, where it cannot grow in place."""
+    pods(ipam, "10.0.0.0/23")
+    take(ipam, "h1", 63)
+    take(ipam, "h2", 1)
+    ipam.allocate(labels=L, kind="specific", address="10.0.0.64")
+    take(ipam, "h1", 1)
+    assert routes(ipam, "h1") == ["10.0.0.0/26", "10.0.0.128/27"]
 
 
 def test_an_unused_block_is_taken_over(ipam: Ipam) -> None:
@@ -161,3 +221,45 @@ def test_next_claims_at_the_lowest_place(ipam: Ipam) -> None:
     answer = ipam.allocate(labels=L, host="h2", kind="next")
     assert answer.address == "10.0.0.16"
     assert answer.allocations[0].block == "10.0.0.16/28"
+
+
+def test_routes_are_of_the_whole_fabric(ipam: Ipam) -> None:
+    """A claim of which a guest holds everything leads to the guest, in both forms."""
+    pods(ipam, "10.0.0.0/31")
+    lent = take(ipam, "h1", 2)
+    for address in lent:
+        ipam.release(address)
+        ipam.allocate(labels=L, address=address, host="h2", owner="guest")
+    for form in FORMS:
+        assert [each.as_json() for each in ipam.routes(form=form)] == [
+            {"host": "h2", "scope": "default", "family": 4, "prefix": "10.0.0.0/31"}
+        ]
+        assert ipam.routes("h1", form) == []
+
+
+def test_what_is_held_on_no_host_is_not_drawn(ipam: Ipam) -> None:
+    """In the lpm form a prefix may cover what nobody holds, and no more."""
+    pods(ipam, "10.0.0.0/28")
+    ipam.allocate(labels=L, address="10.0.0.2", owner="o")
+    for address in ("10.0.0.5", "10.0.0.6"):
+        ipam.allocate(labels=L, address=address, host="h1", owner="o")
+    found = [each.prefix for each in ipam.routes("h1", "lpm")]
+    assert not any(parse_prefix(each).holds(parse_address("10.0.0.2")[1]) for each in found)
+    assert any(parse_prefix(each).holds(parse_address("10.0.0.5")[1]) for each in found)
+
+
+def test_routes_of_one_scope(ipam: Ipam) -> None:
+    """The same prefix in two scopes is two routes; a scope and a form that are unknown are said so."""
+    subnets = [
+        {"name": scope, "cidr": "10.0.0.0/28", "scope": scope, "labels": L}
+        for scope in ("default", "blue")
+    ]
+    ipam.apply({"scopes": ["default", "blue"], "subnets": subnets})
+    for scope in ("default", "blue"):
+        ipam.allocate(labels=L, scope=scope, host="h1", owner="o")
+    assert [each.scope for each in ipam.routes("h1")] == ["blue", "default"]
+    assert [each.scope for each in ipam.routes(scope="blue", form="lpm")] == ["blue"]
+    with pytest.raises(UnknownObject):
+        ipam.routes(scope="red")
+    with pytest.raises(FixInput):
+        ipam.routes(form="loose")  # type: ignore[arg-type]

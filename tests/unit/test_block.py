@@ -18,6 +18,8 @@ from borough.domain.block import (
     initial_runs,
     reserved_bits,
     room_in,
+    turn,
+    worth_taking,
 )
 from borough.domain.model import Subnet
 from borough.domain.prefix import Prefix, enclosing, parse_prefix
@@ -116,11 +118,54 @@ def test_take_and_give_change_their_addresses_and_nothing_else(
     wanted = data.draw(st.lists(inside, max_size=8))
     taken = block.take(wanted)
     assert free_of(taken) == free_of(block) - set(wanted)
-    assert dataclasses.replace(taken, bitmap=block.bitmap) == block
+    assert dataclasses.replace(taken, bitmap=block.bitmap, reach=block.reach) == block
     back = data.draw(inside)
-    given_back = taken.give(back)
+    given_back = taken.give(back, 0)
     assert free_of(given_back) == free_of(taken) | {back}
-    assert dataclasses.replace(given_back, bitmap=block.bitmap) == block
+    assert dataclasses.replace(given_back, bitmap=block.bitmap, reach=block.reach) == block
+
+
+@given(blocks(), st.lists(st.integers(0, 63), max_size=8), st.integers(0, 63), st.data())
+def test_reach_is_one_more_than_the_highest_address_in_use(
+    block: Block, wanted: list[int], back: int, data: st.DataObject
+) -> None:
+    """Reserved addresses do not count: nobody would miss the space."""
+    size = block.prefix.size
+    reserved = data.draw(st.integers(0, (1 << size) - 1))
+    empty = dataclasses.replace(block, bitmap=reserved, reach=0)
+    taken = {each % size for each in wanted} - {at for at in range(size) if reserved >> at & 1}
+    used = empty.take([block.prefix.base + at for at in taken])
+    assert used.reach == max(taken, default=-1) + 1
+    if back in taken:
+        left = used.give(block.prefix.base + back, reserved)
+        assert left.reach == max(taken - {back}, default=-1) + 1
+
+
+@pytest.mark.parametrize(
+    ("region_bits", "tail", "worth"),
+    [
+        (4, 4, True),  # a whole region
+        (4, 3, True),  # its upper half
+        (4, 2, False),  # a quarter would leave two prefixes
+        (1, 0, False),  # half of two is one address, no better than a loan
+        (6, 4, True),  # a quarter, but of sixteen addresses
+        (7, 4, False),
+        (9, 6, True),
+        (10, 6, False),
+        (4, -1, False),
+    ],
+)
+def test_what_is_worth_taking_away(region_bits: int, tail: int, worth: bool) -> None:
+    assert worth_taking(region_bits, tail) is worth
+
+
+def test_the_turn_to_lose_space() -> None:
+    """Whole regions, then halves, the larger first; single addresses last, from where most is free."""
+    order = [(5, 5), (4, 4), (6, 5), (4, 3), (2, 1), (6, 4), (4, 2), (4, 1), (4, 0), (4, -1)]
+    turns = [turn(region_bits, tail) for region_bits, tail in order]
+    assert turns == sorted(turns)
+    assert len(set(turns)) == len(turns)
+    assert turns[0] > 0, "what nobody holds comes before"
 
 
 @given(blocks(), st.lists(st.tuples(st.booleans(), st.integers(0, 63)), max_size=30))
@@ -137,7 +182,7 @@ def test_a_history_of_a_block_is_a_history_of_a_set(
             free -= set(chosen)
         else:
             address = block.prefix.base + number % block.prefix.size
-            block = block.give(address)
+            block = block.give(address, 0)
             free.add(address)
         assert free_of(block) == free
 

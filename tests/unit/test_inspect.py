@@ -188,7 +188,8 @@ def test_all_that_lies_under_one_piece_is_one_finding() -> None:
 
 def test_of_overlapping_blocks_one_bit_is_enough() -> None:
     state = plain()
-    state.blocks.append(Block(99, 1, COHORT, parse_prefix("10.0.0.64/28"), 0, "host=b", 28))
+    inner = Block(99, 1, COHORT, parse_prefix("10.0.0.64/28"), 0, "host=b", 28, reach=16)
+    state.blocks.append(inner)
     assert state.named() == [("overlapping_space", "10.0.0.64/26")]
     assert state.claims()["10.0.0.0/25"] == "host=a"
 
@@ -431,3 +432,14 @@ def test_overlaps() -> None:
         ("overlapping_subnets", "inner"),
         ("overlapping_subnets", "last"),
     ]
+
+
+def test_a_block_that_is_used_beyond_its_reach() -> None:
+    """Somebody could be given the space; a reach that is too large only keeps others away."""
+    state = plain()
+    reach = next(each for each in state.blocks if str(each.prefix) == "10.0.0.64/26").reach
+    assert reach > 0
+    state.change("10.0.0.64/26", reach=reach - 1)
+    assert state.named() == [("wrong_reach", "10.0.0.64/26")]
+    state.change("10.0.0.64/26", reach=64)
+    assert state.named() == []

@@ -16,7 +16,8 @@ from borough.domain.model import Subnet
 from borough.domain.prefix import parse_prefix
 from borough.domain.topology import Topology
 from borough.engine import topology_file, yaml_tree
-from borough.engine.topology_file import load_topology, parse_cooldown, parse_topology_text
+from borough.engine.settings import parse_cooldown
+from borough.engine.topology_file import load_topology, parse_topology_text
 from borough.errors import FixInput, InvalidTopology
 from tests.conftest import EXAMPLES
 

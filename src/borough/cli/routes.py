@@ -10,31 +10,56 @@ from borough.cli.command import command
 from borough.cli.options import text_option
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.state import State, pass_state
+from borough.engine import route_config
+from borough.engine.ipam import RouteForm
 from borough.engine.views import Route
 
 _COLUMNS: Final = (Column("host", soft=True), Column("scope", soft=True), Column("prefix"))
 
+_CONFIG: Final = {"bird": route_config.bird, "frr": route_config.frr}
 
-@command("routes", example="borough routes --host node-1")
+
+@command("routes", example="borough routes --host node-1 --format bird > /etc/bird/borough.conf")
 @text_option("--host", "HOST", "Only those of this host.")
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    metavar="table|json",
-    default="table",
+    "--form",
+    type=click.Choice(["strict", "lpm"]),
+    metavar="strict|lpm",
+    default="strict",
     show_default=True,
-    help="How to print them.",
+    help="Whether a prefix covers only what its host has claimed or holds, or whatever saves most, "
+    "with longer prefixes of other hosts as exceptions.",
+)
+@text_option(
+    "--scope", "SCOPE", "Only those of one address space (VRF). For bird and frr: default."
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json", "bird", "frr"]),
+    metavar="text|json|bird|frr",
+    default="text",
+    show_default=True,
+    help="How to print them: as a table, or as configuration of a routing daemon.",
 )
 @pass_state
-def routes(state: State, host: str | None, form: str) -> None:
+def routes(state: State, host: str | None, form: RouteForm, scope: str | None, output: str) -> None:
     """List the fewest prefixes that hosts must advertise.
 
-    They cover exactly what each host has claimed or holds.
+    They lead to every address that a host holds or has claimed, by longest match. As configuration of
+    BIRD 2 or FRR they are what the daemon of a host includes; without --host, what routers may accept
+    from each host.
     """
-    state.json = state.json or form == "json"
+    if output in _CONFIG and state.json:
+        raise click.UsageError(f"--json and --format {output} are two formats; use one.")
+    state.json = state.json or output == "json"
+    if output in _CONFIG:
+        scope = scope or "default"
     with state.open() as ipam:
-        found = ipam.routes(host)
+        found = ipam.routes(host, form, scope=scope)
+    if output in _CONFIG:
+        click.echo(_CONFIG[output](found, host=host, form=form, scope=scope or ""), nl=False)
+        return
     emit(state, {"routes": [each.as_json() for each in found]}, lambda page: _show(page, found))
 
 

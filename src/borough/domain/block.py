@@ -9,6 +9,7 @@ A bit is 1 when its address cannot be given: taken, cooling, outside the ranges,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +34,9 @@ class Block:
     :ivar region_length: prefix length of the claimed region that the block is part of; 0 when nobody
         holds it. The holder advertises regions, not blocks.
     :ivar version: for compare-and-set.
+    :ivar reach: how far the block is used: one more than the position of its highest address that is
+        taken or cools, 0 for none. Addresses that can never be given do not count.
+    :ivar idle_since: when a sweep first found the block idle, in microseconds; 0 when it was not.
     """
 
     id: int
@@ -43,11 +47,25 @@ class Block:
     holder: str = NOBODY
     region_length: int = 0
     version: int = 0
+    reach: int = 0
+    idle_since: int = 0
 
     @property
     def free(self) -> int:
         """Number of addresses that can be given."""
         return self.prefix.size - self.bitmap.bit_count()
+
+    @property
+    def tail(self) -> int:
+        """Log2 of the size of the aligned piece at the block's end that nobody uses; -1 for none."""
+        return (self.prefix.size - self.reach).bit_length() - 1
+
+    @property
+    def turn(self) -> int:
+        """The turn at which a holder's open block is taken from by others; 0 when nobody holds it."""
+        if not self.holder:
+            return 0
+        return turn(WIDTH[self.prefix.family] - self.region_length, self.tail)
 
     def has(self, address: int) -> bool:
         """Whether the bit of an address is set."""
@@ -63,18 +81,23 @@ class Block:
             open_bits ^= low
         return found
 
-    def take(self, addresses: list[int]) -> Block:
+    def take(self, addresses: Sequence[int]) -> Block:
         """The block with these addresses taken."""
         bitmap = self.bitmap
         for address in addresses:
             bitmap |= 1 << address - self.prefix.base
-        return self._with(bitmap)
+        reach = max(addresses) - self.prefix.base + 1 if addresses else 0
+        return self._with(bitmap, max(self.reach, reach))
 
-    def give(self, address: int) -> Block:
-        """The block with an address free again."""
-        return self._with(self.bitmap & ~(1 << address - self.prefix.base))
+    def give(self, address: int, reserved: int) -> Block:
+        """The block with an address free again.
 
-    def _with(self, bitmap: int) -> Block:
+        :param reserved: see :func:`reserved_bits`.
+        """
+        bitmap = self.bitmap & ~(1 << address - self.prefix.base)
+        return self._with(bitmap, (bitmap & ~reserved).bit_length())
+
+    def _with(self, bitmap: int, reach: int) -> Block:
         # dataclasses.replace takes ten times as long, and this is on the path of every allocation.
         return Block(
             self.id,
@@ -85,6 +108,8 @@ class Block:
             self.holder,
             self.region_length,
             self.version,
+            reach,
+            self.idle_since,
         )
 
     def region(self) -> Prefix:
@@ -92,6 +117,35 @@ class Block:
         if not self.region_length:
             return self.prefix
         return enclosing(self.prefix.family, self.prefix.base, self.region_length)
+
+
+def worth_taking(region_bits: int, bits: int) -> bool:
+    """Whether a piece at the end of a region is worth taking away from its holder.
+
+    A whole region or its upper half costs him no further route; of a larger piece less than half will
+    do, because it saves its new holder many a borrowed address.
+
+    :param region_bits: log2 of the region's size.
+    :param bits: log2 of the size of the piece that nobody uses; -1 for none.
+    """
+    lost = region_bits - bits
+    return lost == 0 or (bits > 0 and lost <= max(1, bits // 2))
+
+
+def turn(region_bits: int, tail: int) -> int:
+    """The turn at which a held block is taken from by others, the lowest first.
+
+    First what costs its holder the fewest routes, the largest first; then, where single addresses are
+    borrowed, the block with the most room at its end. The store keeps it beside the block, so that the
+    best of all blocks is the first of an index.
+
+    :param region_bits: log2 of the size of the region that the block is part of.
+    :param tail: see :attr:`Block.tail`.
+    """
+    if tail == BLOCK_BITS or worth_taking(region_bits, tail):
+        # An empty block of a large region may be part of a larger piece that is.
+        return min(region_bits - tail, 7) * 8 + BLOCK_BITS + 1 - tail
+    return 64 + BLOCK_BITS + 1 - tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +198,13 @@ def initial_runs(subnet: Subnet) -> list[Prefix]:
         else:
             rounded.append((low, high))
     return [piece for low, high in rounded for piece in span(family, low, high)]
+
+
+def part(subnet: Subnet, block: Block, prefix: Prefix, holder: str, region_length: int) -> Block:
+    """A fresh row for a piece of a block."""
+    bitmap = block.bitmap >> prefix.base - block.prefix.base & (1 << prefix.size) - 1
+    reach = (bitmap & ~reserved_bits(subnet, prefix)).bit_length()
+    return Block(0, subnet.id, block.cohort_id, prefix, bitmap, holder, region_length, reach=reach)
 
 
 def cut(subnet: Subnet, run: Prefix, piece: Prefix) -> list[Prefix]:

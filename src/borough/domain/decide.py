@@ -10,15 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from borough.domain.address import Family, eui64, format_address
-from borough.domain.block import BLOCK_BITS, NOBODY, Block, blocks_for, cut
+from borough.domain.block import BLOCK_BITS, NOBODY, Block, blocks_for, cut, reserved_bits
+from borough.domain.estate import give_up, regions
 from borough.domain.ladder import Hold, Home, Ladder, Rung, Wanted
 from borough.domain.model import Allocation, Catalogue, Kind, Request, State, Subnet
-from borough.domain.placement import (
-    Placer,
-    first_run_piece,
-    give_up,
-    regions,
-)
+from borough.domain.placement import Placer, first_run_piece
 from borough.domain.space import Grant, Plan, Space
 from borough.errors import AddressInUse, AddressOutsideGroup, AddressUnusable
 
@@ -198,9 +194,9 @@ def _take(setting: Setting, space: Space, subnet: Subnet, address: int, plan: Pl
     piece = space.piece_at(subnet.id, address)
     block: Block | None = None
     if isinstance(piece, Block):
-        block = piece.take([address])
-        if block != piece:
-            plan.change(piece, block)
+        block = piece
+        if subnet.is_usable(address):
+            block = plan.put(piece, piece.take([address]))
     elif piece is not None and subnet.is_usable(address):
         prefix = first_run_piece(subnet, piece.prefix, address)
         plan.runs_removed.append(piece)
@@ -292,7 +288,9 @@ def release(
             continue
         piece = _piece_of(plan, space, subnet, allocation.address)
         if isinstance(piece, Block):
-            plan.change(piece, plan.current(piece).give(allocation.address))
+            block = plan.current(piece)
+            reserved = reserved_bits(subnet, block.prefix)
+            plan.change(piece, block.give(allocation.address, reserved))
     _give_up_unused(catalogue, space, plan, leaving)
     return plan
 

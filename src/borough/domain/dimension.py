@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Any, Final
 
 from borough.errors import InvalidLabel
 
@@ -22,6 +22,9 @@ VALUE_LIMIT: Final = 255
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
+#: Some fields of :class:`Claiming`, by name.
+Settings = Mapping[str, Any]
+
 #: Values by dimension name. A missing dimension and an empty set mean the same: unlabelled.
 Labels = Mapping[str, frozenset[str]]
 
@@ -32,6 +35,51 @@ class Fallback(StrEnum):
     NONE = "none"
     UNLABELLED = "unlabelled"
     ANY = "any"
+
+
+class AtCap(StrEnum):
+    """What becomes of a request whose claimant may claim no more."""
+
+    BORROW = "borrow"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """How the values of a claiming dimension (hosts, racks) claim space. Sizes are in addresses.
+
+    :ivar block: a first claim, a power of two of at most 64.
+    :ivar largest: where a region stops doubling, a power of two, so that one holder cannot swallow an
+        IPv6 subnet.
+    :ivar cap: the most that one value claims in subnets that its requests like equally well; 0: no cap.
+    :ivar at_cap: whether a value at its cap gets single addresses, each with a route of its own.
+    :ivar borrow: whether single addresses of other values' regions may be given, when nothing else is
+        free; otherwise a claimed region is its holder's alone, and the request fails.
+    """
+
+    block: int = 16
+    largest: int = 65536
+    cap: int = 0
+    at_cap: AtCap = AtCap.BORROW
+    borrow: bool = True
+
+    @property
+    def differences(self) -> dict[str, Any]:
+        """What differs from the usual, by name."""
+        usual = Claiming()
+        return {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if getattr(self, each.name) != getattr(usual, each.name)
+        }
+
+    def with_settings(self, settings: Settings) -> Claiming:
+        """These rules, where a subnet does not say otherwise."""
+        if not settings:
+            return self
+        # A store gives back plain text.
+        at_cap = AtCap(settings.get("at_cap", self.at_cap))
+        return replace(self, **{**settings, "at_cap": at_cap})
 
 
 class Match(IntEnum):
@@ -52,12 +100,14 @@ class Dimension:
     :ivar rank: position in the order of importance; lower is more important.
     :ivar claims: whether a value (a host, a rack) claims blocks of address space. Only a soft
         dimension (fallback ``any``) can.
+    :ivar claiming: how, if it does.
     """
 
     name: str
     fallback: Fallback
     rank: int
     claims: bool = False
+    claiming: Claiming = field(default_factory=Claiming)
 
     @property
     def fences(self) -> bool:

@@ -287,6 +287,15 @@ class _Inspection:
                 f"{text} is not to be given, but block {block.prefix} offers it",
             )
 
+        if (expected & ~reserved).bit_length() > block.reach:
+            # The other way about it only keeps others from taking the space away.
+            yield self._found(
+                "wrong_reach",
+                block.prefix,
+                f"block {block.prefix} is used beyond its {block.reach} first addresses, so that "
+                "somebody else may be given the space",
+            )
+
     def _texts(self, block: Block, bits: int) -> Iterator[str]:
         while bits:
             low = bits & -bits
@@ -407,7 +416,7 @@ def inspect_members(catalogue: Catalogue) -> dict[int, Finding]:
     found: dict[int, Finding] = {}
     for subnet in catalogue.subnets.values():
         cohort = catalogue.cohorts.get(catalogue.cohort_of[subnet.id])
-        key = cohort_key(subnet.scope, subnet.family, subnet.labels, subnet.weight)
+        key = cohort_key(subnet)
         if cohort is None or cohort.key != key:
             seen = f"one of {_traits(cohort)}" if cohort else "one of no cohort at all"
             found[subnet.id] = Finding(

@@ -8,13 +8,13 @@ subnets stand behind it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import IntEnum
 from itertools import product
 
 from borough.domain.address import Family
-from borough.domain.dimension import Dimension, Fallback, Labels, Match, match
+from borough.domain.dimension import Claiming, Dimension, Fallback, Labels, Match, match
 from borough.domain.model import NO_LABELS, Catalogue, Cohort, Kind, Request, Subnet, families_of
 from borough.errors import UnknownDimension, UnknownObject
 
@@ -36,12 +36,14 @@ class Rung:
 
     :ivar cohorts: cohort ids; empty when the request named its subnets outright.
     :ivar subnets: subnet ids instead of cohorts.
+    :ivar claiming: how space is claimed here.
     """
 
     family: Family
     hold: Hold
     cohorts: tuple[int, ...] = ()
     subnets: tuple[int, ...] = ()
+    claiming: Claiming = field(default_factory=Claiming)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Candidate:
     after: Key
     cohorts: tuple[int, ...] = ()
     subnets: tuple[int, ...] = ()
+    claiming: Claiming = field(default_factory=Claiming)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,11 @@ class Wanted:
             return match(dimension, on_subnet, named)
         return match(dimension, on_subnet, self.implied.get(dimension.name), implied=True)
 
+    @property
+    def rules(self) -> Claiming:
+        """How space is claimed, where subnets do not say otherwise."""
+        return self.claiming.claiming if self.claiming else Claiming()
+
     def counts(self, dimension: Dimension) -> bool:
         """Whether the request says anything about a dimension."""
         return dimension.name in self.named or dimension.name in self.implied
@@ -212,7 +220,7 @@ def climb(catalogue: Catalogue, request: Request) -> Ladder:
     if request.tiers is None:
         candidates = _by_labels(catalogue, request, want)
     else:
-        candidates = _by_tiers(catalogue, request.scope, request.tiers)
+        candidates = _by_tiers(catalogue, request.scope, request.tiers, want)
     families = _families(catalogue, request, candidates)
     candidates = [candidate for candidate in candidates if candidate.family in families]
     together = len(families) > 1 or request.count > 1
@@ -245,17 +253,18 @@ def _by_labels(catalogue: Catalogue, request: Request, want: Wanted) -> list[Can
     split = 1 + next(
         (at for at, dimension in enumerate(ranked) if dimension is want.claiming), len(ranked) - 1
     )
-    grouped: dict[tuple[Family, Key, Key], list[int]] = {}
+    grouped: dict[tuple[Family, Key, Key, Claiming], list[int]] = {}
     for cohort in _reachable(catalogue, request):
         levels = [want.fit(dimension, cohort.labels) for dimension in ranked]
         if Match.FENCED in levels:
             continue
         before: Key = tuple(levels[:split])
         after: Key = (*levels[split:], -cohort.weight)
-        grouped.setdefault((cohort.family, before, after), []).append(cohort.id)
+        claiming = want.rules.with_settings(cohort.claiming)
+        grouped.setdefault((cohort.family, before, after, claiming), []).append(cohort.id)
     made = [
-        Candidate(family, before, after, cohorts=tuple(sorted(cohorts)))
-        for (family, before, after), cohorts in grouped.items()
+        Candidate(family, before, after, tuple(sorted(cohorts)), claiming=claiming)
+        for (family, before, after, claiming), cohorts in grouped.items()
     ]
     return sorted(made, key=_place)
 
@@ -279,15 +288,20 @@ def _reachable(catalogue: Catalogue, request: Request) -> Iterable[Cohort]:
 
 
 def _by_tiers(
-    catalogue: Catalogue, scope: str, tiers: tuple[tuple[str, ...], ...]
+    catalogue: Catalogue, scope: str, tiers: tuple[tuple[str, ...], ...], want: Wanted
 ) -> list[Candidate]:
     """Subnets named outright: the order given, and nothing else (rule 2)."""
     made = []
     for position, tier in enumerate(tiers):
         members = [_named_subnet(catalogue, scope, name) for name in tier]
-        for family in families_of(members):
-            ids = tuple(sorted({each.id for each in members if each.family == family}))
-            made.append(Candidate(family, (position,), (), subnets=ids))
+        grouped: dict[tuple[Family, Claiming], set[int]] = {}
+        for each in members:
+            claiming = want.rules.with_settings(each.claiming)
+            grouped.setdefault((each.family, claiming), set()).add(each.id)
+        made += [
+            Candidate(family, (position,), (), subnets=tuple(sorted(ids)), claiming=claiming)
+            for (family, claiming), ids in sorted(grouped.items(), key=lambda item: item[0][0])
+        ]
     return made
 
 
@@ -325,6 +339,7 @@ def _homes(
                     candidate.after,
                     tuple(cohorts),
                     candidate.subnets,
+                    candidate.claiming,
                 )
             )
     return divided
@@ -346,7 +361,9 @@ def _home(
     rungs: dict[Family, list[tuple[tuple[Key, Hold, Key], Rung]]] = {}
     for candidate in candidates:
         for hold in holds:
-            rung = Rung(candidate.family, hold, candidate.cohorts, candidate.subnets)
+            rung = Rung(
+                candidate.family, hold, candidate.cohorts, candidate.subnets, candidate.claiming
+            )
             place = (candidate.before, hold, candidate.after)
             rungs.setdefault(candidate.family, []).append((place, rung))
     ordered: dict[Family, tuple[Rung, ...]] = {

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from borough.domain.address import WIDTH, Family, format_address
-from borough.domain.dimension import Dimension, Labels
+from borough.domain.dimension import Dimension, Labels, Settings
 from borough.domain.prefix import Prefix, merge_intervals, subtract
 
 #: Closed interval of addresses.
@@ -33,6 +33,7 @@ class Subnet:
     :ivar weight: among equally good subnets the heavier one is used first.
     :ivar cooldown: seconds for which a released address rests.
     :ivar source: the topology that declared it; empty when it was added by itself.
+    :ivar claiming: what is claimed otherwise here than the claiming dimension says.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Subnet:
     cooldown: int = 0
     attributes: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    claiming: Settings = field(default_factory=dict)
 
     @property
     def family(self) -> Family:
@@ -104,24 +106,28 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Subnets that no request can tell apart: same scope, family, labels and weight."""
+    """Subnets that no request can tell apart: same scope, family, labels, weight and claiming."""
 
     id: int
     scope: str
     family: Family
     labels: Labels
     weight: int
+    claiming: Settings = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Canonical text of what makes the cohort; two cohorts with one key are a fault."""
-        return cohort_key(self.scope, self.family, self.labels, self.weight)
+        return cohort_key(self)
 
 
-def cohort_key(scope: str, family: int, labels: Labels, weight: int) -> str:
-    """See :attr:`Cohort.key`."""
-    plain = {name: sorted(labels[name]) for name in sorted(labels)}
-    return json.dumps([scope, family, weight, plain], separators=(",", ":"), ensure_ascii=True)
+def cohort_key(of: Cohort | Subnet) -> str:
+    """See :attr:`Cohort.key`; of a subnet, the key of the cohort that it belongs to."""
+    plain = {name: sorted(of.labels[name]) for name in sorted(of.labels)}
+    parts: list[Any] = [of.scope, of.family, of.weight, plain]
+    if of.claiming:
+        parts.append(dict(sorted(of.claiming.items())))
+    return json.dumps(parts, separators=(",", ":"), ensure_ascii=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,9 @@ class Space(Protocol):
 
         Within a rung: a block of one's own by region (the largest first), then by address;
         unclaimed blocks by address and runs, the runs first (the largest first) for a claimant and
-        last (the smallest first) otherwise; blocks of others by address. With ``lowest`` everything
-        is by address alone.
+        last (the smallest first) otherwise; blocks of others by turn (see
+        :func:`borough.domain.block.turn`), then by address. With ``lowest`` everything is by address
+        alone.
         """
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
@@ -50,6 +51,9 @@ class Space(Protocol):
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
         """All blocks that a holder claims in one cohort, by address."""
+
+    def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
+        """All blocks of a subnet that lie inside a prefix, by address."""
 
     def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
         """The runs that are exactly one of these prefixes."""
@@ -70,6 +74,7 @@ class Act(StrEnum):
     GREW = "grew"
     TRANSFERRED = "transferred"
     GAVE_UP = "gave_up"
+    MOVED = "moved"
     TOPOLOGY = "topology"
     REPAIRED = "repaired"
     TOKEN = "token"  # noqa: S105  (no password, a word)
@@ -160,3 +165,49 @@ class Plan:
     def current(self, block: Block) -> Block:
         """A stored block as this plan leaves it so far."""
         return self.changed[block.id][1] if block.id in self.changed else block
+
+    def put(self, old: Block, new: Block) -> Block:
+        """Write a block that is stored, or that this very plan adds; return it."""
+        if old.id:
+            self.change(old, new)
+        else:
+            self.blocks_added[self.blocks_added.index(old)] = new
+        return new
+
+    def drop(self, block: Block) -> None:
+        """Remove a block that is stored, or that this very plan adds."""
+        if block.id:
+            self.blocks_removed.append(self.changed.pop(block.id, (block, block))[0])
+        else:
+            self.blocks_added.remove(block)
+
+    def blocks_in(self, space: Space, subnet_id: int, prefix: Prefix) -> list[Block]:
+        """The blocks inside a prefix as this plan leaves them so far, by address."""
+        gone = {block.id for block in self.blocks_removed}
+        stored = [
+            self.current(block)
+            for block in space.blocks_in(subnet_id, prefix)
+            if block.id not in gone
+        ]
+        added = [
+            block
+            for block in self.blocks_added
+            if block.subnet_id == subnet_id and prefix.covers(block.prefix)
+        ]
+        return sorted(stored + added, key=lambda block: block.prefix)
+
+    def runs_at(self, space: Space, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+        """The runs at these prefixes as this plan leaves them so far."""
+        gone = {run.id for run in self.runs_removed}
+        stored = [run for run in space.runs_at(subnet_id, prefixes) if run.id not in gone]
+        added = [
+            run for run in self.runs_added if run.subnet_id == subnet_id and run.prefix in prefixes
+        ]
+        return stored + added
+
+    def drop_run(self, run: Run) -> None:
+        """Remove unused space that is stored, or that this very plan adds."""
+        if run.id:
+            self.runs_removed.append(run)
+        else:
+            self.runs_added.remove(run)

@@ -27,6 +27,7 @@ from borough.store.sql.store import PATIENCE
 T = TypeVar("T")
 
 KindName = Literal["any", "next", "specific", "eui64", "gateway"]
+RouteForm = Literal["strict", "lpm"]
 
 
 def _now() -> int:
@@ -280,7 +281,8 @@ class Ipam:
         """Add a subnet by itself, outside any topology and pool.
 
         :param settings: ``scope``, ``gateway``, ``ranges`` (``first-last`` texts), ``weight``,
-            ``cooldown`` (seconds, or text such as ``5m``), ``attributes``.
+            ``cooldown`` (seconds, or text such as ``5m``), ``attributes``, ``claims`` (what is claimed
+            otherwise here: see :class:`borough.domain.dimension.Claiming`).
         :raises FixInput: a setting cannot be meant so.
         :raises Overlap: it overlaps another subnet of its scope.
         """
@@ -357,9 +359,21 @@ class Ipam:
         """
         return self._read(lambda unit: queries.usage(unit, labels, host, scope))
 
-    def routes(self, host: str | None = None) -> list[Route]:
-        """The fewest prefixes that each host (or one) must advertise for exactly what it has."""
-        return self._read(lambda unit: queries.routes(unit, host))
+    def routes(
+        self, host: str | None = None, form: RouteForm = "strict", *, scope: str | None = None
+    ) -> list[Route]:
+        """The fewest prefixes that hosts must advertise so that longest match finds every address.
+
+        Found for all hosts of a scope and family together; no two advertise the same prefix.
+
+        :param host: only those of one host.
+        :param form: ``strict``: a prefix covers only what its host holds or has claimed; ``lpm``: it
+            may cover anything in the subnets, with longer prefixes of other hosts as exceptions.
+        :param scope: only those of one scope.
+        :raises FixInput: there is no such form.
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._read(lambda unit: queries.routes(unit, host, form, scope))
 
     def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
         """The audit trail, oldest first.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from borough.domain import model
 from borough.domain.address import Family, format_address
-from borough.domain.aggregate import strict_routes
+from borough.domain.aggregate import Routes, Territory, lpm_routes, strict_routes
 from borough.domain.block import BLOCK_BITS, Block, room_in
 from borough.domain.dimension import HOST, make_labels
+from borough.domain.estate import regions
 from borough.domain.ladder import check_scope, climb, unknown
 from borough.domain.model import Catalogue, Host, Request, State, Subnet, families_of
-from borough.domain.placement import regions
 from borough.domain.pool import PoolUsage, pool_usage
 from borough.domain.prefix import Prefix
 from borough.domain.space import Tally
@@ -30,6 +31,9 @@ from borough.engine.views import (
 )
 from borough.errors import FixInput, NotAllocated
 from borough.store.port import Event, Filter, Unit
+
+#: The forms that routes come in; see :mod:`borough.domain.aggregate`.
+FORMS: Final = ("strict", "lpm")
 
 #: Allocations read at a time.
 _PAGE = 5000
@@ -223,25 +227,64 @@ def _usage(subnet: Subnet, tally: Tally) -> Usage:
     )
 
 
-def routes(unit: Unit, host: str | None) -> list[Route]:
+def routes(unit: Unit, host: str | None, form: str, scope: str | None) -> list[Route]:
     """See :meth:`borough.engine.ipam.Ipam.routes`."""
-    catalogue = unit.catalogue
     where = optional_text("host", host)
-    claimed: dict[tuple[str, str, Family], list[Prefix]] = defaultdict(list)
-    held: dict[tuple[str, str, Family], list[int]] = defaultdict(list)
+    if form not in FORMS:
+        raise FixInput(f"routes have the form {' or '.join(FORMS)}, not {form!r}", form=form)
+    if scope is not None:
+        check_scope(unit.catalogue, scope)
+    fabrics = _fabrics(unit, scope)
+    return [
+        Route(holder, space, family, str(prefix))
+        for holder, space, family, prefixes in sorted(
+            (holder, space, family, prefixes)
+            for (space, family), fabric in fabrics.items()
+            for holder, prefixes in fabric.routes(unit.catalogue, space, family, form).items()
+        )
+        if where in ("", holder)
+        for prefix in prefixes
+    ]
+
+
+@dataclass
+class _Fabric:
+    """What there is to be reached in one scope and family.
+
+    :ivar loose: addresses that are held, but on no host.
+    """
+
+    claimed: dict[str, list[Prefix]] = field(default_factory=lambda: defaultdict(list))
+    held: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    loose: list[int] = field(default_factory=list)
+
+    def routes(self, catalogue: Catalogue, scope: str, family: Family, form: str) -> Routes:
+        """The routes of all hosts."""
+        hosts = {
+            host: Territory(self.claimed.get(host, ()), self.held.get(host, ()))
+            for host in {*self.claimed, *self.held}
+        }
+        if form == "strict":
+            return strict_routes(family, hosts)
+        area = [
+            (subnet.prefix.base, subnet.prefix.last)
+            for subnet in catalogue.subnets.values()
+            if (subnet.scope, subnet.family) == (scope, family)
+        ]
+        return lpm_routes(family, hosts, area, self.loose)
+
+
+def _fabrics(unit: Unit, scope: str | None) -> dict[tuple[str, Family], _Fabric]:
+    """The fabrics of all scopes or of one, by scope and family."""
+    made: dict[tuple[str, Family], _Fabric] = defaultdict(_Fabric)
+    subnets = unit.catalogue.subnets
     for region, members in regions(block for block in unit.blocks() if block.holder):
         name, _, holder = members[0].holder.partition("=")
-        if name == HOST and where in ("", holder):
-            scope = catalogue.subnets[members[0].subnet_id].scope
-            claimed[holder, scope, region.family].append(region)
-    for allocation in _all_allocations(unit, Filter(host=where or None)):
-        if allocation.host and allocation.state is State.ALLOCATED:
-            key = (allocation.host, allocation.scope, allocation.family)
-            held[key].append(allocation.address)
-    return [
-        Route(holder, scope, family, str(prefix))
-        for holder, scope, family in sorted(set(claimed) | set(held))
-        for prefix in strict_routes(
-            family, claimed[holder, scope, family], held[holder, scope, family]
-        )
-    ]
+        if name == HOST:
+            space = subnets[members[0].subnet_id].scope
+            made[space, region.family].claimed[holder].append(region)
+    for each in _all_allocations(unit, Filter(scope=scope)):
+        if each.state is State.ALLOCATED:
+            fabric = made[each.scope, each.family]
+            (fabric.held[each.host] if each.host else fabric.loose).append(each.address)
+    return {key: fabric for key, fabric in made.items() if scope in (None, key[0])}

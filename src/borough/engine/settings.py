@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from borough.domain.address import Family, parse_address
-from borough.domain.dimension import Fallback
+from borough.domain.block import BLOCK_BITS
+from borough.domain.dimension import AtCap, Claiming, Fallback, Settings
 from borough.domain.ladder import did_you_mean
 from borough.domain.model import Subnet
 from borough.domain.prefix import Prefix
@@ -132,3 +133,62 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
         return int(text)
 
     return parse
+
+
+def power_of_two(low: int, high: int) -> Callable[[Any], int]:
+    """A reader of powers of two within bounds; it raises :class:`FixInput` for anything else."""
+
+    def parse(value: Any) -> int:
+        number = whole(low, high)(value)
+        if number & number - 1:
+            raise FixInput(f"must be a power of two, not {number}")
+        return number
+
+    return parse
+
+
+def parse_at_cap(value: object) -> AtCap:
+    """Read what happens at a cap.
+
+    :raises FixInput: when it is neither of the two.
+    """
+    try:
+        return AtCap(parse_text(value))
+    except ValueError:
+        raise FixInput(f"at a cap is borrow or fail, not {value!r}") from None
+
+
+#: Readers of the fields of :class:`borough.domain.dimension.Claiming`, by name.
+CLAIMING: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "block": power_of_two(1, 1 << BLOCK_BITS),
+    "largest": power_of_two(1, 1 << 24),
+    "cap": whole(0, 1 << 31),
+    "at_cap": parse_at_cap,
+    "borrow": parse_boolean,
+}
+
+
+def parse_claiming(value: object) -> Settings:
+    """Read how space is claimed: a mapping of fields of :class:`~borough.domain.dimension.Claiming`.
+
+    :raises FixInput: for anything else.
+    """
+    if not isinstance(value, Mapping):
+        raise FixInput(f"must be a mapping, not {value!r}")
+    for name in value:
+        if name not in CLAIMING:
+            raise FixInput(f"there is no setting {name!r}" + did_you_mean(str(name), CLAIMING))
+    return check_claiming({name: CLAIMING[name](each) for name, each in value.items()})
+
+
+def check_claiming(settings: Settings) -> Settings:
+    """Accept settings that go together.
+
+    :raises FixInput: when a first claim would be larger than a region may grow.
+    """
+    claiming = Claiming().with_settings(settings)
+    if claiming.block > claiming.largest:
+        raise FixInput(
+            f"a first claim of {claiming.block} is larger than the largest region, {claiming.largest}"
+        )
+    return settings

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from borough.domain.address import parse_address
-from borough.domain.dimension import Labels, make_labels
+from borough.domain.dimension import Labels, Settings, make_labels
+from borough.domain.estate import regions
 from borough.domain.ladder import check_scope, did_you_mean, unknown
 from borough.domain.model import Allocation, Catalogue, State, Subnet
-from borough.domain.placement import regions
 from borough.domain.pool import carve
 from borough.domain.prefix import Prefix, parse_prefix
 from borough.domain.rebuild import rebuild
@@ -20,13 +20,14 @@ from borough.domain.text import check_text
 from borough.domain.topology import Changes, Topology, diff
 from borough.engine.queries import find_subnet
 from borough.engine.request import LabelsIn, optional_text, parse_attributes
-from borough.engine.topology_file import (
+from borough.engine.settings import (
     WEIGHT_LIMIT,
     check_gateway,
-    load_topology,
+    parse_claiming,
     parse_cooldown,
     parse_range,
 )
+from borough.engine.topology_file import load_topology
 from borough.engine.views import SubnetView, show_subnet
 from borough.errors import FixInput, Overlap, StaleVersion, UnknownDimension, WouldStrand
 from borough.store.port import Event, Filter, Unit
@@ -213,6 +214,7 @@ class Draft:
     project: str = ""
     cooldown: int = 0
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    claiming: Settings = field(default_factory=dict)
 
     @classmethod
     def parse(
@@ -228,6 +230,7 @@ class Draft:
         weight: int = 0,
         cooldown: int | str = 0,
         attributes: Mapping[str, Any] | None = None,
+        claims: Mapping[str, Any] | None = None,
     ) -> Self:
         """Check every setting on its own.
 
@@ -246,6 +249,7 @@ class Draft:
             project=optional_text("project", project),
             cooldown=parse_cooldown(cooldown),
             attributes=parse_attributes(attributes),
+            claiming=parse_claiming(claims or {}),
         )
 
     def settle(self, catalogue: Catalogue, prefix: Prefix, scope: str, pool: str) -> Subnet:
@@ -273,6 +277,7 @@ class Draft:
             pool=pool,
             cooldown=self.cooldown,
             attributes=self.attributes,
+            claiming=self.claiming,
         )
         for (_, end), (start, _) in zip(subnet.ranges, subnet.ranges[1:], strict=False):
             if start <= end:

@@ -11,19 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from borough.domain.topology import Topology
-from borough.engine.settings import WEIGHT_LIMIT, check_gateway, parse_cooldown, parse_range
 from borough.engine.topology_reader import Problem, Reader
 from borough.engine.yaml_tree import SIZE_LIMIT, Node, Unreadable, read_tree, tree_of
 from borough.errors import InvalidTopology
-
-__all__ = [
-    "WEIGHT_LIMIT",
-    "check_gateway",
-    "load_topology",
-    "parse_cooldown",
-    "parse_range",
-    "parse_topology_text",
-]
 
 #: Problems reported at once.
 PROBLEMS: Final = 50

@@ -8,7 +8,16 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 from borough.domain.address import WIDTH
-from borough.domain.dimension import BUILT_IN, HOST, Dimension, Fallback, check_name, check_value
+from borough.domain.dimension import (
+    BUILT_IN,
+    HOST,
+    Claiming,
+    Dimension,
+    Fallback,
+    Settings,
+    check_name,
+    check_value,
+)
 from borough.domain.ladder import did_you_mean
 from borough.domain.model import Host, Pool, Subnet
 from borough.domain.prefix import Prefix, parse_prefix
@@ -16,7 +25,9 @@ from borough.domain.text import check_text
 from borough.domain.topology import DEFAULT_SCOPE, Topology
 from borough.engine.request import parse_attributes
 from borough.engine.settings import (
+    CLAIMING,
     WEIGHT_LIMIT,
+    check_claiming,
     parse_boolean,
     parse_cooldown,
     parse_fallback,
@@ -51,6 +62,7 @@ _SUBNET = (
     "weight",
     "project",
     "cooldown",
+    "claims",
     "attributes",
 )
 
@@ -223,12 +235,28 @@ class Reader:
             self.required(body, fields, "fallback")
         usual = built_in.fallback if built_in else Fallback.ANY
         fallback = self.read(fields, "fallback", parse_fallback, usual)
-        claims = self.read(fields, "claims", parse_boolean, name == HOST)
+        node = fields.get("claims")
+        settings: Settings = {}
+        if node is not None and isinstance(node.value, dict):
+            claims, settings = True, self.claiming(node)
+        else:
+            claims = self.read(fields, "claims", parse_boolean, name == HOST)
         if claims and fallback is not Fallback.ANY:
             if "claims" in fields:
                 self.problem(fields["claims"], "only a dimension with fallback any can claim")
             claims = False
-        return Dimension(name, fallback, rank, claims)
+        return Dimension(name, fallback, rank, claims, Claiming().with_settings(settings))
+
+    def claiming(self, node: Node | None) -> Settings:
+        """Settings of claims."""
+        if node is None:
+            return {}
+        fields = self.fields(node, tuple(CLAIMING))
+        settings = {name: self.read(fields, name, CLAIMING[name], None) for name in fields}
+        known = {name: value for name, value in settings.items() if value is not None}
+        with self.at(node):
+            check_claiming(known)
+        return known
 
     def scopes(self, node: Node | None) -> list[str]:
         """The names of the scopes."""
@@ -326,6 +354,7 @@ class Reader:
             weight=self.read(fields, "weight", whole(-WEIGHT_LIMIT, WEIGHT_LIMIT), 0),
             project=self.read(fields, "project", _named("project"), ""),
             cooldown=self.read(fields, "cooldown", parse_cooldown, 0),
+            claiming=self.claiming(fields.get("claims")),
             attributes=self.attributes(fields.get("attributes")),
             source=source,
         )

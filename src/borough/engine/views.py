@@ -220,6 +220,7 @@ class SubnetView:
     cooldown: int
     source: str
     attributes: Mapping[str, Any]
+    claims: Mapping[str, Any]
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -246,6 +247,7 @@ def show_subnet(subnet: model.Subnet) -> SubnetView:
         subnet.cooldown,
         subnet.source,
         subnet.attributes,
+        subnet.claiming,
     )
 
 

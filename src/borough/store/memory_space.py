@@ -129,6 +129,15 @@ class MemorySpace:
         ]
         return sorted(held, key=_by_address)
 
+    def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.blocks_in`."""
+        inside = [
+            block
+            for block in self._tables.blocks.values()
+            if block.subnet_id == subnet_id and prefix.covers(block.prefix)
+        ]
+        return sorted(inside, key=_by_address)
+
     def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
         """See :meth:`borough.domain.space.Space.runs_at`."""
         return [
@@ -163,7 +172,7 @@ def _order(
         return sorted([*blocks, *runs], key=_by_address)
     if hold is Hold.OWN:
         return [*sorted(blocks, key=lambda block: (block.region_length, block.prefix))]
-    blocks.sort(key=_by_address)
+    blocks.sort(key=lambda block: (block.turn, block.prefix))
     if claimant:
         runs.sort(key=lambda run: (run.prefix.length, run.prefix))
         return [*runs, *blocks]

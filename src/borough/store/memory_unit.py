@@ -255,13 +255,13 @@ class MemoryUnit(MemorySpace):
         return stored
 
     def _intern(self, subnet: Subnet) -> int:
-        key = cohort_key(subnet.scope, subnet.family, subnet.labels, subnet.weight)
+        key = cohort_key(subnet)
         for cohort in self._tables.cohorts.values():
             if cohort.key == key:
                 return cohort.id
         id = self._next()
         self._tables.cohorts[id] = Cohort(
-            id, subnet.scope, subnet.family, subnet.labels, subnet.weight
+            id, subnet.scope, subnet.family, subnet.labels, subnet.weight, subnet.claiming
         )
         return id
 

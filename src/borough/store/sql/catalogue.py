@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from borough.domain.address import from_bytes, parse_family, to_bytes
-from borough.domain.dimension import Dimension, Fallback, Labels
+from borough.domain.dimension import Claiming, Dimension, Fallback, Labels, Settings
 from borough.domain.inspect import StoredCohort
 from borough.domain.model import Catalogue, Cohort, Host, Pool, Subnet, cohort_key
 from borough.domain.prefix import Prefix
@@ -30,6 +30,7 @@ _DIMENSIONS = sa.select(
     t.dimension.c.fallback,
     t.dimension.c.claims,
     t.dimension.c.source,
+    t.dimension.c.claiming,
 ).order_by(t.dimension.c.position)
 _COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description).order_by(t.cohort.c.id)
 _SUBNETS = sa.select(*t.subnet.c).order_by(t.subnet.c.id)
@@ -56,8 +57,8 @@ def read(run: Runner, version: int) -> Catalogue:
     return Catalogue(
         version=version,
         dimensions=tuple(
-            Dimension(name, Fallback(fallback), rank, bool(claims))
-            for rank, (name, _, fallback, claims, _) in enumerate(dimensions)
+            Dimension(name, Fallback(fallback), rank, bool(claims), _claiming(claiming))
+            for rank, (name, _, fallback, claims, _, claiming) in enumerate(dimensions)
         ),
         scopes={name: id for id, name, _ in scopes},
         subnets=subnets,
@@ -66,8 +67,17 @@ def read(run: Runner, version: int) -> Catalogue:
         pools=_pools(run, names),
         hosts=_hosts(run),
         scope_sources={name: source for _, name, source in scopes},
-        dimension_sources={name: source for name, _, _, _, source in dimensions},
+        dimension_sources={name: source for name, _, _, _, source, _ in dimensions},
     )
+
+
+def _claiming(text: str) -> Claiming:
+    return Claiming().with_settings(json.loads(text) if text else {})
+
+
+def settings_text(settings: Settings) -> str:
+    """Settings as they are stored; empty when there are none."""
+    return json.dumps(settings, sort_keys=True, separators=(",", ":")) if settings else ""
 
 
 def parse_cohort(id: int, description: str) -> Cohort:
@@ -76,13 +86,14 @@ def parse_cohort(id: int, description: str) -> Cohort:
     :raises Corrupt: when it is none.
     """
     try:
-        scope, family, weight, labels = json.loads(description)
+        scope, family, weight, labels, *claiming = json.loads(description)
         return Cohort(
             id,
             scope,
             parse_family(family),
             {name: frozenset(values) for name, values in labels.items()},
             weight,
+            dict(*claiming),
         )
     except (ValueError, TypeError, AttributeError, FixInput) as error:
         raise Corrupt(
@@ -109,7 +120,7 @@ def _subnets(run: Runner, scopes: Mapping[int, str]) -> tuple[dict[int, Subnet],
     cohort_of = {}
     for row in run.rows(_SUBNETS):
         id, name, scope_id, cohort_id, base, length, gateway, weight, project, pool = row[:10]
-        cooldown, attributes, source = row[10:]
+        cooldown, attributes, source, claiming = row[10:]
         cohort_of[id] = cohort_id
         subnets[id] = Subnet(
             id=id,
@@ -125,6 +136,7 @@ def _subnets(run: Runner, scopes: Mapping[int, str]) -> tuple[dict[int, Subnet],
             cooldown=cooldown,
             attributes=json.loads(attributes),
             source=source,
+            claiming=json.loads(claiming) if claiming else {},
         )
     return subnets, cohort_of
 
@@ -253,6 +265,7 @@ def set_dimensions(
                 "fallback": dimension.fallback.value,
                 "claims": int(dimension.claims),
                 "source": sources.get(dimension.name, ""),
+                "claiming": settings_text(dimension.claiming.differences),
             }
             for position, dimension in enumerate(dimensions)
         ],
@@ -324,6 +337,7 @@ def put_subnet(run: Runner, subnet: Subnet, scopes: Mapping[str, int]) -> Subnet
         "project": subnet.project,
         "pool": subnet.pool,
         "cooldown": subnet.cooldown,
+        "claiming": settings_text(subnet.claiming),
         "attributes": json.dumps(subnet.attributes, sort_keys=True),
         "source": subnet.source,
     }
@@ -359,7 +373,7 @@ def _label_rows(column: str, id: int, labels: Labels) -> list[dict[str, Any]]:
 
 
 def _intern(run: Runner, subnet: Subnet) -> int:
-    text = cohort_key(subnet.scope, subnet.family, subnet.labels, subnet.weight)
+    text = cohort_key(subnet)
     found = run.one(_COHORT_BY_DIGEST, digest=digest(text))
     if found:
         id: int = found[0]
@@ -409,5 +423,5 @@ def stored_cohorts(run: Runner) -> list[StoredCohort]:
 def retire_cohort(run: Runner, id: int) -> None:
     """See :meth:`borough.store.port.Unit.retire_cohort`."""
     # No scope has an empty name, and the id in place of a weight makes it unlike any other.
-    text = cohort_key("", 4, {}, id)
+    text = cohort_key(Cohort(id, "", 4, {}, id))
     run.write(_CHANGE_COHORT, old_id=id, description=text, digest=digest(text))

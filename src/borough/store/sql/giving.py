@@ -172,6 +172,10 @@ def takeable(order: Order) -> tuple[int, ...]:
 
     A claimant who finds somebody else's block, or nobody's, may make it his own.
     """
+    if order.claimant:
+        return tuple(at for at, rung in enumerate(order.rungs) if rung.hold is Hold.OWN)
     return tuple(
-        at for at, rung in enumerate(order.rungs) if not order.claimant or rung.hold is Hold.OWN
+        at
+        for at, rung in enumerate(order.rungs)
+        if rung.hold is not Hold.OTHERS or rung.claiming.borrow
     )

@@ -153,6 +153,8 @@ def _with_id(block: Block, id: int, *, written: int = 0) -> Block:
         block.holder,
         block.region_length,
         block.version + written,
+        block.reach,
+        block.idle_since,
     )
 
 
@@ -199,6 +201,10 @@ class GuessUnit(SqlUnit):
             found = self._sketch.space(self._believed).holdings(rung, holder)
         self._guess.held = Held(rung, holder, found)
         return found
+
+    def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.blocks_in`."""
+        raise Unknown
 
     def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
         """See :meth:`borough.domain.space.Space.runs_at`."""

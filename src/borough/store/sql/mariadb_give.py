@@ -21,13 +21,14 @@ from borough.store.sql.dialect import Native, Runner, Statement
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.offers import Shape, offers
 from borough.store.sql.probes import ids_of
+from borough.store.sql.turns import turn_of
 
 _DIALECT: Final = MariaDBDialect(paramstyle="pyformat")
 
 _COLUMNS: Final = ", ".join(f"b.{column.name}" for column in s.BLOCK_COLUMNS)
 _INTO: Final = (
     "INTO the_id, the_subnet, the_cohort, the_base, the_length, the_bitmap, the_holder, the_region, "
-    "the_version"
+    "the_version, the_reach, the_idle"
 )
 
 # The block is locked before anything is read without a lock: the snapshot is taken then, so that the
@@ -35,9 +36,9 @@ _INTO: Final = (
 _SQL: Final = f"""
 BEGIN NOT ATOMIC
 DECLARE the_id, the_block, the_subnet, the_cohort, the_group BIGINT;
-DECLARE the_bitmap, the_version, the_sequence BIGINT;
+DECLARE the_bitmap, the_version, the_sequence, the_idle BIGINT;
 DECLARE the_base, the_address VARBINARY(16);
-DECLARE the_length, the_region, the_bit, the_rung, the_kind, the_held, has_run SMALLINT;
+DECLARE the_length, the_region, the_bit, the_rung, the_kind, the_held, the_reach, has_run SMALLINT;
 DECLARE the_holder VARCHAR(320);
 DECLARE sought SMALLINT DEFAULT 0;
 DECLARE now_is BIGINT DEFAULT %(at)s;
@@ -62,8 +63,10 @@ IF the_id IS NOT NULL AND {{fine}} THEN
     SET the_address = CONCAT(LEFT(the_base, LENGTH(the_base) - 1),
         CHAR(ORD(RIGHT(the_base, 1)) + the_bit));
     SET the_bitmap = CAST(the_bitmap | (1 << the_bit) AS SIGNED);
+    SET the_reach = GREATEST(the_reach, the_bit + 1);
     UPDATE borough_block SET bitmap = the_bitmap, free = free - 1, is_open = free > 0,
-        version = version + 1 WHERE id = the_id;
+        version = version + 1, reach = the_reach,
+        turn = IF(the_holder = '', 0, {{turn}}) WHERE id = the_id;
     INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
         actor)
         SELECT now_is, 'allocated', INET6_NTOA(the_address), name, the_owner, the_host, NULL, '',
@@ -81,7 +84,7 @@ IF the_sequence IS NULL THEN
     SELECT CONCAT_WS(' ', 0, sought AND the_id IS NULL, IFNULL(has_run, 0));
 ELSE
     SELECT CONCAT_WS(' ', the_sequence, the_bit, HEX(the_base), the_id, the_subnet, the_cohort,
-        the_length, the_bitmap, the_region, the_version + 1, the_holder);
+        the_length, the_bitmap, the_region, the_version + 1, the_reach, the_idle, the_holder);
 END IF;
 END
 """
@@ -110,6 +113,10 @@ _FREE: Final = """b.{column} = the_group AND b.is_open = 1 AND {held}
 _THIS: Final = "b.id = the_block AND b.is_open = 1 FOR UPDATE"
 
 
+_WIDTH: Final = "LENGTH(the_base) * 8"
+_TURN: Final = turn_of(f"({_WIDTH} - the_region)", f"((1 << {_WIDTH} - the_length) - the_reach)")
+
+
 @lru_cache(maxsize=1024)
 def _text(
     shape: Shape,
@@ -129,7 +136,7 @@ def _text(
         lock = _FREE.format(
             column=column,
             held="b.holder = %(claimant)s" if claims else "b.is_held = the_held",
-            order="b.region_length, b.base" if claims else "b.base",
+            order="b.region_length, b.base" if claims else "b.turn, b.base",
         )
         if not claims:
             has_run = (
@@ -148,6 +155,7 @@ def _text(
             has_run=has_run,
             fine=_FINE + (_RESTED if cools else ""),
             keyed=_KEYED if keyed else "",
+            turn=_TURN,
         )
     )
 
@@ -199,12 +207,12 @@ class MariadbGiver:
             },
         )
         # The holder comes last, because its name may have spaces.
-        sequence, bit, base, *more = found.split(" ", 10)
+        sequence, bit, base, *more = found.split(" ", 12)
         if sequence == "0":
             return Outcome(Word.LOCKED if bit == "1" else Word.DECIDE, None, base == "1")
-        id, subnet, cohort, length, bitmap, region, version = map(int, more[:-1])
+        id, subnet, cohort, length, bitmap, *rest = map(int, more[:-1])
         block = rows.to_block(
-            (id, subnet, cohort, bytes.fromhex(base), length, bitmap, more[-1], region, version)
+            (id, subnet, cohort, bytes.fromhex(base), length, bitmap, more[-1], *rest)
         )
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, block.prefix.base + int(bit), int(sequence)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -143,8 +143,7 @@ def _parts(
 ) -> list[Any]:
     parts = []
     for rung, (hold, column, ids) in enumerate(rungs):
-        by_region = hold is Hold.OWN and not lowest
-        order = ["region_length", "base"] if by_region else ["base"]
+        order = [*([] if lowest else _FIRST[hold]), "base"]
         block_part = 1 if hold is Hold.UNCLAIMED and runs_first and not lowest else 0
         parts.append(
             _part(
@@ -165,6 +164,14 @@ def _parts(
                 _part(t.run, (rung, run_part), column, ids, lambda _: [], run_order, several, count)
             )
     return parts
+
+
+#: What blocks are ordered by before their address. Unclaimed ones all have the same turn.
+_FIRST: Final[dict[Hold, list[str]]] = {
+    Hold.OWN: ["region_length"],
+    Hold.UNCLAIMED: [],
+    Hold.OTHERS: ["turn"],
+}
 
 
 def _held_as(hold: Hold, claims: bool) -> Any:
@@ -241,6 +248,8 @@ def _columns(table: sa.Table, place: tuple[int, int], order: list[str]) -> list[
         number("''").label("holder"),
         number("0").label("region_length"),
         number("0").label("version"),
+        number("0").label("reach"),
+        number("0").label("idle_since"),
     ]
 
 

@@ -23,7 +23,7 @@ EVENT: Final = _names(t.event, "id")
 ALLOCATION: Final = _names(t.allocation, "sequence", "until")
 #: What changes of a block when more than its bits does.
 SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
-BITS: Final = ("bitmap", "free")
+BITS: Final = ("bitmap", "free", "reach")
 #: How a row is known, and what it must still be like: whoever has only guessed it does not know its id.
 OLD_BLOCK: Final = {"old_subnet": "bigint", "old_base": "binary", "old_version": "bigint"}
 OLD_RUN: Final = {"old_subnet": "bigint", "old_base": "binary", "old_length": "bigint"}

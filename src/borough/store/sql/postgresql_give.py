@@ -17,6 +17,7 @@ from borough.store.sql.dialect import Native, Runner, Statement
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
+from borough.store.sql.turns import turn_of
 
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
@@ -29,7 +30,8 @@ _BIT: Final = "64 - length(rtrim(bitmap::bit(64)::text, '1')) AS bit"
 _TAKE: Final = """taken AS (
     UPDATE borough_block AS b
     SET bitmap = b.bitmap | (1::bigint << pick.bit), free = b.free - 1,
-        is_open = CASE WHEN b.free > 1 THEN 1 ELSE 0 END, version = b.version + 1
+        is_open = CASE WHEN b.free > 1 THEN 1 ELSE 0 END, version = b.version + 1,
+        reach = GREATEST(b.reach, pick.bit + 1), turn = CASE b.holder WHEN '' THEN 0 ELSE {turn} END
     FROM pick WHERE b.id = pick.id
     RETURNING b.*, set_byte(b.base, length(b.base) - 1,
         get_byte(b.base, length(b.base) - 1) + pick.bit) AS address
@@ -48,7 +50,8 @@ _TAKE: Final = """taken AS (
 ){keyed}"""
 
 _ANSWER: Final = """taken.address, taken.id, taken.subnet_id, taken.cohort_id, taken.base,
-    taken.length, taken.bitmap, taken.holder, taken.region_length, taken.version"""
+    taken.length, taken.bitmap, taken.holder, taken.region_length, taken.version, taken.reach,
+    taken.idle_since"""
 
 # To start a statement takes the server time for each of its parts, used or not: so a hint has its own.
 _HINTED: Final = f"""
@@ -94,6 +97,15 @@ _FREE: Final = """b.is_open = 1
 # Exactly the best one, after whoever works on it.
 _THIS: Final = """b.is_open = 1 AND b.id = (SELECT id FROM sought) FOR NO KEY UPDATE"""
 
+
+def _turn(width: int) -> str:
+    unused = f"((1 << {width} - b.length) - GREATEST(b.reach, pick.bit + 1))"
+    return turn_of(f"({width} - b.region_length)", unused)
+
+
+_TURN_4: Final = _turn(32)
+_TURN_6: Final = _turn(128)
+
 _TEXT_4: Final = (
     "concat_ws('.', get_byte(taken.address, 0), get_byte(taken.address, 1), "
     "get_byte(taken.address, 2), get_byte(taken.address, 3))"
@@ -119,6 +131,7 @@ def _text(
         "rested": _RESTED if cools else "",
         "keyed": _KEYED if keyed else "",
         "text": _TEXT_6 if six else _TEXT_4,
+        "turn": _TURN_6 if six else _TURN_4,
     }
     if hinted:
         return Native.numbered(_HINTED.format(name="%(hint_name)s", **parts))
@@ -129,7 +142,7 @@ def _text(
             held="b.holder = %(claimant)s"
             if claims
             else "b.is_held = (SELECT CASE holder WHEN '' THEN 0 ELSE 1 END FROM sought)",
-            order="b.region_length, b.base" if claims else "b.base",
+            order="b.region_length, b.base" if claims else "b.turn, b.base",
         )
     name = "(SELECT name FROM borough_subnet WHERE id = taken.subnet_id)"
     probes = Statement(frontier(shape, claims, lowest), _DIALECT).text

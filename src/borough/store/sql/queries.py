@@ -16,6 +16,7 @@ from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
 from borough.store.sql.dialect import Row, Runner
+from borough.store.sql.turns import turn_of
 
 #: Ids written into one query.
 _BATCH = 500
@@ -170,8 +171,14 @@ _COUNTS = sa.select(t.block.c.id, t.block.c.free, t.block.c.is_open).where(
 _ONE: Any = sa.literal_column("1")
 _EIGHT: Any = sa.literal_column("8")
 _HELD = sa.case((t.block.c.holder != sa.literal_column("''"), _ONE), else_=sa.literal_column("0"))
+_TURN: Any = sa.literal_column(
+    "CASE holder WHEN '' THEN 0 ELSE "
+    + turn_of("(length(base) * 8 - region_length)", "((1 << (length(base) * 8 - length)) - reach)")
+    + " END"
+)
 _MISFILED_BLOCKS = sa.select(*s.BLOCK_COLUMNS).where(
-    t.block.c.subnet_id == _P("subnet_id"), t.block.c.is_held != _HELD
+    t.block.c.subnet_id == _P("subnet_id"),
+    sa.or_(t.block.c.is_held != _HELD, t.block.c.turn != _TURN),
 )
 _MISFILED_RUNS = sa.select(*s.RUN_COLUMNS).where(
     t.run.c.subnet_id == _P("subnet_id"),

@@ -43,7 +43,7 @@ def prefix_of(packed: bytes, length: int) -> Prefix:
 
 def to_block(row: Row) -> Block:
     """A row of ``BLOCK_COLUMNS``."""
-    id, subnet_id, cohort_id, base, length, bitmap, holder, region_length, version = row
+    id, subnet_id, cohort_id, base, length, bitmap, holder, region_length, *more = row
     return Block(
         id,
         subnet_id,
@@ -52,7 +52,7 @@ def to_block(row: Row) -> Block:
         unsigned(bitmap),
         holder,
         region_length,
-        version,
+        *more,
     )
 
 
@@ -78,6 +78,9 @@ def block_values(block: Block) -> dict[str, Any]:
         "is_held": 1 if block.holder else 0,
         "region_length": block.region_length,
         "version": block.version,
+        "reach": block.reach,
+        "turn": block.turn,
+        "idle_since": block.idle_since,
     }
 
 
@@ -97,7 +100,8 @@ def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any
         }
         flipped = bool(old.free) != bool(new.free)
         same = old.prefix == new.prefix and old.holder == new.holder
-        moved = flipped or not same or old.region_length != new.region_length
+        same = same and old.region_length == new.region_length and old.turn == new.turn
+        moved = flipped or not same or old.idle_since != new.idle_since
         (shapes if moved else bits).append(values)
     return bits, shapes
 

@@ -71,6 +71,8 @@ dimension = _table(
     sa.Column("fallback", sa.String(16), nullable=False),
     sa.Column("claims", sa.SmallInteger, nullable=False),
     sa.Column("source", Name, nullable=False),
+    # What differs from domain.dimension.Claiming, as JSON.
+    sa.Column("claiming", Name, nullable=False, server_default=""),
     sa.UniqueConstraint("position", name="uq_borough_dimension_position"),
 )
 
@@ -122,6 +124,7 @@ subnet = _table(
     sa.Column("cooldown", sa.Integer, nullable=False),
     sa.Column("attributes", Long, nullable=False),
     sa.Column("source", Name, nullable=False),
+    sa.Column("claiming", Name, nullable=False, server_default=""),
     sa.UniqueConstraint("name", name="uq_borough_subnet_name"),
     sa.UniqueConstraint("scope_id", "base", name="uq_borough_subnet_scope_base"),
 )
@@ -195,6 +198,11 @@ block = _table(
     sa.Column("is_held", sa.SmallInteger, nullable=False),
     sa.Column("region_length", sa.SmallInteger, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("reach", sa.SmallInteger, nullable=False, server_default="64"),
+    # Stored, though it says no more than holder, region and reach: "what is best taken away, or
+    # borrowed from" is the first of an index so. See borough.domain.block.turn.
+    sa.Column("turn", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("idle_since", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("subnet_id", "base", name="uq_borough_block_subnet_base"),
 )
 
@@ -216,8 +224,10 @@ def _lacks_partial_indexes(*_target: Any, dialect: sa.Dialect, **_context: Any) 
 for _index_name, *_columns in (
     ("ix_borough_block_open_held", "cohort_id", "holder", "region_length", "base"),
     ("ix_borough_block_open_base", "cohort_id", "is_held", "base"),
+    ("ix_borough_block_open_turn", "cohort_id", "is_held", "turn", "base"),
     ("ix_borough_block_open_subnet_held", "subnet_id", "holder", "region_length", "base"),
     ("ix_borough_block_open_subnet_base", "subnet_id", "is_held", "base"),
+    ("ix_borough_block_open_subnet_turn", "subnet_id", "is_held", "turn", "base"),
 ):
     sa.Index(
         _index_name,

@@ -147,6 +147,18 @@ class SqlSpace:
         found = self._run.rows(s.held_in, cohort_id=cohort_id, holder=holder)
         return [rows.to_block(row) for row in found]
 
+    def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.blocks_in`."""
+        found = self._run.rows(
+            s.blocks_in,
+            subnet_id=subnet_id,
+            first=to_bytes(prefix.family, prefix.base),
+            last=to_bytes(prefix.family, prefix.last),
+        )
+        blocks = [rows.to_block(row) for row in found]
+        self.read += blocks
+        return blocks
+
     def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
         """See :meth:`borough.domain.space.Space.runs_at`."""
         if not prefixes:

@@ -36,6 +36,8 @@ BLOCK_COLUMNS = (
     t.block.c.holder,
     t.block.c.region_length,
     t.block.c.version,
+    t.block.c.reach,
+    t.block.c.idle_since,
 )
 RUN_COLUMNS = (t.run.c.id, t.run.c.subnet_id, t.run.c.cohort_id, t.run.c.base, t.run.c.length)
 
@@ -54,6 +56,9 @@ change_block = (
         holder=_P("holder"),
         is_held=_P("is_held"),
         region_length=_P("region_length"),
+        reach=_P("reach"),
+        turn=_P("turn"),
+        idle_since=_P("idle_since"),
         version=t.block.c.version + sa.literal_column("1"),
     )
 )
@@ -63,7 +68,10 @@ change_bits = (
     sa.update(t.block)
     .where(t.block.c.id == _P("old_id"), t.block.c.version == _P("old_version"))
     .values(
-        bitmap=_P("bitmap"), free=_P("free"), version=t.block.c.version + sa.literal_column("1")
+        bitmap=_P("bitmap"),
+        free=_P("free"),
+        reach=_P("reach"),
+        version=t.block.c.version + sa.literal_column("1"),
     )
 )
 remove_block = sa.delete(t.block).where(
@@ -90,6 +98,16 @@ held_in = (
         t.block.c.holder == _P("holder"),
         t.block.c.holder != _NOBODY,
         t.block.c.cohort_id == _P("cohort_id"),
+    )
+    .order_by(t.block.c.base)
+)
+
+
+blocks_in = (
+    sa.select(*BLOCK_COLUMNS)
+    .where(
+        t.block.c.subnet_id == _P("subnet_id"),
+        t.block.c.base.between(_P("first", type_=t.Packed), _P("last", type_=t.Packed)),
     )
     .order_by(t.block.c.base)
 )

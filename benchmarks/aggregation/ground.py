@@ -1,0 +1,217 @@
+"""The pool that a trace is played on, and the space that Borough's decisions read.
+
+:class:`Ground` answers what :class:`~borough.domain.space.Space` asks, from indexes, so that half a million
+decisions take minutes. It holds no rule of its own: which address is given, claimed, grown, revoked or
+borrowed is decided by the package's pure code, as it is for every store.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from borough.domain.address import WIDTH, Family, parse_address
+from borough.domain.block import BLOCK_BITS, Block, Run, initial_runs
+from borough.domain.dimension import BUILT_IN
+from borough.domain.ladder import Hold, Rung
+from borough.domain.model import Allocation, Catalogue, Cohort, Subnet
+from borough.domain.prefix import Prefix
+from borough.domain.space import Offer, Plan
+
+#: Where subnets begin; far enough apart never to touch.
+_START = {4: parse_address("10.0.0.0")[1], 6: parse_address("2001:db8::")[1]}
+_APART = 20
+
+COHORT = 1
+
+
+def make_subnets(size: int, subnets: int, family: Family) -> list[Subnet]:
+    """Subnets of together about ``size`` addresses, each a whole number of 64-address blocks."""
+    each = max(1, round(size / subnets / 64)) * 64
+    bits = max(7, (each - 1).bit_length())
+    made = []
+    for at in range(subnets):
+        base = _START[family] + (at << _APART)
+        made.append(
+            Subnet(
+                id=at + 1,
+                name=f"s{at}",
+                scope="default",
+                prefix=Prefix(family, base, WIDTH[family] - bits),
+                ranges=((base, base + each - 1),),
+            )
+        )
+    return made
+
+
+def catalogue_of(subnets: list[Subnet]) -> Catalogue:
+    """A catalogue of subnets that are alike."""
+    family = subnets[0].family
+    return Catalogue(
+        version=1,
+        dimensions=BUILT_IN,
+        scopes={"default": 1},
+        subnets={subnet.id: subnet for subnet in subnets},
+        cohorts={COHORT: Cohort(COHORT, "default", family, {}, 0)},
+        cohort_of={subnet.id: COHORT for subnet in subnets},
+        pools={},
+        hosts={},
+        scope_sources={},
+        dimension_sources={},
+    )
+
+
+class Ground:
+    """Blocks, runs and allocations with indexes; see :class:`borough.domain.space.Space`."""
+
+    def __init__(self, subnets: list[Subnet]) -> None:
+        self.catalogue = catalogue_of(subnets)
+        self._ids = count(1)
+        self.blocks: dict[int, Block] = {}
+        self.held: dict[str, dict[int, Block]] = {}
+        self._places: dict[tuple[int, int, int], Block | Run] = {}
+        self._others: list[tuple[Any, int]] = []
+        self._plain: list[tuple[Any, int]] = []
+        self._runs: list[tuple[int, int, int]] = []
+        self.given: dict[int, Allocation] = {}
+        for subnet in subnets:
+            for prefix in initial_runs(subnet):
+                self._add_run(Run(0, subnet.id, COHORT, prefix))
+
+    # --- Space --------------------------------------------------------------------------------
+
+    def offers(
+        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
+    ) -> list[Offer]:
+        """The first piece on the ladder; the bench asks for one address at a time."""
+        assert count == 1
+        assert not lowest
+        for at, rung in enumerate(rungs):
+            piece = self._first(rung.hold, claimant)
+            if piece is not None:
+                return [Offer(at, piece)]
+        return []
+
+    def _first(self, hold: Hold, claimant: str) -> Block | Run | None:
+        if hold is Hold.OWN:
+            mine = [block for block in self.held.get(claimant, {}).values() if block.free]
+            return min(mine, key=lambda each: (each.region_length, each.prefix), default=None)
+        if hold is Hold.UNCLAIMED:
+            if self._runs:
+                length, base, subnet_id = self._runs[0]
+                return self._places[subnet_id, base, length]
+            return self.blocks[self._plain[0][1]] if self._plain else None
+        for _, id in self._others:
+            block = self.blocks[id]
+            if block.holder != claimant:
+                return block
+        return None
+
+    def holdings(self, rung: Rung, holder: str) -> list[Block]:
+        """All blocks of a holder."""
+        return self.held_in(COHORT, holder)
+
+    def held_in(self, cohort_id: int, holder: str) -> list[Block]:
+        """All blocks of a holder."""
+        return sorted(self.held.get(holder, {}).values(), key=lambda block: block.prefix)
+
+    def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
+        """The blocks of a subnet inside a prefix."""
+        length = max(prefix.length, WIDTH[prefix.family] - BLOCK_BITS)
+        found: list[Block] = []
+        for base in range(prefix.base, prefix.last + 1, 1 << WIDTH[prefix.family] - length):
+            at = base
+            while at < base + (1 << WIDTH[prefix.family] - length):
+                block = next(
+                    (
+                        piece
+                        for each in range(length, WIDTH[prefix.family] + 1)
+                        if isinstance(piece := self._places.get((subnet_id, at, each)), Block)
+                    ),
+                    None,
+                )
+                if block is not None:
+                    found.append(block)
+                at += block.prefix.size if block is not None else 1
+        return found
+
+    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+        """The runs that are exactly these prefixes."""
+        found = (self._places.get((subnet_id, each.base, each.length)) for each in prefixes)
+        return [piece for piece in found if isinstance(piece, Run)]
+
+    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+        """The block or run that an address lies in."""
+        subnet = self.catalogue.subnets[subnet_id]
+        width = WIDTH[subnet.family]
+        for length in range(width, subnet.prefix.length - 1, -1):
+            bits = width - length
+            piece = self._places.get((subnet_id, address >> bits << bits, length))
+            if piece is not None:
+                return piece
+        return None
+
+    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+        """Who holds an address."""
+        return self.given.get(address)
+
+    # --- Writing ------------------------------------------------------------------------------
+
+    def commit(self, plan: Plan) -> None:
+        """Write a plan; every row must be as the plan has read it."""
+        for run in plan.runs_removed:
+            self._drop_run(run)
+        for block in plan.blocks_removed:
+            self._drop(block)
+        for old, new in plan.changed.values():
+            self._drop(old)
+            self._add(replace(new, version=old.version + 1))
+        for run in plan.runs_added:
+            self._add_run(run)
+        for block in plan.blocks_added:
+            self._add(replace(block, id=next(self._ids)))
+        for allocation in plan.removed:
+            del self.given[allocation.address]
+        for grant in plan.grants:
+            assert grant.allocation.address not in self.given
+            self.given[grant.allocation.address] = grant.allocation
+
+    def _index(self, block: Block) -> list[tuple[Any, int]]:
+        return self._others if block.holder else self._plain
+
+    def _entry(self, block: Block) -> tuple[Any, int]:
+        return (block.turn, block.prefix), block.id
+
+    def _add(self, block: Block) -> None:
+        self.blocks[block.id] = block
+        place = (block.subnet_id, block.prefix.base, block.prefix.length)
+        assert place not in self._places
+        self._places[place] = block
+        if block.holder:
+            self.held.setdefault(block.holder, {})[block.id] = block
+        if block.free:
+            insort(self._index(block), self._entry(block))
+
+    def _drop(self, block: Block) -> None:
+        assert self.blocks.pop(block.id) == block
+        del self._places[block.subnet_id, block.prefix.base, block.prefix.length]
+        if block.holder:
+            del self.held[block.holder][block.id]
+        if block.free:
+            index, entry = self._index(block), self._entry(block)
+            at = bisect_left(index, entry)
+            assert index.pop(at) == entry
+
+    def _add_run(self, run: Run) -> None:
+        entry = (run.prefix.length, run.prefix.base, run.subnet_id)
+        insort(self._runs, entry)
+        place = (run.subnet_id, run.prefix.base, run.prefix.length)
+        self._places[place] = replace(run, id=next(self._ids))
+
+    def _drop_run(self, run: Run) -> None:
+        self._places.pop((run.subnet_id, run.prefix.base, run.prefix.length))
+        at = bisect_left(self._runs, (run.prefix.length, run.prefix.base, run.subnet_id))
+        self._runs.pop(at)

@@ -1,0 +1,253 @@
+"""What the bench compares: Borough itself, and the yardsticks.
+
+*Calico* is written from its public description: a host takes addresses from the blocks that are affine to
+it; has it none left, it claims one more block, in an order of its own, up to a cap; is no block left, it
+borrows single addresses from the blocks of others. Each block is one route, each borrowed address
+another; an empty block is given up when the host has a second one. The cap is left out: with its default of
+20 blocks Calico refuses requests while addresses are free, and a comparison with who refuses is not fair.
+
+*First-fit* gives the lowest free address, whoever asks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from typing import Protocol
+
+from aggregation.ground import Ground
+from borough.domain import decide
+from borough.domain.aggregate import minimal
+from borough.domain.dimension import HOST
+from borough.domain.estate import regions
+from borough.domain.ladder import Ladder, Wanted, climb, wanted
+from borough.domain.model import Request, Subnet
+from borough.domain.space import Plan
+from borough.domain.sweep import tidy
+
+Routes = set[tuple[int, int]]
+
+
+class Policy(Protocol):
+    """Gives addresses to hosts.
+
+    :ivar touched: hosts whose routes may have changed since it was last emptied.
+    :ivar reserved: addresses that are set aside for hosts, used or not.
+    :ivar borrowed: addresses in use on a host in what is set aside for another.
+    """
+
+    touched: set[int]
+    reserved: int
+    borrowed: int
+
+    def allocate(self, host: int, at: float) -> int | None:
+        """Give an address; None when refused."""
+
+    def release(self, host: int, address: int, at: float) -> None:
+        """Take it back."""
+
+    def tidy(self, at: float) -> None:
+        """Called every few minutes."""
+
+    def routes(self, host: int) -> Routes:
+        """Base and length of each prefix that a host advertises, in strict form."""
+
+
+class Borough:
+    """The package's own decisions."""
+
+    def __init__(self, subnets: list[Subnet]) -> None:
+        self.ground = Ground(subnets)
+        self.touched: set[int] = set()
+        self.reserved = 0
+        self._family = subnets[0].family
+        self._ladders: dict[int, tuple[Request, Wanted, Ladder]] = {}
+        self._loans: dict[int, set[int]] = {}
+        self.acts: dict[str, int] = {}
+
+    @property
+    def borrowed(self) -> int:
+        """See :class:`Policy`."""
+        return sum(map(len, self._loans.values()))
+
+    def _ladder(self, host: int) -> tuple[Request, Wanted, Ladder]:
+        found = self._ladders.get(host)
+        if found is None:
+            name = f"h{host}"
+            request = Request(host=name, labels={HOST: frozenset([name])})
+            catalogue = self.ground.catalogue
+            found = request, wanted(catalogue, request), climb(catalogue, request)
+            self._ladders[host] = found
+        return found
+
+    def allocate(self, host: int, at: float) -> int | None:
+        """See :class:`Policy`."""
+        request, want, ladder = self._ladder(host)
+        now = int(at * decide.SECOND)
+        setting = decide.Setting(self.ground.catalogue, request, want, ladder, now)
+        plan = decide.allocate(setting, self.ground)
+        if plan is None:
+            return None
+        self._commit(plan)
+        self.touched.add(host)
+        grant = plan.grants[0]
+        if grant.block is not None and grant.block.holder not in ("", f"host=h{host}"):
+            self._loans.setdefault(host, set()).add(grant.allocation.address)
+        return grant.allocation.address
+
+    def release(self, host: int, address: int, at: float) -> None:
+        """See :class:`Policy`."""
+        allocation = self.ground.given[address]
+        now = int(at * decide.SECOND)
+        plan = decide.release(self.ground.catalogue, self.ground, [allocation], now)
+        self._commit(plan)
+        self.touched.add(host)
+        self._loans.get(host, set()).discard(address)
+
+    def _commit(self, plan: Plan) -> None:
+        gone = plan.blocks_removed + [old for old, _ in plan.changed.values()]
+        come = plan.blocks_added + [new for _, new in plan.changed.values()]
+        for blocks, sign in ((gone, -1), (come, 1)):
+            for block in blocks:
+                if block.holder:
+                    self.reserved += sign * block.prefix.size
+                    self.touched.add(int(block.holder.removeprefix("host=h")))
+        for note in plan.notes:
+            self.acts[note.act] = self.acts.get(note.act, 0) + 1
+        self.ground.commit(plan)
+
+    def tidy(self, at: float) -> None:
+        """See :class:`Policy`."""
+        held = [block for block in self.ground.blocks.values() if block.holder]
+        now = int(at * decide.SECOND)
+        self._commit(tidy(self.ground.catalogue, self.ground, held, now))
+
+    def routes(self, host: int) -> Routes:
+        """See :class:`Policy`."""
+        held = self.ground.held.get(f"host=h{host}", {}).values()
+        claimed = [region for region, _ in regions(held)]
+        spans = [(each.base, each.last) for each in claimed]
+        spans += [(address, address) for address in self._loose(host)]
+        return {(each.base, each.length) for each in minimal(self._family, spans)}
+
+    def _loose(self, host: int) -> set[int]:
+        return self._loans.get(host, set())
+
+
+class Calico:
+    """Fixed blocks and single loans."""
+
+    def __init__(self, subnets: list[Subnet], bits: int) -> None:
+        self._family = subnets[0].family
+        self._width = 32 if self._family == 4 else 128
+        self._bits = bits
+        self.touched: set[int] = set()
+        self.reserved = 0
+        self._free_blocks = [
+            base
+            for subnet in subnets
+            for first, last in subnet.ranges
+            for base in range(first, last + 1, 1 << bits)
+        ]
+        random.Random(7).shuffle(self._free_blocks)
+        self._holder: dict[int, int] = {}
+        self._free: dict[int, list[int]] = {}
+        self._mine: dict[int, list[int]] = {}
+        self._open: dict[int, None] = {}
+        self._loans: dict[int, set[int]] = {}
+
+    @property
+    def borrowed(self) -> int:
+        """See :class:`Policy`."""
+        return sum(map(len, self._loans.values()))
+
+    def allocate(self, host: int, at: float) -> int | None:
+        """See :class:`Policy`."""
+        self.touched.add(host)
+        for base in self._mine.get(host, ()):
+            if self._free[base]:
+                return self._take(base)
+        if self._free_blocks:
+            base = self._free_blocks.pop()
+            self._holder[base] = host
+            self._mine.setdefault(host, []).append(base)
+            self._free[base] = list(range(base, base + (1 << self._bits)))
+            self._open[base] = None
+            self.reserved += 1 << self._bits
+            return self._take(base)
+        if not self._open:
+            return None
+        address = self._take(next(iter(self._open)))
+        self._loans.setdefault(host, set()).add(address)
+        return address
+
+    def _take(self, base: int) -> int:
+        address = heapq.heappop(self._free[base])
+        if not self._free[base]:
+            del self._open[base]
+        return address
+
+    def release(self, host: int, address: int, at: float) -> None:
+        """See :class:`Policy`."""
+        base = address >> self._bits << self._bits
+        heapq.heappush(self._free[base], address)
+        self._open[base] = None
+        self._loans.get(host, set()).discard(address)
+        holder = self._holder[base]
+        self.touched |= {host, holder}
+        if len(self._free[base]) == 1 << self._bits and len(self._mine[holder]) > 1:
+            self._mine[holder].remove(base)
+            del self._holder[base], self._free[base], self._open[base]
+            self._free_blocks.append(base)
+            self.reserved -= 1 << self._bits
+
+    def tidy(self, at: float) -> None:
+        """See :class:`Policy`."""
+
+    def routes(self, host: int) -> Routes:
+        """See :class:`Policy`: blocks do not merge."""
+        blocks = {(base, self._width - self._bits) for base in self._mine.get(host, ())}
+        return blocks | {(address, self._width) for address in self._loans.get(host, ())}
+
+
+class FirstFit:
+    """The lowest free address."""
+
+    borrowed = 0
+
+    def __init__(self, subnets: list[Subnet]) -> None:
+        self._family = subnets[0].family
+        self.touched: set[int] = set()
+        self._free = [
+            address
+            for subnet in subnets
+            for first, last in subnet.ranges
+            for address in range(first, last + 1)
+        ]
+        self._held: dict[int, set[int]] = {}
+        self.reserved = 0
+
+    def allocate(self, host: int, at: float) -> int | None:
+        """See :class:`Policy`."""
+        if not self._free:
+            return None
+        address = heapq.heappop(self._free)
+        self._held.setdefault(host, set()).add(address)
+        self.touched.add(host)
+        self.reserved += 1
+        return address
+
+    def release(self, host: int, address: int, at: float) -> None:
+        """See :class:`Policy`."""
+        self._held[host].discard(address)
+        heapq.heappush(self._free, address)
+        self.touched.add(host)
+        self.reserved -= 1
+
+    def tidy(self, at: float) -> None:
+        """See :class:`Policy`."""
+
+    def routes(self, host: int) -> Routes:
+        """See :class:`Policy`."""
+        spans = [(address, address) for address in self._held.get(host, ())]
+        return {(each.base, each.length) for each in minimal(self._family, spans)}

@@ -1,0 +1,170 @@
+"""The settings of claims: sizes, caps, and strict boundaries, of a dimension or of a subnet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from borough import Ipam
+from borough.errors import Exhausted, FixInput, InvalidTopology
+
+L = {"network": "n"}
+
+
+def pods(ipam: Ipam, cidr: str = "10.0.0.0/24", /, **claims: Any) -> None:
+    """One subnet, and how hosts claim."""
+    ipam.apply(
+        {
+            "dimensions": {"host": {"fallback": "any", "claims": claims or True}},
+            "subnets": [{"name": "pods", "cidr": cidr, "labels": L}],
+        }
+    )
+
+
+def take(ipam: Ipam, host: str, count: int = 1) -> list[str]:
+    answer = ipam.allocate(labels=L, host=host, count=count, owner=f"of-{host}")
+    return [each.address for each in answer.allocations]
+
+
+def routes(ipam: Ipam, host: str) -> list[str]:
+    return [each.prefix for each in ipam.routes(host)]
+
+
+@pytest.mark.parametrize("block", [1, 2, 8, 64])
+def test_the_size_of_a_first_claim(ipam: Ipam, block: int) -> None:
+    pods(ipam, block=block)
+    take(ipam, "h1")
+    (found,) = ipam.blocks(host="h1")
+    assert found.prefix == f"10.0.0.{0 if block > 1 else 1}/{33 - block.bit_length()}"
+
+
+def test_a_region_stops_growing(ipam: Ipam) -> None:
+    """A second one starts elsewhere, although the space behind the first is free."""
+    pods(ipam, largest=32)
+    for _ in range(40):
+        take(ipam, "h1")
+    assert [each.region for each in ipam.blocks(host="h1")] == ["10.0.0.0/27", "10.0.0.128/28"]
+
+
+def test_a_bulk_request_is_given_in_regions_of_the_largest_size(ipam: Ipam) -> None:
+    """One piece of unused space serves several."""
+    pods(ipam, largest=32)
+    assert len(take(ipam, "h1", 200)) == 200
+    claims = [each for each in ipam.events() if each.act == "claimed"]
+    assert {each.subject.partition("/")[2] for each in claims} == {"27"}
+    assert ipam.audit() == []
+
+
+def test_at_its_cap_a_host_gets_single_addresses(ipam: Ipam) -> None:
+    """They are unclaimed ones, side by side, and nothing fails while one is free."""
+    pods(ipam, cap=32)
+    given = [*take(ipam, "h1", 30), *(each for _ in range(10) for each in take(ipam, "h1"))]
+    assert sum(int(each.size) for each in ipam.blocks(host="h1")) <= 32
+    assert len(set(given)) == 40
+    others = [each for each in ipam.blocks() if not each.holder]
+    assert len(others) == 1, "single addresses are not taken from a new block each"
+    assert len(take(ipam, "h1", 254 - 40)) == 214
+    with pytest.raises(Exhausted):
+        take(ipam, "h1")
+    assert ipam.audit() == []
+
+
+def test_at_its_cap_a_host_may_also_fail(ipam: Ipam) -> None:
+    """That is said of it alone: others still get addresses."""
+    pods(ipam, cap=16, at_cap="fail")
+    take(ipam, "h1", 15)
+    with pytest.raises(Exhausted):
+        take(ipam, "h1")
+    assert take(ipam, "h2")
+    assert routes(ipam, "h1") == ["10.0.0.0/28"]
+
+
+def test_a_cap_below_the_first_claim_makes_it_smaller(ipam: Ipam) -> None:
+    pods(ipam, cap=8)
+    take(ipam, "h1")
+    assert routes(ipam, "h1") == ["10.0.0.0/29"]
+
+
+def test_a_strict_claim_is_its_holders_alone(ipam: Ipam) -> None:
+    """Nobody borrows, with a host or without one; what is unused is still taken over."""
+    pods(ipam, "10.0.0.0/28", borrow=False)
+    mine = take(ipam, "h1", 13)
+    ipam.release(mine[2:4])
+    for host in ("h2", None):
+        with pytest.raises(Exhausted):
+            ipam.allocate(labels=L, host=host)
+    assert len(take(ipam, "h1", 3)) == 3
+    ipam.release(owner="of-h1")
+    take(ipam, "h2")
+    assert routes(ipam, "h2") == ["10.0.0.0/28"]
+
+
+def test_strict_and_other_subnets_in_one_group(ipam: Ipam) -> None:
+    """A subnet says otherwise than its dimension; what is free behind a strict one is found."""
+    ipam.apply(
+        {
+            "subnets": [
+                {"name": "a", "cidr": "10.0.0.0/28", "labels": L, "claims": {"borrow": False}},
+                {"name": "b", "cidr": "10.0.1.0/28", "labels": L},
+            ]
+        }
+    )
+    first = take(ipam, "h1", 14)
+    second = take(ipam, "h2", 14)
+    ipam.release([first[5], second[5]])
+    answer = ipam.allocate(labels=L, host="h3")
+    assert answer.allocations[0].subnet == "b"
+    assert answer.allocations[0].borrowed
+    with pytest.raises(Exhausted):
+        ipam.allocate(labels=L, host="h3")
+
+
+def test_a_rack_claims_by_its_own_rules(ipam: Ipam) -> None:
+    """Any soft dimension, with settings of its own."""
+    ipam.apply(
+        {
+            "dimensions": {"rack": {"fallback": "any", "claims": {"block": 64}}},
+            "subnets": [{"name": "pods", "cidr": "10.0.0.0/24", "labels": L}],
+        }
+    )
+    ipam.allocate(labels={**L, "rack": "r1"})
+    assert [(each.holder, each.prefix) for each in ipam.blocks()] == [("rack=r1", "10.0.0.0/26")]
+
+
+def test_settings_are_kept(ipam: Ipam) -> None:
+    """They are declared objects' own: applied again, nothing changes; without them, they go."""
+    topology: dict[str, Any] = {
+        "dimensions": {"host": {"fallback": "any", "claims": {"block": 8, "at_cap": "fail"}}},
+        "subnets": [{"name": "a", "cidr": "10.0.0.0/28", "claims": {"cap": 4}}],
+    }
+    assert ipam.apply(topology)
+    assert not ipam.apply(topology)
+    (host,) = [each for each in ipam.dimensions() if each.name == "host"]
+    assert (host.claiming.block, host.claiming.at_cap) == (8, "fail")
+    assert ipam.subnets()[0].claims == {"cap": 4}
+    topology["subnets"][0].pop("claims")
+    assert ipam.apply(topology)
+    assert ipam.subnets()[0].claims == {}
+    assert ipam.audit() == []
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"block": 3},
+        {"block": 128},
+        {"block": 16, "largest": 8},
+        {"cap": -1},
+        {"at_cap": "wait"},
+        {"borrow": "no"},
+        {"blok": 4},
+    ],
+)
+def test_settings_that_cannot_be_meant(ipam: Ipam, claims: dict[str, Any]) -> None:
+    """In a file as in a call; nothing changes."""
+    with pytest.raises(InvalidTopology):
+        pods(ipam, **claims)
+    with pytest.raises(FixInput):
+        ipam.add_subnet("10.0.0.0/24", claims=claims)
+    assert ipam.subnets() == []
