@@ -21,7 +21,7 @@ from borough.domain.explain import Explanation
 from borough.domain.model import Catalogue, Host
 from borough.domain.pool import PoolUsage
 from borough.domain.prefix import parse_prefix
-from borough.engine.ipam import Ipam, KindName
+from borough.engine.ipam import Ipam, KindName, RouteForm
 from borough.engine.request import LabelsIn, SubnetsIn
 from borough.engine.tokens import check_fence
 from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
@@ -340,12 +340,14 @@ class Fenced:
         )
         return [each for each in found if each.name in sight]
 
-    def routes(self, host: str | None = None) -> list[Route]:
+    def routes(
+        self, host: str | None = None, form: RouteForm = "strict", *, scope: str | None = None
+    ) -> list[Route]:
         """See :meth:`borough.engine.ipam.Ipam.routes`; those within subnets that are seen."""
         catalogue = self._ipam.catalogue()
         sight = self._sights.of(catalogue, self._fence)
         found = []
-        for route in self._ipam.routes(host):
+        for route in _discreet(lambda: self._ipam.routes(host, form, scope=scope)):
             prefix = parse_prefix(route.prefix)
             subnet = catalogue.subnet_at(route.scope, prefix.family, prefix.base)
             if subnet is not None and subnet.name in sight and subnet.prefix.covers(prefix):

@@ -21,6 +21,7 @@ from borough.domain.inspect import Finding
 from borough.domain.token import Need
 from borough.domain.topology import Changes
 from borough.engine import views
+from borough.engine.ipam import RouteForm
 from borough.engine.request import COUNT_LIMIT
 from borough.engine.settings import WEIGHT_LIMIT
 from borough.engine.views import BlockView, Route, SubnetView, Usage, iso, total
@@ -301,6 +302,7 @@ class NewSubnet(Input):
     :ivar name: when left out, it is called by its prefix.
     :ivar ranges: `first-last`; when left out, all usable addresses.
     :ivar cooldown: seconds, or text such as `5m`.
+    :ivar claims: how space is claimed here, where that is not as the claiming dimension says.
     """
 
     cidr: Text | None = None
@@ -315,6 +317,7 @@ class NewSubnet(Input):
     weight: Annotated[int, Meta(ge=-WEIGHT_LIMIT, le=WEIGHT_LIMIT)] = 0
     cooldown: Annotated[int, Meta(ge=0)] | Text = 0
     attributes: Attributes = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
 
 
 class OneSubnet(Output):
@@ -379,17 +382,19 @@ class Dimension(Output):
 
     :ivar rank: its place in the order of importance.
     :ivar claims: whether its values claim blocks.
+    :ivar claiming: how, where that is not as usual.
     """
 
     name: str
     fallback: Fallback
     rank: int
     claims: bool
+    claiming: dict[str, Any]
 
     @classmethod
     def of(cls, each: dimension.Dimension) -> Self:
         """From the library's record."""
-        return cls(each.name, each.fallback, each.rank, each.claims)
+        return cls(each.name, each.fallback, each.rank, each.claims, each.claiming.differences)
 
 
 class Dimensions(Output):
@@ -478,9 +483,15 @@ class GroupUsage(Output):
 
 
 class RouteQuery(Input):
-    """Whose routes."""
+    """Whose routes.
+
+    :ivar form: `strict`: a prefix covers only what its host holds or has claimed; `lpm`: it may cover
+        anything in the subnets, with longer prefixes of other hosts as exceptions.
+    """
 
     host: MaybeText | None = None
+    form: RouteForm = "strict"
+    scope: Text | None = None
 
 
 class Routes(Output):

@@ -19,7 +19,7 @@ from borough.domain.pool import PoolUsage
 from borough.domain.token import Token
 from borough.domain.topology import Changes, Topology
 from borough.engine import topology
-from borough.engine.ipam import KindName
+from borough.engine.ipam import KindName, RouteForm
 from borough.engine.queries import check_page
 from borough.engine.request import LabelsIn, SubnetsIn, parse_request
 from borough.engine.topology_writer import write_topology
@@ -270,9 +270,11 @@ class RemoteIpam:
         found = self._http.get("/v1/usage", query)
         return [records.plain(Usage, each) for each in found["subnets"]]
 
-    def routes(self, host: str | None = None) -> list[Route]:
+    def routes(
+        self, host: str | None = None, form: RouteForm = "strict", *, scope: str | None = None
+    ) -> list[Route]:
         """See :meth:`borough.engine.ipam.Ipam.routes`."""
-        found = self._http.get("/v1/routes", {"host": host})
+        found = self._http.get("/v1/routes", {"host": host, "form": form, "scope": scope})
         return [records.plain(Route, each) for each in found["routes"]]
 
     def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
@@ -371,6 +373,7 @@ def _draft(*, cidr: str | None, **settings: Any) -> dict[str, Any]:
         weight=draft.weight,
         cooldown=draft.cooldown,
         attributes=draft.attributes,
+        claims=draft.claiming,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from borough.domain import topology
-from borough.domain.dimension import Dimension, Fallback, make_labels
+from borough.domain.dimension import Claiming, Dimension, Fallback, make_labels
 from borough.domain.explain import Explanation
 from borough.domain.model import Host
 from borough.domain.pool import PoolUsage
@@ -80,7 +80,13 @@ def host(data: Json) -> Host:
 
 def dimension(data: Json) -> Dimension:
     """A dimension."""
-    return Dimension(data["name"], Fallback(data["fallback"]), data["rank"], data["claims"])
+    return Dimension(
+        data["name"],
+        Fallback(data["fallback"]),
+        data["rank"],
+        data["claims"],
+        Claiming().with_settings(data["claiming"]),
+    )
 
 
 def pool(data: Json) -> tuple[str, PoolUsage]:

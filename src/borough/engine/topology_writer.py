@@ -26,7 +26,7 @@ def write_topology(topology: Topology) -> dict[str, Any]:
 
 
 def _dimension(each: Dimension) -> dict[str, Any]:
-    return {"fallback": each.fallback.value, "claims": each.claims}
+    return {"fallback": each.fallback.value, "claims": each.claiming.differences or each.claims}
 
 
 def _labels(labels: Labels) -> dict[str, list[str]]:
@@ -59,6 +59,7 @@ def _subnet(each: Subnet) -> dict[str, Any]:
         "weight": each.weight,
         "cooldown": each.cooldown,
         "attributes": dict(each.attributes),
+        "claims": dict(each.claiming),
     }
     if each.project:
         made["project"] = each.project

@@ -56,6 +56,7 @@ def add_subnet(ipam: Ipam, body: s.NewSubnet) -> s.OneSubnet:
             "weight",
             "cooldown",
             "attributes",
+            "claims",
         )
     }
     if body.pool is not None:

@@ -36,7 +36,7 @@ def usage(ipam: View, query: s.UsageQuery) -> s.GroupUsage:
 @operation("GET", "/v1/routes", need=Need.READ)
 def routes(ipam: View, query: s.RouteQuery) -> s.Routes:
     """The fewest prefixes that each host (or one) must advertise for exactly what it has."""
-    return s.Routes(ipam.routes(query.host))
+    return s.Routes(ipam.routes(query.host, query.form, scope=query.scope))
 
 
 @operation("GET", "/v1/events", need=Need.READ)

@@ -1,6 +1,6 @@
 """The service beside the engine in process, on one PostgreSQL, in turns within one run.
 
-python benchmarks/http.py [seconds of a turn] [turns]
+python benchmarks/http_service.py [seconds of a turn] [turns]
 
 Every client posts an allocation, reads its answer and posts the next, over one kept connection. The
 engine's own rate is that of as many threads in one process, calling ``ipam.allocate``. Clients, service
