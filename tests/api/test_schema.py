@@ -23,7 +23,12 @@ load_all_checks()
 
 #: What a description cannot say is answered 422: that an address is one, that a label is known.
 CONFIG = schemathesis.Config.from_dict(
-    {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 404, 409, 412, 422]}}}
+    {
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": ["2xx", 404, 409, 412, 422]},
+            "negative_data_rejection": {"expected-statuses": ["4xx"]},
+        }
+    }
 )
 
 SCHEMA = schemathesis.openapi.from_dict(
