@@ -1,0 +1,78 @@
+/** The blocks of a scope, from the columns of `/v1/map` into typed arrays. */
+
+import { parsePrefix } from "./ip.js";
+
+/**
+ * @param columns the answer of `/v1/map`; `offset` counts addresses from the first one of the subnet,
+ *   in text where a number would not be exact
+ * @param {Map<string, {prefix: string}>} subnets by name
+ */
+export function readColumns(columns, subnets) {
+  const homes = columns.subnets.map((name) => parsePrefix(subnets.get(name)?.prefix ?? ""));
+  const known = [...columns.subnet.keys()].filter((at) => homes[columns.subnet[at]]);
+  const pick = (Kind, values) => Kind.from(known, (at) => values[at]);
+  return {
+    number: known.length,
+    homes,
+    subnetNames: columns.subnets,
+    holders: columns.holders,
+    base: known.map((at) => homes[columns.subnet[at]].base + BigInt(columns.offset[at])),
+    subnet: pick(Uint32Array, columns.subnet),
+    length: pick(Uint8Array, columns.length),
+    region: pick(Uint8Array, columns.region),
+    size: pick(Uint16Array, columns.size),
+    free: pick(Uint16Array, columns.free),
+    holder: pick(Uint32Array, columns.holder),
+    event: columns.event,
+  };
+}
+
+/** No blocks at all. */
+export const NO_COLUMNS = readColumns(
+  { subnets: [], holders: [""], subnet: [], offset: [], length: [], region: [], size: [], free: [], holder: [], event: 0 },
+  new Map(),
+);
+
+/** Share of a block that is taken. */
+export function fillOf(columns, at) {
+  return columns.size[at] ? 1 - Math.min(columns.free[at], columns.size[at]) / columns.size[at] : 1;
+}
+
+/** `host=node-1` as dimension and value; null for nobody. */
+export function holderOf(text) {
+  const at = text.indexOf("=");
+  return at < 0 ? null : { dimension: text.slice(0, at), value: text.slice(at + 1) };
+}
+
+/**
+ * What each holder has: blocks, regions (the prefixes it advertises), addresses taken and usable.
+ *
+ * @returns {Map<string, {blocks: number, regions: number, taken: number, size: number}>} by holder
+ */
+export function byHolder(columns) {
+  const made = new Map();
+  let before = -1;
+  for (let at = 0; at < columns.number; at++) {
+    const name = columns.holders[columns.holder[at]];
+    if (name) {
+      const sum = made.get(name) ?? { blocks: 0, regions: 0, taken: 0, size: 0 };
+      made.set(name, sum);
+      sum.blocks++;
+      sum.size += columns.size[at];
+      sum.taken += columns.size[at] - Math.min(columns.free[at], columns.size[at]);
+      if (!sameRegion(columns, before, at)) sum.regions++;
+    }
+    before = at;
+  }
+  return made;
+}
+
+/** Whether two neighbouring blocks are parts of one claimed region. */
+export function sameRegion(columns, one, two) {
+  if (one < 0 || columns.subnet[one] !== columns.subnet[two]) return false;
+  if (columns.holder[one] !== columns.holder[two] || !columns.holders[columns.holder[two]]) return false;
+  const length = columns.region[two];
+  if (columns.region[one] !== length) return false;
+  const bits = BigInt((columns.homes[columns.subnet[two]].family === 4 ? 32 : 128) - length);
+  return columns.base[one] >> bits === columns.base[two] >> bits;
+}
