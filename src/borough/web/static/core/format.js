@@ -2,12 +2,15 @@
 
 const GROUPED = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-/** A count: grouped up to a million, in powers of two above 2^40, shortened in between. */
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** A count: grouped up to ten millions, in powers of two from 2^40 on, shortened in between. */
 export function count(value) {
   if (value >= 2 ** 40) {
     const power = Math.log2(value);
     const near = Math.round(power);
-    return Math.abs(power - near) < 0.01 ? `2^${near}` : `≈2^${power.toFixed(1)}`;
+    const raised = [...String(near)].map((digit) => RAISED[digit]).join("");
+    return Math.abs(power - near) < 1e-6 ? `2${raised}` : `≈ 2${raised}`;
   }
   if (value >= 1e9) return `${(value / 1e9).toFixed(1)} G`;
   if (value >= 1e7) return `${(value / 1e6).toFixed(1)} M`;

@@ -1,8 +1,9 @@
 /** Groups of subnets with their fill, and a forecast of when they run dry. Pure. */
 
-/** From so much on a group is worth a look, and from so much on somebody must act. */
-export const WARN = 0.8;
-export const ALARM = 0.95;
+/** From so much on, or so few seconds before it is dry, a group is worth a look; and somebody must act. */
+const WARN = { share: 0.8, dry: 43200 };
+const ALARM = { share: 0.95, dry: 3600 };
+const SEVERITY = ["dry", "alarm", "warn", "good", "none"];
 
 /**
  * Subnets summed up by their labels in some dimensions, families apart.
@@ -33,31 +34,46 @@ function product(lists) {
   return lists.reduce((made, list) => made.flatMap((front) => list.map((each) => [...front, each])), [[]]);
 }
 
-/** Share that cannot be given now, and how bad that is. */
-export function stateOf(group) {
+/** Share that cannot be given now, and how bad that is; `dry`: see dryIn. */
+export function stateOf(group, dry = Infinity) {
   const share = group.size ? 1 - group.free / group.size : 0;
-  const level = !group.size ? "none" : group.free === 0 ? "dry" : share >= ALARM ? "alarm" : share >= WARN ? "warn" : "good";
+  const beyond = (limit) => share >= limit.share || dry <= limit.dry;
+  const level = !group.size ? "none" : group.free === 0 ? "dry" : beyond(ALARM) ? "alarm" : beyond(WARN) ? "warn" : "good";
   return { share, level };
 }
 
+/** Parts of the time looked back on; a burst fills one of them and does not move the middle. */
+const PARTS = 4;
+
+/** Seconds of events below which nothing is forecast. */
+const LEAST = 120;
+
 /**
- * Net addresses per second that each subnet has given over the time that the events span.
+ * Net addresses per second that each subnet gives: the middle of four parts of the time that the
+ * events span, so that a single burst is not taken for a trend.
  *
  * @param events the latest ones, oldest first
  * @param {number} now milliseconds
  * @param {number} window seconds to look back at most
+ * @returns {Map<string, number>} by subnet; empty when too little is known
  */
 export function rates(events, now, window = 3600) {
   const recent = events.filter((event) => now - Date.parse(event.at) <= window * 1000);
-  if (!recent.length) return new Map();
-  // A burst of a second says nothing about the next hour.
-  const seconds = Math.max(60, (now - Date.parse(recent[0].at)) / 1000);
-  const made = new Map();
+  const start = recent.length ? Date.parse(recent[0].at) : now;
+  const span = (now - start) / PARTS;
+  if (span * PARTS < LEAST * 1000) return new Map();
+  const parts = new Map();
   for (const event of recent) {
     const step = event.act === "allocated" ? 1 : event.act === "released" ? -1 : 0;
-    if (step) made.set(event.subnet, (made.get(event.subnet) ?? 0) + step / seconds);
+    if (!step) continue;
+    if (!parts.has(event.subnet)) parts.set(event.subnet, new Array(PARTS).fill(0));
+    parts.get(event.subnet)[Math.min(PARTS - 1, Math.floor((Date.parse(event.at) - start) / span))] += step;
   }
-  return made;
+  const middle = (list) => {
+    const sorted = [...list].sort((a, b) => a - b);
+    return (sorted[PARTS / 2 - 1] + sorted[PARTS / 2]) / 2;
+  };
+  return new Map([...parts].map(([subnet, list]) => [subnet, middle(list) / (span / 1000)]));
 }
 
 /** Seconds until a group has nothing free at the present rate; Infinity when it does not grow. */
@@ -67,7 +83,9 @@ export function dryIn(group, rate) {
   return speed > 1e-9 ? group.free / speed : Infinity;
 }
 
-/** The emptiest first: who runs dry soonest, then who is fullest. */
+/** Who needs help first: by how bad it is, then by who runs dry soonest, then by who is fullest. */
 export function urgency(one, two) {
-  return one.dry - two.dry || two.share - one.share || (one.key < two.key ? -1 : 1);
+  const severity = SEVERITY.indexOf(one.level) - SEVERITY.indexOf(two.level);
+  const sooner = one.dry === two.dry ? 0 : one.dry - two.dry;
+  return severity || sooner || two.share - one.share || (one.key < two.key ? -1 : 1);
 }

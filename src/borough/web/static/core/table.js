@@ -5,7 +5,8 @@ import { h, put } from "./dom.js";
 const STEP = 200; // lines shown at first, and added at a time
 
 /**
- * @param columns [{name, label, cell(item), value(item)?, number?, clip?}]; one with `value` can be sorted
+ * @param columns [{name, label, cell(item), value(item)?, number?, clip?, minor?}]; one with `value` can be
+ *   sorted, one that is `minor` gives way on a narrow screen
  * @param options `key(item)`, `choose(item)?`, `label`, `sort`: [column, "ascending" | "descending"], `empty`
  */
 export class Table {
@@ -34,7 +35,7 @@ export class Table {
       this.columns.map((column) => {
         const sort = column.name === this.by ? this.way : column.value ? "none" : null;
         const label = column.value ? h("button", { type: "button", on: { click: () => this.sortBy(column) } }, column.label) : column.label;
-        return h("th", { scope: "col", class: column.number ? "number" : null, "aria-sort": sort }, label);
+        return h("th", { scope: "col", class: classes(column, false), "aria-sort": sort }, label);
       }),
     );
   }
@@ -82,7 +83,7 @@ export class Table {
         return h(
           "tr",
           { data: { key: name }, "aria-selected": choose ? String(name === this.selected) : null },
-          this.columns.map((column) => h("td", { class: [column.number && "number", column.clip && "clip"].filter(Boolean).join(" ") || null }, column.cell(item))),
+          this.columns.map((column) => h("td", { class: classes(column, true) }, column.cell(item))),
         );
       }),
     );
@@ -91,6 +92,10 @@ export class Table {
     this.more.textContent = `Show more of ${this.items.length} lines`;
     if (focused) [...this.body.children].find((line) => line.dataset.key === focused)?.querySelector("button, a")?.focus();
   }
+}
+
+function classes(column, body) {
+  return ["number", "minor", ...(body ? ["clip"] : [])].filter((name) => column[name]).join(" ") || null;
 }
 
 function compare(one, two) {

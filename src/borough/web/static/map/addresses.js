@@ -1,7 +1,7 @@
 /** The single addresses of blocks, read when one looks close enough, and remembered until they change. */
 
 import { get } from "../core/api.js";
-import { GROUND, css, fillColour, inkOn, valueColour } from "../core/colour.js";
+import { GROUND, css, fillColour, inkOn } from "../core/colour.js";
 import { formatAddress, formatPrefix, parseAddress } from "../core/ip.js";
 import { blockPrefix } from "./model.js";
 
@@ -67,13 +67,13 @@ export class Addresses {
  * What the overlay draws of a block's addresses.
  *
  * @param {Map|null} held see Addresses.of
- * @param {Set<bigint>} reserved addresses of the subnet that nobody is given
+ * @param {(value: bigint) => boolean} isReserved whether nobody is given an address
+ * @param {number[]|null} colour of an address that is held; null for the usual one
  */
-export function lookAt(columns, block, held, isReserved, theme) {
+export function lookAt(columns, block, held, isReserved, colour, theme) {
   const family = columns.homes[columns.subnet[block]].family;
   const base = columns.base[block];
-  const given = fillColour(0.62, theme);
-  const hosts = new Map();
+  const given = colour ?? fillColour(0.62, theme);
   const ground = GROUND[theme];
   return {
     at(position) {
@@ -82,10 +82,8 @@ export function lookAt(columns, block, held, isReserved, theme) {
       const text = formatAddress(family, value);
       const short = family === 4 ? `.${value & 255n}` : `:${(value & 0xffffn).toString(16)}`;
       if (!found) return { state: isReserved(value) ? "reserved" : "free", short, text, colour: css(ground.subnet), ink: ground.soft };
-      if (!hosts.has(found.host)) hosts.set(found.host, hosts.size);
-      const colour = found.borrowed ? valueColour(found.host || "?", 1 + hosts.get(found.host), theme) : given;
       if (found.state === "cooling") return { state: "cooling", short, owner: "cooling", colour: css(ground.subnet), ink: ground.soft };
-      return { state: "given", short, owner: found.owner || found.host, borrowed: found.borrowed, colour: css(colour), ink: inkOn(colour) };
+      return { state: "given", short, owner: found.owner || found.host, borrowed: found.borrowed, colour: css(given), ink: inkOn(given) };
     },
   };
 }

@@ -34,6 +34,7 @@ export class MapCanvas {
     this.waiting = 0;
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(canvas);
+    this.resize(); // a flight that is asked for at once needs to know the size
   }
 
   close() {

@@ -12,9 +12,10 @@ import { holderName } from "./legend.js";
 import { blockPrefix, regionPrefix } from "./model.js";
 
 const LISTED = 64;
+const SUBNETS = 100;
 
 export class Inspector {
-  /** @param on `close()`, `look(prefix)`: move the map there */
+  /** @param on `close()`; `look(prefix)`: move the map there; `plate()`: what the map shows */
   constructor(place, on) {
     this.place = place;
     this.on = on;
@@ -22,18 +23,37 @@ export class Inspector {
     this.shown = null;
   }
 
+  /** Nothing is chosen: the subnets on the map, the fullest first. */
   clear() {
     this.turn++;
     this.shown = null;
+    const members = (this.on.plate()?.members ?? []).map((at) => state.subnets[at]);
+    const lines = members
+      .map((subnet) => [subnet, state.usage.get(subnet.name)])
+      .filter(([, usage]) => usage)
+      .map(([subnet, usage]) => ({ subnet, usage, ...stateOf(usage) }))
+      .sort((one, two) => two.share - one.share);
     put(
       this.place,
-      h("div", { class: "empty" }, h("strong", {}, "Nothing chosen"), h("span", {}, "Click a block or an address, or move the cross with the arrow keys and press Enter.")),
+      h("div", { class: "inspector-head" }, h("h2", {}, plural(members.length, "subnet"))),
+      h("ul", { class: "subnet-lines" }, lines.slice(0, SUBNETS).map((line) => this.subnetLine(line))),
+      lines.length > SUBNETS ? section("", h("p", { class: "hint" }, `and ${plural(lines.length - SUBNETS, "emptier one")}`)) : null,
+      section("", h("p", { class: "hint" }, "Click a block or an address; or move the cross with the arrow keys and press Enter.")),
+    );
+  }
+
+  subnetLine({ subnet, usage, share, level }) {
+    return h(
+      "li",
+      {},
+      h("button", { type: "button", on: { click: () => this.on.look(subnet.prefix) } }, h("span", { class: "name" }, subnet.name), h("span", { class: "mono" }, subnet.prefix), meter(share, `${percent(share)} taken`, level), h("span", { class: "hint" }, `${count(usage.free)} free`)),
     );
   }
 
   /** Show a spot of the map again, as it is now. */
   again() {
     if (this.shown) this.show(this.shown);
+    else if (!this.place.contains(document.activeElement)) this.clear();
   }
 
   /** @param spot see MapCanvas.spot, with `close`: whether single addresses can be told apart */
@@ -42,6 +62,7 @@ export class Inspector {
     const turn = ++this.turn;
     const { columns } = state;
     const subnet = state.subnets[spot.subnet];
+    if (this.known?.spot !== spot) this.known = { spot, held: null };
     if (!subnet) {
       this.fill("Outside all subnets", formatAddress(spot.family, spot.address), [h("p", { class: "hint" }, "No subnet of this scope holds this address.")]);
       return;
@@ -54,11 +75,13 @@ export class Inspector {
       this.subnet(subnet),
       spot.block >= 0 ? this.held(held, spot.block) : null,
     ];
-    this.fill(address ? "Address" : spot.block >= 0 ? "Block" : "Subnet", address ?? head, parts(null));
+    this.fill(address ? "Address" : spot.block >= 0 ? "Block" : "Subnet", address ?? head, parts(this.known.held));
     if (spot.block < 0) return;
     try {
       const page = await get("/v1/allocations", { scope: state.scope, prefix: head, limit: LISTED });
-      if (turn === this.turn) this.fill(address ? "Address" : "Block", address ?? head, parts(page.allocations));
+      if (turn !== this.turn) return;
+      this.known.held = page.allocations;
+      this.fill(address ? "Address" : "Block", address ?? head, parts(page.allocations));
     } catch (error) {
       if (turn === this.turn) toast(error.message, "error");
     }

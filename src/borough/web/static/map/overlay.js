@@ -1,8 +1,7 @@
 /** What is drawn over the tiles in every frame: what is large enough to have an outline or a name. */
 
-import { GROUND, css, inkOn } from "../core/colour.js";
-import { LOW_BITS } from "../core/hilbert.js";
-import { distance } from "../core/hilbert.js";
+import { GROUND, css } from "../core/colour.js";
+import { LOW_BITS, distance } from "../core/hilbert.js";
 import { toScreen } from "./camera.js";
 import { walk } from "./layer.js";
 
@@ -53,13 +52,13 @@ export class Overlay {
     this.context.fillText(words, x, y);
   }
 
-  label(words, x, y, room, strong = false) {
+  label(words, x, y, room) {
     const { context, ground } = this;
-    context.font = `${strong ? 600 : 400} 11px ${MONO}`;
+    context.font = `500 11px ${MONO}`;
     const wide = context.measureText(words).width;
     if (wide + 8 > room) return false;
     this.rect([x, y, x + wide + 8, y + 17], ground.halo);
-    this.text(words, x + 4, y + 12.5, strong ? ground.text : ground.soft, 11, strong ? "600" : "");
+    this.text(words, x + 4, y + 12.5, ground.text, 11, "500");
     return true;
   }
 
@@ -77,7 +76,8 @@ export class Overlay {
     walk(blocks, this.view, least, (at) => {
       const [left, top, right, bottom] = this.box(blocks, at);
       const gap = Math.min(right - left, bottom - top) >= 6 ? 1 : 0;
-      this.rect([left, top, right - gap, bottom - gap], css(colours.block(blocks.source[at])));
+      const colour = this.camera.scale >= ADDRESSES_FROM ? this.ground.space : colours.block(blocks.source[at]);
+      this.rect([left, top, right - gap, bottom - gap], css(colour));
     }, () => {});
   }
 
@@ -95,11 +95,10 @@ export class Overlay {
       const box = this.box(subnets, at);
       this.frame(box, this.ground.line, 1);
       const [left, top, right, bottom] = this.visible(box);
-      if (bottom - top < 40) return;
+      if (bottom - top < 26 || this.camera.scale >= ADDRESSES_FROM) return;
       const [name, prefix] = nameOf(subnets.source[at]);
-      if (this.label(name, left + 4, top + 4, right - left - 8, true)) {
-        this.label(prefix, left + 4, top + 21, right - left - 8);
-      }
+      const room = right - left - 8;
+      this.label(`${name}  ${prefix}`, left + 4, top + 4, room) || this.label(name, left + 4, top + 4, room);
     }, () => {});
   }
 
@@ -122,7 +121,7 @@ export class Overlay {
       context.beginPath();
       context.arc(px, py, 6, 0, 2 * Math.PI);
       context.stroke();
-      if (number <= 60) this.label(to - from === 1 ? "1 block" : `${to - from} blocks`, px + 9, py - 8, 200);
+      if (number <= 60 && to - from > 1) this.label(`${to - from} blocks`, px + 9, py - 8, 200);
     });
   }
 
@@ -157,7 +156,7 @@ export class Overlay {
     const box = this.boxOf(x, y, 1, 1);
     const inset = camera.scale > 24 ? 2 : 1;
     const free = known.state === "free";
-    this.rect(box, free ? css(ground.space) : known.colour, inset);
+    this.rect(box, free ? css(ground.subnet) : known.colour, inset);
     if (known.state === "reserved") this.cross(box, inset + 2);
     if (known.state === "cooling") this.frame(box, ground.cooling, 2, inset);
     if (known.borrowed) this.frame(box, ground.mark, 2, inset);
@@ -226,6 +225,3 @@ export class Overlay {
     context.globalAlpha = 1;
   }
 }
-
-/** A colour for text on a cell. */
-export { inkOn };

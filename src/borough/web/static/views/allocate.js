@@ -8,8 +8,8 @@ import { state } from "../core/state.js";
 import { explanation } from "../explanation.js";
 import { release } from "../map/inspector.js";
 
-const KINDS = [["any", "Any"], ["next", "Lowest free"], ["specific", "By address"], ["eui64", "By MAC"], ["gateway", "Gateway"]];
-const FAMILIES = [["", "As the group has"], ["4", "IPv4"], ["6", "IPv6"], ["4,6", "Both"]];
+const KINDS = [["any", "Any"], ["next", "Lowest"], ["specific", "By name"], ["eui64", "By MAC"], ["gateway", "Gateway"]];
+const FAMILIES = [["", "Either"], ["4", "IPv4"], ["6", "IPv6"], ["4,6", "Both"]];
 
 export function allocateView(root) {
   return new AllocateView(root);
@@ -26,10 +26,10 @@ class AllocateView {
 
   build(root) {
     this.labels = h("div", { class: "label-fields" });
-    this.host = textField("host", "Host", "where the address will live; it implies the host's labels", { list: "host-names" });
-    this.owner = textField("owner", "Owner", "what holds the address: a port, a container");
-    this.address = textField("address", "Address", "this very one");
-    this.mac = textField("mac", "MAC address", "for an IPv6 address by EUI-64");
+    this.host = textField("host", "Host", "Where the address will live; it implies the host's own labels.", { list: "host-names" });
+    this.owner = textField("owner", "Owner", "What holds the address: a port, a container.");
+    this.address = textField("address", "Address", "This very one, also outside the allocation ranges.");
+    this.mac = textField("mac", "MAC address", "For an IPv6 address by EUI-64.");
     this.count = h("input", { type: "number", id: "f-count", min: "1", max: "10000", value: "1" });
     this.families = segments("families", "Family", FAMILIES, "");
     this.kind = segments("kind", "Which address", KINDS, "any");
@@ -47,7 +47,7 @@ class AllocateView {
         this.kind.element,
         this.address.element,
         this.mac.element,
-        h("div", { class: "pair" }, this.families.element, h("div", { class: "field" }, h("label", { for: "f-count" }, "How many of each"), this.count)),
+        h("div", { class: "pair" }, this.families.element, h("div", { class: "field" }, h("label", { for: "f-count" }, "Number"), this.count)),
         this.hostNames,
         h("div", { class: "form-actions" }, h("button", { type: "submit", class: "button primary", id: "allocate-now" }, "Allocate"), button("Clear", { on: { click: () => this.reset() } })),
       ),

@@ -2,7 +2,7 @@
 
 import { h, icon, meter, put, debounce } from "../core/dom.js";
 import { count, duration, percent, plural } from "../core/format.js";
-import { WARN, dryIn, rates, stateOf, summarise, urgency } from "../core/groups.js";
+import { dryIn, rates, stateOf, summarise, urgency } from "../core/groups.js";
 import { link, note } from "../core/router.js";
 import { state } from "../core/state.js";
 import { Table } from "../core/table.js";
@@ -41,19 +41,19 @@ class GroupsView {
   }
 
   columns() {
-    const number = (name, label) => ({ name, label, number: true, value: (group) => group[name], cell: (group) => count(group[name]) });
+    const number = (name, label, minor = false) => ({ name, label, number: true, minor, value: (group) => group[name], cell: (group) => count(group[name]) });
     return [
       { name: "group", label: "Group", value: (group) => group.title, cell: (group) => this.titleOf(group) },
-      { name: "family", label: "Family", value: (group) => group.family, cell: (group) => `IPv${group.family}` },
+      { name: "family", label: "Family", minor: true, value: (group) => group.family, cell: (group) => `IPv${group.family}` },
+      { name: "state", label: "State", minor: true, value: (group) => -group.share, cell: (group) => badge(group.level) },
       { name: "share", label: "Taken", value: (group) => group.share, cell: (group) => h("div", { class: "share" }, meter(group.share, `${percent(group.share)} taken`, group.level), h("span", {}, percent(group.share))) },
       number("free", "Free"),
-      number("size", "Size"),
-      number("allocated", "Allocated"),
-      number("cooling", "Cooling"),
-      { ...number("claimed_free", "Free in claims"), label: "Free in claims" },
-      { name: "subnets", label: "Subnets", number: true, value: (group) => group.names.length, cell: (group) => count(group.names.length) },
+      number("size", "Size", true),
+      number("allocated", "Allocated", true),
+      number("cooling", "Cooling", true),
+      number("claimed_free", "Free in claims", true),
+      { name: "subnets", label: "Subnets", number: true, minor: true, value: (group) => group.names.length, cell: (group) => count(group.names.length) },
       { name: "dry", label: "Dry in", number: true, value: (group) => group.dry, cell: (group) => this.dryWords(group) },
-      { name: "state", label: "State", value: (group) => -group.share, cell: (group) => badge(group.level) },
     ];
   }
 
@@ -115,20 +115,18 @@ class GroupsView {
     }
     const by = chosen.map((each) => each.name);
     const rate = rates(state.events, Date.now());
-    const groups = summarise(state.subnets, state.usage, by).map((group) => ({
-      ...group,
-      ...stateOf(group),
-      parts: by.map((name, at) => [name, group.values[at]]),
-      title: group.values.join(" "),
-      dry: dryIn(group, rate),
-    }));
+    const groups = summarise(state.subnets, state.usage, by).map((group) => {
+      const dry = dryIn(group, rate);
+      const parts = by.map((name, at) => [name, group.values[at]]);
+      return { ...group, ...stateOf(group, dry), dry, parts, title: group.values.join(" ") };
+    });
     groups.sort(urgency);
     this.table.show(groups);
     this.drawCards(groups);
   }
 
   drawCards(groups) {
-    const urgent = groups.filter((group) => group.size && (group.share >= WARN || group.dry < 86400)).slice(0, 4);
+    const urgent = groups.filter((group) => ["dry", "alarm", "warn"].includes(group.level)).slice(0, 4);
     if (!urgent.length) {
       put(this.cards, groups.length ? h("div", { class: "card calm", role: "listitem" }, badge("good"), h("p", {}, `All ${plural(groups.length, "group")} have room.`)) : null);
       return;

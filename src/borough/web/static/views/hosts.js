@@ -44,14 +44,15 @@ class HostsView {
   }
 
   columns() {
-    const number = (name, label) => ({ name, label, number: true, value: (host) => host[name], cell: (host) => count(host[name]) });
+    const number = (name, label, minor = false) => ({ name, label, number: true, minor, value: (host) => host[name], cell: (host) => count(host[name]) });
     return [
       { name: "name", label: "Host", value: (host) => host.name, cell: (host) => h("button", { type: "button", class: "plain", on: { click: () => this.open(host.name) } }, host.name), clip: true },
-      { name: "labels", label: "Labels", cell: (host) => labels(host.labels) ?? h("span", { class: "hint" }, host.declared ? "none" : "not declared") },
+      { name: "labels", label: "Labels", minor: true, cell: (host) => labels(host.labels) ?? h("span", { class: "hint" }, host.declared ? "none" : "not declared") },
       number("regions", "Prefixes"),
-      number("blocks", "Blocks"),
+      number("blocks", "Blocks", true),
       { name: "share", label: "Use of claims", value: (host) => host.share, cell: (host) => (host.size ? h("div", { class: "share" }, meter(host.share, `${percent(host.share)} used`), h("span", {}, percent(host.share))) : h("span", { class: "hint" }, "–")) },
-      { ...number("taken", "In claims"), label: "In claims" },
+      number("taken", "Taken"),
+      number("size", "Claimed", true),
     ];
   }
 

@@ -37,8 +37,7 @@ class MapView {
       },
     });
     listen(this.map);
-    this.inspector = new Inspector(this.side, { close: () => this.clear(), look: (text) => this.at(text) });
-    this.inspector.clear();
+    this.inspector = new Inspector(this.side, { close: () => this.clear(), look: (text) => this.at(text), plate: () => this.plates.find((each) => formatPrefix(each) === this.plate) });
     const again = debounce(() => this.inspector.again(), 300);
     this.stop = [
       state.listen(["declared"], () => this.declared()),
@@ -79,12 +78,12 @@ class MapView {
         h(
           "div",
           { class: "map-bar" },
-          h("label", { class: "bar-field" }, h("span", {}, "Plate"), this.plateSelect),
+          h("label", { class: "bar-field" }, h("span", {}, "Showing"), this.plateSelect),
           h("label", { class: "bar-field" }, h("span", {}, "Colour by"), this.modeSelect),
           h("span", { class: "bar-note", id: "map-sum" }),
         ),
-        h("div", { class: "map-stage" }, this.canvas, zoom, this.legend, this.status, h("p", { class: "unseen", id: "map-keys" }, "Arrow keys move, plus and minus zoom, 0 shows all, Enter shows what is under the cross.")),
-        this.side,
+        h("div", { class: "map-stage" }, this.canvas, zoom, this.status, h("p", { class: "unseen", id: "map-keys" }, "Arrow keys move, plus and minus zoom, 0 shows all, Enter shows what is under the cross.")),
+        h("div", { class: "map-side" }, this.legend, this.side),
       ),
     );
   }
@@ -258,7 +257,7 @@ class MapView {
     const { columns } = state;
     const held = this.addresses.of(state.scope, columns, block);
     const subnet = state.byName.get(columns.subnetNames[columns.subnet[block]]);
-    return lookAt(columns, block, held, (value) => isReserved(subnet, value), theme());
+    return lookAt(columns, block, held, (value) => isReserved(subnet, value), this.mode === "fill" ? null : this.colours.block(block), theme());
   }
 
   happened(list) {
