@@ -19,6 +19,7 @@ from borough.cli.list import list_
 from borough.cli.move import move
 from borough.cli.release import release
 from borough.cli.routes import routes
+from borough.cli.serve import serve
 from borough.cli.show import show
 from borough.cli.state import State
 from borough.cli.subnet import subnet
@@ -103,6 +104,7 @@ for _command in (
     routes,
     audit,
     move,
+    serve,
     version,
 ):
     app.add_command(_command)

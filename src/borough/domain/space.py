@@ -72,6 +72,7 @@ class Act(StrEnum):
     GAVE_UP = "gave_up"
     TOPOLOGY = "topology"
     REPAIRED = "repaired"
+    TOKEN = "token"  # noqa: S105  (no password, a word)
 
 
 class Note(NamedTuple):

@@ -18,6 +18,7 @@ from borough.domain.inspect import StoredCohort
 from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
 from borough.domain.space import Act, Plan, Space, Tally
+from borough.domain.token import Token
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Event:
     :ivar id: ascending; 0 before it is stored.
     :ivar at: microseconds since the epoch.
     :ivar subject: an address, a prefix or the name of an object.
+    :ivar actor: who did it; a store writes down who acts (:mod:`borough.store.actor`).
     """
 
     id: int
@@ -51,6 +53,7 @@ class Event:
     host: str = ""
     sequence: int | None = None
     detail: str = ""
+    actor: str = ""
 
 
 class Binding(NamedTuple):
@@ -169,6 +172,23 @@ class Unit(Space, Protocol):
 
     def events(self, after: int, limit: int) -> list[Event]:
         """Events with an id above ``after``, ascending."""
+
+    def newest_event(self) -> int:
+        """The largest id of an event; 0 when there is none."""
+
+    # Tokens of the service
+
+    def tokens(self) -> list[Token]:
+        """All tokens by name."""
+
+    def add_token(self, token: Token) -> None:
+        """Add a token.
+
+        :raises LostRace: when there is one of its name.
+        """
+
+    def remove_token(self, name: str) -> None:
+        """Remove a token."""
 
     # Declared objects. Each of these is followed by one :meth:`touch`.
 

@@ -269,6 +269,15 @@ events = (
     .limit(_P("count"))
 )
 
+newest_event = sa.select(sa.func.coalesce(sa.func.max(t.event.c.id), sa.literal_column("0")))
+
+# --- Tokens ------------------------------------------------------------------------------------
+
+TOKEN_COLUMNS = tuple(column for column in t.token.c if column.name != "id")
+tokens = sa.select(*TOKEN_COLUMNS).order_by(t.token.c.name)
+add_token = _insert(t.token, "id")
+remove_token = sa.delete(t.token).where(t.token.c.name == _P("old_name"))
+
 # --- Catalogue ---------------------------------------------------------------------------------
 
 version = sa.select(t.meta.c.catalogue_version)
