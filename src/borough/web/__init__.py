@@ -73,7 +73,9 @@ class Asset:
 @cache
 def assets() -> Mapping[str, Asset]:
     """All files of the page by the path under which they are served."""
-    found = {f"/static/{name}": _asset(name, file) for name, file in _walk(files(__name__) / "static")}
+    found = {
+        f"/static/{name}": _asset(name, file) for name, file in _walk(files(__name__) / "static")
+    }
     found[INDEX] = found.pop("/static/index.html")
     return MappingProxyType(found)
 

@@ -56,7 +56,7 @@ class State extends EventTarget {
 
   async loadDeclared() {
     const [caller, dimensions, hosts, subnets] = await Promise.all([
-      get("/v1/caller"),
+      get("/v1/whoami"),
       get("/v1/dimensions"),
       all("/v1/hosts", "hosts"),
       all("/v1/subnets", "subnets"),
