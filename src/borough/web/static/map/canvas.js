@@ -12,6 +12,9 @@ const PULSE = 1400;
 /** Whoever asked for less motion gets none. */
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+/** The map of a canvas, for whoever measures it. */
+export const mapOf = new WeakMap();
+
 export class MapCanvas {
   /**
    * @param on `hover(spot)`, `choose(spot)`: what is there: {address, block, subnet}, places in the
@@ -20,6 +23,7 @@ export class MapCanvas {
    */
   constructor(canvas, { nameOf, on }) {
     this.canvas = canvas;
+    mapOf.set(canvas, this);
     this.context = canvas.getContext("2d", { alpha: false });
     this.nameOf = nameOf;
     this.on = on;
