@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
-from borough.domain.block import room_in
+from borough.domain.block import Block, room_in
 from borough.domain.ladder import check_scope
+from borough.domain.model import Subnet
 from borough.store.port import Unit
 
 #: The largest whole number that every reader of JSON gets right (RFC 8259, section 6).
@@ -57,23 +60,37 @@ def space_map(unit: Unit, scope: str, seen: Collection[str] | None) -> SpaceMap:
     made = SpaceMap(scope, unit.newest_event())
     if not homes:
         return made
-    order = {subnet.id: at for at, subnet in enumerate(homes)}
     # One question for all subnets, where it would be thousands for many of them.
-    found = unit.blocks() if len(homes) > len(catalogue.subnets) // 2 else unit.blocks(list(order))
-    blocks = [each for each in found if each.subnet_id in order]
-    blocks.sort(key=lambda each: (order[each.subnet_id], each.prefix.base))
-    subnets: dict[int, int] = {}
+    most = len(homes) > len(catalogue.subnets) // 2
+    found = unit.blocks(None if most else [each.id for each in homes])
+    by_subnet = {id: list(blocks) for id, blocks in groupby(found, key=attrgetter("subnet_id"))}
     holders = {"": 0}
-    for block in blocks:
-        home = homes[order[block.subnet_id]]
-        offset = block.prefix.base - home.prefix.base
-        made.subnet.append(subnets.setdefault(block.subnet_id, len(subnets)))
-        made.offset.append(offset if offset <= EXACT else str(offset))
-        made.length.append(block.prefix.length)
-        made.region.append(block.region_length or block.prefix.length)
-        made.size.append(room_in(home, block.prefix))
-        made.free.append(block.free)
-        made.holder.append(holders.setdefault(block.holder, len(holders)))
-    made.subnets.extend(homes[order[id]].name for id in subnets)
+    for home in homes:
+        blocks = by_subnet.get(home.id)
+        if blocks:
+            _add(made, home, blocks, holders)
     made.holders.extend(name for name in holders if name)
     return made
+
+
+def _add(made: SpaceMap, home: Subnet, blocks: Sequence[Block], holders: dict[str, int]) -> None:
+    """Add the blocks of one subnet."""
+    base = home.prefix.base
+    offsets = [block.prefix.base - base for block in blocks]
+    made.subnet.extend([len(made.subnets)] * len(blocks))
+    made.subnets.append(home.name)
+    made.offset.extend(each if each <= EXACT else str(each) for each in offsets)
+    made.length.extend(block.prefix.length for block in blocks)
+    made.region.extend(block.region_length or block.prefix.length for block in blocks)
+    made.size.extend(_sizes(home, blocks))
+    made.free.extend(block.free for block in blocks)
+    made.holder.extend(holders.setdefault(block.holder, len(holders)) for block in blocks)
+
+
+def _sizes(home: Subnet, blocks: Sequence[Block]) -> Iterator[int]:
+    """Usable addresses of each block; nearly always all that it has."""
+    whole = home.usable[0] if len(home.usable) == 1 else (0, -1)
+    for block in blocks:
+        first, last = block.prefix.base, block.prefix.last
+        inside = whole[0] <= first and last <= whole[1]
+        yield last - first + 1 if inside else room_in(home, block.prefix)

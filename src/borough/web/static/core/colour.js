@@ -22,8 +22,8 @@ const NEUTRAL = { light: [178, 186, 198], dark: [86, 96, 112] };
 
 /** What the map draws besides data. */
 export const GROUND = {
-  light: { page: [246, 247, 249], space: [233, 236, 241], subnet: [221, 226, 234], line: "#8d98a8", text: "#1b2230", soft: "#5b6575", mark: "#c2410c", cooling: "#b7791f", given: "#2d61b2", halo: "rgba(255,255,255,0.86)" },
-  dark: { page: [13, 16, 21], space: [22, 27, 34], subnet: [34, 41, 52], line: "#5d6979", text: "#e8ecf2", soft: "#9aa6b6", mark: "#ffb454", cooling: "#d9a441", given: "#68aee2", halo: "rgba(13,16,21,0.82)" },
+  light: { page: [246, 247, 249], space: [233, 236, 241], subnet: [221, 226, 234], line: "#8d98a8", text: "#1b2230", soft: "#5b6575", outline: [76, 86, 104], mark: "#c2410c", cooling: "#b7791f", given: "#2d61b2", halo: "rgba(255,255,255,0.86)" },
+  dark: { page: [13, 16, 21], space: [22, 27, 34], subnet: [34, 41, 52], line: "#5d6979", text: "#e8ecf2", soft: "#9aa6b6", outline: [150, 162, 180], mark: "#ffb454", cooling: "#d9a441", given: "#68aee2", halo: "rgba(13,16,21,0.82)" },
 };
 
 /** A colour of the fill scale; share from 0 (nothing taken) to 1. */

@@ -1,6 +1,6 @@
 /** The blocks of a scope, from the columns of `/v1/map` into typed arrays. */
 
-import { parsePrefix } from "./ip.js";
+import { WIDTH, parsePrefix } from "./ip.js";
 
 /**
  * @param columns the answer of `/v1/map`; `offset` counts addresses from the first one of the subnet,
@@ -16,7 +16,7 @@ export function readColumns(columns, subnets) {
     homes,
     subnetNames: columns.subnets,
     holders: columns.holders,
-    base: known.map((at) => homes[columns.subnet[at]].base + BigInt(columns.offset[at])),
+    offset: known.map((at) => (typeof columns.offset[at] === "number" ? columns.offset[at] : BigInt(columns.offset[at]))),
     subnet: pick(Uint32Array, columns.subnet),
     length: pick(Uint8Array, columns.length),
     region: pick(Uint8Array, columns.region),
@@ -25,6 +25,11 @@ export function readColumns(columns, subnets) {
     holder: pick(Uint32Array, columns.holder),
     event: columns.event,
   };
+}
+
+/** The first address of a block. */
+export function baseOf(columns, at) {
+  return columns.homes[columns.subnet[at]].base + BigInt(columns.offset[at]);
 }
 
 /** No blocks at all. */
@@ -73,6 +78,11 @@ export function sameRegion(columns, one, two) {
   if (columns.holder[one] !== columns.holder[two] || !columns.holders[columns.holder[two]]) return false;
   const length = columns.region[two];
   if (columns.region[one] !== length) return false;
-  const bits = BigInt((columns.homes[columns.subnet[two]].family === 4 ? 32 : 128) - length);
-  return columns.base[one] >> bits === columns.base[two] >> bits;
+  const bits = WIDTH[columns.homes[columns.subnet[two]].family] - length;
+  const [first, second] = [columns.offset[one], columns.offset[two]];
+  // A region lies in its subnet, so that offsets are aligned as addresses are.
+  if (typeof first === "number" && typeof second === "number") {
+    return Math.floor(first / 2 ** bits) === Math.floor(second / 2 ** bits);
+  }
+  return BigInt(first) >> BigInt(bits) === BigInt(second) >> BigInt(bits);
 }

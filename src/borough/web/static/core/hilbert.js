@@ -108,6 +108,12 @@ function corner(high, low, bits, order) {
   return [x - (x % side), y - (y % side)];
 }
 
+/** The start of the aligned run of 2^bits addresses around a distance. */
+export function align(high, low, bits) {
+  if (bits < LOW_BITS) return [high, low - (low % 2 ** bits)];
+  return [high - (high % 2 ** (bits - LOW_BITS)), 0];
+}
+
 /** A distance moved on by 2^bits. */
 export function plus(high, low, bits) {
   if (bits >= LOW_BITS) return [high + 2 ** (bits - LOW_BITS), low];

@@ -1,6 +1,7 @@
 /** The single addresses of blocks, read when one looks close enough, and remembered until they change. */
 
 import { get } from "../core/api.js";
+import { baseOf } from "../core/columns.js";
 import { GROUND, css, fillColour, inkOn } from "../core/colour.js";
 import { formatAddress, formatPrefix, parseAddress } from "../core/ip.js";
 import { blockPrefix } from "./model.js";
@@ -36,7 +37,7 @@ export class Addresses {
     }
     if (entry.stale && !entry.asked) {
       entry.asked = true;
-      this.queue.push({ scope, prefix, entry, base: columns.base[block] });
+      this.queue.push({ scope, prefix, entry, base: baseOf(columns, block) });
       this.pump();
     }
     return entry.held;
@@ -72,7 +73,7 @@ export class Addresses {
  */
 export function lookAt(columns, block, held, isReserved, colour, theme) {
   const family = columns.homes[columns.subnet[block]].family;
-  const base = columns.base[block];
+  const base = baseOf(columns, block);
   const given = colour ?? fillColour(0.62, theme);
   const ground = GROUND[theme];
   return {

@@ -4,7 +4,9 @@
  */
 
 import { WIDTH, common, floor, formatPrefix, size } from "../core/ip.js";
-import { MAX_BITS, rectangle, split } from "../core/hilbert.js";
+import { LOW_BITS, MAX_BITS, join, rectangle, split } from "../core/hilbert.js";
+
+const LOW_SPAN = 2 ** LOW_BITS;
 
 /** Neighbours share a plate where they fill at least this part of it. */
 const DENSITY = 1 / 64;
@@ -60,6 +62,12 @@ export function measure(frame, { family, base, length }) {
   const shift = BigInt(frame.shift);
   const [high, low] = split((base - frame.base) >> shift);
   return { high, low, bits: Math.max(0, WIDTH[family] - length - frame.shift) };
+}
+
+/** Distance (a pair) of what lies a number of addresses behind another distance. */
+export function behind(frame, [high, low], offset) {
+  if (frame.shift === 0 && typeof offset === "number" && low + offset < LOW_SPAN) return [high, low + offset];
+  return split(join(high, low) + (BigInt(offset) >> BigInt(frame.shift)));
 }
 
 /** The rectangle of a prefix in a frame, in cells. */

@@ -47,10 +47,10 @@ export class MapCanvas {
   }
 
   /** Show a model in colours; the camera stays where it is when the place does. */
-  show(model, scene, colours, theme) {
+  show(model, scene, theme) {
     const same = this.model?.frame.label === model.frame.label;
     this.model = model;
-    this.colours = colours;
+    this.scene = scene;
     this.overlay = new Overlay(this.context, theme);
     this.tiles.show(scene, same);
     if (!same) {
@@ -167,10 +167,10 @@ export class MapCanvas {
     context.fillRect(0, 0, width, height);
     overlay.begin(this.camera, view, width, height);
     let complete = true;
-    if (this.camera.scale >= BLOCKS_FROM) overlay.vectors(model, this.colours);
+    if (this.camera.scale >= BLOCKS_FROM) overlay.vectors(model, this.scene);
     else complete = this.tiles.draw(context, this.camera, view, width, height);
     if (this.camera.scale >= ADDRESSES_FROM) overlay.addresses(model, this.on.look);
-    overlay.regions(model);
+    if (this.camera.scale >= BLOCKS_FROM) overlay.regions(model);
     overlay.subnets(model, this.nameOf);
     if (this.camera.scale < BLOCKS_FROM) overlay.marks(model);
     if (this.under?.rect) overlay.hover(this.under.rect);

@@ -4,17 +4,17 @@
  */
 
 import { LOW_BITS, rectangle } from "../core/hilbert.js";
-import { measure } from "./atlas.js";
 
 const SPAN = 2 ** LOW_BITS;
 
 /**
  * @param frame see atlas.js
  * @param {number} number how many prefixes
- * @param {(at: number) => object} prefixOf the prefix at a place; ascending by address
+ * @param {(at: number) => [number, number, number]} measureOf distance (a pair) and host bits of the
+ *   prefix at a place; ascending
  * @param {(at: number) => number} sourceOf what the caller knows it by
  */
-export function buildLayer(frame, number, prefixOf, sourceOf = (at) => at) {
+export function buildLayer(frame, number, measureOf, sourceOf = (at) => at) {
   const layer = {
     frame,
     number,
@@ -29,7 +29,7 @@ export function buildLayer(frame, number, prefixOf, sourceOf = (at) => at) {
     area: new Float64Array(number + 1),
   };
   for (let at = 0; at < number; at++) {
-    const { high, low, bits } = measure(frame, prefixOf(at));
+    const [high, low, bits] = measureOf(at);
     layer.high[at] = high;
     layer.low[at] = low;
     layer.bits[at] = bits;

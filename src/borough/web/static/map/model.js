@@ -1,9 +1,10 @@
 /** One plate, made ready: its subnets, blocks and claimed regions as layers, and how they are coloured. */
 
-import { fillOf, holderOf, sameRegion } from "../core/columns.js";
+import { baseOf, fillOf, holderOf, sameRegion } from "../core/columns.js";
 import { GROUND, fillColour, mix, valueColour } from "../core/colour.js";
+import { align } from "../core/hilbert.js";
 import { WIDTH, contains, floor } from "../core/ip.js";
-import { frame } from "./atlas.js";
+import { behind, frame, measure } from "./atlas.js";
 import { buildLayer } from "./layer.js";
 import { buildPaint } from "./paint.js";
 
@@ -15,37 +16,39 @@ import { buildPaint } from "./paint.js";
 export function buildModel(plate, subnets, columns) {
   const place = frame(plate);
   const members = plate.members;
+  const starts = columns.homes.map((home) => (home && contains(plate, home) ? measure(place, home) : null));
   const inside = [];
-  for (let at = 0; at < columns.number; at++) {
-    const home = columns.homes[columns.subnet[at]];
-    if (contains(plate, home)) inside.push(at);
-  }
-  const family = plate.family;
-  const prefixOf = (at) => ({ family, base: columns.base[at], length: columns.length[at] });
+  for (let at = 0; at < columns.number; at++) if (starts[columns.subnet[at]]) inside.push(at);
   const heads = inside.filter(
     (at, turn) => columns.holder[at] && !(turn && sameRegion(columns, inside[turn - 1], at)),
   );
+  const measureOf = (at, length) => {
+    const start = starts[columns.subnet[at]];
+    const bits = WIDTH[plate.family] - length - place.shift;
+    return [...behind(place, [start.high, start.low], columns.offset[at]), Math.max(0, bits)];
+  };
+  const regionOf = (at) => {
+    // A block without a usable address is not there, so the first one need not begin the region.
+    const [high, low, bits] = measureOf(at, columns.region[at]);
+    return [...align(high, low, bits), bits];
+  };
+  const subnetOf = (at) => {
+    const { high, low, bits } = measure(place, subnets[members[at]].at);
+    return [high, low, bits];
+  };
   return {
     plate,
     frame: place,
-    subnets: buildLayer(place, members.length, (at) => subnets[members[at]].at, (at) => members[at]),
-    blocks: buildLayer(place, inside.length, (at) => prefixOf(inside[at]), (at) => inside[at]),
-    regions: buildLayer(
-      place,
-      heads.length,
-      (at) => {
-        const length = columns.region[heads[at]];
-        return { family, base: floor(family, columns.base[heads[at]], length), length };
-      },
-      (at) => heads[at],
-    ),
+    subnets: buildLayer(place, members.length, subnetOf, (at) => members[at]),
+    blocks: buildLayer(place, inside.length, (at) => measureOf(inside[at], columns.length[inside[at]]), (at) => inside[at]),
+    regions: buildLayer(place, heads.length, (at) => regionOf(heads[at]), (at) => heads[at]),
   };
 }
 
 /** The prefix of a block. */
 export function blockPrefix(columns, at) {
   const family = columns.homes[columns.subnet[at]].family;
-  return { family, base: columns.base[at], length: columns.length[at] };
+  return { family, base: baseOf(columns, at), length: columns.length[at] };
 }
 
 /** The claimed region of a block; the block itself where nobody claims it. */
@@ -101,9 +104,9 @@ export function colouring(mode, subnets, columns, theme, only = null) {
   };
 }
 
-/** The scene that the tiles draw. */
+/** The scene that the tiles draw: layers with their paint, the lowest first, and outlines over them. */
 export function buildScene(model, colours, theme) {
-  const { subnets, blocks } = model;
+  const { subnets, blocks, regions } = model;
   return {
     ground: GROUND[theme].space,
     side: 2 ** model.frame.order,
@@ -111,10 +114,7 @@ export function buildScene(model, colours, theme) {
       [subnets, buildPaint(subnets, (at) => colours.subnet(subnets.source[at]))],
       [blocks, buildPaint(blocks, (at) => colours.block(blocks.source[at]))],
     ],
+    outlines: regions,
+    outline: GROUND[theme].outline,
   };
-}
-
-/** Host bits of the smallest thing that a family has a name for: used to tell sizes apart in words. */
-export function addressesIn(family, length) {
-  return 2 ** (WIDTH[family] - length);
 }

@@ -4,6 +4,7 @@ import { GROUND, css } from "../core/colour.js";
 import { LOW_BITS, distance } from "../core/hilbert.js";
 import { toScreen } from "./camera.js";
 import { walk } from "./layer.js";
+import { OUTLINED } from "./paint.js";
 
 /** Pixels of an address from which blocks are drawn one by one, and addresses in them. */
 export const BLOCKS_FROM = 2;
@@ -15,6 +16,7 @@ export class Overlay {
   constructor(context, theme) {
     this.context = context;
     this.theme = theme;
+    this.known = new Map();
     this.ground = GROUND[theme];
   }
 
@@ -62,30 +64,51 @@ export class Overlay {
     return true;
   }
 
-  ground_(model) {
+  back(model) {
     const side = 2 ** model.frame.order;
     this.rect(this.boxOf(0, 0, side, side), css(this.ground.space));
   }
 
   /** Subnets and blocks one by one: for close looks, where tiles would blur. */
-  vectors(model, colours) {
-    const { subnets, blocks } = model;
-    const least = 1 / this.camera.scale;
-    this.ground_(model);
-    walk(subnets, this.view, least, (at) => this.rect(this.box(subnets, at), css(colours.subnet(subnets.source[at]))), () => {});
-    walk(blocks, this.view, least, (at) => {
-      const [left, top, right, bottom] = this.box(blocks, at);
-      const gap = Math.min(right - left, bottom - top) >= 6 ? 1 : 0;
-      const colour = this.camera.scale >= ADDRESSES_FROM ? this.ground.space : colours.block(blocks.source[at]);
-      this.rect([left, top, right - gap, bottom - gap], css(colour));
-    }, () => {});
+  vectors(model, scene) {
+    this.back(model);
+    const close = this.camera.scale >= ADDRESSES_FROM;
+    scene.layers.forEach(([layer, paint], depth) => {
+      walk(layer, this.view, 1 / this.camera.scale, (at) => {
+        const [left, top, right, bottom] = this.box(layer, at);
+        const gap = depth && Math.min(right - left, bottom - top) >= 6 ? 1 : 0;
+        const colour = depth && close ? css(this.ground.space) : this.words(paint.pixels[at]);
+        this.rect([left, top, right - gap, bottom - gap], colour);
+      }, () => {});
+    });
+  }
+
+  /** The words for a colour that is kept as a pixel. */
+  words(pixel) {
+    let found = this.known.get(pixel);
+    if (!found) {
+      if (this.known.size > 4096) this.known.clear();
+      found = css([pixel & 255, (pixel >>> 8) & 255, (pixel >>> 16) & 255]);
+      this.known.set(pixel, found);
+    }
+    return found;
   }
 
   /** Outlines of claimed regions. */
   regions(model) {
     const { regions } = model;
-    const colour = this.theme === "light" ? "rgba(20,30,50,0.55)" : "rgba(235,242,255,0.5)";
-    walk(regions, this.view, 9 / this.camera.scale, (at) => this.frame(this.box(regions, at), colour, 1), () => {});
+    const colour = css(this.ground.outline);
+    walk(regions, this.view, OUTLINED / this.camera.scale, (at) => this.outline(this.box(regions, at), colour), () => {});
+  }
+
+  /** A line of one pixel, as four filled bars: much quicker than a stroke. */
+  outline([left, top, right, bottom], colour) {
+    const { context } = this;
+    context.fillStyle = colour;
+    context.fillRect(left, top, right - left, 1);
+    context.fillRect(left, bottom - 1, right - left, 1);
+    context.fillRect(left, top, 1, bottom - top);
+    context.fillRect(right - 1, top, 1, bottom - top);
   }
 
   /** Outlines and names of subnets. */
@@ -93,7 +116,7 @@ export class Overlay {
     const { subnets } = model;
     walk(subnets, this.view, 5 / this.camera.scale, (at) => {
       const box = this.box(subnets, at);
-      this.frame(box, this.ground.line, 1);
+      this.outline(box, this.ground.line);
       const [left, top, right, bottom] = this.visible(box);
       if (bottom - top < 26 || this.camera.scale >= ADDRESSES_FROM) return;
       const [name, prefix] = nameOf(subnets.source[at]);

@@ -63,6 +63,36 @@ export function paintTile(pixels, layer, paint, cell, column, row) {
   );
 }
 
+/** From so many pixels a side on, a claimed region has an outline. */
+export const OUTLINED = 9;
+
+/** Draw the outlines of a layer's prefixes. */
+export function outlineTile(pixels, layer, colour, cell, column, row) {
+  const span = TILE / cell;
+  const [left, top] = [column * span, row * span];
+  const word = pixel(colour);
+  const line = (x0, y0, x1, y1) => {
+    for (let y = Math.max(0, y0); y < Math.min(TILE, y1); y++) {
+      pixels.fill(word, y * TILE + Math.max(0, x0), y * TILE + Math.max(0, Math.min(TILE, x1)));
+    }
+  };
+  walk(
+    layer,
+    [left, top, left + span, top + span],
+    OUTLINED / cell,
+    (at) => {
+      const [x0, y0] = [(layer.x[at] - left) * cell, (layer.y[at] - top) * cell];
+      const [x1, y1] = [x0 + layer.w[at] * cell, y0 + layer.h[at] * cell];
+      if (x1 <= 0 || y1 <= 0 || x0 >= TILE || y0 >= TILE) return;
+      line(x0, y0, x1, y0 + 1);
+      line(x0, y1 - 1, x1, y1);
+      if (x0 >= 0) line(x0, y0, x0 + 1, y1);
+      if (x1 <= TILE) line(x1 - 1, y0, x1, y1);
+    },
+    () => {},
+  );
+}
+
 function blend(below, paint, from, to, share) {
   const over = (shift, channel) => {
     const ground = (below >>> shift) & 255;

@@ -4,7 +4,7 @@
  */
 
 import { pixel } from "../core/colour.js";
-import { TILE, paintTile } from "./paint.js";
+import { TILE, outlineTile, paintTile } from "./paint.js";
 
 /** Tiles kept: 256 KiB each. */
 const KEPT = 240;
@@ -21,7 +21,7 @@ export class Tiles {
   }
 
   /**
-   * Draw something else from now on: `ground` and a list of [layer, paint], the lowest first.
+   * Draw something else from now on; see buildScene in model.js.
    * Old tiles are shown until new ones are there, unless the places have changed.
    */
   show(scene, samePlace) {
@@ -99,6 +99,7 @@ export class Tiles {
     for (const [layer, paint] of this.scene.layers) {
       paintTile(pixels, layer, paint, cell, column, row);
     }
+    outlineTile(pixels, this.scene.outlines, this.scene.outline, cell, column, row);
     const image = new OffscreenCanvas(TILE, TILE);
     image.getContext("2d", { alpha: false }).putImageData(this.spare, 0, 0);
     return image;

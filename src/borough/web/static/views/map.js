@@ -139,7 +139,7 @@ class MapView {
     const colour = theme();
     this.model = buildModel(plate, state.subnets, state.columns);
     this.colours = colouring(this.mode, state.subnets, state.columns, colour, this.only);
-    this.map.show(this.model, buildScene(this.model, this.colours, colour), this.colours, colour);
+    this.map.show(this.model, buildScene(this.model, this.colours, colour), colour);
     showLegend(this.legend, this.mode, this.colours, colour, this.only, (name) => this.pick(name));
     const blocks = this.model.blocks.number;
     put(document.getElementById("map-sum"), `${plural(blocks, "block")} in ${plural(plate.members.length, "subnet")}, ${plural(this.model.regions.number, "claimed prefix", "claimed prefixes")}`);
