@@ -383,6 +383,10 @@ class Fenced:
                 break
         return found
 
+    def newest_event(self) -> int:
+        """See :meth:`borough.engine.ipam.Ipam.newest_event`: a number, and nothing of the event."""
+        return self._ipam.newest_event()
+
     def only_seen(self, events: Sequence[Event]) -> list[Event]:
         """The events about subnets that are seen."""
         sight = self._sight()

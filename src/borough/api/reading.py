@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from msgspec import inspect as shapes
@@ -126,14 +126,28 @@ def _said(error: msgspec.ValidationError) -> str:
 def read_key(text: str | None) -> str | None:
     """Read an ``Idempotency-Key``, with or without the quotes of a structured field (RFC 8941).
 
+    One that begins with ``%`` is percent-encoded UTF-8: keys of the library may be any text.
+
     :raises Malformed: it is empty, too long, or holds what is not printable ASCII.
     """
     if text is None:
         return None
     quoted = len(text) > 1 and text.startswith('"') and text.endswith('"')
     key = text[1:-1] if quoted else text
-    if not 1 <= len(key) <= _KEY_LIMIT or not (key.isascii() and key.isprintable()):
+    if key.startswith("%") and not quoted:
+        key = _decoded(key[1:])
+    elif not 1 <= len(key) <= _KEY_LIMIT or not (key.isascii() and key.isprintable()):
         raise Malformed(f"Idempotency-Key is 1 to {_KEY_LIMIT} printable ASCII characters")
+    return key
+
+
+def _decoded(text: str) -> str:
+    try:
+        key = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        key = ""
+    if not key or len(key) > _KEY_LIMIT:
+        raise Malformed("Idempotency-Key cannot be decoded")
     return key
 
 

@@ -540,6 +540,12 @@ class EventPage(Output):
     next: int | None
 
 
+class Newest(Output):
+    """The id of the newest event; 0 when there is none."""
+
+    id: int
+
+
 class Audit(Input):
     """Whether to mend what is found."""
 

@@ -63,3 +63,9 @@ def events(ipam: View, query: s.EventQuery) -> s.EventPage:
 def audit(ipam: Ipam, body: s.Audit) -> s.Audited:
     """Find, and mend, where the stored state contradicts itself."""
     return s.Audited.of(ipam.audit(repair=body.repair))
+
+
+@operation("GET", "/v1/events/newest", need=Need.READ)
+def newest_event(ipam: View) -> s.Newest:
+    """The id of the newest event: where to go on after, to hear of nothing older."""
+    return s.Newest(ipam.newest_event())
