@@ -448,9 +448,13 @@ class BlockPage(Output):
 
 
 class MapQuery(Input):
-    """Which scope."""
+    """Which blocks of a scope.
+
+    :ivar subnet: only those of these subnets; again for more.
+    """
 
     scope: Text = "default"
+    subnet: list[MaybeText] = field(default_factory=list)
 
 
 class UsageQuery(Input):

@@ -30,7 +30,7 @@ def blocks(ipam: View, query: s.BlockQuery) -> s.BlockPage:
 @operation("GET", "/v1/map", need=Need.READ)
 def space_map(ipam: View, query: s.MapQuery) -> SpaceMap:
     """All blocks of a scope in columns: what a map is drawn from."""
-    return ipam.space_map(scope=query.scope)
+    return ipam.space_map(scope=query.scope, subnets=query.subnet or None)
 
 
 @operation("GET", "/v1/usage", need=Need.READ)

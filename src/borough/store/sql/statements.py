@@ -226,7 +226,9 @@ def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] 
         if name == "owner_prefix":
             # Neither LIKE, which SQLite compares without regard to case, nor a range, which is not
             # the same thing under every collation.
-            beginning = sa.func.substr(t.allocation.c.owner, 1, _P("owner_length"))
+            beginning = sa.func.substr(
+                t.allocation.c.owner, 1, sa.cast(_P("owner_length"), sa.Integer)
+            )
             query = query.where(beginning == _P(name), t.allocation.c.owner != _NOBODY)
             continue
         column = t.scope.c.name if name == "scope" else t.allocation.c[name]
