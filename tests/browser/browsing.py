@@ -87,6 +87,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
         self.driver.set_script_timeout(120)
+        self.seen: list[str] = []
         self.resize(width, height)
         self.media(dark=dark)
 
@@ -196,4 +197,10 @@ class Browser:
             message = json.loads(line["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 sent.append(message["params"]["request"])
+        self.seen += [each["url"] for each in sent]
         return sent
+
+    def requests_elsewhere(self) -> list[str]:
+        """What was asked of anybody but the services on this machine, ever."""
+        self.requests()
+        return [url for url in self.seen if not url.startswith(("http://127.0.0.1:", "about:"))]
