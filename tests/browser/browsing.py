@@ -12,12 +12,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -43,6 +42,20 @@ _SWITCHES = (
 )
 
 PATIENCE = 10.0
+
+#: The first element with a text in it, and the texts of those that were looked at. One question for
+#: all of them: a WebDriver takes milliseconds for each.
+_FIND = """
+const [selector, text, shown] = arguments;
+const seen = [];
+for (const each of document.querySelectorAll(selector)) {
+  if (shown && !(each.checkVisibility() && each.getClientRects().length)) continue;
+  const words = shown ? each.innerText : each.textContent;
+  if (words.includes(text)) return [each, []];
+  if (seen.length < 8) seen.push(words.slice(0, 200));
+}
+return [null, seen];
+"""
 
 
 @contextlib.contextmanager
@@ -123,6 +136,12 @@ class Browser:
         self.driver.get("about:blank")
         self.driver.get(url)
 
+    def go(self, fragment: str) -> None:
+        """Move to another view of the page that is open, and wait for it."""
+        self.driver.execute_script("location.hash = arguments[0]", fragment)
+        name = fragment.removeprefix("#/").partition("?")[0]
+        self.until(f"main[data-view={name}] h1", shown=False)
+
     def run(self, script: str, *args: object) -> Any:
         """Run the body of an asynchronous function in the page, and give what it returns."""
         body = (
@@ -140,24 +159,22 @@ class Browser:
     def until(self, selector: str, text: str = "", *, shown: bool = True) -> WebElement:
         """The first element that there is, with a text in it, as soon as there is one."""
         deadline = time.monotonic() + PATIENCE
-        seen: Sequence[str] = ()
+        seen: list[str] = []
         while time.monotonic() < deadline:
-            with contextlib.suppress(StaleElementReferenceException):
-                found = [each for each in self.all(selector) if each.is_displayed() or not shown]
-                seen = [each.text or each.get_attribute("textContent") or "" for each in found]
-                for each, words in zip(found, seen, strict=True):
-                    if text in words:
-                        return each
-            time.sleep(0.04)
-        raise AssertionError(f"no {selector!r} with {text!r}; there is {seen[:8]}")
+            found, seen = self.driver.execute_script(_FIND, selector, text, shown)
+            if found is not None:
+                made: WebElement = found
+                return made
+            time.sleep(0.03)
+        raise AssertionError(f"no {selector!r} with {text!r}; there is {seen}")
 
     def gone(self, selector: str) -> None:
+        """Until nothing of it is shown any more."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            with contextlib.suppress(StaleElementReferenceException):
-                if not any(each.is_displayed() for each in self.all(selector)):
-                    return
-            time.sleep(0.04)
+            if self.driver.execute_script(_FIND, selector, "", True)[0] is None:
+                return
+            time.sleep(0.03)
         raise AssertionError(f"{selector!r} is still there")
 
     def text(self, selector: str) -> str:
@@ -188,6 +205,8 @@ class Browser:
             f"{line['level']}: {line['message']}"
             for line in self.driver.get_log("browser")
             if line["level"] in ("SEVERE", "WARNING")
+            # Tests look at the pixels of the map again and again; the page itself never does.
+            and "getImageData" not in line["message"]
         ]
 
     def requests(self) -> list[dict[str, Any]]:
@@ -203,4 +222,5 @@ class Browser:
     def requests_elsewhere(self) -> list[str]:
         """What was asked of anybody but the services on this machine, ever."""
         self.requests()
-        return [url for url in self.seen if not url.startswith(("http://127.0.0.1:", "about:"))]
+        own = ("http://127.0.0.1:", "about:", "chrome:", "data:")
+        return [url for url in self.seen if not url.startswith(own)]

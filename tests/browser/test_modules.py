@@ -54,9 +54,7 @@ def test_the_curve_is_hilberts(run: Run) -> None:
         )
         assert [(x, y) for x, y, _, _ in cells] == curve(order)
         assert [(high, low) for _, _, high, low in cells] == [(0, at) for at in range(4**order)]
-        assert all(
-            abs(x - x2) + abs(y - y2) == 1 for (x, y, *_), (x2, y2, *_) in pairwise(cells)
-        )
+        assert all(abs(x - x2) + abs(y - y2) == 1 for (x, y, *_), (x2, y2, *_) in pairwise(cells))
 
 
 def test_long_distances_stay_exact(run: Run) -> None:

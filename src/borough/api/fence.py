@@ -353,9 +353,9 @@ class Fenced:
     ) -> list[Usage]:
         """See :meth:`borough.engine.ipam.Ipam.usage`."""
         sight = self._sight()
-        found = _discreet(
-            lambda: self._ipam.usage(labels=self._narrow(labels), host=host, scope=scope)
-        )
+        # Everything that is seen is not a group: a fence may leave other hard dimensions open.
+        narrowed = self._narrow(labels) if labels or host else None
+        found = _discreet(lambda: self._ipam.usage(labels=narrowed, host=host, scope=scope))
         return [each for each in found if each.name in sight]
 
     def routes(self, host: str | None = None) -> list[Route]:

@@ -21,7 +21,14 @@ const VIEWS = {
   events: ["Events", eventsView],
 };
 
+/**
+ * Milliseconds after which a page that nobody sees lets go of its stream: a browser has six connections
+ * to a service for all of its pages, and a seventh page would wait for ever.
+ */
+const REST = 10_000;
+
 const main = document.getElementById("main");
+let resting = 0;
 let shown = { name: null, view: null };
 
 function buildRail() {
@@ -156,6 +163,16 @@ state.listen(["live"], showLive);
 state.listen(["ready"], route);
 addEventListener("hashchange", route);
 addEventListener("keydown", press);
-// Chrome keeps a hidden page's streams; a frozen one comes back with a dead connection.
-document.addEventListener("resume", () => state.feed.start());
+// As a plain link it would change the part of the address that says which view is shown.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+addEventListener("pagehide", () => state.feed.stop());
+addEventListener("pageshow", (event) => event.persisted && state.ready && state.feed.start());
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(resting);
+  if (document.hidden) resting = setTimeout(() => state.feed.stop(), REST);
+  else if (state.ready && !state.feed.running) state.feed.start();
+});
 open();

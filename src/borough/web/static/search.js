@@ -20,7 +20,7 @@ export function buildSearch(place) {
   field.addEventListener("input", () => box.typed());
   field.addEventListener("keydown", (event) => box.press(event));
   field.addEventListener("focus", () => field.value && box.typed());
-  field.addEventListener("blur", () => setTimeout(() => box.close(), 150));
+  field.addEventListener("blur", () => setTimeout(() => document.activeElement !== field && box.close(), 150));
 }
 
 class Box {

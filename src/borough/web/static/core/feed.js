@@ -62,6 +62,10 @@ export class Feed {
     this.controller = null;
   }
 
+  get running() {
+    return this.controller !== null;
+  }
+
   async run(signal) {
     while (!signal.aborted) {
       try {

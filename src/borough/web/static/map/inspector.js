@@ -27,6 +27,7 @@ export class Inspector {
   clear() {
     this.turn++;
     this.shown = null;
+    const focused = document.activeElement?.dataset.subnet;
     const members = (this.on.plate()?.members ?? []).map((at) => state.subnets[at]);
     const lines = members
       .map((subnet) => [subnet, state.usage.get(subnet.name)])
@@ -40,20 +41,20 @@ export class Inspector {
       lines.length > SUBNETS ? section("", h("p", { class: "hint" }, `and ${plural(lines.length - SUBNETS, "emptier one")}`)) : null,
       section("", h("p", { class: "hint" }, "Click a block or an address; or move the cross with the arrow keys and press Enter.")),
     );
+    if (focused) [...this.place.querySelectorAll("button")].find((each) => each.dataset.subnet === focused)?.focus();
   }
 
   subnetLine({ subnet, usage, share, level }) {
     return h(
       "li",
       {},
-      h("button", { type: "button", on: { click: () => this.on.look(subnet.prefix) } }, h("span", { class: "name" }, subnet.name), h("span", { class: "mono" }, subnet.prefix), meter(share, `${percent(share)} taken`, level), h("span", { class: "hint" }, `${count(usage.free)} free`)),
+      h("button", { type: "button", data: { subnet: subnet.name }, on: { click: () => this.on.look(subnet.prefix) } }, h("span", { class: "name" }, subnet.name), h("span", { class: "mono" }, subnet.prefix), meter(share, `${percent(share)} taken`, level), h("span", { class: "hint" }, `${count(usage.free)} free`)),
     );
   }
 
   /** Show a spot of the map again, as it is now. */
   again() {
     if (this.shown) this.show(this.shown);
-    else if (!this.place.contains(document.activeElement)) this.clear();
   }
 
   /** @param spot see MapCanvas.spot, with `close`: whether single addresses can be told apart */

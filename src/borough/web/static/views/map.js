@@ -3,7 +3,7 @@
 import { button, debounce, h, iconButton, put, announce } from "../core/dom.js";
 import { percent, plural } from "../core/format.js";
 import { fillOf } from "../core/columns.js";
-import { contains, formatAddress, formatPrefix, parseAddress, parsePrefix } from "../core/ip.js";
+import { WIDTH, contains, formatAddress, formatPrefix, parseAddress, parsePrefix } from "../core/ip.js";
 import { go, note } from "../core/router.js";
 import { state } from "../core/state.js";
 import { theme } from "../core/theme.js";
@@ -143,6 +143,7 @@ class MapView {
     showLegend(this.legend, this.mode, this.colours, colour, this.only, (name) => this.pick(name));
     const blocks = this.model.blocks.number;
     put(document.getElementById("map-sum"), `${plural(blocks, "block")} in ${plural(plate.members.length, "subnet")}, ${plural(this.model.regions.number, "claimed prefix", "claimed prefixes")}`);
+    if (!this.inspector.shown) this.inspector.clear();
     this.canvas.setAttribute("aria-label", `Map of ${this.plate}: ${plural(blocks, "block")} in ${plural(plate.members.length, "subnet")}`);
   }
 
@@ -202,8 +203,8 @@ class MapView {
     });
     const block = near(blocks, (each) => blockPrefix(state.columns, each)) ?? -1;
     const subnet = near(subnets, (each) => state.subnets[each].at) ?? -1;
-    const single = parseAddress(text.split("/")[0]) && !text.includes("/");
-    this.open({ address: prefix.base, block, subnet, rect, family: plate.family, close: Boolean(single) }, text);
+    const close = prefix.length === WIDTH[prefix.family];
+    this.open({ address: prefix.base, block, subnet, rect, family: plate.family, close }, text);
   }
 
   choose(spot) {
