@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -212,6 +213,43 @@ def test_walking_a_layer_finds_what_is_in_sight(run: Run) -> None:
         assert complete
 
 
+def test_subnets_read_again_fit_in(run: Run) -> None:
+    """Columns put together of old and new ones are what would have been read at once."""
+    names = ["a", "b", "c", "d"]
+    ipam = borough.open("memory:", create=True)
+    for at, name in enumerate(names):
+        ipam.add_subnet(f"10.0.{at}.0/24", name=name, labels={"network": name})
+
+    def take(name: str, host: str, count: int) -> None:
+        ipam.allocate(labels={"network": name}, host=host, count=count)
+
+    def columns(only: list[str] | None = None) -> dict[str, Any]:
+        return dataclasses.asdict(ipam.space_map(subnets=only))
+
+    take("a", "h1", 70)
+    take("c", "h2", 3)
+    old = columns()
+    take("b", "h3", 80)
+    take("c", "h1", 20)
+    ipam.release(host="h2")
+    take("d", "h4", 1)
+    ipam.release(host="h4")
+    merged, whole = run(
+        "const m = await import('/static/core/columns.js');"
+        "const { merge, readColumns } = m;"
+        "const [old, fresh, names, whole] = arguments;"
+        "const at = (name) => ['a', 'b', 'c', 'd'].indexOf(name);"
+        "const tell = (c) => Array.from(c.subnet, (_, at) => [c.subnets[c.subnet[at]], c.offset[at],"
+        " c.length[at], c.region[at], c.size[at], c.free[at], c.holders[c.holder[at]]]);"
+        "return [tell(merge(old, fresh, new Set(names), at)), tell(whole)];",
+        old,
+        columns(["b", "c", "d"]),
+        ["b", "c", "d"],
+        columns(),
+    )
+    assert merged == whole
+
+
 def test_events_are_read_in_whatever_pieces_they_come(run: Run) -> None:
     """As the standard has it: comments, several data lines, all three line ends."""
     stream = (
@@ -249,7 +287,7 @@ def test_groups_and_who_runs_dry(run: Run) -> None:
     events.sort((a, b) => (a.at < b.at ? -1 : 1));
     const rate = m.rates(events, now);
     const dry = (name, free) => m.dryIn({ names: [name], free }, rate);
-    const line = (size, free, name) => m.stateOf({ size, free, names: [name] }, dry(name, free)).level;
+    const line = (size, free, name) => m.stateOf({ size, free, allocated: size - free, cooling: 0, names: [name] }, dry(name, free)).level;
     return {
       steady: dry('steady', 100), burst: dry('burst', 100) === Infinity, even: dry('even', 100) === Infinity,
       empty: dry('even', 0), unknown: m.rates(events.slice(-1), now).size,

@@ -27,6 +27,50 @@ export function readColumns(columns, subnets) {
   };
 }
 
+/**
+ * Columns in which some subnets have been read again.
+ *
+ * @param {object} old columns as `/v1/map` gave them
+ * @param {object} fresh the same, of some subnets only
+ * @param {Set<string>} names these subnets
+ * @param {(name: string) => number} rank where a subnet stands in the order of the map
+ */
+export function merge(old, fresh, names, rank) {
+  const made = { ...fresh, subnets: [], holders: [...old.holders] };
+  for (const name of LISTS) made[name] = [];
+  const known = new Map(made.holders.map((holder, at) => [holder, at]));
+  for (const holder of fresh.holders) {
+    if (!known.has(holder)) known.set(holder, made.holders.push(holder) - 1);
+  }
+  const pieces = [
+    ...slices(old).filter(([name]) => !names.has(name)),
+    ...slices(fresh).map((piece) => [...piece, true]),
+  ].sort((one, two) => rank(one[0]) - rank(two[0]));
+  for (const [name, from, to, isFresh] of pieces) {
+    const source = isFresh ? fresh : old;
+    const place = made.subnets.push(name) - 1;
+    for (let at = from; at < to; at++) {
+      for (const list of LISTS) made[list].push(source[list][at]);
+      made.subnet[made.subnet.length - 1] = place;
+      if (isFresh) made.holder[made.holder.length - 1] = known.get(fresh.holders[fresh.holder[at]]);
+    }
+  }
+  return made;
+}
+
+const LISTS = ["subnet", "offset", "length", "region", "size", "free", "holder"];
+
+/** Each subnet with the slice of its blocks. */
+function slices(columns) {
+  const made = [];
+  for (let at = 0; at < columns.subnet.length; at++) {
+    if (at === 0 || columns.subnet[at] !== columns.subnet[at - 1]) {
+      made.push([columns.subnets[columns.subnet[at]], at, at + 1]);
+    } else made[made.length - 1][2] = at + 1;
+  }
+  return made;
+}
+
 /** The first address of a block. */
 export function baseOf(columns, at) {
   return columns.homes[columns.subnet[at]].base + BigInt(columns.offset[at]);

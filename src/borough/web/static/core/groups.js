@@ -36,7 +36,9 @@ function product(lists) {
 
 /** Share that cannot be given now, and how bad that is; `dry`: see dryIn. */
 export function stateOf(group, dry = Infinity) {
-  const share = group.size ? 1 - group.free / group.size : 0;
+  // In an IPv6 subnet what is taken is lost in rounding, but it is not nothing.
+  const taken = Math.max(group.size - group.free, group.allocated + group.cooling);
+  const share = group.size ? Math.min(1, taken / group.size) : 0;
   const beyond = (limit) => share >= limit.share || dry <= limit.dry;
   const level = !group.size ? "none" : group.free === 0 ? "dry" : beyond(ALARM) ? "alarm" : beyond(WARN) ? "warn" : "good";
   return { share, level };

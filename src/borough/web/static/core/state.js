@@ -1,12 +1,14 @@
 /** What the page knows of the service: one copy, loaded here, told to whoever listens. */
 
 import { all, get } from "./api.js";
-import { NO_COLUMNS, readColumns } from "./columns.js";
+import { NO_COLUMNS, merge, readColumns } from "./columns.js";
 import { debounce } from "./dom.js";
 import { Feed } from "./feed.js";
 import { parsePrefix } from "./ip.js";
 
 const REMEMBERED = 5000; // events
+const FEW = 50; // subnets that are named in a request
+const WHOLE = 300_000; // milliseconds between readings of everything: a rest ends without an event
 const HISTORY = 500; // events from before the page was opened
 
 class State extends EventTarget {
@@ -26,6 +28,9 @@ class State extends EventTarget {
     this.ready = false;
     this.feed = new Feed({ events: (list) => this.happened(list), state: (word) => this.liveness(word) });
     this.refreshSoon = debounce(() => this.refresh(), 400);
+    this.raw = null; // the columns as they came
+    this.touched = new Set(); // subnets in which something has happened since
+    this.whole = -Infinity;
     this.cost = 0;
     this.last = 0;
   }
@@ -75,14 +80,22 @@ class State extends EventTarget {
     this.byName = new Map(this.allSubnets.map((subnet) => [subnet.name, subnet]));
   }
 
-  async loadSpace() {
+  /** @param {Set<string>|null} names the subnets in which something has happened; null for all */
+  async loadSpace(names = null) {
     const start = performance.now();
+    const { scope } = this;
+    const recent = start - this.whole < WHOLE;
+    const few = names !== null && names.size <= FEW && this.raw?.scope === scope && recent;
+    if (!few) this.whole = start;
     const [usage, columns] = await Promise.all([
-      get("/v1/usage", { scope: this.scope }),
-      get("/v1/map", { scope: this.scope }),
+      get("/v1/usage", { scope }),
+      get("/v1/map", { scope, subnet: few ? [...names] : null }),
     ]);
+    if (scope !== this.scope) return;
     this.usage = new Map(usage.subnets.map((line) => [line.name, line]));
-    this.columns = readColumns(columns, this.byName);
+    const rank = new Map(this.subnets.map((subnet, at) => [subnet.name, at]));
+    this.raw = few ? merge(this.raw, columns, names, (name) => rank.get(name) ?? -1) : columns;
+    this.columns = readColumns(this.raw, this.byName);
     this.last = performance.now();
     this.cost = this.last - start;
     this.tell("space");
@@ -107,6 +120,7 @@ class State extends EventTarget {
     if (this.events.length > REMEMBERED) this.events.splice(0, this.events.length - REMEMBERED);
     this.tell("events", list);
     this.declaredChanged ||= list.some((event) => event.act === "topology");
+    for (const event of list) if (event.subnet) this.touched.add(event.subnet);
     this.refreshSoon();
   }
 
@@ -124,13 +138,17 @@ class State extends EventTarget {
       return;
     }
     this.loading = true;
+    const touched = this.touched;
+    this.touched = new Set();
     try {
       if (this.declaredChanged) {
         this.declaredChanged = false;
         await this.loadDeclared();
-      }
-      await this.loadSpace();
+        await this.loadSpace();
+      } else await this.loadSpace(touched);
     } catch (error) {
+      // What was not read then is read with the next event; all of it, to be on the safe side.
+      this.raw = null;
       this.tell("trouble", error);
     } finally {
       this.loading = false;

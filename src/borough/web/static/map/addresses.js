@@ -74,7 +74,7 @@ export class Addresses {
 export function lookAt(columns, block, held, isReserved, colour, theme) {
   const family = columns.homes[columns.subnet[block]].family;
   const base = baseOf(columns, block);
-  const given = colour ?? fillColour(0.62, theme);
+  const given = colour ?? fillColour(theme === "light" ? 0.75 : 0.6, theme);
   const ground = GROUND[theme];
   return {
     at(position) {

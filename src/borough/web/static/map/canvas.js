@@ -168,7 +168,7 @@ export class MapCanvas {
     overlay.begin(this.camera, view, width, height);
     let complete = true;
     if (this.camera.scale >= BLOCKS_FROM) overlay.vectors(model, this.scene);
-    else complete = this.tiles.draw(context, this.camera, view, width, height);
+    else complete = overlay.within(model.frame.rect, () => this.tiles.draw(context, this.camera, view, width, height));
     if (this.camera.scale >= ADDRESSES_FROM) overlay.addresses(model, this.on.look);
     if (this.camera.scale >= BLOCKS_FROM) overlay.regions(model);
     overlay.subnets(model, this.nameOf);

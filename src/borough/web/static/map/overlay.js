@@ -65,8 +65,20 @@ export class Overlay {
   }
 
   back(model) {
-    const side = 2 ** model.frame.order;
-    this.rect(this.boxOf(0, 0, side, side), css(this.ground.space));
+    this.rect(this.boxOf(...model.frame.rect), css(this.ground.space));
+  }
+
+  /** Draw only inside a rectangle of cells. */
+  within(rect, work) {
+    const [left, top, right, bottom] = this.boxOf(...rect);
+    const { context } = this;
+    context.save();
+    context.beginPath();
+    context.rect(left, top, right - left, bottom - top);
+    context.clip();
+    const made = work();
+    context.restore();
+    return made;
   }
 
   /** Subnets and blocks one by one: for close looks, where tiles would blur. */
@@ -135,8 +147,9 @@ export class Overlay {
     const { context, ground } = this;
     let number = 0;
     walk(blocks, this.view, 22 / this.camera.scale, () => {}, (x, y, side, from, to) => {
-      const seen = (blocks.area[to] - blocks.area[from]) * this.camera.scale ** 2;
-      if (seen > 9 || number++ > 400) return;
+      const { scale } = this.camera;
+      const seen = (blocks.area[to] - blocks.area[from]) * scale ** 2;
+      if (seen > 9 || blocks.w[from] * scale > 1.5 || number++ > 400) return;
       const middle = (from + to) >> 1;
       const [px, py] = toScreen(this.camera, blocks.x[middle], blocks.y[middle], this.width, this.height);
       context.strokeStyle = ground.mark;

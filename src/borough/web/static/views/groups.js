@@ -48,12 +48,12 @@ class GroupsView {
       { name: "state", label: "State", minor: true, value: (group) => -group.share, cell: (group) => badge(group.level) },
       { name: "share", label: "Taken", value: (group) => group.share, cell: (group) => h("div", { class: "share" }, meter(group.share, `${percent(group.share)} taken`, group.level), h("span", {}, percent(group.share))) },
       number("free", "Free"),
+      { name: "dry", label: "Dry in", number: true, value: (group) => group.dry, cell: (group) => this.dryWords(group) },
       number("size", "Size", true),
       number("allocated", "Allocated", true),
       number("cooling", "Cooling", true),
-      number("claimed_free", "Free in claims", true),
+      number("claimed_free", "In claims", true),
       { name: "subnets", label: "Subnets", number: true, minor: true, value: (group) => group.names.length, cell: (group) => count(group.names.length) },
-      { name: "dry", label: "Dry in", number: true, value: (group) => group.dry, cell: (group) => this.dryWords(group) },
     ];
   }
 
