@@ -38,18 +38,20 @@ export function cell(high, low, order) {
   let x = 0;
   let y = 0;
   let turn = 0;
+  // All of IPv4 fits into 32 bits, which engines divide much faster.
+  const short = order <= 16;
   for (let level = order - 1; level >= 0; level--) {
-    const digit =
-      level >= LOW_LEVELS
+    const digit = short
+      ? (low >>> (2 * level)) & 3
+      : level >= LOW_LEVELS
         ? Math.floor(high / 4 ** (level - LOW_LEVELS)) % 4
         : Math.floor(low / 4 ** level) % 4;
+    // Swapping two bits is flipping both where they differ.
     let right = digit >> 1;
     let down = (digit ^ right) & 1;
-    if (turn & 1) [right, down] = [down, right];
-    if (turn & 2) {
-      right ^= 1;
-      down ^= 1;
-    }
+    const flip = (turn & 1 & (right ^ down)) ^ (turn >> 1);
+    right ^= flip;
+    down ^= flip;
     x = x * 2 + right;
     y = y * 2 + down;
     if (digit === 0) turn ^= 1;

@@ -65,7 +65,7 @@ export function measure(frame, { family, base, length }) {
 }
 
 /** Distance (a pair) of what lies a number of addresses behind another distance. */
-export function behind(frame, [high, low], offset) {
+export function behind(frame, high, low, offset) {
   if (frame.shift === 0 && typeof offset === "number" && low + offset < LOW_SPAN) return [high, low + offset];
   return split(join(high, low) + (BigInt(offset) >> BigInt(frame.shift)));
 }

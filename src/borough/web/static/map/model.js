@@ -23,14 +23,15 @@ export function buildModel(plate, subnets, columns) {
     (at, turn) => columns.holder[at] && !(turn && sameRegion(columns, inside[turn - 1], at)),
   );
   const measureOf = (at, length) => {
-    const start = starts[columns.subnet[at]];
-    const bits = WIDTH[plate.family] - length - place.shift;
-    return [...behind(place, [start.high, start.low], columns.offset[at]), Math.max(0, bits)];
+    const { high, low } = starts[columns.subnet[at]];
+    const [h, l] = behind(place, high, low, columns.offset[at]);
+    return [h, l, Math.max(0, WIDTH[plate.family] - length - place.shift)];
   };
   const regionOf = (at) => {
     // A block without a usable address is not there, so the first one need not begin the region.
     const [high, low, bits] = measureOf(at, columns.region[at]);
-    return [...align(high, low, bits), bits];
+    const [h, l] = align(high, low, bits);
+    return [h, l, bits];
   };
   const subnetOf = (at) => {
     const { high, low, bits } = measure(place, subnets[members[at]].at);
