@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import uvicorn
 
 from borough import Ipam
 from borough.api.app import open_app
+from borough.api.protocol import BoundedProtocol
 from borough.api.settings import Settings
 from borough.client.ipam import RemoteIpam
 from borough.client.transport import Transport
@@ -28,6 +31,7 @@ class Served:
         self.service, app = open_app(ipam, settings)
         config = uvicorn.Config(
             app,
+            http=BoundedProtocol,
             log_config=None,
             access_log=False,
             lifespan="on",
@@ -46,6 +50,11 @@ class Served:
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
         )
         self._thread.start()
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._server.server_state.connections)
 
     def close(self) -> None:
         """End it in good order."""
@@ -77,3 +86,11 @@ class ServedIpam(RemoteIpam):
 def serve(ipam: Ipam) -> Ipam:
     """The same address space over HTTP; its methods are those of the library."""
     return cast(Ipam, ServedIpam(Served(ipam)))
+
+
+def wait_until(true: Callable[[], bool], patience: float = 20) -> None:
+    """Wait for something that happens elsewhere, looking again and again."""
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from borough.api import problem
+from borough.api.protocol import ABORT
 from borough.errors import BoroughError
 
 JSON: Final = "application/json"
@@ -18,9 +19,6 @@ _COMMON: Final = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 )
-
-#: An answer up to this size fits into the socket's own buffer: nobody has to wait for its reader.
-_AT_ONCE: Final = 16_384
 
 
 class Gone(Exception):
@@ -48,27 +46,31 @@ async def answer(
     ]
     if headers:
         head += [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    message = {"type": "http.response.body", "body": body}
-    if len(body) <= _AT_ONCE:
-        await send(message)
-        return
     try:
-        await asyncio.wait_for(send(message), patience)
+        async with asyncio.timeout(patience):
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await send({"type": "http.response.body", "body": body})
     except TimeoutError:
         raise Gone from None
 
 
+def abort(scope: Scope) -> None:
+    """End a connection whose caller does not take his answer, and forget what he has not taken."""
+    found = scope.get("extensions", {}).get(ABORT)
+    if found:
+        found["abort"]()
+
+
 async def refuse(
-    send: Send,
-    error: BoroughError,
-    status: int | None = None,
-    headers: Mapping[str, str] | None = None,
+    send: Send, error: BoroughError, status: int | None = None, scope: Scope | None = None
 ) -> int:
     """Send an error as a problem document; return its status."""
     status = problem.status_of(error) if status is None else status
-    told = {**problem.headers_of(error), **(headers or {})}
-    await answer(send, status, problem.body_of(error, status), problem.MEDIA_TYPE, told)
+    body = problem.body_of(error, status)
+    try:
+        await answer(send, status, body, problem.MEDIA_TYPE, problem.headers_of(error))
+    except Gone:
+        abort(scope or {})
     return status
 
 

@@ -10,14 +10,14 @@ from starlette.types import Receive, Scope, Send
 
 from borough.api import problem, reading
 from borough.api.access import Identity
-from borough.api.answers import Gone, answer, read_body, refuse
+from borough.api.answers import Gone, abort, answer, read_body, refuse
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
 from borough.api.service import Service
 from borough.errors import BoroughError, StaleSequence, StaleVersion
 from borough.store.actor import acting
 
-_JSON = frozenset({"", "application/json"})
+_JSON = frozenset({"application/json"})
 _YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 
 _ENCODER = msgspec.json.Encoder()
@@ -47,13 +47,14 @@ class Endpoint:
                 send, status, body, headers=told, patience=self._service.settings.send_time
             )
             watch.done(status)
-        except BoroughError as error:
-            watch.done(await refuse(send, error, _status(error, headers)), error)
         except Gone:
+            abort(scope)
             watch.done(499)
         except Exception as error:
-            watch.done(500, error)
-            await refuse(send, problem.Fault())
+            known = error if isinstance(error, BoroughError) else problem.Fault()
+            status = _status(known, headers)
+            watch.done(status, error)
+            await refuse(send, known, status, scope)
 
     async def _prepare(
         self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], caller: Identity
@@ -94,7 +95,7 @@ class Endpoint:
             except UnicodeDecodeError:
                 raise Malformed("the body is not UTF-8 text") from None
         if kind not in _JSON:
-            raise Malformed(f"the body must be application/json, not {kind}", status=415)
+            raise Malformed("the body must be application/json", status=415)
         assert self._decoder is not None
         return reading.read_json(self._decoder, data)
 
@@ -118,8 +119,8 @@ def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-def _status(error: BoroughError, headers: Mapping[bytes, bytes]) -> int | None:
+def _status(error: BoroughError, headers: Mapping[bytes, bytes]) -> int:
     """What is stale, and was named in the head of the request, is a precondition that failed."""
     if isinstance(error, StaleVersion | StaleSequence) and b"if-match" in headers:
         return 412
-    return None
+    return problem.status_of(error)

@@ -23,8 +23,13 @@ _HEADER_TEXT: Final = {
 }
 
 _HEADER_SCHEMA: Final[dict[str, dict[str, Any]]] = {
-    "idempotency-key": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    "if-match": {"type": "string", "pattern": '^"[0-9]{1,19}"$'},
+    "idempotency-key": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[!#$&-~][!-~]*$",
+    },
+    "if-match": {"type": "string", "pattern": '^"?[0-9]{1,18}"?$'},
 }
 
 #: What can come of any request, besides what it is for.
@@ -45,8 +50,11 @@ _ANY_STATUS: Final = {
 }
 
 
-def describe(operations: Sequence[Operation]) -> dict[str, Any]:
-    """The whole description."""
+def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any]:
+    """The whole description.
+
+    :param secured: whether the service lets nobody in without a token.
+    """
     types = _types(operations)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     by_type = dict(zip(map(_key, types), schemas, strict=True))
@@ -54,7 +62,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
     for each in operations:
         path = each.path.replace(":path}", "}")
         paths.setdefault(path, {})[each.method.lower()] = _operation(each, by_type, components)
-    return {
+    made: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "Borough",
@@ -63,13 +71,13 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"token": []}],
         "paths": paths,
-        "components": {
-            "schemas": {name: _tidy(schema) for name, schema in components.items()},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-        },
+        "components": {"schemas": {name: _tidy(schema) for name, schema in components.items()}},
     }
+    if secured:
+        made["security"] = [{"token": []}]
+        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    return made
 
 
 def _types(operations: Iterable[Operation]) -> list[Any]:

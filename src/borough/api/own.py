@@ -44,7 +44,7 @@ class _Get:
 
 def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRoute]:
     """The routes of these pages."""
-    description = _ENCODER.encode(describe(operations))
+    description = _ENCODER.encode(describe(operations, secured=service.settings.requires_token))
     numbers = Numbers(service.ipam)
 
     async def health(_scope: Scope, _receive: Receive, send: Send) -> None:

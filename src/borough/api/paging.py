@@ -49,6 +49,10 @@ def page_of(
     return shown, _write(place(shown[-1])) if more else None
 
 
+def _strange() -> Malformed:
+    return Malformed("after is not what a page before this one said", status=422, field="after")
+
+
 def _write(place: Place) -> str:
     return urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
@@ -59,5 +63,5 @@ def _read(text: str) -> Place:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list):
-        raise Malformed("after is not what a page before this one said", field="after")
+        raise _strange()
     return found

@@ -110,11 +110,20 @@ def headers_of(error: BoroughError) -> dict[str, str]:
     return {}
 
 
+def title_of(status: int) -> str:
+    """A status in words."""
+    return HTTPStatus(status).phrase
+
+
 def body_of(error: BoroughError, status: int) -> bytes:
     """The problem document of an error."""
-    title = HTTPStatus(status).phrase
     problem = Problem(
-        f"urn:borough:{error.code}", title, status, error.message, error.code, error.detail
+        f"urn:borough:{error.code}",
+        title_of(status),
+        status,
+        error.message,
+        error.code,
+        error.detail,
     )
     return _ENCODER.encode(problem)
 

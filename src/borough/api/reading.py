@@ -21,7 +21,7 @@ _TRUTHS: Final = {"true": True, "false": False}
 #: Longest idempotency key, in characters.
 _KEY_LIMIT: Final = 255
 
-_ENTITY_TAG: Final = re.compile(r'"([0-9]{1,19})"')
+_ENTITY_TAG: Final = re.compile(r'"?([0-9]{1,18})"?')
 
 
 def read_query(kind: type[Input], text: bytes) -> Input:
@@ -152,7 +152,7 @@ def _decoded(text: str) -> str:
 
 
 def read_match(text: str | None) -> int | None:
-    """Read an ``If-Match``: the version in one entity tag of ours, None for any.
+    """Read an ``If-Match``: the version in one entity tag of ours, quotes or not; None for any.
 
     :raises Malformed: it is something else.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import tempfile
@@ -16,6 +17,7 @@ import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from borough.api.metrics import SHARED
+from borough.api.protocol import BoundedProtocol
 from borough.api.settings import Settings
 from borough.engine.ipam import open as open_ipam
 from borough.errors import FixInput, NeedsOperator
@@ -110,10 +112,19 @@ def bind(settings: Settings) -> socket.socket:
     return made
 
 
+def _allow_connections() -> None:
+    """As many open files as the system lets a process have: every caller is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(settings: Settings, listener: socket.socket) -> None:
     """Serve until told to stop."""
+    _allow_connections()
     config = uvicorn.Config(
         Factory(settings),
+        http=BoundedProtocol,
         factory=True,
         workers=settings.workers,
         backlog=_BACKLOG,
@@ -129,6 +140,9 @@ def run(settings: Settings, listener: socket.socket) -> None:
         ws="none",
     )
     if settings.workers == 1:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # The server raises again what it has heard once it has ended: that was all there was to do.
+            signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listener])
         return
     with tempfile.TemporaryDirectory(prefix="borough-metrics-") as folder:

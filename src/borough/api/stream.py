@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from borough.api import reading
 from borough.api import schema as s
 from borough.api.access import View
-from borough.api.answers import Gone, refuse
+from borough.api.answers import Gone, abort, refuse
 from borough.api.endpoint import Endpoint
 from borough.api.fence import Fenced
 from borough.api.operation import Operation
@@ -60,9 +60,11 @@ class EventEndpoint:
             watch.done(await refuse(send, error), error)
             return
         watch.done(200)
-        await self._stream(service.view(caller), after, receive, send)
+        await self._stream(service.view(caller), after, scope, receive, send)
 
-    async def _stream(self, view: View, after: int | None, receive: Receive, send: Send) -> None:
+    async def _stream(
+        self, view: View, after: int | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         teller = asyncio.create_task(self._tell(view, after, send))
         leaver = asyncio.create_task(_until_gone(receive))
         done, pending = await asyncio.wait((teller, leaver), return_when=asyncio.FIRST_COMPLETED)
@@ -70,7 +72,9 @@ class EventEndpoint:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
         for task in done:
-            if not isinstance(task.exception(), Gone | BoroughError | None):
+            if isinstance(task.exception(), Gone):
+                abort(scope)
+            elif not isinstance(task.exception(), BoroughError | None):
                 task.result()
 
     async def _tell(self, view: View, after: int | None, send: Send) -> None:

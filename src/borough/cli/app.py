@@ -23,6 +23,7 @@ from borough.cli.serve import serve
 from borough.cli.show import show
 from borough.cli.state import State
 from borough.cli.subnet import subnet
+from borough.cli.token import token
 from borough.cli.usage import usage
 from borough.cli.version import show_version, version
 
@@ -105,6 +106,7 @@ for _command in (
     audit,
     move,
     serve,
+    token,
     version,
 ):
     app.add_command(_command)

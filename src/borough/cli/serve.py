@@ -41,6 +41,14 @@ from borough.errors import FixInput
     show_default=True,
     help="Threads of each process: how much it does at a time.",
 )
+@click.option(
+    "--patience",
+    type=click.FloatRange(0.1, 60),
+    metavar="SECONDS",
+    default=10.0,
+    show_default=True,
+    help="How long a request is tried while others or the database are in the way.",
+)
 @click.option("--tokens", is_flag=True, help="Let nobody in without a token.")
 @click.option("--tls-certificate", metavar="FILE", help="Certificate chain in PEM form, for TLS.")
 @click.option("--tls-key", metavar="FILE", help="Private key of the certificate.")
@@ -52,6 +60,7 @@ def serve(
     port: int,
     workers: int,
     threads: int,
+    patience: float,
     tokens: bool,
     tls_certificate: str | None,
     tls_key: str | None,
@@ -75,6 +84,7 @@ def serve(
         port=port,
         workers=workers,
         threads=threads,
+        patience=patience,
         requires_token=tokens,
         access_log=access_log,
         certificate=tls_certificate,
@@ -82,7 +92,7 @@ def serve(
     )
     if workers > 1 and state.url == "memory:":
         raise FixInput("every process would have a memory: of its own; use one worker")
-    with state.open() as ipam:
+    with state.open_database() as ipam:
         service.check(settings, has_tokens=lambda: bool(ipam.tokens()))
     listener = service.bind(settings)
     scheme = "https" if tls_certificate else "http"
