@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/page.py [BLOCKS] [--keep FOLDER]
 
-Needs Debian's ``chromium`` and ``chromium-driver``. The browser has no graphics card here: it draws in software,
-which is the slowest that a user may have. Prints one line for each kind of movement: how long the page's own code
-took for a frame, and how long it was from one frame to the next (16.7 ms is as fast as the screen goes).
+Needs Debian's ``chromium`` and ``chromium-driver``. The browser draws without a graphics card, in software,
+which is the slowest that a user may have. Prints one line for each kind of movement: how long the page's own
+code took for a frame, and how long it was from one frame to the next (16.7 ms is as fast as the screen goes).
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _wait_for(process: subprocess.Popen[bytes], log: Any) -> str:
             raise AssertionError(f"the service ended: {text}")
         lines = [line for line in text.splitlines() if line.startswith("Serving on ")]
         if lines:
-            base = lines[0].removeprefix("Serving on ").rstrip("/")
+            base = str(lines[0]).removeprefix("Serving on ").rstrip("/")
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{base}/healthz"):
                 return base
         time.sleep(0.05)

@@ -67,9 +67,12 @@ def one_browser() -> Iterator[Browser]:
 @pytest.fixture
 def browser(
     one_browser: Browser,
-    serve: Callable[..., Served],  # noqa: ARG001  (is torn down after it)
+    serve: Callable[..., Served],
 ) -> Iterator[Browser]:
-    """The browser, at its usual size; a test fails when the page complained of anything."""
+    """The browser, at its usual size; a test fails when the page complained of anything.
+
+    It depends on ``serve`` so that it leaves the page before the services end.
+    """
     one_browser.resize(1440, 900)
     one_browser.media(still=True)
     one_browser.complaints()

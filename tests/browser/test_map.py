@@ -26,8 +26,10 @@ const { toScreen } = await import('/static/map/camera.js');
 const [x, y, w, h] = place(map.model.frame, ip.parsePrefix(arguments[0]));
 map.draw();
 const [px, py] = toScreen(map.camera, x + w / 2, y + h / 2, map.width, map.height);
-const colour = map.context.getImageData(Math.round(px * map.ratio), Math.round(py * map.ratio), 1, 1).data;
-return { x: px - map.width / 2, y: py - map.height / 2, colour: [...colour].slice(0, 3), scale: map.camera.scale };
+const pixel = [px, py].map((each) => Math.round(each * map.ratio));
+const colour = map.context.getImageData(...pixel, 1, 1).data;
+const [x0, y0] = [map.width / 2, map.height / 2];
+return { x: px - x0, y: py - y0, colour: [...colour].slice(0, 3), scale: map.camera.scale };
 """
 )
 

@@ -119,7 +119,8 @@ def test_text_can_be_read(page: Served, browser: Browser, dark: bool) -> None:
         while (walker.nextNode()) {
           const element = walker.currentNode.parentElement;
           if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
-          const ratio = contrast(parts(getComputedStyle(element).color).slice(0, 3), groundOf(element));
+          const ink = parts(getComputedStyle(element).color).slice(0, 3);
+          const ratio = contrast(ink, groundOf(element));
           if (ratio < 4.5) found.push([walker.currentNode.data, ratio.toFixed(2)]);
         }
         return found;
@@ -132,8 +133,9 @@ def test_everything_has_a_name_and_an_order(page: Served, browser: Browser) -> N
     for name in VIEWS:
         browser.go(f"#/{name}")
         nameless, twice, headings = browser.run("""
-        const shown = [...document.querySelectorAll('button, a, input, select, canvas, [role=listbox], table')];
-        const label = (each) => each.ariaLabel || each.labels?.length && each.labels[0].textContent.trim()
+        const controls = 'button, a, input, select, canvas, [role=listbox], table';
+        const shown = [...document.querySelectorAll(controls)];
+        const label = (each) => each.ariaLabel || each.labels?.[0]?.textContent.trim()
           || each.textContent.trim() || each.title;
         const ids = [...document.querySelectorAll('[id]')].map((each) => each.id);
         return [
@@ -178,10 +180,10 @@ def test_nothing_sticks_out(page: Served, browser: Browser, width: int) -> None:
         browser.go(f"#/{name}?host=node-2&network=pods&at=10.64.0.1")
         over = browser.run("""
         const wide = document.documentElement.clientWidth;
-        const inScroller = (each) => each.closest('.table-wrap, .legend, .inspector, .detail, .unseen, .skip, .search-list');
-        return [document.documentElement.scrollWidth - wide,
-          [...document.querySelectorAll('body *')].filter((each) => each.checkVisibility() && !inScroller(each)
-            && each.getBoundingClientRect().right > wide + 1).map((each) => each.outerHTML.slice(0, 120))];
+        const scrolls = '.table-wrap, .legend, .inspector, .detail, .unseen, .skip, .search-list';
+        const over = [...document.querySelectorAll('body *')].filter((each) => each.checkVisibility()
+          && !each.closest(scrolls) && each.getBoundingClientRect().right > wide + 1);
+        return [document.documentElement.scrollWidth - wide, over.map((each) => each.outerHTML)];
         """)
         assert over == [0, []], name
 
@@ -240,10 +242,9 @@ def test_files_are_served_with_their_policy_and_tag(
 
 def test_the_policy_allows_nothing_inline_and_nobody_else() -> None:
     """No script, style, frame or request of any other origin; no text becomes markup."""
-    policy = dict(
-        (part.split()[0], part.split()[1:])
-        for part in HEADERS["content-security-policy"].split("; ")
-    )
+    policy = {
+        part.split()[0]: part.split()[1:] for part in HEADERS["content-security-policy"].split("; ")
+    }
     assert policy["default-src"] == ["'none'"]
     assert {
         source for name, sources in policy.items() if name.endswith("-src") for source in sources

@@ -1,4 +1,4 @@
-"""Reading what a map and a search need: allocations of a prefix, of owners that begin so, blocks in columns."""
+"""Reading what a map and a search need: allocations by prefix and by beginning of the owner, columns."""
 
 from __future__ import annotations
 
