@@ -84,7 +84,7 @@ def test_themes(page: Served, browser: Browser) -> None:
     ground = "return getComputedStyle(document.body).backgroundColor"
     light = browser.run(ground)
     browser.media(dark=True, still=True)
-    assert browser.run(theme) == "dark"
+    browser.until("html[data-theme=dark]", shown=False)
     assert browser.run(ground) != light
     browser.until("#theme[aria-label='Theme: as the system']").click()
     browser.until("#theme[aria-label='Theme: light']")
