@@ -142,14 +142,17 @@ def test_a_stream_that_was_cut_goes_on_where_it_was(
     """Nothing is missed and nothing told twice."""
     browser.press("5")
     browser.until("tbody tr", "web-2")
-    browser.run(
-        "const { state } = await import('/static/core/state.js');"
-        "state.feed.stop(); window.before = state.events.length"
-    )
+    browser.run("const { state } = await import('/static/core/state.js');state.feed.stop()")
     for turn in range(3):
         ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner=f"gap-{turn}")
-    browser.run("const { state } = await import('/static/core/state.js'); state.feed.start()")
+    browser.requests()
+    last = browser.run(
+        "const { state } = await import('/static/core/state.js');"
+        "state.feed.start(); return state.events.at(-1).id"
+    )
     browser.until("tbody tr", "gap-2")
+    (stream,) = [each for each in browser.requests() if each["url"].endswith("/v1/events")]
+    assert stream["headers"]["Last-Event-ID"] == str(last)
     ids = browser.run(
         "const { state } = await import('/static/core/state.js');"
         "return state.events.map((event) => event.id)"
