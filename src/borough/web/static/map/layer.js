@@ -27,6 +27,7 @@ export function buildLayer(frame, number, measureOf, sourceOf = (at) => at) {
     h: new Float64Array(number),
     source: new Uint32Array(number),
     area: new Float64Array(number + 1),
+    widest: 0, // side of the largest, in cells
   };
   for (let at = 0; at < number; at++) {
     const [high, low, bits] = measureOf(at);
@@ -34,6 +35,7 @@ export function buildLayer(frame, number, measureOf, sourceOf = (at) => at) {
     layer.low[at] = low;
     layer.bits[at] = bits;
     [layer.x[at], layer.y[at], layer.w[at], layer.h[at]] = rectangle(high, low, bits, frame.order);
+    layer.widest = Math.max(layer.widest, layer.w[at], layer.h[at]);
     layer.source[at] = sourceOf(at);
     layer.area[at + 1] = layer.area[at] + 2 ** bits;
   }

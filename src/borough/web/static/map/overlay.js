@@ -146,10 +146,10 @@ export class Overlay {
     const { blocks } = model;
     const { context, ground } = this;
     let number = 0;
+    if (blocks.widest * this.camera.scale > 1.5) return;
     walk(blocks, this.view, 22 / this.camera.scale, () => {}, (x, y, side, from, to) => {
-      const { scale } = this.camera;
-      const seen = (blocks.area[to] - blocks.area[from]) * scale ** 2;
-      if (seen > 9 || blocks.w[from] * scale > 1.5 || number++ > 400) return;
+      const seen = (blocks.area[to] - blocks.area[from]) * this.camera.scale ** 2;
+      if (seen > 9 || number++ > 400) return;
       const middle = (from + to) >> 1;
       const [px, py] = toScreen(this.camera, blocks.x[middle], blocks.y[middle], this.width, this.height);
       context.strokeStyle = ground.mark;
@@ -222,10 +222,12 @@ export class Overlay {
     const [left, top, right, bottom] = box;
     if (right - left < 8 || bottom - top < 8) {
       const [x, y] = [(left + right) / 2, (top + bottom) / 2];
-      this.frame([x - 8, y - 8, x + 8, y + 8], this.ground.mark, 2);
+      this.frame([x - 8, y - 8, x + 8, y + 8], this.ground.text, 2);
       return;
     }
-    this.frame([left - 2, top - 2, right + 2, bottom + 2], this.ground.mark, 2);
+    // Two lines, so that one of them stands out from whatever lies beneath.
+    this.frame([left - 3, top - 3, right + 3, bottom + 3], css(this.ground.page), 1);
+    this.frame([left - 2, top - 2, right + 2, bottom + 2], this.ground.text, 2);
   }
 
   /** What is under the pointer, or under the keyboard's cross. */
