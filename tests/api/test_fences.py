@@ -126,6 +126,9 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/allocations?host=shared-host&scope=default", None, {200}),
         ("/v1/allocations?scope=blue", None, {200}),
         ("/v1/allocations?subnet=secret-b", None, {404}),
+        ("/v1/allocations?prefix=10.2.0.0/24", None, {200}),
+        ("/v1/allocations?prefix=0.0.0.0/0&scope=blue", None, {200}),
+        ("/v1/allocations?owner_prefix=shared", None, {200}),
     ],
     "show": [("/v1/allocations/default/10.2.0.1", None, {404})],
     "release_address": [
@@ -161,6 +164,12 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/blocks", None, {200}),
         ("/v1/blocks?host=shared-host", None, {200}),
         ("/v1/blocks?subnet=secret-b", None, {404}),
+    ],
+    "space_map": [
+        ("/v1/map", None, {200}),
+        ("/v1/map?scope=blue", None, {200}),
+        ("/v1/map?scope=blu", None, {404}),
+        ("/v1/map?subnet=secret-b&subnet=ours", None, {200}),
     ],
     "usage": [
         ("/v1/usage", None, {200}),

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from importlib import resources
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
-from starlette.responses import FileResponse
-from starlette.routing import BaseRoute, Mount, Route, Router
-from starlette.staticfiles import StaticFiles
-from starlette.types import Message, Receive, Scope, Send
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from borough.api.answers import refuse
 from borough.api.endpoint import Endpoint
 from borough.api.operation import Operation, operations_of
 from borough.api.operations import addresses, declared, reading, tokens
 from borough.api.own import own_routes
+from borough.api.page import page_routes
 from borough.api.problem import Malformed
 from borough.api.service import Service
 from borough.api.settings import Settings
@@ -60,7 +56,7 @@ def make_app(service: Service) -> Router:
         Route(path, ByMethod(endpoints)) for path, endpoints in by_path.items()
     ]
     routes += own_routes(service, OPERATIONS)
-    routes += _page()
+    routes += page_routes()
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
@@ -82,48 +78,6 @@ async def _nothing_here(scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
         return
     await refuse(send, Malformed("there is nothing here; see /openapi.json", status=404))
-
-
-# --- The page for people -----------------------------------------------------------------------------
-
-#: The page may load from where it came from, and from nowhere else.
-_POLICY: Final = (
-    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'; object-src 'none'"
-)
-
-
-def _page() -> list[BaseRoute]:
-    """Routes of the files of :mod:`borough.web`, when it is installed."""
-    if find_spec("borough.web") is None:
-        return []
-    folder = Path(str(resources.files("borough.web")))
-    index = folder / "index.html"
-    routes: list[BaseRoute] = [Mount("/web", _guarded(StaticFiles(directory=folder)))]
-    if index.exists():
-        routes.append(Route("/", ByMethod({"GET": _guarded(FileResponse(index))})))
-    return routes
-
-
-def _guarded(app: Any) -> App:
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        async def told(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {
-                    **message,
-                    "headers": [
-                        *message["headers"],
-                        (b"content-security-policy", _POLICY.encode()),
-                        (b"x-content-type-options", b"nosniff"),
-                        (b"referrer-policy", b"no-referrer"),
-                        (b"cache-control", b"no-cache"),
-                    ],
-                }
-            await send(message)
-
-        await app(scope, receive, told)
-
-    return serve
 
 
 def open_app(ipam: Ipam, settings: Settings) -> tuple[Service, Router]:

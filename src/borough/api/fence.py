@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -23,6 +23,7 @@ from borough.domain.pool import PoolUsage
 from borough.domain.prefix import parse_prefix
 from borough.engine.ipam import Ipam, KindName, RouteForm
 from borough.engine.request import LabelsIn, SubnetsIn
+from borough.engine.space_map import SpaceMap
 from borough.engine.tokens import check_fence
 from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
 from borough.errors import (
@@ -309,6 +310,8 @@ class Fenced:
         owner: str | None = None,
         host: str | None = None,
         subnet: str | None = None,
+        prefix: str | None = None,
+        owner_prefix: str | None = None,
         after: int = 0,
         limit: int | None = None,
     ) -> list[Allocation]:
@@ -319,7 +322,14 @@ class Fenced:
         found: list[Allocation] = []
         for each in _through(
             lambda after: self._ipam.allocations(
-                scope=scope, owner=owner, host=host, subnet=subnet, after=after, limit=_SCAN
+                scope=scope,
+                owner=owner,
+                host=host,
+                subnet=subnet,
+                prefix=prefix,
+                owner_prefix=owner_prefix,
+                after=after,
+                limit=_SCAN,
             ),
             lambda each: each.sequence,
             after,
@@ -330,14 +340,22 @@ class Fenced:
                 break
         return found
 
+    def space_map(
+        self, *, scope: str = "default", subnets: Collection[str] | None = None
+    ) -> SpaceMap:
+        """See :meth:`borough.engine.ipam.Ipam.space_map`; holders elsewhere are not told."""
+        sight = self._sight()
+        seen = sight if subnets is None else sight.intersection(subnets)
+        return _discreet(lambda: self._ipam.space_map(scope=scope, subnets=seen))
+
     def usage(
         self, *, labels: LabelsIn | None = None, host: str | None = None, scope: str = "default"
     ) -> list[Usage]:
         """See :meth:`borough.engine.ipam.Ipam.usage`."""
         sight = self._sight()
-        found = _discreet(
-            lambda: self._ipam.usage(labels=self._narrow(labels), host=host, scope=scope)
-        )
+        # Everything that is seen is not a group: a fence may leave other hard dimensions open.
+        narrowed = self._narrow(labels) if labels or host else None
+        found = _discreet(lambda: self._ipam.usage(labels=narrowed, host=host, scope=scope))
         return [each for each in found if each.name in sight]
 
     def routes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +22,7 @@ from borough.engine import topology
 from borough.engine.ipam import KindName, RouteForm
 from borough.engine.queries import check_page
 from borough.engine.request import LabelsIn, SubnetsIn, parse_request
+from borough.engine.space_map import SpaceMap
 from borough.engine.topology_writer import write_topology
 from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
 from borough.store.port import Event
@@ -253,14 +254,33 @@ class RemoteIpam:
         owner: str | None = None,
         host: str | None = None,
         subnet: str | None = None,
+        prefix: str | None = None,
+        owner_prefix: str | None = None,
         after: int = 0,
         limit: int | None = None,
     ) -> list[Allocation]:
         """See :meth:`borough.engine.ipam.Ipam.allocations`."""
         check_page(after, limit)
-        query = {"scope": scope, "owner": owner, "host": host, "subnet": subnet, "after": after}
+        query = {
+            "scope": scope,
+            "owner": owner,
+            "host": host,
+            "subnet": subnet,
+            "prefix": prefix,
+            "owner_prefix": owner_prefix,
+            "after": after,
+        }
         found = self._pages("/v1/allocations", "allocations", query, limit)
         return [records.allocation(each) for each in found]
+
+    def space_map(
+        self, *, scope: str = "default", subnets: Collection[str] | None = None
+    ) -> SpaceMap:
+        """See :meth:`borough.engine.ipam.Ipam.space_map`."""
+        named = None if subnets is None else list(subnets)
+        if named == []:
+            named = [""]  # no subnet is called so
+        return records.plain(SpaceMap, self._http.get("/v1/map", {"scope": scope, "subnet": named}))
 
     def usage(
         self, *, labels: LabelsIn | None = None, host: str | None = None, scope: str = "default"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -19,6 +19,7 @@ from borough.engine import audit, queries, tokens, topology
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.audit import Finding
 from borough.engine.request import LabelsIn, SubnetsIn, optional_text, parse_request
+from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
 from borough.store.open import open_store
 from borough.store.port import Event, Store, Unit
@@ -334,17 +335,33 @@ class Ipam:
         owner: str | None = None,
         host: str | None = None,
         subnet: str | None = None,
+        prefix: str | None = None,
+        owner_prefix: str | None = None,
         after: int = 0,
         limit: int | None = None,
     ) -> list[Allocation]:
         """Allocations by sequence number, cooling ones included.
 
+        :param prefix: only addresses of this prefix, of the default scope when none is named.
+        :param owner_prefix: only those whose owner begins so; looks at every allocation that has one.
         :param after: only those with a larger sequence number, to page through.
         :param limit: most of them.
         """
         return self._read(
-            lambda unit: queries.allocations(unit, scope, owner, host, subnet, after, limit)
+            lambda unit: queries.allocations(
+                unit, scope, owner, host, subnet, prefix, owner_prefix, after, limit
+            )
         )
+
+    def space_map(
+        self, *, scope: str = "default", subnets: Collection[str] | None = None
+    ) -> SpaceMap:
+        """All blocks of a scope in columns, as small as they can be: what a map is drawn from.
+
+        :param subnets: only the blocks of these; None for all.
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._read(lambda unit: space_map(unit, scope, subnets))
 
     def usage(
         self,

@@ -142,6 +142,11 @@ class MemoryUnit(MemorySpace):
             and wanted.owner in (None, each.owner)
             and wanted.host in (None, each.host)
             and wanted.subnet_id in (None, each.subnet_id)
+            and (
+                wanted.within is None
+                or (each.family == wanted.within.family and wanted.within.holds(each.address))
+            )
+            and each.owner.startswith(wanted.owner_prefix or "")
             and (wanted.sequences is None or each.sequence in wanted.sequences)
         ]
         return sorted(found, key=lambda each: each.sequence)[: wanted.limit]

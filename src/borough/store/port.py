@@ -17,6 +17,7 @@ from borough.domain.dimension import Dimension
 from borough.domain.inspect import StoredCohort
 from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
+from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan, Space, Tally
 from borough.domain.token import Token
 
@@ -77,6 +78,8 @@ class Remembered(NamedTuple):
 class Filter:
     """Which allocations are meant; None leaves a field out.
 
+    :ivar within: only addresses of this prefix; comes with a scope.
+    :ivar owner_prefix: only owners whose name begins so.
     :ivar after: only sequence numbers above this one, for paging.
     """
 
@@ -84,6 +87,8 @@ class Filter:
     owner: str | None = None
     host: str | None = None
     subnet_id: int | None = None
+    within: Prefix | None = None
+    owner_prefix: str | None = None
     sequences: tuple[int, ...] | None = None
     after: int = 0
     limit: int | None = None

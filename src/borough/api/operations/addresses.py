@@ -32,6 +32,8 @@ def allocations(ipam: View, query: s.AllocationQuery) -> s.AllocationPage:
         owner=query.owner,
         host=query.host,
         subnet=query.subnet,
+        prefix=query.prefix,
+        owner_prefix=query.owner_prefix,
         after=query.after,
         limit=query.limit + 1,
     )

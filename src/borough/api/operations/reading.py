@@ -9,6 +9,7 @@ from borough.api.paging import page_of
 from borough.domain.prefix import parse_prefix
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
+from borough.engine.space_map import SpaceMap
 from borough.engine.views import BlockView
 
 
@@ -24,6 +25,12 @@ def blocks(ipam: View, query: s.BlockQuery) -> s.BlockPage:
         return [each.subnet, prefix.base]
 
     return s.BlockPage(*page_of(found, place, query))
+
+
+@operation("GET", "/v1/map", need=Need.READ)
+def space_map(ipam: View, query: s.MapQuery) -> SpaceMap:
+    """All blocks of a scope in columns: what a map is drawn from."""
+    return ipam.space_map(scope=query.scope, subnets=query.subnet or None)
 
 
 @operation("GET", "/v1/usage", need=Need.READ)

@@ -165,12 +165,18 @@ class Place(Input):
 
 
 class AllocationQuery(Input):
-    """Which allocations; those with a larger sequence number than `after`, to page through."""
+    """Which allocations; those with a larger sequence number than `after`, to page through.
+
+    :ivar prefix: only addresses of this prefix, of the default scope when none is named.
+    :ivar owner_prefix: only those whose owner begins so.
+    """
 
     scope: Text | None = None
     owner: MaybeText | None = None
     host: MaybeText | None = None
     subnet: Text | None = None
+    prefix: Text | None = None
+    owner_prefix: Text | None = None
     after: Number = 0
     limit: Limit = PAGE
 

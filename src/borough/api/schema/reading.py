@@ -38,6 +38,16 @@ class BlockPage(Output):
     next: str | None
 
 
+class MapQuery(Input):
+    """Which blocks of a scope.
+
+    :ivar subnet: only those of these subnets; again for more.
+    """
+
+    scope: Text = "default"
+    subnet: list[MaybeText] = field(default_factory=list)
+
+
 class UsageQuery(Input):
     """The subnets of a group; without labels and host all of the scope."""
 
