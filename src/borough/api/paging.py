@@ -41,9 +41,7 @@ def page_of(
         try:
             start = bisect_right(items, _read(query.after), key=place)
         except TypeError:
-            raise Malformed(
-                "after is not what a page before this one said", field="after"
-            ) from None
+            raise _strange() from None
     shown = items[start : start + query.limit]
     more = start + query.limit < len(items)
     return shown, _write(place(shown[-1])) if more else None
