@@ -97,6 +97,24 @@ class InvalidTopology(FixInput):
     code = "invalid_topology"
 
 
+class UnknownDriver(FixInput):
+    """There is no driver of this name, or what it needs is not installed."""
+
+    code = "unknown_driver"
+
+
+class InvalidSettings(FixInput):
+    """A setting of a driver is missing, wrong or not known."""
+
+    code = "invalid_settings"
+
+
+class NotSupported(FixInput):
+    """The driver says itself that it lacks what was asked for."""
+
+    code = "not_supported"
+
+
 # --- Needs space: add subnets, release addresses, or widen the group -------------------------
 
 
@@ -221,6 +239,16 @@ class Unavailable(RetryLater):
     code = "unavailable"
 
 
+class DriverUnavailable(RetryLater):
+    """The system behind a driver did not answer, or said that it cannot now.
+
+    ``detail`` names ``driver`` and ``subnet``; ``detail['outcome']`` says ``not_done`` when nothing was
+    changed there, and ``unknown`` when it may have taken an address before the answer was lost.
+    """
+
+    code = "driver_unavailable"
+
+
 class SourceChanged(RetryLater):
     """The source of a move was written to meanwhile. Stop what writes to it and run the move again."""
 
@@ -301,6 +329,16 @@ class DiskFull(NeedsOperator):
     """The database has no room to write."""
 
     code = "disk_full"
+
+
+class DriverFault(NeedsOperator):
+    """The system behind a driver refuses us, or breaks its contract.
+
+    A malformed answer, an address outside the subnet, the same address twice. ``detail`` names
+    ``driver`` and ``subnet``.
+    """
+
+    code = "driver_fault"
 
 
 class Corrupt(NeedsOperator):

@@ -24,7 +24,15 @@ from borough.domain.space import Act, Note, Plan, Tally
 from borough.domain.token import Token
 from borough.store.actor import actor
 from borough.store.memory_space import MemorySpace, catalogue_of
-from borough.store.port import Binding, Contradiction, Event, Filter, LostRace, Remembered
+from borough.store.port import (
+    Binding,
+    Contradiction,
+    Event,
+    Filter,
+    Leftover,
+    LostRace,
+    Remembered,
+)
 
 
 class MemoryUnit(MemorySpace):
@@ -65,7 +73,7 @@ class MemoryUnit(MemorySpace):
             self._record_note(now, note)
         sequences = [self._grant(grant.allocation, now) for grant in plan.grants]
         if bind is not None:
-            self._bind(bind, sequences, now)
+            self.bind(bind, sequences, now)
         return sequences
 
     def _grant(self, allocation: Allocation, now: int) -> int:
@@ -103,7 +111,8 @@ class MemoryUnit(MemorySpace):
         found = self._tables.keys.get(key)
         return found[0] if found else None
 
-    def _bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+        """See :meth:`borough.store.port.Unit.bind`."""
         if bind.key in self._tables.keys:
             raise Contradiction(bind.key)
         remembered = Remembered(bind.fingerprint, tuple(sequences))
@@ -201,6 +210,22 @@ class MemoryUnit(MemorySpace):
     def remove_token(self, name: str) -> None:
         """See :meth:`borough.store.port.Unit.remove_token`."""
         self._tables.tokens.pop(name, None)
+
+    # --- Leftovers ----------------------------------------------------------------------------
+
+    def leave(self, leftover: Leftover) -> None:
+        """See :meth:`borough.store.port.Unit.leave`."""
+        self._tables.leftovers[leftover.token] = leftover
+
+    def leftovers(self, driver: str | None = None) -> list[Leftover]:
+        """See :meth:`borough.store.port.Unit.leftovers`."""
+        every = self._tables.leftovers.values()
+        wanted = [each for each in every if driver in (None, each.driver)]
+        return sorted(wanted, key=lambda each: (each.at, each.token))
+
+    def settle(self, token: str) -> None:
+        """See :meth:`borough.store.port.Unit.settle`."""
+        self._tables.leftovers.pop(token, None)
 
     # --- Declared objects ---------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import Dimension
@@ -55,6 +55,37 @@ class Event:
     sequence: int | None = None
     detail: str = ""
     actor: str = ""
+
+
+#: Microseconds for which somebody may be busy giving an address back.
+GRACE: Final = 60_000_000
+
+
+class Leftover(NamedTuple):
+    """What a system behind a driver may hold for nobody, until it has been given back.
+
+    :ivar token: its key: what the system was told to remember the address by.
+    :ivar at: when it was left, in microseconds since the epoch.
+    :ivar address: in text; empty when the answer was lost that would have told it.
+    :ivar owner: whom it was meant for.
+    :ivar reason: one sentence for a person; empty while somebody is giving it back.
+    """
+
+    token: str
+    at: int
+    driver: str
+    scope: str
+    subnet: str
+    address: str
+    owner: str
+    reason: str
+
+    def is_due(self, now: int) -> bool:
+        """Whether it is nobody's work in progress: it has failed, or its process must be dead by now.
+
+        :param now: microseconds since the epoch.
+        """
+        return bool(self.reason) or self.at + GRACE < now
 
 
 class Binding(NamedTuple):
@@ -152,6 +183,12 @@ class Unit(Space, Protocol):
         :raises LostRace: when a row is not as the plan expects it, or the key is bound already.
         """
 
+    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+        """Make an idempotency key stand for allocations that this unit has committed.
+
+        :raises LostRace: when the key is bound already.
+        """
+
     def recall(self, key: str) -> Remembered | None:
         """What an idempotency key was used for."""
 
@@ -194,6 +231,17 @@ class Unit(Space, Protocol):
 
     def remove_token(self, name: str) -> None:
         """Remove a token."""
+
+    # What drivers have left behind in other systems
+
+    def leave(self, leftover: Leftover) -> None:
+        """Keep a leftover; one with the same token is replaced."""
+
+    def leftovers(self, driver: str | None = None) -> list[Leftover]:
+        """Leftovers of a driver, or all of them, the oldest first."""
+
+    def settle(self, token: str) -> None:
+        """Forget a leftover, if it is still kept."""
 
     # Declared objects. Each of these is followed by one :meth:`touch`.
 

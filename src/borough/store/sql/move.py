@@ -158,6 +158,7 @@ def _witnesses() -> list[sa.Table]:
         schema.event,
         schema.idempotency_key,
         schema.token,
+        schema.leftover,
     ]
 
 

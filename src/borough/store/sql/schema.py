@@ -289,6 +289,18 @@ idempotency_key = _table(
     sa.Index("ix_borough_idempotency_key_at", "at"),
 )
 
+leftover = _table(
+    "borough_leftover",
+    sa.Column("token", sa.String(64), primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("driver", Name, nullable=False),
+    sa.Column("scope", Name, nullable=False),
+    sa.Column("subnet", Name, nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("owner", Name, nullable=False),
+    sa.Column("reason", Long, nullable=False),
+)
+
 # Ids are sequence numbers (rule 8). SQLite counts on from the largest id there is, so whoever prunes
 # this table keeps its newest row; AUTOINCREMENT would be one more page to write with every commit.
 event = _table(

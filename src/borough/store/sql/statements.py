@@ -305,6 +305,15 @@ TOKEN_COLUMNS = tuple(column for column in t.token.c if column.name != "id")
 tokens = sa.select(*TOKEN_COLUMNS).order_by(t.token.c.name)
 add_token = _insert(t.token, "id")
 remove_token = sa.delete(t.token).where(t.token.c.name == _P("old_name"))
+# --- Leftovers ---------------------------------------------------------------------------------
+
+leave = _insert(t.leftover)
+settle = sa.delete(t.leftover).where(t.leftover.c.token == _P("old_token"))
+_leftovers = sa.select(*t.leftover.c).order_by(t.leftover.c.at, t.leftover.c.token)
+leftovers = {
+    False: _leftovers,
+    True: _leftovers.where(t.leftover.c.driver == _P("of_driver")),
+}
 
 # --- Catalogue ---------------------------------------------------------------------------------
 
