@@ -171,6 +171,12 @@ class StaleSequence(Reevaluate):
     code = "stale_sequence"
 
 
+class StaleVersion(Reevaluate):
+    """Something has been declared otherwise since the version that the request names."""
+
+    code = "stale_version"
+
+
 class NotAllocated(Reevaluate):
     """The address to release is not allocated."""
 
@@ -299,6 +305,18 @@ class AccessDenied(NeedsOperator):
     """The database refuses the login, or what the login may do."""
 
     code = "access_denied"
+
+
+class TokenRefused(NeedsOperator):
+    """The service needs a token, and none was sent, or one that it does not know (any more)."""
+
+    code = "token_refused"
+
+
+class NotPermitted(NeedsOperator):
+    """The token does not allow that: ask the service's operator for one that does."""
+
+    code = "not_permitted"
 
 
 class ReadOnlyDatabase(NeedsOperator):

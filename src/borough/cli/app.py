@@ -19,9 +19,11 @@ from borough.cli.list import list_
 from borough.cli.move import move
 from borough.cli.release import release
 from borough.cli.routes import routes
+from borough.cli.serve import serve
 from borough.cli.show import show
 from borough.cli.state import State
 from borough.cli.subnet import subnet
+from borough.cli.token import token
 from borough.cli.usage import usage
 from borough.cli.version import show_version, version
 
@@ -103,6 +105,8 @@ for _command in (
     routes,
     audit,
     move,
+    serve,
+    token,
     version,
 ):
     app.add_command(_command)

@@ -21,6 +21,8 @@ from borough.domain.model import (
     cohort_key,
 )
 from borough.domain.space import Act, Note, Plan, Tally
+from borough.domain.token import Token
+from borough.store.actor import actor
 from borough.store.memory_space import MemorySpace, catalogue_of
 from borough.store.port import (
     Binding,
@@ -149,6 +151,11 @@ class MemoryUnit(MemorySpace):
             and wanted.owner in (None, each.owner)
             and wanted.host in (None, each.host)
             and wanted.subnet_id in (None, each.subnet_id)
+            and (
+                wanted.within is None
+                or (each.family == wanted.within.family and wanted.within.holds(each.address))
+            )
+            and each.owner.startswith(wanted.owner_prefix or "")
             and (wanted.sequences is None or each.sequence in wanted.sequences)
         ]
         return sorted(found, key=lambda each: each.sequence)[: wanted.limit]
@@ -183,6 +190,26 @@ class MemoryUnit(MemorySpace):
     def events(self, after: int, limit: int) -> list[Event]:
         """See :meth:`borough.store.port.Unit.events`."""
         return [event for event in self._tables.events if event.id > after][:limit]
+
+    def newest_event(self) -> int:
+        """See :meth:`borough.store.port.Unit.newest_event`."""
+        return len(self._tables.events)
+
+    # --- Tokens -------------------------------------------------------------------------------
+
+    def tokens(self) -> list[Token]:
+        """See :meth:`borough.store.port.Unit.tokens`."""
+        return [self._tables.tokens[name] for name in sorted(self._tables.tokens)]
+
+    def add_token(self, token: Token) -> None:
+        """See :meth:`borough.store.port.Unit.add_token`."""
+        if token.name in self._tables.tokens:
+            raise LostRace(token.name)
+        self._tables.tokens[token.name] = token
+
+    def remove_token(self, name: str) -> None:
+        """See :meth:`borough.store.port.Unit.remove_token`."""
+        self._tables.tokens.pop(name, None)
 
     # --- Leftovers ----------------------------------------------------------------------------
 
@@ -291,7 +318,7 @@ class MemoryUnit(MemorySpace):
 
     def record(self, event: Event) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
-        self._tables.events.append(replace(event, id=len(self._tables.events) + 1))
+        self._tables.events.append(replace(event, id=len(self._tables.events) + 1, actor=actor()))
 
     # --- Auditing -----------------------------------------------------------------------------
 

@@ -17,7 +17,9 @@ from borough.domain.dimension import Dimension
 from borough.domain.inspect import StoredCohort
 from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
+from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan, Space, Tally
+from borough.domain.token import Token
 
 T = TypeVar("T")
 
@@ -40,6 +42,7 @@ class Event:
     :ivar id: ascending; 0 before it is stored.
     :ivar at: microseconds since the epoch.
     :ivar subject: an address, a prefix or the name of an object.
+    :ivar actor: who did it; a store writes down who acts (:mod:`borough.store.actor`).
     """
 
     id: int
@@ -51,6 +54,7 @@ class Event:
     host: str = ""
     sequence: int | None = None
     detail: str = ""
+    actor: str = ""
 
 
 #: Microseconds for which somebody may be busy giving an address back.
@@ -105,6 +109,8 @@ class Remembered(NamedTuple):
 class Filter:
     """Which allocations are meant; None leaves a field out.
 
+    :ivar within: only addresses of this prefix; comes with a scope.
+    :ivar owner_prefix: only owners whose name begins so.
     :ivar after: only sequence numbers above this one, for paging.
     """
 
@@ -112,6 +118,8 @@ class Filter:
     owner: str | None = None
     host: str | None = None
     subnet_id: int | None = None
+    within: Prefix | None = None
+    owner_prefix: str | None = None
     sequences: tuple[int, ...] | None = None
     after: int = 0
     limit: int | None = None
@@ -206,6 +214,23 @@ class Unit(Space, Protocol):
 
     def events(self, after: int, limit: int) -> list[Event]:
         """Events with an id above ``after``, ascending."""
+
+    def newest_event(self) -> int:
+        """The largest id of an event; 0 when there is none."""
+
+    # Tokens of the service
+
+    def tokens(self) -> list[Token]:
+        """All tokens by name."""
+
+    def add_token(self, token: Token) -> None:
+        """Add a token.
+
+        :raises LostRace: when there is one of its name.
+        """
+
+    def remove_token(self, name: str) -> None:
+        """Remove a token."""
 
     # What drivers have left behind in other systems
 

@@ -157,6 +157,7 @@ def _witnesses() -> list[sa.Table]:
         schema.allocation,
         schema.event,
         schema.idempotency_key,
+        schema.token,
         schema.leftover,
     ]
 

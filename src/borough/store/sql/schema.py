@@ -314,4 +314,21 @@ event = _table(
     sa.Column("host", Name, nullable=False),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("detail", Long, nullable=False),
+    # Added by a later migration, which had to say what it is in older rows.
+    sa.Column("actor", Name, nullable=False, server_default=""),
+)
+
+token = _table(
+    "borough_token",
+    _id(),
+    sa.Column("name", Name, nullable=False),
+    sa.Column("public", sa.String(32), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("may", sa.String(16), nullable=False),
+    # As JSON: a token is read whole, and no query looks for a label of one.
+    sa.Column("labels", Long, nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("expires", sa.BigInteger),
+    sa.UniqueConstraint("name", name="uq_borough_token_name"),
+    sa.UniqueConstraint("public", name="uq_borough_token_public"),
 )

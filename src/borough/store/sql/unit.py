@@ -11,6 +11,7 @@ from borough.domain.dimension import Dimension
 from borough.domain.inspect import StoredCohort
 from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
 from borough.domain.space import Act, Grant, Note, Plan, Tally
+from borough.domain.token import Token
 from borough.store.port import (
     Binding,
     Contradiction,
@@ -233,6 +234,26 @@ class SqlUnit(SqlSpace):
     def events(self, after: int, limit: int) -> list[Event]:
         """See :meth:`borough.store.port.Unit.events`."""
         return [rows.to_event(row) for row in self._run.rows(s.events, after=after, count=limit)]
+
+    def newest_event(self) -> int:
+        """See :meth:`borough.store.port.Unit.newest_event`."""
+        row = self._run.one(s.newest_event)
+        assert row is not None
+        return int(row[0])
+
+    # --- Tokens -------------------------------------------------------------------------------
+
+    def tokens(self) -> list[Token]:
+        """See :meth:`borough.store.port.Unit.tokens`."""
+        return [rows.to_token(row) for row in self._run.rows(s.tokens)]
+
+    def add_token(self, token: Token) -> None:
+        """See :meth:`borough.store.port.Unit.add_token`."""
+        self._run.write(s.add_token, **rows.token_values(token))
+
+    def remove_token(self, name: str) -> None:
+        """See :meth:`borough.store.port.Unit.remove_token`."""
+        self._run.write(s.remove_token, old_name=name)
 
     # --- Leftovers ----------------------------------------------------------------------------
 
