@@ -38,7 +38,7 @@ PER_HOST = {1.05: 3.0, 1.25: 1.9, 2.0: 1.25, 4.0: 1.1}
 
 
 class Cell(NamedTuple):
-    """One trace on one pool."""
+    """One trace on one pool; with many small subnets a pool is rounded up to a block for each."""
 
     hosts: int
     pool: float
@@ -102,6 +102,9 @@ def main() -> int:
             found = {}
             made = make_subnets(round(most * pool), subnets, cell.family)
             capacity = sum(subnet.capacity for subnet in made)
+            if capacity < most:
+                # Reserved addresses of many small subnets: no policy could serve such a trace.
+                continue
             area = [(subnet.prefix.base, subnet.prefix.last) for subnet in made]
             for name, policy in POLICIES.items():
                 found[name] = play(

@@ -29,11 +29,12 @@ COHORT = 1
 
 
 def make_subnets(size: int, subnets: int, family: Family) -> list[Subnet]:
-    """Subnets of together about ``size`` addresses, each a whole number of 64-address blocks."""
-    each = max(1, round(size / subnets / 64)) * 64
-    bits = max(7, (each - 1).bit_length())
+    """Subnets of together about ``size`` addresses, each of whole 64-address blocks, at least one."""
+    blocks = max(subnets, round(size / 64))
     made = []
     for at in range(subnets):
+        each = ((at + 1) * blocks // subnets - at * blocks // subnets) * 64
+        bits = max(7, (each - 1).bit_length())
         base = _START[family] + (at << _APART)
         made.append(
             Subnet(
