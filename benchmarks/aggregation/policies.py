@@ -155,6 +155,7 @@ class Calico:
         self._family = subnets[0].family
         self._width = 32 if self._family == 4 else 128
         self._bits = bits
+        self._never = {address for subnet in subnets for address in subnet.never}
         self.touched: set[int] = set()
         self.reserved = 0
         self._free_blocks = [
@@ -185,7 +186,8 @@ class Calico:
             base = self._free_blocks.pop()
             self._holder[base] = host
             self._mine.setdefault(host, []).append(base)
-            self._free[base] = list(range(base, base + (1 << self._bits)))
+            addresses = range(base, base + (1 << self._bits))
+            self._free[base] = [each for each in addresses if each not in self._never]
             self._open[base] = None
             self.reserved += 1 << self._bits
             return self._take(base)
@@ -209,11 +211,15 @@ class Calico:
         self._loans.get(host, set()).discard(address)
         holder = self._holder[base]
         self.touched |= {host, holder}
-        if len(self._free[base]) == 1 << self._bits and len(self._mine[holder]) > 1:
+        if self._is_empty(base) and len(self._mine[holder]) > 1:
             self._mine[holder].remove(base)
             del self._holder[base], self._free[base], self._open[base]
             self._free_blocks.append(base)
             self.reserved -= 1 << self._bits
+
+    def _is_empty(self, base: int) -> bool:
+        addresses = range(base, base + (1 << self._bits))
+        return len(self._free[base]) == sum(each not in self._never for each in addresses)
 
     def tidy(self, at: float) -> None:
         """See :class:`Policy`."""
@@ -242,7 +248,7 @@ class FirstFit:
         self._free = [
             address
             for subnet in subnets
-            for first, last in subnet.ranges
+            for first, last in subnet.usable
             for address in range(first, last + 1)
         ]
         self._held: dict[int, set[int]] = {}

@@ -121,6 +121,24 @@ def test_any_single_address_is_one_round_trip_on_postgresql() -> None:
     meter.ipam.close()
 
 
+def test_taking_over_and_borrowing_are_one_round_trip_on_postgresql() -> None:
+    """A full fabric: halves of others' regions, then single addresses, to the last one."""
+    meter = Meter(shared_server("postgresql"))
+    meter.ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24", "labels": L}]})
+    meter.ipam.allocate(labels=L, host="h0")
+    for at in range(1, 8):
+        meter.ipam.allocate(labels=L, host=f"h{at}", count=at)
+    costs = []
+    while meter.ipam.usage(labels=L)[0].free:
+        costs.append(meter(lambda: meter.ipam.allocate(labels=L, host="h0")))
+    acts = [event.act for event in meter.ipam.events()]
+    assert acts.count("transferred") >= 5
+    assert any(block.borrowed for block in meter.ipam.blocks())
+    assert sum(cost > 1 for cost in costs) <= 4, costs
+    assert meter.ipam.audit() == []
+    meter.ipam.close()
+
+
 def test_what_has_to_be_decided_is_a_short_transaction_on_mariadb() -> None:
     """A new block or claim takes some statements; as many addresses follow in one each."""
     meter = Meter(shared_server("mariadb"))

@@ -1,0 +1,76 @@
+"""The bench plays the same decisions as the stores, and its yardsticks are what they say."""
+
+from __future__ import annotations
+
+import pytest
+from aggregation.ground import make_subnets
+from aggregation.measure import bound, play
+from aggregation.policies import Borough, Calico, FirstFit
+from aggregation.trace import Event, Shape, peak, trace
+
+import borough
+from borough.domain.address import Family, format_address
+
+
+@pytest.mark.parametrize(("subnets", "family"), [(1, 4), (3, 6)])
+def test_the_bench_gives_the_addresses_that_a_store_gives(subnets: int, family: Family) -> None:
+    """Event by event, in a pool so tight that regions change hands and addresses are borrowed."""
+    events = trace(Shape(8, mean=12.0, days=0.1, seed=3))
+    made = make_subnets(round(peak(events) * 1.05), subnets, family)
+    policy = Borough(made)
+    ipam = borough.open("memory:")
+    for subnet in made:
+        first, last = (format_address(family, address) for address in subnet.ranges[0])
+        ipam.add_subnet(str(subnet.prefix), ranges=[f"{first}-{last}"])
+    given: dict[int, int] = {}
+    for event in events:
+        if event.starts:
+            address = policy.allocate(event.host, event.at)
+            assert address is not None
+            answer = ipam.allocate(host=f"h{event.host}", families=family)
+            assert answer.address == format_address(family, address), event
+            given[event.workload] = address
+        else:
+            address = given.pop(event.workload)
+            policy.release(event.host, address, event.at)
+            ipam.release(format_address(family, address))
+    acts = {each.act.value for each in ipam.events(limit=100_000)}
+    assert {"claimed", "grew", "transferred", "gave_up"} <= acts
+    assert ipam.audit() == []
+
+
+def test_a_trace_is_the_same_for_the_same_seed() -> None:
+    shape = Shape(10, days=0.1)
+    assert trace(shape) == trace(shape)
+    assert trace(shape) != trace(Shape(10, days=0.1, seed=2))
+    times = [event.at for event in trace(shape)]
+    assert times == sorted(times)
+
+
+def test_what_is_measured() -> None:
+    """Two hosts, one and three addresses; a route is counted for as long as it is there."""
+    events = [
+        Event(10.0, True, 1, 0),
+        Event(20.0, True, 2, 1),
+        Event(30.0, True, 3, 1),
+        Event(7200.0 + 100, True, 4, 1),
+        Event(7200.0 + 200, False, 1, 0),
+        Event(7200.0 + 400, False, 2, 1),
+    ]
+    made = make_subnets(256, 1, 4)
+    found = play(events, FirstFit(made), made[0].capacity)
+    # 10.0.0.1 to host 0, .2 and .3 to host 1 (one prefix), then .4 (another).
+    assert found.peak == 3
+    assert found.mean == pytest.approx((2 * 100 + 3 * 100 + 2 * 200) / 400)
+    assert found.active == pytest.approx((2 * 200 + 1 * 200) / 400)
+    assert found.refused == 0
+
+
+def test_no_policy_beats_the_bound() -> None:
+    events = trace(Shape(12, days=0.3))
+    for pool in (1.1, 1.5, 4.0):
+        made = make_subnets(round(peak(events) * pool), 1, 4)
+        capacity = sum(subnet.capacity for subnet in made)
+        least = bound(events, capacity)
+        for policy in (Borough(made), Calico(made, 4), FirstFit(made)):
+            assert play(events, policy, capacity).mean >= least * 0.95
