@@ -1,7 +1,7 @@
 """Makes Neutron's own unit tests judge Borough's driver, without a change to any of their files.
 
-Whoever imports this module has Borough's tables in Neutron's metadata, so that the fixtures create them;
-names ours wherever a test names the reference driver; and counts what our driver is asked for.
+It makes Borough's tables beside Neutron's, empties them between tests, names our driver wherever a test names
+the reference driver, and counts what ours is asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 import sqlalchemy as sa
 from neutron.ipam.drivers.neutrondb_ipam import driver as reference
 from neutron_lib import fixture
-from neutron_lib.db import model_base
 from oslo_config import cfg
 
 from borough.neutron import driver as ours
@@ -47,25 +46,24 @@ def sow(connection: sa.Connection) -> None:
 
 
 def _attach_tables() -> None:
-    for table in schema.metadata.sorted_tables:
-        copy = table.to_metadata(model_base.BASEV2.metadata)
-        if table.name in SEEDS:
-            sa.event.listen(
-                copy,
-                "after_create",
-                lambda table, connection, **_: connection.execute(
-                    sa.insert(schema.metadata.tables[table.name]), SEEDS[table.name]
-                ),
-            )
+    generate = fixture.SqlFixture._generate_schema.__func__
     delete = fixture.SqlFixture._delete_from_schema
 
-    @functools.wraps(delete)
-    def delete_and_sow(self: Any, engine: sa.Engine) -> None:
-        delete(self, engine)
+    def generate_both(cls: Any, engine: sa.Engine) -> None:
+        generate(cls, engine)
+        schema.metadata.create_all(engine)
         with engine.begin() as connection:
             sow(connection)
 
-    fixture.SqlFixture._delete_from_schema = delete_and_sow
+    def delete_from_both(self: Any, engine: sa.Engine) -> None:
+        delete(self, engine)
+        with engine.begin() as connection:
+            for table in reversed(schema.metadata.sorted_tables):
+                connection.execute(table.delete())
+            sow(connection)
+
+    fixture.SqlFixture._generate_schema = classmethod(generate_both)
+    fixture.SqlFixture._delete_from_schema = delete_from_both
 
 
 def _count(owner: type, name: str) -> None:

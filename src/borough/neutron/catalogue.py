@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from borough.domain.address import from_bytes
 from borough.domain.dimension import Dimension, Fallback
 from borough.domain.model import Catalogue, Cohort, Interval, Subnet
+from borough.domain.prefix import subtract
 from borough.store.sql import schema as t
 from borough.store.sql.catalogue import parse_cohort
 from borough.store.sql.dialect import Runner
@@ -41,6 +42,12 @@ class NeutronSubnet(Subnet):
     def never(self) -> frozenset[int]:
         """Addresses that nobody can hold."""
         return super().never if self.prefix.family == 4 else frozenset()
+
+    @cached_property
+    def usable(self) -> tuple[Interval, ...]:
+        """What *any* and *next* may give."""
+        anycast = [(address, address) for address in super().never]
+        return tuple(subtract(super().usable, anycast))
 
     @property
     def is_typed(self) -> bool:

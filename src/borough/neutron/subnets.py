@@ -84,8 +84,15 @@ def add(
 ) -> NeutronSubnet:
     """Add a subnet, with a few blocks open, so that the first to come do not all cut the same space.
 
+    One that is there already is changed to be so.
+
     :param taken: addresses that it has given already; their allocations are for the caller to add.
     """
+    if wanted.name in unit.catalogue.by_name:
+        change(unit, wanted, now=now)
+        present = unit.catalogue.by_name[wanted.name]
+        assert isinstance(present, NeutronSubnet)
+        return present
     subnet = replace(wanted.settle(), scope=_scope_for(unit, wanted))
     scope_id = _scope_id(unit, subnet.scope)
     stored_one = stored.put_subnet(unit.runner, subnet, {subnet.scope: scope_id})
