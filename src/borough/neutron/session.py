@@ -8,7 +8,7 @@ logging and its counters see it like any other.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,14 +17,10 @@ from oslo_db import exception as db_exc
 
 from borough.domain.lane import ALONE, Lane
 from borough.errors import FixInput
-from borough.store.port import LostRace
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import Duplicate, Giver, Row, Runner, Statement, Writer
 
 _NUMBERED: Final = re.compile(r"\$(\d+)")
-
-#: SQLSTATE of a division by zero: how a plan says that a row is not as it was read.
-_NOT_AS_READ: Final = "22012"
 
 
 @lru_cache(maxsize=1024)
@@ -135,7 +131,7 @@ class SessionDialect:
             from borough.store.sql.postgresql_give import PostgresqlGiver
             from borough.store.sql.postgresql_write import PostgresqlWriter
 
-            self.giver, self.writer = PostgresqlGiver(), PostgresqlWriter()
+            self.giver, self.writer = PostgresqlGiver(), PostgresqlWriter(inside=True)
         elif self.name in ("mysql", "mariadb"):
             from borough.store.sql.mariadb_give import MariadbGiver
             from borough.store.sql.mariadb_write import MariadbWriter
@@ -184,20 +180,4 @@ class SessionDialect:
         """See :meth:`borough.store.sql.dialect.Dialect.translate`; most are left to Neutron."""
         if isinstance(error, db_exc.DBDuplicateEntry):
             return Duplicate(str(error))
-        if _sqlstate(error) == _NOT_AS_READ:
-            return LostRace("a row is not as it was read")
         return error
-
-
-def _sqlstate(error: BaseException | None) -> str:
-    """The SQLSTATE of what is wrapped in errors of oslo.db and SQLAlchemy."""
-    for name in ("inner_exception", "orig"):
-        inner = getattr(error, name, None)
-        if isinstance(inner, BaseException):
-            return _sqlstate(inner)
-    return str(getattr(error, "pgcode", None) or getattr(error, "sqlstate", None) or "")
-
-
-def names_of(values: Sequence[str]) -> Mapping[str, str]:
-    """Parameters for a list of names."""
-    return {f"name_{at}": value for at, value in enumerate(values)}

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from neutron.db import models_v2
 from neutron.db.models.subnet_service_type import SubnetServiceType
+from neutron.ipam.drivers.neutrondb_ipam import db_models
 from neutron.plugins.ml2.models import PortBinding
 from neutron_lib import constants
 
@@ -24,6 +25,10 @@ ALLOCATION: Final = models_v2.IPAllocation.__table__
 PORT: Final = models_v2.Port.__table__
 BINDING: Final = PortBinding.__table__
 SERVICE_TYPE: Final = SubnetServiceType.__table__
+#: The reference driver's own tables.
+THEIR_SUBNET: Final = db_models.IpamSubnet.__table__
+THEIR_POOL: Final = db_models.IpamAllocationPool.__table__
+THEIR_ALLOCATION: Final = db_models.IpamAllocation.__table__
 
 #: Ids in one query.
 _BATCH: Final = 500
@@ -44,11 +49,7 @@ def subnet_ids(connection: sa.Connection) -> list[str]:
 
 def subnets(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Declared]:
     """Subnets as Neutron declares them."""
-    pools: dict[str, list[Interval]] = defaultdict(list)
-    for id, first, last in _rows(
-        connection, sa.select(POOL.c.subnet_id, POOL.c.first_ip, POOL.c.last_ip), POOL.c.subnet_id, ids
-    ):
-        pools[id].append((parse_address(first)[1], parse_address(last)[1]))
+    pools = _pools(connection, ids)
     types: dict[str, set[str]] = defaultdict(set)
     query = sa.select(SERVICE_TYPE.c.subnet_id, SERVICE_TYPE.c.service_type)
     for id, service_type in _rows(connection, query, SERVICE_TYPE.c.subnet_id, ids):
@@ -71,6 +72,24 @@ def subnets(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Declared
                 "service_type": frozenset(types[id]),
             },
         )
+    return found
+
+
+def _pools(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Interval]]:
+    """Allocation pools by subnet; the reference driver's where Neutron itself has none."""
+    neutrons = sa.select(POOL.c.subnet_id, POOL.c.first_ip, POOL.c.last_ip)
+    theirs = sa.select(
+        THEIR_SUBNET.c.neutron_subnet_id, THEIR_POOL.c.first_ip, THEIR_POOL.c.last_ip
+    ).join_from(THEIR_POOL, THEIR_SUBNET)
+    found: dict[str, list[Interval]] = defaultdict(list)
+    for query, column in (
+        (neutrons, POOL.c.subnet_id),
+        (theirs, THEIR_SUBNET.c.neutron_subnet_id),
+    ):
+        for id, first, last in list(
+            _rows(connection, query, column, [each for each in ids if each not in found])
+        ):
+            found[id].append((parse_address(first)[1], parse_address(last)[1]))
     return found
 
 
