@@ -17,6 +17,7 @@ from borough.cli.explain import explain
 from borough.cli.init import init
 from borough.cli.list import list_
 from borough.cli.move import move
+from borough.cli.neutron import neutron
 from borough.cli.release import release
 from borough.cli.routes import routes
 from borough.cli.show import show
@@ -103,6 +104,7 @@ for _command in (
     routes,
     audit,
     move,
+    neutron,
     version,
 ):
     app.add_command(_command)

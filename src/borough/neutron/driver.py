@@ -156,7 +156,9 @@ class BoroughSubnet(ipam_driver.Subnet):
             subnet.project or None,
             subnet.name,
             str(subnet.prefix),
-            None if subnet.gateway is None else format_address(family, subnet.gateway),
+            subnet.attributes.get(subnets.OUTSIDE)
+            if subnet.gateway is None
+            else format_address(family, subnet.gateway),
             pools,
         )
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from borough.domain.address import format_address
 from borough.domain.block import BLOCK_BITS, Block, Run, blocks_for, cut
 from borough.domain.model import Interval, Subnet
 from borough.domain.placement import first_piece, regions
@@ -22,6 +23,9 @@ from borough.store.sql import schema as t
 
 #: The prefix of every subnet that waits for its own by prefix delegation (RFC 8415).
 PROVISIONAL: Final = Prefix(6, 0, 64)
+
+#: The attribute that holds a gateway outside the prefix: one that is on the link all the same.
+OUTSIDE: Final = "gateway"
 
 #: Most blocks that are opened with a subnet; they are a quarter of it at most.
 OPEN_BLOCKS: Final = 16
@@ -75,8 +79,13 @@ class Declared:
             ranges=ranges,
             labels={name: labels[name] for name in sorted(labels) if labels[name]},
             project=self.project or (before.project if before is not None else ""),
+            attributes={} if inside or self.gateway is None else {OUTSIDE: self._gateway_text()},
             source=SOURCE,
         )
+
+    def _gateway_text(self) -> str:
+        assert self.gateway is not None
+        return format_address(self.prefix.family, self.gateway)
 
 
 def add(
@@ -166,10 +175,15 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     return True
 
 
+def is_same(subnet: Subnet, wanted: Declared) -> bool:
+    """Whether a subnet is stored as Neutron declares it."""
+    return _same(subnet, wanted.settle(subnet))
+
+
 def _same(before: Subnet, after: Subnet) -> bool:
     return all(
         getattr(before, name) == getattr(after, name)
-        for name in ("prefix", "gateway", "ranges", "labels", "project")
+        for name in ("prefix", "gateway", "ranges", "labels", "project", "attributes")
     )
 
 
