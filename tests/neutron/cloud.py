@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import netaddr
@@ -15,6 +16,7 @@ from neutron.db.migration.models import head
 from neutron.ipam import driver as ipam_driver
 from neutron.ipam import requests as ipam_req
 from neutron.objects import subnet as subnet_obj
+from neutron.plugins.ml2.models import PortBinding
 from neutron_lib import context as neutron_context
 from neutron_lib.db import api as db_api
 from neutron_lib.plugins import constants, directory
@@ -36,6 +38,12 @@ def driver_url(url: str) -> str:
     )
 
 
+@cache
+def _configure() -> None:
+    common_config.register_core_common_config_opts()
+    cfg.CONF([], project="neutron")
+
+
 class _Plugin:
     """What the reference driver asks Neutron's core plugin for."""
 
@@ -49,20 +57,24 @@ class _Plugin:
 class Cloud:
     """One database with Neutron's schema and Borough's, asked through one IPAM driver."""
 
-    def __init__(self, url: str, driver: str, *, create: bool = True, pool_size: int = 20) -> None:
+    def __init__(self, url: str, driver: str, *, create: bool = True, tables: bool = True) -> None:
+        """Work on a database.
+
+        :param create: whether to make Neutron's tables, and with ``tables`` Borough's as well.
+        """
         self.url = driver_url(url)
-        common_config.register_core_common_config_opts()
-        cfg.CONF([], project="neutron")
+        _configure()
         cfg.CONF.set_override("ipam_driver", driver)
         manager = enginefacade.transaction_context()
         manager.configure(
-            connection=self.url, max_pool_size=pool_size, max_overflow=20, flush_on_subtransaction=True
+            connection=self.url, max_pool_size=20, max_overflow=20, flush_on_subtransaction=True
         )
         db_api.get_context_manager()._root_factory = manager._factory
         self.engine = manager.writer.get_engine()
         if create:
             head.get_metadata().create_all(self.engine)
-            migrate.upgrade(sa.create_engine(self.url), shared=True)
+            if tables:
+                migrate.upgrade(sa.create_engine(self.url), shared=True)
         directory.add_plugin(constants.CORE, _Plugin())
 
     @property
@@ -96,10 +108,48 @@ class Cloud:
                     enable_dhcp=False,
                 )
             )
+            context.session.add(
+                models_v2.IPAllocationPool(
+                    subnet_id=id, first_ip=str(net[2]), last_ip=str(net[-2])
+                )
+            )
             request.network_id = network
             request.labels = labels
             self.pool(context).allocate_subnet(request)
         return id
+
+    def port(self, network: str, subnet: str, address: str, *, host: str = "", owner: str = "") -> str:
+        """Make a port in Neutron's tables only, as it stands when its address has been given."""
+        context, id = self.context, owner or uuidutils.generate_uuid()
+        with db_api.CONTEXT_WRITER.using(context):
+            context.session.add(
+                models_v2.Port(
+                    id=id,
+                    project_id=PROJECT,
+                    name="",
+                    network_id=network,
+                    mac_address=":".join(("fa", "16", *(id[at : at + 2] for at in (0, 2, 4, 6)))),
+                    admin_state_up=True,
+                    status="ACTIVE",
+                    device_id="",
+                    device_owner="compute:nova",
+                )
+            )
+            context.session.flush()
+            context.session.add(
+                models_v2.IPAllocation(
+                    port_id=id, ip_address=address, subnet_id=subnet, network_id=network
+                )
+            )
+            if host:
+                context.session.add(PortBinding(port_id=id, host=host, vif_type="unbound"))
+        return id
+
+    def delete_port(self, id: str) -> None:
+        """Remove a port from Neutron's tables only."""
+        context = self.context
+        with db_api.CONTEXT_WRITER.using(context):
+            context.session.delete(context.session.get(models_v2.Port, id))
 
     def network(self, context: Any | None = None) -> str:
         """Make a network."""

@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.servers.shared import shared_server
+
+if TYPE_CHECKING:
+    from tests.neutron.cloud import Cloud
 
 collect_ignore_glob = [] if find_spec("neutron") else ["test_*.py"]
+
+SERVERS = ["postgresql", "mariadb"]
+
+
+@pytest.fixture(params=SERVERS, scope="module")
+def cloud(request: Any) -> Iterator[Cloud]:
+    """Neutron's database with ours, asked through our driver, on each kind of server in turn."""
+    from tests.neutron.cloud import Cloud
+
+    made = Cloud(shared_server(request.param).fresh(), "borough")
+    yield made
+    made.engine.dispose()
