@@ -155,9 +155,10 @@ def _compare(
     leaked = [
         ours[address] for address in sorted(ours.keys() - theirs.keys()) if ours[address].at <= oldest
     ]
-    if not subnets.is_same(subnet, wanted):
+    differ = subnets.differences(subnet, wanted)
+    if differ:
         report.subnets_changed = 1
-        report.tell(f"subnet {name} is not declared as in Neutron")
+        report.tell(f"subnet {name} differs from Neutron's in {', '.join(differ)}")
     report.addresses_added, report.addresses_removed = len(missing), len(leaked)
     for each in missing:
         address = format_address(subnet.family, each.address)

@@ -212,6 +212,7 @@ def _declared(
         prefix=prefix,
         network=network,
         gateway=None if request.gateway_ip is None else int(request.gateway_ip),
+        keeps_gateway=bool(getattr(request, "keeps_gateway", False)),
         pools=tuple((int(pool.first), int(pool.last)) for pool in pools),
         project=request.project_id or "",
         labels=labels,

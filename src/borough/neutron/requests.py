@@ -29,6 +29,8 @@ class SubnetRequestFactory(ipam_req.SubnetRequestFactory):
         """See :meth:`neutron.ipam.requests.SubnetRequestFactory.get_request`."""
         request = super().get_request(context, subnet, subnetpool)
         request.network_id = subnet.get("network_id") or ""
+        # An update that says nothing of the gateway does not take it away.
+        request.keeps_gateway = "gateway_ip" not in subnet
         request.labels = {
             dimension: frozenset(values)
             for dimension, field in (("segment", "segment_id"), ("service_type", "service_types"))

@@ -36,6 +36,9 @@ _ANY_OVERLAP = (
     .where(t.scope.c.name == sa.bindparam("scope"))
 )
 _SCOPE_ID = sa.select(t.scope.c.id).where(t.scope.c.name == sa.bindparam("name"))
+#: What Neutron declares of a subnet.
+_FIELDS: Final = ("prefix", "gateway", "ranges", "labels", "project", "attributes")
+
 _REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
     t.allocation.c.scope_id == sa.bindparam("scope_id"),
     t.allocation.c.subnet_id == sa.bindparam("subnet_id"),
@@ -46,6 +49,7 @@ class Declared:
     """A subnet as Neutron declares it.
 
     :ivar network: empty when the caller does not know it.
+    :ivar keeps_gateway: whether the gateway is left as it is.
     :ivar pools: allocation pools; empty means that nothing may be given.
     :ivar labels: values by dimension; None leaves them as they are.
     """
@@ -54,6 +58,7 @@ class Declared:
     prefix: Prefix
     network: str = ""
     gateway: int | None = None
+    keeps_gateway: bool = False
     pools: tuple[Interval, ...] = ()
     project: str = ""
     labels: Mapping[str, frozenset[str]] | None = None
@@ -64,7 +69,10 @@ class Declared:
         if not ranges:
             # No ranges would mean all of it. This address is never given without being asked for.
             ranges = ((self.prefix.base, self.prefix.base),)
-        inside = self.gateway is not None and self.prefix.holds(self.gateway)
+        inside = self.gateway if self.gateway and self.prefix.holds(self.gateway) else None
+        outside = {} if inside == self.gateway else {OUTSIDE: self._gateway_text()}
+        if before is not None and self.keeps_gateway:
+            inside, outside = before.gateway, dict(before.attributes)
         labels: dict[str, frozenset[str]] = {} if before is None else dict(before.labels)
         if self.network:
             labels["network"] = frozenset((self.network,))
@@ -75,11 +83,11 @@ class Declared:
             name=self.name,
             scope="" if before is None else before.scope,
             prefix=self.prefix,
-            gateway=self.gateway if inside else None,
+            gateway=inside,
             ranges=ranges,
             labels={name: labels[name] for name in sorted(labels) if labels[name]},
             project=self.project or (before.project if before is not None else ""),
-            attributes={} if inside or self.gateway is None else {OUTSIDE: self._gateway_text()},
+            attributes=outside,
             source=SOURCE,
         )
 
@@ -162,7 +170,7 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     """
     before = unit.catalogue.by_name[wanted.name]
     after = wanted.settle(before)
-    if _same(before, after):
+    if not differences(before, wanted):
         return False
     scope_id = unit.catalogue.scopes[before.scope]
     stored.put_subnet(unit.runner, after, unit.catalogue.scopes)
@@ -175,16 +183,10 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     return True
 
 
-def is_same(subnet: Subnet, wanted: Declared) -> bool:
-    """Whether a subnet is stored as Neutron declares it."""
-    return _same(subnet, wanted.settle(subnet))
-
-
-def _same(before: Subnet, after: Subnet) -> bool:
-    return all(
-        getattr(before, name) == getattr(after, name)
-        for name in ("prefix", "gateway", "ranges", "labels", "project", "attributes")
-    )
+def differences(subnet: Subnet, wanted: Declared) -> list[str]:
+    """What of a stored subnet is not as Neutron declares it."""
+    after = wanted.settle(subnet)
+    return [name for name in _FIELDS if getattr(subnet, name) != getattr(after, name)]
 
 
 def _move(unit: SessionUnit, before: Subnet, after: Subnet, scope_id: int) -> None:
