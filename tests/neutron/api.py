@@ -69,15 +69,21 @@ class Neutron:
         self.log = folder / "server.log"
         paste = Path(sys.prefix) / "etc" / "neutron" / "api-paste.ini"
         config = folder / "neutron.conf"
-        config.write_text(
-            _CONFIG.format(driver=driver, paste=paste, folder=folder, url=url)
-        )
+        config.write_text(_CONFIG.format(driver=driver, paste=paste, folder=folder, url=url))
         self.config = config
         self._ports = [free_port() for _ in range(workers)]
         self._next = itertools.cycle(self._ports)
         self._processes = [
             subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "tests.neutron.server", str(config), str(port)],
+                [
+                    sys.executable,
+                    "-W",
+                    "ignore",
+                    "-m",
+                    "tests.neutron.server",
+                    str(config),
+                    str(port),
+                ],
                 stdout=self._log,
                 stderr=self._log,
                 env={**os.environ, "OSLO_LOCK_PATH": str(folder)},
@@ -91,7 +97,9 @@ class Neutron:
         for port, process in zip(self._ports, self._processes, strict=True):
             while True:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"Neutron did not come up:\n{self.log.read_text()[-4000:]}")
+                    raise AssertionError(
+                        f"Neutron did not come up:\n{self.log.read_text()[-4000:]}"
+                    )
                 with contextlib.suppress(OSError, Refused):
                     self._ask("GET", f"http://127.0.0.1:{port}/v2.0/networks", None)
                     break
@@ -113,7 +121,9 @@ class Neutron:
 
     def _ask(self, method: str, url: str, body: Any) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            url, data, {"Content-Type": "application/json"}, method=method
+        )
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 text = answer.read()

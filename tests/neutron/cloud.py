@@ -33,9 +33,7 @@ def driver_url(url: str) -> str:
     """The URL of a test server as Neutron is given it."""
     made = sa.make_url(url)
     names = {"postgresql": "postgresql+psycopg2", "mysql": "mysql+pymysql"}
-    return made.set(drivername=names[made.get_backend_name()]).render_as_string(
-        hide_password=False
-    )
+    return made.set(drivername=names[made.get_backend_name()]).render_as_string(hide_password=False)
 
 
 @cache
@@ -64,18 +62,24 @@ class Cloud:
         """
         self.url = driver_url(url)
         _configure()
-        cfg.CONF.set_override("ipam_driver", driver)
+        self.driver = driver
         manager = enginefacade.transaction_context()
         manager.configure(
             connection=self.url, max_pool_size=20, max_overflow=20, flush_on_subtransaction=True
         )
-        db_api.get_context_manager()._root_factory = manager._factory
+        self._factory = manager._factory
         self.engine = manager.writer.get_engine()
+        self.use()
         if create:
             head.get_metadata().create_all(self.engine)
             if tables:
                 migrate.upgrade(sa.create_engine(self.url), shared=True)
         directory.add_plugin(constants.CORE, _Plugin())
+
+    def use(self) -> None:
+        """Make it the database, and its driver the one, that this process works with."""
+        cfg.CONF.set_override("ipam_driver", self.driver)
+        db_api.get_context_manager()._root_factory = self._factory
 
     @property
     def context(self) -> Any:
@@ -109,16 +113,16 @@ class Cloud:
                 )
             )
             context.session.add(
-                models_v2.IPAllocationPool(
-                    subnet_id=id, first_ip=str(net[2]), last_ip=str(net[-2])
-                )
+                models_v2.IPAllocationPool(subnet_id=id, first_ip=str(net[2]), last_ip=str(net[-2]))
             )
             request.network_id = network
             request.labels = labels
             self.pool(context).allocate_subnet(request)
-        return id
+        return str(id)
 
-    def port(self, network: str, subnet: str, address: str, *, host: str = "", owner: str = "") -> str:
+    def port(
+        self, network: str, subnet: str, address: str, *, host: str = "", owner: str = ""
+    ) -> str:
         """Make a port in Neutron's tables only, as it stands when its address has been given."""
         context, id = self.context, owner or uuidutils.generate_uuid()
         with db_api.CONTEXT_WRITER.using(context):
@@ -143,7 +147,7 @@ class Cloud:
             )
             if host:
                 context.session.add(PortBinding(port_id=id, host=host, vif_type="unbound"))
-        return id
+        return str(id)
 
     def delete_port(self, id: str) -> None:
         """Remove a port from Neutron's tables only."""
@@ -159,13 +163,15 @@ class Cloud:
             context.session.add(
                 models_v2.Network(id=id, project_id=PROJECT, name="", admin_state_up=True)
             )
-        return id
+        return str(id)
 
     def pool(self, context: Any) -> Any:
         """The driver."""
         return ipam_driver.Pool.get_instance(None, context)
 
-    def allocate(self, ids: Sequence[str], request: Any = None, port: Any = None) -> tuple[str, str]:
+    def allocate(
+        self, ids: Sequence[str], request: Any = None, port: Any = None
+    ) -> tuple[str, str]:
         """Ask for one address, in a transaction of its own, as the creation of a port does."""
         context = self.context
         with db_api.CONTEXT_WRITER.using(context):

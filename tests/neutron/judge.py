@@ -192,7 +192,9 @@ def show(driver: str, verdict: Verdict) -> None:
 
 def main() -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("names", nargs="*", help="modules, classes or tests")
     parser.add_argument("--all", action="store_true", help="everything")
     parser.add_argument("--driver", default="borough", help="borough, borough_shim or internal")

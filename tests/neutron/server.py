@@ -1,6 +1,6 @@
 """One process of a real Neutron API: its own application, ML2 plugin and segments, on a port of loopback.
 
-    python -m tests.neutron.server neutron.conf PORT
+python -m tests.neutron.server neutron.conf PORT
 """
 
 from __future__ import annotations

@@ -100,7 +100,13 @@ def set_up(driver: str) -> None:
     # Some tests leave this to whichever test comes before them.
     common.register_core_common_config_opts()
     _attach_tables()
-    for name in ("allocate_subnet", "update_subnet", "remove_subnet", "get_subnet", "get_allocator"):
+    for name in (
+        "allocate_subnet",
+        "update_subnet",
+        "remove_subnet",
+        "get_subnet",
+        "get_allocator",
+    ):
         _count(ours.BoroughPool, name)
     for name in ("allocate", "deallocate"):
         _count(ours.BoroughSubnet, name)

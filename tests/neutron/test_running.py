@@ -27,11 +27,19 @@ def routed_network(neutron: Neutron, engine: sa.Engine) -> tuple[str, dict[str, 
     network = neutron.make(
         "network",
         name="routed",
-        **{"provider:network_type": "vlan", "provider:physical_network": "rack1", "provider:segmentation_id": 101},
+        **{
+            "provider:network_type": "vlan",
+            "provider:physical_network": "rack1",
+            "provider:segmentation_id": 101,
+        },
     )["id"]
     (first,) = neutron("GET", f"segments?network_id={network}")["segments"]
     second = neutron.make(
-        "segment", network_id=network, network_type="vlan", physical_network="rack2", segmentation_id=102
+        "segment",
+        network_id=network,
+        network_type="vlan",
+        physical_network="rack2",
+        segmentation_id=102,
     )
     place = {}
     for at, segment in enumerate((first["id"], second["id"])):
@@ -127,7 +135,9 @@ def test_a_running_neutron(kind: str, tmp_path: Path):
     seen = [each["ip_address"] for port in ports for each in port["fixed_ips"]]
     assert len(seen) == len(set(seen)) >= 8 * 8
     for port in ports:
-        segments = {place[each["subnet_id"]] for each in port["fixed_ips"] if each["subnet_id"] in place}
+        segments = {
+            place[each["subnet_id"]] for each in port["fixed_ips"] if each["subnet_id"] in place
+        }
         assert len(segments) <= 1, "a port straddles two segments"
     report = reconcile(Database(cloud.url), write=False, grace=0)
     assert report.agrees, report.differences

@@ -136,7 +136,12 @@ def _show(page: Page, report: Report, verb: str) -> None:
         page.line("Borough agrees with it.")
         return
     page.table(
-        (Column("what"), Column("added", right=True), Column("changed", right=True), Column("removed", right=True)),
+        (
+            Column("what"),
+            Column("added", right=True),
+            Column("changed", right=True),
+            Column("removed", right=True),
+        ),
         [
             ("subnets", report.subnets_added, report.subnets_changed, report.subnets_removed),
             ("addresses", report.addresses_added, "", report.addresses_removed),

@@ -153,7 +153,9 @@ def _compare(
     missing = [theirs[address] for address in sorted(theirs.keys() - ours.keys())]
     oldest = now() - grace * decide.SECOND
     leaked = [
-        ours[address] for address in sorted(ours.keys() - theirs.keys()) if ours[address].at <= oldest
+        ours[address]
+        for address in sorted(ours.keys() - theirs.keys())
+        if ours[address].at <= oldest
     ]
     differ = subnets.differences(subnet, wanted)
     if differ:
@@ -162,7 +164,9 @@ def _compare(
     report.addresses_added, report.addresses_removed = len(missing), len(leaked)
     for each in missing:
         address = format_address(subnet.family, each.address)
-        report.tell(f"{address} of subnet {name} has port {each.place.owner or '?'} only in Neutron")
+        report.tell(
+            f"{address} of subnet {name} has port {each.place.owner or '?'} only in Neutron"
+        )
     for allocation in leaked:
         report.tell(f"{allocation.text} of subnet {name} has no port in Neutron any more")
     if not write or report.agrees:

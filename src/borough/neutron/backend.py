@@ -49,7 +49,7 @@ class Wanted(NamedTuple):
     place: Place = NOWHERE
     claims: bool = True
     address: int | None = None
-    count: int = 1
+    how_many: int = 1
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,9 @@ class Backend:
         """
         for attempt in range(_ATTEMPTS):
             try:
-                return self._once(connection, lambda: self.unit(connection, names, spread=spread), work)
+                return self._once(
+                    connection, lambda: self.unit(connection, names, spread=spread), work
+                )
             except LostRace as lost:
                 if not self.dialect.is_spoilt:
                     raise _again() from lost
@@ -204,7 +206,9 @@ class Backend:
 
     # --- Addresses ------------------------------------------------------------------------------------
 
-    def allocate(self, connection: sa.Connection, names: Sequence[str], wanted: Wanted) -> list[Allocation]:
+    def allocate(
+        self, connection: sa.Connection, names: Sequence[str], wanted: Wanted
+    ) -> list[Allocation]:
         """Give addresses of a group of subnets, all that are wanted or none.
 
         :raises UnknownObject: a subnet does not exist (any more).
@@ -266,7 +270,8 @@ class Backend:
 
 
 def _again() -> Exception:
-    return db_exc.RetryRequest(AddressSpaceBusy())
+    error: Exception = db_exc.RetryRequest(AddressSpaceBusy())
+    return error
 
 
 def _request(group: Group, wanted: Wanted) -> Request:
@@ -280,7 +285,7 @@ def _request(group: Group, wanted: Wanted) -> Request:
         kind=wanted.kind,
         families=(subnet.family,),
         address=wanted.address,
-        count=wanted.count,
+        count=wanted.how_many,
         owner=wanted.place.owner,
         attributes=wanted.place.attributes,
     )
@@ -313,4 +318,3 @@ def backend_of(connection: sa.Connection) -> Backend:
     if found is None:
         found = _BACKENDS.setdefault(connection.engine, Backend(connection.engine))
     return found
-

@@ -68,10 +68,7 @@ def _subnets(count: int) -> Any:
             t.subnet_range.c.last,
         )
         .select_from(
-            t.subnet.join(t.scope)
-            .join(t.cohort)
-            .outerjoin(t.subnet_range)
-            .join(t.meta, sa.true())
+            t.subnet.join(t.scope).join(t.cohort).outerjoin(t.subnet_range).join(t.meta, sa.true())
         )
         .where(t.subnet.c.name.in_(names))
         .order_by(t.subnet.c.id, t.subnet_range.c.first)

@@ -199,9 +199,7 @@ class BoroughSubnetGroup(ipam_driver.SubnetGroup):
         return next((each for each in (first, *others) if each.holds(family, number)), first)
 
 
-def _declared(
-    request: Any, network: str, labels: Mapping[str, frozenset[str]] | None
-) -> Declared:
+def _declared(request: Any, network: str, labels: Mapping[str, frozenset[str]] | None) -> Declared:
     """A subnet request of Neutron's."""
     prefix = prefix_of(request.subnet_cidr)
     pools = request.allocation_pools

@@ -41,7 +41,9 @@ def place_of(port: Any) -> Place:
     if isinstance(port, Mapping):
         host = port.get(portbindings.HOST_ID)
     else:
-        host = _active(getattr(port, "bindings", None) or getattr(port, "port_bindings", None) or ())
+        host = _active(
+            getattr(port, "bindings", None) or getattr(port, "port_bindings", None) or ()
+        )
     return Place(
         owner=_text(_get(port, "id")),
         host=_text(host),

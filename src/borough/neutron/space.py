@@ -140,7 +140,9 @@ class Space:
             unit = backend.unit(connection, (name,))
             subnet = unit.catalogue.by_name[name]
             found = unit.allocations(Filter(subnet_id=subnet.id))
-        return [format_address(each.family, each.address) for each in sorted(found, key=_by_address)]
+        return [
+            format_address(each.family, each.address) for each in sorted(found, key=_by_address)
+        ]
 
 
 def _by_address(allocation: Any) -> int:
@@ -176,5 +178,5 @@ def _wanted(request: Any) -> Wanted:
     if isinstance(request, ipam_req.RouterGatewayAddressRequest):
         return Wanted(Kind.GATEWAY, place, claims=False)
     if isinstance(request, ipam_req.BulkAddressRequest):
-        return Wanted(Kind.ANY, place, claims, count=request.num_addresses)
+        return Wanted(Kind.ANY, place, claims, how_many=request.num_addresses)
     return Wanted(Kind.ANY, place, claims)

@@ -44,6 +44,7 @@ _REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
     t.allocation.c.subnet_id == sa.bindparam("subnet_id"),
 )
 
+
 @dataclass(frozen=True)
 class Declared:
     """A subnet as Neutron declares it.
@@ -76,8 +77,7 @@ class Declared:
         labels: dict[str, frozenset[str]] = {} if before is None else dict(before.labels)
         if self.network:
             labels["network"] = frozenset((self.network,))
-        for name, values in (self.labels or {}).items():
-            labels[name] = values
+        labels |= self.labels or {}
         return NeutronSubnet(
             id=0 if before is None else before.id,
             name=self.name,
@@ -220,4 +220,3 @@ def remove(unit: SessionUnit, name: str, *, now: int) -> bool:
     unit.changed()
     unit.record(Event(0, now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
     return True
-

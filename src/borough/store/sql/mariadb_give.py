@@ -1,5 +1,4 @@
-"""One address in one statement on MariaDB: a compound statement, which is a transaction of its own, or
-part of the one that the caller is in.
+"""One address in one statement on MariaDB: a compound statement, in a transaction of its own or the caller's.
 
 Each connection prepares it once, because to parse it takes as long as to run it. Its answer is one text: a
 driver in Python needs longer for a dozen columns than the server for the whole statement.
