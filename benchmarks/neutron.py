@@ -1,4 +1,4 @@
-"""Neutron's reference driver and Borough's, side by side in one run: what one allocation costs, how many a second.
+"""Neutron's reference driver and Borough's, side by side in one run: cost, and addresses per second.
 
     python benchmarks/neutron.py [--quick] [--only postgresql|mariadb]
 
@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+# Not this folder, where this very file would be taken for Neutron.
+sys.path.remove(str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import sqlalchemy as sa

@@ -50,7 +50,6 @@ SUBSET = (
     _UNIT + "ipam.drivers.neutrondb_ipam.test_driver",
     _UNIT + "db.test_ipam_pluggable_backend",
     _UNIT + "db.test_ipam_backend_mixin",
-    _UNIT + "extensions.test_segment",
     _UNIT + "extensions.test_subnet_service_types",
 )
 

@@ -17,6 +17,12 @@ OPTIONS: Final = (
         help="Whether addresses of ports on one host are kept together in aligned blocks, so that a "
         "host can advertise them as few prefixes. It never keeps a port from getting an address.",
     ),
+    cfg.StrOpt(
+        "delegate",
+        default="internal",
+        help="The IPAM driver that borough_shim asks, by its name in the entry point group "
+        "neutron.ipam_drivers.",
+    ),
 )
 
 
