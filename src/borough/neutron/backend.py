@@ -6,7 +6,7 @@ import random
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -18,11 +18,12 @@ from borough.domain.model import Catalogue, Kind, Request, State
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.views import Allocation
 from borough.neutron.catalogue import Dimensions, NeutronSubnet
-from borough.neutron.errors import AddressSpaceBusy
+from borough.neutron.errors import AddressSpaceBusy, AddressSpaceNotReady
 from borough.neutron.place import NOWHERE, Place
 from borough.neutron.session import SessionDialect, SessionRunner
 from borough.neutron.unit import SessionUnit
 from borough.store.port import LostRace, Order, Taken
+from borough.store.sql import migrate
 from borough.store.sql.giving import Areas, Hints, Word
 from borough.store.sql.probes import Probes
 
@@ -33,6 +34,8 @@ _GROUPS: Final = 4096
 
 #: How often a decision is made again inside one transaction of Neutron, which then begins anew.
 _ATTEMPTS: Final = 8
+
+_SOMEBODY: Final = frozenset(("*",))
 
 #: The longest pause between two of them, in seconds.
 _PAUSE: Final = 0.02
@@ -71,6 +74,20 @@ class Link:
 
     areas: Areas
     hints: Hints = field(default_factory=Hints)
+
+
+class OneForAllHosts(Ladders):
+    """Ladders that hosts share.
+
+    No host is declared here, so that a host implies nothing: only whether somebody claims changes a ladder. Kept for
+    each host, a worker of a large cloud would remember millions of them.
+    """
+
+    def climb(self, catalogue: Catalogue, request: Request) -> tuple[ladder.Wanted, ladder.Ladder]:
+        """See :meth:`borough.engine.allocation.Ladders.climb`."""
+        labels = dict.fromkeys(request.labels, _SOMEBODY)
+        anyone = replace(request, host="", labels=labels)
+        return ladder.wanted(catalogue, request), super().climb(catalogue, anyone)[1]
 
 
 def now() -> int:
@@ -119,7 +136,7 @@ class Backend:
             # The ladders and hints that were made of it stay good.
             return known
         scope = catalogue.by_name[names[0]].scope
-        group = Group(catalogue, scope, _tiers(catalogue, names), Allocator(now, Ladders()))
+        group = Group(catalogue, scope, _tiers(catalogue, names), Allocator(now, OneForAllHosts()))
         if len(self._groups) >= _GROUPS:
             # One dictionary after another, never emptied: another thread may be reading the old one.
             self._groups = {}
@@ -312,9 +329,23 @@ def _tiers(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[tuple[str, ...
 _BACKENDS: weakref.WeakKeyDictionary[sa.Engine, Backend] = weakref.WeakKeyDictionary()
 
 
+def _check_schema(connection: sa.Connection) -> None:
+    """Refuse tables of another release; that there are none shows by itself.
+
+    :raises AddressSpaceNotReady: saying what to do.
+    """
+    revision = migrate.current(connection)
+    if revision not in (None, migrate.REVISIONS[-1]):
+        raise AddressSpaceNotReady(
+            reason=f"they are at revision {revision}, and this release wants {migrate.REVISIONS[-1]}; "
+            "run borough neutron upgrade --config-file /etc/neutron/neutron.conf"
+        )
+
+
 def backend_of(connection: sa.Connection) -> Backend:
     """The backend of the database that a connection is to."""
     found = _BACKENDS.get(connection.engine)
     if found is None:
+        _check_schema(connection)
         found = _BACKENDS.setdefault(connection.engine, Backend(connection.engine))
     return found
