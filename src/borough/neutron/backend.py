@@ -79,8 +79,8 @@ class Link:
 class OneForAllHosts(Ladders):
     """Ladders that hosts share.
 
-    No host is declared here, so that a host implies nothing: only whether somebody claims changes a ladder. Kept for
-    each host, a worker of a large cloud would remember millions of them.
+    No host is declared here, so that a host implies nothing: only whether somebody claims changes a ladder.
+    Kept for each host, a worker of a large cloud would remember millions of them.
     """
 
     def climb(self, catalogue: Catalogue, request: Request) -> tuple[ladder.Wanted, ladder.Ladder]:
