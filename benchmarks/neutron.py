@@ -188,6 +188,8 @@ def _create(
         cloud.allocate([subnet], port=place)
 
     done = failed = 0
+    one()
+    attempts[0] = 0
     start.wait()
     end = time.monotonic() + seconds
     while time.monotonic() < end:

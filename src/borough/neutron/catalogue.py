@@ -16,7 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.address import from_bytes
-from borough.domain.dimension import Dimension, Fallback
+from borough.domain.dimension import Claiming, Dimension, Fallback
 from borough.domain.model import Catalogue, Cohort, Interval, Subnet
 from borough.domain.prefix import subtract
 from borough.store.sql import schema as t
@@ -27,9 +27,9 @@ from borough.store.sql.rows import prefix_of
 #: What says of a subnet that Neutron declared it.
 SOURCE: Final = "neutron"
 
-_DIMENSIONS = sa.select(t.dimension.c.name, t.dimension.c.fallback, t.dimension.c.claims).order_by(
-    t.dimension.c.position
-)
+_DIMENSIONS = sa.select(
+    t.dimension.c.name, t.dimension.c.fallback, t.dimension.c.claims, t.dimension.c.claiming
+).order_by(t.dimension.c.position)
 
 
 class NeutronSubnet(Subnet):
@@ -75,6 +75,10 @@ def _subnets(count: int) -> Any:
     )
 
 
+def _claiming(text: str) -> Claiming:
+    return Claiming().with_settings(json.loads(text) if text else {})
+
+
 class Dimensions:
     """The dimensions, as they were at one version of the catalogue."""
 
@@ -85,8 +89,8 @@ class Dimensions:
         """In rank order."""
         if self._found[0] != version:
             made = tuple(
-                Dimension(name, Fallback(fallback), rank, bool(claims))
-                for rank, (name, fallback, claims) in enumerate(run.rows(_DIMENSIONS))
+                Dimension(name, Fallback(fallback), rank, bool(claims), _claiming(claiming))
+                for rank, (name, fallback, claims, claiming) in enumerate(run.rows(_DIMENSIONS))
             )
             self._found = version, made
         return self._found[1]
@@ -123,9 +127,8 @@ def read(run: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalogue
 def _to_subnet(
     columns: Sequence[Any], scope: str, cohort: Cohort, ranges: tuple[Interval, ...]
 ) -> NeutronSubnet:
-    id, name, _, _, base, length, gateway, weight, project, pool, cooldown, attributes, source = (
-        columns
-    )
+    id, name, _, _, base, length, gateway, weight, project, pool, *more = columns
+    cooldown, attributes, source, claiming = more
     return NeutronSubnet(
         id=id,
         name=name,
@@ -140,4 +143,5 @@ def _to_subnet(
         cooldown=cooldown,
         attributes=json.loads(attributes),
         source=source,
+        claiming=json.loads(claiming) if claiming else {},
     )

@@ -86,7 +86,8 @@ class SessionRunner(Runner):
 
     MariaDB shows a transaction what was committed before its first read, and Neutron reads much before it
     asks for an address: decided on such a view, nearly every plan would lose its race. So what is
-    decided on is read with a lock, which reads what is there now.
+    decided on is read with a lock, which reads what is there now. On PostgreSQL the lock keeps others away from
+    what is decided on; they take something else meanwhile.
 
     :ivar locks: whether blocks and runs are read with a lock.
     """
@@ -117,13 +118,13 @@ class SessionDialect:
 
     begin_write = ""
     begin_read = ""
-    is_server = True
     can_guess = False
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self.name = dialect.name
         if self.name == "mysql" and not getattr(dialect, "is_mariadb", False):
             raise FixInput("Borough needs MariaDB 10.6 or later; MySQL lacks INSERT … RETURNING")
+        self.is_server = self.name != "sqlite"
         self.tells_key = self.name != "postgresql"
         self.giver: Giver | None = None
         self.writer: Writer | None = None
@@ -140,8 +141,8 @@ class SessionDialect:
 
     @property
     def locks(self) -> bool:
-        """Whether space must be read with a lock; see :class:`SessionRunner`."""
-        return self.name in ("mysql", "mariadb")
+        """Whether space is read with a lock; see :class:`SessionRunner`."""
+        return self.is_server
 
     @property
     def is_spoilt(self) -> bool:
@@ -162,7 +163,7 @@ class SessionDialect:
 
     def lane(self, connection: Any) -> Lane:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
-        if not self.locks:
+        if self.name not in ("mysql", "mariadb"):
             return ALONE
         found = connection.exec_driver_sql(
             "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_local_index', 'wsrep_cluster_size')"

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
-from neutron import manager
 from neutron.ipam import driver as ipam_driver
+from neutron.manager import NeutronManager
 from neutron_lib import constants
 from neutron_lib.db import api as db_api
 from oslo_config import cfg
@@ -32,7 +32,7 @@ class ShimPool(ipam_driver.Pool):
 
     def __init__(self, subnetpool: Any, context: Any) -> None:
         super().__init__(subnetpool, context)
-        made = manager.NeutronManager.load_class_for_provider(_NAMESPACE, cfg.CONF.borough.delegate)
+        made = NeutronManager.load_class_for_provider(_NAMESPACE, cfg.CONF.borough.delegate)
         self.delegate = made(subnetpool, context)
 
     def allocate_subnet(self, request: Any) -> Any:

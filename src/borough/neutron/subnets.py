@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from borough.domain.address import format_address
 from borough.domain.block import BLOCK_BITS, Block, Run, blocks_for, cut
+from borough.domain.estate import regions
 from borough.domain.model import Interval, Subnet
-from borough.domain.placement import first_piece, regions
+from borough.domain.placement import first_piece
 from borough.domain.prefix import Prefix
 from borough.domain.rebuild import rebuild
 from borough.domain.space import Act
@@ -89,6 +90,9 @@ class Declared:
             project=self.project or (before.project if before is not None else ""),
             attributes=outside,
             source=SOURCE,
+            weight=0 if before is None else before.weight,
+            cooldown=0 if before is None else before.cooldown,
+            claiming={} if before is None else before.claiming,
         )
 
     def _gateway_text(self) -> str:
