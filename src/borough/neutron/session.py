@@ -86,8 +86,8 @@ class SessionRunner(Runner):
 
     MariaDB shows a transaction what was committed before its first read, and Neutron reads much before it
     asks for an address: decided on such a view, nearly every plan would lose its race. So what is
-    decided on is read with a lock, which reads what is there now. On PostgreSQL the lock keeps others away from
-    what is decided on; they take something else meanwhile.
+    decided on is read with a lock, which reads what is there now. On PostgreSQL the lock keeps others
+    away from it; they take something else meanwhile.
 
     :ivar locks: whether blocks and runs are read with a lock.
     """
