@@ -383,6 +383,8 @@ def test_examples_work(empty: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         program, *words = command.example.split()
         assert program == "borough"
         assert " ".join(path) in command.example
+        if path[0] == "neutron":
+            continue  # these work on Neutron's configuration; tests/neutron runs them
         found = empty.run(*words)
         assert (found.exit_code, found.stderr) == (0, ""), command.example
 
