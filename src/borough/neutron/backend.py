@@ -108,10 +108,6 @@ class Backend:
 
     # --- What is known of subnets -----------------------------------------------------------------
 
-    def knows(self, name: str) -> bool:
-        """Whether a subnet was seen before; it may be gone since."""
-        return (name,) in self._groups
-
     def group(self, connection: sa.Connection, names: Sequence[str]) -> Group | None:
         """The subnets named, from memory if they are there; None when the database lacks any of them."""
         key = tuple(names)
