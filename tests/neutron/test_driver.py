@@ -155,6 +155,15 @@ def test_releasing_twice_and_unknown_subnets(cloud: Cloud):
         cloud.allocate([uuidutils.generate_uuid()])
 
 
+def test_a_host_gives_back_what_it_has_in_several_subnets(cloud: Cloud):
+    network = cloud.network()
+    subnets = [cloud.subnet(f"10.11.{at}.0/24", network=network) for at in range(2)]
+    given = [cloud.allocate([each], port=port("node-1")) for each in subnets * 3]
+    for address, subnet in given:
+        cloud.release(subnet, address)
+    assert all(held(cloud, each) == [] for each in subnets)
+
+
 def test_a_subnet_that_only_neutron_knows_is_taken_over(cloud: Cloud):
     network = cloud.network()
     subnet = cloud.subnet("10.10.0.0/24", network=network)

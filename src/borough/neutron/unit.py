@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from borough.domain.ladder import Rung
+from borough.domain.block import Block
+from borough.domain.ladder import Hold, Rung
 from borough.domain.model import Catalogue
 from borough.neutron import catalogue as declared
 from borough.neutron.catalogue import Dimensions
@@ -61,6 +62,12 @@ class SessionUnit(SqlUnit):
     def move_version(self) -> None:
         """Make every worker look at the subnets' labels anew."""
         self._run.write(_MOVE_VERSION)
+
+    def held_in(self, cohort_id: int, holder: str) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.held_in`; of the subnets named, because others are not known."""
+        cohorts = self.catalogue.cohort_of
+        ids = tuple(id for id, cohort in cohorts.items() if cohort == cohort_id)
+        return self.holdings(Rung(4, Hold.OWN, subnets=ids), holder)
 
     def _near(self, rungs: Sequence[Rung]) -> None:
         # The giver has looked in this writer's own area already, with a lock.
