@@ -64,7 +64,7 @@ class SessionUnit(SqlUnit):
         self._run.write(_MOVE_VERSION)
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.held_in`; of the subnets named, because others are not known."""
+        """See :meth:`borough.domain.space.Space.held_in`; of the subnets named, for others are not known."""
         cohorts = self.catalogue.cohort_of
         ids = tuple(id for id, cohort in cohorts.items() if cohort == cohort_id)
         return self.holdings(Rung(4, Hold.OWN, subnets=ids), holder)
