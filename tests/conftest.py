@@ -12,6 +12,7 @@ import pytest
 
 import borough
 from borough import Ipam
+from tests.api.serving import serve
 from tests.servers.shared import KINDS, shared_server
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -55,7 +56,11 @@ def each_store(*but: str) -> list[Any]:
     ]
 
 
-@pytest.fixture(params=each_store())
+#: The service in front of a store: whatever runs on every store also runs over HTTP.
+HTTP = "http"
+
+
+@pytest.fixture(params=[*each_store(), HTTP])
 def make_ipam(
     request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
 ) -> Iterator[Callable[[], Ipam]]:
@@ -64,9 +69,11 @@ def make_ipam(
     opened: list[Ipam] = []
 
     def make() -> Ipam:
-        url = STORES[request.param](tmp_path, next(numbers))
+        served = request.param == HTTP
+        url = STORES["memory" if served else request.param](tmp_path, next(numbers))
         # Some tests lose every race on purpose.
-        opened.append(borough.open(url, create=True, clock=clock, patience=5))
+        ipam = borough.open(url, create=True, clock=clock, patience=5)
+        opened.append(serve(ipam) if served else ipam)
         return opened[-1]
 
     yield make

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from aggregation.policies import Policy, Routes
-from aggregation.trace import FILL, MINUTE, Event
+from aggregation.trace import FILL, HOUR, MINUTE, Event
+from borough.domain.address import Family
+from borough.domain.aggregate import lpm_count
+from borough.domain.model import Interval
 
-#: What happens while a cluster first fills up is played, but not measured.
-_SETTLED = FILL
-_TIDY = 5 * MINUTE
+#: How often a policy may tidy up, and how often what costs much is measured.
+_TIDY, _SAMPLE = 5 * MINUTE, HOUR
 
 
 @dataclass
 class Measured:
-    """The figures of one policy on one trace.
+    """The figures of one policy on one trace; what happens while a cluster first fills up does not count.
 
-    :ivar mean: advertised prefixes, averaged over time.
-    :ivar per_host: the same, divided by the hosts that hold an address, averaged over time.
+    :ivar mean: advertised prefixes in strict form, averaged over time.
+    :ivar peak: the most at one time.
+    :ivar lpm: advertised prefixes in lpm form, averaged over samples.
+    :ivar active: hosts that hold an address, averaged over time.
     :ivar waste: the share of what is reserved that nobody uses, averaged over time.
     :ivar borrowed: the share of addresses in use that are borrowed, averaged over time.
     :ivar churn: announcements and withdrawals per 1,000 events.
@@ -26,6 +32,7 @@ class Measured:
 
     mean: float = 0.0
     peak: int = 0
+    lpm: float = 0.0
     active: float = 0.0
     waste: float = 0.0
     borrowed: float = 0.0
@@ -38,53 +45,150 @@ class Measured:
         return self.mean / self.active
 
 
-def play(events: list[Event], policy: Policy, capacity: int) -> Measured:
-    """Play a trace; ``capacity`` is how many addresses the pool has."""
-    measured = Measured()
-    routes: dict[int, Routes] = {}
-    on: dict[int, int] = {}
-    addresses: dict[int, int] = {}
-    prefixes = used = changes = settled = 0
-    area = hosts = waste = loans = 0.0
-    last, tidied = _SETTLED, 0.0
-    for event in events:
-        if event.at > _SETTLED:
-            step = event.at - last
-            last = event.at
-            area += step * prefixes
-            hosts += step * len(on)
-            waste += step * (
-                1 - (used - policy.borrowed) / policy.reserved if policy.reserved else 0
-            )
-            loans += step * policy.borrowed / max(used, 1)
-        if event.at - tidied >= _TIDY:
-            tidied = event.at
-            policy.tidy(event.at)
+class _Game:
+    """One policy at one trace."""
+
+    def __init__(
+        self, policy: Policy, capacity: int, family: Family, area: list[Interval] | None
+    ) -> None:
+        self._policy, self._capacity = policy, capacity
+        self._family, self._area = family, area
+        self._routes: dict[int, Routes] = {}
+        self._on: dict[int, int] = {}
+        self._addresses: dict[int, int] = {}
+        self._prefixes = self._changes = self._settled = 0
+        self._last, self._tidied, self._sampled = FILL, 0.0, FILL
+        self._samples: list[int] = []
+        self.measured = Measured()
+
+    def play(self, events: list[Event]) -> Measured:
+        """All of it."""
+        for event in events:
+            if event.at > FILL:
+                self._pass_time(event.at)
+            if event.at - self._tidied >= _TIDY:
+                self._tidied = event.at
+                self._policy.tidy(event.at)
+            if self._move(event):
+                self._look(event.at)
+        measured, time = self.measured, self._last - FILL
+        for name in ("mean", "active", "waste", "borrowed"):
+            setattr(measured, name, getattr(measured, name) / time)
+        measured.churn = self._changes * 1000 / self._settled
+        measured.lpm = sum(self._samples) / max(len(self._samples), 1)
+        return measured
+
+    def _pass_time(self, now: float) -> None:
+        policy, measured, used = self._policy, self.measured, len(self._addresses)
+        step = now - self._last
+        self._last = now
+        measured.mean += step * self._prefixes
+        measured.active += step * len(self._on)
+        if policy.reserved:
+            measured.waste += step * (1 - (used - policy.borrowed) / policy.reserved)
+        measured.borrowed += step * policy.borrowed / max(used, 1)
+        if self._area is not None and now - self._sampled >= _SAMPLE:
+            self._sampled = now
+            self._samples.append(lpm_count(self._family, policy.owned(), self._area))
+
+    def _move(self, event: Event) -> bool:
+        """Play one event; whether it changed anything."""
         if event.starts:
-            address = policy.allocate(event.host, event.at)
+            address = self._policy.allocate(event.host, event.at)
             if address is None:
-                measured.refused += used < capacity
-                continue
-            addresses[event.workload] = address
-            on[event.host] = on.get(event.host, 0) + 1
-            used += 1
-        elif event.workload in addresses:
-            policy.release(event.host, addresses.pop(event.workload), event.at)
-            on[event.host] -= 1
-            if not on[event.host]:
-                del on[event.host]
-            used -= 1
+                self.measured.refused += len(self._addresses) < self._capacity
+                return False
+            self._addresses[event.workload] = address
+            self._on[event.host] = self._on.get(event.host, 0) + 1
+        elif event.workload in self._addresses:
+            self._policy.release(event.host, self._addresses.pop(event.workload), event.at)
+            self._on[event.host] -= 1
+            if not self._on[event.host]:
+                del self._on[event.host]
+        return True
+
+    def _look(self, now: float) -> None:
+        """Count what has changed of the routes."""
+        policy = self._policy
         for host in policy.touched:
-            before, after = routes.get(host, set()), policy.routes(host)
-            prefixes += len(after) - len(before)
-            if event.at > _SETTLED:
-                changes += len(before ^ after)
-            routes[host] = after
+            before, after = self._routes.get(host, set()), policy.routes(host)
+            self._prefixes += len(after) - len(before)
+            if now > FILL:
+                self._changes += len(before ^ after)
+            self._routes[host] = after
         policy.touched.clear()
-        settled += event.at > _SETTLED
-        measured.peak = max(measured.peak, prefixes)
-    time = last - _SETTLED
-    measured.mean, measured.active = area / time, hosts / time
-    measured.waste, measured.borrowed = waste / time, loans / time
-    measured.churn = changes * 1000 / settled
-    return measured
+        self._settled += now > FILL
+        self.measured.peak = max(self.measured.peak, self._prefixes)
+
+
+def play(
+    events: list[Event],
+    policy: Policy,
+    capacity: int,
+    family: Family = 4,
+    area: list[Interval] | None = None,
+) -> Measured:
+    """Play a trace.
+
+    :param capacity: how many addresses the pool has.
+    :param area: the pool's addresses, when prefixes in lpm form shall be counted as well.
+    """
+    return _Game(policy, capacity, family, area).play(events)
+
+
+def bound(events: list[Event], capacity: int) -> float:
+    """The fewest strict prefixes that any policy could do with, averaged over samples.
+
+    It knows what each host needs, places it anew at every sample, and never mind where: only that what
+    is reserved fits into the pool. A need is rounded up to as many binary digits as it is given prefixes;
+    where a prefix more saves most, it is given first. That is a relaxation, and so the truth lies above.
+    """
+    samples = [_least(needs, capacity) for needs in _needs(events)]
+    return sum(samples) / len(samples)
+
+
+def _needs(events: list[Event]) -> Iterator[list[int]]:
+    running: dict[int, int] = {}
+    last = FILL
+    for event in events:
+        running[event.host] = running.get(event.host, 0) + (1 if event.starts else -1)
+        if event.at - last >= _SAMPLE:
+            last = event.at
+            yield [need for need in running.values() if need]
+
+
+def _least(needs: list[int], capacity: int) -> float:
+    reserved = sum(_rounded(need, 1) for need in needs)
+    steps = sorted((step for need in needs for step in _steps(need)), reverse=True)
+    prefixes = float(len(needs))
+    for saved, more in steps:
+        if reserved <= capacity:
+            break
+        taken = min(more, (reserved - capacity) / saved)
+        prefixes += taken
+        reserved -= round(taken * saved)
+    return prefixes
+
+
+@cache
+def _steps(need: int) -> list[tuple[float, int]]:
+    """What more prefixes save: addresses saved by each, and how many; never less saved before more."""
+    steps: list[tuple[float, int]] = []
+    digits = 1
+    while _rounded(need, digits) > need:
+        now = _rounded(need, digits)
+        saved, more = max(
+            ((now - _rounded(need, digits + each)) / each, each)
+            for each in range(1, need.bit_length() + 1)
+        )
+        steps.append((saved, more))
+        digits += more
+    return steps
+
+
+def _rounded(need: int, digits: int) -> int:
+    """A need, rounded up to what as many prefixes of different sizes hold."""
+    top = 1 << need.bit_length() - 1
+    if need == top:
+        return need
+    return top + _rounded(need - top, digits - 1) if digits > 1 else 2 * top

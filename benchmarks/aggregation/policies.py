@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Iterable
 from typing import Protocol
 
 from aggregation.ground import Ground
@@ -21,7 +22,8 @@ from borough.domain.aggregate import minimal
 from borough.domain.dimension import HOST
 from borough.domain.estate import regions
 from borough.domain.ladder import Ladder, Wanted, climb, wanted
-from borough.domain.model import Request, Subnet
+from borough.domain.model import Interval, Request, Subnet
+from borough.domain.prefix import subtract
 from borough.domain.space import Plan
 from borough.domain.sweep import tidy
 
@@ -33,12 +35,14 @@ class Policy(Protocol):
 
     :ivar touched: hosts whose routes may have changed since it was last emptied.
     :ivar reserved: addresses that are set aside for hosts, used or not.
-    :ivar borrowed: addresses in use on a host in what is set aside for another.
     """
 
     touched: set[int]
     reserved: int
-    borrowed: int
+
+    @property
+    def borrowed(self) -> int:
+        """Addresses in use on a host in what is set aside for another."""
 
     def allocate(self, host: int, at: float) -> int | None:
         """Give an address; None when refused."""
@@ -52,6 +56,9 @@ class Policy(Protocol):
     def routes(self, host: int) -> Routes:
         """Base and length of each prefix that a host advertises, in strict form."""
 
+    def owned(self) -> Iterable[list[Interval]]:
+        """For each host the addresses that must lead to it."""
+
 
 class Borough:
     """The package's own decisions."""
@@ -63,7 +70,6 @@ class Borough:
         self._family = subnets[0].family
         self._ladders: dict[int, tuple[Request, Wanted, Ladder]] = {}
         self._loans: dict[int, set[int]] = {}
-        self.acts: dict[str, int] = {}
 
     @property
     def borrowed(self) -> int:
@@ -112,8 +118,6 @@ class Borough:
                 if block.holder:
                     self.reserved += sign * block.prefix.size
                     self.touched.add(int(block.holder.removeprefix("host=h")))
-        for note in plan.notes:
-            self.acts[note.act] = self.acts.get(note.act, 0) + 1
         self.ground.commit(plan)
 
     def tidy(self, at: float) -> None:
@@ -132,6 +136,16 @@ class Borough:
 
     def _loose(self, host: int) -> set[int]:
         return self._loans.get(host, set())
+
+    def owned(self) -> Iterable[list[Interval]]:
+        """See :class:`Policy`."""
+        lent = [(address, address) for loans in self._loans.values() for address in loans]
+        hosts = {int(each.removeprefix("host=h")) for each in self.ground.held} | set(self._loans)
+        for host in hosts:
+            held = self.ground.held.get(f"host=h{host}", {}).values()
+            claimed = [(region.base, region.last) for region, _ in regions(held)]
+            loans = [(address, address) for address in self._loose(host)]
+            yield subtract(claimed, lent) + loans
 
 
 class Calico:
@@ -209,11 +223,18 @@ class Calico:
         blocks = {(base, self._width - self._bits) for base in self._mine.get(host, ())}
         return blocks | {(address, self._width) for address in self._loans.get(host, ())}
 
+    def owned(self) -> Iterable[list[Interval]]:
+        """See :class:`Policy`."""
+        lent = [(address, address) for loans in self._loans.values() for address in loans]
+        size = 1 << self._bits
+        for host in {*self._mine, *self._loans}:
+            blocks = [(base, base + size - 1) for base in self._mine.get(host, ())]
+            loans = [(address, address) for address in self._loans.get(host, ())]
+            yield subtract(blocks, lent) + loans
+
 
 class FirstFit:
     """The lowest free address."""
-
-    borrowed = 0
 
     def __init__(self, subnets: list[Subnet]) -> None:
         self._family = subnets[0].family
@@ -226,6 +247,11 @@ class FirstFit:
         ]
         self._held: dict[int, set[int]] = {}
         self.reserved = 0
+
+    @property
+    def borrowed(self) -> int:
+        """See :class:`Policy`."""
+        return 0
 
     def allocate(self, host: int, at: float) -> int | None:
         """See :class:`Policy`."""
@@ -251,3 +277,8 @@ class FirstFit:
         """See :class:`Policy`."""
         spans = [(address, address) for address in self._held.get(host, ())]
         return {(each.base, each.length) for each in minimal(self._family, spans)}
+
+    def owned(self) -> Iterable[list[Interval]]:
+        """See :class:`Policy`."""
+        for addresses in self._held.values():
+            yield [(address, address) for address in addresses]

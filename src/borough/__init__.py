@@ -8,11 +8,32 @@
 '10.64.0.1'
 """
 
+from typing import TYPE_CHECKING
+
 from borough.domain.explain import Explanation
 from borough.engine.ipam import Ipam, open  # noqa: A004  (users read borough.open)
 from borough.engine.views import Allocation, Answer, Route, SubnetView, Usage
 from borough.errors import BoroughError
 from borough.store.sql.move import Moved, move
+
+if TYPE_CHECKING:
+    from borough.client.ipam import RemoteIpam
+
+
+def connect(url: str, token: str | None = None, *, timeout: float = 60.0) -> "RemoteIpam":
+    """Use address space behind a service, with the library's interface.
+
+    It needs ``pip install 'borough[client]'``.
+
+    :param url: such as ``http://127.0.0.1:8080``; with ``https`` its certificate is verified.
+    :param token: what the service's operator gave out; None where it asks for none.
+    :param timeout: seconds that the service may leave a request without an answer.
+    :raises FixInput: the URL or the token cannot be meant so.
+    """
+    from borough.client.ipam import connect as connect_to
+
+    return connect_to(url, token, timeout=timeout)
+
 
 __all__ = [
     "Allocation",
@@ -24,6 +45,7 @@ __all__ = [
     "Route",
     "SubnetView",
     "Usage",
+    "connect",
     "move",
     "open",
 ]

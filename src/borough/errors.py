@@ -97,6 +97,24 @@ class InvalidTopology(FixInput):
     code = "invalid_topology"
 
 
+class UnknownDriver(FixInput):
+    """There is no driver of this name, or what it needs is not installed."""
+
+    code = "unknown_driver"
+
+
+class InvalidSettings(FixInput):
+    """A setting of a driver is missing, wrong or not known."""
+
+    code = "invalid_settings"
+
+
+class NotSupported(FixInput):
+    """The driver says itself that it lacks what was asked for."""
+
+    code = "not_supported"
+
+
 # --- Needs space: add subnets, release addresses, or widen the group -------------------------
 
 
@@ -151,6 +169,12 @@ class StaleSequence(Reevaluate):
     """A release named a sequence number that is not that of the present holder (ABA)."""
 
     code = "stale_sequence"
+
+
+class StaleVersion(Reevaluate):
+    """Something has been declared otherwise since the version that the request names."""
+
+    code = "stale_version"
 
 
 class NotAllocated(Reevaluate):
@@ -215,6 +239,16 @@ class Unavailable(RetryLater):
     code = "unavailable"
 
 
+class DriverUnavailable(RetryLater):
+    """The system behind a driver did not answer, or said that it cannot now.
+
+    ``detail`` names ``driver`` and ``subnet``; ``detail['outcome']`` says ``not_done`` when nothing was
+    changed there, and ``unknown`` when it may have taken an address before the answer was lost.
+    """
+
+    code = "driver_unavailable"
+
+
 class SourceChanged(RetryLater):
     """The source of a move was written to meanwhile. Stop what writes to it and run the move again."""
 
@@ -273,6 +307,18 @@ class AccessDenied(NeedsOperator):
     code = "access_denied"
 
 
+class TokenRefused(NeedsOperator):
+    """The service needs a token, and none was sent, or one that it does not know (any more)."""
+
+    code = "token_refused"
+
+
+class NotPermitted(NeedsOperator):
+    """The token does not allow that: ask the service's operator for one that does."""
+
+    code = "not_permitted"
+
+
 class ReadOnlyDatabase(NeedsOperator):
     """The database refuses to be written."""
 
@@ -283,6 +329,16 @@ class DiskFull(NeedsOperator):
     """The database has no room to write."""
 
     code = "disk_full"
+
+
+class DriverFault(NeedsOperator):
+    """The system behind a driver refuses us, or breaks its contract.
+
+    A malformed answer, an address outside the subnet, the same address twice. ``detail`` names
+    ``driver`` and ``subnet``.
+    """
+
+    code = "driver_fault"
 
 
 class Corrupt(NeedsOperator):

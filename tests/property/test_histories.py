@@ -28,6 +28,10 @@ from tests.model.oracle import Oracle
 HISTORIES = 230 if os.environ.get("CI") else 40
 STEPS = 60
 
+#: How hosts claim: never so that a request fails while an address is free.
+CLAIMS: st.SearchStrategy[Any] = st.sampled_from(
+    [True, {"block": 4, "largest": 8}, {"block": 1}, {"block": 64}, {"cap": 4}, {"cap": 24}]
+)
 FALLBACKS = st.sampled_from(["none", "unlabelled", "any"])
 NETWORKS = ["n1", "n2"]
 SEGMENTS = ["s1", "s2"]
@@ -63,6 +67,7 @@ def subnets(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "labels": {name: values for name, values in labels.items() if values},
                 "weight": draw(st.sampled_from([0, 0, 0, 5])),
                 "cooldown": draw(st.sampled_from([0, 0, 0, 60])),
+                "claims": draw(st.sampled_from([{}, {}, {"block": 2}, {"cap": 8, "block": 8}])),
             }
             if cidr == "10.0.0.16/28":
                 subnet["gateway"] = draw(st.sampled_from(["10.0.0.17", "10.0.0.24"]))
@@ -82,7 +87,7 @@ def topologies(draw: st.DrawFn) -> dict[str, Any]:
         "segment": {"fallback": draw(st.sampled_from(["none", "none", "any"]))},
         "service_type": {"fallback": "unlabelled"},
         "rack": {"fallback": draw(FALLBACKS)},
-        "host": {"fallback": "any"},
+        "host": {"fallback": "any", "claims": draw(CLAIMS)},
     }
     order = list(dimensions)
     if draw(st.booleans()):

@@ -20,9 +20,11 @@ from borough.cli.move import move
 from borough.cli.neutron import neutron
 from borough.cli.release import release
 from borough.cli.routes import routes
+from borough.cli.serve import serve
 from borough.cli.show import show
 from borough.cli.state import State
 from borough.cli.subnet import subnet
+from borough.cli.token import token
 from borough.cli.usage import usage
 from borough.cli.version import show_version, version
 
@@ -104,6 +106,8 @@ for _command in (
     routes,
     audit,
     move,
+    serve,
+    token,
     neutron,
     version,
 ):

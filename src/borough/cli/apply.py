@@ -41,9 +41,8 @@ def apply(state: State, file: str, dry_run: bool, name: str | None) -> None:
 
 
 def _show(page: Page, changes: Changes, summary: dict[str, int], *, dry_run: bool) -> None:
-    prefixes = _prefixes(changes)
     for change in changes.changes:
-        page.line(_line(change, prefixes), style=_STYLE[change.action], hang=2)
+        page.line(_line(change), style=_STYLE[change.action], hang=2)
     if not changes:
         page.line("Everything is as the file says already.")
     else:
@@ -52,23 +51,9 @@ def _show(page: Page, changes: Changes, summary: dict[str, int], *, dry_run: boo
         page.line("This was a dry run: nothing was changed.")
 
 
-def _line(change: Change, prefixes: dict[tuple[str, str], str]) -> str:
+def _line(change: Change) -> str:
     words = f"{_SIGN[change.action]} {change.kind} {change.name}"
-    prefix = prefixes.get((change.kind, change.name))
-    if prefix and change.action != "change":
-        words += f" ({prefix})"
+    if change.prefix and change.action != "change":
+        words += f" ({change.prefix})"
     fields = [f"{field} {old} -> {new}" for field, old, new in change.fields]
     return words + (": " + ", ".join(fields) if fields else "")
-
-
-def _prefixes(changes: Changes) -> dict[tuple[str, str], str]:
-    """The prefixes of what is added or removed, by kind and name."""
-    subnets = {
-        ("subnet", subnet.name): str(subnet.prefix)
-        for subnet in (*changes.subnets_added, *changes.subnets_removed)
-    }
-    pools = {
-        ("pool", pool.name): ", ".join(map(str, pool.prefixes))
-        for pool in (*changes.pools_added, *changes.pools_removed)
-    }
-    return subnets | pools

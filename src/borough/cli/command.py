@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
-from borough.cli.state import DEFAULT_URL, State
+from borough.cli.state import DEFAULT_URL, TOKEN, State
 
 _DB_HELP: Final = f"Database to work on, instead of BOROUGH_DB or {DEFAULT_URL}."
+_SERVER_HELP: Final = (
+    f"Service to work through, instead of a database. Its token is read from {TOKEN}."
+)
 _JSON_HELP: Final = "Answer, and fail, with one JSON document."
 
 
@@ -18,16 +22,38 @@ def _set_json(context: click.Context, _option: click.Parameter, value: bool) -> 
         context.ensure_object(State).json = True
 
 
-def _set_url(context: click.Context, _option: click.Parameter, value: str | None) -> None:
+def _set_url(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    state = context.ensure_object(State)
     if value is not None:
-        context.ensure_object(State).url = value
+        state.url = value
+        if not _is_environment(context, option):
+            if context.get_parameter_source("server") is ParameterSource.COMMANDLINE:
+                raise click.UsageError("Use only one of --db and --server.", context)
+            # What is written beats what lies around.
+            state.server = None
+
+
+def _set_server(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    named = context.get_parameter_source("db") is ParameterSource.COMMANDLINE
+    if not _is_environment(context, option):
+        if named:
+            raise click.UsageError("Use only one of --db and --server.", context)
+        context.ensure_object(State).server = value
+    elif not named:
+        context.ensure_object(State).server = value
+
+
+def _is_environment(context: click.Context, option: click.Parameter) -> bool:
+    return context.get_parameter_source(str(option.name)) is ParameterSource.ENVIRONMENT
 
 
 def common_options(*, environment: bool = False) -> list[click.Parameter]:
-    """``--db`` and ``--json``, which are understood before and after the name of a command.
+    """``--db``, ``--server`` and ``--json``, understood before and after the name of a command.
 
-    :param environment: whether ``--db`` may come from BOROUGH_DB, which only the program itself
-        reads: otherwise the environment would overrule what stands before the command.
+    :param environment: whether they may come from BOROUGH_DB and BOROUGH_SERVER, which only the
+        program itself reads: otherwise the environment would overrule what stands before the command.
     """
     return [
         click.Option(
@@ -38,6 +64,15 @@ def common_options(*, environment: bool = False) -> list[click.Parameter]:
             expose_value=False,
             callback=_set_url,
             help=_DB_HELP,
+        ),
+        click.Option(
+            ["--server"],
+            metavar="URL",
+            envvar="BOROUGH_SERVER" if environment else None,
+            is_eager=True,
+            expose_value=False,
+            callback=_set_server,
+            help=_SERVER_HELP,
         ),
         click.Option(
             ["--json"],

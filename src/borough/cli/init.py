@@ -17,13 +17,13 @@ def init(state: State) -> None:
     """
     done = "unchanged"
     try:
-        state.open().close()
+        state.open_database().close()
     except NotInitialised:
         done = "created"
     except SchemaTooOld:
         done = "upgraded"
     if done != "unchanged":
-        state.open(create=True).close()
+        state.open_database(create=True).close()
     said = {
         "created": "Made the database",
         "upgraded": "Upgraded the database",

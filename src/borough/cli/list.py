@@ -280,6 +280,7 @@ def _event_detail(event: Event) -> str:
             ("owner", event.owner),
             ("host", event.host),
             ("sequence", event.sequence),
+            ("by", event.actor),
         )
         if value
     ]

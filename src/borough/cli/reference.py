@@ -22,10 +22,12 @@ _HEAD: Final = """\
 
 *Made by `python -m borough.cli.reference > docs/reference.md`; a test compares the two.*
 
-    borough [--db URL] [--json] COMMAND …
+    borough [--db URL | --server URL] [--json] COMMAND …
 
-`--db` and `--json` may stand before or after the command. Without `--db` and the environment
-variable `BOROUGH_DB` the database is `sqlite:///borough.db`, a file in the working folder.
+`--db`, `--server` and `--json` may stand before or after the command. Without them and the environment
+variables `BOROUGH_DB` and `BOROUGH_SERVER` the database is `sqlite:///borough.db`, a file in the working
+folder. With `--server` every command but `init`, `move` and `serve` works through the
+[service](http.md), with the same answers, errors and exit codes.
 
 With `--json` a command prints exactly one JSON document on standard output, or, when it fails, one
 JSON object with `code`, `message` and `detail` on standard error. Otherwise it prints sentences and
@@ -34,6 +36,8 @@ tables, which fit the terminal; in a pipe every row of a table is one line, unle
 | variable | meaning |
 |---|---|
 | `BOROUGH_DB` | the database, when `--db` does not name one |
+| `BOROUGH_SERVER` | the service, when neither `--server` nor `--db` is written |
+| `BOROUGH_TOKEN` | the token for the service |
 | `BOROUGH_DEBUG` | `1`: print the traceback of an unexpected error |
 | `COLUMNS` | width of the output |
 | `NO_COLOR` | print without colours, also on a terminal |

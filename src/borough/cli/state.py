@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from borough.engine.ipam import Ipam
 from borough.engine.ipam import open as open_ipam
+from borough.errors import FixInput
 from borough.store.sql.hosts import without_password
+
+if TYPE_CHECKING:
+    from borough.client.ipam import RemoteIpam
+
+#: Where the token for a service is read from: on a command line everybody could see it.
+TOKEN: Final = "BOROUGH_TOKEN"  # noqa: S105  (the name of a variable)
 
 #: The database when nothing else is said: a file in the working folder.
 DEFAULT_URL: Final = "sqlite:///borough.db"
@@ -19,14 +27,33 @@ DEFAULT_URL: Final = "sqlite:///borough.db"
 class State:
     """The global options.
 
+    :ivar server: URL of the service to work through; None to work on the database.
     :ivar json: whether to answer in JSON.
     """
 
     url: str = DEFAULT_URL
+    server: str | None = None
     json: bool = False
 
-    def open(self, *, create: bool = False) -> Ipam:
-        """Open the database that the user named."""
+    def open(self) -> Ipam | RemoteIpam:
+        """Open the database or the service that the user named."""
+        if self.server is None:
+            return open_ipam(self.url)
+        try:
+            from borough.client.ipam import connect
+        except ModuleNotFoundError as error:
+            raise FixInput(
+                f"the client of a service needs {error.name}; run: pip install 'borough[client]'"
+            ) from None
+        return connect(self.server, os.environ.get(TOKEN))
+
+    def open_database(self, *, create: bool = False) -> Ipam:
+        """Open the database that the user named, for what cannot be done through a service.
+
+        :raises FixInput: he named a service.
+        """
+        if self.server is not None:
+            raise FixInput("this works on a database and not through a service: use --db")
         return open_ipam(self.url, create=create)
 
     @property

@@ -77,6 +77,7 @@ class Act(StrEnum):
     MOVED = "moved"
     TOPOLOGY = "topology"
     REPAIRED = "repaired"
+    TOKEN = "token"  # noqa: S105  (no password, a word)
 
 
 class Note(NamedTuple):

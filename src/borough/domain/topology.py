@@ -57,12 +57,14 @@ class Change:
     """One line of a diff.
 
     :ivar fields: for a change, (field, old text, new text).
+    :ivar prefix: of a subnet, those of a pool; empty for anything else.
     """
 
     action: Action
     kind: Literal["dimension", "scope", "pool", "subnet", "host"]
     name: str
     fields: tuple[tuple[str, str, str], ...] = ()
+    prefix: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -71,6 +73,7 @@ class Change:
             "kind": self.kind,
             "name": self.name,
             "fields": [{"field": field, "old": old, "new": new} for field, old, new in self.fields],
+            "prefix": self.prefix,
         }
 
 
@@ -178,13 +181,20 @@ class _Lists:
     def lines(self) -> list[Change]:
         """The lines of the diff."""
         return [
-            *(Change("remove", self.kind, each.name) for each in self.removed),
+            *(Change("remove", self.kind, each.name, (), _place(each)) for each in self.removed),
             *(
-                Change("change", self.kind, new.name, _field_changes(old, new))
+                Change("change", self.kind, new.name, _field_changes(old, new), _place(new))
                 for old, new in self.changed
             ),
-            *(Change("add", self.kind, each.name) for each in self.added),
+            *(Change("add", self.kind, each.name, (), _place(each)) for each in self.added),
         ]
+
+
+def _place(each: Sourced) -> str:
+    """The prefixes of an object in text."""
+    if isinstance(each, Subnet):
+        return str(each.prefix)
+    return ", ".join(map(str, each.prefixes)) if isinstance(each, Pool) else ""
 
 
 def _sort_out(

@@ -22,6 +22,7 @@ from borough.errors import (
     FixInput,
     KeyReused,
     KeySpent,
+    NeedsSpace,
     NoMatchingSubnet,
     NotAllocated,
     StaleSequence,
@@ -150,19 +151,19 @@ class Allocator:
             attributes=request.attributes,
             now=self.clock(),
             key=request.key,
-            fingerprint=_digest(request) if request.key else "",
+            fingerprint=digest(request) if request.key else "",
         )
 
     def allocate_in(self, unit: Unit, request: Request, *, told: bool = False) -> Answer:
         """What :meth:`allocate` does, inside a unit of work."""
         now = self.clock()
         if request.key:
-            replayed = self._replay(unit, request)
+            replayed = self.replay(unit, request)
             if replayed is not None:
                 return replayed
         setting, plan = self._decide(unit, request, now)
         story = self._story(unit, setting, plan) if told else None
-        bind = Binding(request.key, _digest(request)) if request.key else None
+        bind = Binding(request.key, digest(request)) if request.key else None
         sequences = unit.commit(plan, now, bind)
         given = tuple(
             show(grant.allocation, setting.catalogue, grant.block, sequence)
@@ -176,7 +177,7 @@ class Allocator:
         Addresses whose rest is over are taken back first, as an allocation would.
         """
         now = self.clock()
-        setting = self._setting(unit.catalogue, request, now)
+        setting = self.setting(unit.catalogue, request, now)
         while setting.catalogue.cools and self.sweep(unit, now) == SWEEP:
             pass
         try:
@@ -185,12 +186,13 @@ class Allocator:
             return self._story(unit, setting, None, taken.message)
         return self._story(unit, setting, plan)
 
-    def _setting(self, catalogue: Catalogue, request: Request, now: int) -> decide.Setting:
+    def setting(self, catalogue: Catalogue, request: Request, now: int) -> decide.Setting:
+        """A request, resolved."""
         want, ladder = self.ladders.climb(catalogue, request)
         return decide.Setting(catalogue, request, want, ladder, now)
 
     def _decide(self, unit: Unit, request: Request, now: int) -> tuple[decide.Setting, Plan]:
-        setting = self._setting(unit.catalogue, request, now)
+        setting = self.setting(unit.catalogue, request, now)
         swept = self.sweep(unit, now) if setting.catalogue.cools else 0
         plan = decide.allocate(setting, unit)
         while plan is None and swept == SWEEP:
@@ -198,7 +200,7 @@ class Allocator:
             swept = self.sweep(unit, now)
             plan = decide.allocate(setting, unit)
         if plan is None:
-            raise self._refusal(unit, setting)
+            raise self.refusal(unit, setting)
         return setting, plan
 
     def sweep(self, unit: Unit, now: int) -> int:
@@ -214,7 +216,8 @@ class Allocator:
         tallies: dict[int, Tally] = unit.tallies(subnets_to_tally(setting))
         return explain(setting, plan, tallies, outcome)
 
-    def _refusal(self, unit: Unit, setting: decide.Setting) -> Exception:
+    def refusal(self, unit: Unit, setting: decide.Setting) -> NeedsSpace:
+        """Why a request gets nothing: the error to raise."""
         story = self._story(unit, setting, None)
         request = setting.request
         group = describe_group(setting)
@@ -247,12 +250,12 @@ class Allocator:
             **{"try": ["release addresses", "add a subnet to the group", "ask a wider group"]},
         )
 
-    def _replay(self, unit: Unit, request: Request) -> Answer | None:
+    def replay(self, unit: Unit, request: Request) -> Answer | None:
         """The answer that a key was given before (rule 7)."""
         remembered = unit.recall(request.key)
         if remembered is None:
             return None
-        if remembered.fingerprint != _digest(request):
+        if remembered.fingerprint != digest(request):
             raise KeyReused(
                 f"idempotency key {request.key!r} was used with another request", key=request.key
             )
@@ -339,7 +342,8 @@ def _check_holder(
         )
 
 
-def _digest(request: Request) -> str:
+def digest(request: Request) -> str:
+    """What an idempotency key is bound to."""
     return hashlib.sha256(request.fingerprint().encode()).hexdigest()
 
 

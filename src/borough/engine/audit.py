@@ -22,7 +22,7 @@ from borough.domain.inspect import (
 from borough.domain.model import Allocation, Catalogue, Subnet
 from borough.domain.rebuild import rebuild
 from borough.domain.space import Act
-from borough.store.port import Event, Store, Unit
+from borough.store.port import Event, Leftover, Store, Unit
 
 __all__ = ["Finding", "audit"]
 
@@ -50,7 +50,7 @@ def audit(
         if not repair:
             return unreadable
         unreadable = store.transact(lambda unit: _mend_catalogue(unit, unreadable, clock()))
-    survey = store.transact(_survey, write=False)
+    survey = store.transact(lambda unit: _survey(unit, clock()), write=False)
     general = survey.found
     local: dict[int, list[Finding]] = {}
     for done, subnet_id in enumerate(survey.subnet_ids, 1):
@@ -98,7 +98,7 @@ def _unreadable_cohorts(unit: Unit) -> list[Finding]:
     return list(inspect_cohorts(stored).values())
 
 
-def _survey(unit: Unit) -> _Survey:
+def _survey(unit: Unit, now: int) -> _Survey:
     catalogue = unit.reload()
     ordered = sorted(catalogue.subnets.values(), key=lambda subnet: (subnet.scope, subnet.prefix))
     return _Survey(
@@ -110,6 +110,7 @@ def _survey(unit: Unit) -> _Survey:
         [
             *inspect_overlaps(catalogue),
             *(_misnamed(catalogue, each, None) for each in unit.homeless()),
+            *(_left(each) for each in unit.leftovers() if each.is_due(now)),
         ],
         [subnet.id for subnet in ordered],
     )
@@ -152,6 +153,20 @@ def _stray(piece: Block | Run) -> Finding:
         "",
         str(piece.prefix),
         f"{kind} {piece.prefix} belongs to subnet {piece.subnet_id}, which does not exist",
+    )
+
+
+def _left(leftover: Leftover) -> Finding:
+    """An address that a system behind a driver may hold for nobody. Only its driver can give it back."""
+    what = leftover.address or "an address whose answer was lost"
+    reason = leftover.reason or "it was being given back when its process ended"
+    return Finding(
+        "left_behind",
+        leftover.subnet,
+        leftover.address or f"token {leftover.token}",
+        f"driver {leftover.driver} may still hold {what}"
+        + (f" for {leftover.owner}" if leftover.owner else "")
+        + f": {reason}; the driver tries again by itself, or look there",
     )
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from borough.domain.address import parse_address
 from borough.domain.dimension import Dimension
 from borough.domain.explain import Explanation
-from borough.domain.model import Host
+from borough.domain.model import Catalogue, Host
 from borough.domain.pool import PoolUsage
+from borough.domain.token import Token
 from borough.domain.topology import Changes, Topology
-from borough.engine import audit, queries, topology
+from borough.engine import audit, queries, tokens, topology
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.audit import Finding
 from borough.engine.request import LabelsIn, SubnetsIn, optional_text, parse_request
+from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
 from borough.store.open import open_store
 from borough.store.port import Event, Store, Unit
@@ -213,21 +215,26 @@ class Ipam:
         *,
         dry_run: bool = False,
         name: str | None = None,
+        version: int | None = None,
     ) -> Changes:
         """Make the declared objects be as a topology says, all of it or nothing.
 
         :param source: a topology, the mapping that its file would hold, or the path of its file.
         :param dry_run: only find out what would change.
         :param name: apply it under this name instead of its own.
+        :param version: only when what is declared is still at this version (see :meth:`catalogue`).
         :return: what changed; false when nothing did.
         :raises InvalidTopology: it cannot be read; the error names line and field.
         :raises WouldStrand: allocations would lose their subnet.
         :raises Overlap: subnets or pools of one scope would overlap.
         :raises InUse: something removed is still referred to.
+        :raises StaleVersion: something has been declared otherwise since that version.
         """
         wanted = topology.load(source, name)
         return self._store.transact(
-            lambda unit: topology.apply(unit, wanted, self._clock(), dry_run=dry_run),
+            lambda unit: topology.apply(
+                unit, wanted, self._clock(), dry_run=dry_run, version=version
+            ),
             write=not dry_run,
         )
 
@@ -295,6 +302,10 @@ class Ipam:
 
     # --- Reading ----------------------------------------------------------------------------------
 
+    def catalogue(self) -> Catalogue:
+        """All that is declared, at one version."""
+        return self._read(lambda unit: unit.catalogue)
+
     def subnets(
         self, *, labels: LabelsIn | None = None, scope: str | None = None
     ) -> list[SubnetView]:
@@ -324,17 +335,33 @@ class Ipam:
         owner: str | None = None,
         host: str | None = None,
         subnet: str | None = None,
+        prefix: str | None = None,
+        owner_prefix: str | None = None,
         after: int = 0,
         limit: int | None = None,
     ) -> list[Allocation]:
         """Allocations by sequence number, cooling ones included.
 
+        :param prefix: only addresses of this prefix, of the default scope when none is named.
+        :param owner_prefix: only those whose owner begins so; looks at every allocation that has one.
         :param after: only those with a larger sequence number, to page through.
         :param limit: most of them.
         """
         return self._read(
-            lambda unit: queries.allocations(unit, scope, owner, host, subnet, after, limit)
+            lambda unit: queries.allocations(
+                unit, scope, owner, host, subnet, prefix, owner_prefix, after, limit
+            )
         )
+
+    def space_map(
+        self, *, scope: str = "default", subnets: Collection[str] | None = None
+    ) -> SpaceMap:
+        """All blocks of a scope in columns, as small as they can be: what a map is drawn from.
+
+        :param subnets: only the blocks of these; None for all.
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._read(lambda unit: space_map(unit, scope, subnets))
 
     def usage(
         self,
@@ -371,6 +398,48 @@ class Ipam:
         :param after: only events with a larger id, to page through.
         """
         return self._read(lambda unit: queries.events(unit, after, limit))
+
+    def newest_event(self) -> int:
+        """The id of the newest event; 0 when there is none."""
+        return self._read(lambda unit: unit.newest_event())
+
+    # --- Tokens of the service --------------------------------------------------------------------
+
+    def create_token(
+        self,
+        name: str,
+        *,
+        may: str = "read",
+        labels: LabelsIn | None = None,
+        expires: int | None = None,
+    ) -> tuple[Token, str]:
+        """Make a token with which a caller of the service says who he is.
+
+        :param name: who it stands for; events say it.
+        :param may: ``read``, ``allocate`` or ``administer``, each including those before it.
+        :param labels: confine it to the subnets with these labels, and what belongs to them.
+        :param expires: when it ends, in microseconds since the epoch; None for never.
+        :return: the token, and its text, which is stored nowhere and cannot be had again.
+        :raises FixInput: there is a token of that name, or a setting cannot be meant so.
+        """
+        return self._store.transact(
+            lambda unit: tokens.create(
+                unit, name, may=may, labels=labels, expires=expires, now=self._clock()
+            )
+        )
+
+    def revoke_token(self, name: str) -> Token:
+        """End a token.
+
+        :raises UnknownObject: there is none of that name.
+        """
+        return self._store.transact(lambda unit: tokens.revoke(unit, name, self._clock()))
+
+    def tokens(self) -> list[Token]:
+        """All tokens by name."""
+        return self._read(lambda unit: unit.tokens())
+
+    # --- Looking after ----------------------------------------------------------------------------
 
     def audit(
         self, *, repair: bool = False, progress: Callable[[int, int], None] | None = None

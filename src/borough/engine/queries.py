@@ -16,8 +16,9 @@ from borough.domain.estate import regions
 from borough.domain.ladder import check_scope, climb, unknown
 from borough.domain.model import Catalogue, Host, Request, State, Subnet, families_of
 from borough.domain.pool import PoolUsage, pool_usage
-from borough.domain.prefix import Prefix
+from borough.domain.prefix import Prefix, parse_prefix
 from borough.domain.space import Tally
+from borough.domain.topology import DEFAULT_SCOPE
 from borough.engine.request import LabelsIn, optional_text
 from borough.engine.views import (
     Allocation,
@@ -146,17 +147,36 @@ def allocations(
     owner: str | None,
     host: str | None,
     subnet: str | None,
+    prefix: str | None,
+    owner_prefix: str | None,
     after: int,
     limit: int | None,
 ) -> list[Allocation]:
     """See :meth:`borough.engine.ipam.Ipam.allocations`."""
-    for what, text in (("scope", scope), ("owner", owner), ("host", host)):
+    for what, text in (
+        ("scope", scope),
+        ("owner", owner),
+        ("host", host),
+        ("owner_prefix", owner_prefix),
+    ):
         if text is not None:
             optional_text(what, text)
     check_page(after, limit)
-    subnet_id = None if subnet is None else find_subnet(unit.catalogue, subnet).id
+    home = None if subnet is None else find_subnet(unit.catalogue, subnet)
+    within = None if prefix is None else parse_prefix(prefix)
+    if within is not None:
+        scope = DEFAULT_SCOPE if scope is None else scope
+        if home is not None and not home.prefix.overlaps(within):
+            return []
     wanted = Filter(
-        scope=scope, owner=owner, host=host, subnet_id=subnet_id, after=after, limit=limit
+        scope=scope,
+        owner=owner,
+        host=host,
+        subnet_id=None if home is None else home.id,
+        within=within,
+        owner_prefix=owner_prefix,
+        after=after,
+        limit=limit,
     )
     return show_all(unit, unit.allocations(wanted))
 

@@ -29,7 +29,7 @@ from borough.engine.settings import (
 )
 from borough.engine.topology_file import load_topology
 from borough.engine.views import SubnetView, show_subnet
-from borough.errors import FixInput, Overlap, UnknownDimension, WouldStrand
+from borough.errors import FixInput, Overlap, StaleVersion, UnknownDimension, WouldStrand
 from borough.store.port import Event, Filter, Unit
 
 #: Allocations that a refusal lists.
@@ -45,9 +45,16 @@ def load(
     return load_topology(source, name=name)
 
 
-def apply(unit: Unit, topology: Topology, now: int, *, dry_run: bool) -> Changes:
+def apply(
+    unit: Unit, topology: Topology, now: int, *, dry_run: bool, version: int | None = None
+) -> Changes:
     """See :meth:`borough.engine.ipam.Ipam.apply`."""
     catalogue = unit.catalogue
+    if version not in (None, catalogue.version):
+        raise StaleVersion(
+            f"what is declared is at version {catalogue.version}, not {version}; read it again",
+            version=catalogue.version,
+        )
     changes = diff(catalogue, topology)
     _refuse_stranding(unit, changes.subnets_removed, changes.subnets_changed)
     if dry_run or not changes:

@@ -18,7 +18,7 @@ from borough.store.port import Unit
 
 def iso(at: int) -> str:
     """Microseconds since the epoch as RFC 3339 text in UTC."""
-    return datetime.fromtimestamp(at / 1_000_000, UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(at / 1_000_000, UTC).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from borough.domain.model import (
 )
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer
-from borough.store.port import Event, Remembered
+from borough.domain.token import Token
+from borough.store.port import Event, Leftover, Remembered
 
 
 @dataclass
@@ -42,6 +43,8 @@ class Tables:
     allocations: dict[tuple[str, int, int], Allocation] = field(default_factory=dict)
     keys: dict[str, tuple[Remembered, int]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    tokens: dict[str, Token] = field(default_factory=dict)
+    leftovers: dict[str, Leftover] = field(default_factory=dict)
     next_id: int = 1
 
     def copy(self) -> Tables:

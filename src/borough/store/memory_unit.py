@@ -21,8 +21,18 @@ from borough.domain.model import (
     cohort_key,
 )
 from borough.domain.space import Act, Note, Plan, Tally
+from borough.domain.token import Token
+from borough.store.actor import actor
 from borough.store.memory_space import MemorySpace, catalogue_of
-from borough.store.port import Binding, Contradiction, Event, Filter, LostRace, Remembered
+from borough.store.port import (
+    Binding,
+    Contradiction,
+    Event,
+    Filter,
+    Leftover,
+    LostRace,
+    Remembered,
+)
 
 
 class MemoryUnit(MemorySpace):
@@ -63,7 +73,7 @@ class MemoryUnit(MemorySpace):
             self._record_note(now, note)
         sequences = [self._grant(grant.allocation, now) for grant in plan.grants]
         if bind is not None:
-            self._bind(bind, sequences, now)
+            self.bind(bind, sequences, now)
         return sequences
 
     def _grant(self, allocation: Allocation, now: int) -> int:
@@ -101,7 +111,8 @@ class MemoryUnit(MemorySpace):
         found = self._tables.keys.get(key)
         return found[0] if found else None
 
-    def _bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+        """See :meth:`borough.store.port.Unit.bind`."""
         if bind.key in self._tables.keys:
             raise Contradiction(bind.key)
         remembered = Remembered(bind.fingerprint, tuple(sequences))
@@ -140,6 +151,11 @@ class MemoryUnit(MemorySpace):
             and wanted.owner in (None, each.owner)
             and wanted.host in (None, each.host)
             and wanted.subnet_id in (None, each.subnet_id)
+            and (
+                wanted.within is None
+                or (each.family == wanted.within.family and wanted.within.holds(each.address))
+            )
+            and each.owner.startswith(wanted.owner_prefix or "")
             and (wanted.sequences is None or each.sequence in wanted.sequences)
         ]
         return sorted(found, key=lambda each: each.sequence)[: wanted.limit]
@@ -174,6 +190,42 @@ class MemoryUnit(MemorySpace):
     def events(self, after: int, limit: int) -> list[Event]:
         """See :meth:`borough.store.port.Unit.events`."""
         return [event for event in self._tables.events if event.id > after][:limit]
+
+    def newest_event(self) -> int:
+        """See :meth:`borough.store.port.Unit.newest_event`."""
+        return len(self._tables.events)
+
+    # --- Tokens -------------------------------------------------------------------------------
+
+    def tokens(self) -> list[Token]:
+        """See :meth:`borough.store.port.Unit.tokens`."""
+        return [self._tables.tokens[name] for name in sorted(self._tables.tokens)]
+
+    def add_token(self, token: Token) -> None:
+        """See :meth:`borough.store.port.Unit.add_token`."""
+        if token.name in self._tables.tokens:
+            raise LostRace(token.name)
+        self._tables.tokens[token.name] = token
+
+    def remove_token(self, name: str) -> None:
+        """See :meth:`borough.store.port.Unit.remove_token`."""
+        self._tables.tokens.pop(name, None)
+
+    # --- Leftovers ----------------------------------------------------------------------------
+
+    def leave(self, leftover: Leftover) -> None:
+        """See :meth:`borough.store.port.Unit.leave`."""
+        self._tables.leftovers[leftover.token] = leftover
+
+    def leftovers(self, driver: str | None = None) -> list[Leftover]:
+        """See :meth:`borough.store.port.Unit.leftovers`."""
+        every = self._tables.leftovers.values()
+        wanted = [each for each in every if driver in (None, each.driver)]
+        return sorted(wanted, key=lambda each: (each.at, each.token))
+
+    def settle(self, token: str) -> None:
+        """See :meth:`borough.store.port.Unit.settle`."""
+        self._tables.leftovers.pop(token, None)
 
     # --- Declared objects ---------------------------------------------------------------------
 
@@ -266,7 +318,7 @@ class MemoryUnit(MemorySpace):
 
     def record(self, event: Event) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
-        self._tables.events.append(replace(event, id=len(self._tables.events) + 1))
+        self._tables.events.append(replace(event, id=len(self._tables.events) + 1, actor=actor()))
 
     # --- Auditing -----------------------------------------------------------------------------
 

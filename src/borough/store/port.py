@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import Dimension
 from borough.domain.inspect import StoredCohort
 from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
+from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan, Space, Tally
+from borough.domain.token import Token
 
 T = TypeVar("T")
 
@@ -40,6 +42,7 @@ class Event:
     :ivar id: ascending; 0 before it is stored.
     :ivar at: microseconds since the epoch.
     :ivar subject: an address, a prefix or the name of an object.
+    :ivar actor: who did it; a store writes down who acts (:mod:`borough.store.actor`).
     """
 
     id: int
@@ -51,6 +54,38 @@ class Event:
     host: str = ""
     sequence: int | None = None
     detail: str = ""
+    actor: str = ""
+
+
+#: Microseconds for which somebody may be busy giving an address back.
+GRACE: Final = 60_000_000
+
+
+class Leftover(NamedTuple):
+    """What a system behind a driver may hold for nobody, until it has been given back.
+
+    :ivar token: its key: what the system was told to remember the address by.
+    :ivar at: when it was left, in microseconds since the epoch.
+    :ivar address: in text; empty when the answer was lost that would have told it.
+    :ivar owner: whom it was meant for.
+    :ivar reason: one sentence for a person; empty while somebody is giving it back.
+    """
+
+    token: str
+    at: int
+    driver: str
+    scope: str
+    subnet: str
+    address: str
+    owner: str
+    reason: str
+
+    def is_due(self, now: int) -> bool:
+        """Whether it is nobody's work in progress: it has failed, or its process must be dead by now.
+
+        :param now: microseconds since the epoch.
+        """
+        return bool(self.reason) or self.at + GRACE < now
 
 
 class Binding(NamedTuple):
@@ -74,6 +109,8 @@ class Remembered(NamedTuple):
 class Filter:
     """Which allocations are meant; None leaves a field out.
 
+    :ivar within: only addresses of this prefix; comes with a scope.
+    :ivar owner_prefix: only owners whose name begins so.
     :ivar after: only sequence numbers above this one, for paging.
     """
 
@@ -81,6 +118,8 @@ class Filter:
     owner: str | None = None
     host: str | None = None
     subnet_id: int | None = None
+    within: Prefix | None = None
+    owner_prefix: str | None = None
     sequences: tuple[int, ...] | None = None
     after: int = 0
     limit: int | None = None
@@ -144,6 +183,12 @@ class Unit(Space, Protocol):
         :raises LostRace: when a row is not as the plan expects it, or the key is bound already.
         """
 
+    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+        """Make an idempotency key stand for allocations that this unit has committed.
+
+        :raises LostRace: when the key is bound already.
+        """
+
     def recall(self, key: str) -> Remembered | None:
         """What an idempotency key was used for."""
 
@@ -169,6 +214,34 @@ class Unit(Space, Protocol):
 
     def events(self, after: int, limit: int) -> list[Event]:
         """Events with an id above ``after``, ascending."""
+
+    def newest_event(self) -> int:
+        """The largest id of an event; 0 when there is none."""
+
+    # Tokens of the service
+
+    def tokens(self) -> list[Token]:
+        """All tokens by name."""
+
+    def add_token(self, token: Token) -> None:
+        """Add a token.
+
+        :raises LostRace: when there is one of its name.
+        """
+
+    def remove_token(self, name: str) -> None:
+        """Remove a token."""
+
+    # What drivers have left behind in other systems
+
+    def leave(self, leftover: Leftover) -> None:
+        """Keep a leftover; one with the same token is replaced."""
+
+    def leftovers(self, driver: str | None = None) -> list[Leftover]:
+        """Leftovers of a driver, or all of them, the oldest first."""
+
+    def settle(self, token: str) -> None:
+        """Forget a leftover, if it is still kept."""
 
     # Declared objects. Each of these is followed by one :meth:`touch`.
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 
 from borough.domain.ladder import Rung
+from borough.store.actor import actor
 from borough.store.port import Order, Taken
 from borough.store.sql import rows
 from borough.store.sql import statements as s
@@ -64,8 +65,10 @@ IF the_id IS NOT NULL AND {{fine}} THEN
     UPDATE borough_block SET bitmap = the_bitmap, free = free - 1, is_open = free > 0,
         version = version + 1, reach = the_reach,
         turn = IF(the_holder = '', 0, {{turn}}) WHERE id = the_id;
-    INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail)
-        SELECT now_is, 'allocated', INET6_NTOA(the_address), name, the_owner, the_host, NULL, ''
+    INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
+        actor)
+        SELECT now_is, 'allocated', INET6_NTOA(the_address), name, the_owner, the_host, NULL, '',
+            %(actor)s
         FROM borough_subnet WHERE id = the_subnet;
     SET the_sequence = LAST_INSERT_ID();
     INSERT INTO borough_allocation
@@ -206,6 +209,7 @@ class MariadbGiver:
                 **(area._asdict() if area else {}),
                 "scope_id": order.catalogue.scopes[order.scope],
                 "owner": order.owner,
+                "actor": actor(),
                 "host": order.host,
                 "attributes": rows.attributes_text(order.attributes),
                 "at": order.now,

@@ -157,6 +157,8 @@ def _witnesses() -> list[sa.Table]:
         schema.allocation,
         schema.event,
         schema.idempotency_key,
+        schema.token,
+        schema.leftover,
     ]
 
 

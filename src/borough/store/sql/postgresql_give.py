@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.address import from_bytes
 from borough.domain.ladder import Rung
+from borough.store.actor import actor
 from borough.store.port import Order, Taken
 from borough.store.sql import rows
 from borough.store.sql.dialect import Native, Runner, Statement
@@ -35,8 +36,9 @@ _TAKE: Final = """taken AS (
     RETURNING b.*, set_byte(b.base, length(b.base) - 1,
         get_byte(b.base, length(b.base) - 1) + pick.bit) AS address
 ), noted AS (
-    INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail)
-    SELECT %(at)s, 'allocated', {text}, {name}, %(owner)s, %(host)s, NULL, ''
+    INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
+        actor)
+    SELECT %(at)s, 'allocated', {text}, {name}, %(owner)s, %(host)s, NULL, '', %(actor)s
     FROM taken
     RETURNING id
 ), given AS (
@@ -193,6 +195,7 @@ class PostgresqlGiver:
             "version": order.catalogue.version,
             "scope_id": order.catalogue.scopes[order.scope],
             "owner": order.owner,
+            "actor": actor(),
             "host": order.host,
             "attributes": rows.attributes_text(order.attributes),
             "at": order.now,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,7 +48,7 @@ def forget(run: Runner, before: int, limit: int) -> int:
     for key, text in run.rows(s.old_keys, before=before, count=limit):
         sequences = _sequences(text)
         wanted = {f"sequence_{at}": sequence for at, sequence in enumerate(sequences)}
-        if not run.rows(s.allocations((), len(sequences), False), after=0, count=1, **wanted):
+        if not run.rows(s.allocations((), len(sequences)), after=0, count=1, **wanted):
             gone.append({"old_key": key})
     return run.write_all(s.forget, gone)
 
@@ -65,26 +65,47 @@ def allocations(run: Runner, wanted: Filter, catalogue: Catalogue) -> list[Alloc
             ("scope", wanted.scope),
             ("owner", wanted.owner),
             ("host", wanted.host),
+            ("owner_prefix", wanted.owner_prefix),
         )
         if value is not None
     }
     fields = tuple(values)
-    here = wanted.subnet_id is not None
+    if wanted.owner_prefix is not None:
+        values["owner_length"] = len(wanted.owner_prefix)
+    place: tuple[Any, ...] = ()
     if wanted.subnet_id is not None:
-        values |= in_subnet(catalogue, wanted.subnet_id)
+        place, values = s.IN_SUBNET, values | in_subnet(catalogue, wanted.subnet_id)
+    if wanted.within is not None:
+        assert wanted.scope is not None
+        place, values = (
+            place or s.IN_SPACE,
+            _cut(values, catalogue.scopes, wanted.scope, wanted.within),
+        )
     values["after"] = wanted.after
     values["count"] = _ALL if wanted.limit is None else wanted.limit
     if wanted.sequences is None:
         return [
-            rows.to_allocation(row) for row in run.rows(s.allocations(fields, 0, here), **values)
+            rows.to_allocation(row) for row in run.rows(s.allocations(fields, 0, place), **values)
         ]
     found: list[Allocation] = []
     for start in range(0, len(wanted.sequences), _BATCH):
         some = wanted.sequences[start : start + _BATCH]
         named = {f"sequence_{at}": sequence for at, sequence in enumerate(some)}
-        clause = s.allocations(fields, len(some), here)
+        clause = s.allocations(fields, len(some), place)
         found += [rows.to_allocation(row) for row in run.rows(clause, **values, **named)]
     return found[: wanted.limit]
+
+
+def _cut(
+    values: dict[str, Any], scopes: Mapping[str, int], scope: str, within: Prefix
+) -> dict[str, Any]:
+    """The parameters of ``statements.IN_SPACE``, or of ``IN_SUBNET``, cut to a prefix."""
+    first, last = (to_bytes(within.family, each) for each in (within.base, within.last))
+    return values | {
+        "scope_id": values.get("scope_id", scopes.get(scope, 0)),
+        "first": max(first, values.get("first", first)),
+        "last": min(last, values.get("last", last)),
+    }
 
 
 def _in_batches(

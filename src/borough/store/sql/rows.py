@@ -8,9 +8,12 @@ from typing import Any
 
 from borough.domain.address import WIDTH, Family, from_bytes, to_bytes
 from borough.domain.block import Block, Run
+from borough.domain.dimension import make_labels
 from borough.domain.model import Allocation, State
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan
+from borough.domain.token import Need, Token
+from borough.store.actor import actor
 from borough.store.port import Event
 from borough.store.sql.dialect import Row
 
@@ -156,11 +159,11 @@ def allocation_values(
 
 def to_event(row: Row) -> Event:
     """A row of ``EVENT_COLUMNS``."""
-    id, at, act, subject, subnet, owner, host, sequence, detail = row
+    id, at, act, subject, subnet, owner, host, sequence, detail, actor = row
     if act == Act.ALLOCATED:
         # The event that gave an address is where its sequence number comes from.
         sequence = id
-    return Event(id, at, Act(act), subject, subnet, owner, host, sequence, detail)
+    return Event(id, at, Act(act), subject, subnet, owner, host, sequence, detail, actor)
 
 
 def event_values(event: Event) -> dict[str, Any]:
@@ -174,4 +177,24 @@ def event_values(event: Event) -> dict[str, Any]:
         "host": event.host,
         "sequence": event.sequence or None,
         "detail": event.detail,
+        "actor": actor(),
     }
+
+
+def token_values(token: Token) -> dict[str, Any]:
+    """The columns of a token, its id aside."""
+    return {
+        "name": token.name,
+        "public": token.public,
+        "digest": token.digest,
+        "may": token.may.value,
+        "labels": json.dumps({name: sorted(token.labels[name]) for name in sorted(token.labels)}),
+        "created": token.created,
+        "expires": token.expires,
+    }
+
+
+def to_token(row: Row) -> Token:
+    """A row of ``TOKEN_COLUMNS``."""
+    name, public, digest, may, labels, created, expires = row
+    return Token(name, public, digest, Need(may), make_labels(json.loads(labels)), created, expires)

@@ -289,6 +289,18 @@ idempotency_key = _table(
     sa.Index("ix_borough_idempotency_key_at", "at"),
 )
 
+leftover = _table(
+    "borough_leftover",
+    sa.Column("token", sa.String(64), primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("driver", Name, nullable=False),
+    sa.Column("scope", Name, nullable=False),
+    sa.Column("subnet", Name, nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("owner", Name, nullable=False),
+    sa.Column("reason", Long, nullable=False),
+)
+
 # Ids are sequence numbers (rule 8). SQLite counts on from the largest id there is, so whoever prunes
 # this table keeps its newest row; AUTOINCREMENT would be one more page to write with every commit.
 event = _table(
@@ -302,4 +314,21 @@ event = _table(
     sa.Column("host", Name, nullable=False),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("detail", Long, nullable=False),
+    # Added by a later migration, which had to say what it is in older rows.
+    sa.Column("actor", Name, nullable=False, server_default=""),
+)
+
+token = _table(
+    "borough_token",
+    _id(),
+    sa.Column("name", Name, nullable=False),
+    sa.Column("public", sa.String(32), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("may", sa.String(16), nullable=False),
+    # As JSON: a token is read whole, and no query looks for a label of one.
+    sa.Column("labels", Long, nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("expires", sa.BigInteger),
+    sa.UniqueConstraint("name", name="uq_borough_token_name"),
+    sa.UniqueConstraint("public", name="uq_borough_token_public"),
 )

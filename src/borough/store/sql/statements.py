@@ -224,21 +224,31 @@ expired = (
 
 #: The allocations of one subnet, found by their addresses: an index over the subnet would be one more
 #: page to write with every address given.
-IN_SUBNET = (
+IN_SPACE = (
     t.allocation.c.scope_id == _P("scope_id"),
     t.allocation.c.address.between(_P("first"), _P("last")),
-    t.allocation.c.subnet_id == _P("subnet_id"),
 )
+IN_SUBNET = (*IN_SPACE, t.allocation.c.subnet_id == _P("subnet_id"))
 count_in_subnet = sa.select(sa.func.count(), sa.func.count(t.allocation.c.until)).where(*IN_SUBNET)
 
 
 @lru_cache(maxsize=64)
-def allocations(fields: tuple[str, ...], sequences: int, in_subnet: bool) -> Any:
-    """Allocations by sequence number; ``fields`` are the columns to compare."""
-    query = _ALLOCATIONS.where(t.allocation.c.sequence > _P("after"))
-    if in_subnet:
-        query = query.where(*IN_SUBNET)
+def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] = ()) -> Any:
+    """Allocations by sequence number.
+
+    :param fields: the columns to compare; ``owner_prefix`` for the beginning of the owner.
+    :param place: ``IN_SPACE`` or ``IN_SUBNET``.
+    """
+    query = _ALLOCATIONS.where(t.allocation.c.sequence > _P("after"), *place)
     for name in fields:
+        if name == "owner_prefix":
+            # Neither LIKE, which SQLite compares without regard to case, nor a range, which is not
+            # the same thing under every collation.
+            beginning = sa.func.substr(
+                t.allocation.c.owner, 1, sa.cast(_P("owner_length"), sa.Integer)
+            )
+            query = query.where(beginning == _P(name), t.allocation.c.owner != _NOBODY)
+            continue
         column = t.scope.c.name if name == "scope" else t.allocation.c[name]
         query = query.where(column == _P(name))
         if name in ("owner", "host"):
@@ -286,6 +296,24 @@ events = (
     .order_by(t.event.c.id)
     .limit(_P("count"))
 )
+
+newest_event = sa.select(sa.func.coalesce(sa.func.max(t.event.c.id), sa.literal_column("0")))
+
+# --- Tokens ------------------------------------------------------------------------------------
+
+TOKEN_COLUMNS = tuple(column for column in t.token.c if column.name != "id")
+tokens = sa.select(*TOKEN_COLUMNS).order_by(t.token.c.name)
+add_token = _insert(t.token, "id")
+remove_token = sa.delete(t.token).where(t.token.c.name == _P("old_name"))
+# --- Leftovers ---------------------------------------------------------------------------------
+
+leave = _insert(t.leftover)
+settle = sa.delete(t.leftover).where(t.leftover.c.token == _P("old_token"))
+_leftovers = sa.select(*t.leftover.c).order_by(t.leftover.c.at, t.leftover.c.token)
+leftovers = {
+    False: _leftovers,
+    True: _leftovers.where(t.leftover.c.driver == _P("of_driver")),
+}
 
 # --- Catalogue ---------------------------------------------------------------------------------
 

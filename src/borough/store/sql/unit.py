@@ -11,7 +11,16 @@ from borough.domain.dimension import Dimension
 from borough.domain.inspect import StoredCohort
 from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
 from borough.domain.space import Act, Grant, Note, Plan, Tally
-from borough.store.port import Binding, Contradiction, Event, Filter, LostRace, Remembered
+from borough.domain.token import Token
+from borough.store.port import (
+    Binding,
+    Contradiction,
+    Event,
+    Filter,
+    Leftover,
+    LostRace,
+    Remembered,
+)
 from borough.store.sql import catalogue as declared
 from borough.store.sql import queries, rows
 from borough.store.sql import statements as s
@@ -59,6 +68,15 @@ class SqlUnit(SqlSpace):
             raise
         self._run.write_all(s.add_event, events)
         return sequences
+
+    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+        """See :meth:`borough.store.port.Unit.bind`."""
+        try:
+            queries.remember(self._run, bind, sequences, now)
+        except Exception as error:
+            if isinstance(self._guard(error), Duplicate):
+                raise Contradiction(bind.key) from error
+            raise
 
     def _write_at_once(
         self,
@@ -216,6 +234,42 @@ class SqlUnit(SqlSpace):
     def events(self, after: int, limit: int) -> list[Event]:
         """See :meth:`borough.store.port.Unit.events`."""
         return [rows.to_event(row) for row in self._run.rows(s.events, after=after, count=limit)]
+
+    def newest_event(self) -> int:
+        """See :meth:`borough.store.port.Unit.newest_event`."""
+        row = self._run.one(s.newest_event)
+        assert row is not None
+        return int(row[0])
+
+    # --- Tokens -------------------------------------------------------------------------------
+
+    def tokens(self) -> list[Token]:
+        """See :meth:`borough.store.port.Unit.tokens`."""
+        return [rows.to_token(row) for row in self._run.rows(s.tokens)]
+
+    def add_token(self, token: Token) -> None:
+        """See :meth:`borough.store.port.Unit.add_token`."""
+        self._run.write(s.add_token, **rows.token_values(token))
+
+    def remove_token(self, name: str) -> None:
+        """See :meth:`borough.store.port.Unit.remove_token`."""
+        self._run.write(s.remove_token, old_name=name)
+
+    # --- Leftovers ----------------------------------------------------------------------------
+
+    def leave(self, leftover: Leftover) -> None:
+        """See :meth:`borough.store.port.Unit.leave`."""
+        self.settle(leftover.token)
+        self._run.write(s.leave, **leftover._asdict())
+
+    def leftovers(self, driver: str | None = None) -> list[Leftover]:
+        """See :meth:`borough.store.port.Unit.leftovers`."""
+        wanted = {} if driver is None else {"of_driver": driver}
+        return [Leftover(*row) for row in self._run.rows(s.leftovers[bool(wanted)], **wanted)]
+
+    def settle(self, token: str) -> None:
+        """See :meth:`borough.store.port.Unit.settle`."""
+        self._run.write(s.settle, old_token=token)
 
     # --- Declared objects ---------------------------------------------------------------------
 

@@ -1,0 +1,131 @@
+"""Advertised prefixes: Borough's policy beside Calico's, first-fit, and a lower bound.
+
+    python benchmarks/aggregation [--hosts 50,200] [--pools 1.05,1.25,2,4] [--subnets 1,4,32]
+        [--families 4,6] [--days 2] [--seed 1] [--lpm] [--check]
+
+Every policy plays the same seeded trace. Borough's decisions are those of the package, the code that the
+stores run. ``--check`` ends with a status of 1 when a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from aggregation.ground import make_subnets
+from aggregation.measure import Measured, bound, play
+from aggregation.policies import Borough, Calico, FirstFit, Policy
+from aggregation.trace import Shape, peak, trace
+from borough.domain.address import Family
+from borough.domain.model import Subnet
+
+POLICIES: dict[str, Callable[[list[Subnet]], Policy]] = {
+    "borough": Borough,
+    "calico/26": lambda subnets: Calico(subnets, 6),
+    "calico/28": lambda subnets: Calico(subnets, 4),
+    "calico/29": lambda subnets: Calico(subnets, 3),
+    "first-fit": FirstFit,
+}
+
+#: The most prefixes per host with an address, by how many times the peak demand the pool has.
+PER_HOST = {1.05: 3.0, 1.25: 1.9, 2.0: 1.25, 4.0: 1.1}
+
+
+class Cell(NamedTuple):
+    """One trace on one pool."""
+
+    hosts: int
+    pool: float
+    subnets: int
+    family: Family
+
+
+def misses(cell: Cell, found: dict[str, Measured]) -> Iterator[str]:
+    """The targets that a cell does not reach."""
+    ours = found["borough"]
+    default = found["calico/26"]
+    best = min((found[name] for name in ("calico/26", "calico/28", "calico/29")), key=_mean)
+    if cell.pool <= 2 and ours.mean > 0.15 * default.mean:
+        yield f"{ours.mean / default.mean:.3f} of /26"
+    share = 0.75 if cell.pool <= 2 else 1.0
+    if ours.mean > share * best.mean:
+        yield f"{ours.mean / best.mean:.2f} of the best length"
+    if ours.per_host > PER_HOST.get(cell.pool, 3.0):
+        yield f"{ours.per_host:.2f} per host"
+    if ours.churn > 40:
+        yield f"churn {ours.churn:.0f}"
+    if ours.waste > best.waste + 0.03:
+        yield f"unused {ours.waste:.3f}, best length {best.waste:.3f}"
+    if ours.refused:
+        yield f"{ours.refused} refused"
+
+
+def _mean(measured: Measured) -> float:
+    return measured.mean
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def main() -> int:
+    """Play all cells."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hosts", type=_numbers, default=[50, 200])
+    parser.add_argument("--pools", type=_numbers, default=list(PER_HOST))
+    parser.add_argument("--subnets", type=_numbers, default=[1, 4, 32])
+    parser.add_argument("--families", type=_numbers, default=[4, 6])
+    parser.add_argument("--days", type=float, default=2.0)
+    parser.add_argument("--mean", type=float, default=30.0, help="workloads per host at noon")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lpm", action="store_true", help="count prefixes in lpm form as well")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    print(
+        "| hosts | pool | subnets | IPv | policy | mean | peak | lpm | per host | ÷ /26 | ÷ best |"
+    )
+    print("unused | borrowed | churn | refused |", end="\n|" + "---|" * 15 + "\n")
+    missed = 0
+    for hosts in map(int, options.hosts):
+        events = trace(Shape(hosts, options.mean, options.days, options.seed))
+        most = peak(events)
+        for pool, subnets, family in product(
+            options.pools, map(int, options.subnets), map(int, options.families)
+        ):
+            cell = Cell(hosts, pool, subnets, 4 if family == 4 else 6)
+            found = {}
+            made = make_subnets(round(most * pool), subnets, cell.family)
+            capacity = sum(subnet.capacity for subnet in made)
+            area = [(subnet.prefix.base, subnet.prefix.last) for subnet in made]
+            for name, policy in POLICIES.items():
+                found[name] = play(
+                    events, policy(made), capacity, cell.family, area if options.lpm else None
+                )
+            _print(cell, found, bound(events, capacity))
+            for miss in misses(cell, found):
+                missed += 1
+                print(f"| | | | | *missed: {miss}* |")
+    return 1 if missed and options.check else 0
+
+
+def _print(cell: Cell, found: dict[str, Measured], least: float) -> None:
+    best = min(found[name].mean for name in found if name.startswith("calico"))
+    head = f"| {cell.hosts} | {cell.pool:g} | {cell.subnets} | {cell.family} |"
+    for name, each in found.items():
+        print(
+            f"{head} {name} | {each.mean:.0f} | {each.peak} | {each.lpm:.0f} | {each.per_host:.2f} "
+            f"| {each.mean / found['calico/26'].mean:.3f} | {each.mean / best:.2f} "
+            f"| {each.waste:.3f} | {each.borrowed:.3f} | {each.churn:.0f} | {each.refused} |",
+            flush=True,
+        )
+    print(f"{head} *lower bound* | {least:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Who asks, and what he may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from borough.api.fence import Fenced
+from borough.domain.dimension import Labels
+from borough.domain.token import Need
+from borough.engine.ipam import Ipam
+
+#: The address space as a caller may see it.
+View = Ipam | Fenced
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who asks.
+
+    :ivar name: of the token; empty where the service asks for none.
+    :ivar labels: what he is confined to; empty for everything.
+    """
+
+    name: str = ""
+    may: Need = Need.ADMINISTER
+    labels: Labels = field(default_factory=dict)

@@ -1,0 +1,123 @@
+"""Sending answers, to callers who may not take them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from borough.api import problem
+from borough.api.protocol import ABORT
+from borough.errors import BoroughError
+
+JSON: Final = "application/json"
+
+#: What every answer says: that nobody may keep it, or take it for something else.
+_COMMON: Final = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+class Gone(Exception):
+    """The caller is no longer there, or too slow to be waited for."""
+
+
+async def answer(
+    send: Send,
+    status: int,
+    body: bytes,
+    media_type: str = JSON,
+    headers: Mapping[str, str] | None = None,
+    *,
+    patience: float = 30.0,
+) -> None:
+    """Send a whole answer.
+
+    :param patience: how long the caller may leave it lying, in seconds.
+    :raises Gone: he left it longer.
+    """
+    head = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *_COMMON,
+    ]
+    if headers:
+        head += [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    try:
+        async with asyncio.timeout(patience):
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await send({"type": "http.response.body", "body": body})
+    except TimeoutError:
+        raise Gone from None
+
+
+def abort(scope: Scope) -> None:
+    """End a connection whose caller does not take his answer, and forget what he has not taken."""
+    found = scope.get("extensions", {}).get(ABORT)
+    if found:
+        found["abort"]()
+
+
+async def refuse(
+    send: Send, error: BoroughError, status: int | None = None, scope: Scope | None = None
+) -> int:
+    """Send an error as a problem document; return its status."""
+    status = problem.status_of(error) if status is None else status
+    body = problem.body_of(error, status)
+    try:
+        await answer(send, status, body, problem.MEDIA_TYPE, problem.headers_of(error))
+    except Gone:
+        abort(scope or {})
+    return status
+
+
+async def read_body(
+    receive: Receive, headers: Mapping[bytes, bytes], limit: int, patience: float
+) -> bytes:
+    """Read a body.
+
+    :param limit: its largest size, in bytes.
+    :param patience: how long it may take to arrive, in seconds.
+    :raises Malformed: it is too large, or too slow.
+    :raises Gone: the caller went away in the middle of it.
+    """
+    told = headers.get(b"content-length", b"0")
+    if int(told) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(patience):
+            return await _collect(receive, limit)
+    except TimeoutError:
+        raise problem.Malformed(
+            f"the body did not arrive within {patience:g} seconds",
+            status=408,
+            headers={"connection": "close"},
+        ) from None
+
+
+async def _collect(receive: Receive, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        if not message.get("more_body"):
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
+
+
+def _too_large(limit: int) -> problem.Malformed:
+    return problem.Malformed(
+        f"the body is larger than {limit} bytes",
+        status=413,
+        headers={"connection": "close"},
+        limit=limit,
+    )

@@ -1,0 +1,86 @@
+"""The ASGI application: operations, the service's own pages, and the page for people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Scope, Send
+
+from borough.api.answers import refuse
+from borough.api.endpoint import Endpoint
+from borough.api.operation import Operation, operations_of
+from borough.api.operations import addresses, declared, reading, tokens
+from borough.api.own import own_routes
+from borough.api.page import page_routes
+from borough.api.problem import Malformed
+from borough.api.service import Service
+from borough.api.settings import Settings
+from borough.api.stream import EventEndpoint
+from borough.engine.ipam import Ipam
+
+App = Callable[[Scope, Receive, Send], Any]
+
+#: Every endpoint of the API; another one is a function in one of these modules.
+OPERATIONS: Final = operations_of(addresses, declared, reading, tokens)
+
+
+class ByMethod:
+    """An ASGI application that looks at the method of a request."""
+
+    def __init__(self, endpoints: Mapping[str, App]) -> None:
+        self._endpoints = dict(endpoints)
+        if "GET" in self._endpoints:
+            self._endpoints["HEAD"] = self._endpoints["GET"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        found = self._endpoints.get(scope["method"])
+        if found is not None:
+            await found(scope, receive, send)
+            return
+        allow = ", ".join(sorted(self._endpoints))
+        message = f"this takes {allow}, not {scope['method']}"
+        await refuse(send, Malformed(message, status=405, headers={"allow": allow}))
+
+
+def make_app(service: Service) -> Router:
+    """The application of one process."""
+    by_path: dict[str, dict[str, App]] = {}
+    for each in OPERATIONS:
+        made: App = _endpoint(service, each)
+        by_path.setdefault(each.path, {})[each.method] = made
+    routes: list[BaseRoute] = [
+        Route(path, ByMethod(endpoints)) for path, endpoints in by_path.items()
+    ]
+    routes += own_routes(service, OPERATIONS)
+    routes += page_routes()
+
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        yield
+        service.stop()
+        service.close()
+
+    return Router(routes, redirect_slashes=False, default=_nothing_here, lifespan=lifespan)
+
+
+def _endpoint(service: Service, operation: Operation) -> App:
+    if operation.name == "events":
+        return EventEndpoint(service, operation)
+    return Endpoint(service, operation)
+
+
+async def _nothing_here(scope: Scope, _receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    await refuse(send, Malformed("there is nothing here; see /openapi.json", status=404))
+
+
+def open_app(ipam: Ipam, settings: Settings) -> tuple[Service, Router]:
+    """A service on an open address space, and its application."""
+    service = Service(ipam, settings)
+    return service, make_app(service)

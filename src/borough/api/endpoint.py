@@ -1,0 +1,127 @@
+"""From a request to an answer: one object for each operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from borough.api import problem, reading
+from borough.api.access import Identity
+from borough.api.answers import Gone, abort, answer, read_body, refuse
+from borough.api.operation import Operation
+from borough.api.problem import Malformed
+from borough.api.service import Service
+from borough.errors import BoroughError, StaleSequence, StaleVersion
+from borough.store.actor import acting
+
+_JSON = frozenset({"application/json"})
+_YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Endpoint:
+    """An ASGI application that does one operation."""
+
+    def __init__(self, service: Service, operation: Operation) -> None:
+        self._service = service
+        self._operation = operation
+        self._decoder = (
+            None if operation.body_type is None else msgspec.json.Decoder(operation.json_type)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        operation = self._operation
+        watch = self._service.watch(operation.name)
+        headers = dict(scope["headers"])
+        try:
+            caller = await self._service.guard.admit(operation, headers)
+            watch.caller = caller.name
+            work = await self._prepare(scope, receive, headers, caller)
+            status, body, told = await self._service.crew.run(work)
+            self._service.count()
+            await answer(
+                send, status, body, headers=told, patience=self._service.settings.send_time
+            )
+            watch.done(status)
+        except Gone:
+            abort(scope)
+            watch.done(499)
+        except Exception as error:
+            known = error if isinstance(error, BoroughError) else problem.Fault()
+            status = _status(known, headers)
+            watch.done(status, error)
+            await refuse(send, known, status, scope)
+
+    async def _prepare(
+        self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], caller: Identity
+    ) -> Callable[[], tuple[int, bytes, dict[str, str]]]:
+        """Read all of a request, and put together what has to be done for it."""
+        operation, service = self._operation, self._service
+        given: dict[str, Any] = {}
+        if operation.path_type is not None:
+            given["path"] = reading.convert(operation.path_type, scope["path_params"])
+        if operation.query_type is not None:
+            given["query"] = reading.read_query(operation.query_type, scope["query_string"])
+        elif scope["query_string"]:
+            raise Malformed("this takes no query parameters")
+        if "key" in operation.headers:
+            given["key"] = reading.read_key(_text(headers, b"idempotency-key"))
+        if "if_match" in operation.headers:
+            given["if_match"] = reading.read_match(_text(headers, b"if-match"))
+        if self._decoder is not None:
+            limits = service.settings
+            data = await read_body(receive, headers, limits.body_limit, limits.body_time)
+            given["body"] = self._body(data, headers)
+        if operation.takes_caller:
+            given["caller"] = caller
+
+        def work() -> tuple[int, bytes, dict[str, str]]:
+            with acting(caller.name):
+                return self._do(service.view(caller), given, headers)
+
+        return work
+
+    def _body(self, data: bytes, headers: Mapping[bytes, bytes]) -> Any:
+        kind = (
+            headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+        )
+        if self._operation.takes_yaml and kind in _YAML:
+            try:
+                return data.decode()
+            except UnicodeDecodeError:
+                raise Malformed("the body is not UTF-8 text") from None
+        if kind not in _JSON:
+            raise Malformed("the body must be application/json", status=415)
+        assert self._decoder is not None
+        return reading.read_json(self._decoder, data)
+
+    def _do(
+        self, view: Any, given: dict[str, Any], headers: Mapping[bytes, bytes]
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Do the operation, in a thread of the crew."""
+        operation = self._operation
+        told: dict[str, str] = {}
+        if operation.tags and operation.method == "GET":
+            # Read before the answer is: an older tag makes a later write fail, never pass by mistake.
+            told["etag"] = f'"{view.catalogue().version}"'
+            if _text(headers, b"if-none-match") == told["etag"]:
+                return 304, b"", told
+        made = operation.function(view, **given)
+        return operation.status, _ENCODER.encode(made), told
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _status(error: BoroughError, headers: Mapping[bytes, bytes]) -> int:
+    """What is stale, and was named in the head of the request, is a precondition that failed."""
+    if isinstance(error, StaleVersion | StaleSequence) and b"if-match" in headers:
+        return 412
+    return problem.status_of(error)

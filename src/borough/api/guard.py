@@ -1,0 +1,96 @@
+"""Who may come in: tokens, and what a service without them still has to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from borough.api.access import Identity
+from borough.api.crew import Crew
+from borough.api.operation import Operation
+from borough.api.problem import Malformed
+from borough.domain.token import Token
+from borough.engine.ipam import Ipam
+from borough.engine.tokens import recognise
+from borough.errors import NotPermitted, TokenRefused
+
+#: For how long the list of tokens is believed, in seconds: so long a revoked one may still be let in.
+BELIEVED: Final = 1.0
+
+_EVERYBODY: Final = Identity()
+
+#: By what names a service without tokens is spoken to. A page of another site can have its own name
+#: lead to this machine; its requests then carry that name.
+_HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class Guard:
+    """Decides who a request is from, and whether he may do what he wants."""
+
+    def __init__(
+        self,
+        ipam: Ipam,
+        crew: Crew,
+        *,
+        requires_token: bool,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self._ipam = ipam
+        self._crew = crew
+        self._requires_token = requires_token
+        self._clock = clock
+        self._wall = wall
+        self._tokens: Sequence[Token] = ()
+        self._read_at: float | None = None
+        self._reading = asyncio.Lock()
+
+    async def admit(self, operation: Operation, headers: Mapping[bytes, bytes]) -> Identity:
+        """Who asks.
+
+        :raises TokenRefused: nobody knows.
+        :raises NotPermitted: he may not do that.
+        """
+        caller = await self.identify(headers)
+        if not caller.may.covers(operation.need):
+            raise NotPermitted(
+                f"this needs a token that may {operation.need}; this one may {caller.may}",
+                need=operation.need.value,
+                may=caller.may.value,
+            )
+        if operation.whole and caller.labels:
+            raise NotPermitted("this is not for a token that is confined to labels")
+        return caller
+
+    async def identify(self, headers: Mapping[bytes, bytes]) -> Identity:
+        """Who asks, whatever he wants.
+
+        :raises TokenRefused: nobody knows.
+        """
+        if not self._requires_token:
+            host = headers.get(b"host", b"").decode("latin-1").lower()
+            name = host if host.endswith("]") else host.rpartition(":")[0] or host
+            if name not in _HERE:
+                raise Malformed("a service without tokens is spoken to as localhost", status=421)
+            return _EVERYBODY
+        scheme, _, text = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer":
+            raise TokenRefused("send a token: Authorization: Bearer …")
+        token = recognise(await self._known(), text.strip(), self._wall())
+        if token is None:
+            raise TokenRefused("the service does not know this token, or it has ended")
+        return Identity(token.name, token.may, token.labels)
+
+    async def _known(self) -> Sequence[Token]:
+        if not self._is_fresh():
+            async with self._reading:
+                if not self._is_fresh():
+                    begun = self._clock()
+                    self._tokens = await self._crew.run(self._ipam.tokens)
+                    self._read_at = begun
+        return self._tokens
+
+    def _is_fresh(self) -> bool:
+        return self._read_at is not None and self._clock() - self._read_at < BELIEVED

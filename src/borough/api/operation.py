@@ -1,0 +1,106 @@
+"""What an endpoint is: a function, and what its signature says about it.
+
+A function marked with :func:`operation` is called with the address space as its caller may see it and, by
+the names of its parameters, with the parsed ``path``, ``query`` and ``body``. The types of these parameters
+parse the request; together with the return type they are what the OpenAPI description is made of. One that
+takes an :class:`~borough.engine.ipam.Ipam` and not a :class:`View` is not for confined tokens.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, get_args, get_type_hints
+
+from borough.api.schema import Input
+from borough.domain.token import Need
+from borough.engine.ipam import Ipam
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Request headers that a function takes, by the name of the parameter.
+HEADERS: Final = {"key": "idempotency-key", "if_match": "if-match"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One endpoint.
+
+    :ivar name: that of the function, and of the library's method.
+    :ivar need: what a token must allow.
+    :ivar whole: whether it is refused to tokens that are confined to labels.
+    :ivar headers: the parameters among :data:`HEADERS` that it takes.
+    :ivar tags: whether its answer carries the version of what is declared, as an entity tag.
+    :ivar takes_yaml: whether the body may also be YAML, which it then gets as text.
+    """
+
+    name: str
+    method: str
+    path: str
+    need: Need
+    function: Callable[..., Any]
+    status: int
+    whole: bool
+    path_type: type[Input] | None
+    query_type: type[Input] | None
+    body_type: Any
+    answer_type: Any
+    headers: tuple[str, ...]
+    tags: bool
+    takes_yaml: bool
+    takes_caller: bool
+
+    @property
+    def json_type(self) -> Any:
+        """What the body is as JSON."""
+        if not self.takes_yaml:
+            return self.body_type
+        return next(each for each in get_args(self.body_type) if each is not str)
+
+
+def operation(
+    method: str,
+    path: str,
+    *,
+    need: Need,
+    status: int = 200,
+    tags: bool = False,
+    takes_yaml: bool = False,
+) -> Callable[[F], F]:
+    """Make a function an endpoint; see :class:`Operation`."""
+
+    def make(function: F) -> F:
+        hints = get_type_hints(function)
+        names = list(inspect.signature(function).parameters)
+        made = Operation(
+            name=function.__name__,
+            method=method,
+            path=path,
+            need=need,
+            function=function,
+            status=status,
+            whole=hints["ipam"] is Ipam,
+            path_type=hints.get("path"),
+            query_type=hints.get("query"),
+            body_type=hints.get("body"),
+            answer_type=hints["return"],
+            headers=tuple(name for name in names if name in HEADERS),
+            tags=tags,
+            takes_yaml=takes_yaml,
+            takes_caller="caller" in names,
+        )
+        function.operation = made  # type: ignore[attr-defined]
+        return function
+
+    return make
+
+
+def operations_of(*modules: Any) -> list[Operation]:
+    """The endpoints that modules define, in the order in which they stand there."""
+    return [
+        each.operation
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(getattr(each, "operation", None), Operation)
+    ]

@@ -1,0 +1,116 @@
+"""What is declared: topologies, single subnets, and the lists of it."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from borough.api import schema as s
+from borough.api.access import Identity, View
+from borough.api.operation import operation
+from borough.api.paging import by_place, page_of
+from borough.api.problem import Malformed
+from borough.domain.token import Need
+from borough.engine.ipam import Ipam
+from borough.engine.topology_file import load_topology, parse_topology_text
+from borough.errors import UnknownObject
+
+
+@operation("PUT", "/v1/topology", need=Need.ADMINISTER, tags=True, takes_yaml=True)
+def apply(
+    ipam: Ipam, query: s.TopologyQuery, body: dict[str, Any] | str, if_match: int | None
+) -> s.Applied:
+    """Make the declared objects be as a topology says, all of it or nothing.
+
+    The body is a topology file, in JSON or YAML. With `If-Match`, only when nothing has been declared
+    otherwise since the entity tag was given.
+    """
+    if isinstance(body, str):
+        wanted = parse_topology_text(body, filename="body", name=query.name)
+    else:
+        wanted = load_topology(body, name=query.name)
+    changes = ipam.apply(wanted, dry_run=query.dry_run, version=if_match)
+    return s.Applied.of(changes, dry_run=query.dry_run)
+
+
+@operation("GET", "/v1/subnets", need=Need.READ, tags=True)
+def subnets(ipam: View, query: s.SubnetQuery) -> s.SubnetPage:
+    """Subnets by scope and address."""
+    found = ipam.subnets(labels=s.gather(query.label), scope=query.scope)
+    return s.SubnetPage(*page_of(found, by_place, query))
+
+
+@operation("POST", "/v1/subnets", need=Need.ADMINISTER, status=201)
+def add_subnet(ipam: Ipam, body: s.NewSubnet) -> s.OneSubnet:
+    """Add a subnet by its prefix, or carve it from a pool."""
+    settings: dict[str, Any] = {
+        name: getattr(body, name)
+        for name in (
+            "name",
+            "labels",
+            "project",
+            "scope",
+            "gateway",
+            "ranges",
+            "weight",
+            "cooldown",
+            "attributes",
+            "claims",
+        )
+    }
+    if body.pool is not None:
+        return s.OneSubnet(
+            ipam.allocate_subnet(
+                body.pool, prefix_length=body.prefix_length, cidr=body.cidr, **settings
+            )
+        )
+    if body.cidr is None or body.prefix_length is not None:
+        raise Malformed("name the subnet's cidr, or a pool and perhaps a prefix_length", status=422)
+    return s.OneSubnet(ipam.add_subnet(body.cidr, **settings))
+
+
+@operation("GET", "/v1/subnets/{name:path}", need=Need.READ, tags=True)
+def subnet(ipam: View, path: s.Named) -> s.OneSubnet:
+    """One subnet."""
+    for each in ipam.subnets():
+        if each.name == path.name:
+            return s.OneSubnet(each)
+    raise UnknownObject(f"there is no subnet {path.name!r}", kind="subnet", name=path.name)
+
+
+@operation("DELETE", "/v1/subnets/{name:path}", need=Need.ADMINISTER)
+def remove_subnet(ipam: Ipam, path: s.Named) -> s.OneSubnet:
+    """Remove a subnet that nobody has an address of; one that was carved returns to its pool."""
+    return s.OneSubnet(ipam.remove_subnet(path.name))
+
+
+@operation("GET", "/v1/hosts", need=Need.READ, tags=True)
+def hosts(ipam: View, query: s.Paged) -> s.HostPage:
+    """The declared hosts and the labels that they imply."""
+    found, follow = page_of(ipam.hosts(), lambda host: [host.name], query)
+    return s.HostPage([s.Host.of(each) for each in found], follow)
+
+
+@operation("GET", "/v1/dimensions", need=Need.READ, tags=True)
+def dimensions(ipam: View) -> s.Dimensions:
+    """The dimensions in order of importance."""
+    return s.Dimensions([s.Dimension.of(each) for each in ipam.dimensions()])
+
+
+@operation("GET", "/v1/pools", need=Need.READ, tags=True)
+def pools(ipam: View) -> s.Pools:
+    """Pools and how full they are."""
+    return s.Pools([s.Pool.of(name, usage) for name, usage in ipam.pools()])
+
+
+@operation("GET", "/v1/whoami", need=Need.READ)
+def whoami(ipam: View, caller: Identity) -> s.Caller:
+    """Who asks, and what he may do."""
+    labels = {name: sorted(values) for name, values in sorted(caller.labels.items())}
+    return s.Caller(caller.name, caller.may, labels, _release())
+
+
+@cache
+def _release() -> str:
+    return metadata.version("borough")

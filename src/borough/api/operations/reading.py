@@ -1,0 +1,71 @@
+"""How address space stands: blocks, usage, routes, events, contradictions."""
+
+from __future__ import annotations
+
+from borough.api import schema as s
+from borough.api.access import View
+from borough.api.operation import operation
+from borough.api.paging import page_of
+from borough.domain.prefix import parse_prefix
+from borough.domain.token import Need
+from borough.engine.ipam import Ipam
+from borough.engine.space_map import SpaceMap
+from borough.engine.views import BlockView
+
+
+@operation("GET", "/v1/blocks", need=Need.READ)
+def blocks(ipam: View, query: s.BlockQuery) -> s.BlockPage:
+    """Blocks: who has claimed them, how full they are, what others have borrowed of them."""
+    found = ipam.blocks(host=query.host, subnet=query.subnet)
+    # By name of the subnet and not by its age, so that a page can go on where another ended.
+    found.sort(key=lambda each: each.subnet)
+
+    def place(each: BlockView) -> list[str | int]:
+        prefix = parse_prefix(each.prefix)
+        return [each.subnet, prefix.base]
+
+    return s.BlockPage(*page_of(found, place, query))
+
+
+@operation("GET", "/v1/map", need=Need.READ)
+def space_map(ipam: View, query: s.MapQuery) -> SpaceMap:
+    """All blocks of a scope in columns: what a map is drawn from."""
+    return ipam.space_map(scope=query.scope, subnets=query.subnet or None)
+
+
+@operation("GET", "/v1/usage", need=Need.READ)
+def usage(ipam: View, query: s.UsageQuery) -> s.GroupUsage:
+    """How full the subnets of a group are, in the order in which the group uses them."""
+    found = ipam.usage(labels=s.gather(query.label), host=query.host, scope=query.scope)
+    return s.GroupUsage.of(found)
+
+
+@operation("GET", "/v1/routes", need=Need.READ)
+def routes(ipam: View, query: s.RouteQuery) -> s.Routes:
+    """The fewest prefixes that each host (or one) must advertise for exactly what it has."""
+    return s.Routes(ipam.routes(query.host, query.form, scope=query.scope))
+
+
+@operation("GET", "/v1/events", need=Need.READ)
+def events(ipam: View, query: s.EventQuery) -> s.EventPage:
+    """The audit trail, oldest first, page by page.
+
+    Asked for `text/event-stream`, events as they happen: each with its id, so that `Last-Event-ID` or
+    `after` goes on where a stream was cut off. Without either, from now on.
+    """
+    found = ipam.events(after=query.after, limit=query.limit + 1)
+    shown = found[: query.limit]
+    follow = shown[-1].id if len(found) > query.limit else None
+    return s.EventPage([s.Event.of(each) for each in shown], follow)
+
+
+@operation("POST", "/v1/audit", need=Need.ADMINISTER)
+def audit(ipam: Ipam, body: s.Audit) -> s.Audited:
+    """Find, and mend, where the stored state contradicts itself."""
+    return s.Audited.of(ipam.audit(repair=body.repair))
+
+
+@operation("GET", "/v1/events/newest", need=Need.READ)
+def newest_event(ipam: View) -> s.Newest:
+    """The id of the newest event: where to go on after, to hear of nothing older."""
+    return s.Newest(ipam.newest_event())

@@ -1,0 +1,47 @@
+"""The page for people: the files of :mod:`borough.web`, each at its path."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from borough.api.answers import refuse
+from borough.api.problem import Malformed
+from borough.web import HEADERS, Asset, assets
+
+_HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
+
+class _File:
+    """An ASGI application that serves one file, or says that the caller has it already."""
+
+    def __init__(self, asset: Asset) -> None:
+        self._asset = asset
+        self._head = [*_HEADERS, (b"etag", asset.tag.encode())]
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] not in ("GET", "HEAD"):
+            headers = {"allow": "GET, HEAD"}
+            await refuse(send, Malformed("this is only read", status=405, headers=headers))
+            return
+        known = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
+        fresh = self._asset.tag in known or known == "*"
+        body = b"" if fresh else self._asset.body
+        head = list(self._head)
+        if not fresh:
+            head.append((b"content-type", self._asset.media_type.encode()))
+            head.append((b"content-length", str(len(body)).encode()))
+        await send(
+            {"type": "http.response.start", "status": 304 if fresh else 200, "headers": head}
+        )
+        await send(
+            {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body}
+        )
+
+
+def page_routes() -> list[BaseRoute]:
+    """The routes of these files. Whoever asks needs no token: they say nothing that is not public."""
+    return [Route(path, _File(asset)) for path, asset in assets().items()]

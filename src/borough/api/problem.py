@@ -1,0 +1,136 @@
+"""Errors as problem details (RFC 9457), with the library's stable codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from borough.errors import (
+    BoroughError,
+    FixInput,
+    KeyReused,
+    NeedsSpace,
+    NotAllocated,
+    NotPermitted,
+    Reevaluate,
+    RetryLater,
+    TokenRefused,
+    UnknownObject,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+#: The first that fits. What cannot be read at all is 400; what can, and cannot be meant, is 422.
+_STATUS: Final[tuple[tuple[type[BoroughError], int], ...]] = (
+    (UnknownObject, 404),
+    (NotAllocated, 404),
+    (TokenRefused, 401),
+    (NotPermitted, 403),
+    (KeyReused, 422),
+    (FixInput, 422),
+    (NeedsSpace, 409),
+    (Reevaluate, 409),
+    (RetryLater, 503),
+)
+
+
+class Malformed(FixInput):
+    """A request that cannot be read: not HTTP's, JSON's or the schema's form.
+
+    :ivar status: the HTTP status.
+    :ivar headers: what the answer's head says besides.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        /,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+        **detail: Any,
+    ) -> None:
+        super().__init__(message, **detail)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+class Overloaded(RetryLater):
+    """The service has more to do than it can: ask again in a moment."""
+
+    code = "overloaded"
+
+
+class Fault(BoroughError):
+    """Something that should not have happened. The log says what; the caller is not told."""
+
+    code = "internal"
+
+    def __init__(self) -> None:
+        super().__init__("an unexpected error; the log of the service says more")
+
+
+class Problem(Struct, frozen=True):
+    """What went wrong.
+
+    :ivar type: names the kind of problem; `urn:borough:` and the code.
+    :ivar title: the status in words.
+    :ivar status: the HTTP status.
+    :ivar detail: one sentence for a person: what happened and what to try.
+    :ivar code: stable identifier for a program.
+    :ivar facts: details for a program; what is in it depends on the code.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    facts: dict[str, Any]
+
+
+def status_of(error: BoroughError) -> int:
+    """The HTTP status of an error."""
+    if isinstance(error, Malformed):
+        return error.status
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def headers_of(error: BoroughError) -> dict[str, str]:
+    """What the head of the answer says besides."""
+    if isinstance(error, Malformed):
+        return error.headers
+    if isinstance(error, RetryLater):
+        return {"retry-after": "1"}
+    if isinstance(error, TokenRefused):
+        return {"www-authenticate": 'Bearer realm="borough"'}
+    return {}
+
+
+def title_of(status: int) -> str:
+    """A status in words."""
+    return HTTPStatus(status).phrase
+
+
+def body_of(error: BoroughError, status: int) -> bytes:
+    """The problem document of an error."""
+    problem = Problem(
+        f"urn:borough:{error.code}",
+        title_of(status),
+        status,
+        error.message,
+        error.code,
+        error.detail,
+    )
+    return _ENCODER.encode(problem)
+
+
+def _plain(value: object) -> Any:
+    """What JSON has no form for, in a detail: a set, or something that has a text."""
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=_plain)

@@ -1,0 +1,191 @@
+"""Requests for addresses, and what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from msgspec import Meta, field
+
+from borough.api.schema.base import (
+    PAGE,
+    Attributes,
+    Input,
+    Labels,
+    Limit,
+    MaybeText,
+    Number,
+    Output,
+    Text,
+)
+from borough.domain.explain import Explanation
+from borough.engine import views
+from borough.engine.request import COUNT_LIMIT
+
+
+class Selector(Input):
+    """Which addresses a request is for.
+
+    :ivar labels: the group: a value or several by dimension, any of which matches.
+    :ivar subnets: instead of labels, subnets in order of preference; equals in a list.
+    :ivar host: where the addresses will live; it implies the labels of the host.
+    :ivar families: 4, 6 or both; when left out, the one that the group has, IPv4 first.
+    :ivar count: addresses of each family.
+    :ivar address: this very address.
+    :ivar mac: a MAC address, for an IPv6 address by EUI-64.
+    """
+
+    labels: Labels = field(default_factory=dict)
+    subnets: list[Text | list[Text]] | None = None
+    host: MaybeText | None = None
+    families: list[Literal[4, 6]] | None = None
+    count: Annotated[int, Meta(ge=1, le=COUNT_LIMIT)] = 1
+    address: Text | None = None
+    mac: Text | None = None
+    kind: Literal["any", "next", "specific", "eui64", "gateway"] | None = None
+    scope: Text = "default"
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of :meth:`borough.engine.ipam.Ipam.explain`."""
+        return {name: getattr(self, name) for name in Selector.__struct_fields__}
+
+
+class AllocationRequest(Selector):
+    """A request for addresses: all that is asked for or none.
+
+    :ivar owner: the caller's name for what holds the addresses.
+    :ivar attributes: anything to keep with the addresses.
+    :ivar explain: put the explanation into the answer.
+    """
+
+    owner: MaybeText = ""
+    attributes: Attributes = field(default_factory=dict)
+    explain: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of :meth:`borough.engine.ipam.Ipam.allocate`."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+
+class Allocation(Output):
+    """One address held by an owner.
+
+    :ivar prefix_length: that of its subnet.
+    :ivar block: the prefix that its host has claimed around it.
+    :ivar borrowed: whether it lies in a block that somebody else has claimed.
+    :ivar sequence: name it when releasing, so that a late release cannot hit the next holder.
+    :ivar state: `allocated` or `cooling`.
+    :ivar cooling_until: when a cooling address is free again.
+    """
+
+    address: str
+    family: int
+    prefix_length: int
+    subnet: str
+    scope: str
+    gateway: str | None
+    host: str
+    owner: str
+    block: str | None
+    borrowed: bool
+    sequence: int
+    state: str
+    attributes: Mapping[str, Any]
+    allocated_at: str
+    cooling_until: str | None
+
+    @classmethod
+    def of(cls, view: views.Allocation) -> Self:
+        """From the library's record."""
+        return cls(*(getattr(view, name) for name in cls.__struct_fields__))
+
+
+class Allocated(Output):
+    """What a request got.
+
+    :ivar replayed: whether it was given before, to the same idempotency key.
+    """
+
+    allocations: list[Allocation]
+    replayed: bool
+    explanation: Explanation | None = None
+
+    @classmethod
+    def of(cls, answer: views.Answer) -> Self:
+        """From the library's record."""
+        given = [Allocation.of(each) for each in answer.allocations]
+        return cls(given, answer.replayed, answer.explanation)
+
+
+class Released(Output):
+    """Addresses that were taken back, as they were."""
+
+    released: list[Allocation]
+
+    @classmethod
+    def of(cls, released: Iterable[views.Allocation]) -> Self:
+        """From the library's records."""
+        return cls([Allocation.of(each) for each in released])
+
+
+class Release(Input):
+    """Which addresses to take back: those named, or all of an owner, or all on a host.
+
+    With addresses, owner, host and sequence are conditions on the present holder.
+    """
+
+    addresses: list[Text] = field(default_factory=list)
+    owner: MaybeText = ""
+    host: MaybeText = ""
+    sequence: Number | None = None
+    scope: Text = "default"
+
+
+class Holder(Input):
+    """Whose addresses."""
+
+    owner: MaybeText = ""
+    host: MaybeText = ""
+    scope: Text = "default"
+
+
+class Condition(Input):
+    """What must be true of the present holder of an address."""
+
+    owner: MaybeText = ""
+    host: MaybeText = ""
+    sequence: Number | None = None
+
+
+class Place(Input):
+    """One address of a scope."""
+
+    scope: Text
+    address: Text
+
+
+class AllocationQuery(Input):
+    """Which allocations; those with a larger sequence number than `after`, to page through.
+
+    :ivar prefix: only addresses of this prefix, of the default scope when none is named.
+    :ivar owner_prefix: only those whose owner begins so.
+    """
+
+    scope: Text | None = None
+    owner: MaybeText | None = None
+    host: MaybeText | None = None
+    subnet: Text | None = None
+    prefix: Text | None = None
+    owner_prefix: Text | None = None
+    after: Number = 0
+    limit: Limit = PAGE
+
+
+class AllocationPage(Output):
+    """Allocations by sequence number, cooling ones included.
+
+    :ivar next: `after` of the next page; null at the end.
+    """
+
+    allocations: list[Allocation]
+    next: int | None

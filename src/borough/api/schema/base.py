@@ -1,0 +1,49 @@
+"""What all structs share: their two kinds, and the types of single values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+
+#: Most lines of one page.
+PAGE_LIMIT: Final = 100_000
+
+#: Lines of a page when the caller does not say.
+PAGE: Final = 1000
+
+#: Largest number that an event or a sequence can have.
+LARGEST: Final = (1 << 62) - 1
+
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+MaybeText = Annotated[str, Meta(max_length=255)]
+Number = Annotated[int, Meta(ge=0, le=LARGEST)]
+Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
+Label = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z][a-z0-9_-]{0,63}=.",
+        max_length=320,
+        description="`dimension=value`; again for more",
+    ),
+]
+Labels = dict[str, str | list[str]]
+Attributes = dict[str, Any]
+
+
+class Input(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a caller may send; nothing else is accepted."""
+
+
+class Output(Struct):
+    """What the service answers."""
+
+
+class Paged(Input):
+    """A page of a list.
+
+    :ivar after: `next` of the page before.
+    """
+
+    after: Annotated[str, Meta(max_length=1000)] = ""
+    limit: Limit = PAGE

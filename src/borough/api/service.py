@@ -1,0 +1,54 @@
+"""What the endpoints of one process share."""
+
+from __future__ import annotations
+
+from borough.api.access import Identity, View
+from borough.api.crew import Crew
+from borough.api.feed import Feed
+from borough.api.fence import Fenced, Sights
+from borough.api.guard import Guard
+from borough.api.settings import Settings
+from borough.api.watch import RETRIES, STATEMENTS, Watch
+from borough.engine.ipam import Ipam
+
+
+class Service:
+    """One process of the service."""
+
+    def __init__(self, ipam: Ipam, settings: Settings) -> None:
+        self.ipam = ipam
+        self.settings = settings
+        self.crew = Crew(settings.threads, settings.queue)
+        self.feed = Feed(ipam, self.crew)
+        self.guard = Guard(ipam, self.crew, requires_token=settings.requires_token)
+        self._sights = Sights()
+        self._counted = (0, 0)
+
+    def view(self, caller: Identity) -> View:
+        """The address space as a caller may see it."""
+        if caller.labels:
+            return Fenced(self.ipam, caller.labels, self._sights)
+        return self.ipam
+
+    def watch(self, name: str) -> Watch:
+        """Watch a request."""
+        return Watch(name, verbose=self.settings.access_log)
+
+    def count(self) -> None:
+        """Add what the store has done since the last time to the counters."""
+        store = self.ipam.store
+        # Threads add to these without a lock, so that one of them may go back by a few.
+        now = (store.retries, getattr(store, "statements", 0))
+        for counter, new, old in zip((RETRIES, STATEMENTS), now, self._counted, strict=True):
+            if new > old:
+                counter.inc(new - old)
+        self._counted = now
+
+    def stop(self) -> None:
+        """Let event streams end; everything else under way is finished."""
+        self.feed.close()
+
+    def close(self) -> None:
+        """Give back threads and connections."""
+        self.crew.close()
+        self.ipam.close()

@@ -1,0 +1,45 @@
+"""How a service is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set.
+
+    :ivar database: URL of the database.
+    :ivar host: address to listen on.
+    :ivar port: port to listen on; 0 for any that is free.
+    :ivar workers: processes.
+    :ivar threads: threads of each process, and the most connections of it to the database.
+    :ivar queue: requests of a process that may wait for a thread; more are refused.
+    :ivar body_limit: largest body, in bytes.
+    :ivar body_time: how long a body may take to arrive, in seconds.
+    :ivar send_time: how long a caller may leave an answer lying, in seconds.
+    :ivar patience: how long the library tries while others are in the way, in seconds.
+    :ivar streams: event streams of a process; more are refused.
+    :ivar stop_time: how long requests under way may take after the service was told to stop, in seconds.
+    :ivar requires_token: whether every request needs a token.
+    :ivar access_log: whether every request is logged, and not only those that fail.
+    :ivar certificate: file of the TLS certificate chain; None for no TLS.
+    :ivar key: file of the certificate's private key.
+    """
+
+    database: str = "memory:"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    threads: int = 16
+    queue: int = 1024
+    body_limit: int = 4 << 20
+    body_time: float = 10.0
+    send_time: float = 30.0
+    patience: float = 10.0
+    streams: int = 2000
+    stop_time: float = 30.0
+    requires_token: bool = False
+    access_log: bool = False
+    certificate: str | None = None
+    key: str | None = None

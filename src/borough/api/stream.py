@@ -1,0 +1,138 @@
+"""Events as server-sent events (WHATWG HTML, section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from borough.api import reading
+from borough.api import schema as s
+from borough.api.access import View
+from borough.api.answers import Gone, abort, refuse
+from borough.api.endpoint import Endpoint
+from borough.api.fence import Fenced
+from borough.api.operation import Operation
+from borough.api.problem import Malformed, Overloaded
+from borough.api.service import Service
+from borough.errors import BoroughError
+from borough.store.port import Event
+
+MEDIA_TYPE: Final = "text/event-stream"
+
+#: Seconds between comments that keep a silent stream open through proxies.
+HEARTBEAT: Final = 15.0
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+_ID: Final = re.compile(r"[0-9]{1,19}")
+
+
+class EventEndpoint:
+    """The trail as pages, or, when the caller takes them, as a stream."""
+
+    def __init__(self, service: Service, operation: Operation) -> None:
+        self._service = service
+        self._operation = operation
+        self._pages = Endpoint(service, operation)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = dict(scope["headers"])
+        if MEDIA_TYPE.encode() not in headers.get(b"accept", b""):
+            await self._pages(scope, receive, send)
+            return
+        service = self._service
+        watch = service.watch("event_stream")
+        try:
+            caller = await service.guard.admit(self._operation, headers)
+            watch.caller = caller.name
+            after = _resume(scope["query_string"], headers)
+            if service.feed.streams >= service.settings.streams:
+                raise Overloaded("the service has as many event streams as it can; try again later")
+            # Nothing has been sent yet: a database that does not answer is still an error.
+            await service.feed.newest()
+        except BoroughError as error:
+            watch.done(await refuse(send, error), error)
+            return
+        watch.done(200)
+        await self._stream(service.view(caller), after, scope, receive, send)
+
+    async def _stream(
+        self, view: View, after: int | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        teller = asyncio.create_task(self._tell(view, after, send))
+        leaver = asyncio.create_task(_until_gone(receive))
+        done, pending = await asyncio.wait((teller, leaver), return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            if isinstance(task.exception(), Gone):
+                abort(scope)
+            elif not isinstance(task.exception(), BoroughError | None):
+                task.result()
+
+    async def _tell(self, view: View, after: int | None, send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [
+                    (b"content-type", MEDIA_TYPE.encode()),
+                    (b"cache-control", b"no-store"),
+                    (b"x-accel-buffering", b"no"),
+                ],
+            }
+        )
+        # A first sign of life, so that the caller sees the head now and not with the first event.
+        await self._put(send, b"retry: 2000\n\n")
+        async for batch in self._service.feed.follow(after, HEARTBEAT):
+            seen = batch
+            if batch and isinstance(view, Fenced):
+                seen = await self._service.crew.run(lambda batch=batch: view.only_seen(batch))  # type: ignore[misc]
+            if seen:
+                await self._put(send, b"".join(map(_frame, seen)))
+            else:
+                # Also after events that are not for this caller: his place moves on with them.
+                mark = f"id: {batch[-1].id}\n\n" if batch else ": \n\n"
+                await self._put(send, mark.encode())
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _put(self, send: Send, data: bytes) -> None:
+        """Send a piece; a caller who does not take it in time is given up."""
+        try:
+            async with asyncio.timeout(self._service.settings.send_time):
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        except TimeoutError:
+            raise Gone from None
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _frame(event: Event) -> bytes:
+    data = _ENCODER.encode(s.Event.of(event))
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.act.encode(), data)
+
+
+def _resume(query: bytes, headers: Mapping[bytes, bytes]) -> int | None:
+    """The id to go on after; None for events from now on.
+
+    :raises Malformed: it is not one.
+    """
+    asked = reading.read_query(s.EventQuery, query)
+    assert isinstance(asked, s.EventQuery)
+    last = headers.get(b"last-event-id")
+    if last:
+        text = last.decode("latin-1")
+        if not _ID.fullmatch(text) or int(text) > s.LARGEST:
+            raise Malformed("Last-Event-ID is the id of an event")
+        return int(text)
+    return asked.after if b"after=" in query else None

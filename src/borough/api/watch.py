@@ -1,0 +1,106 @@
+"""What is written down about each request: numbers for Prometheus, lines for the log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from prometheus_client import Counter, Histogram
+
+from borough.errors import BoroughError, RetryLater
+
+_LOG: Final = logging.getLogger("borough.access")
+
+SECONDS: Final = Histogram(
+    "borough_request_seconds",
+    "Time from the end of a request's head to the end of its answer.",
+    ["operation"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+OUTCOMES: Final = Counter(
+    "borough_requests_total",
+    "Requests by what came of them: an error code, or ok.",
+    ["operation", "code"],
+)
+RETRIES: Final = Counter(
+    "borough_retries_total", "Units of work that were run again because others were in the way."
+)
+STATEMENTS: Final = Counter(
+    "borough_database_statements_total", "Statements sent to the database, each a round trip."
+)
+
+
+class Watch:
+    """Watches one request.
+
+    :ivar caller: the name of the token, once it is known.
+    """
+
+    __slots__ = ("_begun", "_operation", "_verbose", "caller")
+
+    def __init__(self, operation: str, *, verbose: bool) -> None:
+        self._operation = operation
+        self._verbose = verbose
+        self._begun = time.perf_counter()
+        self.caller = ""
+
+    def done(self, status: int, error: Exception | None = None) -> None:
+        """Write down how it ended."""
+        took = time.perf_counter() - self._begun
+        code = "ok" if error is None and status < 400 else _code(error, status)
+        SECONDS.labels(self._operation).observe(took)
+        OUTCOMES.labels(self._operation, code).inc()
+        bad = status >= 500 and not isinstance(error, RetryLater)
+        if not (bad or self._verbose):
+            return
+        facts = {
+            "operation": self._operation,
+            "status": status,
+            "code": code,
+            "milliseconds": round(took * 1000, 3),
+            "caller": self.caller,
+        }
+        unexpected = bad and not isinstance(error, BoroughError)
+        _LOG.log(
+            logging.ERROR if bad else logging.INFO,
+            "request",
+            extra={"facts": facts},
+            exc_info=error if unexpected else None,
+        )
+
+
+def _code(error: Exception | None, status: int) -> str:
+    if isinstance(error, BoroughError):
+        return error.code
+    return "gone" if status == 499 else "internal"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line. What goes in is named; no header, query or body ever is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a line."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, Any] = {
+            "at": at,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "process": record.process,
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info and record.exc_info[1]:
+            line["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
+        return json.dumps(line, default=str)
+
+
+def log_to_stderr() -> None:
+    """Send every log line to standard error, as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -1,0 +1,101 @@
+"""``borough serve``."""
+
+from __future__ import annotations
+
+import click
+
+from borough.cli.command import command
+from borough.cli.state import State, pass_state
+from borough.errors import FixInput
+
+
+@command("serve", example="borough serve --port 8080")
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. One that others reach needs --tokens.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0 for any that is free.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Processes; about one a core.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    default=16,
+    show_default=True,
+    help="Threads of each process: how much it does at a time.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(0.1, 60),
+    metavar="SECONDS",
+    default=10.0,
+    show_default=True,
+    help="How long a request is tried while others or the database are in the way.",
+)
+@click.option("--tokens", is_flag=True, help="Let nobody in without a token.")
+@click.option("--tls-certificate", metavar="FILE", help="Certificate chain in PEM form, for TLS.")
+@click.option("--tls-key", metavar="FILE", help="Private key of the certificate.")
+@click.option("--access-log", is_flag=True, help="Log every request, and not only faults.")
+@pass_state
+def serve(
+    state: State,
+    host: str,
+    port: int,
+    workers: int,
+    threads: int,
+    patience: float,
+    tokens: bool,
+    tls_certificate: str | None,
+    tls_key: str | None,
+    access_log: bool,
+) -> None:
+    """Serve the HTTP API, and the page for people.
+
+    Ends in good order on SIGTERM and Ctrl-C: what is under way is finished.
+    """
+    try:
+        from borough.api import serve as service
+    except ModuleNotFoundError as error:
+        raise FixInput(
+            f"the service needs {error.name}; run: pip install 'borough[serve]'"
+        ) from None
+    from borough.api.settings import Settings
+
+    settings = Settings(
+        database=state.url,
+        host=host,
+        port=port,
+        workers=workers,
+        threads=threads,
+        patience=patience,
+        requires_token=tokens,
+        access_log=access_log,
+        certificate=tls_certificate,
+        key=tls_key,
+    )
+    if workers > 1 and state.url == "memory:":
+        raise FixInput("every process would have a memory: of its own; use one worker")
+    with state.open_database() as ipam:
+        service.check(settings, has_tokens=lambda: bool(ipam.tokens()))
+    listener = service.bind(settings)
+    scheme = "https" if tls_certificate else "http"
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"Serving on {scheme}://{shown}:{listener.getsockname()[1]}/", err=True)
+    service.run(settings, listener)

@@ -1,0 +1,146 @@
+"""``borough token``: who may use the service."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from borough.cli.command import Family, command
+from borough.cli.options import gather, labels_option, words
+from borough.cli.output import Column, Page, emit, labels_text
+from borough.cli.state import State, pass_state
+from borough.domain.token import Need, Token
+from borough.engine.views import iso
+
+_UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
+
+
+@click.group("token", cls=Family)
+def token() -> None:
+    """Make, list and end the tokens of the service."""
+
+
+def _end(text: str) -> int:
+    """When a token ends, in microseconds since the epoch."""
+    found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
+    if found:
+        return time.time_ns() // 1000 + int(found[1]) * _UNITS[found[2]] * 1_000_000
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise click.BadParameter("write 30d, 12h, 90m, or a time such as 2030-01-31T12:00:00Z")
+    return round(at.timestamp() * 1_000_000)
+
+
+def _as_json(each: Token) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "public": each.public,
+        "may": each.may.value,
+        "labels": {name: sorted(values) for name, values in sorted(each.labels.items())},
+        "created": iso(each.created),
+        "expires": None if each.expires is None else iso(each.expires),
+    }
+
+
+@command("create", example="borough token create node-1 --may allocate -l network=pods")
+@click.argument("name", metavar="NAME", type=words)
+@click.option(
+    "--may",
+    type=click.Choice([each.value for each in Need]),
+    metavar="read|allocate|administer",
+    default="read",
+    show_default=True,
+    help="What it allows, each including those before it.",
+)
+@labels_option("Confine it to the subnets with this label, and what belongs to them.")
+@click.option(
+    "--expires",
+    type=_end,
+    metavar="TIME",
+    help="When it ends: after 30d, 12h, 90m, or at a time such as 2030-01-31T12:00:00Z.",
+)
+@pass_state
+def create(
+    state: State,
+    name: str,
+    may: str,
+    labels: tuple[tuple[str, str], ...],
+    expires: int | None,
+) -> None:
+    """Make a token.
+
+    NAME is who it stands for; events say it. The token itself is printed once: only a digest of it is
+    kept.
+    """
+    with state.open() as ipam:
+        made, secret = ipam.create_token(name, may=may, labels=gather(labels), expires=expires)
+
+    def show(page: Page) -> None:
+        page.line(
+            f"Made token {made.name}. It is shown this once; keep it where only {name} reads."
+        )
+        page.line(secret)
+
+    emit(state, {"token": _as_json(made), "secret": secret}, show)
+
+
+_COLUMNS: Final = (
+    Column("token", soft=True),
+    Column("may"),
+    Column("within", soft=True),
+    Column("created"),
+    Column("ends"),
+    Column("public part"),
+)
+
+
+@command("list", example="borough token list")
+@pass_state
+def list_(state: State) -> None:
+    """List the tokens, and nothing of them that lets anybody in."""
+    with state.open() as ipam:
+        found = ipam.tokens()
+    data = {"tokens": [_as_json(each) for each in found]}
+    emit(state, data, lambda page: _show(page, found))
+
+
+def _show(page: Page, found: Sequence[Token]) -> None:
+    if not found:
+        page.line("No tokens.")
+        return
+    page.table(
+        _COLUMNS,
+        [
+            (
+                each.name,
+                each.may.value,
+                labels_text(each.labels),
+                iso(each.created)[:16].replace("T", " "),
+                "" if each.expires is None else iso(each.expires)[:16].replace("T", " "),
+                each.public,
+            )
+            for each in found
+        ],
+    )
+
+
+@command("revoke", example="borough token revoke node-1")
+@click.argument("name", metavar="NAME", type=words)
+@pass_state
+def revoke(state: State, name: str) -> None:
+    """End a token. A service may still let it in for a second."""
+    with state.open() as ipam:
+        gone = ipam.revoke_token(name)
+    emit(state, {"token": _as_json(gone)}, lambda page: page.line(f"Ended token {gone.name}."))
+
+
+for _command in (create, list_, revoke):
+    token.add_command(_command)

@@ -1,0 +1,1 @@
+"""The HTTP client: address space behind a service, with the library's interface."""

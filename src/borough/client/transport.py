@@ -1,0 +1,210 @@
+"""Requests over kept connections, safe to share between threads."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import select
+import socket
+import ssl
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from borough.client.failures import failure
+from borough.errors import FixInput, RetryLater, Unavailable
+
+#: Query parameters: name and value, several of a name in a list.
+Query = Mapping[str, Any]
+
+#: What :class:`Transport` waits for an answer, in seconds: longer than the service tries by itself.
+TIMEOUT: Final = 60.0
+
+#: Connections kept; one for each thread at work.
+_KEPT: Final = 64
+
+
+class Transport:
+    """One service.
+
+    :ivar url: of the service, without a slash at its end.
+    """
+
+    def __init__(self, url: str, token: str | None, timeout: float = TIMEOUT) -> None:
+        """Name a service; nothing is sent yet.
+
+        :param timeout: seconds that the service may leave a request without an answer.
+        :raises FixInput: the URL or the token cannot be meant so.
+        """
+        try:
+            parts = urlsplit(url)
+            self._port = parts.port
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise FixInput("the URL of a service is like http://127.0.0.1:8080")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise FixInput("the URL of a service has no user, password, query or fragment")
+        if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
+            raise FixInput("a token is printable ASCII text")
+        self.url = url.rstrip("/")
+        self._host = parts.hostname
+        self._base = parts.path.rstrip("/")
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._head = {"Accept": "application/json"}
+        if token is not None:
+            self._head["Authorization"] = f"Bearer {token.strip()}"
+        self._timeout = timeout
+        self._idle: deque[http.client.HTTPConnection] = deque(maxlen=_KEPT)
+
+    def get(self, path: str, query: Query | None = None) -> Any:
+        """Read."""
+        return self.call("GET", path, query)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        repeatable: bool = False,
+    ) -> Any:
+        """Send a request; return the answer, decoded.
+
+        :param body: sent as JSON; None for none.
+        :param repeatable: whether it may be sent again when nobody knows what became of it.
+        :raises BoroughError: what the service raised.
+        :raises Unavailable: the service cannot be reached, or went away.
+        """
+        target = self._base + path + _query_text(query or {})
+        head = {**self._head, **(headers or {})}
+        data = None
+        if body is not None:
+            data = _encode(body)
+            head["Content-Type"] = "application/json"
+        status, answer = self._persist(
+            method, target, data, head, again=repeatable or method == "GET"
+        )
+        if status < 400:
+            return _decode(answer)
+        try:
+            problem = _decode(answer)
+        except RetryLater:
+            problem = None
+        raise failure(status, problem)
+
+    def _persist(
+        self, method: str, target: str, data: bytes | None, head: Mapping[str, str], *, again: bool
+    ) -> tuple[int, bytes]:
+        """Send a request, once more if it may be sent again."""
+        try:
+            return self._send(method, target, data, head)
+        except (OSError, http.client.HTTPException) as error:
+            if again:
+                return self._persist(method, target, data, head, again=False)
+            outcome = "not_done" if isinstance(error, ConnectionRefusedError) else "unknown"
+            raise _unavailable(self.url, error, outcome) from error
+
+    def _send(
+        self, method: str, target: str, data: bytes | None, head: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        connection = self._connection()
+        try:
+            connection.request(method, target, data, dict(head))
+            answer = connection.getresponse()
+            body = answer.read()
+        except BaseException:
+            connection.close()
+            raise
+        if answer.will_close:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        return answer.status, body
+
+    def _connection(self) -> http.client.HTTPConnection:
+        while self._idle:
+            try:
+                found = self._idle.pop()
+            except IndexError:
+                break
+            if found.sock is not None and not _is_ended(found.sock):
+                return found
+            found.close()
+        if self._tls is not None:
+            return http.client.HTTPSConnection(
+                self._host, self._port, timeout=self._timeout, context=self._tls
+            )
+        made = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+        made.connect()
+        assert made.sock is not None
+        made.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
+
+    def close(self) -> None:
+        """Close all connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def segment(text: str) -> str:
+    """A name as one piece of a path."""
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise FixInput(f"{text!r} is not text that can be written") from None
+
+
+def write_key(key: str) -> str:
+    """An idempotency key as a header: any text, in printable ASCII.
+
+    Such a text is sent as it is; another one is encoded, so that two texts never come to the same.
+    """
+    if key.isascii() and key.isprintable() and not key.startswith(('"', "%")):
+        return f'"{key}"'
+    return "%" + segment(key)
+
+
+def _is_ended(sock: socket.socket) -> bool:
+    """Whether the service has closed an idle connection: nothing else makes it readable."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _query_text(query: Query) -> str:
+    pairs: list[tuple[str, str]] = []
+    for name, value in query.items():
+        if value is None:
+            continue
+        several: Sequence[object] = value if isinstance(value, list | tuple) else [value]
+        pairs += [(name, _word(each)) for each in several]
+    if not pairs:
+        return ""
+    return "?" + "&".join(f"{segment(name)}={segment(value)}" for name, value in pairs)
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _encode(body: object) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FixInput(f"the request must be plain JSON: {error}") from None
+
+
+def _decode(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise RetryLater("what answered is not the service, or was cut off") from None
+
+
+def _unavailable(url: str, error: Exception, outcome: str) -> Unavailable:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return Unavailable(f"the service at {url} does not answer: {reason}", outcome=outcome)

@@ -1,0 +1,124 @@
+"""Calls to the system behind a driver: counted, bounded, and with errors that name both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final, TypeVar
+
+from borough.domain.model import Subnet
+from borough.driver.interface import DriverSubnet, SubnetDriver
+from borough.errors import (
+    BoroughError,
+    DriverFault,
+    DriverUnavailable,
+    FixInput,
+    NotAllocated,
+    RetryLater,
+)
+
+T = TypeVar("T")
+
+#: Seconds between the first attempt and the second; doubled each time, up to the longest.
+PAUSE: Final = 0.1
+LONGEST: Final = 2.0
+
+
+@dataclass
+class Calls:
+    """All calls of one driver.
+
+    :ivar attempts: how often a call is made before its failure is told.
+    :ivar made: calls made so far.
+    """
+
+    driver: SubnetDriver
+    name: str
+    attempts: int = 3
+    sleep: Callable[[float], None] = time.sleep
+    made: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def subnet(self, subnet: Subnet) -> DriverSubnet:
+        """The system's view of a subnet.
+
+        :raises DriverFault: it has none.
+        """
+        return self.translated(subnet, lambda: self.driver.get_subnet(subnet))
+
+    def once(self, subnet: Subnet, call: Callable[[], T]) -> T:
+        """Make a call, once.
+
+        :raises BoroughError: whatever went wrong, with driver and subnet in ``detail``.
+        """
+        with self._lock:
+            self.made += 1
+        return self.translated(subnet, call)
+
+    def translated(self, subnet: Subnet, call: Callable[[], T]) -> T:
+        """See :meth:`once`; not counted."""
+        try:
+            return call()
+        except RetryLater as error:
+            if not isinstance(error, DriverUnavailable):
+                error = DriverUnavailable(error.message, **error.detail)
+            raise self._named(subnet, error) from error.__cause__
+        except BoroughError as error:
+            raise self._named(subnet, error) from error.__cause__
+        except Exception as error:
+            # A driver that lets an error of its own through may have taken an address before.
+            raise self.fault(
+                subnet, f"failed with {type(error).__name__}: {error}", outcome="unknown"
+            ) from error
+
+    def repeated(self, subnet: Subnet, call: Callable[[], T]) -> T:
+        """Make a call that may be made twice, again and again while the system does not answer."""
+        for attempt in range(1, self.attempts + 1):
+            try:
+                return self.once(subnet, call)
+            except DriverUnavailable:
+                if attempt == self.attempts:
+                    raise
+                self.pause(attempt)
+        raise AssertionError("there is at least one attempt")
+
+    def pause(self, attempt: int) -> None:
+        """Wait before the next attempt."""
+        self.sleep(min(PAUSE * 2 ** (attempt - 1), LONGEST))
+
+    def deallocate(self, subnet: Subnet, address: str) -> None:
+        """Give an address back; one that is free already is given back.
+
+        :raises DriverUnavailable: the system did not answer, however often it was asked.
+        """
+        place = self.subnet(subnet)
+        try:
+            self.repeated(subnet, lambda: place.deallocate(address))
+        except NotAllocated:
+            return
+
+    def find(self, subnet: Subnet, token: str) -> Sequence[str] | None:
+        """The addresses that an attempt took; None when nobody can tell."""
+        place = self.subnet(subnet)
+        if type(place).find is DriverSubnet.find:
+            return None
+        return self.repeated(subnet, lambda: place.find(token))
+
+    def fault(self, subnet: Subnet, what: str, **detail: Any) -> DriverFault:
+        """The error for a system that breaks its contract."""
+        return DriverFault(
+            f"driver {self.name}, subnet {subnet.name}: {what}",
+            driver=self.name,
+            subnet=subnet.name,
+            **detail,
+        )
+
+    def _named(self, subnet: Subnet, error: BoroughError) -> BoroughError:
+        named = f"driver {self.name}, subnet {subnet.name}: "
+        if isinstance(error, FixInput) or error.message.startswith(named):
+            return error
+        made = type(error)(named + error.message, **error.detail)
+        made.detail |= {"driver": self.name, "subnet": subnet.name}
+        return made

@@ -1,0 +1,6 @@
+"""The conformance kit: the contract of a group driver, as tests that run on anybody's driver.
+
+    pytest --pyargs borough.driver.conformance --driver NAME [--driver-config FILE]
+
+See ``docs/drivers.md``.
+"""

@@ -1,0 +1,51 @@
+"""The table at the end: what a driver supports, thing by thing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from borough.driver.feature import Feature
+
+
+class Summary:
+    """Results by feature."""
+
+    def __init__(self) -> None:
+        self._passed: dict[str, int] = defaultdict(int)
+        self._failed: dict[str, list[str]] = defaultdict(list)
+        self._lacks: dict[str, str] = {}
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Count a report of one phase of a test."""
+        names = [str(value) for key, value in report.user_properties if key == "feature"]
+        for name in names:
+            if report.failed:
+                self._failed[name].append(report.nodeid.rpartition("::")[2])
+            elif report.skipped:
+                self._note(name, report)
+            elif report.when == "call":
+                self._passed[name] += 1
+
+    def _note(self, name: str, report: pytest.TestReport) -> None:
+        """A test is skipped for one of its features; which one, its reason says."""
+        said = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
+        start = f"Skipped: lacks {Feature[name].value}: "
+        if said.startswith(start):
+            self._lacks[name] = said.removeprefix(start)
+
+    def write(self, terminal: pytest.TerminalReporter, driver: str | None) -> None:
+        """Print the table."""
+        terminal.section(f"what driver {driver} supports")
+        for feature in Feature:
+            name = feature.name
+            if self._failed[name]:
+                said, colour = "FAILS " + ", ".join(dict.fromkeys(self._failed[name])), "red"
+            elif name in self._lacks:
+                said, colour = f"lacks ({self._lacks[name]})", "yellow"
+            elif self._passed[name]:
+                said, colour = f"yes ({self._passed[name]} tests)", "green"
+            else:
+                said, colour = "not tested", "yellow"
+            terminal.write_line(f"{feature.value:<52} {said}", **{colour: True})

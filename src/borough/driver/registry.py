@@ -1,0 +1,66 @@
+"""Drivers by name, through the entry point group ``borough.drivers``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+from borough.domain.ladder import did_you_mean
+from borough.driver.interface import GroupDriver, SubnetDriver
+from borough.driver.settings import Settings
+from borough.driver.shim import Shim
+from borough.errors import FixInput, NeedsOperator, UnknownDriver
+
+#: Where a package says which drivers it has: a name, and the class.
+ENTRY_POINTS: Final = "borough.drivers"
+
+
+def drivers() -> Mapping[str, EntryPoint]:
+    """All drivers that are installed, by name."""
+    return {each.name: each for each in sorted(entry_points(group=ENTRY_POINTS))}
+
+
+def load_driver(name: str, settings: Mapping[str, Any] | None = None) -> GroupDriver:
+    """Open a driver; one that only knows the classic interface comes with the shim around it.
+
+    :param name: what its package calls it, or ``module:Class`` for one that no package names yet.
+    :param settings: its settings, and with the shim also those of the shim; see ``docs/drivers.md``.
+    :raises UnknownDriver: there is no such driver.
+    :raises InvalidSettings: a setting is missing, wrong, or not known.
+    """
+    made = Settings(name, settings)
+    found = _find(name)
+    if isinstance(found, type) and issubclass(found, GroupDriver):
+        driver: GroupDriver = found.from_settings(made)
+    elif isinstance(found, type) and issubclass(found, SubnetDriver):
+        driver = Shim.from_settings(made, found)
+    else:
+        raise NeedsOperator(f"driver {name} is neither a SubnetDriver nor a GroupDriver")
+    try:
+        made.finish()
+    except FixInput:
+        driver.close()
+        raise
+    driver.name = name
+    return driver
+
+
+def _find(name: str) -> object:
+    known = drivers()
+    if name in known:
+        entry = known[name]
+    elif ":" in name:
+        entry = EntryPoint(name, name, ENTRY_POINTS)
+    else:
+        raise UnknownDriver(
+            f"there is no driver {name!r}" + did_you_mean(name, known),
+            driver=name,
+            known=sorted(known),
+        )
+    try:
+        return entry.load()
+    except (ImportError, AttributeError) as error:
+        raise UnknownDriver(
+            f"driver {name} cannot be loaded from {entry.value}: {error}", driver=name
+        ) from error

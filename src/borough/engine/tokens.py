@@ -1,0 +1,108 @@
+"""Tokens of the service: make them, end them, and recognise one that is shown."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Final
+
+from borough.domain.dimension import Fallback, make_labels
+from borough.domain.ladder import unknown
+from borough.domain.model import Catalogue
+from borough.domain.space import Act
+from borough.domain.text import check_text
+from borough.domain.token import Need, Token
+from borough.engine.request import NAME_LIMIT, LabelsIn
+from borough.errors import FixInput, UnknownDimension
+from borough.store.port import Event, Unit
+
+#: The form of a token: so that scanners for leaked secrets know one, a public part, the secret.
+_FORM: Final = re.compile(r"borough_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+
+#: What a secret is compared with when nobody has such a token.
+_NOBODY: Final = "0" * 64
+
+
+def create(
+    unit: Unit,
+    name: str,
+    *,
+    may: str,
+    labels: LabelsIn | None,
+    expires: int | None,
+    now: int,
+) -> tuple[Token, str]:
+    """See :meth:`borough.engine.ipam.Ipam.create_token`."""
+    check_text("token name", name, NAME_LIMIT)
+    if any(each.name == name for each in unit.tokens()):
+        raise FixInput(f"there is a token named {name!r} already; revoke it first", name=name)
+    if expires is not None and not now < expires < 1 << 62:
+        raise FixInput("a token ends in the future", expires=expires)
+    try:
+        allows = Need(may)
+    except ValueError:
+        known = ", ".join(Need)
+        raise FixInput(f"a token may {known}, not {may!r}", may=str(may)) from None
+    fence = make_labels(labels or {})
+    if fence and allows is Need.ADMINISTER:
+        raise FixInput("a token that may administer cannot be confined to labels")
+    check_fence(unit.catalogue, fence)
+    public, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    token = Token(name, public, _digest(secret), allows, fence, now, expires)
+    unit.add_token(token)
+    unit.record(Event(0, now, Act.TOKEN, name, detail=f"create: {describe(token)}"))
+    return token, f"borough_{public}_{secret}"
+
+
+def revoke(unit: Unit, name: str, now: int) -> Token:
+    """See :meth:`borough.engine.ipam.Ipam.revoke_token`."""
+    known = {each.name: each for each in unit.tokens()}
+    if name not in known:
+        raise unknown("token", name, known)
+    unit.remove_token(name)
+    unit.record(Event(0, now, Act.TOKEN, name, detail="revoke"))
+    return known[name]
+
+
+def describe(token: Token) -> str:
+    """What a token allows, in words."""
+    words = [f"{name}={'|'.join(sorted(values))}" for name, values in sorted(token.labels.items())]
+    return f"may {token.may}" + (f" within {' '.join(words)}" if words else "")
+
+
+def check_fence(catalogue: Catalogue, fence: Iterable[str]) -> None:
+    """Accept dimensions that can confine a token: hard ones.
+
+    :raises UnknownDimension: there is no such dimension.
+    :raises FixInput: it is a soft one, which attracts but keeps nobody in.
+    """
+    for name in fence:
+        dimension = catalogue.by_dimension.get(name)
+        if dimension is None:
+            raise UnknownDimension(f"there is no dimension {name!r}", dimension=name)
+        if dimension.fallback is not Fallback.NONE:
+            raise FixInput(
+                f"a token cannot be confined to labels of {name}: only a dimension whose fallback "
+                "is none keeps a request in",
+                dimension=name,
+            )
+
+
+def recognise(tokens: Iterable[Token], text: str, now: int) -> Token | None:
+    """The token that a text is; None when it is none, or one that has ended."""
+    found = _FORM.fullmatch(text)
+    public, secret = found.groups() if found else ("", "")
+    token = next((each for each in tokens if each.public == public), None)
+    # Compared in any case, and in constant time: how long it takes tells nothing.
+    same = hmac.compare_digest(_digest(secret), token.digest if token else _NOBODY)
+    if token is None or not same or (token.expires is not None and token.expires <= now):
+        return None
+    return token
+
+
+def _digest(secret: str) -> str:
+    # The secret is 256 random bits: nothing has to slow down guessing it.
+    return hashlib.sha256(secret.encode()).hexdigest()

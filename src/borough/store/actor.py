@@ -1,0 +1,25 @@
+"""Who acts: what the events say that are written meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+_ACTOR: Final[ContextVar[str]] = ContextVar("borough_actor", default="")
+
+
+def actor() -> str:
+    """The name of whoever acts; empty when nobody has said."""
+    return _ACTOR.get()
+
+
+@contextmanager
+def acting(name: str) -> Iterator[None]:
+    """Act in somebody's name, in this thread or task."""
+    before = _ACTOR.set(name)
+    try:
+        yield
+    finally:
+        _ACTOR.reset(before)

@@ -1,0 +1,93 @@
+/** Groups of subnets with their fill, and a forecast of when they run dry. Pure. */
+
+/** From so much on, or so few seconds before it is dry, a group is worth a look; and somebody must act. */
+const WARN = { share: 0.8, dry: 43200 };
+const ALARM = { share: 0.95, dry: 3600 };
+const SEVERITY = ["dry", "alarm", "warn", "good", "none"];
+
+/**
+ * Subnets summed up by their labels in some dimensions, families apart.
+ *
+ * @param subnets [{name, labels, family}]
+ * @param {Map} usage lines of `/v1/usage` by subnet
+ * @param {string[]} by dimensions; a subnet with several values is counted under each
+ */
+export function summarise(subnets, usage, by) {
+  const groups = new Map();
+  for (const subnet of subnets) {
+    const line = usage.get(subnet.name);
+    if (!line) continue;
+    for (const values of product(by.map((name) => subnet.labels[name] ?? [""]))) {
+      const key = JSON.stringify([subnet.family, ...values]);
+      const group = groups.get(key) ?? {
+        key, family: subnet.family, values, names: [], size: 0, allocated: 0, cooling: 0, free: 0, claimed_free: 0,
+      };
+      groups.set(key, group);
+      group.names.push(subnet.name);
+      for (const column of ["size", "allocated", "cooling", "free", "claimed_free"]) group[column] += line[column];
+    }
+  }
+  return [...groups.values()];
+}
+
+function product(lists) {
+  return lists.reduce((made, list) => made.flatMap((front) => list.map((each) => [...front, each])), [[]]);
+}
+
+/** Share that cannot be given now, and how bad that is; `dry`: see dryIn. */
+export function stateOf(group, dry = Infinity) {
+  // In an IPv6 subnet what is taken is lost in rounding, but it is not nothing.
+  const taken = Math.max(group.size - group.free, group.allocated + group.cooling);
+  const share = group.size ? Math.min(1, taken / group.size) : 0;
+  const beyond = (limit) => share >= limit.share || dry <= limit.dry;
+  const level = !group.size ? "none" : group.free === 0 ? "dry" : beyond(ALARM) ? "alarm" : beyond(WARN) ? "warn" : "good";
+  return { share, level };
+}
+
+/** Parts of the time looked back on; a burst fills one of them and does not move the middle. */
+const PARTS = 4;
+
+/** Seconds of events below which nothing is forecast. */
+const LEAST = 120;
+
+/**
+ * Net addresses per second that each subnet gives: the middle of four parts of the time that the
+ * events span, so that a single burst is not taken for a trend.
+ *
+ * @param events the latest ones, oldest first
+ * @param {number} now milliseconds
+ * @param {number} window seconds to look back at most
+ * @returns {Map<string, number>} by subnet; empty when too little is known
+ */
+export function rates(events, now, window = 3600) {
+  const recent = events.filter((event) => now - Date.parse(event.at) <= window * 1000);
+  const start = recent.length ? Date.parse(recent[0].at) : now;
+  const span = (now - start) / PARTS;
+  if (span * PARTS < LEAST * 1000) return new Map();
+  const parts = new Map();
+  for (const event of recent) {
+    const step = event.act === "allocated" ? 1 : event.act === "released" ? -1 : 0;
+    if (!step) continue;
+    if (!parts.has(event.subnet)) parts.set(event.subnet, new Array(PARTS).fill(0));
+    parts.get(event.subnet)[Math.min(PARTS - 1, Math.floor((Date.parse(event.at) - start) / span))] += step;
+  }
+  const middle = (list) => {
+    const sorted = [...list].sort((a, b) => a - b);
+    return (sorted[PARTS / 2 - 1] + sorted[PARTS / 2]) / 2;
+  };
+  return new Map([...parts].map(([subnet, list]) => [subnet, middle(list) / (span / 1000)]));
+}
+
+/** Seconds until a group has nothing free at the present rate; Infinity when it does not grow. */
+export function dryIn(group, rate) {
+  if (group.free === 0) return 0;
+  const speed = group.names.reduce((sum, name) => sum + (rate.get(name) ?? 0), 0);
+  return speed > 1e-9 ? group.free / speed : Infinity;
+}
+
+/** Who needs help first: by how bad it is, then by who runs dry soonest, then by who is fullest. */
+export function urgency(one, two) {
+  const severity = SEVERITY.indexOf(one.level) - SEVERITY.indexOf(two.level);
+  const sooner = one.dry === two.dry ? 0 : one.dry - two.dry;
+  return severity || sooner || two.share - one.share || (one.key < two.key ? -1 : 1);
+}

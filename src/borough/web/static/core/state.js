@@ -1,0 +1,159 @@
+/** What the page knows of the service: one copy, loaded here, told to whoever listens. */
+
+import { all, get } from "./api.js";
+import { NO_COLUMNS, merge, readColumns } from "./columns.js";
+import { debounce } from "./dom.js";
+import { Feed } from "./feed.js";
+import { parsePrefix } from "./ip.js";
+
+const REMEMBERED = 5000; // events
+const FEW = 50; // subnets that are named in a request
+const WHOLE = 300_000; // milliseconds between readings of everything: a rest ends without an event
+const HISTORY = 500; // events from before the page was opened
+
+class State extends EventTarget {
+  constructor() {
+    super();
+    this.scope = "default";
+    this.caller = null;
+    this.dimensions = [];
+    this.hosts = [];
+    this.allSubnets = [];
+    this.subnets = []; // of the scope, by address
+    this.byName = new Map();
+    this.usage = new Map();
+    this.columns = NO_COLUMNS;
+    this.events = [];
+    this.live = "waiting";
+    this.ready = false;
+    this.feed = new Feed({ events: (list) => this.happened(list), state: (word) => this.liveness(word) });
+    this.refreshSoon = debounce(() => this.refresh(), 400);
+    this.raw = null; // the columns as they came
+    this.touched = new Set(); // subnets in which something has happened since
+    this.whole = -Infinity;
+    this.cost = 0;
+    this.last = 0;
+  }
+
+  tell(topic, detail = null) {
+    this.dispatchEvent(new CustomEvent(topic, { detail }));
+  }
+
+  /** Listen, and return how to stop. */
+  listen(topics, work) {
+    for (const topic of topics) this.addEventListener(topic, work);
+    return () => topics.forEach((topic) => this.removeEventListener(topic, work));
+  }
+
+  get scopes() {
+    return [...new Set(["default", ...this.allSubnets.map((subnet) => subnet.scope)])].sort();
+  }
+
+  /** Everything, from the beginning. */
+  async open() {
+    await this.loadDeclared();
+    await this.loadSpace();
+    await this.loadHistory();
+    this.ready = true;
+    this.tell("ready");
+    this.feed.start(this.columns.event);
+  }
+
+  async loadDeclared() {
+    const [caller, dimensions, hosts, subnets] = await Promise.all([
+      get("/v1/whoami"),
+      get("/v1/dimensions"),
+      all("/v1/hosts", "hosts"),
+      all("/v1/subnets", "subnets"),
+    ]);
+    this.caller = caller;
+    this.dimensions = dimensions.dimensions;
+    this.hosts = hosts;
+    this.allSubnets = subnets.map((subnet) => ({ ...subnet, at: parsePrefix(subnet.prefix) }));
+    if (!this.scopes.includes(this.scope)) this.scope = "default";
+    this.chooseSubnets();
+    this.tell("declared");
+  }
+
+  chooseSubnets() {
+    this.subnets = this.allSubnets.filter((subnet) => subnet.scope === this.scope);
+    this.byName = new Map(this.allSubnets.map((subnet) => [subnet.name, subnet]));
+  }
+
+  /** @param {Set<string>|null} names the subnets in which something has happened; null for all */
+  async loadSpace(names = null) {
+    const start = performance.now();
+    const { scope } = this;
+    const recent = start - this.whole < WHOLE;
+    const few = names !== null && names.size <= FEW && this.raw?.scope === scope && recent;
+    if (!few) this.whole = start;
+    const [usage, columns] = await Promise.all([
+      get("/v1/usage", { scope }),
+      get("/v1/map", { scope, subnet: few ? [...names] : null }),
+    ]);
+    if (scope !== this.scope) return;
+    this.usage = new Map(usage.subnets.map((line) => [line.name, line]));
+    const rank = new Map(this.subnets.map((subnet, at) => [subnet.name, at]));
+    this.raw = few ? merge(this.raw, columns, names, (name) => rank.get(name) ?? -1) : columns;
+    this.columns = readColumns(this.raw, this.byName);
+    this.last = performance.now();
+    this.cost = this.last - start;
+    this.tell("space");
+  }
+
+  async loadHistory() {
+    const after = Math.max(0, this.columns.event - HISTORY);
+    const page = await get("/v1/events", { after, limit: HISTORY });
+    this.events = page.events.filter((event) => event.id <= this.columns.event);
+    this.tell("events", this.events);
+  }
+
+  async choose(scope) {
+    this.scope = scope;
+    this.chooseSubnets();
+    this.tell("declared");
+    await this.loadSpace();
+  }
+
+  happened(list) {
+    this.events.push(...list);
+    if (this.events.length > REMEMBERED) this.events.splice(0, this.events.length - REMEMBERED);
+    this.tell("events", list);
+    this.declaredChanged ||= list.some((event) => event.act === "topology");
+    for (const event of list) if (event.subnet) this.touched.add(event.subnet);
+    this.refreshSoon();
+  }
+
+  liveness(word) {
+    this.live = word;
+    this.tell("live");
+  }
+
+  /** Read again, but spend no more than a twentieth of the time on it. */
+  async refresh() {
+    const rest = this.last + 20 * this.cost - performance.now();
+    if (this.loading || rest > 0) {
+      clearTimeout(this.later);
+      this.later = setTimeout(() => this.refresh(), Math.max(rest, 400));
+      return;
+    }
+    this.loading = true;
+    const touched = this.touched;
+    this.touched = new Set();
+    try {
+      if (this.declaredChanged) {
+        this.declaredChanged = false;
+        await this.loadDeclared();
+        await this.loadSpace();
+      } else await this.loadSpace(touched);
+    } catch (error) {
+      // What was not read then is read with the next event; all of it, to be on the safe side.
+      this.raw = null;
+      this.tell("trouble", error);
+    } finally {
+      this.loading = false;
+    }
+  }
+}
+
+export const state = new State();

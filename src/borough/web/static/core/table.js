@@ -1,0 +1,104 @@
+/** Tables that can be sorted, and that stay quick with tens of thousands of lines. */
+
+import { h, put } from "./dom.js";
+
+const STEP = 200; // lines shown at first, and added at a time
+
+/**
+ * @param columns [{name, label, cell(item), value(item)?, number?, clip?, minor?}]; one with `value` can be
+ *   sorted, one that is `minor` gives way on a narrow screen
+ * @param options `key(item)`, `choose(item)?`, `label`, `sort`: [column, "ascending" | "descending"], `empty`
+ */
+export class Table {
+  constructor(columns, options) {
+    this.columns = columns;
+    this.options = options;
+    [this.by, this.way] = options.sort ?? [null, "ascending"];
+    this.items = [];
+    this.shown = STEP;
+    this.selected = null;
+    this.head = h("tr");
+    this.body = h("tbody");
+    this.more = h("button", { type: "button", class: "button more-lines", hidden: true, on: { click: () => this.grow() } });
+    this.element = h(
+      "div",
+      { class: "table-wrap", tabindex: "-1" },
+      h("table", { "aria-label": options.label }, h("thead", {}, this.head), this.body),
+      this.more,
+    );
+    this.drawHead();
+  }
+
+  drawHead() {
+    put(
+      this.head,
+      this.columns.map((column) => {
+        const sort = column.name === this.by ? this.way : column.value ? "none" : null;
+        const label = column.value ? h("button", { type: "button", on: { click: () => this.sortBy(column) } }, column.label) : column.label;
+        return h("th", { scope: "col", class: classes(column, false), "aria-sort": sort }, label);
+      }),
+    );
+  }
+
+  sortBy(column) {
+    const other = { ascending: "descending", descending: "ascending" };
+    this.way = this.by === column.name ? other[this.way] : column.number ? "descending" : "ascending";
+    this.by = column.name;
+    const focused = [...this.head.children].findIndex((cell) => cell.contains(document.activeElement));
+    this.drawHead();
+    this.draw();
+    this.head.children[focused]?.querySelector("button")?.focus();
+  }
+
+  show(items) {
+    this.items = items;
+    this.draw();
+  }
+
+  select(key) {
+    this.selected = key;
+    this.draw();
+  }
+
+  grow() {
+    this.shown += STEP * 5;
+    this.draw();
+  }
+
+  sorted() {
+    const column = this.columns.find((each) => each.name === this.by);
+    if (!column?.value) return this.items;
+    const sign = this.way === "ascending" ? 1 : -1;
+    return [...this.items].sort((one, two) => sign * compare(column.value(one), column.value(two)));
+  }
+
+  draw() {
+    const { key, choose, empty } = this.options;
+    const focused = this.body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.key : null;
+    const items = this.sorted().slice(0, this.shown);
+    put(
+      this.body,
+      items.map((item) => {
+        const name = String(key(item));
+        return h(
+          "tr",
+          { data: { key: name }, "aria-selected": choose ? String(name === this.selected) : null },
+          this.columns.map((column) => h("td", { class: classes(column, true) }, column.cell(item))),
+        );
+      }),
+    );
+    if (!items.length && empty) put(this.body, h("tr", {}, h("td", { colspan: this.columns.length }, h("div", { class: "empty" }, empty))));
+    this.more.hidden = this.items.length <= this.shown;
+    this.more.textContent = `Show more of ${this.items.length} lines`;
+    if (focused) [...this.body.children].find((line) => line.dataset.key === focused)?.querySelector("button, a")?.focus();
+  }
+}
+
+function classes(column, body) {
+  return ["number", "minor", ...(body ? ["clip"] : [])].filter((name) => column[name]).join(" ") || null;
+}
+
+function compare(one, two) {
+  if (typeof one === "string") return one.localeCompare(two, "en", { numeric: true });
+  return one === two ? 0 : one < two ? -1 : 1;
+}

@@ -1,0 +1,68 @@
+/** Dialogs: the token, the keys. */
+
+import { keepToken, token } from "./core/api.js";
+import { button, h } from "./core/dom.js";
+
+let asking = null;
+
+function openDialog(content, label) {
+  const made = h("dialog", { "aria-label": label }, content);
+  document.body.append(made);
+  made.addEventListener("close", () => made.remove());
+  made.showModal();
+  return made;
+}
+
+/** Ask for a token, then go on. It is kept for this tab only, and sent in a header only. */
+export function askToken(problem, then) {
+  if (asking) return;
+  const field = h("input", { type: "password", id: "token-field", autocomplete: "off", spellcheck: "false", "aria-describedby": "token-hint" });
+  const submit = (event) => {
+    event.preventDefault();
+    keepToken(field.value.trim());
+    asking.close();
+    then();
+  };
+  const forget = () => {
+    keepToken("");
+    asking.close();
+    then();
+  };
+  asking = openDialog(
+    h(
+      "form",
+      { on: { submit } },
+      h("h2", {}, "Token"),
+      problem && token() ? h("p", { role: "alert" }, problem.message) : null,
+      h("div", { class: "field" }, h("label", { for: "token-field" }, "Token of this service"), field, h("p", { class: "hint", id: "token-hint" }, "Kept in this tab until it is closed, and sent to this service only.")),
+      h("div", { class: "dialog-actions" }, token() ? button("Forget it", { on: { click: forget } }) : null, button("Cancel", { on: { click: () => asking.close() } }), h("button", { type: "submit", class: "button primary" }, "Use it")),
+    ),
+    "Token",
+  );
+  asking.addEventListener("close", () => (asking = null));
+}
+
+const KEYS = [
+  ["1 … 5", "Map, groups, hosts, allocate, events"],
+  ["/", "Search"],
+  ["t", "Theme"],
+  ["?", "This list"],
+  ["← ↑ → ↓", "On the map: move; with Shift, further"],
+  ["+ −", "On the map: zoom"],
+  ["0", "On the map: show all of the plate"],
+  ["Enter", "On the map: look at what is under the cross"],
+  ["Esc", "Close"],
+];
+
+export function showHelp() {
+  const made = openDialog(
+    h(
+      "div",
+      { class: "dialog-body" },
+      h("h2", {}, "Keyboard"),
+      h("dl", { class: "keys" }, KEYS.map(([keys, words]) => [h("dt", {}, keys.split(" ").map((key) => [h("kbd", {}, key), " "])), h("dd", {}, words)])),
+      h("div", { class: "dialog-actions" }, button("Close", { on: { click: () => made.close() } })),
+    ),
+    "Keyboard shortcuts",
+  );
+}

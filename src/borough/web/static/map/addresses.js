@@ -1,0 +1,90 @@
+/** The single addresses of blocks, read when one looks close enough, and remembered until they change. */
+
+import { get } from "../core/api.js";
+import { baseOf } from "../core/columns.js";
+import { GROUND, css, fillColour, inkOn } from "../core/colour.js";
+import { formatAddress, formatPrefix, parseAddress } from "../core/ip.js";
+import { blockPrefix } from "./model.js";
+
+const AT_ONCE = 4;
+const KEPT = 600;
+
+export class Addresses {
+  /** @param {() => void} changed called when something that was asked for has come */
+  constructor(changed) {
+    this.changed = changed;
+    this.kept = new Map();
+    this.queue = [];
+    this.running = 0;
+  }
+
+  /** What is known has changed, in some subnets or everywhere. */
+  forget(subnets = null) {
+    for (const [key, entry] of this.kept) {
+      if (subnets === null) this.kept.delete(key);
+      else if (subnets.has(entry.subnet)) entry.stale = true;
+    }
+  }
+
+  /** Allocations of a block by position in it; null until they are here. */
+  of(scope, columns, block) {
+    const prefix = formatPrefix(blockPrefix(columns, block));
+    let entry = this.kept.get(prefix);
+    if (!entry) {
+      entry = { held: null, stale: true, asked: false, subnet: columns.subnetNames[columns.subnet[block]] };
+      this.kept.set(prefix, entry);
+      if (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value);
+    }
+    if (entry.stale && !entry.asked) {
+      entry.asked = true;
+      this.queue.push({ scope, prefix, entry, base: baseOf(columns, block) });
+      this.pump();
+    }
+    return entry.held;
+  }
+
+  async pump() {
+    // The last asked for is what one looks at now.
+    if (this.running >= AT_ONCE || !this.queue.length) return;
+    const { scope, prefix, entry, base } = this.queue.pop();
+    if (this.queue.length > 200) this.queue.splice(0, 100).forEach((each) => (each.entry.asked = false));
+    this.running++;
+    try {
+      entry.stale = false;
+      const page = await get("/v1/allocations", { scope, prefix, limit: 64 });
+      entry.held = new Map(page.allocations.map((each) => [Number(parseAddress(each.address).value - base), each]));
+      this.changed();
+    } catch {
+      entry.held ??= new Map();
+    } finally {
+      entry.asked = false;
+      this.running--;
+      this.pump();
+    }
+  }
+}
+
+/**
+ * What the overlay draws of a block's addresses.
+ *
+ * @param {Map|null} held see Addresses.of
+ * @param {(value: bigint) => boolean} isReserved whether nobody is given an address
+ * @param {number[]|null} colour of an address that is held; null for the usual one
+ */
+export function lookAt(columns, block, held, isReserved, colour, theme) {
+  const family = columns.homes[columns.subnet[block]].family;
+  const base = baseOf(columns, block);
+  const given = colour ?? fillColour(theme === "light" ? 0.75 : 0.6, theme);
+  const ground = GROUND[theme];
+  return {
+    at(position) {
+      const value = base + BigInt(position);
+      const found = held?.get(position);
+      const text = formatAddress(family, value);
+      const short = family === 4 ? `.${value & 255n}` : `:${(value & 0xffffn).toString(16)}`;
+      if (!found) return { state: isReserved(value) ? "reserved" : "free", short, text, colour: css(ground.subnet), ink: ground.soft };
+      if (found.state === "cooling") return { state: "cooling", short, owner: "cooling", colour: css(ground.subnet), ink: ground.soft };
+      return { state: "given", short, owner: found.owner || found.host, borrowed: found.borrowed, colour: css(given), ink: inkOn(given) };
+    },
+  };
+}

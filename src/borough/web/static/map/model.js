@@ -1,0 +1,121 @@
+/** One plate, made ready: its subnets, blocks and claimed regions as layers, and how they are coloured. */
+
+import { baseOf, fillOf, holderOf, sameRegion } from "../core/columns.js";
+import { GROUND, fillColour, mix, valueColour } from "../core/colour.js";
+import { align } from "../core/hilbert.js";
+import { WIDTH, contains, floor } from "../core/ip.js";
+import { behind, frame, measure } from "./atlas.js";
+import { buildLayer } from "./layer.js";
+import { buildPaint } from "./paint.js";
+
+/**
+ * @param plate see atlas.js; `members` are places in `subnets`
+ * @param subnets [{name, labels, at: prefix}] of the scope
+ * @param columns see core/columns.js
+ */
+export function buildModel(plate, subnets, columns) {
+  const place = frame(plate);
+  const members = plate.members;
+  const starts = columns.homes.map((home) => (home && contains(plate, home) ? measure(place, home) : null));
+  const inside = [];
+  for (let at = 0; at < columns.number; at++) if (starts[columns.subnet[at]]) inside.push(at);
+  const heads = inside.filter(
+    (at, turn) => columns.holder[at] && !(turn && sameRegion(columns, inside[turn - 1], at)),
+  );
+  const measureOf = (at, length) => {
+    const { high, low } = starts[columns.subnet[at]];
+    const [h, l] = behind(place, high, low, columns.offset[at]);
+    return [h, l, Math.max(0, WIDTH[plate.family] - length - place.shift)];
+  };
+  const regionOf = (at) => {
+    // A block without a usable address is not there, so the first one need not begin the region.
+    const [high, low, bits] = measureOf(at, columns.region[at]);
+    const [h, l] = align(high, low, bits);
+    return [h, l, bits];
+  };
+  const subnetOf = (at) => {
+    const { high, low, bits } = measure(place, subnets[members[at]].at);
+    return [high, low, bits];
+  };
+  return {
+    plate,
+    frame: place,
+    subnets: buildLayer(place, members.length, subnetOf, (at) => members[at]),
+    blocks: buildLayer(place, inside.length, (at) => measureOf(inside[at], columns.length[inside[at]]), (at) => inside[at]),
+    regions: buildLayer(place, heads.length, (at) => regionOf(heads[at]), (at) => heads[at]),
+  };
+}
+
+/** The prefix of a block. */
+export function blockPrefix(columns, at) {
+  const family = columns.homes[columns.subnet[at]].family;
+  return { family, base: baseOf(columns, at), length: columns.length[at] };
+}
+
+/** The claimed region of a block; the block itself where nobody claims it. */
+export function regionPrefix(columns, at) {
+  const block = blockPrefix(columns, at);
+  const length = columns.holder[at] ? columns.region[at] : block.length;
+  return { ...block, base: floor(block.family, block.base, length), length };
+}
+
+/**
+ * How things are coloured: by `fill`, `holder`, or the name of a dimension.
+ *
+ * @returns `block(at)`, `subnet(at)`: colours; `legend`: [{name, colour, count}], most blocks or
+ *   subnets first; empty for fill
+ */
+export function colouring(mode, subnets, columns, theme, only = null) {
+  const ground = GROUND[theme];
+  const dim = (colour) => mix(colour, ground.subnet, 0.82);
+  if (mode === "fill") {
+    return {
+      legend: [],
+      block: (at) => fillColour(fillOf(columns, at), theme),
+      subnet: () => ground.subnet,
+    };
+  }
+  const places = new Map(subnets.map((subnet, at) => [subnet.name, at]));
+  const valueOfSubnet = subnets.map((subnet) => (subnet.labels[mode] ?? []).join(", "));
+  const valueOfBlock = (at) => {
+    const holder = holderOf(columns.holders[columns.holder[at]]);
+    if (mode === "holder") return holder ? columns.holders[columns.holder[at]] : "";
+    if (holder && holder.dimension === mode) return holder.value;
+    return valueOfSubnet[places.get(columns.subnetNames[columns.subnet[at]])] ?? "";
+  };
+  const counted = new Map();
+  const tell = (name) => counted.set(name, (counted.get(name) ?? 0) + 1);
+  for (let at = 0; at < columns.number; at++) tell(valueOfBlock(at));
+  if (mode !== "holder") valueOfSubnet.forEach(tell);
+  const ranked = [...counted].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const colours = new Map();
+  let turn = 0;
+  const legend = ranked.map(([name, count]) => {
+    const colour = valueColour(name, name ? turn++ : 0, theme);
+    colours.set(name, colour);
+    return { name, colour, count };
+  });
+  const shown = (name) => (only === null || only === name ? colours.get(name) : dim(colours.get(name)));
+  return {
+    legend,
+    // A block that is hardly used looks pale in its holder's colour.
+    block: (at) => mix(shown(valueOfBlock(at)), ground.subnet, 0.45 * (1 - fillOf(columns, at))),
+    subnet: (at) =>
+      mode !== "holder" && valueOfSubnet[at] ? mix(shown(valueOfSubnet[at]), ground.subnet, 0.72) : ground.subnet,
+  };
+}
+
+/** The scene that the tiles draw: layers with their paint, the lowest first, and outlines over them. */
+export function buildScene(model, colours, theme) {
+  const { subnets, blocks, regions } = model;
+  return {
+    ground: GROUND[theme].space,
+    side: 2 ** model.frame.order,
+    layers: [
+      [subnets, buildPaint(subnets, (at) => colours.subnet(subnets.source[at]))],
+      [blocks, buildPaint(blocks, (at) => colours.block(blocks.source[at]))],
+    ],
+    outlines: regions,
+    outline: GROUND[theme].outline,
+  };
+}

@@ -1,0 +1,19 @@
+// Runs before anything is painted, so that a chosen theme does not flash; not a module, because these wait.
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => {
+    let chosen = null;
+    try {
+      chosen = localStorage.getItem("borough.theme");
+    } catch {
+      // Storage may be shut off; then the system's theme it is.
+    }
+    const theme = chosen === "light" || chosen === "dark" ? chosen : dark.matches ? "dark" : "light";
+    if (document.documentElement.dataset.theme === theme) return;
+    document.documentElement.dataset.theme = theme;
+    dispatchEvent(new Event("theme"));
+  };
+  apply();
+  dark.addEventListener("change", apply);
+  addEventListener("theme-chosen", apply);
+})();

@@ -1,0 +1,249 @@
+/** Asking for addresses: what would be given and why is shown while the form is filled in. */
+
+import { Problem, call } from "../core/api.js";
+import { announce, button, debounce, h, iconButton, put, toast } from "../core/dom.js";
+import { parseAddress } from "../core/ip.js";
+import { link } from "../core/router.js";
+import { state } from "../core/state.js";
+import { explanation } from "../explanation.js";
+import { release } from "../map/inspector.js";
+
+const KINDS = [["any", "Any"], ["next", "Lowest"], ["specific", "By name"], ["eui64", "By MAC"], ["gateway", "Gateway"]];
+const FAMILIES = [["", "Either"], ["4", "IPv4"], ["6", "IPv6"], ["4,6", "Both"]];
+
+export function allocateView(root) {
+  return new AllocateView(root);
+}
+
+class AllocateView {
+  constructor(root) {
+    this.turn = 0;
+    this.explain = debounce(() => this.preview(), 250);
+    this.build(root);
+    this.stop = state.listen(["declared"], () => this.drawLabels());
+    this.stopSpace = state.listen(["space"], () => !this.answered && this.explain());
+  }
+
+  build(root) {
+    this.labels = h("div", { class: "label-fields" });
+    this.host = textField("host", "Host", "Where the address will live; it implies the host's own labels.", { list: "host-names" });
+    this.owner = textField("owner", "Owner", "What holds the address: a port, a container.");
+    this.address = textField("address", "Address", "This very one, also outside the allocation ranges.");
+    this.mac = textField("mac", "MAC address", "For an IPv6 address by EUI-64.");
+    this.count = h("input", { type: "number", id: "f-count", min: "1", max: "10000", value: "1" });
+    this.families = segments("families", "Family", FAMILIES, "");
+    this.kind = segments("kind", "Which address", KINDS, "any");
+    this.hostNames = h("datalist", { id: "host-names" });
+    this.form = h(
+      "form",
+      { class: "panel form", "aria-label": "Request", on: { input: () => this.changed(), submit: (event) => this.submit(event) } },
+      h("div", { class: "panel-head" }, h("h2", {}, "Request")),
+      h(
+        "div",
+        { class: "panel-body fields" },
+        h("fieldset", { class: "field" }, h("legend", {}, "Group"), h("p", { class: "hint" }, "One value, or several with commas: any of them matches."), this.labels),
+        this.host.element,
+        this.owner.element,
+        this.kind.element,
+        this.address.element,
+        this.mac.element,
+        h("div", { class: "pair" }, this.families.element, h("div", { class: "field" }, h("label", { for: "f-count" }, "Number"), this.count)),
+        this.hostNames,
+        h("div", { class: "form-actions" }, h("button", { type: "submit", class: "button primary", id: "allocate-now" }, "Allocate"), button("Clear", { on: { click: () => this.reset() } })),
+      ),
+    );
+    this.result = h("section", { class: "panel result", "aria-label": "Outcome" });
+    put(root, h("div", { class: "view" }, h("div", { class: "view-head" }, h("h1", {}, "Allocate")), h("div", { class: "columns" }, this.form, this.result)));
+    this.drawLabels();
+  }
+
+  drawLabels() {
+    const known = Object.fromEntries([...this.labels.querySelectorAll("input")].map((input) => [input.name, input.value]));
+    const named = state.dimensions.filter((each) => each.name !== "host");
+    put(
+      this.labels,
+      named.map((dimension) => {
+        const values = new Set(state.subnets.flatMap((subnet) => subnet.labels[dimension.name] ?? []));
+        const id = `f-label-${dimension.name}`;
+        return h(
+          "div",
+          { class: "label-field" },
+          h("label", { for: id }, dimension.name, h("span", { class: "hint" }, ` ${{ none: "hard", unlabelled: "falls back to unlabelled", any: "soft" }[dimension.fallback]}`)),
+          h("input", { type: "text", id, name: dimension.name, list: `${id}-list`, value: known[dimension.name], autocomplete: "off", spellcheck: "false" }),
+          h("datalist", { id: `${id}-list` }, [...values].sort().slice(0, 500).map((value) => h("option", { value }))),
+        );
+      }),
+    );
+    put(this.hostNames, state.hosts.slice(0, 2000).map((host) => h("option", { value: host.name })));
+  }
+
+  /** Fill in what the address of the page says: labels by dimension, host, address. */
+  update(query) {
+    for (const input of this.labels.querySelectorAll("input")) if (query[input.name] !== undefined) input.value = query[input.name];
+    if (query.host !== undefined) this.host.input.value = query.host;
+    if (query.address !== undefined) {
+      this.address.input.value = query.address;
+      this.kind.set("specific");
+    }
+    this.changed();
+  }
+
+  changed() {
+    this.answered = false;
+    const kind = this.kind.get();
+    this.address.element.hidden = kind !== "specific";
+    this.mac.element.hidden = kind !== "eui64";
+    this.explain();
+  }
+
+  reset() {
+    this.form.reset();
+    this.changed();
+    this.labels.querySelector("input")?.focus();
+  }
+
+  request() {
+    const labels = {};
+    for (const input of this.labels.querySelectorAll("input")) {
+      const values = input.value.split(",").map((value) => value.trim()).filter(Boolean);
+      if (values.length) labels[input.name] = values;
+    }
+    const kind = this.kind.get();
+    const made = { labels, scope: state.scope, count: Math.max(1, Math.trunc(Number(this.count.value)) || 1) };
+    const host = this.host.input.value.trim();
+    const families = this.families.get();
+    if (host) made.host = host;
+    if (families) made.families = families.split(",").map(Number);
+    if (kind === "specific") made.address = this.address.input.value.trim();
+    else if (kind === "eui64") made.mac = this.mac.input.value.trim();
+    if (kind !== "any") made.kind = kind;
+    return made;
+  }
+
+  /** Whether the request says enough to be worth asking. */
+  sufficient({ kind, address, mac, labels, host }) {
+    if (kind === "specific") return Boolean(parseAddress(address));
+    if (kind === "eui64") return Boolean(mac);
+    return Boolean(Object.keys(labels).length || host);
+  }
+
+  async preview() {
+    const turn = ++this.turn;
+    const request = this.request();
+    if (!this.sufficient(request)) {
+      this.show(h("div", { class: "empty" }, h("strong", {}, "What would be given, and why"), h("span", {}, "Name a group, a host or an address: the explanation appears here before anything is given.")));
+      return;
+    }
+    try {
+      const answer = await call("POST", "/v1/explain", { body: request });
+      if (turn === this.turn) this.show(head("What would be given"), h("div", { class: "panel-body" }, explanation(answer.explanation ?? answer)));
+    } catch (error) {
+      if (turn === this.turn) this.refused(error, "What would be given");
+    }
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    const turn = ++this.turn;
+    this.explain.cancel();
+    const send = this.form.querySelector("#allocate-now");
+    send.disabled = true;
+    const body = { ...this.request(), owner: this.owner.input.value.trim(), explain: true };
+    // The same request under the same key gets the same answer: a reply that was lost costs nothing.
+    this.key = this.keyFor === JSON.stringify(body) && this.unsure ? this.key : crypto.randomUUID();
+    this.keyFor = JSON.stringify(body);
+    this.unsure = true;
+    try {
+      const answer = await call("POST", "/v1/allocations", { body, head: { "Idempotency-Key": this.key } });
+      this.unsure = false;
+      this.answered = true;
+      if (turn === this.turn) this.given(answer);
+    } catch (error) {
+      if (error instanceof Problem && error.status >= 400 && error.status < 500) this.unsure = false;
+      if (turn === this.turn) this.refused(error, "Not given");
+    }
+    send.disabled = false;
+  }
+
+  given(answer) {
+    const words = answer.allocations.map((each) => each.address).join(", ");
+    announce(`Given: ${words}`);
+    this.show(
+      head("Given"),
+      h("ul", { class: "given" }, answer.allocations.map((each) => this.givenLine(each))),
+      answer.explanation ? h("div", { class: "panel-body" }, explanation(answer.explanation, "good")) : null,
+    );
+  }
+
+  givenLine(each) {
+    const line = h(
+      "li",
+      {},
+      h("a", { class: "mono given-address", href: link("map", { at: each.address }) }, `${each.address}/${each.prefix_length}`),
+      iconButton("Copy the address", "copy", { class: "icon-button small", on: { click: () => copy(each.address) } }),
+      h("div", { class: "hint" }, [each.subnet, each.gateway && `gateway ${each.gateway}`, each.block && `block ${each.block}`, `sequence ${each.sequence}`].filter(Boolean).join(" · ")),
+      each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null,
+      button("Release", { class: "small danger", on: { click: () => this.undo(each, line) } }),
+    );
+    return line;
+  }
+
+  async undo(each, line) {
+    try {
+      await release(each);
+      line.classList.add("gone");
+      line.querySelector(".danger").remove();
+    } catch (error) {
+      toast(error.message, "error");
+    }
+  }
+
+  refused(error, title) {
+    if (!(error instanceof Problem)) throw error;
+    const story = error.facts?.explanation;
+    this.show(
+      head(title),
+      h("div", { class: "panel-body" }, h("p", { class: "outcome alarm", role: "alert" }, error.message), h("p", { class: "hint" }, "Code ", h("code", {}, error.code)), story ? explanation(story, "alarm") : null),
+    );
+  }
+
+  show(...parts) {
+    put(this.result, parts);
+  }
+
+  close() {
+    this.turn++;
+    this.explain.cancel();
+    this.stop();
+    this.stopSpace();
+  }
+}
+
+function head(title) {
+  return h("div", { class: "panel-head" }, h("h2", {}, title));
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(`${text} copied`, "good");
+  } catch {
+    toast("The browser does not allow copying here.", "error");
+  }
+}
+
+function textField(name, label, hint, props = {}) {
+  const input = h("input", { type: "text", id: `f-${name}`, name: `f-${name}`, autocomplete: "off", spellcheck: "false", maxlength: "255", "aria-describedby": `f-${name}-hint`, ...props });
+  return { input, element: h("div", { class: "field" }, h("label", { for: `f-${name}` }, label), input, h("p", { class: "hint", id: `f-${name}-hint` }, hint)) };
+}
+
+function segments(name, label, choices, chosen) {
+  const element = h(
+    "fieldset",
+    { class: "field" },
+    h("legend", {}, label),
+    h("div", { class: "segments wrap" }, choices.map(([value, words]) => h("label", {}, h("input", { type: "radio", name: `f-${name}`, value, checked: value === chosen }), h("span", {}, words)))),
+  );
+  const all = () => [...element.querySelectorAll("input")];
+  return { element, get: () => all().find((input) => input.checked)?.value ?? chosen, set: (value) => all().forEach((input) => (input.checked = input.value === value)) };
+}

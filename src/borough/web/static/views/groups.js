@@ -1,0 +1,159 @@
+/** Groups of subnets: how full they are, and who is about to run dry. */
+
+import { h, icon, meter, put, debounce } from "../core/dom.js";
+import { count, duration, percent, plural } from "../core/format.js";
+import { dryIn, rates, stateOf, summarise, urgency } from "../core/groups.js";
+import { link, note } from "../core/router.js";
+import { state } from "../core/state.js";
+import { Table } from "../core/table.js";
+
+const WORDS = { good: "Fine", warn: "Filling up", alarm: "Nearly dry", dry: "Dry", none: "No addresses" };
+const GLYPHS = { good: "check", warn: "warn", alarm: "warn", dry: "warn" };
+
+export function groupsView(root) {
+  return new GroupsView(root);
+}
+
+class GroupsView {
+  constructor(root) {
+    this.by = null;
+    this.picks = h("fieldset", { class: "picks" });
+    this.cards = h("div", { class: "cards", role: "list", "aria-label": "Groups that need attention" });
+    this.table = new Table(this.columns(), {
+      key: (group) => group.key,
+      label: "Groups",
+      empty: "There is no subnet in this scope yet.",
+    });
+    put(
+      root,
+      h(
+        "div",
+        { class: "view" },
+        h("div", { class: "view-head" }, h("h1", {}, "Groups"), this.picks),
+        this.cards,
+        h("div", { class: "panel" }, this.table.element),
+      ),
+    );
+    const later = debounce(() => this.draw(), 1500);
+    this.stop = state.listen(["declared", "space"], () => this.draw());
+    this.stopEvents = state.listen(["events"], later);
+    this.later = later;
+  }
+
+  columns() {
+    const number = (name, label, minor = false) => ({ name, label, number: true, minor, value: (group) => group[name], cell: (group) => count(group[name]) });
+    return [
+      { name: "group", label: "Group", value: (group) => group.title, cell: (group) => this.titleOf(group) },
+      { name: "family", label: "Family", minor: true, value: (group) => group.family, cell: (group) => `IPv${group.family}` },
+      { name: "state", label: "State", minor: true, value: (group) => -group.share, cell: (group) => badge(group.level) },
+      { name: "share", label: "Taken", value: (group) => group.share, cell: (group) => h("div", { class: "share" }, meter(group.share, `${percent(group.share)} taken`, group.level), h("span", {}, percent(group.share))) },
+      number("free", "Free"),
+      { name: "dry", label: "Dry in", number: true, value: (group) => group.dry, cell: (group) => this.dryWords(group) },
+      number("size", "Size", true),
+      number("allocated", "Allocated", true),
+      number("cooling", "Cooling", true),
+      number("claimed_free", "In claims", true),
+      { name: "subnets", label: "Subnets", number: true, minor: true, value: (group) => group.names.length, cell: (group) => count(group.names.length) },
+    ];
+  }
+
+  titleOf(group) {
+    const parts = group.parts.filter(([, value]) => value);
+    const chips = parts.length ? parts.map(([name, value]) => h("span", { class: "chip" }, h("b", {}, name), value)) : [h("span", { class: "hint" }, "no label")];
+    return h("a", { class: "chips", href: link("allocate", Object.fromEntries(parts)), title: "Allocate from this group" }, chips);
+  }
+
+  dryWords(group) {
+    if (group.free === 0) return "now";
+    if (group.dry === Infinity) return h("span", { class: "hint", title: "It did not grow lately" }, "–");
+    return group.dry > 365 * 86400 ? "> 1 year" : duration(group.dry);
+  }
+
+  /** The dimensions that group: those asked for, or the ones that are hard. */
+  dimensions() {
+    const used = state.dimensions.filter((each) => state.subnets.some((subnet) => subnet.labels[each.name]?.length));
+    const asked = this.by === null ? null : new Set(this.by);
+    return { used, chosen: used.filter((each) => (asked ? asked.has(each.name) : each.fallback !== "any")) };
+  }
+
+  drawPicks(used, chosen) {
+    put(
+      this.picks,
+      h("legend", { class: "unseen" }, "Group by"),
+      h("span", { class: "hint", "aria-hidden": "true" }, "Group by"),
+      used.map((each) =>
+        h(
+          "label",
+          { class: "pick" },
+          h("input", { type: "checkbox", value: each.name, prop: { checked: chosen.includes(each) }, on: { change: () => this.regroup() } }),
+          h("span", {}, each.name),
+        ),
+      ),
+    );
+  }
+
+  regroup() {
+    const boxes = [...this.picks.querySelectorAll("input")];
+    this.by = boxes.filter((box) => box.checked).map((box) => box.value);
+    note({ by: this.by.join(",") || "-" });
+    this.draw();
+  }
+
+  update(query) {
+    if (query.by) this.by = query.by === "-" ? [] : query.by.split(",");
+    this.draw();
+  }
+
+  draw() {
+    const { used, chosen } = this.dimensions();
+    const drawn = used.map((each) => each.name).join() + chosen.map((each) => each.name).join();
+    if (drawn !== this.drawn) {
+      const focused = document.activeElement?.value;
+      this.drawPicks(used, chosen);
+      this.picks.querySelector(`input[value="${CSS.escape(focused ?? "")}"]`)?.focus();
+      this.drawn = drawn;
+    }
+    const by = chosen.map((each) => each.name);
+    const rate = rates(state.events, Date.now());
+    const groups = summarise(state.subnets, state.usage, by).map((group) => {
+      const dry = dryIn(group, rate);
+      const parts = by.map((name, at) => [name, group.values[at]]);
+      return { ...group, ...stateOf(group, dry), dry, parts, title: group.values.join(" ") };
+    });
+    groups.sort(urgency);
+    this.table.show(groups);
+    this.drawCards(groups);
+  }
+
+  drawCards(groups) {
+    const urgent = groups.filter((group) => ["dry", "alarm", "warn"].includes(group.level)).slice(0, 4);
+    if (!urgent.length) {
+      put(this.cards, groups.length ? h("div", { class: "card calm", role: "listitem" }, badge("good"), h("p", {}, `All ${plural(groups.length, "group")} have room.`)) : null);
+      return;
+    }
+    put(
+      this.cards,
+      urgent.map((group) =>
+        h(
+          "div",
+          { class: `card ${group.level}`, role: "listitem" },
+          h("div", { class: "card-head" }, badge(group.level), h("span", { class: "hint" }, `IPv${group.family}`)),
+          this.titleOf(group),
+          h("div", { class: "card-number" }, count(group.free), h("span", {}, ` of ${count(group.size)} free`)),
+          meter(group.share, `${percent(group.share)} taken`, group.level),
+          h("p", { class: "hint" }, group.free === 0 ? "Requests to this group fail now." : group.dry === Infinity ? "It did not grow lately." : `At the present rate dry in ${duration(group.dry)}.`),
+        ),
+      ),
+    );
+  }
+
+  close() {
+    this.stop();
+    this.stopEvents();
+    this.later.cancel();
+  }
+}
+
+function badge(level) {
+  return h("span", { class: `badge ${level}` }, GLYPHS[level] ? icon(GLYPHS[level]) : null, WORDS[level]);
+}

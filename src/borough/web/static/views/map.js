@@ -1,0 +1,292 @@
+/** The view of the map. */
+
+import { button, debounce, h, iconButton, put, announce } from "../core/dom.js";
+import { percent, plural } from "../core/format.js";
+import { fillOf } from "../core/columns.js";
+import { WIDTH, contains, formatAddress, formatPrefix, parseAddress, parsePrefix } from "../core/ip.js";
+import { go, note } from "../core/router.js";
+import { state } from "../core/state.js";
+import { theme } from "../core/theme.js";
+import { Addresses, lookAt } from "../map/addresses.js";
+import { place, plates } from "../map/atlas.js";
+import { MapCanvas } from "../map/canvas.js";
+import { listen } from "../map/input.js";
+import { Inspector } from "../map/inspector.js";
+import { holderName, showLegend } from "../map/legend.js";
+import { blockPrefix, buildModel, buildScene, colouring } from "../map/model.js";
+import { ADDRESSES_FROM } from "../map/overlay.js";
+
+export function mapView(root) {
+  return new MapView(root);
+}
+
+class MapView {
+  constructor(root) {
+    this.mode = "fill";
+    this.only = null;
+    this.plate = null;
+    this.build(root);
+    this.addresses = new Addresses(() => this.map.redraw());
+    this.map = new MapCanvas(this.canvas, {
+      nameOf: (at) => [state.subnets[at].name, state.subnets[at].prefix],
+      on: {
+        hover: (spot) => this.hover(spot),
+        choose: (spot) => this.choose(spot),
+        look: (block) => this.look(block),
+        moved: () => {},
+      },
+    });
+    listen(this.map);
+    this.inspector = new Inspector(this.side, { close: () => this.clear(), look: (text) => this.at(text), plate: () => this.plates.find((each) => formatPrefix(each) === this.plate) });
+    const again = debounce(() => this.inspector.again(), 300);
+    this.stop = [
+      state.listen(["declared"], () => this.declared()),
+      state.listen(["space"], () => {
+        this.draw();
+        again();
+      }),
+      state.listen(["events"], (event) => this.happened(event.detail)),
+    ];
+    this.repaint = () => this.draw();
+    addEventListener("theme", this.repaint);
+    this.declared();
+  }
+
+  build(root) {
+    this.plateSelect = h("select", { class: "select-quiet mono", id: "plate", "aria-label": "Part of the address space", on: { change: () => this.turnTo(this.plateSelect.value) } });
+    this.modeSelect = h("select", { class: "select-quiet", id: "colour-by", "aria-label": "Colour by", on: { change: () => this.colourBy(this.modeSelect.value) } });
+    this.canvas = h("canvas", {
+      class: "map-canvas", tabindex: "0", role: "application", "aria-roledescription": "map", "aria-describedby": "map-keys",
+      "aria-label": "Address space as a Hilbert curve",
+    });
+    this.legend = h("div", { class: "legend", role: "group", "aria-label": "Legend" });
+    this.status = h("div", { class: "map-status mono", id: "map-status" });
+    this.side = h("aside", { class: "inspector", "aria-label": "Details" });
+    const zoom = h(
+      "div",
+      { class: "zoom", role: "group", "aria-label": "Zoom" },
+      iconButton("Zoom in", "plus", { on: { click: () => this.map.zoom(2) } }),
+      iconButton("Zoom out", "minus", { on: { click: () => this.map.zoom(0.5) } }),
+      iconButton("Show all", "fit", { on: { click: () => this.map.home() } }),
+    );
+    put(
+      root,
+      h(
+        "div",
+        { class: "map-view" },
+        h("h1", { class: "unseen" }, "Map of the address space"),
+        h(
+          "div",
+          { class: "map-bar" },
+          h("label", { class: "bar-field" }, h("span", {}, "Showing"), this.plateSelect),
+          h("label", { class: "bar-field" }, h("span", {}, "Colour by"), this.modeSelect),
+          h("span", { class: "bar-note", id: "map-sum" }),
+        ),
+        h("div", { class: "map-stage" }, this.canvas, zoom, this.status, h("p", { class: "unseen", id: "map-keys" }, "Arrow keys move, plus and minus zoom, 0 shows all, Enter shows what is under the cross.")),
+        h("div", { class: "map-side" }, this.legend, this.side),
+      ),
+    );
+  }
+
+  declared() {
+    this.plates = plates(state.subnets.map((subnet) => subnet.at));
+    put(
+      this.plateSelect,
+      [4, 6].map((family) => {
+        const some = this.plates.filter((plate) => plate.family === family);
+        return some.length
+          ? h("optgroup", { label: `IPv${family}` }, some.map((plate) => h("option", { value: formatPrefix(plate) }, this.titleOf(plate))))
+          : null;
+      }),
+    );
+    const modes = [["fill", "fill"], ["holder", "holder"], ...state.dimensions.filter((each) => this.used(each.name)).map((each) => [each.name, each.name])];
+    put(this.modeSelect, modes.map(([value, words]) => h("option", { value }, words)));
+    if (!modes.some(([value]) => value === this.mode)) this.mode = "fill";
+    this.modeSelect.value = this.mode;
+    const kept = this.plates.find((plate) => formatPrefix(plate) === this.plate);
+    this.plate = formatPrefix(kept ?? this.fullest() ?? { family: 4, base: 0n, length: 32 });
+    this.addresses.forget();
+    this.draw();
+  }
+
+  titleOf(plate) {
+    const text = formatPrefix(plate);
+    if (plate.members.length > 1) return `${text} · ${plural(plate.members.length, "subnet")}`;
+    return `${text} · ${state.subnets[plate.members[0]].name}`;
+  }
+
+  used(dimension) {
+    return state.subnets.some((subnet) => subnet.labels[dimension]?.length) && dimension !== "holder";
+  }
+
+  /** The plate with most blocks; the first one when there are none. */
+  fullest() {
+    const { columns } = state;
+    const number = new Map();
+    for (const home of columns.subnet) number.set(home, (number.get(home) ?? 0) + 1);
+    const blocks = (plate) => [...number].reduce((sum, [home, some]) => sum + (contains(plate, columns.homes[home]) ? some : 0), 0);
+    return [...this.plates].sort((one, two) => blocks(two) - blocks(one))[0];
+  }
+
+  draw() {
+    const plate = this.plates.find((each) => formatPrefix(each) === this.plate);
+    this.plateSelect.parentElement.parentElement.hidden = !plate;
+    if (!plate) {
+      put(this.status, "There is no subnet in this scope yet: borough apply, or PUT /v1/topology.");
+      return;
+    }
+    this.plateSelect.value = this.plate;
+    const colour = theme();
+    this.model = buildModel(plate, state.subnets, state.columns);
+    this.colours = colouring(this.mode, state.subnets, state.columns, colour, this.only);
+    this.map.show(this.model, buildScene(this.model, this.colours, colour), colour);
+    showLegend(this.legend, this.mode, this.colours, colour, this.only, (name) => this.pick(name));
+    const blocks = this.model.blocks.number;
+    put(document.getElementById("map-sum"), `${plural(blocks, "block")} in ${plural(plate.members.length, "subnet")}, ${plural(this.model.regions.number, "claimed prefix", "claimed prefixes")}`);
+    if (!this.inspector.shown) this.inspector.clear();
+    this.canvas.setAttribute("aria-label", `Map of ${this.plate}: ${plural(blocks, "block")} in ${plural(plate.members.length, "subnet")}`);
+  }
+
+  turnTo(text) {
+    this.plate = text;
+    this.clear();
+    note({ plate: text, at: "" });
+    this.draw();
+  }
+
+  colourBy(mode) {
+    this.mode = mode;
+    this.only = null;
+    note({ by: mode === "fill" ? "" : mode });
+    this.draw();
+  }
+
+  pick(name) {
+    this.only = name;
+    this.draw();
+    const at = [...this.legend.querySelectorAll("[aria-pressed]")].find((each) => each.getAttribute("aria-pressed") === "true");
+    at?.focus();
+  }
+
+  /** What the address of the page asks for. */
+  update(query) {
+    if (query.by && query.by !== this.mode && [...this.modeSelect.options].some((each) => each.value === query.by)) {
+      this.modeSelect.value = query.by;
+      this.colourBy(query.by);
+    }
+    if (query.plate && this.plates.some((each) => formatPrefix(each) === query.plate)) {
+      this.plate = query.plate;
+      this.draw();
+    }
+    if (query.at) this.at(query.at);
+  }
+
+  /** Show an address or a prefix. */
+  at(text) {
+    const prefix = parsePrefix(text);
+    const plate = prefix && this.plates.find((each) => contains(each, prefix) || contains(prefix, each));
+    if (!plate) {
+      announce(`${text} is on no plate of this scope`);
+      put(this.status, `${text} lies in no subnet of this scope.`);
+      return;
+    }
+    if (formatPrefix(plate) !== this.plate) {
+      this.plate = formatPrefix(plate);
+      this.draw();
+    }
+    const rect = place(this.model.frame, contains(plate, prefix) ? prefix : plate);
+    this.map.fly(rect);
+    const { blocks, subnets } = this.model;
+    const near = (layer, prefixOf) => [...layer.source].find((each) => {
+      const other = prefixOf(each);
+      return contains(other, prefix);
+    });
+    const block = near(blocks, (each) => blockPrefix(state.columns, each)) ?? -1;
+    const subnet = near(subnets, (each) => state.subnets[each].at) ?? -1;
+    const close = prefix.length === WIDTH[prefix.family];
+    this.open({ address: prefix.base, block, subnet, rect, family: plate.family, close }, text);
+  }
+
+  choose(spot) {
+    if (!spot || spot.subnet < 0) {
+      this.clear();
+      return;
+    }
+    const close = this.map.camera.scale >= ADDRESSES_FROM && spot.block >= 0;
+    const family = this.model.frame.family;
+    const text = close ? formatAddress(family, spot.address) : spot.block >= 0 ? formatPrefix(blockPrefix(state.columns, spot.block)) : state.subnets[spot.subnet].prefix;
+    this.open({ ...spot, family, close }, text);
+  }
+
+  open(spot, text) {
+    this.map.select(spot.rect);
+    this.inspector.show(spot);
+    this.side.classList.add("open");
+    note({ at: text, plate: this.plate });
+    announce(`${text}: ${this.words(spot)}`);
+  }
+
+  clear() {
+    this.map.select(null);
+    this.inspector.clear();
+    this.side.classList.remove("open");
+    note({ at: "" });
+    if (this.side.contains(document.activeElement)) this.canvas.focus();
+  }
+
+  words(spot) {
+    const { columns } = state;
+    if (spot.subnet < 0) return "no subnet";
+    const home = state.subnets[spot.subnet].name;
+    if (spot.block < 0) return `untouched · ${home}`;
+    const holder = columns.holders[columns.holder[spot.block]];
+    return `${percent(fillOf(columns, spot.block))} taken · ${holder ? `claimed by ${holderName(holder)}` : "unclaimed"} · ${home}`;
+  }
+
+  hover(spot) {
+    if (!spot) {
+      put(this.status, "");
+      return;
+    }
+    const family = this.model.frame.family;
+    const named = this.map.camera.scale >= ADDRESSES_FROM || spot.block < 0 ? formatAddress(family, spot.address) : formatPrefix(blockPrefix(state.columns, spot.block));
+    put(this.status, h("b", {}, named), ` ${this.words(spot)}`);
+    if (this.map.keyboard) announce(`${named}: ${this.words(spot)}`);
+  }
+
+  look(block) {
+    const { columns } = state;
+    const held = this.addresses.of(state.scope, columns, block);
+    const subnet = state.byName.get(columns.subnetNames[columns.subnet[block]]);
+    return lookAt(columns, block, held, (value) => isReserved(subnet, value), this.mode === "fill" ? null : this.colours.block(block), theme());
+  }
+
+  happened(list) {
+    if (!this.model) return;
+    this.addresses.forget(new Set(list.map((event) => event.subnet)));
+    for (const event of list.slice(-60)) {
+      const at = parsePrefix(event.subject);
+      if (at && state.byName.get(event.subnet)?.scope === state.scope && contains(this.model.plate, at)) this.map.pulse(place(this.model.frame, at));
+    }
+    this.map.redraw();
+  }
+
+  close() {
+    this.stop.forEach((each) => each());
+    removeEventListener("theme", this.repaint);
+    this.map.close();
+  }
+}
+
+/** Whether nobody is given an address: network, broadcast, gateway, or outside the ranges. */
+function isReserved(subnet, value) {
+  const { family, base, length } = subnet.at;
+  const bits = BigInt((family === 4 ? 32 : 128) - length);
+  if (bits > 1n && (value === base || (family === 4 && value === base + (1n << bits) - 1n))) return true;
+  if (subnet.gateway && parseAddress(subnet.gateway).value === value) return true;
+  if (!subnet.ranges.length) return false;
+  return !subnet.ranges.some((range) => {
+    const [first, last] = range.split("-").map((text) => parseAddress(text).value);
+    return first <= value && value <= last;
+  });
+}

@@ -1,0 +1,106 @@
+"""What ships for operators is true: the dashboard, the unit, the container file, the numbers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import borough
+from borough.cli.app import app
+from tests.api.serving import Served
+
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+
+L = {"network": "n"}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    ipam = borough.open(f"sqlite:///{tmp_path}/m.db", create=True)
+    ipam.add_subnet("10.0.0.0/28", name="n", labels=L)
+    made = Served(ipam)
+    yield made
+    made.close()
+
+
+def ask(served: Served, path: str, body: object = None) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    if body is None:
+        connection.request("GET", path)
+    else:
+        head = {"Content-Type": "application/json"}
+        connection.request("POST", path, json.dumps(body), head)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def test_numbers_tell_what_happened(served: Served) -> None:
+    """Seconds, outcomes by code, fill and loans by group, round trips."""
+    assert ask(served, "/v1/allocations", {"labels": L, "count": 10, "host": "a"})[0] == 201
+    assert ask(served, "/v1/allocations", {"labels": L, "count": 4, "host": "b"})[0] == 201
+    assert ask(served, "/v1/allocations", {"labels": L})[0] == 409
+    _, text = ask(served, "/metrics")
+    numbers = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    group = 'family="4",group="network=n",scope="default"'
+    assert numbers[f'borough_group_addresses{{{group},state="allocated"}}'] == "14.0"
+    assert numbers[f'borough_group_addresses{{{group},state="free"}}'] == "0.0"
+    borrowed = sum(len(each.borrowed) for each in served.ipam.blocks())
+    assert numbers[f"borough_group_borrowed_addresses{{{group}}}"] == f"{borrowed}.0"
+    assert float(numbers['borough_requests_total{code="exhausted",operation="allocate"}']) >= 1
+    assert float(numbers['borough_request_seconds_count{operation="allocate"}']) >= 3
+    assert float(numbers["borough_database_statements_total"]) > 10
+    assert numbers["borough_database_up"] == "1.0"
+
+
+def test_every_number_of_the_dashboard_is_told(served: Served) -> None:
+    """And every panel asks for something."""
+    ask(served, "/v1/allocations", {"labels": L})
+    _, text = ask(served, "/metrics")
+    told = {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()}
+    dashboard = json.loads((DEPLOY / "grafana.json").read_text())
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            names = re.findall(r"borough_\w+", target["expr"])
+            assert names
+            assert set(names) <= told, panel["title"]
+
+
+def test_the_commands_of_unit_and_container_exist() -> None:
+    """With the options that they use."""
+    unit = (DEPLOY / "borough.service").read_text().replace("\\\n", " ")
+    container = (DEPLOY / "Containerfile").read_text()
+    lines = re.findall(r"^ExecStart(?:Pre)?=\S+/borough (.*)$", unit, re.M)
+    lines.append(" ".join(json.loads(re.findall(r"^CMD (.*)$", container, re.M)[-1])))
+    assert len(lines) == 3
+    for line in lines:
+        name, *words = line.split()
+        command = app.commands[name]
+        known = {each for option in command.params for each in option.opts}
+        assert {word for word in words if word.startswith("--")} <= known
+        assert isinstance(command, click.Command)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_reads_the_unit() -> None:
+    """It finds nothing but the program that is not installed here."""
+    found = subprocess.run(
+        ["systemd-analyze", "verify", str(DEPLOY / "borough.service")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    wrong = [line for line in found.stderr.splitlines() if "borough.service" in line]
+    assert [line for line in wrong if "is not executable" not in line] == []

@@ -1,0 +1,186 @@
+"""The live feed: nothing is left out, whoever resumes goes on, a thousand listen."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import borough
+from borough import Ipam
+from borough.api.feed import GAP_TIME, Settler
+from borough.api.settings import Settings
+from borough.domain.space import Act
+from borough.store.port import Event
+from tests.api.serving import Served, wait_until
+
+L = {"network": "n"}
+
+
+@pytest.fixture
+def ipam() -> Ipam:
+    made = borough.open("memory:", create=True)
+    made.add_subnet("10.0.0.0/16", name="n", labels=L)
+    made.add_subnet("10.1.0.0/16", name="other", labels={"network": "o"})
+    return made
+
+
+@pytest.fixture
+def served(ipam: Ipam) -> Iterator[Served]:
+    made = Served(ipam, Settings(streams=1100))
+    yield made
+    made.close()
+
+
+class Stream:
+    """One listener."""
+
+    def __init__(self, served: Served, target: str = "/v1/events", **head: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+        self._connection.request("GET", target, headers={"Accept": "text/event-stream", **head})
+        self.answer = self._connection.getresponse()
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """As they come; the id of the frame is that of the event."""
+        frame: dict[str, str] = {}
+        for raw in self.answer:
+            line = raw.decode().rstrip("\n")
+            if line:
+                name, _, value = line.partition(": ")
+                frame[name] = value
+            elif "data" in frame:
+                data = json.loads(frame["data"])
+                assert (frame["id"], frame["event"]) == (str(data["id"]), data["act"])
+                yield data
+                frame = {}
+            else:
+                frame = {}
+
+    def take(self, count: int) -> list[dict[str, Any]]:
+        found = self.events()
+        return [next(found) for _ in range(count)]
+
+    def close(self) -> None:
+        self.answer.close()
+        self._connection.close()
+
+
+def test_from_now_on_and_from_where_one_was_cut_off(ipam: Ipam, served: Served) -> None:
+    """Each event once, in order; ``Last-Event-ID`` before ``after`` before now."""
+    stream = Stream(served)
+    wait_until(lambda: served.service.feed.streams == 1)
+    given = [ipam.allocate(labels=L, owner=f"o{number}").address for number in range(3)]
+    live = stream.take(3)
+    assert [each["subject"] for each in live] == given
+    stream.close()
+    ipam.release(given[0])
+    for head, target in (
+        ({"Last-Event-ID": str(live[1]["id"])}, "/v1/events"),
+        ({"Last-Event-ID": str(live[1]["id"])}, "/v1/events?after=0"),
+        ({}, f"/v1/events?after={live[1]['id']}"),
+    ):
+        again = Stream(served, target, **head)
+        found = again.take(2)
+        assert [each["subject"] for each in found] == [given[2], given[0]]
+        assert found[1]["act"] == "released"
+        again.close()
+    everything = Stream(served, "/v1/events?after=0")
+    count = ipam.newest_event()
+    assert [each["id"] for each in everything.take(count)] == list(range(1, count + 1))
+    everything.close()
+    wait_until(lambda: served.service.feed.streams == 0)
+
+
+def test_a_confined_caller_hears_of_his_own_only(ipam: Ipam) -> None:
+    """And nothing of what happened in between."""
+    _, secret = ipam.create_token("n", may="read", labels=L)
+    served = Served(ipam, Settings(requires_token=True))
+    try:
+        stream = Stream(served, "/v1/events?after=0", Authorization=f"Bearer {secret}")
+        wait_until(lambda: served.service.feed.streams == 1)
+        ipam.allocate(labels={"network": "o"}, owner="hidden")
+        seen = ipam.allocate(labels=L, owner="seen").address
+        assert [each["subject"] for each in stream.take(1)] == [seen]
+        stream.close()
+        refused = Stream(served)
+        assert refused.answer.status == 401
+        refused.close()
+    finally:
+        served.close()
+
+
+@pytest.mark.slow
+def test_a_thousand_listen(ipam: Ipam, served: Served) -> None:
+    """All hear the same, the service goes on, and one more than it can take is told so."""
+    request = b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+    lines = []
+    for _ in range(1100):
+        line = socket.create_connection(("127.0.0.1", served.port), timeout=60)
+        line.sendall(request)
+        lines.append(line)
+    wait_until(lambda: served.service.feed.streams == 1100, 60)
+    refused = Stream(served)
+    assert (refused.answer.status, refused.answer.headers["Retry-After"]) == (503, "1")
+    refused.close()
+    address = ipam.allocate(labels=L, owner="one").address
+    for line in lines:
+        heard = b""
+        while address.encode() not in heard:
+            part = line.recv(65536)
+            assert part
+            heard += part
+    # No stream has a reader, a page or a thread of its own.
+    assert served.service.crew.busy <= 1
+    for line in lines:
+        line.close()
+    wait_until(lambda: served.service.feed.streams == 0, 60)
+
+
+# --- The order of events -----------------------------------------------------------------------------
+
+
+class Hand:
+    """Seconds, moved by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def events(*ids: int) -> list[Event]:
+    return [Event(id, 0, Act.ALLOCATED, "10.0.0.1") for id in ids]
+
+
+def test_an_id_that_is_seen_late_is_told_in_its_place() -> None:
+    """Two transactions: the one with the later id is seen first."""
+    settler = Settler(4, clock=Hand())
+    assert settler.settle(events(5, 7)) == events(5)
+    assert settler.settle(events(6, 7)) == events(6, 7)
+
+
+def test_an_id_that_never_comes_is_waited_for_only_so_long() -> None:
+    """Its transaction was undone."""
+    clock = Hand()
+    settler = Settler(4, clock=clock)
+    assert settler.settle(events(6)) == []
+    clock.now = GAP_TIME - 0.1
+    assert settler.settle(events(6, 8)) == []
+    clock.now = GAP_TIME
+    assert settler.settle(events(6, 8)) == events(6)
+    clock.now = 2 * GAP_TIME
+    assert settler.settle(events(8)) == events(8)
+
+
+def test_many_gaps_are_waited_for_together() -> None:
+    """A cluster whose nodes count in threes."""
+    clock = Hand()
+    settler = Settler(0, clock=clock)
+    seen = events(*range(3, 300, 3))
+    assert settler.settle(seen) == []
+    clock.now = GAP_TIME
+    assert settler.settle(seen) == seen

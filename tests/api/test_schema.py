@@ -1,0 +1,109 @@
+"""The OpenAPI description: requests made from it find nothing, and it says what the service does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck
+from schemathesis.checks import CHECKS, load_all_checks
+
+import borough
+from borough.api.app import OPERATIONS
+from borough.api.openapi import describe
+from borough.client.ipam import RemoteIpam
+from tests.api.serving import Served
+from tests.conftest import EXAMPLES
+
+load_all_checks()
+
+#: What a description cannot say is answered 422: that an address is one, that a label is known.
+CONFIG = schemathesis.Config.from_dict(
+    {
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": ["2xx", 404, 409, 412, 422]},
+            "negative_data_rejection": {"expected-statuses": ["4xx"]},
+        }
+    }
+)
+
+SCHEMA = schemathesis.openapi.from_dict(
+    json.loads(json.dumps(describe(OPERATIONS, secured=False))), config=CONFIG
+)
+
+
+@SCHEMA.hook
+def map_body(_context: object, body: Any) -> Any:
+    """Whole numbers as such: to JSON Schema 1.0 is one, the service wants it to be written like one."""
+    if isinstance(body, float) and body.is_integer():
+        return int(body)
+    if isinstance(body, list):
+        return [map_body(_context, each) for each in body]
+    if isinstance(body, dict):
+        return {name: map_body(_context, each) for name, each in body.items()}
+    return body
+
+
+CHECKED = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "positive_data_acceptance",
+)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    ipam = borough.open("memory:", create=True)
+    ipam.apply(EXAMPLES / "container-hosts.yaml")
+    ipam.allocate(labels={"network": "pods"}, host="node-1", owner="first")
+    made = Served(ipam)
+    yield made
+    made.close()
+
+
+@SCHEMA.parametrize()
+@hypothesis.settings(
+    max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+def test_requests_made_from_the_description_find_nothing(
+    case: schemathesis.Case[Any], served: Served
+) -> None:
+    """Right and wrong ones: no fault, every answer as it is described, wrong ones refused."""
+    case.call_and_validate(
+        base_url=served.url,
+        checks=[cast(Any, CHECKS.get_one(name)) for name in CHECKED],
+    )
+
+
+def test_every_method_of_the_library_has_its_endpoint_and_its_client() -> None:
+    """One name for each thing everywhere; what has none over HTTP is listed, with the reason."""
+    library = {name for name in dir(borough.Ipam) if not name.startswith("_")}
+    apart = {
+        "close": "of the object itself",
+        "store": "stays behind the service",
+        "catalogue": "told piece by piece: subnets, hosts, dimensions, pools",
+    }
+    endpoints = {each.name for each in OPERATIONS}
+    grouped = {"allocate_subnet": "add_subnet"}
+    for name in library - set(apart):
+        assert hasattr(RemoteIpam, name), f"the client lacks {name}"
+        assert grouped.get(name, name) in endpoints, f"there is no endpoint {name}"
+
+
+def test_the_client_has_the_librarys_signatures() -> None:
+    """Parameter by parameter, with types and defaults."""
+    import inspect
+
+    for name, method in vars(RemoteIpam).items():
+        if name.startswith("_") or name == "close":
+            continue
+        ours, theirs = (inspect.signature(each) for each in (method, getattr(borough.Ipam, name)))
+        assert ours == theirs, name

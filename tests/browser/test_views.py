@@ -1,0 +1,200 @@
+"""Groups, hosts, the allocation form, the live feed, and the search that leads to all of them."""
+
+from __future__ import annotations
+
+from borough import Ipam
+from tests.api.serving import Served
+from tests.browser.browsing import Browser
+
+
+def test_groups_and_who_is_about_to_run_dry(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """The one that is nearly full comes first, with words and not only a colour."""
+    browser.press("2")
+    browser.until("h1", "Groups")
+    browser.until("tbody tr", "pods")
+    first = browser.all("tbody tr")[0].text
+    assert "rack-7" in first
+    assert "Dry" in first
+    browser.until(".card", "Requests to this group fail now.")
+    browser.until(".card", "0 of 13 free")
+    assert len(browser.all("tbody tr")) == 4
+    browser.click(".pick", "segment")
+    browser.until("tbody tr", "pods")
+    assert len(browser.all("tbody tr")) == 3
+    assert "by=network" in browser.driver.current_url
+    # By free addresses, either way round.
+    for _ in range(2):
+        browser.click("thead button", "Free")
+        sort = browser.until("th[aria-sort]:not([aria-sort=none])").get_attribute("aria-sort")
+        free = [row.find_elements("css selector", "td")[4].text for row in browser.all("tbody tr")]
+        assert free[0 if sort == "descending" else -1] == "2⁶⁴"
+    ipam.release(owner="lb")
+    browser.until(".card", "All 3 groups have room.")
+
+
+def test_a_group_leads_to_the_form(page: Served, browser: Browser) -> None:
+    """From who runs dry to a look at why."""
+    browser.open(f"{page.url}/#/groups")
+    browser.click(".card a.chips")
+    browser.until("h1", "Allocate")
+    assert browser.until("#f-label-segment").get_attribute("value") == "rack-7"
+    browser.until(".result .outcome", "full")
+
+
+def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """What a host has claimed, holds and advertises."""
+    browser.press("3")
+    browser.until("tbody tr", "node-2")
+    routes = ipam.routes("node-2")
+    browser.write(".filter input", "rack=r1")
+    browser.until(".view-head .hint", "2 of 5 hosts")
+    browser.click("tbody .plain", "node-2")
+    browser.until(".detail h2", "node-2")
+    for route in routes:
+        browser.until(".detail", route.prefix)
+    browser.until(".detail", f"Routes it advertises ({len(routes)})")
+    browser.until(".detail dd", "70")
+    assert browser.focused().text == "node-2"
+    borrower = ipam.allocate(
+        labels={"network": "pods"}, host="guest", address="10.64.0.200", owner="x"
+    )
+    browser.open(f"{page.url}/#/hosts?host=guest")
+    browser.until(".detail", "Host, not declared")
+    browser.until(".detail", borrower.address)
+    browser.click(".detail a", borrower.address)
+    browser.until(".inspector h2", borrower.address)
+
+
+def test_the_form_explains_and_then_gives(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """Nothing is given while one looks; then exactly what was foretold."""
+    browser.press("4")
+    before = len(ipam.allocations())
+    browser.write("#f-label-network", "pods")
+    browser.write("#f-host", "node-1")
+    browser.write("#f-owner", "by-hand")
+    outcome = browser.until(".result .outcome", "given: 10.64.").text
+    browser.until(".ladder .rung[data-verdict=taken]", "claimed by host=node-1")
+    browser.until(".ladder .rung", "not reached")
+    browser.until(".passed", "fenced")
+    assert len(ipam.allocations()) == before
+    browser.click("#allocate-now")
+    given = browser.until(".given-address").text.partition("/")[0]
+    assert given in outcome
+    assert ipam.show(given).owner == "by-hand"
+    browser.click(".given .danger", "Release")
+    browser.until(".toast", "released")
+    assert not ipam.allocations(owner="by-hand")
+
+
+def test_the_form_knows_every_kind_of_request(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """By name, by MAC, both families, several at once."""
+    browser.open(f"{page.url}/#/allocate?network=pods")
+    browser.click(".segments label", "By name")
+    browser.write("#f-address", "10.64.7.7")
+    browser.until(".result .outcome", "10.64.7.7")
+    browser.click(".segments label", "By MAC")
+    browser.write("#f-mac", "02:00:00:00:00:0a")
+    browser.until(".result .outcome", "2001:db8:64::ff:fe00:a")
+    browser.click(".segments label", "Any")
+    browser.click(".segments label", "Both")
+    browser.write("#f-count", "3")
+    browser.write("#f-owner", "many")
+    browser.until(".result .outcome", "2001:db8:64")
+    browser.click("#allocate-now")
+    browser.until(".given-address")
+    assert sorted(each.family for each in ipam.allocations(owner="many")) == [4, 4, 4, 6, 6, 6]
+
+
+def test_an_exhausted_group_is_explained(page: Served, browser: Browser) -> None:
+    """What the error carries is shown as the ladder that it is."""
+    browser.open(f"{page.url}/#/allocate?network=edge&segment=rack-7")
+    browser.until(".result .outcome")
+    browser.click("#allocate-now")
+    browser.until(".result [role=alert]")
+    browser.until(".result code", "exhausted")
+    browser.until(".ladder .rung[data-verdict=full]")
+    # The browser tells refused requests as well; that is no fault of the page.
+    assert all("409" in line for line in browser.complaints())
+
+
+def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """New events come by themselves; while paused they are counted and not shown."""
+    browser.press("5")
+    browser.until("tbody tr", "web-2")
+    ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner="fresh-1")
+    browser.until("tbody tr.fresh", "fresh-1")
+    browser.click("#pause", "Pause")
+    ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner="fresh-2")
+    browser.until("#event-sum", "paused, 1 new event")
+    assert not [row for row in browser.all("tbody tr") if "fresh-2" in row.text]
+    browser.click("#pause", "Go on")
+    browser.until("tbody tr", "fresh-2")
+    browser.write(".filter input", "fresh")
+    browser.gone("tbody tr:nth-child(4)")
+    assert all("fresh" in row.text for row in browser.all("tbody tr"))
+    browser.until(".filter select").send_keys("claimed")
+    browser.until("tbody", "No event matches.")
+
+
+def test_a_stream_that_was_cut_goes_on_where_it_was(
+    page: Served, ipam: Ipam, browser: Browser
+) -> None:
+    """Nothing is missed and nothing told twice."""
+    browser.press("5")
+    browser.until("tbody tr", "web-2")
+    browser.run("const { state } = await import('/static/core/state.js');state.feed.stop()")
+    for turn in range(3):
+        ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner=f"gap-{turn}")
+    browser.requests()
+    last = browser.run(
+        "const { state } = await import('/static/core/state.js');"
+        "state.feed.start(); return state.events.at(-1).id"
+    )
+    browser.until("tbody tr", "gap-2")
+    (stream,) = [each for each in browser.requests() if each["url"].endswith("/v1/events")]
+    assert stream["headers"]["Last-Event-ID"] == str(last)
+    ids = browser.run(
+        "const { state } = await import('/static/core/state.js');"
+        "return state.events.map((event) => event.id)"
+    )
+    assert ids == sorted(set(ids))
+    assert ids[-3:] == [each.id for each in ipam.events(after=ids[-4])]
+
+
+def test_search_by_address_owner_host_and_subnet(
+    page: Served, ipam: Ipam, browser: Browser
+) -> None:
+    """From anywhere, with the keyboard alone."""
+    held = ipam.allocations(owner="web-1")[0].address
+
+    def find(words: str, kind: str, what: str) -> None:
+        browser.press("/")
+        browser.write("#search input", words)
+        browser.until("#search-list li", what)
+        lines = [each.text for each in browser.all("#search-list li")]
+        at = next(at for at, line in enumerate(lines) if kind in line and what in line)
+        browser.press(*["arrow_down"] * at, "enter")
+
+    find(held, "Address", held)
+    browser.until(".inspector h2", held)
+    find("web-", "Owner", "web-2")
+    browser.until(".inspector", "web-2")
+    find("ode-3", "Host", "node-3")
+    browser.until(".detail h2", "node-3")
+    find("edge-8", "Subnet", "edge-8")
+    browser.until(".inspector h2", "203.0.113.16/28")
+    browser.press("/")
+    browser.write("#search input", "nothing-like-it")
+    browser.until("#search-list", "Nothing found")
+    browser.press("escape", "escape")
+    browser.gone("#search-list")
+
+
+def test_another_scope(page: Served, browser: Browser) -> None:
+    """Scopes may use the same addresses; the page shows one at a time."""
+    browser.choose("#scope", "blue")
+    browser.until("#plate", "10.0.0.0/24")
+    browser.until(".inspector", "lan")
+    browser.click("#rail a[data-view=groups]")
+    browser.until("tbody tr", "lan")
+    assert len(browser.all("tbody tr")) == 1

@@ -1,0 +1,73 @@
+"""Who acted, as events say it, and tokens: on every store."""
+
+from __future__ import annotations
+
+import pytest
+
+from borough import Ipam
+from borough.domain.token import Need
+from borough.errors import FixInput, UnknownObject
+from borough.store.actor import acting
+from tests.conftest import Clock
+
+L = {"network": "n"}
+
+
+def test_events_say_who_acted(ipam: Ipam, request: pytest.FixtureRequest) -> None:
+    """However an address is given: first, again, by name, several at once; and released."""
+    if "http" in request.node.name:
+        pytest.skip("there it is the token's name: tests/api/test_fences.py")
+    with acting("someone"):
+        ipam.add_subnet("10.0.0.0/24", labels=L)
+        for host in (None, "h", None, "h"):
+            ipam.allocate(labels=L, host=host)
+        address = ipam.allocate(labels=L, address="10.0.0.99").address
+        ipam.allocate(labels=L, count=3)
+        ipam.release(address)
+    assert {each.actor for each in ipam.events()} == {"someone"}
+    last = ipam.newest_event()
+    assert last == max(each.id for each in ipam.events())
+    ipam.allocate(labels=L)
+    assert {each.actor for each in ipam.events(after=last)} == {""}
+
+
+def test_tokens_are_kept(ipam: Ipam, clock: Clock) -> None:
+    """All that was said of them, and nothing that lets anybody in."""
+    assert ipam.tokens() == []
+    later = clock.now + 5_000_123
+    made, secret = ipam.create_token("b", may="allocate", labels={"network": ["x", "y"]})
+    ipam.create_token("a", expires=later)
+    assert [each.name for each in ipam.tokens()] == ["a", "b"]
+    first, second = ipam.tokens()
+    assert (first.may, first.labels, first.expires) == (Need.READ, {}, later)
+    assert (second.may, second.labels) == (Need.ALLOCATE, {"network": frozenset("xy")})
+    assert second == made
+    assert made.public in secret
+    assert not made.digest or made.digest not in secret
+    assert ipam.revoke_token("b") == made
+    with pytest.raises(UnknownObject):
+        ipam.revoke_token("b")
+    assert [each.name for each in ipam.tokens()] == ["a"]
+    told = [(each.act.value, each.subject, each.detail) for each in ipam.events()]
+    assert told == [
+        ("token", "b", "create: may allocate within network=x|y"),
+        ("token", "a", "create: may read"),
+        ("token", "b", "revoke"),
+    ]
+
+
+def test_a_token_that_cannot_be_meant_changes_nothing(ipam: Ipam, clock: Clock) -> None:
+    """A name twice, a right that there is not, an end that has been."""
+    ipam.create_token("a")
+    for name, settings in (
+        ("a", {}),
+        ("", {}),
+        ("x" * 256, {}),
+        ("b", {"may": "everything"}),
+        ("b", {"expires": clock.now}),
+        ("b", {"labels": {"host": "h"}}),
+        ("b", {"may": "administer", "labels": {"network": "n"}}),
+    ):
+        with pytest.raises(FixInput):
+            ipam.create_token(name, **settings)
+    assert len(ipam.tokens()) == 1

@@ -1,0 +1,102 @@
+"""What drivers leave behind, and keys bound by themselves, on every store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import borough
+from borough import Ipam
+from borough.driver.ledger import Ledger
+from borough.driver.shim import Shim
+from borough.errors import Contended, KeyReused
+from borough.store.port import GRACE, Binding, Leftover, Unit
+from tests.conftest import Clock
+from tests.driver.classic import ClassicDriver
+from tests.driver.test_shim import ask, subnet
+
+
+def leftover(token: str, at: int = 0, driver: str = "d", reason: str = "no answer") -> Leftover:
+    return Leftover(token, at, driver, "default", "s", "10.0.0.1", "web", reason)
+
+
+def kept(ipam: Ipam, driver: str | None = None) -> list[Leftover]:
+    return ipam.store.transact(lambda unit: unit.leftovers(driver), write=False)
+
+
+def leave(ipam: Ipam, *leftovers: Leftover) -> None:
+    def work(unit: Unit) -> None:
+        for each in leftovers:
+            unit.leave(each)
+
+    ipam.store.transact(work)
+
+
+def test_leftovers_are_kept_by_token_the_oldest_first(ipam: Ipam) -> None:
+    """Each driver finds its own, the audit all of them."""
+    old, new = leftover("b", 1), leftover("a", 2)
+    other = leftover("c", 3, driver="e", reason="x" * 70_000)
+    leave(ipam, new, other, old)
+    assert kept(ipam) == [old, new, other]
+    assert kept(ipam, "d") == [old, new]
+    assert kept(ipam, "nobody") == []
+
+
+def test_a_leftover_is_replaced_and_settled(ipam: Ipam) -> None:
+    """To settle what is settled changes nothing."""
+    leave(ipam, leftover("a", reason=""))
+    leave(ipam, leftover("a", reason="refused"))
+    assert [each.reason for each in kept(ipam)] == ["refused"]
+    for _ in range(2):
+        ipam.store.transact(lambda unit: unit.settle("a"))
+    assert kept(ipam) == []
+
+
+def test_the_audit_lists_what_is_nobodys_work_in_progress(ipam: Ipam, clock: Clock) -> None:
+    """A failed one at once, one without a reason when its process must be dead; neither is repaired."""
+    leave(ipam, leftover("a"), leftover("b", clock.now, reason=""))
+    assert [each.code for each in ipam.audit(repair=True)] == ["left_behind"]
+    clock.now += GRACE + 1
+    found = ipam.audit()
+    assert [(each.code, each.repaired) for each in found] == [("left_behind", False)] * 2
+
+
+def test_a_key_is_bound_once(ipam: Ipam) -> None:
+    """The second one who binds it loses the race, and the unit is undone."""
+    bound = Binding("k", "f" * 64)
+    ipam.store.transact(lambda unit: unit.bind(bound, [1, 2], 5))
+    remembered = ipam.store.transact(lambda unit: unit.recall("k"), write=False)
+    assert remembered is not None
+    assert remembered.sequences == (1, 2)
+    with pytest.raises((Contended, borough.BoroughError)):
+        ipam.store.transact(lambda unit: unit.bind(bound, [3], 6))
+    again = ipam.store.transact(lambda unit: unit.recall("k"), write=False)
+    assert again == remembered
+
+
+def test_a_ledger_lives_on_every_store(make_ipam: Callable[[], Ipam], clock: Clock) -> None:
+    """Owners, keys, sequence numbers and the last used subnets; the tables agree at the end."""
+    ipam = make_ipam()
+    driver = Shim(ClassicDriver(), Ledger(ipam.store, "classic", clock))
+    driver.apply(
+        {
+            "subnets": [
+                subnet("a", "10.0.0.0/30", segment="a"),
+                subnet("b", "10.0.1.0/24", segment="b"),
+                subnet("six", "2001:db8::/64", segment="b"),
+            ]
+        }
+    )
+    segments = {"segment": ["a", "b"]}
+    first = ask(driver, segments, count=5, families=[4, 6], owner="web", key="k", host="h")
+    assert ask(driver, segments, count=5, families=[4, 6], owner="web", key="k", host="h") == first
+    with pytest.raises(KeyReused):
+        ask(driver, segments, count=4, families=[4, 6], owner="web", key="k", host="h")
+    again = Shim(driver.driver, driver.ledger)
+    before = again.round_trips
+    assert ask(again, segments, host="h")[0].startswith("10.0.1.")
+    assert again.round_trips == before + 1
+    assert ipam.audit() == []
+    assert len(driver.release(owner="web")) == 10
+    assert ipam.audit() == []

@@ -1,0 +1,121 @@
+"""Reading what a map and a search need: allocations by prefix and by beginning of the owner, columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from borough import Ipam
+from borough.domain.prefix import parse_prefix
+from borough.errors import InvalidPrefix, UnknownObject
+
+L = {"network": "n"}
+
+
+def addresses(ipam: Ipam, **query: object) -> list[str]:
+    return sorted(each.address for each in ipam.allocations(**query))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def filled(ipam: Ipam) -> Ipam:
+    """Two subnets of one scope, one of the same addresses in another, one of IPv6."""
+    ipam.apply({"scopes": ["blue"]})
+    ipam.add_subnet("10.0.0.0/24", name="a", labels=L)
+    ipam.add_subnet("10.0.1.0/24", name="b", labels=L)
+    ipam.add_subnet("10.0.0.0/24", name="other", labels=L, scope="blue")
+    ipam.add_subnet("2001:db8::/64", name="six", labels=L)
+    for address, owner in (
+        ("10.0.0.5", "web-1"),
+        ("10.0.0.70", "Web-2"),
+        ("10.0.1.5", "web_3"),
+        ("2001:db8::5", "we%"),
+        ("2001:db8::8000:0:0:1", "é-1"),
+    ):
+        ipam.allocate(address=address, labels=L, owner=owner)
+    ipam.allocate(address="10.0.0.5", labels=L, owner="web-blue", scope="blue")
+    ipam.allocate(address="10.0.0.6", labels=L)
+    return ipam
+
+
+def test_allocations_of_a_prefix(filled: Ipam) -> None:
+    """Those of its scope and family, from its first address to its last."""
+    assert addresses(filled, prefix="10.0.0.0/26") == ["10.0.0.5", "10.0.0.6"]
+    assert addresses(filled, prefix="10.0.0.0/23") == [
+        "10.0.0.5",
+        "10.0.0.6",
+        "10.0.0.70",
+        "10.0.1.5",
+    ]
+    assert addresses(filled, prefix="10.0.0.5/32", scope="blue") == ["10.0.0.5"]
+    assert addresses(filled, prefix="10.0.1.0/24", scope="blue") == []
+    assert addresses(filled, prefix="2001:db8::/65") == ["2001:db8::5"]
+    assert addresses(filled, prefix="0.0.0.0/0", subnet="b") == ["10.0.1.5"]
+    assert addresses(filled, prefix="10.0.1.4/30", subnet="a") == []
+    assert addresses(filled, prefix="10.0.0.0/8", subnet="six") == []
+    assert addresses(filled, prefix="10.0.0.0/8", owner="web-1") == ["10.0.0.5"]
+    assert addresses(filled, prefix="10.0.0.0/8", scope="nowhere") == []
+    with pytest.raises(InvalidPrefix):
+        filled.allocations(prefix="10.0.0.1/24")
+
+
+def test_allocations_of_owners_that_begin_so(filled: Ipam) -> None:
+    """To the letter, in every database: no wildcards, case matters, and nobody is no owner."""
+    assert addresses(filled, owner_prefix="web", scope="default") == ["10.0.0.5", "10.0.1.5"]
+    assert addresses(filled, owner_prefix="web_") == ["10.0.1.5"]
+    assert addresses(filled, owner_prefix="w%") == []
+    assert addresses(filled, owner_prefix="we%") == ["2001:db8::5"]
+    assert addresses(filled, owner_prefix="W") == ["10.0.0.70"]
+    assert addresses(filled, owner_prefix="é-") == ["2001:db8::8000:0:0:1"]
+    assert addresses(filled, owner_prefix="web", prefix="10.0.1.0/24") == ["10.0.1.5"]
+
+
+def test_a_space_map_tells_what_the_list_of_blocks_tells(filled: Ipam) -> None:
+    """Only smaller."""
+    filled.allocate(labels=L, host="node-1", families=4, count=70)
+    filled.allocate(labels=L, host="node-2", families=6)
+    made = filled.space_map()
+    subnets = {each.name: parse_prefix(each.prefix) for each in filled.subnets()}
+    told = {}
+    for at, place in enumerate(made.subnet):
+        name = made.subnets[place]
+        base = subnets[name].base + int(made.offset[at])
+        told[name, base, made.length[at]] = (
+            made.size[at],
+            made.free[at],
+            made.holders[made.holder[at]],
+            made.region[at],
+        )
+    known = {}
+    for each in filled.blocks():
+        prefix = parse_prefix(each.prefix)
+        if each.scope == "default":
+            region = parse_prefix(each.region).length
+            known[each.subnet, prefix.base, prefix.length] = (
+                each.size,
+                each.free,
+                each.holder,
+                region,
+            )
+    assert told == known
+    assert {"", "host=node-1", "host=node-2"} == set(made.holders)
+    assert made.event == filled.events()[-1].id
+    # By subnet and address, so that a reader need not sort.
+    order = [(made.subnet[at], int(made.offset[at])) for at in range(len(made.subnet))]
+    assert order == sorted(order)
+
+
+def test_a_space_map_of_some_subnets(filled: Ipam) -> None:
+    """What has changed can be read alone."""
+    assert filled.space_map(subnets=["b"]).subnets == ["b"]
+    assert filled.space_map(subnets=[]).subnets == []
+    assert filled.space_map(subnets=["other"]).subnets == []
+    assert filled.space_map(scope="blue").subnets == ["other"]
+    with pytest.raises(UnknownObject):
+        filled.space_map(scope="nowhere")
+
+
+def test_offsets_that_a_reader_of_json_would_round_are_text(filled: Ipam) -> None:
+    """A /64 is larger than the whole numbers of JavaScript."""
+    filled.allocate(address="2001:db8::8000:0:0:40", labels=L)
+    made = filled.space_map(subnets=["six"])
+    assert str(1 << 63) in made.offset
+    assert 0 in made.offset

@@ -1,0 +1,134 @@
+"""A classic driver of our own, which knows one subnet at a time, and can be made to fail."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Self
+
+from borough.domain.address import format_address
+from borough.domain.dimension import Fallback
+from borough.domain.model import Kind, Subnet
+from borough.driver import Decides, DriverSubnet, Given, Settings, SubnetDriver, SubnetRequest
+from borough.errors import AddressInUse, Exhausted, NotAllocated
+
+
+@dataclass
+class System:
+    """The system behind the driver.
+
+    :ivar held: tokens by address, by subnet name.
+    :ivar calls: what it was asked, in order.
+    :ivar before: called with (what, subnet, request or address) before a call; may raise.
+    :ivar after: called with (subnet, request, address) after an address was taken; may raise, or change
+        the answer.
+    """
+
+    held: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    before: Callable[[str, str, object], None] = lambda *_: None
+    after: Callable[[str, SubnetRequest, str], str] = lambda _subnet, _request, text: text
+    lock: Lock = field(default_factory=Lock)
+
+    def all_held(self) -> set[str]:
+        return {address for subnet in self.held.values() for address in subnet}
+
+
+class ClassicDriver(SubnetDriver):
+    """Gives the lowest free address of a subnet."""
+
+    def __init__(self, system: System | None = None) -> None:
+        self.system = system or System()
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        return cls()
+
+    def get_subnet(self, subnet: Subnet) -> DriverSubnet:
+        return ClassicSubnet(self.system, subnet)
+
+
+class ForgetfulDriver(ClassicDriver):
+    """The same, of a system that keeps no remark with its addresses."""
+
+    def get_subnet(self, subnet: Subnet) -> DriverSubnet:
+        return ForgetfulSubnet(self.system, subnet)
+
+
+class ForgetfulSubnet(DriverSubnet):
+    def __init__(self, system: System, subnet: Subnet) -> None:
+        self.system = system
+        self.subnet = subnet
+
+    def allocate(self, request: SubnetRequest) -> str:
+        system, name = self.system, self.subnet.name
+        system.calls.append(("allocate", name))
+        system.before("allocate", name, request)
+        with system.lock:
+            held = system.held[name]
+            if request.address is not None:
+                text = request.address
+                if text in held:
+                    raise AddressInUse(f"{text} is held")
+            else:
+                text = next((each for each in self._usable() if each not in held), "")
+                if not text:
+                    raise Exhausted("full")
+            held[text] = request.token
+        return system.after(name, request, text)
+
+    def _usable(self) -> Sequence[str]:
+        return [
+            format_address(self.subnet.family, number)
+            for first, last in self.subnet.usable
+            for number in range(first, min(last, first + 5000) + 1)
+        ]
+
+    def deallocate(self, address: str) -> None:
+        system, name = self.system, self.subnet.name
+        system.calls.append(("deallocate", name))
+        system.before("deallocate", name, address)
+        with system.lock:
+            if system.held[name].pop(str(ipaddress.ip_address(address)), None) is None:
+                raise NotAllocated(f"{address} is free")
+
+
+class ClassicSubnet(ForgetfulSubnet):
+    def find(self, token: str) -> Sequence[str]:
+        self.system.calls.append(("find", self.subnet.name))
+        self.system.before("find", self.subnet.name, token)
+        return [text for text, kept in self.system.held[self.subnet.name].items() if kept == token]
+
+
+class WholeDriver(ClassicDriver):
+    """Decides hard groups itself, in one call; everything else is for the shim.
+
+    :ivar whole: how often it was asked for a whole group.
+    """
+
+    decides = Decides(frozenset([Fallback.NONE]), frozenset([Kind.ANY, Kind.NEXT]), several=True)
+
+    def __init__(self, system: System | None = None) -> None:
+        super().__init__(system)
+        self.whole = 0
+
+    def allocate_from(
+        self, subnets: Sequence[Subnet], count: int, request: SubnetRequest
+    ) -> Sequence[Given]:
+        self.whole += 1
+        given: list[Given] = []
+        for subnet in subnets:
+            place = ClassicSubnet(self.system, subnet)
+            try:
+                while len(given) < count:
+                    given.append(Given(subnet, place.allocate(request)))
+            except Exhausted:
+                continue
+        if len(given) < count:
+            for each in given:
+                ClassicSubnet(self.system, each.subnet).deallocate(each.address)
+            raise Exhausted("the group is full")
+        return given
