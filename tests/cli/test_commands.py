@@ -386,6 +386,8 @@ def test_examples_work(empty: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         if path == ("serve",):
             # It goes on until it is told to stop: tests/api/test_serve.py.
             continue
+        if path[0] == "neutron":
+            continue  # these work on Neutron's configuration; tests/neutron runs them
         found = empty.run(*words)
         assert (found.exit_code, found.stderr) == (0, ""), command.example
 

@@ -17,6 +17,7 @@ from borough.cli.explain import explain
 from borough.cli.init import init
 from borough.cli.list import list_
 from borough.cli.move import move
+from borough.cli.neutron import neutron
 from borough.cli.release import release
 from borough.cli.routes import routes
 from borough.cli.serve import serve
@@ -107,6 +108,7 @@ for _command in (
     move,
     serve,
     token,
+    neutron,
     version,
 ):
     app.add_command(_command)

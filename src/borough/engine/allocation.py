@@ -27,7 +27,7 @@ from borough.errors import (
     NotAllocated,
     StaleSequence,
 )
-from borough.store.port import Binding, Filter, Order, Store, Unit
+from borough.store.port import Binding, Filter, Order, Store, Taken, Unit
 
 #: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
 SWEEP: Final = 256
@@ -106,13 +106,16 @@ class Allocator:
         if request.key and next(self.keyed) % FORGET_EVERY == FORGET_EVERY - 1:
             before = self.clock() - KEY_LIFE
             store.transact(lambda unit: unit.forget(before, FORGET))
-        order = None if told else self._order(store.known, request)
+        order = None if told else self.order(store.known, request)
         if order is None:
             return store.transact(work, repeatable=bool(request.key))
         given = store.give(order, work)
-        if isinstance(given, Answer):
-            return given
-        block, address, sequence = given
+        return given if isinstance(given, Answer) else Answer((self.given(order, given),))
+
+    @staticmethod
+    def given(order: Order, taken: Taken) -> Allocation:
+        """What a store gave by itself, as callers see it."""
+        block, address, sequence = taken
         allocation = model.Allocation(
             scope=order.scope,
             family=block.prefix.family,
@@ -123,9 +126,9 @@ class Allocator:
             attributes=order.attributes,
             at=order.now,
         )
-        return Answer((show(allocation, order.catalogue, block, sequence),))
+        return show(allocation, order.catalogue, block, sequence)
 
-    def _order(self, catalogue: Catalogue | None, request: Request) -> Order | None:
+    def order(self, catalogue: Catalogue | None, request: Request) -> Order | None:
         """The request as an order; None when it is for more than one address."""
         if catalogue is None or request.count > 1:
             return None

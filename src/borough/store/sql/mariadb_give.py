@@ -1,4 +1,4 @@
-"""One address in one statement on MariaDB: a compound statement, which is a transaction of its own.
+"""One address in one statement on MariaDB: a compound statement, in a transaction of its own or the caller's.
 
 Each connection prepares it once, because to parse it takes as long as to run it. Its answer is one text: a
 driver in Python needs longer for a dozen columns than the server for the whole statement.
@@ -44,9 +44,7 @@ DECLARE sought SMALLINT DEFAULT 0;
 DECLARE now_is BIGINT DEFAULT %(at)s;
 DECLARE the_owner VARCHAR(255) CHARACTER SET utf8mb4 DEFAULT %(owner)s;
 DECLARE the_host VARCHAR(255) CHARACTER SET utf8mb4 DEFAULT %(host)s;
-DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
-SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-START TRANSACTION;
+{{begin}}
 {{first}}
 IF {{look}} THEN
     SELECT found.rung, found.kind, found.id, {{group}}, found.holder <> ''
@@ -79,7 +77,7 @@ IF the_id IS NOT NULL AND {{fine}} THEN
             %(attributes)s, now_is);
     {{keyed}}
 END IF;
-COMMIT;
+{{commit}}
 IF the_sequence IS NULL THEN
     SELECT CONCAT_WS(' ', 0, sought AND the_id IS NULL, IFNULL(has_run, 0));
 ELSE
@@ -88,6 +86,10 @@ ELSE
 END IF;
 END
 """
+
+_BEGIN: Final = """DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+START TRANSACTION;"""
 
 _HINTED: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b
     WHERE b.subnet_id = %(hint_subnet)s AND b.base = %(hint_base)s AND b.is_open = 1
@@ -128,6 +130,7 @@ def _text(
     first: str,
     keyed: bool,
     cools: bool,
+    inside: bool,
 ) -> Native:
     frontier = Statement(offers(shape, claims, lowest, False), _DIALECT).text
     column = shape[0][1]
@@ -144,6 +147,8 @@ def _text(
             )
     return Native.marked(
         _SQL.format(
+            begin="" if inside else _BEGIN,
+            commit="" if inside else "COMMIT;",
             first=first.format(column=column),
             # What is not in one's area is for a unit of work to find.
             look="FALSE" if first is _AREA else "the_id IS NULL",
@@ -165,7 +170,12 @@ class MariadbGiver:
 
     _LIMIT: Final = 4096
 
-    def __init__(self) -> None:
+    def __init__(self, *, inside: bool = False) -> None:
+        """Give addresses.
+
+        :param inside: whether the caller is in a transaction already, which is his to end.
+        """
+        self._inside = inside
         self._known: dict[int, tuple[Sequence[Rung], Shape, tuple[int, ...], dict[str, Any]]] = {}
 
     def give(self, run: Runner, order: Order, hints: Hints, areas: Areas, *, wait: bool) -> Outcome:
@@ -184,6 +194,7 @@ class MariadbGiver:
             first=_AREA if area else _HINTED if hint_subnet else "",
             keyed=bool(order.key),
             cools=order.catalogue.cools,
+            inside=self._inside,
         )
         ((found,),) = run.prepared(
             text,

@@ -92,9 +92,10 @@ def _refuse_foreign(connection: sa.Connection) -> None:
         )
 
 
-def upgrade(engine: sa.Engine) -> None:
+def upgrade(engine: sa.Engine, *, shared: bool = False) -> None:
     """Make the schema, or bring it to this release; safe when several processes do it at once.
 
+    :param shared: whether tables of another application are welcome.
     :raises NotOurDatabase: it has tables, but none of ours.
     :raises SchemaTooNew: a newer release made it.
     """
@@ -102,7 +103,8 @@ def upgrade(engine: sa.Engine) -> None:
         revision = current(connection)
         if revision is None:
             _remove_unfinished(connection)
-            _refuse_foreign(connection)
+            if not shared:
+                _refuse_foreign(connection)
         else:
             _refuse_newer(revision)
         if revision != REVISIONS[-1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -132,6 +132,26 @@ def build_offers(
     )
 
 
+@lru_cache(maxsize=64)
+def locking(hold: Hold, column: str, claims: bool, lowest: bool, spread: bool, skip: bool) -> Any:
+    """The parts of one rung of a single id (``r0_0``), each the first row of it, locked as it is read.
+
+    For transactions whose other reads show what was there when they began.
+
+    :param skip: whether to pass by rows that other transactions have locked.
+    """
+    parts = _parts(
+        [(hold, column, Ids.one(_P("r0_0", type_=t.Id)))],
+        claims=claims,
+        runs_first=claims or spread,
+        lowest=lowest,
+        several=True,
+        count=_ONE,
+        lock={"skip_locked": skip},
+    )
+    return tuple(reversed(parts) if hold is Hold.UNCLAIMED and (claims or spread) else parts)
+
+
 def _parts(
     rungs: list[tuple[Hold, str, Ids]],
     *,
@@ -140,6 +160,7 @@ def _parts(
     lowest: bool,
     several: bool,
     count: Any,
+    lock: Mapping[str, Any] | None = None,
 ) -> list[Any]:
     parts = []
     for rung, (hold, column, ids) in enumerate(rungs):
@@ -155,13 +176,15 @@ def _parts(
                 order,
                 several,
                 count,
+                lock,
             )
         )
         if hold is Hold.UNCLAIMED:
             run_order = ["base"] if lowest else ["length" if claims else "host_bits", "base"]
             run_part = 0 if lowest else 1 - block_part
+            place = (rung, run_part)
             parts.append(
-                _part(t.run, (rung, run_part), column, ids, lambda _: [], run_order, several, count)
+                _part(t.run, place, column, ids, lambda _: [], run_order, several, count, lock)
             )
     return parts
 
@@ -196,6 +219,7 @@ def _part(
     order: list[str],
     several: bool,
     count: Any,
+    lock: Mapping[str, Any] | None,
 ) -> Any:
     """The first rows of one table on one rung.
 
@@ -209,6 +233,8 @@ def _part(
             .order_by(*_order(table, order))
             .limit(count)
         )
+        if lock is not None:
+            return query.with_for_update(**lock)
     else:
         group = (t.cohort if column == "cohort_id" else t.subnet).alias()
         inner = table.alias()

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.space import Plan
+from borough.store.port import LostRace
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import Native, Runner
 from borough.store.sql.guess import Guess
@@ -99,14 +100,18 @@ _PARTS_AFTER: Final[dict[str, str]] = {
 
 
 @lru_cache(maxsize=256)
-def _text(names: tuple[str, ...], checks: str) -> Native:
+def _text(names: tuple[str, ...], checks: str, inside: bool) -> Native:
     before = [name for name in names if name in _PARTS]
     after = [name for name in names if name in _PARTS_AFTER]
     counts = " + ".join(f"(SELECT count(*) FROM {name})" for name in before) or "0"
     parts = [f"{name} AS ({_PARTS[name]})" for name in before]
-    # Division by zero undoes the whole statement: with one row missing, none may be written.
     fine = f"{counts} = %(expected)s{checks}"
-    parts.append(f"met AS MATERIALIZED (SELECT 1 / (CASE WHEN {fine} THEN 1 ELSE 0 END) AS fine)")
+    if inside:
+        met = f"SELECT 1 AS fine WHERE {fine}"
+    else:
+        # Division by zero undoes the whole statement: with one row missing, none may be written.
+        met = f"SELECT 1 / (CASE WHEN {fine} THEN 1 ELSE 0 END) AS fine"
+    parts.append(f"met AS MATERIALIZED ({met})")
     parts += [f"{name} AS ({_PARTS_AFTER[name]})" for name in after]
     answer = "id, subject FROM met, noted" if "noted" in after else "NULL, NULL FROM met"
     return Native.numbered(f"WITH {', '.join(parts)} SELECT {answer}")
@@ -114,6 +119,14 @@ def _text(names: tuple[str, ...], checks: str) -> Native:
 
 class PostgresqlWriter:
     """See :class:`borough.store.sql.dialect.Writer`."""
+
+    def __init__(self, *, inside: bool = False) -> None:
+        """Write plans.
+
+        :param inside: whether the caller is in a transaction and has set a savepoint, which undoes what a
+            statement has written half: then nothing need fail, and nobody's log tells of an error.
+        """
+        self._inside = inside
 
     def wants(self, _plan: Plan) -> bool:
         """See :meth:`borough.store.sql.dialect.Writer.wants`."""
@@ -147,5 +160,8 @@ class PostgresqlWriter:
             values |= more
             if guess.bind is not None:
                 used += ("keyed",)
-        sequences = {subject: id for id, subject in run.native(_text(used, checks), values)}
+        answer = run.native(_text(used, checks, self._inside), values)
+        if not answer:
+            raise LostRace("a row is not as it was read")
+        sequences = {subject: id for id, subject in answer}
         return [sequences[event["subject"]] for event, _ in grants]

@@ -1,0 +1,307 @@
+"""Neutron's reference driver and Borough's, side by side in one run: cost, and addresses per second.
+
+    python benchmarks/neutron.py [--quick] [--only postgresql|mariadb]
+
+It needs an environment with Neutron (``./test-neutron`` makes one in ``.venv-neutron``). Each driver has a
+database of its own on one private server, durable as in production. Both are asked through Neutron's own
+interface, each address in a transaction of its own; statements are those that SQLAlchemy sends, without the
+brackets of the transaction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# Not this folder, where this very file would be taken for Neutron.
+sys.path.remove(str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import sqlalchemy as sa
+from neutron.ipam import requests as ipam_req
+from neutron.ipam.drivers.neutrondb_ipam import db_models
+from neutron_lib.db import api as db_api
+from oslo_utils import uuidutils
+
+from tests.neutron.api import Refused, running
+from tests.neutron.cloud import Cloud
+from tests.servers import MariadbServer, PostgresqlServer, Server
+
+DRIVERS = ("internal", "borough")
+TAKEN = (0, 1_000, 10_000, 50_000)
+GROUPS = (1, 4, 16, 64)
+CREATORS = 16
+TURNS = 4
+
+
+class Cost(NamedTuple):
+    """Of one allocation: statements, and milliseconds with the commit."""
+
+    statements: float
+    milliseconds: float
+
+
+class Case:
+    """One row of a table for one driver."""
+
+    def __init__(self, cloud: Cloud, ids: Sequence[str]) -> None:
+        self.cloud, self.ids = cloud, ids
+        self.times: list[float] = []
+        self.counts: list[int] = []
+
+    def run(self, seconds: float) -> None:
+        """A turn: at least two allocations."""
+        sent = [0]
+
+        def note(*_: Any) -> None:
+            sent[0] += 1
+
+        self.cloud.use()
+        self.cloud.allocate(self.ids)
+        sa.event.listen(self.cloud.engine, "before_cursor_execute", note)
+        end, turn = time.perf_counter() + seconds, 0
+        while turn < 2 or time.perf_counter() < end:
+            before, start = sent[0], time.perf_counter()
+            self.cloud.allocate(self.ids)
+            self.times.append(time.perf_counter() - start)
+            self.counts.append(sent[0] - before)
+            turn += 1
+        sa.event.remove(self.cloud.engine, "before_cursor_execute", note)
+
+    @property
+    def cost(self) -> Cost:
+        """The medians of all turns."""
+        return Cost(statistics.median(self.counts), 1000 * statistics.median(self.times))
+
+
+def compare(title: str, label: str, cases: dict[str, dict[str, Case]], seconds: float) -> None:
+    """Run all cases in turns, so that whatever else the machine does meets all of them, and print a table."""
+    for _ in range(TURNS):
+        for row in cases.values():
+            for case in row.values():
+                case.run(seconds / TURNS)
+    rows = [
+        (name, {driver: case.cost for driver, case in row.items()}) for name, row in cases.items()
+    ]
+    table(title, label, rows)
+
+
+def fill(cloud: Cloud, subnet: str, cidr: str, count: int) -> None:
+    """Take the lowest addresses of a subnet, as quickly as each driver allows."""
+    if not count:
+        return
+    cloud.use()
+    if cloud.driver == "borough":
+        context = cloud.context
+        with db_api.CONTEXT_WRITER.using(context):
+            pool = cloud.pool(context).get_subnet(subnet)
+            for start in range(0, count, 4096):
+                pool.bulk_allocate(ipam_req.BulkAddressRequest(min(4096, count - start)))
+        return
+    import ipaddress
+
+    first = int(ipaddress.ip_network(cidr)[2])
+    theirs = db_models.IpamSubnet.__table__
+    with cloud.engine.begin() as connection:
+        id = connection.scalar(sa.select(theirs.c.id).where(theirs.c.neutron_subnet_id == subnet))
+        rows = [
+            {
+                "ip_address": str(ipaddress.ip_address(first + at)),
+                "ipam_subnet_id": id,
+                "status": "ALLOCATED",
+            }
+            for at in range(count)
+        ]
+        connection.execute(sa.insert(db_models.IpamAllocation.__table__), rows)
+
+
+def table(title: str, label: str, rows: Sequence[tuple[str, dict[str, Cost]]]) -> None:
+    print(f"\n{title}\n")
+    print(f"| {label} | internal: statements | ms | borough: statements | ms | times faster |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    for name, costs in rows:
+        theirs, ours = costs["internal"], costs["borough"]
+        print(
+            f"| {name} | {theirs.statements:.0f} | {theirs.milliseconds:.1f} | {ours.statements:.0f} "
+            f"| {ours.milliseconds:.1f} | {theirs.milliseconds / ours.milliseconds:.1f} |"
+        )
+    ours_only = [costs["borough"].milliseconds for _, costs in rows]
+    print(f"\nborough, slowest to quickest row: {max(ours_only) / min(ours_only):.2f}", flush=True)
+
+
+def taken(clouds: dict[str, Cloud], seconds: float) -> None:
+    """Cost over how many addresses are taken."""
+    cases: dict[str, dict[str, Case]] = {}
+    for at, count in enumerate(TAKEN):
+        cidr = f"10.{at}.0.0/16"
+        for driver, cloud in clouds.items():
+            cloud.use()
+            subnet = cloud.subnet(cidr)
+            fill(cloud, subnet, cidr, count)
+            cases.setdefault(f"{count:,}", {})[driver] = Case(cloud, [subnet])
+    compare("One allocation in a /16, by addresses taken", "taken", cases, seconds)
+
+
+def groups(clouds: dict[str, Cloud], seconds: float) -> None:
+    """Cost over how many candidate subnets there are."""
+    cases: dict[str, dict[str, Case]] = {}
+    for count in GROUPS:
+        for driver, cloud in clouds.items():
+            cloud.use()
+            network = cloud.network()
+            ids = [cloud.subnet(f"172.16.{at}.0/29", network=network) for at in range(count - 1)]
+            for at, id in enumerate(ids):
+                fill(cloud, id, f"172.16.{at}.0/29", 5)
+            ids.append(cloud.subnet("172.20.0.0/16", network=network))
+            cases.setdefault(str(count), {})[driver] = Case(cloud, ids)
+    title = "One allocation from a group, by subnets in it, all but the last full"
+    compare(title, "subnets", cases, seconds)
+
+
+def _create(
+    url: str,
+    driver: str,
+    subnet: str,
+    start: Any,
+    seconds: float,
+    out: Any,
+    number: int,
+    hosts: bool,
+) -> None:
+    cloud = Cloud(url, driver, create=False)
+    attempts = [0]
+
+    @db_api.retry_db_errors  # type: ignore[untyped-decorator]
+    def one() -> None:
+        attempts[0] += 1
+        place = {"id": uuidutils.generate_uuid(), "device_owner": "compute:nova"}
+        if hosts:
+            place["binding:host_id"] = f"node-{number}"
+        cloud.allocate([subnet], port=place)
+
+    done = failed = 0
+    one()
+    attempts[0] = 0
+    start.wait()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            one()
+            done += 1
+        except Exception:
+            failed += 1
+    out.put((done, attempts[0] - done - failed, failed))
+
+
+def creators(
+    server: Server, urls: dict[str, str], clouds: dict[str, Cloud], seconds: float
+) -> None:
+    """Many processes that take addresses of one /20 at once."""
+    print(f"\n{CREATORS} processes on one /20\n")
+    print("| driver | addresses/s | retries | failures |\n|---|---:|---:|---:|")
+    fork = multiprocessing.get_context("fork")
+    rates = {}
+    for name, driver, hosts in (
+        ("internal", "internal", False),
+        ("borough", "borough", False),
+        ("borough, a host each", "borough", True),
+    ):
+        clouds[driver].use()
+        subnet = clouds[driver].subnet("192.168.0.0/20")
+        start, out = fork.Barrier(CREATORS + 1), fork.Queue()
+        workers = [
+            fork.Process(
+                target=_create, args=(urls[driver], driver, subnet, start, seconds, out, at, hosts)
+            )
+            for at in range(CREATORS)
+        ]
+        for worker in workers:
+            worker.start()
+        start.wait()
+        begun = time.monotonic()
+        found = [out.get() for _ in workers]
+        spent = max(time.monotonic() - begun, seconds)
+        for worker in workers:
+            worker.join()
+        done, retries, failed = (sum(column) for column in zip(*found, strict=True))
+        rates[name] = done / spent
+        print(f"| {name} | {done / spent:.0f} | {retries} | {failed} |", flush=True)
+    print(f"\nborough to internal: {rates['borough'] / rates['internal']:.1f}")
+
+
+def ports(urls: dict[str, Callable[[], str]], seconds: float) -> None:
+    """Whole ports through a running Neutron."""
+    print(f"\nWhole ports through Neutron's API, 2 processes, {CREATORS} clients, one /20\n")
+    print("| driver | ports/s | failures |\n|---|---:|---:|")
+    rates = {}
+    for driver in DRIVERS:
+        url = Cloud(urls[driver](), driver).url
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            running(Path(folder), url, driver, workers=2) as neutron,
+        ):
+            network = neutron.make("network", name="n")["id"]
+            neutron.make("subnet", network_id=network, ip_version=4, cidr="10.0.0.0/20")
+            done, failed = [0] * CREATORS, [0] * CREATORS
+            end = time.monotonic() + seconds
+
+            def client(at: int, end: float = end, done: Any = done, failed: Any = failed) -> None:
+                while time.monotonic() < end:
+                    try:
+                        neutron.make("port", network_id=network)  # noqa: B023  (it ends before the loop goes on)
+                        done[at] += 1
+                    except Refused:
+                        failed[at] += 1
+
+            begun = time.monotonic()
+            threads = [threading.Thread(target=client, args=(at,)) for at in range(CREATORS)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            rates[driver] = sum(done) / (time.monotonic() - begun)
+            print(f"| {driver} | {rates[driver]:.1f} | {sum(failed)} |", flush=True)
+    print(f"\nborough to internal: {rates['borough'] / rates['internal']:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="shorter turns")
+    parser.add_argument("--only", choices=("postgresql", "mariadb"))
+    parser.add_argument("--parts", default="taken,groups,creators,ports")
+    options = parser.parse_args()
+    makers: dict[str, type[Server]] = {"postgresql": PostgresqlServer, "mariadb": MariadbServer}
+    seconds = 1.0 if options.quick else 5.0
+    for kind, maker in makers.items():
+        if options.only not in (None, kind):
+            continue
+        print(f"\n## {kind}")
+        server = maker({})  # type: ignore[call-arg]
+        try:
+            urls = {driver: server.fresh() for driver in DRIVERS}
+            clouds = {driver: Cloud(url, driver) for driver, url in urls.items()}
+            parts = options.parts.split(",")
+            if "taken" in parts:
+                taken(clouds, seconds)
+            if "groups" in parts:
+                groups(clouds, seconds)
+            if "creators" in parts:
+                creators(server, urls, clouds, 4 * seconds)
+            if "ports" in parts:
+                ports(dict.fromkeys(DRIVERS, server.fresh), 6 * seconds)
+        finally:
+            server.remove()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,347 @@
+"""The engine as it runs inside Neutron: what a process remembers of one database, and how it decides."""
+
+from __future__ import annotations
+
+import random
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple, TypeVar
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+
+from borough.domain import decide, ladder
+from borough.domain.dimension import HOST
+from borough.domain.model import Catalogue, Kind, Request, State
+from borough.engine.allocation import Allocator, Ladders
+from borough.engine.views import Allocation
+from borough.neutron.catalogue import Dimensions, NeutronSubnet
+from borough.neutron.errors import AddressSpaceBusy, AddressSpaceNotReady
+from borough.neutron.place import NOWHERE, Place
+from borough.neutron.session import SessionDialect, SessionRunner
+from borough.neutron.unit import SessionUnit
+from borough.store.port import LostRace, Order, Taken
+from borough.store.sql import migrate
+from borough.store.sql.giving import Areas, Hints, Word
+from borough.store.sql.probes import Probes
+
+T = TypeVar("T")
+
+#: Groups of subnets that a process remembers.
+_GROUPS: Final = 4096
+
+#: How often a decision is made again inside one transaction of Neutron, which then begins anew.
+_ATTEMPTS: Final = 8
+
+_SOMEBODY: Final = frozenset(("*",))
+
+#: The longest pause between two of them, in seconds.
+_PAUSE: Final = 0.02
+
+
+class Wanted(NamedTuple):
+    """One address, as the driver asks for it.
+
+    :ivar place: what it is for.
+    :ivar claims: whether its host may claim space for it.
+    """
+
+    kind: Kind
+    place: Place = NOWHERE
+    claims: bool = True
+    address: int | None = None
+    how_many: int = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Subnets that Neutron names together, in its order of preference, and all that follows from them.
+
+    :ivar scope: the scope of all of them.
+    """
+
+    catalogue: Catalogue
+    scope: str
+    tiers: tuple[tuple[str, ...], ...]
+    allocator: Allocator
+
+
+@dataclass
+class Link:
+    """What is remembered of one database connection."""
+
+    areas: Areas
+    hints: Hints = field(default_factory=Hints)
+
+
+class OneForAllHosts(Ladders):
+    """Ladders that hosts share.
+
+    No host is declared here, so that a host implies nothing: only whether somebody claims changes a ladder.
+    Kept for each host, a worker of a large cloud would remember millions of them.
+    """
+
+    def climb(self, catalogue: Catalogue, request: Request) -> tuple[ladder.Wanted, ladder.Ladder]:
+        """See :meth:`borough.engine.allocation.Ladders.climb`."""
+        labels = dict.fromkeys(request.labels, _SOMEBODY)
+        anyone = replace(request, host="", labels=labels)
+        return ladder.wanted(catalogue, request), super().climb(catalogue, anyone)[1]
+
+
+def now() -> int:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+class Backend:
+    """The engine on one database of Neutron; safe to share between threads."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.dialect = SessionDialect(engine.dialect)
+        self._compiler = self.dialect.compiler(engine)
+        self._prepared: dict[Any, Any] = {}
+        self._probes = Probes()
+        self._dimensions = Dimensions()
+        self._groups: dict[tuple[str, ...], Group] = {}
+
+    # --- What is known of subnets -----------------------------------------------------------------
+
+    def group(self, connection: sa.Connection, names: Sequence[str]) -> Group | None:
+        """The subnets named, from memory if they are there; None when the database lacks any of them."""
+        key = tuple(names)
+        found = self._groups.get(key)
+        if found is None:
+            unit = self.unit(connection, key)
+            return self.remember(key, unit.catalogue)
+        return found
+
+    def refresh(self, connection: sa.Connection, names: tuple[str, ...]) -> None:
+        """Read what is known of some subnets anew."""
+        if names in self._groups:
+            self.remember(names, self.unit(connection, names).catalogue)
+
+    def remember(self, names: tuple[str, ...], catalogue: Catalogue) -> Group | None:
+        """Keep what was read of some subnets; None when some are missing."""
+        if not names or len(catalogue.subnets) < len(set(names)):
+            self._groups.pop(names, None)
+            return None
+        known = self._groups.get(names)
+        if known is not None and known.catalogue == catalogue:
+            # The ladders and hints that were made of it stay good.
+            return known
+        scope = catalogue.by_name[names[0]].scope
+        group = Group(catalogue, scope, _tiers(catalogue, names), Allocator(now, OneForAllHosts()))
+        if len(self._groups) >= _GROUPS:
+            # One dictionary after another, never emptied: another thread may be reading the old one.
+            self._groups = {}
+        self._groups[names] = group
+        return group
+
+    def forget(self, name: str) -> None:
+        """Forget a subnet, and the groups it is in."""
+        self._groups = {names: group for names, group in self._groups.items() if name not in names}
+
+    # --- Units of work --------------------------------------------------------------------------------
+
+    def unit(
+        self, connection: sa.Connection, names: Sequence[str], *, spread: bool = False
+    ) -> SessionUnit:
+        """A unit of work in the present transaction."""
+        return SessionUnit(
+            self._runner(connection),
+            self.dialect,
+            self._probes,
+            self._dimensions,
+            names,
+            areas=self._link(connection).areas,
+            spread=spread,
+        )
+
+    def _runner(self, connection: sa.Connection) -> SessionRunner:
+        return SessionRunner(
+            self.dialect.cursor(connection),
+            self._compiler,
+            self._prepared,
+            tells_key=self.dialect.tells_key,
+            locks=self.dialect.locks,
+        )
+
+    def _link(self, connection: sa.Connection) -> Link:
+        # SQLAlchemy keeps this with the connection of the driver, and drops it with that.
+        link = connection.info.get("borough")
+        if link is None:
+            link = connection.info["borough"] = Link(Areas(self.dialect.lane(connection)))
+        found: Link = link
+        return found
+
+    def run(
+        self,
+        connection: sa.Connection,
+        names: Sequence[str],
+        work: Callable[[SessionUnit], T],
+        *,
+        spread: bool = False,
+    ) -> T:
+        """Run a unit of work; when it loses a race, again, as long as that may help.
+
+        :raises RetryRequest: Neutron's transaction must begin anew.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._once(
+                    connection, lambda: self.unit(connection, names, spread=spread), work
+                )
+            except LostRace as lost:
+                if not self.dialect.is_spoilt:
+                    raise _again() from lost
+                # Who won has committed by now, and this transaction sees it.
+                time.sleep(random.uniform(0, _PAUSE * attempt / _ATTEMPTS))  # noqa: S311
+        raise _again()
+
+    def _once(
+        self,
+        connection: sa.Connection,
+        make: Callable[[], SessionUnit],
+        work: Callable[[SessionUnit], T],
+    ) -> T:
+        try:
+            if not self.dialect.is_spoilt:
+                return work(make())
+            with connection.begin_nested():
+                return work(make())
+        except Exception as error:
+            translated = self.dialect.translate(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+    # --- Addresses ------------------------------------------------------------------------------------
+
+    def allocate(
+        self, connection: sa.Connection, names: Sequence[str], wanted: Wanted
+    ) -> list[Allocation]:
+        """Give addresses of a group of subnets, all that are wanted or none.
+
+        :raises UnknownObject: a subnet does not exist (any more).
+        :raises BoroughError: why not.
+        :raises RetryRequest: Neutron's transaction must begin anew.
+        """
+        group = self.group(connection, names)
+        if group is None:
+            raise self._gone(connection, names)
+        order = group.allocator.order(group.catalogue, _request(group, wanted))
+        word = Word.DECIDE
+        if order is not None and order.rungs and self.dialect.giver is not None:
+            word, taken = self._give(connection, order)
+            if taken is not None:
+                return [group.allocator.given(order, taken)]
+
+        def work(unit: SessionUnit) -> list[Allocation]:
+            fresh = self.remember(unit.names, unit.catalogue)
+            if fresh is None:
+                raise self._gone(connection, names)
+            made = list(fresh.allocator.allocate_in(unit, _request(fresh, wanted)).allocations)
+            if order is not None and fresh is group:
+                self._link(connection).hints.keep(order, unit.given_from)
+            return made
+
+        return self.run(connection, names, work, spread=word is Word.LOCKED)
+
+    def _gone(self, connection: sa.Connection, names: Sequence[str]) -> Exception:
+        known = self.unit(connection, names).catalogue.by_name
+        return ladder.unknown("subnet", next(name for name in names if name not in known), ())
+
+    def _give(self, connection: sa.Connection, order: Order) -> tuple[Word, Taken | None]:
+        """Give by one statement, where the rules leave no choice."""
+        giver = self.dialect.giver
+        assert giver is not None
+        link, run = self._link(connection), self._runner(connection)
+        outcome = giver.give(run, order, link.hints, link.areas, wait=False)
+        if outcome.word is Word.LOCKED and not outcome.has_run:
+            # Nobody else's turn would be better than to wait for one's own.
+            outcome = giver.give(run, order, link.hints, link.areas, wait=True)
+        return outcome.word, outcome.taken
+
+    def release(self, connection: sa.Connection, name: str, family: int, address: int) -> bool:
+        """Take an address back; false when nobody held it."""
+
+        def work(unit: SessionUnit) -> bool:
+            subnet = unit.catalogue.by_name.get(name)
+            if subnet is None:
+                return False
+            held = unit.allocation_at(subnet.scope, family, address)
+            if held is None or held.state is not State.ALLOCATED or held.subnet_id != subnet.id:
+                return False
+            at = now()
+            unit.commit(decide.release(unit.catalogue, unit, [held], at), at)
+            self._link(connection).hints.clear()
+            return True
+
+        return self.run(connection, (name,), work)
+
+
+def _again() -> Exception:
+    error: Exception = db_exc.RetryRequest(AddressSpaceBusy())
+    return error
+
+
+def _request(group: Group, wanted: Wanted) -> Request:
+    host = wanted.place.host
+    subnet = group.catalogue.by_name[group.tiers[0][0]]
+    return Request(
+        scope=group.scope,
+        labels={HOST: frozenset((host,))} if host and wanted.claims else {},
+        tiers=group.tiers,
+        host=host,
+        kind=wanted.kind,
+        families=(subnet.family,),
+        address=wanted.address,
+        count=wanted.how_many,
+        owner=wanted.place.owner,
+        attributes=wanted.place.attributes,
+    )
+
+
+def _tiers(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Neutron's order of preference: it puts subnets with service types first, and nothing else.
+
+    Which of those that are alike is taken is left to the engine, so that a host stays where it is.
+    """
+    tiers: list[list[str]] = []
+    kind: tuple[bool, int] | None = None
+    for name in names:
+        subnet = catalogue.by_name[name]
+        assert isinstance(subnet, NeutronSubnet)
+        this = (subnet.is_typed, subnet.family)
+        if this != kind:
+            tiers.append([])
+            kind = this
+        tiers[-1].append(name)
+    return tuple(map(tuple, tiers))
+
+
+_BACKENDS: weakref.WeakKeyDictionary[sa.Engine, Backend] = weakref.WeakKeyDictionary()
+
+
+def _check_schema(connection: sa.Connection) -> None:
+    """Refuse tables of another release; that there are none shows by itself.
+
+    :raises AddressSpaceNotReady: saying what to do.
+    """
+    revision = migrate.current(connection)
+    if revision not in (None, migrate.REVISIONS[-1]):
+        raise AddressSpaceNotReady(
+            reason=f"they are at revision {revision}, and this release wants {migrate.REVISIONS[-1]}; "
+            "run borough neutron upgrade --config-file /etc/neutron/neutron.conf"
+        )
+
+
+def backend_of(connection: sa.Connection) -> Backend:
+    """The backend of the database that a connection is to."""
+    found = _BACKENDS.get(connection.engine)
+    if found is None:
+        _check_schema(connection)
+        found = _BACKENDS.setdefault(connection.engine, Backend(connection.engine))
+    return found

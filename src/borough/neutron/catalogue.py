@@ -1,0 +1,147 @@
+"""Neutron's subnets as Borough's: one part of the catalogue at a time.
+
+A cloud has tens of thousands of subnets, in networks that have nothing to do with each other. So nobody
+reads or caches the whole catalogue here: a request needs the few subnets that Neutron names, and reads those
+that it does not know yet. Nor does a new subnet move the catalogue's version, which would make every
+worker read anew and would line up all that create subnets. See ``docs/neutron.md``, "Scopes".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from borough.domain.address import from_bytes
+from borough.domain.dimension import Claiming, Dimension, Fallback
+from borough.domain.model import Catalogue, Cohort, Interval, Subnet
+from borough.domain.prefix import subtract
+from borough.store.sql import schema as t
+from borough.store.sql.catalogue import parse_cohort
+from borough.store.sql.dialect import Runner
+from borough.store.sql.rows import prefix_of
+
+#: What says of a subnet that Neutron declared it.
+SOURCE: Final = "neutron"
+
+_DIMENSIONS = sa.select(
+    t.dimension.c.name, t.dimension.c.fallback, t.dimension.c.claims, t.dimension.c.claiming
+).order_by(t.dimension.c.position)
+
+
+class NeutronSubnet(Subnet):
+    """A subnet whose allocation ranges are Neutron's allocation pools.
+
+    Neutron gives the subnet-router anycast address of IPv6 to routers: it may be asked for by name.
+    """
+
+    @cached_property
+    def never(self) -> frozenset[int]:
+        """Addresses that nobody can hold."""
+        return super().never if self.prefix.family == 4 else frozenset()
+
+    @cached_property
+    def usable(self) -> tuple[Interval, ...]:
+        """What *any* and *next* may give."""
+        anycast = [(address, address) for address in super().never]
+        return tuple(subtract(super().usable, anycast))
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether only some kinds of ports may use it."""
+        return bool(self.labels.get("service_type"))
+
+
+@lru_cache(maxsize=256)
+def _subnets(count: int) -> Any:
+    names: list[Any] = [sa.bindparam(f"name_{at}") for at in range(count)]
+    return (
+        sa.select(
+            t.meta.c.catalogue_version,
+            t.scope.c.name,
+            t.cohort.c.description,
+            *t.subnet.c,
+            t.subnet_range.c.first,
+            t.subnet_range.c.last,
+        )
+        .select_from(
+            t.subnet.join(t.scope).join(t.cohort).outerjoin(t.subnet_range).join(t.meta, sa.true())
+        )
+        .where(t.subnet.c.name.in_(names))
+        .order_by(t.subnet.c.id, t.subnet_range.c.first)
+    )
+
+
+def _claiming(text: str) -> Claiming:
+    return Claiming().with_settings(json.loads(text) if text else {})
+
+
+class Dimensions:
+    """The dimensions, as they were at one version of the catalogue."""
+
+    def __init__(self) -> None:
+        self._found: tuple[int, tuple[Dimension, ...]] = (-1, ())
+
+    def read(self, run: Runner, version: int) -> tuple[Dimension, ...]:
+        """In rank order."""
+        if self._found[0] != version:
+            made = tuple(
+                Dimension(name, Fallback(fallback), rank, bool(claims), _claiming(claiming))
+                for rank, (name, fallback, claims, claiming) in enumerate(run.rows(_DIMENSIONS))
+            )
+            self._found = version, made
+        return self._found[1]
+
+
+def read(run: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalogue:
+    """The part of the catalogue that is about these subnets; unknown ones are left out."""
+    values = {f"name_{at}": name for at, name in enumerate(names)}
+    found: dict[int, tuple[Any, ...]] = {}
+    ranges: dict[int, list[Interval]] = {}
+    for row in run.rows(_subnets(len(names)), **values):
+        *facts, first, last = row
+        found[facts[3]] = tuple(facts)
+        if first is not None:
+            ranges.setdefault(facts[3], []).append((from_bytes(first), from_bytes(last)))
+    version = next((facts[0] for facts in found.values()), 0)
+    cohorts: dict[int, Cohort] = {}
+    subnets: dict[int, Subnet] = {}
+    scopes: dict[str, int] = {}
+    for id, (_, scope, description, *columns) in found.items():
+        cohort = cohorts.setdefault(columns[3], parse_cohort(columns[3], description))
+        scopes[scope] = columns[2]
+        subnets[id] = _to_subnet(columns, scope, cohort, tuple(ranges.get(id, ())))
+    return Catalogue(
+        version=version,
+        dimensions=dimensions.read(run, version) if found else (),
+        scopes=scopes,
+        subnets=subnets,
+        cohorts=cohorts,
+        cohort_of={id: facts[6] for id, facts in found.items()},
+    )
+
+
+def _to_subnet(
+    columns: Sequence[Any], scope: str, cohort: Cohort, ranges: tuple[Interval, ...]
+) -> NeutronSubnet:
+    id, name, _, _, base, length, gateway, weight, project, pool, *more = columns
+    cooldown, attributes, source, claiming = more
+    return NeutronSubnet(
+        id=id,
+        name=name,
+        scope=scope,
+        prefix=prefix_of(base, length),
+        gateway=None if gateway is None else from_bytes(gateway),
+        ranges=ranges,
+        labels=cohort.labels,
+        weight=weight,
+        project=project,
+        pool=pool,
+        cooldown=cooldown,
+        attributes=json.loads(attributes),
+        source=source,
+        claiming=json.loads(claiming) if claiming else {},
+    )

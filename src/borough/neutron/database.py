@@ -1,0 +1,75 @@
+"""Neutron's database, for commands that run beside Neutron and not in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from oslo_config import cfg
+from oslo_db import exception as db_exc
+from oslo_db import options as db_options
+from oslo_db.sqlalchemy import enginefacade
+
+from borough.errors import Contended, FixInput
+from borough.neutron.backend import Backend
+from borough.store.port import LostRace
+from borough.store.sql import migrate
+
+T = TypeVar("T")
+
+#: How often one transaction is tried.
+_ATTEMPTS: Final = 10
+
+
+class Database:
+    """Neutron's database as its configuration names it."""
+
+    def __init__(self, url: str) -> None:
+        manager = enginefacade.transaction_context()
+        manager.configure(connection=url, sqlite_fk=True)
+        engine = manager.writer.get_engine()
+        if engine.dialect.name != "sqlite":
+            # Neutron's rows and Borough's must be seen at one instant: a port that is made meanwhile
+            # would else look like a difference.
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        self.engine: sa.Engine = engine
+        with engine.connect():
+            self.backend = Backend(engine)
+
+    @classmethod
+    def configured(cls, files: Sequence[str]) -> Database:
+        """From Neutron's configuration files.
+
+        :raises FixInput: they cannot be read, or name no database.
+        """
+        conf: Any = cfg.ConfigOpts()
+        conf.register_opts(db_options.database_opts, group="database")
+        words = [word for name in files for word in ("--config-file", name)]
+        try:
+            conf(words, project="neutron")
+        except (cfg.ConfigFilesNotFoundError, cfg.ConfigFileParseError) as error:
+            raise FixInput(f"the configuration cannot be read: {error}") from None
+        if not conf.database.connection:
+            raise FixInput("the configuration names no database: [database] connection is not set")
+        return cls(conf.database.connection)
+
+    def upgrade(self) -> bool:
+        """Make Borough's tables, or bring them to this release; false when they were so already."""
+        with self.engine.connect() as connection:
+            before = migrate.current(connection)
+        migrate.upgrade(sa.create_engine(self.engine.url), shared=True)
+        return before != migrate.REVISIONS[-1]
+
+    def transact(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run something in a transaction, again while others are in its way.
+
+        :raises Contended: they were for too long.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                with self.engine.begin() as connection:
+                    return work(connection)
+            except (db_exc.DBDeadlock, db_exc.RetryRequest, db_exc.DBDuplicateEntry, LostRace):
+                continue
+        raise Contended("other transactions are in the way; try again")

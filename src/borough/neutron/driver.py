@@ -1,0 +1,217 @@
+"""``ipam_driver = borough``: Neutron's IPAM interface on the engine, in Neutron's own transaction.
+
+See :mod:`neutron.ipam.driver` for the interface. A request for an address names a group of subnets and is
+one decision, mostly one statement, whatever the number of subnets and of addresses that are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import netaddr
+from neutron.ipam import driver as ipam_driver
+from neutron.ipam import exceptions as ipam_exc
+from neutron.ipam import requests as ipam_req
+from neutron.ipam import subnet_alloc
+from neutron.ipam import utils as ipam_utils
+from neutron_lib import exceptions as n_exc
+from oslo_config import cfg
+from oslo_utils import uuidutils
+
+from borough.domain.address import format_address, parse_address
+from borough.domain.model import Subnet
+from borough.neutron import options, requests, subnets
+from borough.neutron.backend import now
+from borough.neutron.space import Space
+from borough.neutron.subnets import Declared
+from borough.neutron.truth import prefix_of
+
+options.register(cfg.CONF)
+
+
+class BoroughPool(subnet_alloc.SubnetAllocator):
+    """See :class:`neutron.ipam.driver.Pool`; carving from subnet pools, and their quota, are Neutron's."""
+
+    def __init__(self, subnetpool: Any, context: Any) -> None:
+        super().__init__(subnetpool, context)
+        self.space = Space(context)
+
+    def allocate_subnet(self, request: Any) -> BoroughSubnet:
+        """See :meth:`neutron.ipam.driver.Pool.allocate_subnet`."""
+        network, labels = getattr(request, "network_id", ""), getattr(request, "labels", None)
+        if self._subnetpool:
+            request = super().allocate_subnet(request).get_details()
+        if not isinstance(request, ipam_req.SpecificSubnetRequest):
+            raise ipam_exc.InvalidSubnetRequestType(subnet_type=type(request))
+        wanted = _declared(request, network, labels)
+        made = self.space.change(wanted.name, lambda unit: subnets.add(unit, wanted, now=now()))
+        return BoroughSubnet(self.space, made)
+
+    def get_subnet(self, subnet_id: str) -> BoroughSubnet:
+        """See :meth:`neutron.ipam.driver.Pool.get_subnet`."""
+        return BoroughSubnet(self.space, self.space.subnet(subnet_id))
+
+    def update_subnet(self, request: Any) -> BoroughSubnet | None:
+        """See :meth:`neutron.ipam.driver.Pool.update_subnet`."""
+        if not request.subnet_id:
+            raise ipam_exc.InvalidSubnetRequest(
+                reason="An identifier must be specified when updating a subnet"
+            )
+        if request.allocation_pools is None:
+            return None
+        self.space.subnet(request.subnet_id)
+        labels = getattr(request, "labels", None)
+        wanted = _declared(request, getattr(request, "network_id", ""), labels)
+        self.space.change(wanted.name, lambda unit: subnets.change(unit, wanted, now=now()))
+        return self.get_subnet(request.subnet_id)
+
+    def remove_subnet(self, subnet_id: str) -> None:
+        """See :meth:`neutron.ipam.driver.Pool.remove_subnet`."""
+        found = self.space.change(
+            subnet_id, lambda unit: subnets.remove(unit, subnet_id, now=now())
+        )
+        if not found:
+            raise n_exc.SubnetNotFound(subnet_id=subnet_id)
+
+    def get_allocator(self, subnet_ids: Sequence[str]) -> BoroughSubnetGroup:
+        """See :meth:`neutron.ipam.driver.Pool.get_allocator`."""
+        return BoroughSubnetGroup(self, subnet_ids)
+
+    def get_address_request_factory(self) -> type[requests.AddressRequestFactory]:
+        """See :meth:`neutron.ipam.driver.Pool.get_address_request_factory`."""
+        return requests.AddressRequestFactory
+
+    def get_subnet_request_factory(self) -> type[requests.SubnetRequestFactory]:
+        """See :meth:`neutron.ipam.driver.Pool.get_subnet_request_factory`."""
+        return requests.SubnetRequestFactory
+
+    def needs_rollback(self) -> bool:
+        """Whether Neutron must undo by itself what it takes back: no, the transaction does."""
+        return False
+
+
+class BoroughSubnet(ipam_driver.Subnet):
+    """See :class:`neutron.ipam.driver.Subnet`."""
+
+    def __init__(self, space: Space, subnet: Subnet) -> None:
+        self.space = space
+        self._subnet = subnet
+
+    @property
+    def name(self) -> str:
+        """Its id in Neutron."""
+        return self._subnet.name
+
+    def holds(self, family: int, address: int) -> bool:
+        """Whether an address lies in it."""
+        return self._subnet.family == family and self._subnet.prefix.holds(address)
+
+    @property
+    def subnet_manager(self) -> BoroughSubnet:
+        """What lists the allocations, by the name that the reference driver has for it."""
+        return self
+
+    def list_allocations(self, _context: Any = None) -> list[str]:
+        """The addresses given, ascending."""
+        return self.space.addresses(self._subnet.name)
+
+    def allocate(self, address_request: Any) -> str:
+        """See :meth:`neutron.ipam.driver.Subnet.allocate`."""
+        if isinstance(address_request, ipam_req.SpecificAddressRequest):
+            self._verify_ip(None, str(address_request.address))
+        (address,) = self._give(address_request)
+        return address
+
+    def bulk_allocate(self, address_request: Any) -> list[str]:
+        """Several addresses at once, all or none."""
+        if not isinstance(address_request, ipam_req.BulkAddressRequest):
+            return [self.allocate(address_request)]
+        return self._give(address_request)
+
+    def _give(self, address_request: Any) -> list[str]:
+        try:
+            given = self.space.give([self._subnet.name], address_request)
+        except ipam_exc.IpAddressGenerationFailureAllSubnets:
+            raise ipam_exc.IpAddressGenerationFailure(subnet_id=self._subnet.name) from None
+        return [each.address for each in given]
+
+    def deallocate(self, address: Any) -> None:
+        """See :meth:`neutron.ipam.driver.Subnet.deallocate`.
+
+        An address that nobody holds is no error: it went with its prefix, or Neutron releases it twice.
+        """
+        self.space.release(self._subnet.name, str(address))
+
+    def get_details(self) -> Any:
+        """See :meth:`neutron.ipam.driver.Subnet.get_details`."""
+        subnet = self._subnet
+        family = subnet.family
+        pools = [
+            netaddr.IPRange(format_address(family, first), format_address(family, last))
+            for first, last in subnet.ranges
+            if (first, last) != (subnet.prefix.base, subnet.prefix.base)
+        ]
+        return ipam_req.SpecificSubnetRequest(
+            subnet.project or None,
+            subnet.name,
+            str(subnet.prefix),
+            subnet.attributes.get(subnets.OUTSIDE)
+            if subnet.gateway is None
+            else format_address(family, subnet.gateway),
+            pools,
+        )
+
+    def _verify_ip(self, _context: Any, ip_address: str) -> None:
+        # The prefix may have been delegated anew by another process.
+        self._subnet = self.space.subnet(self._subnet.name, fresh=True)
+        if not ipam_utils.check_subnet_ip(str(self._subnet.prefix), ip_address):
+            raise ipam_exc.InvalidIpForSubnet(subnet_id=self._subnet.name, ip=ip_address)
+
+
+class BoroughSubnetGroup(ipam_driver.SubnetGroup):
+    """See :class:`neutron.ipam.driver.SubnetGroup`: one decision for all subnets."""
+
+    def __init__(self, driver: BoroughPool, subnet_ids: Sequence[str]) -> None:
+        self._driver = driver
+        self._subnet_ids = list(dict.fromkeys(subnet_ids))
+
+    def allocate(self, address_request: Any) -> tuple[str, str]:
+        """See :meth:`neutron.ipam.driver.SubnetGroup.allocate`."""
+        if isinstance(address_request, ipam_req.SpecificAddressRequest):
+            subnet = self._holding(str(address_request.address))
+            return subnet.allocate(address_request), subnet.name
+        space = self._driver.space
+        for names in space.by_scope(self._subnet_ids):
+            try:
+                (given,) = space.give(names, address_request)
+            except ipam_exc.IpAddressGenerationFailureAllSubnets:
+                continue
+            return given.address, given.subnet
+        raise ipam_exc.IpAddressGenerationFailureAllSubnets()
+
+    def _holding(self, address: str) -> BoroughSubnet:
+        """The subnet that an address lies in; the first one, which then refuses it, when none does."""
+        first, *others = [self._driver.get_subnet(name) for name in self._subnet_ids]
+        if not others:
+            return first
+        family, number = parse_address(address)
+        return next((each for each in (first, *others) if each.holds(family, number)), first)
+
+
+def _declared(request: Any, network: str, labels: Mapping[str, frozenset[str]] | None) -> Declared:
+    """A subnet request of Neutron's."""
+    prefix = prefix_of(request.subnet_cidr)
+    pools = request.allocation_pools
+    if pools is None:
+        pools = ipam_utils.generate_pools(request.subnet_cidr, request.gateway_ip)
+    return Declared(
+        name=request.subnet_id or uuidutils.generate_uuid(),
+        prefix=prefix,
+        network=network,
+        gateway=None if request.gateway_ip is None else int(request.gateway_ip),
+        keeps_gateway=bool(getattr(request, "keeps_gateway", False)),
+        pools=tuple((int(pool.first), int(pool.last)) for pool in pools),
+        project=request.project_id or "",
+        labels=labels,
+    )

@@ -1,0 +1,73 @@
+"""What an address is for: read from a port, in whichever form Neutron has it at the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from neutron_lib import constants
+from neutron_lib.api.definitions import portbindings
+
+#: Longest text that a column takes.
+_LONGEST: Final = 255
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an address lives and whose it is.
+
+    :ivar owner: the port's id.
+    :ivar host: the host that the port is bound to, or is to be bound to.
+    """
+
+    owner: str = ""
+    host: str = ""
+    device_owner: str = ""
+    project: str = ""
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What is kept with the address."""
+        found = {"device_owner": self.device_owner, "project": self.project}
+        return {name: value for name, value in found.items() if value}
+
+
+NOWHERE: Final = Place()
+
+
+def place_of(port: Any) -> Place:
+    """Read a port: a dictionary, a row of Neutron's, or one of its versioned objects."""
+    if isinstance(port, Mapping):
+        host = port.get(portbindings.HOST_ID)
+    else:
+        host = _active(
+            getattr(port, "bindings", None) or getattr(port, "port_bindings", None) or ()
+        )
+    return Place(
+        owner=_text(_get(port, "id")),
+        host=_text(host),
+        device_owner=_text(_get(port, "device_owner")),
+        project=_text(_get(port, "project_id") or _get(port, "tenant_id")),
+    )
+
+
+def _get(port: Any, name: str) -> Any:
+    # A versioned object raises for a field that was not loaded.
+    try:
+        return port.get(name) if isinstance(port, Mapping) else getattr(port, name, None)
+    except NotImplementedError:
+        return None
+
+
+def _active(bindings: Iterable[Any]) -> Any:
+    """The host of the binding in use; during a migration there is one for each host."""
+    for binding in bindings:
+        if binding.status == constants.ACTIVE:
+            return binding.host
+    return None
+
+
+def _text(value: Any) -> str:
+    # A field that was not given is an object of its own kind.
+    return value[:_LONGEST] if isinstance(value, str) else ""

@@ -1,0 +1,184 @@
+"""The engine's statements on the connection of Neutron's own session.
+
+No second connection, no commit, no rollback: what is written here stands or falls with the port. A
+statement goes through SQLAlchemy's connection, so that Neutron's own translation of database errors, its
+logging and its counters see it like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+
+from borough.domain.lane import ALONE, Lane
+from borough.errors import FixInput
+from borough.store.sql import schema as t
+from borough.store.sql.dialect import Duplicate, Giver, Row, Runner, Statement, Writer
+
+_NUMBERED: Final = re.compile(r"\$(\d+)")
+
+
+@lru_cache(maxsize=1024)
+def _with_names(text: str) -> str:
+    """``$1`` as ``%(p1)s``: Neutron's driver for PostgreSQL knows no numbered parameters."""
+    return _NUMBERED.sub(r"%(p\1)s", text)
+
+
+class SessionCursor:
+    """As much of a DBAPI cursor as :class:`~borough.store.sql.dialect.Runner` needs."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._is_postgresql = connection.dialect.name == "postgresql"
+        self._result: Any = None
+
+    def execute(self, text: str, values: Any = None) -> None:
+        """Run a statement."""
+        if isinstance(values, list):
+            if self._is_postgresql:
+                text = _with_names(text)
+                values = {f"p{at}": value for at, value in enumerate(values, 1)}
+            else:
+                values = tuple(values)
+        self._run(text, values or None)
+
+    def executemany(self, text: str, rows: Sequence[Any]) -> None:
+        """Run a statement once a row."""
+        self._run(text, list(rows))
+
+    def _run(self, text: str, values: Any) -> None:
+        self._result = self._connection.exec_driver_sql(
+            text, values, execution_options={"preserve_rowcount": True}
+        )
+
+    def fetchall(self) -> list[Row]:
+        """All rows; binary columns as bytes."""
+        if not self._result.returns_rows:
+            return []
+        return [
+            tuple([bytes(each) if isinstance(each, memoryview) else each for each in row])
+            for row in self._result.fetchall()
+        ]
+
+    def nextset(self) -> None:
+        """There is no more: what is left of an answer is read when the cursor is closed."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the last statement met."""
+        count: int = self._result.rowcount
+        return count
+
+    @property
+    def lastrowid(self) -> int:
+        """The key of the row that was inserted last."""
+        key: int = self._result.lastrowid
+        return key
+
+
+class SessionRunner(Runner):
+    """Runs statements inside a transaction that began before the driver was asked.
+
+    MariaDB shows a transaction what was committed before its first read, and Neutron reads much before it
+    asks for an address: decided on such a view, nearly every plan would lose its race. So what is
+    decided on is read with a lock, which reads what is there now. On PostgreSQL the lock keeps others
+    away from it; they take something else meanwhile.
+
+    :ivar locks: whether blocks and runs are read with a lock.
+    """
+
+    __slots__ = ("_locked", "locks")
+
+    def __init__(self, *args: Any, locks: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.locks = locks
+
+    def _statement(self, clause: sa.ClauseElement) -> Statement:
+        if not self.locks or not isinstance(clause, sa.Select) or not _reads_space(clause):
+            return super()._statement(clause)
+        key = (clause, "locked")
+        found = self._prepared.get(key)
+        if found is None:
+            found = self._prepared[key] = Statement(clause.with_for_update(), self.dialect)
+        return found
+
+
+def _reads_space(clause: sa.Select[Any]) -> bool:
+    froms = clause.get_final_froms()
+    return len(froms) == 1 and (froms[0] is t.block or froms[0] is t.run)
+
+
+class SessionDialect:
+    """See :class:`borough.store.sql.dialect.Dialect`; transactions are Neutron's."""
+
+    begin_write = ""
+    begin_read = ""
+    can_guess = False
+
+    def __init__(self, dialect: sa.Dialect) -> None:
+        self.name = dialect.name
+        if self.name == "mysql" and not getattr(dialect, "is_mariadb", False):
+            raise FixInput("Borough needs MariaDB 10.6 or later; MySQL lacks INSERT … RETURNING")
+        self.is_server = self.name != "sqlite"
+        self.tells_key = self.name != "postgresql"
+        self.giver: Giver | None = None
+        self.writer: Writer | None = None
+        if self.name == "postgresql":
+            from borough.store.sql.postgresql_give import PostgresqlGiver
+            from borough.store.sql.postgresql_write import PostgresqlWriter
+
+            self.giver, self.writer = PostgresqlGiver(), PostgresqlWriter(inside=True)
+        elif self.name in ("mysql", "mariadb"):
+            from borough.store.sql.mariadb_give import MariadbGiver
+            from borough.store.sql.mariadb_write import MariadbWriter
+
+            self.giver, self.writer = MariadbGiver(inside=True), MariadbWriter()
+
+    @property
+    def locks(self) -> bool:
+        """Whether space is read with a lock; see :class:`SessionRunner`."""
+        return self.is_server
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether a statement that fails spoils the transaction, unless a savepoint was set before."""
+        return self.name == "postgresql"
+
+    def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
+        """None is ever made."""
+        raise NotImplementedError
+
+    def compiler(self, engine: sa.Engine) -> sa.Dialect:
+        """See :meth:`borough.store.sql.dialect.Dialect.compiler`."""
+        return engine.dialect
+
+    def cursor(self, connection: Any) -> SessionCursor:
+        """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
+        return SessionCursor(connection)
+
+    def lane(self, connection: Any) -> Lane:
+        """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
+        if self.name not in ("mysql", "mariadb"):
+            return ALONE
+        found = connection.exec_driver_sql(
+            "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_local_index', 'wsrep_cluster_size')"
+        )
+        counts = {name.lower(): int(value) for name, value in found.fetchall()}
+        index, size = counts.get("wsrep_local_index", 0), counts.get("wsrep_cluster_size", 0)
+        # Without a cluster there is no size, and the index is a number that is none.
+        return Lane(index, size) if size > 1 and index < size else ALONE
+
+    def is_alive(self, _connection: Any) -> bool:
+        """Neutron's pool looks after its connections."""
+        return True
+
+    def translate(self, error: Exception) -> Exception:
+        """See :meth:`borough.store.sql.dialect.Dialect.translate`; most are left to Neutron."""
+        if isinstance(error, db_exc.DBDuplicateEntry):
+            return Duplicate(str(error))
+        return error

@@ -1,0 +1,127 @@
+"""``ipam_driver = borough_shim``: an existing IPAM driver, unmodified, that is asked in a better order.
+
+``[borough] delegate`` names the driver. It keeps all addresses, and knows one subnet at a time; the shim says
+in which order its subnets are tried for a port: Neutron's order first (service types before the others),
+and among equals the subnets that ports of the same host use already, then those that the fewest other
+hosts use. So the ports of a host stay in few subnets, and no port fails that would not have failed before.
+It needs no tables: who uses what is read from Neutron's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from neutron.ipam import driver as ipam_driver
+from neutron.manager import NeutronManager
+from neutron_lib import constants
+from neutron_lib.db import api as db_api
+from oslo_config import cfg
+
+from borough.neutron import options, truth
+from borough.neutron.place import NOWHERE, Place, place_of
+
+options.register(cfg.CONF)
+
+_NAMESPACE: Final = "neutron.ipam_drivers"
+
+
+class ShimPool(ipam_driver.Pool):
+    """See :class:`neutron.ipam.driver.Pool`; everything but the order of subnets is the delegate's."""
+
+    def __init__(self, subnetpool: Any, context: Any) -> None:
+        super().__init__(subnetpool, context)
+        made = NeutronManager.load_class_for_provider(_NAMESPACE, cfg.CONF.borough.delegate)
+        self.delegate = made(subnetpool, context)
+
+    def allocate_subnet(self, request: Any) -> Any:
+        """See :meth:`neutron.ipam.driver.Pool.allocate_subnet`."""
+        return self.delegate.allocate_subnet(request)
+
+    def get_subnet(self, subnet_id: str) -> Any:
+        """See :meth:`neutron.ipam.driver.Pool.get_subnet`."""
+        return self.delegate.get_subnet(subnet_id)
+
+    def update_subnet(self, request: Any) -> Any:
+        """See :meth:`neutron.ipam.driver.Pool.update_subnet`."""
+        return self.delegate.update_subnet(request)
+
+    def remove_subnet(self, subnet_id: str) -> None:
+        """See :meth:`neutron.ipam.driver.Pool.remove_subnet`."""
+        self.delegate.remove_subnet(subnet_id)
+
+    def get_allocator(self, subnet_ids: Sequence[str]) -> ShimGroup:
+        """See :meth:`neutron.ipam.driver.Pool.get_allocator`."""
+        return ShimGroup(self, self._context, subnet_ids)
+
+    def get_subnet_request_factory(self) -> Any:
+        """The delegate's own."""
+        return self.delegate.get_subnet_request_factory()
+
+    def get_address_request_factory(self) -> Factory:
+        """The delegate's own, whose requests carry the port besides."""
+        return Factory(self.delegate.get_address_request_factory())
+
+    def needs_rollback(self) -> bool:
+        """Whether the delegate does."""
+        return bool(self.delegate.needs_rollback())
+
+
+class Factory:
+    """Makes the delegate's requests, and notes what they are for."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self._wrapped = wrapped
+
+    def get_request(self, context: Any, port: Any, ip_dict: Any) -> Any:
+        """See :meth:`neutron.ipam.requests.AddressRequestFactory.get_request`."""
+        request = self._wrapped.get_request(context, port, ip_dict)
+        request.borough_place = place_of(port)
+        return request
+
+
+class ShimGroup(ipam_driver.SubnetGroup):
+    """See :class:`neutron.ipam.driver.SubnetGroup`."""
+
+    def __init__(self, pool: ShimPool, context: Any, subnet_ids: Sequence[str]) -> None:
+        self._driver = pool.delegate
+        self._context = context
+        self._subnet_ids = list(subnet_ids)
+
+    def allocate(self, address_request: Any) -> Any:
+        """See :meth:`neutron.ipam.driver.SubnetGroup.allocate`."""
+        place: Place = getattr(address_request, "borough_place", NOWHERE)
+        names = self._subnet_ids
+        if place.host and len(names) > 1 and cfg.CONF.borough.host_affinity:
+            with db_api.CONTEXT_READER.using(self._context):
+                names = ordered(self._context.session.connection(), names, place.host)
+        return self._driver.get_allocator(names).allocate(address_request)
+
+
+def ordered(connection: sa.Connection, names: Sequence[str], host: str) -> list[str]:
+    """Subnets in the order in which they are tried for a port of a host."""
+    types = sa.select(truth.SERVICE_TYPE.c.subnet_id).where(
+        truth.SERVICE_TYPE.c.subnet_id.in_(names)
+    )
+    typed = {row[0] for row in connection.execute(types)}
+    used = truth.ALLOCATION.join(
+        truth.BINDING, truth.BINDING.c.port_id == truth.ALLOCATION.c.port_id
+    )
+    hosts = (
+        sa.select(
+            truth.ALLOCATION.c.subnet_id,
+            sa.func.max(sa.case((truth.BINDING.c.host == host, 1), else_=0)),
+            sa.func.count(sa.distinct(truth.BINDING.c.host)),
+        )
+        .select_from(used)
+        .where(
+            truth.ALLOCATION.c.subnet_id.in_(names),
+            truth.BINDING.c.status == constants.ACTIVE,
+            truth.BINDING.c.host != "",
+        )
+        .group_by(truth.ALLOCATION.c.subnet_id)
+    )
+    found = {id: (-mine, others) for id, mine, others in connection.execute(hosts)}
+    # Sorting keeps the order of what is equal: Neutron's.
+    return sorted(names, key=lambda name: (name not in typed, *found.get(name, (0, 0))))

@@ -1,0 +1,226 @@
+"""Adding, changing and removing subnets in Neutron's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import sqlalchemy as sa
+
+from borough.domain.address import format_address
+from borough.domain.block import BLOCK_BITS, Block, Run, blocks_for, cut
+from borough.domain.estate import regions
+from borough.domain.model import Interval, Subnet
+from borough.domain.placement import first_piece
+from borough.domain.prefix import Prefix
+from borough.domain.rebuild import rebuild
+from borough.domain.space import Act
+from borough.neutron.catalogue import SOURCE, NeutronSubnet
+from borough.neutron.unit import SessionUnit
+from borough.store.port import Event, Filter
+from borough.store.sql import catalogue as stored
+from borough.store.sql import schema as t
+
+#: The prefix of every subnet that waits for its own by prefix delegation (RFC 8415).
+PROVISIONAL: Final = Prefix(6, 0, 64)
+
+#: The attribute that holds a gateway outside the prefix: one that is on the link all the same.
+OUTSIDE: Final = "gateway"
+
+#: Most blocks that are opened with a subnet; they are a quarter of it at most.
+OPEN_BLOCKS: Final = 16
+
+_ANY_OVERLAP = (
+    sa.select(t.subnet.c.base, t.subnet.c.length)
+    .join(t.scope)
+    .where(t.scope.c.name == sa.bindparam("scope"))
+)
+_SCOPE_ID = sa.select(t.scope.c.id).where(t.scope.c.name == sa.bindparam("name"))
+#: What Neutron declares of a subnet.
+_FIELDS: Final = ("prefix", "gateway", "ranges", "labels", "project", "attributes")
+
+_REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
+    t.allocation.c.scope_id == sa.bindparam("scope_id"),
+    t.allocation.c.subnet_id == sa.bindparam("subnet_id"),
+)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A subnet as Neutron declares it.
+
+    :ivar network: empty when the caller does not know it.
+    :ivar keeps_gateway: whether the gateway is left as it is.
+    :ivar pools: allocation pools; empty means that nothing may be given.
+    :ivar labels: values by dimension; None leaves them as they are.
+    """
+
+    name: str
+    prefix: Prefix
+    network: str = ""
+    gateway: int | None = None
+    keeps_gateway: bool = False
+    pools: tuple[Interval, ...] = ()
+    project: str = ""
+    labels: Mapping[str, frozenset[str]] | None = None
+
+    def settle(self, before: Subnet | None = None) -> NeutronSubnet:
+        """The subnet as it is stored."""
+        ranges = tuple(sorted(self.pools))
+        if not ranges:
+            # No ranges would mean all of it. This address is never given without being asked for.
+            ranges = ((self.prefix.base, self.prefix.base),)
+        inside = self.gateway if self.gateway and self.prefix.holds(self.gateway) else None
+        outside = {} if inside == self.gateway else {OUTSIDE: self._gateway_text()}
+        if before is not None and self.keeps_gateway:
+            inside, outside = before.gateway, dict(before.attributes)
+        labels: dict[str, frozenset[str]] = {} if before is None else dict(before.labels)
+        if self.network:
+            labels["network"] = frozenset((self.network,))
+        labels |= self.labels or {}
+        return NeutronSubnet(
+            id=0 if before is None else before.id,
+            name=self.name,
+            scope="" if before is None else before.scope,
+            prefix=self.prefix,
+            gateway=inside,
+            ranges=ranges,
+            labels={name: labels[name] for name in sorted(labels) if labels[name]},
+            project=self.project or (before.project if before is not None else ""),
+            attributes=outside,
+            source=SOURCE,
+            weight=0 if before is None else before.weight,
+            cooldown=0 if before is None else before.cooldown,
+            claiming={} if before is None else before.claiming,
+        )
+
+    def _gateway_text(self) -> str:
+        assert self.gateway is not None
+        return format_address(self.prefix.family, self.gateway)
+
+
+def add(
+    unit: SessionUnit, wanted: Declared, taken: Iterable[int] = (), *, now: int
+) -> NeutronSubnet:
+    """Add a subnet, with a few blocks open, so that the first to come do not all cut the same space.
+
+    One that is there already is changed to be so.
+
+    :param taken: addresses that it has given already; their allocations are for the caller to add.
+    """
+    if wanted.name in unit.catalogue.by_name:
+        change(unit, wanted, now=now)
+        present = unit.catalogue.by_name[wanted.name]
+        assert isinstance(present, NeutronSubnet)
+        return present
+    subnet = replace(wanted.settle(), scope=_scope_for(unit, wanted))
+    scope_id = _scope_id(unit, subnet.scope)
+    stored_one = stored.put_subnet(unit.runner, subnet, {subnet.scope: scope_id})
+    cohort_id = unit.cohort_of(stored_one.id)
+    blocks, runs = rebuild(stored_one, cohort_id, taken, {})
+    blocks, runs = _open_some(stored_one, cohort_id, blocks, runs)
+    unit.replace_space(stored_one.id, blocks, runs)
+    unit.changed()
+    unit.record(Event(0, now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
+    assert isinstance(stored_one, NeutronSubnet)
+    return stored_one
+
+
+def _scope_for(unit: SessionUnit, wanted: Declared) -> str:
+    """The scope of a new subnet: its network, so that all its subnets are candidates of one request.
+
+    Where a subnet overlaps another of its network it gets a scope to itself: those that wait for a
+    delegated prefix all have the same one; everything else is for Neutron to refuse.
+    """
+    if not wanted.network or wanted.prefix == PROVISIONAL:
+        return wanted.name
+    for base, length in unit.runner.rows(_ANY_OVERLAP, scope=wanted.network):
+        other = Prefix(4 if len(base) == 4 else 6, int.from_bytes(base, "big"), length)
+        if other.overlaps(wanted.prefix):
+            return wanted.name
+    return wanted.network
+
+
+def _scope_id(unit: SessionUnit, name: str) -> int:
+    row = unit.runner.one(_SCOPE_ID, name=name)
+    if row is None:
+        unit.add_scope(name, SOURCE)
+        row = unit.runner.one(_SCOPE_ID, name=name)
+    assert row is not None
+    id: int = row[0]
+    return id
+
+
+def _open_some(
+    subnet: Subnet, cohort_id: int, blocks: list[Block], runs: list[Run]
+) -> tuple[list[Block], list[Run]]:
+    count = min(OPEN_BLOCKS, subnet.prefix.size >> BLOCK_BITS + 2)
+    if not runs or not count:
+        return blocks, runs
+    run = max(runs, key=lambda each: each.prefix.size)
+    piece = first_piece(subnet, run.prefix, BLOCK_BITS, (count << BLOCK_BITS) * 7 // 8)
+    left = [Run(0, subnet.id, cohort_id, each) for each in cut(subnet, run.prefix, piece)]
+    return (
+        blocks + blocks_for(subnet, cohort_id, piece, ""),
+        [each for each in runs if each is not run] + left,
+    )
+
+
+def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
+    """Make a subnet be as Neutron says now; false when it was so already.
+
+    Addresses outside a new prefix are forgotten: it was delegated anew, and the old one is somebody else's.
+    """
+    before = unit.catalogue.by_name[wanted.name]
+    after = wanted.settle(before)
+    if not differences(before, wanted):
+        return False
+    scope_id = unit.catalogue.scopes[before.scope]
+    stored.put_subnet(unit.runner, after, unit.catalogue.scopes)
+    if (before.prefix, before.usable) != (after.prefix, after.usable):
+        _move(unit, before, after, scope_id)
+    if before.labels != after.labels:
+        unit.move_version()
+    unit.changed()
+    unit.record(Event(0, now, Act.TOPOLOGY, after.name, detail=f"change subnet {after.prefix}"))
+    return True
+
+
+def differences(subnet: Subnet, wanted: Declared) -> list[str]:
+    """What of a stored subnet is not as Neutron declares it."""
+    after = wanted.settle(subnet)
+    return [name for name in _FIELDS if getattr(subnet, name) != getattr(after, name)]
+
+
+def _move(unit: SessionUnit, before: Subnet, after: Subnet, scope_id: int) -> None:
+    claims = {
+        region: blocks[0].holder
+        for region, blocks in regions(each for each in unit.blocks([before.id]) if each.holder)
+    }
+    kept = []
+    if before.prefix == after.prefix:
+        found = unit.allocations(Filter(subnet_id=before.id))
+        kept = [each.address for each in found if after.prefix.holds(each.address)]
+    else:
+        unit.runner.write(_REMOVE_ALLOCATIONS, scope_id=scope_id, subnet_id=before.id)
+        claims = {}
+    cohort_id = unit.cohort_of(after.id)
+    blocks, runs = rebuild(after, cohort_id, kept, claims)
+    if not blocks:
+        blocks, runs = _open_some(after, cohort_id, blocks, runs)
+    unit.replace_space(after.id, blocks, runs)
+
+
+def remove(unit: SessionUnit, name: str, *, now: int) -> bool:
+    """Remove a subnet and all that it holds; false when there is none."""
+    subnet = unit.catalogue.by_name.get(name)
+    if subnet is None:
+        return False
+    scope_id = unit.catalogue.scopes[subnet.scope]
+    # Neutron drops automatic addresses with their subnet, without a word to the driver.
+    unit.runner.write(_REMOVE_ALLOCATIONS, scope_id=scope_id, subnet_id=subnet.id)
+    unit.remove_subnet(subnet)
+    unit.changed()
+    unit.record(Event(0, now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
+    return True

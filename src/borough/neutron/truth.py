@@ -1,0 +1,130 @@
+"""What Neutron's own tables say of subnets, addresses and ports: the truth that Borough's must agree with."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from neutron.db import models_v2
+from neutron.db.models.subnet_service_type import SubnetServiceType
+from neutron.ipam.drivers.neutrondb_ipam import db_models
+from neutron.plugins.ml2.models import PortBinding
+from neutron_lib import constants
+
+from borough.domain.address import parse_address
+from borough.domain.model import Interval
+from borough.domain.prefix import Prefix, enclosing
+from borough.neutron.place import Place
+from borough.neutron.subnets import Declared
+
+SUBNET: Final = models_v2.Subnet.__table__
+POOL: Final = models_v2.IPAllocationPool.__table__
+ALLOCATION: Final = models_v2.IPAllocation.__table__
+PORT: Final = models_v2.Port.__table__
+BINDING: Final = PortBinding.__table__
+SERVICE_TYPE: Final = SubnetServiceType.__table__
+#: The reference driver's own tables.
+THEIR_SUBNET: Final = db_models.IpamSubnet.__table__
+THEIR_POOL: Final = db_models.IpamAllocationPool.__table__
+THEIR_ALLOCATION: Final = db_models.IpamAllocation.__table__
+
+#: Ids in one query.
+_BATCH: Final = 500
+
+
+class Given(NamedTuple):
+    """One address, and what it is for."""
+
+    address: int
+    place: Place
+
+
+def subnet_ids(connection: sa.Connection) -> list[str]:
+    """The ids of all subnets, those of a network together."""
+    query = sa.select(SUBNET.c.id).order_by(SUBNET.c.network_id, SUBNET.c.id)
+    return [row[0] for row in connection.execute(query)]
+
+
+def subnets(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Declared]:
+    """Subnets as Neutron declares them."""
+    pools = _pools(connection, ids)
+    types: dict[str, set[str]] = defaultdict(set)
+    query = sa.select(SERVICE_TYPE.c.subnet_id, SERVICE_TYPE.c.service_type)
+    for id, service_type in _rows(connection, query, SERVICE_TYPE.c.subnet_id, ids):
+        types[id].add(service_type)
+    found = {}
+    for row in _rows(connection, sa.select(SUBNET), SUBNET.c.id, ids):
+        fields = row._mapping
+        segment = fields["segment_id"]
+        gateway = fields["gateway_ip"]
+        id = fields["id"]
+        found[id] = Declared(
+            name=id,
+            prefix=prefix_of(fields["cidr"]),
+            network=fields["network_id"],
+            gateway=None if not gateway else parse_address(gateway)[1],
+            pools=tuple(sorted(pools[id])),
+            project=fields["project_id"] or "",
+            labels={
+                "segment": frozenset((segment,)) if segment else frozenset(),
+                "service_type": frozenset(types[id]),
+            },
+        )
+    return found
+
+
+def _pools(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Interval]]:
+    """Allocation pools by subnet; the reference driver's where Neutron itself has none."""
+    neutrons = sa.select(POOL.c.subnet_id, POOL.c.first_ip, POOL.c.last_ip)
+    theirs = sa.select(
+        THEIR_SUBNET.c.neutron_subnet_id, THEIR_POOL.c.first_ip, THEIR_POOL.c.last_ip
+    ).join_from(THEIR_POOL, THEIR_SUBNET)
+    found: dict[str, list[Interval]] = defaultdict(list)
+    for query, column in (
+        (neutrons, POOL.c.subnet_id),
+        (theirs, THEIR_SUBNET.c.neutron_subnet_id),
+    ):
+        for id, first, last in list(
+            _rows(connection, query, column, [each for each in ids if each not in found])
+        ):
+            found[id].append((parse_address(first)[1], parse_address(last)[1]))
+    return found
+
+
+def given(connection: sa.Connection, subnet_id: str) -> list[Given]:
+    """The addresses of a subnet, ascending, each with its port."""
+    hosts = sa.outerjoin(
+        sa.outerjoin(ALLOCATION, PORT, PORT.c.id == ALLOCATION.c.port_id),
+        BINDING,
+        sa.and_(BINDING.c.port_id == PORT.c.id, BINDING.c.status == constants.ACTIVE),
+    )
+    query = (
+        sa.select(
+            ALLOCATION.c.ip_address,
+            ALLOCATION.c.port_id,
+            BINDING.c.host,
+            PORT.c.device_owner,
+            PORT.c.project_id,
+        )
+        .select_from(hosts)
+        .where(ALLOCATION.c.subnet_id == subnet_id)
+    )
+    found = [
+        Given(parse_address(address)[1], Place(port or "", host or "", owner or "", project or ""))
+        for address, port, host, owner, project in connection.execute(query)
+    ]
+    return sorted(found, key=lambda each: each.address)
+
+
+def prefix_of(cidr: Any) -> Prefix:
+    """A CIDR of Neutron's, host bits cut off."""
+    address, _, length = str(cidr).partition("/")
+    family, number = parse_address(address)
+    return enclosing(family, number, int(length))
+
+
+def _rows(connection: sa.Connection, query: Any, column: Any, ids: Sequence[str]) -> Iterator[Any]:
+    for start in range(0, len(ids), _BATCH):
+        yield from connection.execute(query.where(column.in_(ids[start : start + _BATCH])))

@@ -1,0 +1,106 @@
+"""A unit of work inside Neutron's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from borough.domain.block import Block
+from borough.domain.ladder import Hold, Rung
+from borough.domain.model import Catalogue
+from borough.neutron import catalogue as declared
+from borough.neutron.catalogue import Dimensions
+from borough.neutron.session import SessionDialect, SessionRunner
+from borough.store.sql import schema as t
+from borough.store.sql.giving import Areas
+from borough.store.sql.offers import locking
+from borough.store.sql.probes import Probes, ids_of
+from borough.store.sql.unit import SqlUnit
+
+
+class SessionUnit(SqlUnit):
+    """See :class:`borough.store.port.Unit`; its catalogue holds the subnets it was asked for.
+
+    :ivar names: the subnets' names, which are their ids in Neutron.
+    """
+
+    _run: SessionRunner
+
+    def __init__(
+        self,
+        run: SessionRunner,
+        dialect: SessionDialect,
+        probes: Probes,
+        dimensions: Dimensions,
+        names: Sequence[str],
+        *,
+        areas: Areas,
+        spread: bool = False,
+    ) -> None:
+        super().__init__(run, None, dialect, probes, areas=areas, spread=spread)
+        self.names = tuple(names)
+        self._dimensions = dimensions
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The part of the catalogue that is about the subnets named."""
+        if self._fresh is None:
+            self._fresh = declared.read(self._run, self.names, self._dimensions)
+        return self._fresh
+
+    @property
+    def runner(self) -> SessionRunner:
+        """What runs its statements."""
+        return self._run
+
+    def changed(self) -> None:
+        """Read the subnets anew when they are asked for again: they were changed in this unit."""
+        self._fresh = None
+
+    def move_version(self) -> None:
+        """Make every worker look at the subnets' labels anew."""
+        self._run.write(_MOVE_VERSION)
+
+    def held_in(self, cohort_id: int, holder: str) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.held_in`; of the subnets named, for others are not known."""
+        cohorts = self.catalogue.cohort_of
+        ids = tuple(id for id, cohort in cohorts.items() if cohort == cohort_id)
+        return self.holdings(Rung(4, Hold.OWN, subnets=ids), holder)
+
+    def _near(self, rungs: Sequence[Rung]) -> None:
+        # The giver has looked in this writer's own area already, with a lock.
+        return
+
+    def _offered(
+        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
+    ) -> list[Any]:
+        believed = super()._offered(rungs, claimant, count, lowest=lowest)
+        if not self._run.locks or count > 1:
+            return believed
+        # What was just read is what was there when the transaction began.
+        places = [(row[0], row[5]) for row in believed]
+        everywhere = [(at, id) for at, rung in enumerate(rungs) for id in ids_of(rung)[1]]
+        for skip, tried in ((True, places), (True, everywhere), (False, everywhere)):
+            for at, id in tried:
+                row = self._first(rungs[at], id, claimant, lowest=lowest, skip=skip)
+                if row:
+                    return [(at, *row[1:])]
+        return []
+
+    def _first(self, rung: Rung, id: int, claimant: str, *, lowest: bool, skip: bool) -> Any:
+        """The first offer of one rung in one subnet as it is now, locked."""
+        parts = locking(rung.hold, ids_of(rung)[0], bool(claimant), lowest, self._spread, skip)
+        found: list[Any] = []
+        for clause in parts:
+            found += self._run.rows(clause, r0_0=id, claimant=claimant)
+            if found and not lowest:
+                break
+        # In the columns: part, preference and base.
+        return min(found, key=lambda row: (row[1], row[2], row[7]), default=None)
+
+
+_MOVE_VERSION = sa.update(t.meta).values(
+    catalogue_version=t.meta.c.catalogue_version + sa.literal_column("1")
+)

@@ -1,0 +1,147 @@
+"""A real Neutron with Borough as its IPAM driver, asked through its REST API by eight clients at once."""
+
+from __future__ import annotations
+
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from neutron.db import models_v2
+from neutron.db.models.segment import SegmentHostMapping
+
+from borough.neutron.adopt import reconcile
+from borough.neutron.database import Database
+from tests.neutron.api import Neutron, Refused, running
+from tests.neutron.cloud import Cloud
+from tests.neutron.conftest import SERVERS
+from tests.servers.shared import shared_server
+
+HOSTS = [f"node-{at}" for at in range(8)]
+
+
+def routed_network(neutron: Neutron, engine: sa.Engine) -> tuple[str, dict[str, str]]:
+    """A routed network of two segments, a dual-stack pair of subnets on each, and their hosts."""
+    network = neutron.make(
+        "network",
+        name="routed",
+        **{
+            "provider:network_type": "vlan",
+            "provider:physical_network": "rack1",
+            "provider:segmentation_id": 101,
+        },
+    )["id"]
+    (first,) = neutron("GET", f"segments?network_id={network}")["segments"]
+    second = neutron.make(
+        "segment",
+        network_id=network,
+        network_type="vlan",
+        physical_network="rack2",
+        segmentation_id=102,
+    )
+    place = {}
+    for at, segment in enumerate((first["id"], second["id"])):
+        common = {"network_id": network, "segment_id": segment}
+        four = neutron.make("subnet", **common, ip_version=4, cidr=f"10.{at}.0.0/22")
+        six = neutron.make("subnet", **common, ip_version=6, cidr=f"2001:db8:{at}::/64")
+        place[four["id"]] = place[six["id"]] = segment
+    with engine.begin() as connection:
+        for at, host in enumerate(HOSTS):
+            segment = (first["id"], second["id"])[at % 2]
+            connection.execute(
+                sa.insert(SegmentHostMapping.__table__), {"segment_id": segment, "host": host}
+            )
+    return network, place
+
+
+def flat_network(neutron: Neutron) -> tuple[str, str]:
+    """A network with a subnet for everyone and one for agent gateways only."""
+    network = neutron.make("network", name="flat")["id"]
+    neutron.make("subnet", network_id=network, ip_version=4, cidr="10.8.0.0/22")
+    typed = neutron.make(
+        "subnet",
+        network_id=network,
+        ip_version=4,
+        cidr="10.9.0.0/28",
+        service_types=["network:floatingip_agent_gateway"],
+    )
+    return network, typed["id"]
+
+
+def live(neutron: Neutron, number: int, networks: tuple[str, str], failed: list[str]) -> None:
+    """One client: makes, moves, changes and deletes ports."""
+    dice = random.Random(number)
+    routed, flat = networks
+    mine: list[str] = []
+    host = HOSTS[number]
+    try:
+        for at in range(6):
+            match at % 6:
+                case 0:
+                    made = [neutron.make("port", network_id=routed, **{"binding:host_id": host})]
+                case 1:
+                    ports = [{"network_id": flat} for _ in range(4)]
+                    made = neutron("POST", "ports", {"ports": ports})["ports"]
+                case 2:
+                    late = neutron.make("port", network_id=routed)
+                    assert late["fixed_ips"] == []
+                    bound = {"port": {"binding:host_id": host}}
+                    made = [neutron("PUT", f"ports/{late['id']}", bound)["port"]]
+                    assert len(made[0]["fixed_ips"]) == 2
+                case 3:
+                    port = neutron.make("port", network_id=flat)
+                    address = port["fixed_ips"][0]
+                    other = {"fixed_ips": [address, {"subnet_id": address["subnet_id"]}]}
+                    made = [neutron("PUT", f"ports/{port['id']}", {"port": other})["port"]]
+                    assert len(made[0]["fixed_ips"]) == 2
+                case 4:
+                    made = [neutron.make("port", network_id=flat, **{"binding:host_id": host})]
+                    moved = {"port": {"binding:host_id": HOSTS[(number + 1) % 8]}}
+                    neutron("PUT", f"ports/{made[0]['id']}", moved)
+                case _:
+                    made = []
+                    gone = mine.pop(dice.randrange(len(mine)))
+                    neutron("DELETE", f"ports/{gone}")
+            mine += [each["id"] for each in made]
+    except (AssertionError, Refused) as error:
+        failed.append(f"client {number}: {error}")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_running_neutron(kind: str, tmp_path: Path):
+    cloud = Cloud(shared_server(kind).fresh(), "borough")
+    with running(tmp_path, cloud.url, "borough", workers=2) as neutron:
+        routed, place = routed_network(neutron, cloud.engine)
+        flat, typed = flat_network(neutron)
+        failed: list[str] = []
+        clients = [
+            threading.Thread(target=live, args=(neutron, number, (routed, flat), failed))
+            for number in range(8)
+        ]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        assert not failed, (failed, neutron.log.read_text()[-3000:])
+        ports: list[Any] = neutron("GET", "ports")["ports"]
+        gateway = neutron.make(
+            "port", network_id=flat, device_owner="network:floatingip_agent_gateway"
+        )
+        assert [each["subnet_id"] for each in gateway["fixed_ips"]] == [typed]
+
+    seen = [each["ip_address"] for port in ports for each in port["fixed_ips"]]
+    assert len(seen) == len(set(seen)) >= 8 * 8
+    for port in ports:
+        segments = {
+            place[each["subnet_id"]] for each in port["fixed_ips"] if each["subnet_id"] in place
+        }
+        assert len(segments) <= 1, "a port straddles two segments"
+    report = reconcile(Database(cloud.url), write=False, grace=0)
+    assert report.agrees, report.differences
+    with cloud.engine.connect() as connection:
+        assert report.addresses == connection.scalar(
+            sa.select(sa.func.count()).select_from(models_v2.IPAllocation.__table__)
+        )
