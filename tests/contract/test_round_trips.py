@@ -14,6 +14,7 @@ import pytest
 
 import borough
 from borough import Ipam
+from borough.domain.space import Act
 from borough.store.sql.store import SqlStore
 from tests.servers.base import Server
 from tests.servers.shared import shared_server
@@ -132,7 +133,7 @@ def test_taking_over_and_borrowing_are_one_round_trip_on_postgresql() -> None:
     while meter.ipam.usage(labels=L)[0].free:
         costs.append(meter(lambda: meter.ipam.allocate(labels=L, host="h0")))
     acts = [event.act for event in meter.ipam.events()]
-    assert acts.count("transferred") >= 5
+    assert acts.count(Act.TRANSFERRED) >= 5
     assert any(block.borrowed for block in meter.ipam.blocks())
     assert sum(cost > 1 for cost in costs) <= 4, costs
     assert meter.ipam.audit() == []
