@@ -57,7 +57,9 @@ def _tidy_block(catalogue: Catalogue, space: Space, plan: Plan, block: Block, no
     elif not block.idle_since:
         plan.put(block, replace(block, idle_since=now))
     elif now - block.idle_since >= EMPTY_FOR:
-        give_up(plan, space, catalogue.subnets[block.subnet_id], block.prefix, [block])
+        plan.drop(block)
+        subnet = catalogue.subnets[block.subnet_id]
+        add_run(plan, space, subnet, block.cohort_id, block.prefix)
 
 
 def _tidy_region(

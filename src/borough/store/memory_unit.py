@@ -69,11 +69,11 @@ class MemoryUnit(MemorySpace):
             )
             tables.allocations[key] = allocation
             self._record(now, Act.RELEASED, allocation)
-        for old, new in plan.moved:
-            key = (old.scope, old.family, old.address)
-            _expect(tables.allocations.get(key), old)
-            tables.allocations[key] = new
-            self._record(now, Act.MOVED, new, f"from host {old.host}" if old.host else "")
+        for before, after in plan.moved:
+            key = (before.scope, before.family, before.address)
+            _expect(tables.allocations.get(key), before)
+            tables.allocations[key] = after
+            self._record(now, Act.MOVED, after, f"from host {before.host}" if before.host else "")
         for note in plan.notes:
             self._record_note(now, note)
         sequences = [self._grant(grant.allocation, now) for grant in plan.grants]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from functools import cache
 from typing import Any, Final
 
@@ -133,7 +133,13 @@ class MariadbWriter:
 
     def wants(self, plan: Plan) -> bool:
         """See :meth:`borough.store.sql.dialect.Writer.wants`."""
-        kinds = (plan.grants, plan.removed, plan.cooled, plan.moved, plan.changed)
+        kinds: tuple[Sized, ...] = (
+            plan.grants,
+            plan.removed,
+            plan.cooled,
+            plan.moved,
+            plan.changed,
+        )
         return max(map(len, kinds)) >= _MANY
 
     def write(
