@@ -166,9 +166,7 @@ def test_topologies_scopes_and_racks(ipam: Ipam, clock: Clock) -> None:
             "subnets": [{"name": "a", "cidr": "10.0.0.0/28", "labels": L, "scope": "blue"}],
         }
     )
-    ipam.apply(
-        {"name": "two", "subnets": [{"name": "b", "cidr": "2001:db8::/64", "labels": L}]}
-    )
+    ipam.apply({"name": "two", "subnets": [{"name": "b", "cidr": "2001:db8::/64", "labels": L}]})
     declared = ipam.subnets()
     ipam.allocate(labels={**L, "rack": "r1"}, scope="blue", owner="o")
     ipam.release(owner="o", scope="blue")

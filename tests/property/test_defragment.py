@@ -15,7 +15,7 @@ from tests.conftest import Clock
 
 L = {"network": "n"}
 HOSTS = ["h1", "h2", "h3", "h4"]
-EXAMPLES = 300 if os.environ.get("CI") else 60
+EXAMPLES = 150 if os.environ.get("CI") else 40
 
 STEP = st.one_of(
     st.tuples(st.just("take"), st.sampled_from(HOSTS), st.sampled_from([1, 1, 2, 5, 12])),
