@@ -98,7 +98,8 @@ def test_a_loan(ipam: Ipam) -> None:
     )
     assert why(ipam, "h2") == (
         "10.0.0.13 is borrowed from host=h1's 10.0.0.0/28: nothing of its own and nothing unclaimed is "
-        "free, and no unused piece of a region is worth to be taken over; it is a route of its own"
+        "free, and no unused piece of a region may be taken over or is worth it; it is a route of its "
+        "own"
     )
     assert why(ipam, None) == (
         "10.0.0.14 is borrowed from host=h1's 10.0.0.0/28: nothing unclaimed is free"
@@ -115,3 +116,26 @@ def test_a_rack_has_reasons_as_a_host_has(ipam: Ipam) -> None:
     )
     (note,) = ipam.explain(labels={**L, "rack": "r1"}).notes
     assert note.startswith("rack=r1 claims 10.0.0.0/28: ")
+
+
+def test_an_address_that_is_shared(ipam: Ipam) -> None:
+    """Others are in the block that is left; or the cap is reached, whatever is left."""
+    rules = {"host": {"fallback": "any", "block": 4, "cap": 4}}
+    pods(ipam, "10.0.0.0/28")
+    take(ipam, "h1", 14)
+    ipam.drain("h1")
+    ipam.release("10.0.0.9")
+    assert why(ipam, "h2") == (
+        "10.0.0.9 lies in 10.0.0.0/28, which nobody claims: nothing of its own is free, and others use "
+        "this block as well; it is a route of its own"
+    )
+    ipam.apply(
+        {
+            "name": "capped",
+            "dimensions": rules,
+            "subnets": [{"name": "more", "cidr": "10.0.1.0/24", "labels": {"network": "m"}}],
+        }
+    )
+    ipam.allocate(labels={"network": "m"}, host="h3", count=3)
+    (note,) = ipam.explain(labels={"network": "m"}, host="h3").notes
+    assert note.endswith("which nobody claims: host=h3 may claim no more; it is a route of its own")

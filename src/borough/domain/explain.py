@@ -280,11 +280,13 @@ def _subnet_line(setting: Setting, hold: Hold, subnet: Subnet, tally: Tally) -> 
 def _notes(setting: Setting, plan: Plan) -> tuple[str, ...]:
     """Claims and loans in words, each with its reason."""
     notes = [text for text in (_note_text(setting, plan, note) for note in plan.notes) if text]
-    notes += [
-        _loan_text(setting, grant, grant.block)
-        for grant in plan.grants[:LISTED]
-        if grant.hold is Hold.OTHERS and grant.block is not None
-    ]
+    for grant in plan.grants[:LISTED]:
+        if grant.block is None or grant.hold is Hold.OWN:
+            continue
+        if grant.hold is Hold.OTHERS:
+            notes.append(_loan_text(setting, grant, grant.block))
+        elif setting.want.claimant and setting.request.kind in (Kind.ANY, Kind.NEXT):
+            notes.append(_shared_text(setting, plan, grant, grant.block))
     return tuple(notes)
 
 

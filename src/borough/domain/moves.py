@@ -12,9 +12,9 @@ from dataclasses import replace
 from borough.domain.block import NOBODY, Block, part, reserved_bits
 from borough.domain.dimension import HOST, Match, match
 from borough.domain.estate import Estate, add_run, give_up, regions
-from borough.domain.ladder import Hold, Rung, wanted
+from borough.domain.ladder import Hold, Rung, Wanted, wanted
 from borough.domain.model import NO_LABELS, Allocation, Catalogue, Request, State, Subnet
-from borough.domain.placement import CLAIM_BITS
+from borough.domain.placement import NAMED_BITS
 from borough.domain.prefix import Prefix, free_prefixes
 from borough.domain.space import Act, Note, Plan, Space
 
@@ -26,10 +26,12 @@ def holder_of(host: str) -> str:
 
 def claimant_of(catalogue: Catalogue, host: str) -> str:
     """Who would claim blocks for the addresses of a host: itself, or its rack; nobody for no host."""
-    if not host:
-        return NOBODY
+    return _wanted(catalogue, host).claimant if host else NOBODY
+
+
+def _wanted(catalogue: Catalogue, host: str) -> Wanted:
     labels = {HOST: frozenset([host])}
-    return wanted(catalogue, Request(labels=labels, host=host)).claimant
+    return wanted(catalogue, Request(labels=labels, host=host))
 
 
 def everything_of(catalogue: Catalogue, space: Space, holder: str) -> list[Block]:
@@ -66,8 +68,8 @@ def out_of_reach(catalogue: Catalogue, subnet: Subnet, host: str) -> tuple[str, 
 def vacate(catalogue: Catalogue, space: Space, holder: str) -> Plan:
     """Take all claims from a holder; the addresses in use stay as they are.
 
-    Unused regions become unclaimed space again, and so do the unused pieces of those in use that are
-    at least as large as a first claim; the rest stays as blocks that nobody claims.
+    Unused regions become unclaimed space again, and so do unused aligned pieces, of 16 addresses at
+    least, of those in use; the rest stays as blocks that nobody claims.
     """
     plan = Plan()
     for region, blocks in regions(everything_of(catalogue, space, holder)):
@@ -97,10 +99,10 @@ def _let_go(plan: Plan, space: Space, subnet: Subnet, block: Block) -> None:
 
 
 def _used_pieces(block: Block, used: int, prefix: Prefix) -> list[Prefix]:
-    """The fewest aligned pieces with all that is used in them, none smaller than a first claim."""
+    """The fewest aligned pieces with all that is used in them, none of less than 16 addresses."""
     if not used >> prefix.base - block.prefix.base & (1 << prefix.size) - 1:
         return []
-    if prefix.size <= 1 << CLAIM_BITS:
+    if prefix.size <= 1 << NAMED_BITS:
         return [prefix]
     halves = prefix.halves()
     found = [piece for half in halves for piece in _used_pieces(block, used, half)]
@@ -160,7 +162,8 @@ def move(
     """Put an address on another host; it keeps its sequence number, because its owner holds it still.
 
     The region around it follows when nobody but the new host has an address in it any more: it is one
-    route then where there were many. A block that nobody claims is claimed likewise.
+    route then where there were many. A block that nobody claims is claimed likewise. A host's cap holds
+    here too.
 
     :param neighbours: the allocations of the region around the address, or of the block where nobody
         claims it; read no further than to the first one that speaks against it.
@@ -184,5 +187,8 @@ def move(
             each for each in space.blocks_in(subnet.id, region) if each.holder == block.holder
         ]
         estate = Estate(plan, claimant, space.held_in(block.cohort_id, claimant))
-        _hand_over(plan, estate, subnet, region, blocks)
+        cohort = catalogue.cohorts[block.cohort_id]
+        cap = _wanted(catalogue, host).rules.with_settings(cohort.claiming).cap
+        if not cap or estate.size + region.size <= cap:
+            _hand_over(plan, estate, subnet, region, blocks)
     return plan
