@@ -359,7 +359,7 @@ def test_after_a_drain_the_block_is_claimed_by_whom_all_moves_to(ipam: Ipam) -> 
 
 def test_a_region_does_not_follow_beyond_a_cap(ipam: Ipam) -> None:
     """The most that a host may claim holds for what it is left as well."""
-    pods(ipam, dimensions={"host": {"fallback": "any", "cap": 16}})
+    pods(ipam, dimensions={"host": {"fallback": "any", "claims": {"cap": 16}}})
     one, two = take(ipam, "h1", 1) + take(ipam, "h3", 1)
     ipam.move(one, "h2")
     assert routes(ipam, "h2") == ["10.0.0.0/28"]

@@ -120,7 +120,7 @@ def test_a_rack_has_reasons_as_a_host_has(ipam: Ipam) -> None:
 
 def test_an_address_that_is_shared(ipam: Ipam) -> None:
     """Others are in the block that is left; or the cap is reached, whatever is left."""
-    rules = {"host": {"fallback": "any", "block": 4, "cap": 4}}
+    rules = {"host": {"fallback": "any", "claims": {"block": 4, "cap": 4}}}
     pods(ipam, "10.0.0.0/28")
     take(ipam, "h1", 14)
     ipam.drain("h1")

@@ -344,10 +344,23 @@ def _loan_text(setting: Setting, grant: Grant, block: Block) -> str:
         return said + "this very address was asked for"
     if not setting.want.claimant:
         return said + "nothing unclaimed is free"
+    return said + (
+        "nothing of its own and nothing unclaimed is free, and no unused piece of a region may be taken "
+        "over or is worth it; it is a route of its own"
+    )
+
+
+def _shared_text(setting: Setting, plan: Plan, grant: Grant, block: Block) -> str:
+    """Why an address is of a block that nobody claims: an unused one is claimed by whoever may."""
+    was_used = block.id in plan.changed and plan.changed[block.id][0].reach
+    reason = (
+        "nothing of its own is free, and others use this block as well"
+        if was_used
+        else f"{setting.want.claimant} may claim no more"
+    )
     return (
-        said
-        + "nothing of its own and nothing unclaimed is free, and no unused piece of a region is "
-        "worth to be taken over; it is a route of its own"
+        f"{grant.allocation.text} lies in {block.prefix}, which nobody claims: {reason}; "
+        "it is a route of its own"
     )
 
 
