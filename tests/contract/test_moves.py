@@ -5,19 +5,22 @@ Rules under "Moves" of ``docs/rules.md``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from borough import Ipam
-from borough.domain.space import Act
+from borough.domain.space import Act, Plan
 from borough.errors import (
     AddressOutsideGroup,
+    Contended,
     FixInput,
     NotAllocated,
     StaleSequence,
     UnknownObject,
 )
+from borough.store.port import Filter, Unit
 from tests.conftest import Clock
 
 L = {"network": "n"}
@@ -454,6 +457,30 @@ def test_a_moved_address_is_still_the_answer_to_its_key(ipam: Ipam) -> None:
     again = ipam.allocate(labels=L, host="h1", owner="o", key="k")
     assert again.replayed
     assert (again.address, again.allocations[0].host) == (given.address, "h2")
+
+
+@pytest.mark.parametrize("count", [1, 12])
+@pytest.mark.parametrize("stale", ["host", "sequence", "until"])
+def test_a_move_of_what_is_not_so_any_more_is_refused(
+    ipam: Ipam, clock: Clock, count: int, stale: str
+) -> None:
+    """Two that move one address at once, or one that moves what another has released: one is too late."""
+    pods(ipam)
+    take(ipam, "h1", count)
+
+    def late(unit: Unit) -> None:
+        found = unit.allocations(Filter(host="h1"))
+        wrong = {"host": "h0", "sequence": 1 << 40, "until": clock.now}[stale]
+        plan = Plan()
+        plan.moved = [(each, replace(each, host="h2")) for each in found[:-1]]
+        old = replace(found[-1], **{stale: wrong})  # type: ignore[arg-type]
+        plan.moved.append((old, replace(old, host="h2")))
+        unit.commit(plan, clock.now)
+
+    with pytest.raises(Contended):
+        ipam.store.transact(late)
+    assert {each.host for each in ipam.allocations()} == {"h1"}
+    assert acts(ipam, Act.MOVED) == []
 
 
 def test_ipv6_moves_alike(ipam: Ipam) -> None:
