@@ -8,8 +8,9 @@ from borough.domain.address import parse_address
 from borough.domain.text import check_text
 from borough.engine import moves
 from borough.engine.allocation import SWEEP, Allocator
-from borough.engine.defragment import Defragmentation, defragment
+from borough.engine.defragment import Defragmentation, defragment, snapshot
 from borough.engine.moves import Renamed, Vacated
+from borough.engine.queries import check_page
 from borough.engine.sweep import Swept, sweep
 from borough.engine.views import Allocation
 from borough.store.port import Store
@@ -134,6 +135,6 @@ class Upkeep:
         :raises UnknownObject: there is no such scope.
         """
         place = None if host is None else check_text("host", host)
-        return self._store.transact(
-            lambda unit: defragment(unit, scope, place, limit, self._clock()), write=False
-        )
+        check_page(0, limit)
+        seen = self._store.transact(lambda unit: snapshot(unit, scope), write=False)
+        return defragment(seen, place, limit, self._clock())
