@@ -26,8 +26,8 @@ from borough.cli.serve import serve
 from borough.cli.show import show
 from borough.cli.state import State
 from borough.cli.subnet import subnet
-from borough.cli.token import token
 from borough.cli.sweep import sweep
+from borough.cli.token import token
 from borough.cli.usage import usage
 from borough.cli.version import show_version, version
 

@@ -217,7 +217,7 @@ def move(
     catalogue = unit.catalogue
     piece = unit.piece_at(held.subnet_id, number)
     around = piece.region() if isinstance(piece, Block) else None
-    neighbours = all_allocations(unit, Filter(subnet_id=held.subnet_id, within=around))
+    neighbours = all_allocations(unit, Filter(scope=scope, subnet_id=held.subnet_id, within=around))
     plan = moves.move(catalogue, unit, held, host, neighbours)
     unit.commit(plan, now)
     return show_all(unit, [plan.moved[0][1]])[0]
