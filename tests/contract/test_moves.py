@@ -21,7 +21,10 @@ from borough.errors import (
     UnknownObject,
 )
 from borough.store.port import Filter, Unit
-from tests.conftest import Clock
+from tests.conftest import Clock, each_store
+
+#: The service has no calls for hosts, moves and sweeps yet: the library on each store.
+pytestmark = pytest.mark.parametrize("make_ipam", each_store(), indirect=True)
 
 L = {"network": "n"}
 
