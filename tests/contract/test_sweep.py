@@ -83,20 +83,20 @@ def test_a_region_in_use_again_is_not_given_back(ipam: Ipam, clock: Clock) -> No
 
 
 def test_a_little_used_region_gives_up_its_upper_half(ipam: Ipam, clock: Clock) -> None:
-    """After two hours at most three eighths of it, all in the lower half; again for what is left."""
+    """After an hour at most three eighths of it, all in the lower half; again for what is left."""
     pods(ipam)
     held = take(ipam, "h1", 60)
     ipam.release(held[5:])
     assert routes(ipam, "h1") == ["10.0.0.0/26"]
     ipam.sweep()
-    clock.advance(2 * HOUR - 1)
+    clock.advance(HOUR - 1)
     assert ipam.sweep().given_back == ()
     clock.advance(1)
     assert [each.prefix for each in ipam.sweep().given_back] == ["10.0.0.32/27"]
     assert routes(ipam, "h1") == ["10.0.0.0/27"]
     assert ipam.audit() == []
     ipam.sweep()
-    clock.advance(2 * HOUR)
+    clock.advance(HOUR)
     ipam.sweep()
     assert routes(ipam, "h1") == ["10.0.0.0/28"]
     assert ipam.audit() == []

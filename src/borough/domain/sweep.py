@@ -2,7 +2,7 @@
 
 A region that falls empty is given up at once when its holder has another one; this is about the rest. A
 holder keeps its last region for a while, to come back to, since nothing may ever tell that it is gone; and a
-region that has been little used for hours gives up its unused half. A sweep looks twice: it marks what it
+region that has been little used for an hour gives up its unused half. A sweep looks twice: it marks what it
 finds idle, and acts when a later one finds it idle still, so that nothing has to be written when
 addresses are given and taken back.
 
@@ -28,7 +28,7 @@ _SECOND: Final = 1_000_000
 EMPTY_FOR: Final = 15 * 60 * _SECOND
 
 #: How long a region may be little used, in microseconds.
-LOW_FOR: Final = 2 * 3600 * _SECOND
+LOW_FOR: Final = 3600 * _SECOND
 
 #: A region with at most this share of its addresses in use is little used: three eighths.
 _LOW: Final = (3, 8)

@@ -105,7 +105,7 @@ class Upkeep:
 
         Cooling addresses whose rest is over are free again; a region that is empty, or little used,
         is marked, and given back by a later sweep that finds it so still: after 15 minutes, or its
-        unused half after two hours. It never takes an address from its owner, and works in short
+        unused half after an hour. It never takes an address from its owner, and works in short
         units, so that it may run beside everything else, also several times at once.
         """
         rested = taken = self._take_back()
