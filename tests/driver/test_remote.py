@@ -206,9 +206,7 @@ ALLOCATE = "POST /v1/allocations"
 
 
 @pytest.mark.parametrize("count", [1, 8, 40])
-def test_one_request_whatever_the_group(
-    count: int, make: Make, way: Way, served: Served
-) -> None:
+def test_one_request_whatever_the_group(count: int, make: Make, way: Way, served: Served) -> None:
     """Also when all subnets but one are full."""
     driver = make(*(f"10.0.{at}.0/32" for at in range(count)))
     for _ in range(count - 1):
@@ -288,9 +286,7 @@ def test_nobody_listens(make: Make, way: Way, paused: list[float]) -> None:
     assert (driver.round_trips, paused) == (3, [0.1, 0.2])
 
 
-def test_a_service_that_went_after_the_first_attempt(
-    make: Make, way: Way, served: Served
-) -> None:
+def test_a_service_that_went_after_the_first_attempt(make: Make, way: Way, served: Served) -> None:
     """That the others were refused does not undo what it did."""
     driver = make("10.0.0.0/29")
     way.plan = ["close"]
@@ -356,9 +352,15 @@ def test_a_wrong_token_is_refused_at_once(process: Process, monkeypatch: Any) ->
         ({}, "'url' of driver remote is missing"),
         ({"url": "ipam.example"}, "driver remote: the URL of a service is like"),
         ({"url": "http://a:secret@ipam.example"}, "no user, password"),
-        ({"url": "http://ipam.example", "token": "secret"}, "'token' of driver remote is not known"),
+        (
+            {"url": "http://ipam.example", "token": "secret"},
+            "'token' of driver remote is not known",
+        ),
         ({"url": "http://ipam.example", "token_env": "NOT_SET"}, "'token_env' .* holds nothing"),
-        ({"url": "http://ipam.example", "token_file": "/no/such"}, "'token_file' .* cannot be read"),
+        (
+            {"url": "http://ipam.example", "token_file": "/no/such"},
+            "'token_file' .* cannot be read",
+        ),
         ({"url": "http://ipam.example", "token_env": "A", "token_file": "b"}, "comes from either"),
         ({"url": "http://ipam.example", "timeout": 0}, "'timeout' .* must be from 0.1 to 600"),
         ({"url": "http://ipam.example", "attempts": 0}, "'attempts' .* must be from 1 to 100"),

@@ -55,9 +55,7 @@ class EngineDriver(GroupDriver, Generic[Face]):
     def allocate(self, group: Group, request: Request) -> Answer:
         """See :meth:`borough.driver.interface.GroupDriver.allocate`."""
         arguments = group.arguments(request)
-        return self._call(
-            lambda: self.ipam.allocate(**arguments), repeatable=bool(request.key)
-        )
+        return self._call(lambda: self.ipam.allocate(**arguments), repeatable=bool(request.key))
 
     def release(
         self,
