@@ -31,7 +31,7 @@ LONGEST: Final = 2.0
 
 def pause_after(attempt: int) -> float:
     """Seconds to wait after an attempt that failed; the first one is 1."""
-    return min(PAUSE * 2 ** min(attempt - 1, 10), LONGEST)
+    return min(PAUSE * 2.0 ** min(attempt - 1, 10), LONGEST)
 
 
 @dataclass
