@@ -225,8 +225,10 @@ def main() -> None:
             rates = report(taking, clients, length, turns)
             if "NetBox" in rates:
                 ratio = rates["HTTP, 2 workers"] / rates["NetBox"]
-                times.append(f"\n{clients} clients: 2 workers give {ratio:.0f} times NetBox's.")
-        print(*times, sep="\n")
+                times.append(
+                    f"- With {clients} at a time, 2 workers give {ratio:.0f} times as many as NetBox."
+                )
+        print("", *times, sep="\n")
         load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
         print(f"\nLoad of the machine at the end, over 1, 5 and 15 minutes: {load}.")
 
