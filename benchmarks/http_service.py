@@ -228,7 +228,8 @@ def main() -> None:
                 times.append(
                     f"- With {clients} at a time, 2 workers give {ratio:.0f} times as many as NetBox."
                 )
-        print("", *times, sep="\n")
+        if times:
+            print("", *times, sep="\n")
         load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
         print(f"\nLoad of the machine at the end, over 1, 5 and 15 minutes: {load}.")
 
