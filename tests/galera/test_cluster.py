@@ -23,7 +23,7 @@ from tests.race.histories import Call, faults, still_held
 from tests.servers.galera import GaleraCluster
 from tests.servers.shared import must_have
 
-pytestmark = [pytest.mark.server, pytest.mark.galera, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.server, pytest.mark.galera, pytest.mark.timeout(560)]
 
 WRITERS = 12
 L = {"network": "n"}

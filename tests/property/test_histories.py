@@ -445,7 +445,7 @@ def _routes(ipam: Ipam) -> Any:
     return [each.as_json() for each in ipam.routes()]
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 # Each store's histories take minutes, and may run beside each other.
 @pytest.mark.parametrize(
     "store",
