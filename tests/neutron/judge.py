@@ -105,7 +105,7 @@ def _load(names: list[str]) -> list[unittest.TestCase]:
     loader = unittest.TestLoader()
     tests = list(flat(loader.loadTestsFromNames(names)))
     if loader.errors:
-        raise SystemExit("\n".join(loader.errors))
+        raise SystemExit("\n".join(map(str, loader.errors)))
     return tests
 
 
