@@ -1,14 +1,19 @@
 """The service beside the engine in process, on one PostgreSQL, in turns within one run.
 
-python benchmarks/http_service.py [seconds of a turn] [turns]
+python benchmarks/http_service.py [--seconds OF_A_TURN] [--turns N] [--netbox VENV]
 
 Every client posts an allocation, reads its answer and posts the next, over one kept connection. The
 engine's own rate is that of as many threads in one process, calling ``ipam.allocate``. Clients, service
 and database share the machine.
+
+With an environment that has NetBox and gunicorn (see ``tests/servers/netbox.py``; making its tables takes
+minutes), ``POST available-ips`` on a prefix of its own takes its turns with the others, in two processes of
+four threads.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -20,12 +25,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import borough
+from tests.servers.netbox import NetboxServer
 from tests.servers.postgresql import PostgresqlServer
 
 CLIENTS = (1, 8, 32)
@@ -36,17 +44,30 @@ TOPOLOGY = {
     ]
 }
 
-#: NetBox's ``POST available-ips`` as it was measured on a machine of the same size, two workers of four
-#: threads; it is not run here.
-NETBOX = 14
+#: The clients that NetBox is asked by too, which has eight threads.
+NETBOX_CLIENTS = (1, 8)
+
+
+class Turn(NamedTuple):
+    """Seconds of each call, and from the first one to the last answer."""
+
+    times: list[float]
+    lasted: float
+
+    @property
+    def rate(self) -> float:
+        return len(self.times) / self.lasted
+
+
+Way = Callable[[int, float], Turn]
 
 
 def percentile(times: list[float], share: float) -> float:
     return sorted(times)[min(int(len(times) * share), len(times) - 1)] * 1000
 
 
-def in_process(url: str, clients: int, seconds: float) -> list[float]:
-    """Seconds of each call of threads that share one object."""
+def in_process(url: str, clients: int, seconds: float) -> Turn:
+    """Threads that share one object."""
     times: list[float] = []
     with borough.open(url) as ipam:
 
@@ -58,29 +79,37 @@ def in_process(url: str, clients: int, seconds: float) -> list[float]:
             times.extend(own)
 
         ipam.allocate(labels=LABELS, owner="warm")
-        end = time.perf_counter() + seconds
+        start = time.perf_counter()
+        end = start + seconds
         threads = [threading.Thread(target=work, args=(end,)) for _ in range(clients)]
         for each in threads:
             each.start()
         for each in threads:
             each.join()
-    return times
+        return Turn(times, time.perf_counter() - start)
 
 
-def drive(port: int, seconds: float, clients: int, answer: Any) -> None:
+def post(path: str, body: dict[str, Any], **headers: str) -> bytes:
+    """A request as it is sent."""
+    data = json.dumps(body)
+    headers |= {"Content-Type": "application/json", "Content-Length": str(len(data))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n{data}".encode()
+
+
+OURS = post("/v1/allocations", {"labels": LABELS, "owner": "bench"})
+
+
+def drive(port: int, request: bytes, seconds: float, clients: int, answer: Any) -> None:
     """As many connections as clients, each with one request under way, in one light process."""
     import selectors
 
-    body = json.dumps({"labels": LABELS, "owner": "bench"}).encode()
-    request = (
-        b"POST /v1/allocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
-    )
     chosen = selectors.DefaultSelector()
     begun: dict[socket.socket, float] = {}
     buffers: dict[socket.socket, bytes] = {}
     times = []
-    end = time.perf_counter() + seconds
+    start = time.perf_counter()
+    end = start + seconds
 
     def send(line: socket.socket) -> None:
         buffers[line] = b""
@@ -94,11 +123,11 @@ def drive(port: int, seconds: float, clients: int, answer: Any) -> None:
         send(line)
     waiting = clients
     while waiting:
-        for key, _ in chosen.select(10):
+        for key, _ in chosen.select(60):
             line = key.fileobj  # type: ignore[assignment]
             buffers[line] += line.recv(65536)
             head, split, rest = buffers[line].partition(b"\r\n\r\n")
-            if not split or len(rest) < int(re.search(rb"content-length: (\d+)", head)[1]):  # type: ignore[index]
+            if not split or len(rest) < int(re.search(rb"(?i)content-length: (\d+)", head)[1]):  # type: ignore[index]
                 continue
             assert head.startswith(b"HTTP/1.1 201"), buffers[line]
             now = time.perf_counter()
@@ -107,19 +136,22 @@ def drive(port: int, seconds: float, clients: int, answer: Any) -> None:
                 send(line)
             else:
                 waiting -= 1
-    answer.send(times)
+    answer.send((times, time.perf_counter() - start))
 
 
-def over_http(port: int, clients: int, seconds: float) -> list[float]:
+def over_http(port: int, clients: int, seconds: float, request: bytes = OURS) -> Turn:
     here, there = get_context("spawn").Pipe()
-    process = get_context("spawn").Process(target=drive, args=(port, seconds, clients, there))
+    work = (port, request, seconds, clients, there)
+    process = get_context("spawn").Process(target=drive, args=work)
     process.start()
-    times: list[float] = here.recv()
+    turn = Turn(*here.recv())
     process.join()
-    return times
+    return turn
 
 
-def serve(url: str, workers: int, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+@contextmanager
+def serve(url: str, workers: int, folder: Path) -> Iterator[int]:
+    """A service; its port."""
     log = folder / f"serve-{workers}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -129,62 +161,95 @@ def serve(url: str, workers: int, folder: Path) -> tuple[subprocess.Popen[bytes]
             ],
             stderr=file,
         )
-    while True:
-        time.sleep(0.1)
-        found = re.search(r"Serving on .*:(\d+)/", log.read_text())
-        if found and log.read_text().count("startup complete") == workers:
-            return process, int(found[1])
+    try:
+        found = None
+        while not found or log.read_text().count("startup complete") < workers:
+            time.sleep(0.1)
+            found = re.search(r"Serving on .*:(\d+)/", log.read_text())
+        yield int(found[1])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def netbox(server: NetboxServer) -> Way:
+    """NetBox, with a prefix to give addresses of."""
+    login = {"Authorization": f"Bearer {server.token}"}
+    made = urllib.request.Request(
+        f"{server.url}/api/ipam/prefixes/",
+        json.dumps({"prefix": "10.64.0.0/16"}).encode(),
+        login | {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(made, timeout=60) as answer:
+        path = f"/api/ipam/prefixes/{json.load(answer)['id']}/available-ips/"
+    request = post(path, {"description": "bench"}, **login)
+    return lambda clients, length: over_http(server.port, clients, length, request)
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
-    turns = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    server = PostgresqlServer()
-    with tempfile.TemporaryDirectory() as folder:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--netbox", metavar="VENV", help="an environment with NetBox and gunicorn")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        server = PostgresqlServer()
+        stack.callback(server.remove)
         url = server.fresh()
         with borough.open(url, create=True) as ipam:
             ipam.apply(TOPOLOGY)
-        one, port_one = serve(url, 1, Path(folder))
-        two, port_two = serve(url, 2, Path(folder))
-        ways: dict[str, Callable[[int, float], list[float]]] = {
+        one, two = (stack.enter_context(serve(url, workers, Path(folder))) for workers in (1, 2))
+        ways: dict[str, Way] = {
             "in process": lambda clients, length: in_process(url, clients, length),
-            "HTTP, 1 worker": lambda clients, length: over_http(port_one, clients, length),
-            "HTTP, 2 workers": lambda clients, length: over_http(port_two, clients, length),
+            "HTTP, 1 worker": lambda clients, length: over_http(one, clients, length),
+            "HTTP, 2 workers": lambda clients, length: over_http(two, clients, length),
         }
-        try:
-            for way in ways.values():
-                way(4, 1.0)
-            print(f"{os.cpu_count()} cores; turns of {seconds:g} s, {turns} of each, medians\n")
-            print("| clients | way | /s | ÷ in process | p50 ms | p99 ms |")
-            print("|---:|---|---:|---:|---:|---:|")
-            for clients in CLIENTS:
-                report(ways, clients, seconds, turns)
-            print(f"\nNetBox (not run here): {NETBOX} /s at 1 and 8 clients.")
-        finally:
-            for process in (one, two):
-                process.send_signal(signal.SIGTERM)
-                process.wait()
-            server.remove()
+        if options.netbox:
+            other = NetboxServer(options.netbox, threads=4)
+            stack.callback(other.remove)
+            ways["NetBox"] = netbox(other)
+        for way in ways.values():
+            way(4, 1.0)
+        length, turns = options.seconds, options.turns
+        print(f"{os.cpu_count()} cores; turns of {length:g} s, {turns} of each, medians\n")
+        print("| clients | way | /s | ÷ in process | p50 ms | p99 ms |")
+        print("|---:|---|---:|---:|---:|---:|")
+        times: list[str] = []
+        for clients in CLIENTS:
+            taking = {
+                name: way
+                for name, way in ways.items()
+                if name != "NetBox" or clients in NETBOX_CLIENTS
+            }
+            rates = report(taking, clients, length, turns)
+            if "NetBox" in rates:
+                ratio = rates["HTTP, 2 workers"] / rates["NetBox"]
+                times.append(
+                    f"- With {clients} at a time, 2 workers give {ratio:.0f} times as many as NetBox."
+                )
+        if times:
+            print("", *times, sep="\n")
+        load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+        print(f"\nLoad of the machine at the end, over 1, 5 and 15 minutes: {load}.")
 
 
-def report(
-    ways: dict[str, Callable[[int, float], list[float]]], clients: int, seconds: float, turns: int
-) -> None:
-    found: dict[str, list[list[float]]] = {name: [] for name in ways}
+def report(ways: dict[str, Way], clients: int, seconds: float, turns: int) -> dict[str, float]:
+    """Print the lines of so many clients; the rate of each way."""
+    found: dict[str, list[Turn]] = {name: [] for name in ways}
     for _ in range(turns):
         for name, way in ways.items():
             found[name].append(way(clients, seconds))
-    base = 0.0
+    rates: dict[str, float] = {}
     for name, runs in found.items():
-        rate = statistics.median(len(times) / seconds for times in runs)
-        base = base or rate
+        rate = rates[name] = statistics.median(run.rate for run in runs)
         p50, p99 = (
-            statistics.median(percentile(times, share) for times in runs) for share in (0.5, 0.99)
+            statistics.median(percentile(run.times, share) for run in runs) for share in (0.5, 0.99)
         )
-        print(
-            f"| {clients} | {name} | {rate:,.0f} | {rate / base:.2f} | {p50:.2f} | {p99:.2f} |",
-            flush=True,
-        )
+        told = f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
+        share = rate / rates["in process"]
+        print(f"| {clients} | {name} | {told} | {share:.2f} | {p50:.2f} | {p99:.2f} |", flush=True)
+    return rates
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ def test_explain_shows_the_ladder_and_gives_nothing(cli: Cli):
     assert "Group: host=node-1 + network=pods" in said
     assert re.search(r"2\. IPv4, unclaimed: taken\n +matches network=pods; matches rack=r1\n", said)
     assert "pods-a  10.64.0.0/17  32766 free  0 of 32766 allocated" in said
-    assert "  - host=node-1 claims 10.64.0.0/28\n" in said
+    assert "  - host=node-1 claims 10.64.0.0/28: nothing of its own is free" in said
     assert "and 1 more rung, not reached" in said
     assert cli.allocations()["allocations"] == []
 

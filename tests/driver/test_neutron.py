@@ -15,7 +15,7 @@ import pytest
 from borough.driver import load_driver
 from borough.errors import UnknownDriver
 
-pytest.importorskip("neutron", reason="OpenStack Neutron is not installed: pip install neutron")
+pytest.importorskip("neutron", reason="runs beside Neutron: ./test-neutron")
 
 POOLS = {
     "NeutronDbPool": "neutron.ipam.drivers.neutrondb_ipam.driver:NeutronDbPool",

@@ -321,7 +321,49 @@ class Histories(RuleBasedStateMachine):
     def release_host(self, host: str, scope: str) -> None:
         self.both(lambda ipam: ipam.release(host=host, scope=scope))
 
-    @rule(seconds=st.sampled_from([1, 59, 61]))
+    @rule(host=st.sampled_from(HOSTS))
+    def drain(self, host: str) -> None:
+        self.both(lambda ipam: _without_numbers(ipam.drain(host).as_json()))
+
+    @rule(host=st.sampled_from(HOSTS), release=st.booleans())
+    def remove_host(self, host: str, release: bool) -> None:
+        self.both(lambda ipam: _without_numbers(ipam.remove_host(host, release=release).as_json()))
+        self._forget_hosts()
+
+    @rule(old=st.sampled_from(HOSTS), new=st.sampled_from(HOSTS))
+    def rename_host(self, old: str, new: str) -> None:
+        self.both(lambda ipam: _without_numbers(ipam.rename_host(old, new).as_json()))
+        self._forget_hosts()
+
+    def _forget_hosts(self) -> None:
+        """Let the oracle know the hosts that are left, whatever the topology says."""
+        declared = {
+            host.name: {name: sorted(values) for name, values in host.labels.items()}
+            for host in self.ipams[0].hosts()
+        }
+        self.topology = {**self.topology, "hosts": declared}
+
+    @rule(data=st.data(), host=st.sampled_from(HOSTS), force=st.booleans())
+    def move(self, data: st.DataObject, host: str, force: bool) -> None:
+        held = self.ipams[0].allocations()
+        if not held:
+            return
+        each = held[data.draw(st.integers(0, len(held) - 1))]
+        self.both(
+            lambda ipam: _without_sequence(
+                ipam.move(each.address, host, force=force, scope=each.scope)
+            )
+        )
+
+    @rule()
+    def sweep(self) -> None:
+        self.both(lambda ipam: ipam.sweep())
+
+    @rule()
+    def defragment(self) -> None:
+        self.both(lambda ipam: _without_numbers(ipam.defragment(limit=5).as_json()))
+
+    @rule(seconds=st.sampled_from([1, 59, 61, 900, 7200]))
     def pass_time(self, seconds: int) -> None:
         self.clock.advance(seconds)
 

@@ -2,7 +2,8 @@
 
 NetBox wants a newer Python than the oldest that Borough runs on, so it lives in an environment that the
 variable ``NETBOX_VENV`` names (``python3.12 -m venv DIR && DIR/bin/pip install netbox gunicorn``).
-Making its tables takes minutes.
+Making its tables takes minutes: with ``NETBOX_TABLES`` naming a file, they are written to it the first time,
+and read from it later.
 """
 
 from __future__ import annotations
@@ -47,12 +48,14 @@ print("TOKEN=" + token.get_auth_header_prefix().split()[-1] + token.token)
 class NetboxServer:
     """NetBox 4.5 or later.
 
+    :param venv: its environment; the one that ``NETBOX_VENV`` names unless given.
+    :param threads: of each of its two processes.
     :ivar url: where it listens.
     :ivar token: what to log in with.
     """
 
-    def __init__(self) -> None:
-        venv = os.environ.get("NETBOX_VENV", "")
+    def __init__(self, venv: str = "", threads: int = 2) -> None:
+        venv = venv or os.environ.get("NETBOX_VENV", "")
         self._netbox = Path(venv) / "bin" / "netbox"
         if not venv or not self._netbox.exists():
             raise Missing("set NETBOX_VENV to an environment with netbox and gunicorn")
@@ -73,17 +76,32 @@ class NetboxServer:
         )
         self._environment = {**os.environ, "NETBOX_ROOT": str(self.folder)}
         self._start(redis, "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "")
-        self.run("migrate", "--no-input", "-v", "0")
+        self._make_tables(database)
         said = self.run("shell", "-c", MAKE_TOKEN)
         self.token = said.partition("TOKEN=")[2].split()[0]
         bind = f"127.0.0.1:{self.port}"
         gunicorn = str(self._netbox.parent / "gunicorn")
-        self._start(gunicorn, "-w", "2", "--threads", "2", "-b", bind, "netbox.wsgi")
+        self._start(gunicorn, "-w", "2", "--threads", str(threads), "-b", bind, "netbox.wsgi")
+        # Each of its processes imports all of it first.
+        self._postgresql.patience = 600
         self._postgresql.wait_until(self._answers)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def _make_tables(self, database: str) -> None:
+        kept = Path(os.environ.get("NETBOX_TABLES", ""))
+        if kept.is_file():
+            self._on_database("psql", database, "-q", "-f", str(kept))
+        self.run("migrate", "--no-input", "-v", "0")
+        if kept.name and not kept.exists():
+            self._on_database("pg_dump", database, "-O", "-f", str(kept))
+
+    def _on_database(self, program: str, database: str, *arguments: str) -> None:
+        found = find_program(program, "usr/lib/postgresql/*/bin", package="postgresql")
+        server = ["-h", "127.0.0.1", "-p", str(self._postgresql.port), "-U", "postgres"]
+        subprocess.run([found, *server, *arguments, database], check=True, capture_output=True)
 
     def run(self, *arguments: str) -> str:
         """Run a command of NetBox."""

@@ -13,17 +13,21 @@ from borough.cli.allocate import allocate
 from borough.cli.apply import apply
 from borough.cli.audit import audit
 from borough.cli.command import common_options
+from borough.cli.defragment import defragment
 from borough.cli.explain import explain
+from borough.cli.host import host
 from borough.cli.init import init
 from borough.cli.list import list_
 from borough.cli.move import move
 from borough.cli.neutron import neutron
+from borough.cli.reassign import reassign
 from borough.cli.release import release
 from borough.cli.routes import routes
 from borough.cli.serve import serve
 from borough.cli.show import show
 from borough.cli.state import State
 from borough.cli.subnet import subnet
+from borough.cli.sweep import sweep
 from borough.cli.token import token
 from borough.cli.usage import usage
 from borough.cli.version import show_version, version
@@ -99,11 +103,15 @@ for _command in (
     allocate,
     explain,
     release,
+    reassign,
     show,
     list_,
     subnet,
+    host,
     usage,
     routes,
+    sweep,
+    defragment,
     audit,
     move,
     serve,

@@ -152,7 +152,8 @@ _BLOCKS: Final = (
 def blocks(state: State, host: str | None, subnet: str | None) -> None:
     """List blocks: who has claimed them, how full they are.
 
-    Also which of their addresses others have borrowed.
+    Also which of their addresses others have borrowed, and who. The region is what the holder
+    advertises as one prefix; large ones are several blocks.
     """
     with state.open() as ipam:
         found = ipam.blocks(host=host, subnet=subnet)
@@ -165,7 +166,9 @@ def blocks(state: State, host: str | None, subnet: str | None) -> None:
             each.region if each.holder else "",
             each.size,
             each.free,
-            " ".join(each.borrowed),
+            ", ".join(
+                f"{address} ({host or 'no host'})" for address, host in each.borrowers.items()
+            ),
         )
         for each in found
     ]

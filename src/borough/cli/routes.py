@@ -19,7 +19,7 @@ _COLUMNS: Final = (Column("host", soft=True), Column("scope", soft=True), Column
 _CONFIG: Final = {"bird": route_config.bird, "frr": route_config.frr}
 
 
-@command("routes", example="borough routes --host node-1 --format bird > /etc/bird/borough.conf")
+@command("routes", example="borough routes --host node-1 --format bird")
 @text_option("--host", "HOST", "Only those of this host.")
 @click.option(
     "--form",

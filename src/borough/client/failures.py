@@ -32,6 +32,9 @@ def failure(status: int, problem: Any) -> BoroughError:
     message = str(told.get("detail") or f"the service answered with status {status}")
     made = _kind(code, status)(message)
     made.detail = facts if isinstance(facts, dict) else {}
+    if isinstance(made, RetryLater) and not code:
+        # Something in between answered, and does not know what the service has done.
+        made.detail.setdefault("outcome", "not_done" if status == 429 else "unknown")
     return made
 
 

@@ -100,13 +100,17 @@ class Transport:
         self, method: str, target: str, data: bytes | None, head: Mapping[str, str], *, again: bool
     ) -> tuple[int, bytes]:
         """Send a request, once more if it may be sent again."""
-        try:
-            return self._send(method, target, data, head)
-        except (OSError, http.client.HTTPException) as error:
-            if again:
-                return self._persist(method, target, data, head, again=False)
-            outcome = "not_done" if isinstance(error, ConnectionRefusedError) else "unknown"
-            raise _unavailable(self.url, error, outcome) from error
+        outcome = "not_done"
+        for is_last in (False, True) if again else (True,):
+            try:
+                return self._send(method, target, data, head)
+            except (OSError, http.client.HTTPException) as error:
+                # What the first attempt may have done, a refusal of the second does not undo.
+                if not isinstance(error, ConnectionRefusedError):
+                    outcome = "unknown"
+                if is_last:
+                    raise _unavailable(self.url, error, outcome) from error
+        raise AssertionError("there is at least one attempt")
 
     def _send(
         self, method: str, target: str, data: bytes | None, head: Mapping[str, str]
@@ -202,7 +206,9 @@ def _decode(data: bytes) -> Any:
     try:
         return json.loads(data)
     except ValueError:
-        raise RetryLater("what answered is not the service, or was cut off") from None
+        raise RetryLater(
+            "what answered is not the service, or was cut off", outcome="unknown"
+        ) from None
 
 
 def _unavailable(url: str, error: Exception, outcome: str) -> Unavailable:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from borough.domain.address import Family
+from borough.domain.block import Block
 from borough.domain.decide import Setting
 from borough.domain.dimension import Dimension, Match
 from borough.domain.ladder import Candidate, Hold, Home, Rung, candidate_subnets
 from borough.domain.model import NO_LABELS, Cohort, Kind, Subnet
-from borough.domain.space import Act, Plan, Tally
+from borough.domain.space import Act, Grant, Note, Plan, Tally
 
 #: Subnets listed for one rung, and subnets listed as passed over.
 LISTED: Final = 8
@@ -277,24 +278,90 @@ def _subnet_line(setting: Setting, hold: Hold, subnet: Subnet, tally: Tally) -> 
 
 
 def _notes(setting: Setting, plan: Plan) -> tuple[str, ...]:
-    """Claims and loans in words."""
-    said = {
-        Act.CLAIMED: "{who} claims {prefix}",
-        Act.GREW: "{who} grows its region in place to {prefix}, still one route",
-        Act.TRANSFERRED: "{who} takes over {prefix}, which its holder had left unused",
-    }
-    notes = [
-        said[note.act].format(who=note.holder, prefix=note.prefix)
-        for note in plan.notes
-        if note.act in said
-    ]
-    notes += [
-        f"{grant.allocation.text} is borrowed from {grant.block.holder}'s {grant.block.region()}: "
-        "nothing of one's own and nothing unclaimed is free"
-        for grant in plan.grants[:LISTED]
-        if grant.hold is Hold.OTHERS and grant.block is not None
-    ]
+    """Claims and loans in words, each with its reason."""
+    notes = [text for text in (_note_text(setting, plan, note) for note in plan.notes) if text]
+    for grant in plan.grants[:LISTED]:
+        if grant.block is None or grant.hold is Hold.OWN:
+            continue
+        if grant.hold is Hold.OTHERS:
+            notes.append(_loan_text(setting, grant, grant.block))
+        elif setting.want.claimant and setting.request.kind in (Kind.ANY, Kind.NEXT):
+            notes.append(_shared_text(setting, plan, grant, grant.block))
     return tuple(notes)
+
+
+def _note_text(setting: Setting, plan: Plan, note: Note) -> str:
+    if note.act is Act.CLAIMED:
+        return f"{note.holder} claims {note.prefix}: {_claim_reason(setting, plan, note)}"
+    if note.act is Act.GREW:
+        return (
+            f"{note.holder} grows its region in place to {note.prefix}: the other half was unclaimed, "
+            "so that it is still one route"
+        )
+    if note.act is Act.TRANSFERRED:
+        return f"{note.holder} takes over {note.prefix}, {_takeover_reason(note)}"
+    return ""
+
+
+def _claim_reason(setting: Setting, plan: Plan, note: Note) -> str:
+    if setting.request.kind is Kind.NEXT:
+        return "the lowest free address is there"
+    run = next(
+        (
+            run.prefix
+            for run in plan.runs_removed
+            if run.subnet_id == note.subnet_id and run.prefix.covers(note.prefix)
+        ),
+        None,
+    )
+    if run is None:
+        return "nothing of its own is free, and this block is unused and nobody's"
+    if run == note.prefix:
+        return "nothing of its own is free, and this is the largest unclaimed space"
+    return (
+        f"nothing of its own is free; it starts in the largest unclaimed space, {run}, "
+        "where it has most room to double"
+    )
+
+
+def _takeover_reason(note: Note) -> str:
+    """Why a piece was taken from its holder, and what it costs him."""
+    loser, region = note.loser, note.region
+    if region is None or region == note.prefix:
+        return f"which {loser} had left unused: it costs {loser} the route to what it did not use"
+    left = note.prefix.length - region.length
+    if left == 1:
+        return f"the unused half of {loser}'s {region}, which costs {loser} no route"
+    return (
+        f"an unused piece of {loser}'s {region}, which leaves {loser} with {left} routes for it: "
+        "fewer than to borrow address by address"
+    )
+
+
+def _loan_text(setting: Setting, grant: Grant, block: Block) -> str:
+    said = f"{grant.allocation.text} is borrowed from {block.holder}'s {block.region()}: "
+    if setting.request.kind not in (Kind.ANY, Kind.NEXT):
+        return said + "this very address was asked for"
+    if not setting.want.claimant:
+        return said + "nothing unclaimed is free"
+    return said + (
+        "nothing of its own and nothing unclaimed is free, and no unused piece of a region may be taken "
+        "over or is worth it; it is a route of its own"
+    )
+
+
+def _shared_text(setting: Setting, plan: Plan, grant: Grant, block: Block) -> str:
+    """Why an address is of a block that nobody claims: an unused one is claimed by whoever may."""
+    was_used = block.id in plan.changed and plan.changed[block.id][0].reach
+    reason = (
+        "nothing of its own is free, and others use this block as well"
+        if was_used
+        else f"{setting.want.claimant} may claim no more"
+    )
+    return (
+        f"{grant.allocation.text} lies in {block.prefix}, which nobody claims: {reason}; "
+        "it is a route of its own"
+    )
 
 
 def _passed(setting: Setting) -> tuple[PassedLine, ...]:

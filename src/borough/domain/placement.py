@@ -305,7 +305,8 @@ class Placer:
         piece = _worth_most(subnet, region, blocks, block)
         if piece is None or piece.size > self._room(rung):
             return []
-        self._note(Act.TRANSFERRED, subnet, piece)
+        note = Note(Act.TRANSFERRED, subnet.id, piece, self._claimant, block.holder, region)
+        self._plan.notes.append(note)
         estate = self._estate(rung)
         taken = take_away(self._plan, subnet, region, blocks, piece, self._claimant)
         return self._own(estate, subnet, estate.receive(subnet, piece, taken), count, Hold.OTHERS)

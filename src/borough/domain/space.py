@@ -81,12 +81,18 @@ class Act(StrEnum):
 
 
 class Note(NamedTuple):
-    """One thing that a plan does besides giving or taking addresses, for events and explanations."""
+    """One thing that a plan does besides giving or taking addresses, for events and explanations.
+
+    :ivar loser: whose it was, when it is taken away from somebody.
+    :ivar region: the region that it is taken out of.
+    """
 
     act: Act
     subnet_id: int
     prefix: Prefix
     holder: str
+    loser: str = ""
+    region: Prefix | None = None
 
 
 class Grant(NamedTuple):
@@ -128,6 +134,7 @@ class Plan:
 
     :ivar changed: blocks as they were read and as they shall be, by block id.
     :ivar cooled: allocations that become cooling, as they shall be.
+    :ivar moved: allocations as they were read and on the host where they shall be.
     """
 
     runs_removed: list[Run] = field(default_factory=list)
@@ -138,6 +145,7 @@ class Plan:
     grants: list[Grant] = field(default_factory=list)
     removed: list[Allocation] = field(default_factory=list)
     cooled: list[Allocation] = field(default_factory=list)
+    moved: list[tuple[Allocation, Allocation]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     @property
@@ -153,6 +161,7 @@ class Plan:
                 self.grants,
                 self.removed,
                 self.cooled,
+                self.moved,
                 self.notes,
             )
         )

@@ -2,9 +2,12 @@
 
 A region that falls empty is given up at once when its holder has another one; this is about the rest. A
 holder keeps its last region for a while, to come back to, since nothing may ever tell that it is gone; and a
-region that has been little used for hours gives up its unused half. A sweep looks twice: it marks what it
+region that has been little used for an hour gives up its unused half. A sweep looks twice: it marks what it
 finds idle, and acts when a later one finds it idle still, so that nothing has to be written when
 addresses are given and taken back.
+
+Blocks that nobody claims are looked at as well: one that is unused for as long as an empty region may be
+becomes unclaimed space again, joined with what is around it, so that claims have room to grow.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ _SECOND: Final = 1_000_000
 EMPTY_FOR: Final = 15 * 60 * _SECOND
 
 #: How long a region may be little used, in microseconds.
-LOW_FOR: Final = 2 * 3600 * _SECOND
+LOW_FOR: Final = 3600 * _SECOND
 
 #: A region with at most this share of its addresses in use is little used: three eighths.
 _LOW: Final = (3, 8)
@@ -34,13 +37,29 @@ _LOW: Final = (3, 8)
 def tidy(catalogue: Catalogue, space: Space, blocks: Iterable[Block], now: int) -> Plan:
     """Mark idle regions, and give back what has been idle for long.
 
-    :param blocks: all blocks of some holders.
+    :param blocks: all blocks of some regions, or blocks that nobody claims.
     :param now: microseconds since the epoch.
     """
     plan = Plan()
+    blocks = list(blocks)
     for region, members in regions(block for block in blocks if block.holder):
         _tidy_region(catalogue, space, plan, region, members, now)
+    for block in blocks:
+        if not block.holder:
+            _tidy_block(catalogue, space, plan, block, now)
     return plan
+
+
+def _tidy_block(catalogue: Catalogue, space: Space, plan: Plan, block: Block, now: int) -> None:
+    if block.reach:
+        if block.idle_since:
+            plan.put(block, replace(block, idle_since=0))
+    elif not block.idle_since:
+        plan.put(block, replace(block, idle_since=now))
+    elif now - block.idle_since >= EMPTY_FOR:
+        plan.drop(block)
+        subnet = catalogue.subnets[block.subnet_id]
+        add_run(plan, space, subnet, block.cohort_id, block.prefix)
 
 
 def _tidy_region(

@@ -21,9 +21,17 @@ from borough.errors import (
 
 T = TypeVar("T")
 
+#: How often a call is made before its failure is told, unless set.
+ATTEMPTS: Final = 3
+
 #: Seconds between the first attempt and the second; doubled each time, up to the longest.
 PAUSE: Final = 0.1
 LONGEST: Final = 2.0
+
+
+def pause_after(attempt: int) -> float:
+    """Seconds to wait after an attempt that failed; the first one is 1."""
+    return min(PAUSE * 2.0 ** min(attempt - 1, 10), LONGEST)
 
 
 @dataclass
@@ -36,7 +44,7 @@ class Calls:
 
     driver: SubnetDriver
     name: str
-    attempts: int = 3
+    attempts: int = ATTEMPTS
     sleep: Callable[[float], None] = time.sleep
     made: int = 0
     _lock: Lock = field(default_factory=Lock)
@@ -86,7 +94,7 @@ class Calls:
 
     def pause(self, attempt: int) -> None:
         """Wait before the next attempt."""
-        self.sleep(min(PAUSE * 2 ** (attempt - 1), LONGEST))
+        self.sleep(pause_after(attempt))
 
     def deallocate(self, subnet: Subnet, address: str) -> None:
         """Give an address back; one that is free already is given back.

@@ -88,7 +88,7 @@ class Settings:
             raise self.refuse(name, "must be a mapping")
         return found
 
-    def secret(self, name: str) -> str:
+    def secret(self, name: str, default: Any = _REQUIRED) -> str:
         """A secret: ``NAME_env`` names an environment variable, ``NAME_file`` a file that holds it.
 
         It cannot be written out: files of settings are shown, copied and kept.
@@ -96,6 +96,8 @@ class Settings:
         :raises InvalidSettings: neither is given, or there is nothing in it.
         """
         variable, path = self.text(f"{name}_env", ""), self.text(f"{name}_file", "")
+        if not variable and not path and isinstance(default, str):
+            return default
         if bool(variable) == bool(path):
             raise self.refuse(name, f"comes from either {name}_env or {name}_file")
         if variable:

@@ -17,7 +17,7 @@ from borough.domain.decide import Setting, named_addresses
 from borough.domain.ladder import Home
 from borough.domain.model import Kind, Request, Subnet
 from borough.domain.topology import Changes, Topology
-from borough.driver.calls import Calls
+from borough.driver.calls import ATTEMPTS, Calls
 from borough.driver.feature import Feature
 from borough.driver.group import Group, format_mac
 from borough.driver.interface import Given, GroupDriver, SubnetDriver, SubnetRequest
@@ -56,7 +56,7 @@ class Shim(GroupDriver):
         driver: SubnetDriver,
         ledger: Ledger,
         *,
-        attempts: int = 3,
+        attempts: int = ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = ledger.driver
@@ -91,7 +91,7 @@ class Shim(GroupDriver):
         if wrapped is None:
             raise settings.refuse("driver", "must say which classic driver to wrap")
         ledger = settings.text("ledger", "memory:")
-        attempts = int(settings.number("attempts", 3, low=1, high=100))
+        attempts = int(settings.number("attempts", ATTEMPTS, low=1, high=100))
         driver = wrapped.from_settings(settings)
         try:
             return cls.wrap(driver, name=settings.driver, ledger=ledger, attempts=attempts)

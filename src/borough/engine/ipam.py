@@ -20,6 +20,7 @@ from borough.engine.allocation import Allocator, Ladders
 from borough.engine.audit import Finding
 from borough.engine.request import LabelsIn, SubnetsIn, optional_text, parse_request
 from borough.engine.space_map import SpaceMap, space_map
+from borough.engine.upkeep import Upkeep
 from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
 from borough.store.open import open_store
 from borough.store.port import Event, Store, Unit
@@ -35,7 +36,7 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
-class Ipam:
+class Ipam(Upkeep):
     """Address space, and everything that can be done with it.
 
     Safe to share between threads. A context manager: leaving it closes the store.

@@ -99,7 +99,7 @@ def blocks(unit: Unit, host: str | None, subnet: str | None) -> list[BlockView]:
     ]
     guests: dict[tuple[int, int], list[model.Allocation]] = defaultdict(list)
     if any(block.holder for block in found):
-        for allocation in _all_allocations(unit, Filter()):
+        for allocation in all_allocations(unit, Filter()):
             guests[allocation.subnet_id, allocation.address >> BLOCK_BITS].append(allocation)
     return [
         _block_view(catalogue, block, guests[block.subnet_id, block.prefix.base >> BLOCK_BITS])
@@ -112,13 +112,14 @@ def _block_view(
 ) -> BlockView:
     """A block as callers see it; ``inside`` are the allocations in and around it."""
     subnet = catalogue.subnets[block.subnet_id]
-    borrowed = [
-        each.text
-        for each in inside
+    borrowers = {
+        each.text: each.host
+        for each in sorted(inside, key=lambda each: each.address)
         if block.holder
+        and each.state is State.ALLOCATED
         and block.prefix.holds(each.address)
         and block.holder not in holders_of(each.host, catalogue)
-    ]
+    }
     return BlockView(
         str(block.prefix),
         subnet.name,
@@ -127,11 +128,13 @@ def _block_view(
         str(block.region()),
         room_in(subnet, block.prefix),
         block.free,
-        tuple(borrowed),
+        tuple(borrowers),
+        borrowers,
     )
 
 
-def _all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
+def all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
+    """Allocations by sequence number, read page by page and no further than they are looked at."""
     after = 0
     while True:
         page = unit.allocations(replace(wanted, after=after, limit=_PAGE))
@@ -303,7 +306,7 @@ def _fabrics(unit: Unit, scope: str | None) -> dict[tuple[str, Family], _Fabric]
         if name == HOST:
             space = subnets[members[0].subnet_id].scope
             made[space, region.family].claimed[holder].append(region)
-    for each in _all_allocations(unit, Filter(scope=scope)):
+    for each in all_allocations(unit, Filter(scope=scope)):
         if each.state is State.ALLOCATED:
             fabric = made[each.scope, each.family]
             (fabric.held[each.host] if each.host else fabric.loose).append(each.address)

@@ -12,6 +12,7 @@ from borough.domain.address import format_address
 from borough.domain.block import Block
 from borough.domain.explain import Explanation
 from borough.domain.model import Catalogue
+from borough.domain.prefix import Prefix
 from borough.errors import FixInput
 from borough.store.port import Unit
 
@@ -258,6 +259,8 @@ class BlockView:
     :ivar holder: ``dimension=value``, empty for nobody.
     :ivar region: the claimed prefix that it is part of; itself when nobody claims it.
     :ivar size: usable addresses.
+    :ivar borrowed: its addresses that others hold.
+    :ivar borrowers: the host of each of these, by address; empty for none.
     """
 
     prefix: str
@@ -268,10 +271,34 @@ class BlockView:
     size: int
     free: int
     borrowed: tuple[str, ...]
+    borrowers: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A prefix that somebody claims, or claimed.
+
+    :ivar holder: ``dimension=value``.
+    """
+
+    prefix: str
+    subnet: str
+    scope: str
+    holder: str
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def show_claim(catalogue: Catalogue, subnet_id: int, prefix: Prefix, holder: str) -> Claim:
+    """A claim as callers see it."""
+    subnet = catalogue.subnets[subnet_id]
+    return Claim(str(prefix), subnet.name, subnet.scope, holder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ class MemoryUnit(MemorySpace):
             )
             tables.allocations[key] = allocation
             self._record(now, Act.RELEASED, allocation)
+        for before, after in plan.moved:
+            key = (before.scope, before.family, before.address)
+            _expect(tables.allocations.get(key), before)
+            tables.allocations[key] = after
+            self._record(now, Act.MOVED, after, f"from host {before.host}" if before.host else "")
         for note in plan.notes:
             self._record_note(now, note)
         sequences = [self._grant(grant.allocation, now) for grant in plan.grants]
@@ -87,7 +92,7 @@ class MemoryUnit(MemorySpace):
         self._record(now, Act.ALLOCATED, stored)
         return sequence
 
-    def _record(self, now: int, act: Act, allocation: Allocation) -> None:
+    def _record(self, now: int, act: Act, allocation: Allocation, detail: str = "") -> None:
         subnet = self.catalogue.subnets[allocation.subnet_id]
         self.record(
             Event(
@@ -99,6 +104,7 @@ class MemoryUnit(MemorySpace):
                 allocation.owner,
                 allocation.host,
                 allocation.sequence,
+                detail,
             )
         )
 

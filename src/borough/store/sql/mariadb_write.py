@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from functools import cache
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from borough.store.sql.plan_rows import (
     BLOCK,
     EVENT,
     OLD_BLOCK,
+    OLD_MOVED,
     OLD_RUN,
     RUN,
     SHAPE,
@@ -95,6 +96,12 @@ _PARTS: Final = {
     "cooled": "UPDATE borough_allocation AS a JOIN "
     + _rows({"old_sequence": "bigint", "until": "bigint"})
     + " ON a.sequence = made.old_sequence AND a.until IS NULL SET a.until = made.until",
+    "moved": "UPDATE borough_allocation AS a JOIN "
+    + _rows(OLD_MOVED)
+    # What comes from JSON has the collation of the connection.
+    + " ON a.sequence = made.old_sequence AND COALESCE(a.until, -1) = made.old_until "
+    "AND a.host = CONVERT(made.old_host USING utf8mb4) COLLATE utf8mb4_nopad_bin "
+    "SET a.host = made.host",
 }
 _NEW: Final = {
     "runs_new": _insert(t.run, RUN),
@@ -126,8 +133,14 @@ class MariadbWriter:
 
     def wants(self, plan: Plan) -> bool:
         """See :meth:`borough.store.sql.dialect.Writer.wants`."""
-        most = max(len(plan.grants), len(plan.removed), len(plan.cooled), len(plan.changed))
-        return most >= _MANY
+        kinds: tuple[Sized, ...] = (
+            plan.grants,
+            plan.removed,
+            plan.cooled,
+            plan.moved,
+            plan.changed,
+        )
+        return max(map(len, kinds)) >= _MANY
 
     def write(
         self,

@@ -26,6 +26,12 @@ SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
 BITS: Final = ("bitmap", "free", "reach")
 #: How a row is known, and what it must still be like: whoever has only guessed it does not know its id.
 OLD_BLOCK: Final = {"old_subnet": "bigint", "old_base": "binary", "old_version": "bigint"}
+OLD_MOVED: Final = {
+    "old_sequence": "bigint",
+    "old_host": "text",
+    "old_until": "bigint",
+    "host": "text",
+}
 OLD_RUN: Final = {"old_subnet": "bigint", "old_base": "binary", "old_length": "bigint"}
 
 
@@ -48,6 +54,7 @@ def plan_rows(plan: Plan) -> dict[str, list[dict[str, Any]]]:
         ],
         "gone": [{"old_sequence": each.sequence} for each in plan.removed],
         "cooled": [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled],
+        "moved": [rows.moved_values(old, new) for old, new in plan.moved],
         "runs_new": [rows.run_values(each) for each in plan.runs_added],
         "blocks_new": [rows.block_values(each) for each in plan.blocks_added],
     }

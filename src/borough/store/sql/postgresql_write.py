@@ -19,6 +19,7 @@ from borough.store.sql.plan_rows import (
     BLOCK,
     EVENT,
     OLD_BLOCK,
+    OLD_MOVED,
     OLD_RUN,
     RUN,
     SHAPE,
@@ -84,6 +85,10 @@ _PARTS: Final[dict[str, str]] = {
     "cooled": "UPDATE borough_allocation AS a SET until = row.until FROM "
     + _rows("cooled", {"old_sequence": "bigint", "until": "bigint"})
     + " WHERE a.sequence = row.old_sequence AND a.until IS NULL RETURNING 1",
+    "moved": "UPDATE borough_allocation AS a SET host = row.host FROM "
+    + _rows("moved", OLD_MOVED)
+    + " WHERE a.sequence = row.old_sequence AND a.host = row.old_host "
+    "AND coalesce(a.until, -1) = row.old_until RETURNING 1",
 }
 _PARTS_AFTER: Final[dict[str, str]] = {
     "runs_new": _insert(t.run, RUN, "runs_new"),

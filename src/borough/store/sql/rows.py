@@ -20,6 +20,9 @@ from borough.store.sql.dialect import Row
 _SIGN = 1 << 63
 _WRAP = 1 << 64
 
+#: Stands for "held", where a time until which an address cools is compared.
+_HELD = -1
+
 
 def signed(bitmap: int) -> int:
     """64 bits as the signed integer that databases store."""
@@ -154,6 +157,16 @@ def allocation_values(
         "host": allocation.host,
         "attributes": attributes_text(allocation.attributes),
         "at": allocation.at,
+    }
+
+
+def moved_values(old: Allocation, new: Allocation) -> dict[str, Any]:
+    """An allocation's new host, and what its row must still be like."""
+    return {
+        "old_sequence": old.sequence,
+        "old_host": old.host,
+        "old_until": _HELD if old.until is None else old.until,
+        "host": new.host,
     }
 
 

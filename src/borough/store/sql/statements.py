@@ -215,6 +215,15 @@ cool_allocation = (
     .where(t.allocation.c.sequence == _P("old_sequence"), t.allocation.c.until.is_(None))
     .values(until=_P("until"))
 )
+move_allocation = (
+    sa.update(t.allocation)
+    .where(
+        t.allocation.c.sequence == _P("old_sequence"),
+        t.allocation.c.host == _P("old_host"),
+        sa.func.coalesce(t.allocation.c.until, sa.literal_column("-1")) == _P("old_until"),
+    )
+    .values(host=_P("host"))
+)
 expired = (
     _ALLOCATIONS.where(t.allocation.c.until <= _P("now"))
     .order_by(t.allocation.c.until, t.allocation.c.sequence)

@@ -47,6 +47,7 @@ class SqlUnit(SqlSpace):
             # What is removed from its rest was released before.
             for each in (*filter(_is_held, plan.removed), *plan.cooled)
         ]
+        events += [rows.event_values(self._move(now, old, new)) for old, new in plan.moved]
         events += [rows.event_values(self._note(now, note)) for note in plan.notes]
         grants = [
             rows.event_values(self._event(now, Act.ALLOCATED, grant.allocation))
@@ -141,6 +142,9 @@ class SqlUnit(SqlSpace):
         if plan.cooled:
             cooled = [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled]
             _all_of(self._run.write_all(s.cool_allocation, cooled), cooled)
+        if plan.moved:
+            moved = [rows.moved_values(old, new) for old, new in plan.moved]
+            _all_of(self._run.write_all(s.move_allocation, moved), moved)
 
     def _write_grants(self, grants: Sequence[Grant], events: list[dict[str, Any]]) -> list[int]:
         """Write the events, whose ids are the sequence numbers, and then the allocations."""
@@ -174,7 +178,10 @@ class SqlUnit(SqlSpace):
             found |= {subject: id for id, subject in added}
         return [found[event["subject"]] for event in events]
 
-    def _event(self, now: int, act: Act, allocation: Allocation) -> Event:
+    def _move(self, now: int, old: Allocation, new: Allocation) -> Event:
+        return self._event(now, Act.MOVED, new, f"from host {old.host}" if old.host else "")
+
+    def _event(self, now: int, act: Act, allocation: Allocation, detail: str = "") -> Event:
         return Event(
             0,
             now,
@@ -184,6 +191,7 @@ class SqlUnit(SqlSpace):
             allocation.owner,
             allocation.host,
             allocation.sequence,
+            detail,
         )
 
     def _note(self, now: int, note: Note) -> Event:

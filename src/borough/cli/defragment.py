@@ -1,0 +1,76 @@
+"""``borough defragment``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from borough.cli.command import command
+from borough.cli.options import any_scope_option, text_option
+from borough.cli.output import Column, Page, counted, emit
+from borough.cli.state import State, pass_state
+from borough.engine.defragment import Defragmentation
+
+_COLUMNS: Final = (
+    Column("release"),
+    Column("scope", soft=True),
+    Column("owner", soft=True),
+    Column("host", soft=True),
+    Column("and get"),
+    Column("saves", right=True),
+)
+
+
+@command("defragment", example="borough defragment --dry-run")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say outright that nothing is to be renumbered. It never is.",
+)
+@text_option("--host", "HOST", "Only addresses of this host.")
+@any_scope_option()
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Most addresses to propose.",
+)
+@pass_state
+def defragment(
+    state: State, dry_run: bool, host: str | None, scope: str | None, limit: int
+) -> None:
+    """Propose which addresses to renumber to save routes.
+
+    Nothing is renumbered, with --dry-run or without: an address belongs to its owner. Let the owners release
+    these addresses and ask again for the same host, in this order.
+    """
+    # A proposal either way: the option is for those who do not trust that.
+    del dry_run
+    with state.open_database() as ipam:
+        found = ipam.defragment(host=host, scope=scope, limit=limit)
+    emit(state, found.as_json() | {"dry_run": True}, lambda page: _show(page, found))
+
+
+def _show(page: Page, found: Defragmentation) -> None:
+    routes = counted(found.routes, "route")
+    if not found.proposals:
+        page.line(f"No renumbering found that would save any of {routes}.")
+        return
+    rows = [
+        (
+            each.address,
+            "" if each.scope == "default" else each.scope,
+            each.owner,
+            each.host,
+            each.to,
+            each.saves,
+        )
+        for each in found.proposals
+    ]
+    page.table(_COLUMNS, rows)
+    number = counted(len(found.proposals), "address", "addresses")
+    page.line(f"To renumber {number} would save {found.saves} of {routes}.")
+    page.line("Nothing was renumbered.")

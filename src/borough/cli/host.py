@@ -1,0 +1,122 @@
+"""``borough host``: hosts that go, or get another name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from borough.cli.addresses import show_allocations
+from borough.cli.command import Family, command
+from borough.cli.options import words
+from borough.cli.output import Column, Page, counted, emit
+from borough.cli.state import State, pass_state
+from borough.engine.moves import Renamed, Vacated
+from borough.engine.views import Claim
+
+
+@click.group("host", cls=Family)
+def host() -> None:
+    """Drain, remove and rename hosts."""
+
+
+_CLAIMS: Final = (
+    Column("claim"),
+    Column("subnet", soft=True),
+    Column("scope", soft=True),
+    Column("claimed by", soft=True),
+)
+
+
+def show_claims(page: Page, claims: Sequence[Claim]) -> None:
+    """Print a table of claims."""
+    rows = [
+        (each.prefix, each.subnet, "" if each.scope == "default" else each.scope, each.holder)
+        for each in claims
+    ]
+    page.table(_CLAIMS, rows)
+
+
+def _show_vacated(page: Page, done: Vacated) -> None:
+    if done.claims:
+        page.line(f"Nobody claims any more what {done.host} claimed:")
+        show_claims(page, done.claims)
+    else:
+        page.line(f"{done.host} claimed nothing.")
+    if done.released:
+        page.line(f"Released {counted(len(done.released), 'address', 'addresses')}.")
+    if done.remaining:
+        page.line(f"Still held on {done.host}, until they are released or reassigned:")
+        show_allocations(page, done.remaining)
+
+
+def _warn_of_source(page: Page, name: str, source: str | None) -> None:
+    if source:
+        page.line(
+            f"Topology {source!r} declares {name}: correct its file, or the next apply brings it back."
+        )
+
+
+@command("drain", example="borough host drain node-1")
+@click.argument("name", metavar="HOST", type=words)
+@pass_state
+def drain(state: State, name: str) -> None:
+    """Take all claims from a host.
+
+    What it does not use can be claimed by others at once. Its addresses stay held until they are released or
+    reassigned. This is done once: a request that names the host later claims for it again, so stop
+    scheduling on it first.
+    """
+    with state.open_database() as ipam:
+        done = ipam.drain(name)
+    emit(state, done.as_json(), lambda page: _show_vacated(page, done))
+
+
+@command("remove", example="borough host remove node-1 --release")
+@click.argument("name", metavar="HOST", type=words)
+@click.option("--release", is_flag=True, help="Release the addresses that are held on it as well.")
+@pass_state
+def remove(state: State, name: str, release: bool) -> None:
+    """Forget a host that is gone.
+
+    Its claims are given up and it is declared no more. Its addresses stay held, unless --release is given.
+    """
+    with state.open_database() as ipam:
+        done = ipam.remove_host(name, release=release)
+
+    def show(page: Page) -> None:
+        _show_vacated(page, done)
+        _warn_of_source(page, name, done.source)
+
+    emit(state, done.as_json(), show)
+
+
+@command("rename", example="borough host rename node-2 node-2.example")
+@click.argument("old", metavar="OLD", type=words)
+@click.argument("new", metavar="NEW", type=words)
+@pass_state
+def rename(state: State, old: str, new: str) -> None:
+    """Give a host another name.
+
+    Its claims, its addresses and its labels go with it, all at once. What there is under the new name
+    already stays.
+    """
+    with state.open_database() as ipam:
+        done = ipam.rename_host(old, new)
+
+    def show(page: Page) -> None:
+        _show_renamed(page, done)
+        _warn_of_source(page, old, done.source)
+
+    emit(state, done.as_json(), show)
+
+
+def _show_renamed(page: Page, done: Renamed) -> None:
+    addresses = counted(len(done.moved), "address", "addresses")
+    page.line(f"{done.old} is {done.new} now, with {addresses} and these claims:")
+    show_claims(page, done.claims)
+
+
+for _command in (drain, remove, rename):
+    host.add_command(_command)

@@ -1,0 +1,47 @@
+"""``borough reassign``."""
+
+from __future__ import annotations
+
+import click
+
+from borough.cli.addresses import show_allocations
+from borough.cli.command import command
+from borough.cli.options import scope_option, words
+from borough.cli.output import Page, emit
+from borough.cli.state import State, pass_state
+
+
+@command("reassign", example="borough reassign 10.64.0.1 --host node-2")
+@click.argument("address", metavar="ADDRESS", type=words)
+@click.option(
+    "--host", type=words, metavar="HOST", required=True, help="The host that it moves to."
+)
+@click.option(
+    "--sequence",
+    type=int,
+    metavar="N",
+    help="Only if the address still has this sequence number, so as not to move its next holder.",
+)
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also to a host that does not reach the segment of the address, by its labels.",
+)
+@scope_option("Address space (VRF) of the address.")
+@pass_state
+def reassign(
+    state: State, address: str, host: str, sequence: int | None, force: bool, scope: str
+) -> None:
+    """Move an address to another host, as a live migration does.
+
+    Its owner keeps it, with its sequence number; the route follows. When nobody else has an address in the
+    region any more, the claim follows too.
+    """
+    with state.open_database() as ipam:
+        moved = ipam.move(address, host, sequence=sequence, force=force, scope=scope)
+
+    def show(page: Page) -> None:
+        page.line(f"{moved.address} is on {moved.host}.")
+        show_allocations(page, [moved])
+
+    emit(state, {"allocation": moved.as_json()}, show)

@@ -1,0 +1,80 @@
+"""What ``native`` and ``remote`` have in common: our own engine decides, near or far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from borough.domain.model import Request
+from borough.domain.topology import Changes, Topology
+from borough.driver.group import Group
+from borough.driver.interface import GroupDriver
+from borough.engine.ipam import Ipam
+from borough.engine.views import Allocation, Answer
+
+if TYPE_CHECKING:
+    from borough.client.ipam import RemoteIpam
+
+Face = TypeVar("Face", bound="Ipam | RemoteIpam")
+T = TypeVar("T")
+
+
+class EngineDriver(GroupDriver, Generic[Face]):
+    """Hands every group and every kind to the engine whole: one call for each request.
+
+    :ivar ipam: the engine's face, for what a driver has no call for: routes, usage, explanations.
+    """
+
+    def __init__(self, ipam: Face, name: str) -> None:
+        self.ipam = ipam
+        self.name = name
+        self._made = 0
+        self._lock = Lock()
+
+    @property
+    def round_trips(self) -> int:
+        """Calls of the engine so far, to allocate and to release."""
+        return self._made
+
+    def _call(self, call: Callable[[], T], *, repeatable: bool) -> T:
+        """Make a call, and count it.
+
+        :param repeatable: whether it may be made again when nobody knows what became of it.
+        """
+        with self._lock:
+            self._made += 1
+        return call()
+
+    def apply(
+        self, source: Topology | Mapping[str, Any] | str, *, name: str | None = None
+    ) -> Changes:
+        """See :meth:`borough.driver.interface.GroupDriver.apply`."""
+        return self.ipam.apply(source, name=name)
+
+    def allocate(self, group: Group, request: Request) -> Answer:
+        """See :meth:`borough.driver.interface.GroupDriver.allocate`."""
+        arguments = group.arguments(request)
+        return self._call(lambda: self.ipam.allocate(**arguments), repeatable=bool(request.key))
+
+    def release(
+        self,
+        address: str | Iterable[str] | None = None,
+        *,
+        owner: str = "",
+        host: str = "",
+        sequence: int | None = None,
+        scope: str = "default",
+    ) -> tuple[Allocation, ...]:
+        """See :meth:`borough.driver.interface.GroupDriver.release`."""
+        names = address if isinstance(address, str | None) else list(address)
+        return self._call(
+            lambda: self.ipam.release(
+                names, owner=owner, host=host, sequence=sequence, scope=scope
+            ),
+            repeatable=False,
+        )
+
+    def close(self) -> None:
+        """Close the database, or the connections."""
+        self.ipam.close()

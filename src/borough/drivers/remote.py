@@ -1,0 +1,103 @@
+"""``remote``: our own engine behind its HTTP service. One request for each call, whatever the group."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Self, TypeVar
+
+from borough.client.ipam import RemoteIpam, connect
+from borough.domain.model import Request
+from borough.driver.calls import ATTEMPTS, pause_after
+from borough.driver.group import Group
+from borough.driver.settings import Settings
+from borough.drivers.engine import EngineDriver
+from borough.engine.views import Answer
+from borough.errors import FixInput, InvalidSettings, RetryLater
+
+T = TypeVar("T")
+
+#: Seconds to wait for an answer: longer than the service tries by itself, unless told otherwise.
+TIMEOUT: Final = 30.0
+
+
+class RemoteDriver(EngineDriver[RemoteIpam]):
+    """The engine as a service.
+
+    An allocation always carries an idempotency key, so that one whose answer was lost is asked for again
+    and gets what it was given. A release has none: it is asked for again only when nothing was done.
+
+    :param attempts: how often a call is made before its failure is told.
+    :param timeout: seconds after which a call that failed is not made again.
+    """
+
+    def __init__(
+        self,
+        ipam: RemoteIpam,
+        name: str = "remote",
+        *,
+        attempts: int = ATTEMPTS,
+        timeout: float = TIMEOUT,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(ipam, name)
+        self._attempts = attempts
+        self._timeout = timeout
+        self._sleep = sleep
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Name a service; nothing is sent yet.
+
+        Settings: ``url``; ``token_env`` or ``token_file``, neither where the service asks for none;
+        ``timeout`` in seconds (30); ``attempts`` (3).
+        """
+        url = settings.text("url")
+        token = settings.secret("token", "") or None
+        timeout = settings.number("timeout", TIMEOUT, low=0.1, high=600)
+        attempts = int(settings.number("attempts", ATTEMPTS, low=1, high=100))
+        try:
+            ipam = connect(url, token, timeout=timeout)
+        except FixInput as error:
+            raise InvalidSettings(
+                f"driver {settings.driver}: {error.message}", driver=settings.driver
+            ) from None
+        return cls(ipam, settings.driver, attempts=attempts, timeout=timeout)
+
+    def allocate(self, group: Group, request: Request) -> Answer:
+        """See :meth:`borough.driver.interface.GroupDriver.allocate`.
+
+        :raises RetryLater: with ``detail['outcome']`` of ``unknown``, and no key given, the one that
+            was made is ``detail['key']``: the same request with it finds out.
+        """
+        if request.key:
+            return super().allocate(group, request)
+        key = f"remote:{uuid.uuid4()}"
+        try:
+            answer = super().allocate(group, replace(request, key=key))
+        except RetryLater as error:
+            if error.detail.get("outcome") == "unknown":
+                error.detail["key"] = key
+            raise
+        # To the caller, who knows of no key, it is the first answer.
+        return replace(answer, replayed=False)
+
+    def _call(self, call: Callable[[], T], *, repeatable: bool) -> T:
+        begun = time.monotonic()
+        unknown = False
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return super()._call(call, repeatable=repeatable)
+            except RetryLater as error:
+                unknown = unknown or error.detail.get("outcome") == "unknown"
+                if unknown:
+                    # An earlier attempt may have been carried out, whatever became of this one.
+                    error.detail["outcome"] = "unknown"
+                error.detail["driver"] = self.name
+                late = time.monotonic() - begun > self._timeout
+                if attempt == self._attempts or late or (unknown and not repeatable):
+                    raise
+                self._sleep(pause_after(attempt))
+        raise AssertionError("there is at least one attempt")

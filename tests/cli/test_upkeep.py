@@ -1,0 +1,112 @@
+"""Hosts that go, addresses that move, sweeps and proposals, on the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.cli.conftest import Cli, addresses
+
+
+def take(cli: Cli, host: str, count: int = 1) -> list[str]:
+    words = ("allocate", "-l", "network=pods", "--host", host, "--owner", f"of-{host}")
+    return addresses(cli.json(*words, "--count", str(count)))
+
+
+def blocks(cli: Cli) -> Any:
+    return cli.json("list", "blocks")["blocks"]
+
+
+def test_a_drain_says_what_became_of_the_host(cli: Cli):
+    (address,) = take(cli, "node-1")
+    said = cli.text("host", "drain", "node-1")
+    assert "Nobody claims any more what node-1 claimed:" in said
+    assert "10.64.0.0/28" in said
+    assert "Still held on node-1, until they are released or reassigned:" in said
+    assert f"{address}/17" in said
+    answer = cli.json("host", "drain", "node-1")
+    assert (answer["claims"], answer["released"]) == ([], [])
+    assert addresses({"allocations": answer["remaining"]}) == [address]
+    assert cli.text("host", "drain", "node-2") == "node-2 claimed nothing.\n"
+    assert {each["holder"] for each in blocks(cli)} == {""}
+
+
+def test_a_misspelt_host_is_said_so(cli: Cli):
+    said = cli.fails("host", "drain", "nod-1", exit_code=2, code="unknown_object")
+    assert "did you mean 'node-1'?" in said
+    cli.fails("host", exit_code=2, code="usage")
+    cli.fails("host", "remove", "", exit_code=2, code="usage")
+
+
+def test_a_removed_host(cli: Cli):
+    take(cli, "node-1", 3)
+    said = cli.text("host", "remove", "node-1", "--release")
+    assert "Released 3 addresses." in said
+    assert "Topology 'container-hosts' declares node-1: correct its file" in said
+    assert blocks(cli) == []
+    assert "node-1" not in [each["name"] for each in cli.json("list", "hosts")["hosts"]]
+
+
+def test_a_renamed_host(cli: Cli):
+    take(cli, "node-1", 3)
+    said = cli.text("host", "rename", "node-1", "node-9")
+    assert said.startswith("node-1 is node-9 now, with 3 addresses and these claims:\n")
+    assert {each["host"] for each in cli.allocations()["allocations"]} == {"node-9"}
+    assert cli.json("host", "rename", "node-9", "node-1")["new"] == "node-1"
+    events = cli.json("list", "events")["events"]
+    assert [each["detail"] for each in events if each["act"] == "moved"][:1] == ["from host node-1"]
+
+
+def test_an_address_is_reassigned(cli: Cli):
+    first, second = take(cli, "node-1", 2)
+    said = cli.text("reassign", first, "--host", "node-2")
+    assert said.startswith(f"{first} is on node-2.\n")
+    assert "(borrowed)" in said
+    (block,) = blocks(cli)
+    assert block["borrowers"] == {first: "node-2"}
+    assert f"{first} (node-2)" in cli.text("list", "blocks")
+    answer = cli.json("reassign", second, "--host", "node-2")
+    assert answer["allocation"]["borrowed"] is False
+    (block,) = blocks(cli)
+    assert (block["holder"], block["borrowers"]) == ("host=node-2", {})
+
+
+def test_what_cannot_be_reassigned(make_cli: Any):
+    cli = make_cli("routed-network")
+    group = ("-l", "network=multisegment1", "--host", "compute0001")
+    (address,) = addresses(cli.json("allocate", *group))
+    words = ("reassign", address, "--host", "compute0002")
+    cli.fails(*words, "--sequence", "99", exit_code=4, code="stale_sequence")
+    cli.fails("reassign", "192.0.2.9", "--host", "x", exit_code=4, code="not_allocated")
+    cli.fails("reassign", address, exit_code=2, code="usage")
+    said = cli.fails(*words, exit_code=2, code="address_outside_group")
+    assert "does not reach" in said
+    assert cli.json(*words, "--force")["allocation"]["host"] == "compute0002"
+
+
+def test_a_sweep_says_what_it_found(cli: Cli):
+    assert cli.text("sweep") == "Nothing to do.\n"
+    take(cli, "node-1")
+    cli.text("release", "--owner", "of-node-1")
+    said = cli.text("sweep")
+    assert said.startswith("Idle, to be given back if they still are later:\n")
+    assert "10.64.0.0/28" in said
+    assert cli.json("sweep") == {"rested": 0, "marked": [], "given_back": [], "joined": 0}
+
+
+def test_a_proposal_renumbers_nothing(cli: Cli):
+    first, second = take(cli, "node-1", 2)
+    (other,) = take(cli, "node-2")
+    assert "No renumbering found that would save any of 2 routes." in cli.text("defragment")
+    cli.text("reassign", first, "--host", "node-2")
+    before = cli.allocations()
+    said = cli.text("defragment")
+    assert said == cli.text("defragment", "--dry-run")
+    assert said.endswith(
+        "To renumber 1 address would save 1 of 3 routes.\nNothing was renumbered.\n"
+    )
+    answer = cli.json("defragment", "--host", "node-2")
+    assert [each["address"] for each in answer["proposals"]] == [first]
+    assert (answer["routes"], answer["saves"], answer["dry_run"]) == (3, 1, True)
+    assert cli.json("defragment", "--host", "node-1")["proposals"] == []
+    assert cli.allocations() == before
+    assert {second, other} < {each["address"] for each in before["allocations"]}

@@ -1,0 +1,147 @@
+"""Why a block was claimed, grown, taken over or borrowed (rule 11): every reason, on every store."""
+
+from __future__ import annotations
+
+import pytest
+
+from borough import Ipam
+from tests.conftest import each_store
+
+#: The service has no calls for hosts, moves and sweeps yet: the library on each store.
+pytestmark = pytest.mark.parametrize("make_ipam", each_store(), indirect=True)
+
+L = {"network": "n"}
+
+
+def pods(ipam: Ipam, cidr: str) -> None:
+    ipam.apply({"subnets": [{"name": "pods", "cidr": cidr, "labels": L}]})
+
+
+def take(ipam: Ipam, host: str, count: int = 1) -> list[str]:
+    answer = ipam.allocate(labels=L, host=host, count=count, owner=f"of-{host}")
+    return [each.address for each in answer.allocations]
+
+
+def why(ipam: Ipam, host: str | None, **more: str) -> str:
+    """The one note of what would be done; it comes true."""
+    story = ipam.explain(labels=L, host=host, **more)  # type: ignore[arg-type]
+    told = ipam.allocate(labels=L, host=host, explain=True, **more).explanation  # type: ignore[arg-type]
+    assert told is not None
+    assert told.notes == story.notes
+    (note,) = story.notes
+    return note
+
+
+def test_a_claim(ipam: Ipam) -> None:
+    """Where it starts, and that it can double there; the whole of what is left; by address."""
+    pods(ipam, "10.0.0.0/26")
+    assert why(ipam, "h1") == (
+        "host=h1 claims 10.0.0.0/28: nothing of its own is free; it starts in the largest unclaimed "
+        "space, 10.0.0.0/26, where it has most room to double"
+    )
+    take(ipam, "h2")
+    assert why(ipam, "h3", kind="next") == (
+        "host=h3 claims 10.0.0.16/28: the lowest free address is there"
+    )
+    assert why(ipam, "h4") == (
+        "host=h4 claims 10.0.0.48/28: nothing of its own is free, and this is the largest unclaimed "
+        "space"
+    )
+
+
+def test_a_claim_of_a_block_that_was_left(ipam: Ipam) -> None:
+    """It was used once, and nobody holds it."""
+    pods(ipam, "10.0.0.0/28")
+    take(ipam, "h1")
+    ipam.drain("h1")
+    ipam.release(owner="of-h1")
+    assert why(ipam, "h2") == (
+        "host=h2 claims 10.0.0.0/28: nothing of its own is free, and this block is unused and nobody's"
+    )
+
+
+def test_growth(ipam: Ipam) -> None:
+    """Still one route."""
+    pods(ipam, "10.0.0.0/26")
+    take(ipam, "h1", 15)
+    assert why(ipam, "h1") == (
+        "host=h1 grows its region in place to 10.0.0.0/27: the other half was unclaimed, so that it is "
+        "still one route"
+    )
+
+
+def test_a_takeover(ipam: Ipam) -> None:
+    """All of an unused region, its unused half, less than half of it: what each costs."""
+    pods(ipam, "10.0.0.0/28")
+    take(ipam, "h1", 3)
+    assert why(ipam, "h2") == (
+        "host=h2 takes over 10.0.0.8/29, the unused half of host=h1's 10.0.0.0/28, which costs host=h1 "
+        "no route"
+    )
+    ipam.release(owner="of-h1")
+    ipam.allocate(labels=L, host="h2", count=6, owner="o")
+    assert why(ipam, "h2").startswith(
+        "host=h2 takes over 10.0.0.0/29, which host=h1 had left unused"
+    )
+
+
+def test_a_takeover_of_less_than_half(ipam: Ipam) -> None:
+    """It costs the holder a route, and saves more than that."""
+    pods(ipam, "10.0.0.0/26")
+    take(ipam, "h1", 40)
+    assert why(ipam, "h2") == (
+        "host=h2 takes over 10.0.0.48/28, an unused piece of host=h1's 10.0.0.0/26, which leaves host=h1 "
+        "with 2 routes for it: fewer than to borrow address by address"
+    )
+
+
+def test_a_loan(ipam: Ipam) -> None:
+    """Because nothing else was left, or because it was asked for, or by nobody in particular."""
+    pods(ipam, "10.0.0.0/28")
+    take(ipam, "h1", 11)
+    assert why(ipam, "h2", address="10.0.0.12") == (
+        "10.0.0.12 is borrowed from host=h1's 10.0.0.0/28: this very address was asked for"
+    )
+    assert why(ipam, "h2") == (
+        "10.0.0.13 is borrowed from host=h1's 10.0.0.0/28: nothing of its own and nothing unclaimed is "
+        "free, and no unused piece of a region may be taken over or is worth it; it is a route of its "
+        "own"
+    )
+    assert why(ipam, None) == (
+        "10.0.0.14 is borrowed from host=h1's 10.0.0.0/28: nothing unclaimed is free"
+    )
+
+
+def test_a_rack_has_reasons_as_a_host_has(ipam: Ipam) -> None:
+    """Whoever claims is named as he claims."""
+    ipam.apply(
+        {
+            "dimensions": {"rack": {"fallback": "any", "claims": True}},
+            "subnets": [{"name": "pods", "cidr": "10.0.0.0/28", "labels": L}],
+        }
+    )
+    (note,) = ipam.explain(labels={**L, "rack": "r1"}).notes
+    assert note.startswith("rack=r1 claims 10.0.0.0/28: ")
+
+
+def test_an_address_that_is_shared(ipam: Ipam) -> None:
+    """Others are in the block that is left; or the cap is reached, whatever is left."""
+    rules = {"host": {"fallback": "any", "claims": {"block": 4, "cap": 4}}}
+    pods(ipam, "10.0.0.0/28")
+    take(ipam, "h1", 14)
+    ipam.drain("h1")
+    ipam.release("10.0.0.9")
+    assert why(ipam, "h2") == (
+        "10.0.0.9 lies in 10.0.0.0/28, which nobody claims: nothing of its own is free, and others use "
+        "this block as well; it is a route of its own"
+    )
+    ipam.apply(
+        {
+            "name": "capped",
+            "dimensions": rules,
+            "subnets": [{"name": "more", "cidr": "10.0.1.0/24", "labels": {"network": "m"}}],
+        }
+    )
+    ipam.allocate(labels={"network": "m"}, host="h3", count=3)
+    (note,) = ipam.explain(labels={"network": "m"}, host="h3").notes
+    assert note.endswith("which nobody claims: host=h3 may claim no more; it is a route of its own")

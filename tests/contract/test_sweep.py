@@ -1,0 +1,185 @@
+"""What a sweep gives back, when, and what it leaves alone; on every store, with a clock moved by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from borough import Ipam
+from tests.conftest import Clock, each_store
+
+#: The service has no calls for hosts, moves and sweeps yet: the library on each store.
+pytestmark = pytest.mark.parametrize("make_ipam", each_store(), indirect=True)
+
+L = {"network": "n"}
+
+MINUTE = 60
+HOUR = 3600
+
+
+def pods(ipam: Ipam, cidr: str = "10.0.0.0/24", **more: Any) -> None:
+    ipam.apply({"subnets": [{"name": "pods", "cidr": cidr, "labels": L, **more}]})
+
+
+def take(ipam: Ipam, host: str, count: int = 1) -> list[str]:
+    answer = ipam.allocate(labels=L, host=host, count=count, owner=f"of-{host}")
+    return [each.address for each in answer.allocations]
+
+
+def routes(ipam: Ipam, host: str) -> list[str]:
+    return [each.prefix for each in ipam.routes(host)]
+
+
+def runs(ipam: Ipam) -> list[str]:
+    found = ipam.store.transact(lambda unit: unit.runs(), write=False)
+    return [str(run.prefix) for run in found]
+
+
+def test_nothing_to_do(ipam: Ipam) -> None:
+    """On nothing at all, and on what is in use: nothing is written."""
+    assert ipam.sweep() == ipam.sweep()
+    pods(ipam)
+    take(ipam, "h1", 12)
+    before = ipam.events()
+    swept = ipam.sweep()
+    assert (swept.rested, swept.marked, swept.given_back, swept.joined) == (0, (), (), 0)
+    assert ipam.events() == before
+
+
+def test_an_empty_region_goes_after_a_quarter_of_an_hour(ipam: Ipam, clock: Clock) -> None:
+    """The first sweep marks it, one before its time leaves it, one after gives it back."""
+    pods(ipam)
+    take(ipam, "h1", 3)
+    take(ipam, "h2", 8)
+    ipam.release(owner="of-h1")
+    marked = ipam.sweep()
+    assert [(each.prefix, each.holder) for each in marked.marked] == [("10.0.0.0/28", "host=h1")]
+    clock.advance(14 * MINUTE)
+    assert not ipam.sweep().given_back
+    assert routes(ipam, "h1") == ["10.0.0.0/28"]
+    clock.advance(MINUTE)
+    swept = ipam.sweep()
+    assert [(each.prefix, each.holder) for each in swept.given_back] == [("10.0.0.0/28", "host=h1")]
+    assert routes(ipam, "h1") == []
+    assert routes(ipam, "h2") == ["10.0.0.128/28"]
+    assert ("gave_up", "10.0.0.0/28") in [(each.act.value, each.subject) for each in ipam.events()]
+    assert ipam.audit() == []
+
+
+def test_a_region_in_use_again_is_not_given_back(ipam: Ipam, clock: Clock) -> None:
+    """The mark goes when it is found in use, and its time begins anew."""
+    pods(ipam)
+    (address,) = take(ipam, "h1")
+    ipam.release(address)
+    ipam.sweep()
+    take(ipam, "h1", 8)
+    clock.advance(20 * MINUTE)
+    assert ipam.sweep().given_back == ()
+    ipam.release(owner="of-h1")
+    assert [each.prefix for each in ipam.sweep().marked] == ["10.0.0.0/28"]
+    clock.advance(14 * MINUTE)
+    assert ipam.sweep().given_back == ()
+
+
+def test_a_little_used_region_gives_up_its_upper_half(ipam: Ipam, clock: Clock) -> None:
+    """After an hour at most three eighths of it, all in the lower half; again for what is left."""
+    pods(ipam)
+    held = take(ipam, "h1", 60)
+    ipam.release(held[5:])
+    assert routes(ipam, "h1") == ["10.0.0.0/26"]
+    ipam.sweep()
+    clock.advance(HOUR - 1)
+    assert ipam.sweep().given_back == ()
+    clock.advance(1)
+    assert [each.prefix for each in ipam.sweep().given_back] == ["10.0.0.32/27"]
+    assert routes(ipam, "h1") == ["10.0.0.0/27"]
+    assert ipam.audit() == []
+    ipam.sweep()
+    clock.advance(HOUR)
+    ipam.sweep()
+    assert routes(ipam, "h1") == ["10.0.0.0/28"]
+    assert ipam.audit() == []
+    assert [each.address for each in ipam.allocations()] == held[:5]
+
+
+def test_what_cools_is_not_disturbed(ipam: Ipam, clock: Clock) -> None:
+    """A region with a cooling address is in use; when its rest is over the sweep takes it back."""
+    pods(ipam, cooldown=HOUR)
+    held = take(ipam, "h1", 8)
+    ipam.release(held)
+    for _ in range(3):
+        clock.advance(16 * MINUTE)
+        swept = ipam.sweep()
+        assert (swept.rested, swept.marked, swept.given_back) == (0, (), ())
+    assert ipam.show(held[0]).state == "cooling"
+    clock.advance(15 * MINUTE)
+    swept = ipam.sweep()
+    assert swept.rested == 8
+    assert [each.prefix for each in swept.marked] == ["10.0.0.0/28"]
+    assert ipam.allocations() == []
+    clock.advance(15 * MINUTE)
+    ipam.sweep()
+    assert runs(ipam) == ["10.0.0.0/24"]
+    assert ipam.audit() == []
+
+
+def test_unused_blocks_of_nobody_are_joined(ipam: Ipam, clock: Clock) -> None:
+    """After a drain and the release of what was left, the space is whole again in time."""
+    pods(ipam)
+    held = take(ipam, "h1", 40)
+    ipam.release(held[1:30])
+    ipam.drain("h1")
+    ipam.allocate(labels=L, owner="loose")
+    ipam.release(owner="of-h1")
+    ipam.release(owner="loose")
+    assert len(runs(ipam)) > 1
+    first = ipam.sweep()
+    assert (first.marked, first.joined) == ((), 0)
+    clock.advance(15 * MINUTE)
+    swept = ipam.sweep()
+    assert swept.joined > 0
+    assert swept.given_back == ()
+    assert runs(ipam) == ["10.0.0.0/24"]
+    assert ipam.blocks() == []
+    assert ipam.audit() == []
+
+
+def test_many_regions_take_several_units(ipam: Ipam, clock: Clock) -> None:
+    """More hosts than one unit of work tidies: all of them are done."""
+    pods(ipam, "10.0.0.0/20")
+    hosts = [f"h{number}" for number in range(70)]
+    for host in hosts:
+        take(ipam, host)
+    for host in hosts:
+        ipam.release(owner=f"of-{host}")
+    assert len(ipam.sweep().marked) == 70
+    clock.advance(15 * MINUTE)
+    assert len(ipam.sweep().given_back) == 70
+    assert runs(ipam) == ["10.0.0.0/20"]
+    assert ipam.audit() == []
+
+
+def test_topologies_scopes_and_racks(ipam: Ipam, clock: Clock) -> None:
+    """Every topology and scope is swept, whoever claims there, and nothing declared is changed."""
+    dimensions = {"rack": {"fallback": "any", "claims": True}}
+    ipam.apply(
+        {
+            "name": "one",
+            "scopes": ["default", "blue"],
+            "dimensions": dimensions,
+            "subnets": [{"name": "a", "cidr": "10.0.0.0/28", "labels": L, "scope": "blue"}],
+        }
+    )
+    ipam.apply({"name": "two", "subnets": [{"name": "b", "cidr": "2001:db8::/64", "labels": L}]})
+    declared = ipam.subnets()
+    ipam.allocate(labels={**L, "rack": "r1"}, scope="blue", owner="o")
+    ipam.release(owner="o", scope="blue")
+    ipam.allocate(labels=L, host="h1", owner="o")
+    ipam.release(owner="o")
+    marked = ipam.sweep().marked
+    assert {each.holder for each in marked} == {"rack=r1", "host=h1"}
+    clock.advance(15 * MINUTE)
+    assert len(ipam.sweep().given_back) == 2
+    assert ipam.subnets() == declared
+    assert runs(ipam) == ["10.0.0.0/28", "2001:db8::/64"]
