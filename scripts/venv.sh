@@ -1,7 +1,8 @@
-# Sourced by ./test and ./demo, from the root of the checkout: makes sure of the virtual environment.
+# Sourced by ./test, ./test-neutron and ./demo, from the root of the checkout: makes sure of the virtual environment.
 #
-#   VENV    where it is (default: .venv)
-#   PYTHON  the interpreter to make it with (default: the first one of 3.11 or later)
+#   VENV              where it is (default: .venv)
+#   PYTHON            the interpreter to make it with (default: the first one of 3.11 or later)
+#   VENV_CONSTRAINTS  a file of versions that pip keeps to (default: none)
 
 VENV="${VENV:-$PWD/.venv}"
 
@@ -31,7 +32,8 @@ _version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 # venv_create: make the environment unless there is one that works.
 venv_create() {
     local python version
-    if [ -x "$VENV/bin/python" ] && "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+    # An installation that was interrupted leaves packages without metadata, at which every later pip fails.
+    if [ ! -e "$VENV/unfinished" ] && "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
         if [ -n "${PYTHON:-}" ] && [ "$(_version "$PYTHON")" != "$(_version "$VENV/bin/python")" ]; then
             _say "$VENV was made with Python $(_version "$VENV/bin/python"), not with $PYTHON."
             _say "Remove it, or name another folder: VENV=/some/folder PYTHON=$PYTHON $0"
@@ -48,19 +50,26 @@ venv_create() {
     fi
     _say "Making $VENV with Python $version"
     "$python" -m venv --clear "$VENV"
+    # The pip that comes with Python may be years old, and spends several times as long on choosing versions.
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --upgrade pip ||
+        _say "pip stays as old as Python brings it."
 }
 
 # venv_install EXTRA...: install the project with these extras, unless that was done for this
-# pyproject.toml before. The stamps inside the environment, one for each extra, remember it.
+# pyproject.toml and these constraints before. The stamps inside the environment, one for each extra, remember it.
 venv_install() {
-    local extra wanted stale="" IFS=,
-    wanted="$(cksum <pyproject.toml) $PWD"
+    local extra wanted stale="" constraints=() IFS=,
+    [ -z "${VENV_CONSTRAINTS:-}" ] || constraints=(--constraint "$VENV_CONSTRAINTS")
+    wanted="$(cat pyproject.toml ${VENV_CONSTRAINTS:+"$VENV_CONSTRAINTS"} | cksum) $PWD"
     for extra in "$@"; do
         [ "$(cat "$VENV/stamp-$extra" 2>/dev/null)" = "$wanted" ] || stale=yes
     done
     [ -n "$stale" ] || return 0
     _say "Installing borough[$*] into $VENV"
-    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check -e ".[$*]" || return 1
+    : >"$VENV/unfinished"
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-compile \
+        ${constraints[@]+"${constraints[@]}"} -e ".[$*]" || return 1
+    rm "$VENV/unfinished"
     for extra in "$@"; do
         printf '%s\n' "$wanted" >"$VENV/stamp-$extra"
     done

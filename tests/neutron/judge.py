@@ -35,7 +35,6 @@ ALL = (
     _UNIT + "ipam.drivers.neutrondb_ipam.test_db_api",
     _UNIT + "db.test_ipam_pluggable_backend",
     _UNIT + "db.test_ipam_backend_mixin",
-    _UNIT + "db.test_db_base_plugin_v2",
     "neutron.tests.common.test_db_base_plugin_v2",
     _UNIT + "extensions.test_segment",
     _UNIT + "extensions.test_subnet_service_types",
@@ -103,7 +102,11 @@ def _load(names: list[str]) -> list[unittest.TestCase]:
             else:
                 yield each
 
-    return list(flat(unittest.TestLoader().loadTestsFromNames(names)))
+    loader = unittest.TestLoader()
+    tests = list(flat(loader.loadTestsFromNames(names)))
+    if loader.errors:
+        raise SystemExit("\n".join(map(str, loader.errors)))
+    return tests
 
 
 def work(driver: str, names: list[str], shard: int, shards: int, target: Path) -> None:

@@ -1,6 +1,6 @@
 """Neutron's reference driver and Borough's, side by side in one run: cost, and addresses per second.
 
-    python benchmarks/neutron.py [--quick] [--only postgresql|mariadb]
+    python benchmarks/beside_neutron.py [--quick] [--only postgresql|mariadb]
 
 It needs an environment with Neutron (``./test-neutron`` makes one in ``.venv-neutron``). Each driver has a
 database of its own on one private server, durable as in production. Both are asked through Neutron's own
@@ -21,8 +21,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Not this folder, where this very file would be taken for Neutron.
-sys.path.remove(str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import sqlalchemy as sa
