@@ -184,6 +184,33 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "tokens": [("/v1/tokens", None, {403})],
     "create_token": [("/v1/tokens", {"name": "mine", "may": "administer"}, {403})],
     "revoke_token": [("/v1/tokens/admin", None, {403})],
+    # What a host claims, and who else uses it, is not one tenant's: not even his own host is his to move.
+    "drain": [
+        ("/v1/hosts/secret-host/drain", None, {403}),
+        ("/v1/hosts/shared-host/drain", None, {403}),
+        ("/v1/hosts/red-host/drain", None, {403}),
+    ],
+    "remove_host": [
+        ("/v1/hosts/shared-host", None, {403}),
+        ("/v1/hosts/secret-host?release=true", None, {403}),
+        ("/v1/hosts/red-host?release=true", None, {403}),
+    ],
+    "rename_host": [
+        ("/v1/hosts/shared-host/rename", {"name": "red-host"}, {403}),
+        ("/v1/hosts/red-host/rename", {"name": "secret-host"}, {403}),
+    ],
+    "move": [
+        ("/v1/allocations/default/10.2.0.1/move", {"host": "red-host"}, {403}),
+        ("/v1/allocations/default/10.2.0.99/move", {"host": "red-host"}, {403}),
+        ("/v1/allocations/default/10.1.0.1/move", {"host": "secret-host", "force": True}, {403}),
+        ("/v1/allocations/default/10.1.0.1/move", {"host": "red-host"}, {403}),
+    ],
+    "sweep": [("/v1/sweep", None, {403})],
+    "defragment": [
+        ("/v1/defragment", None, {403}),
+        ("/v1/defragment?host=shared-host", None, {403}),
+        ("/v1/defragment?scope=blue", None, {403}),
+    ],
 }
 
 EACH = {each.name: each for each in OPERATIONS}
@@ -279,6 +306,20 @@ def test_one_scope_does_not_include_the_next(world: World) -> None:
     with pytest.raises(NotPermitted):
         world.red.audit()
     assert world.admin.audit() == []
+
+
+def test_upkeep_is_for_administrators() -> None:
+    """One that may allocate, and is confined to nothing, may not either."""
+    world = World()
+    try:
+        _, secret = world.ipam.create_token("whole", may="allocate")
+        for name in ("drain", "remove_host", "rename_host", "move", "sweep", "defragment"):
+            for target, body, _ in ATTACKS[name]:
+                status, text = world.raw(EACH[name].method, target, body, secret)
+                assert (status, json.loads(text)["code"]) == (403, "not_permitted"), target
+        assert world.admin.move(world.theirs, "free", force=True).host == "free"
+    finally:
+        world.served.close()
 
 
 def test_a_key_of_one_tenant_says_nothing_to_another(world: World) -> None:

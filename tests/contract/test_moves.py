@@ -21,10 +21,7 @@ from borough.errors import (
     UnknownObject,
 )
 from borough.store.port import Filter, Unit
-from tests.conftest import Clock, each_store
-
-#: The service has no calls for hosts, moves and sweeps yet: the library on each store.
-pytestmark = pytest.mark.parametrize("make_ipam", each_store(), indirect=True)
+from tests.conftest import Clock
 
 L = {"network": "n"}
 
@@ -152,6 +149,17 @@ def test_a_host_that_nobody_knows_is_not_drained(ipam: Ipam) -> None:
     for call in (ipam.drain, ipam.remove_host, lambda name: ipam.rename_host(name, "x")):
         with pytest.raises(UnknownObject, match="node-1"):
             call("node1")
+
+
+@pytest.mark.parametrize("name", ["a/drain", "rename", "x/rename", "ü ?#%2F", ".."])
+def test_a_host_may_have_any_name(ipam: Ipam, name: str) -> None:
+    """One that reads like a path is drained, renamed and removed like every other."""
+    pods(ipam, hosts={name: {}})
+    take(ipam, name)
+    assert ipam.drain(name).host == name
+    assert ipam.rename_host(name, f"{name}/drain").new == f"{name}/drain"
+    assert len(ipam.remove_host(f"{name}/drain", release=True).released) == 1
+    assert (ipam.hosts(), ipam.allocations()) == ([], [])
 
 
 def test_a_large_region_leaves_only_what_is_used(ipam: Ipam) -> None:

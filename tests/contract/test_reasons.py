@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from borough import Ipam
-from tests.conftest import each_store
-
-#: The service has no calls for hosts, moves and sweeps yet: the library on each store.
-pytestmark = pytest.mark.parametrize("make_ipam", each_store(), indirect=True)
 
 L = {"network": "n"}
 

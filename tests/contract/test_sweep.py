@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from borough import Ipam
-from tests.conftest import Clock, each_store
-
-#: The service has no calls for hosts, moves and sweeps yet: the library on each store.
-pytestmark = pytest.mark.parametrize("make_ipam", each_store(), indirect=True)
+from tests.conftest import Clock
 
 L = {"network": "n"}
 

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from borough.api.answers import refuse
 from borough.api.endpoint import Endpoint
 from borough.api.operation import Operation, operations_of
-from borough.api.operations import addresses, declared, reading, tokens
+from borough.api.operations import addresses, declared, reading, tokens, upkeep
 from borough.api.own import own_routes
 from borough.api.page import page_routes
 from borough.api.problem import Malformed
@@ -24,7 +24,7 @@ from borough.engine.ipam import Ipam
 App = Callable[[Scope, Receive, Send], Any]
 
 #: Every endpoint of the API; another one is a function in one of these modules.
-OPERATIONS: Final = operations_of(addresses, declared, reading, tokens)
+OPERATIONS: Final = operations_of(addresses, declared, reading, tokens, upkeep)
 
 
 class ByMethod:
@@ -46,6 +46,17 @@ class ByMethod:
         await refuse(send, Malformed(message, status=405, headers={"allow": allow}))
 
 
+class ByPath(Route):
+    """A route that is taken for the methods it has, so that a host may be called ``a/drain``.
+
+    Where no route has the method, the first one with the path says which it takes.
+    """
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self.app(scope, receive, send)
+
+
 def make_app(service: Service) -> Router:
     """The application of one process."""
     by_path: dict[str, dict[str, App]] = {}
@@ -53,13 +64,15 @@ def make_app(service: Service) -> Router:
         made: App = _endpoint(service, each)
         by_path.setdefault(each.path, {})[each.method] = made
     routes: list[BaseRoute] = [
-        Route(path, ByMethod(endpoints)) for path, endpoints in by_path.items()
+        ByPath(path, ByMethod(endpoints), methods=list(endpoints))
+        for path, endpoints in by_path.items()
     ]
     routes += own_routes(service, OPERATIONS)
     routes += page_routes()
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
+        service.sweeper.start()
         yield
         service.stop()
         service.close()

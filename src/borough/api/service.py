@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from borough.api.access import Identity, View
 from borough.api.crew import Crew
 from borough.api.feed import Feed
 from borough.api.fence import Fenced, Sights
 from borough.api.guard import Guard
 from borough.api.settings import Settings
+from borough.api.sweeper import Sweeper
 from borough.api.watch import RETRIES, STATEMENTS, Watch
 from borough.engine.ipam import Ipam
+
+#: How long a sweep may still take when everything else has ended, in seconds.
+_LAST: Final = 5.0
 
 
 class Service:
@@ -21,6 +27,7 @@ class Service:
         self.crew = Crew(settings.threads, settings.queue)
         self.feed = Feed(ipam, self.crew)
         self.guard = Guard(ipam, self.crew, requires_token=settings.requires_token)
+        self.sweeper = Sweeper(ipam.sweep, settings.sweep_every)
         self._sights = Sights()
         self._counted = (0, 0)
 
@@ -45,10 +52,12 @@ class Service:
         self._counted = now
 
     def stop(self) -> None:
-        """Let event streams end; everything else under way is finished."""
+        """Let event streams end, and sweep no more; everything else under way is finished."""
+        self.sweeper.stop()
         self.feed.close()
 
     def close(self) -> None:
         """Give back threads and connections."""
         self.crew.close()
+        self.sweeper.close(_LAST)
         self.ipam.close()

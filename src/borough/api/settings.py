@@ -21,6 +21,7 @@ class Settings:
     :ivar patience: how long the library tries while others are in the way, in seconds.
     :ivar streams: event streams of a process; more are refused.
     :ivar stop_time: how long requests under way may take after the service was told to stop, in seconds.
+    :ivar sweep_every: seconds from one sweep to the next, of all processes together; 0 for none.
     :ivar requires_token: whether every request needs a token.
     :ivar access_log: whether every request is logged, and not only those that fail.
     :ivar certificate: file of the TLS certificate chain; None for no TLS.
@@ -39,6 +40,7 @@ class Settings:
     patience: float = 10.0
     streams: int = 2000
     stop_time: float = 30.0
+    sweep_every: float = 300.0
     requires_token: bool = False
     access_log: bool = False
     certificate: str | None = None

@@ -49,7 +49,7 @@ def defragment(
     """
     # A proposal either way: the option is for those who do not trust that.
     del dry_run
-    with state.open_database() as ipam:
+    with state.open() as ipam:
         found = ipam.defragment(host=host, scope=scope, limit=limit)
     emit(state, found.as_json() | {"dry_run": True}, lambda page: _show(page, found))
 

@@ -68,7 +68,7 @@ def drain(state: State, name: str) -> None:
     reassigned. This is done once: a request that names the host later claims for it again, so stop
     scheduling on it first.
     """
-    with state.open_database() as ipam:
+    with state.open() as ipam:
         done = ipam.drain(name)
     emit(state, done.as_json(), lambda page: _show_vacated(page, done))
 
@@ -82,7 +82,7 @@ def remove(state: State, name: str, release: bool) -> None:
 
     Its claims are given up and it is declared no more. Its addresses stay held, unless --release is given.
     """
-    with state.open_database() as ipam:
+    with state.open() as ipam:
         done = ipam.remove_host(name, release=release)
 
     def show(page: Page) -> None:
@@ -102,7 +102,7 @@ def rename(state: State, old: str, new: str) -> None:
     Its claims, its addresses and its labels go with it, all at once. What there is under the new name
     already stays.
     """
-    with state.open_database() as ipam:
+    with state.open() as ipam:
         done = ipam.rename_host(old, new)
 
     def show(page: Page) -> None:

@@ -37,7 +37,7 @@ def reassign(
     Its owner keeps it, with its sequence number; the route follows. When nobody else has an address in the
     region any more, the claim follows too.
     """
-    with state.open_database() as ipam:
+    with state.open() as ipam:
         moved = ipam.move(address, host, sequence=sequence, force=force, scope=scope)
 
     def show(page: Page) -> None:

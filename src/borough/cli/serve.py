@@ -49,6 +49,14 @@ from borough.errors import FixInput
     show_default=True,
     help="How long a request is tried while others or the database are in the way.",
 )
+@click.option(
+    "--sweep-every",
+    type=click.FloatRange(0, 86_400),
+    metavar="SECONDS",
+    default=300.0,
+    show_default=True,
+    help="How often claims that lie idle are given back; 0 for never.",
+)
 @click.option("--tokens", is_flag=True, help="Let nobody in without a token.")
 @click.option("--tls-certificate", metavar="FILE", help="Certificate chain in PEM form, for TLS.")
 @click.option("--tls-key", metavar="FILE", help="Private key of the certificate.")
@@ -61,6 +69,7 @@ def serve(
     workers: int,
     threads: int,
     patience: float,
+    sweep_every: float,
     tokens: bool,
     tls_certificate: str | None,
     tls_key: str | None,
@@ -85,6 +94,7 @@ def serve(
         workers=workers,
         threads=threads,
         patience=patience,
+        sweep_every=sweep_every,
         requires_token=tokens,
         access_log=access_log,
         certificate=tls_certificate,

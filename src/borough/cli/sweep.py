@@ -18,7 +18,7 @@ def sweep(state: State) -> None:
     sweep that finds them so still. Cooling addresses whose rest is over are free again. No address is
     taken from its owner.
     """
-    with state.open_database() as ipam:
+    with state.open() as ipam:
         swept = ipam.sweep()
     emit(state, swept.as_json(), lambda page: _show(page, swept))
 

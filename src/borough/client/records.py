@@ -15,7 +15,8 @@ from borough.domain.model import Host
 from borough.domain.pool import PoolUsage
 from borough.domain.space import Act
 from borough.domain.token import Need, Token
-from borough.engine.views import Allocation, Answer
+from borough.engine.moves import Renamed, Vacated
+from borough.engine.views import Allocation, Answer, Claim
 from borough.store.port import Event
 
 T = TypeVar("T")
@@ -55,6 +56,27 @@ def answer(data: Json) -> Answer:
         data["replayed"],
         None if story is None else plain(Explanation, story),
     )
+
+
+def vacated(data: Json) -> Vacated:
+    """What became of a host that was drained or removed."""
+    return Vacated(
+        data["host"],
+        _claims(data),
+        tuple(allocation(each) for each in data["remaining"]),
+        tuple(allocation(each) for each in data["released"]),
+        data["source"],
+    )
+
+
+def renamed(data: Json) -> Renamed:
+    """What became of a host that got another name."""
+    moved = tuple(allocation(each) for each in data["moved"])
+    return Renamed(data["old"], data["new"], _claims(data), moved, data["source"])
+
+
+def _claims(data: Json) -> tuple[Claim, ...]:
+    return tuple(plain(Claim, each) for each in data["claims"])
 
 
 def changes(data: Json) -> topology.Changes:

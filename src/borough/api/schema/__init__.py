@@ -64,6 +64,16 @@ from borough.api.schema.reading import (
     Total,
     UsageQuery,
 )
+from borough.api.schema.upkeep import (
+    Defragmentation,
+    DefragmentQuery,
+    HostName,
+    Move,
+    NewName,
+    Removal,
+    Renamed,
+    Vacated,
+)
 
 __all__ = [
     "LARGEST",
@@ -83,6 +93,8 @@ __all__ = [
     "Change",
     "Condition",
     "CreatedToken",
+    "DefragmentQuery",
+    "Defragmentation",
     "Dimension",
     "Dimensions",
     "Event",
@@ -93,10 +105,13 @@ __all__ = [
     "Health",
     "Holder",
     "Host",
+    "HostName",
     "HostPage",
     "Input",
     "MapQuery",
+    "Move",
     "Named",
+    "NewName",
     "NewSubnet",
     "NewToken",
     "Newest",
@@ -109,6 +124,8 @@ __all__ = [
     "Pools",
     "Release",
     "Released",
+    "Removal",
+    "Renamed",
     "RouteQuery",
     "Routes",
     "Selector",
@@ -120,6 +137,7 @@ __all__ = [
     "TopologyQuery",
     "Total",
     "UsageQuery",
+    "Vacated",
     "gather",
     "read_time",
 ]

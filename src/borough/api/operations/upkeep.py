@@ -1,0 +1,60 @@
+"""Claims kept in order: hosts that go, addresses that move, sweeps, proposals.
+
+None is for confined tokens: a host, and what it claims, may be shared with others, and where an address may
+move to is a matter of segments and racks that they do not see.
+"""
+
+from __future__ import annotations
+
+from borough.api import schema as s
+from borough.api.operation import operation
+from borough.domain.token import Need
+from borough.engine.ipam import Ipam
+from borough.engine.sweep import Swept
+
+
+@operation("POST", "/v1/hosts/{host:path}/drain", need=Need.ADMINISTER)
+def drain(ipam: Ipam, path: s.HostName) -> s.Vacated:
+    """Take all claims from a host whose workloads are about to leave; its addresses stay held."""
+    return s.Vacated.of(ipam.drain(path.host))
+
+
+@operation("POST", "/v1/hosts/{host:path}/rename", need=Need.ADMINISTER)
+def rename_host(ipam: Ipam, path: s.HostName, body: s.NewName) -> s.Renamed:
+    """Give a host another name: its claims, its addresses and its declared entry, all at once."""
+    return s.Renamed.of(ipam.rename_host(path.host, body.name))
+
+
+@operation("DELETE", "/v1/hosts/{host:path}", need=Need.ADMINISTER)
+def remove_host(ipam: Ipam, path: s.HostName, query: s.Removal) -> s.Vacated:
+    """Forget a host that is gone: its claims, its declared entry, and its addresses if that is asked for."""
+    return s.Vacated.of(ipam.remove_host(path.host, release=query.release))
+
+
+@operation("POST", "/v1/allocations/{scope}/{address}/move", need=Need.ADMINISTER)
+def move(ipam: Ipam, path: s.Place, body: s.Move, if_match: int | None) -> s.Allocation:
+    """Put an address on another host, as a live migration does; its owner and sequence stay.
+
+    The sequence may also stand in `If-Match`.
+    """
+    moved = ipam.move(
+        path.address,
+        body.host,
+        sequence=if_match if body.sequence is None else body.sequence,
+        force=body.force,
+        scope=path.scope,
+    )
+    return s.Allocation.of(moved)
+
+
+@operation("POST", "/v1/sweep", need=Need.ADMINISTER)
+def sweep(ipam: Ipam) -> Swept:
+    """Give back what nobody needs any more; the service does so by itself every few minutes."""
+    return ipam.sweep()
+
+
+@operation("GET", "/v1/defragment", need=Need.ADMINISTER)
+def defragment(ipam: Ipam, query: s.DefragmentQuery) -> s.Defragmentation:
+    """Propose which addresses to renumber to save routes; nothing is renumbered."""
+    found = ipam.defragment(host=query.host, scope=query.scope, limit=query.limit)
+    return s.Defragmentation.of(found)

@@ -1,0 +1,126 @@
+"""Sweeping now and then, beside the requests: in one process of a service, and in a thread of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import Counter
+
+from borough.api.metrics import SHARED
+from borough.engine.sweep import Swept
+from borough.errors import BoroughError
+
+_LOG: Final = logging.getLogger("borough.sweep")
+
+#: How much earlier or later than told a sweep may begin, so that services do not sweep in step.
+_JITTER: Final = 0.1
+
+#: In the folder that the processes of a service share: whoever has locked it sweeps.
+_LOCK: Final = "sweep.lock"
+
+SWEEPS: Final = Counter(
+    "borough_sweeps_total", "Sweeps by what came of them: an error code, or ok.", ["code"]
+)
+
+
+class Sweeper:
+    """Gives back, every few minutes, what nobody needs any more.
+
+    An error is written down, and the next sweep is tried like any other.
+    """
+
+    def __init__(self, sweep: Callable[[], Swept], every: float) -> None:
+        """Do not begin yet; see :meth:`start`.
+
+        :param sweep: :meth:`borough.engine.ipam.Ipam.sweep`.
+        :param every: seconds from one sweep to the next; 0 for none at all.
+        """
+        self._sweep = sweep
+        self._every = every
+        self._stopped = threading.Event()
+        # A sweep that hangs on a dead database must not keep the process from ending: a unit of work that
+        # is cut off is undone.
+        self._thread = threading.Thread(target=self._run, name="borough-sweep", daemon=True)
+        self._turn = _Turn()
+
+    def start(self) -> None:
+        """Begin; the first sweep is due when the time between two has passed."""
+        if self._every > 0:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no other sweep; one under way goes on."""
+        self._stopped.set()
+
+    def close(self, patience: float) -> None:
+        """Stop, and wait for a sweep that is under way.
+
+        :param patience: for how long at most, in seconds.
+        """
+        self.stop()
+        if self._thread.is_alive():
+            self._thread.join(patience)
+        self._turn.close()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._every * random.uniform(1 - _JITTER, 1 + _JITTER)):  # noqa: S311
+            if self._turn.mine():
+                self._once()
+
+    def _once(self) -> None:
+        try:
+            done = self._sweep()
+        except Exception as error:
+            if self._stopped.is_set():
+                return  # The store was closed under a sweep that took too long to end.
+            code = error.code if isinstance(error, BoroughError) else "internal"
+            SWEEPS.labels(code).inc()
+            unexpected = not isinstance(error, BoroughError)
+            _LOG.error(
+                "sweep failed", extra={"facts": {"code": code}}, exc_info=error if unexpected else None
+            )
+            return
+        SWEEPS.labels("ok").inc()
+        if done != Swept():
+            counts = {
+                "rested": done.rested,
+                "marked": len(done.marked),
+                "given_back": len(done.given_back),
+                "joined": done.joined,
+            }
+            _LOG.info("swept", extra={"facts": counts})
+
+
+class _Turn:
+    """Whether this process is the one that sweeps: of several, the first that asks, until it ends."""
+
+    def __init__(self) -> None:
+        folder = os.environ.get(SHARED)
+        self._path = None if folder is None else Path(folder, _LOCK)
+        self._file: int | None = None
+
+    def mine(self) -> bool:
+        """Ask. The system takes the lock from a process that dies."""
+        if self._path is None or self._file is not None:
+            return True
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._file = file
+        return True
+
+    def close(self) -> None:
+        """Leave it to another one."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
