@@ -84,7 +84,9 @@ class Sweeper:
             SWEEPS.labels(code).inc()
             unexpected = not isinstance(error, BoroughError)
             _LOG.error(
-                "sweep failed", extra={"facts": {"code": code}}, exc_info=error if unexpected else None
+                "sweep failed",
+                extra={"facts": {"code": code}},
+                exc_info=error if unexpected else None,
             )
             return
         SWEEPS.labels("ok").inc()
