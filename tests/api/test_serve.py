@@ -227,6 +227,28 @@ def test_several_processes_count_together_and_one_may_die(start: Start, url: str
 
 
 @pytest.mark.slow
+def test_several_processes_sweep_whichever_dies(start: Start, url: str) -> None:
+    """They go on when any of them is killed, and an end in good order is still one."""
+    process = start(url, "--workers", "2", "--sweep-every", "0.1")
+
+    def swept() -> float:
+        found = re.search(
+            r'borough_sweeps_total\{code="ok"\} ([0-9.]+)', process.get("/metrics")[1]
+        )
+        return float(found[1]) if found else 0.0
+
+    wait_until(lambda: swept() >= 2, 60)
+    for pid in process.workers():
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: len(process.workers()) == 2 and pid not in process.workers(), 60)
+        wait_until(process.answers, 60)
+        before = swept()
+        wait_until(lambda before=before: swept() >= before + 2, 60)
+    assert process.stop() == 0
+    assert "Traceback" not in process.text
+
+
+@pytest.mark.slow
 def test_tls_and_no_token_in_the_log(start: Start, url: str, tmp_path: Path) -> None:
     """Nothing goes over the wire in clear, and nothing secret into the log."""
     openssl = shutil.which("openssl")
