@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -237,13 +238,20 @@ def test_several_processes_sweep_whichever_dies(start: Start, url: str) -> None:
         )
         return float(found[1]) if found else 0.0
 
-    wait_until(lambda: swept() >= 2, 60)
+    def reached(count: float) -> bool:
+        return swept() >= count
+
+    wait_until(partial(reached, 2), 60)
+
+    def replaced(pid: int) -> bool:
+        return len(process.workers()) == 2 and pid not in process.workers()
+
     for pid in process.workers():
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda pid=pid: len(process.workers()) == 2 and pid not in process.workers(), 60)
+        wait_until(partial(replaced, pid), 60)
         wait_until(process.answers, 60)
-        before = swept()
-        wait_until(lambda before=before: swept() >= before + 2, 60)
+        enough = swept() + 2
+        wait_until(partial(reached, enough), 60)
     assert process.stop() == 0
     assert "Traceback" not in process.text
 

@@ -27,7 +27,7 @@ PATIENCE = 20
 
 
 def swept(code: str) -> float:
-    return SWEEPS.labels(code)._value.get()
+    return float(SWEEPS.labels(code)._value.get())
 
 
 def test_a_service_gives_back_what_lies_idle(tmp_path: Path, clock: Clock) -> None:
