@@ -102,7 +102,7 @@ def test_the_client_has_the_librarys_signatures() -> None:
     """Parameter by parameter, with types and defaults."""
     import inspect
 
-    for name, method in vars(RemoteIpam).items():
+    for name, method in inspect.getmembers(RemoteIpam, inspect.isfunction):
         if name.startswith("_") or name == "close":
             continue
         ours, theirs = (inspect.signature(each) for each in (method, getattr(borough.Ipam, name)))

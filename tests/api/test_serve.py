@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,35 @@ def test_several_processes_count_together_and_one_may_die(start: Start, url: str
     facts = [line for line in lines if line.get("operation") == "allocate"]
     assert len(facts) == 30
     assert set(facts[0]) >= {"status", "code", "milliseconds", "caller", "at", "level"}
+
+
+@pytest.mark.slow
+def test_several_processes_sweep_whichever_dies(start: Start, url: str) -> None:
+    """They go on when any of them is killed, and an end in good order is still one."""
+    process = start(url, "--workers", "2", "--sweep-every", "0.1")
+
+    def swept() -> float:
+        found = re.search(
+            r'borough_sweeps_total\{code="ok"\} ([0-9.]+)', process.get("/metrics")[1]
+        )
+        return float(found[1]) if found else 0.0
+
+    def reached(count: float) -> bool:
+        return swept() >= count
+
+    wait_until(partial(reached, 2), 60)
+
+    def replaced(pid: int) -> bool:
+        return len(process.workers()) == 2 and pid not in process.workers()
+
+    for pid in process.workers():
+        os.kill(pid, signal.SIGKILL)
+        wait_until(partial(replaced, pid), 60)
+        wait_until(process.answers, 60)
+        enough = swept() + 2
+        wait_until(partial(reached, enough), 60)
+    assert process.stop() == 0
+    assert "Traceback" not in process.text
 
 
 @pytest.mark.slow

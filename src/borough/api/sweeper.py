@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from prometheus_client import Counter
@@ -44,11 +45,13 @@ class Sweeper:
         """
         self._sweep = sweep
         self._every = every
-        self._stopped = threading.Event()
+        self._stopping = False
+        # Told to stop by a signal, perhaps twice at once: an event's lock would be waited for by its holder.
+        self._told: SimpleQueue[None] = SimpleQueue()
         # A sweep that hangs on a dead database must not keep the process from ending: a unit of work that
         # is cut off is undone.
         self._thread = threading.Thread(target=self._run, name="borough-sweep", daemon=True)
-        self._turn = _Turn()
+        self._turn = Turn()
 
     def start(self) -> None:
         """Begin; the first sweep is due when the time between two has passed."""
@@ -57,7 +60,8 @@ class Sweeper:
 
     def stop(self) -> None:
         """Begin no other sweep; one under way goes on."""
-        self._stopped.set()
+        self._stopping = True
+        self._told.put(None)
 
     def close(self, patience: float) -> None:
         """Stop, and wait for a sweep that is under way.
@@ -70,15 +74,24 @@ class Sweeper:
         self._turn.close()
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._every * random.uniform(1 - _JITTER, 1 + _JITTER)):  # noqa: S311
+        while not self._rest():
             if self._turn.mine():
                 self._once()
+
+    def _rest(self) -> bool:
+        """Wait until the next sweep is due; return whether there is to be none."""
+        spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
+        try:
+            self._told.get(timeout=self._every * spread)
+        except Empty:
+            return False
+        return True
 
     def _once(self) -> None:
         try:
             done = self._sweep()
         except Exception as error:
-            if self._stopped.is_set():
+            if self._stopping:
                 return  # The store was closed under a sweep that took too long to end.
             code = error.code if isinstance(error, BoroughError) else "internal"
             SWEEPS.labels(code).inc()
@@ -100,7 +113,7 @@ class Sweeper:
             _LOG.info("swept", extra={"facts": counts})
 
 
-class _Turn:
+class Turn:
     """Whether this process is the one that sweeps: of several, the first that asks, until it ends."""
 
     def __init__(self) -> None:

@@ -10,23 +10,20 @@ from typing import Any, Self
 
 from borough.client import records
 from borough.client.transport import TIMEOUT, Query, Transport, segment, write_key
+from borough.client.upkeep import RemoteUpkeep
 from borough.domain.address import parse_address
 from borough.domain.dimension import Dimension, make_labels
 from borough.domain.explain import Explanation
 from borough.domain.inspect import Finding
 from borough.domain.model import Host, Request
 from borough.domain.pool import PoolUsage
-from borough.domain.text import check_text
 from borough.domain.token import Token
 from borough.domain.topology import Changes, Topology
 from borough.engine import topology
-from borough.engine.defragment import Defragmentation
 from borough.engine.ipam import KindName, RouteForm
-from borough.engine.moves import Renamed, Vacated
 from borough.engine.queries import check_page
 from borough.engine.request import LabelsIn, SubnetsIn, parse_request
 from borough.engine.space_map import SpaceMap
-from borough.engine.sweep import Swept
 from borough.engine.topology_writer import write_topology
 from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
 from borough.store.port import Event
@@ -35,7 +32,7 @@ from borough.store.port import Event
 _PAGE = 10_000
 
 
-class RemoteIpam:
+class RemoteIpam(RemoteUpkeep):
     """Address space behind a service; see :class:`borough.engine.ipam.Ipam`.
 
     Safe to share between threads. Errors are those of the library; :class:`~borough.errors.Unavailable`
@@ -350,47 +347,6 @@ class RemoteIpam:
         found = self._http.call("POST", "/v1/audit", body={"repair": repair})
         return [records.plain(Finding, each) for each in found["findings"]]
 
-    def drain(self, host: str) -> Vacated:
-        """See :meth:`borough.engine.ipam.Ipam.drain`."""
-        return records.vacated(self._http.call("POST", f"{_host(host)}/drain"))
-
-    def remove_host(self, name: str, *, release: bool = False) -> Vacated:
-        """See :meth:`borough.engine.ipam.Ipam.remove_host`."""
-        return records.vacated(self._http.call("DELETE", _host(name), {"release": release}))
-
-    def rename_host(self, old: str, new: str) -> Renamed:
-        """See :meth:`borough.engine.ipam.Ipam.rename_host`."""
-        body = {"name": check_text("host", new)}
-        return records.renamed(self._http.call("POST", f"{_host(old)}/rename", body=body))
-
-    def move(
-        self,
-        address: str,
-        host: str,
-        *,
-        sequence: int | None = None,
-        force: bool = False,
-        scope: str = "default",
-    ) -> Allocation:
-        """See :meth:`borough.engine.ipam.Ipam.move`."""
-        parse_address(address)
-        path = f"/v1/allocations/{segment(scope)}/{segment(address)}/move"
-        body = _given(host=check_text("host", host), sequence=sequence, force=force)
-        return records.allocation(self._http.call("POST", path, body=body))
-
-    def sweep(self) -> Swept:
-        """See :meth:`borough.engine.ipam.Ipam.sweep`."""
-        return records.plain(Swept, self._http.call("POST", "/v1/sweep"))
-
-    def defragment(
-        self, *, host: str | None = None, scope: str | None = None, limit: int = 100
-    ) -> Defragmentation:
-        """See :meth:`borough.engine.ipam.Ipam.defragment`."""
-        place = None if host is None else check_text("host", host)
-        check_page(0, limit)
-        query = {"host": place, "scope": scope, "limit": limit}
-        return records.plain(Defragmentation, self._http.get("/v1/defragment", query))
-
 
 def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> RemoteIpam:
     """Use address space behind a service.
@@ -401,11 +357,6 @@ def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> 
     :raises FixInput: the URL or the token cannot be meant so.
     """
     return RemoteIpam(Transport(url, token, timeout))
-
-
-def _host(name: str) -> str:
-    """The path of a host, its name checked as the library does it."""
-    return f"/v1/hosts/{segment(check_text('host', name))}"
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""A service sweeps by itself: now and then, in one process, whatever goes wrong."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+import borough
+from borough.api.metrics import SHARED
+from borough.api.settings import Settings
+from borough.api.sweeper import SWEEPS, Sweeper, Turn
+from borough.domain.space import Act
+from borough.engine.sweep import Swept
+from borough.errors import Unavailable
+from tests.api.serving import Served, wait_until
+from tests.conftest import Clock
+
+#: Seconds between two sweeps.
+SOON = 0.01
+
+#: Seconds until a test gives up.
+PATIENCE = 20
+
+
+def swept(code: str) -> float:
+    return float(SWEEPS.labels(code)._value.get())
+
+
+def test_a_service_gives_back_what_lies_idle(tmp_path: Path, clock: Clock) -> None:
+    """Nobody asks for it; and it ends with the service."""
+    ipam = borough.open(f"sqlite:///{tmp_path}/swept.db", create=True, clock=clock)
+    ipam.apply({"subnets": [{"name": "pods", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
+    ipam.allocate(labels={"network": "n"}, host="h1", owner="o")
+    ipam.release(owner="o")
+    served = Served(ipam, Settings(sweep_every=SOON))
+
+    def given_back() -> bool:
+        clock.advance(5 * 60)
+        return any(each.act is Act.GAVE_UP for each in ipam.events(limit=10_000))
+
+    assert ipam.blocks() != []
+    try:
+        wait_until(given_back)
+        assert ipam.blocks() == []
+        assert ipam.audit() == []
+    finally:
+        served.close()
+    assert not any(each.name == "borough-sweep" for each in threading.enumerate())
+
+
+def test_an_error_is_written_down_and_the_next_sweep_comes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Passing or not, known or not."""
+    errors = [Unavailable("gone", outcome="not_done"), RuntimeError("a fault")]
+    done: SimpleQueue[str] = SimpleQueue()
+    before = {code: swept(code) for code in ("unavailable", "internal", "ok")}
+
+    def sweep() -> Swept:
+        if errors:
+            raise errors.pop(0)
+        done.put("swept")
+        return Swept(rested=3)
+
+    sweeper = Sweeper(sweep, SOON)
+    with caplog.at_level(logging.INFO, logger="borough.sweep"):
+        sweeper.start()
+        done.get(timeout=PATIENCE)
+        done.get(timeout=PATIENCE)
+        sweeper.close(PATIENCE)
+    assert [each.message for each in caplog.records[:3]] == [
+        "sweep failed",
+        "sweep failed",
+        "swept",
+    ]
+    known, unknown, well = caplog.records[:3]
+    assert (known.__dict__["facts"], known.exc_info) == ({"code": "unavailable"}, None)
+    assert unknown.exc_info is not None
+    assert well.__dict__["facts"]["rested"] == 3
+    after = {code: swept(code) - count for code, count in before.items()}
+    assert (after["unavailable"], after["internal"]) == (1, 1)
+    assert after["ok"] >= 2
+
+
+def test_the_end_waits_for_a_sweep_but_not_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    """One that is under way is finished; what one that is left behind meets is no news."""
+    begun, go = threading.Event(), threading.Event()
+
+    def sweep() -> Swept:
+        begun.set()
+        assert go.wait(PATIENCE)
+        raise RuntimeError("the store is closed")
+
+    sweeper = Sweeper(sweep, SOON)
+    sweeper.start()
+    assert begun.wait(PATIENCE)
+    sweeper.close(0.05)
+    ending = threading.Thread(target=sweeper.close, args=(PATIENCE,))
+    ending.start()
+    ending.join(0.2)
+    assert ending.is_alive()
+    go.set()
+    ending.join(PATIENCE)
+    assert not ending.is_alive()
+    assert caplog.records == []
+
+
+def test_never() -> None:
+    """Where an operator has a timer of his own, or is not to have any."""
+
+    def sweep() -> Swept:
+        raise AssertionError("nobody asked for it")
+
+    sweeper = Sweeper(sweep, 0)
+    sweeper.start()
+    assert not any(each.name == "borough-sweep" for each in threading.enumerate())
+    sweeper.close(PATIENCE)
+
+
+def test_of_several_processes_one_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first that asks, until it is gone."""
+    assert Turn().mine()
+    assert Turn().mine()
+    monkeypatch.setenv(SHARED, str(tmp_path))
+    first, second = Turn(), Turn()
+    assert first.mine()
+    assert not second.mine()
+    assert first.mine()
+    first.close()
+    assert second.mine()
+    assert not first.mine()
+    second.close()
