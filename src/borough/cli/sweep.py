@@ -15,9 +15,8 @@ def sweep(state: State) -> None:
     """Give back what nobody needs any more.
 
     Run it every five minutes, unless there is a service: that sweeps by itself. Claims that are empty or
-    little used are marked, and given back by a later sweep that finds them so still. Cooling
-    addresses whose rest is over are free again. No address is
-    taken from its owner.
+    little used are marked, and given back by a later sweep that finds them so still. Cooling addresses
+    whose rest is over are free again. No address is taken from its owner.
     """
     with state.open() as ipam:
         swept = ipam.sweep()
