@@ -24,8 +24,8 @@ from borough.engine.views import Answer
 from tests.conftest import STORES, Clock, each_store
 from tests.model.oracle import Oracle
 
-#: In CI at least 10,000 steps of the embedded store, and 3,000 of each server, where a step takes several times
-#: as long (counted below); a developer's run is shorter.
+#: In CI at least 10,000 steps of the embedded store, and 3,000 of each server, where a step takes
+#: several times as long (counted below); a developer's run is shorter.
 HISTORIES = {"sqlite": 230}
 SERVER_HISTORIES, SHORT = 80, 40
 STEPS = 60
