@@ -54,6 +54,7 @@ def test_subnet_add_by_prefix_with_every_setting(cli: Cli):
         "cooldown": 300,
         "source": "",
         "attributes": {},
+        "claims": {},
     }
 
 
