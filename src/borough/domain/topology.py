@@ -64,7 +64,7 @@ class Change:
     kind: Literal["dimension", "scope", "pool", "subnet", "host"]
     name: str
     fields: tuple[tuple[str, str, str], ...] = ()
-    prefix: str = ""
+    prefix: str = field(default="", compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready form."""
