@@ -38,9 +38,10 @@ def client(number: int, url: str, kind: str, results: Path) -> None:
     calls: list[Call] = []
     held: list[tuple[str, int]] = []
     failures: list[str] = []
-    exhausted = 0
+    exhausted = deepest = 0
     for turn in range(CALLS):
         began = time.monotonic()
+        before = ipam.store.retries
         try:
             if held and (len(held) >= 4 or chance.random() < 0.45):
                 address, sequence = held.pop(chance.randrange(len(held)))
@@ -70,6 +71,7 @@ def client(number: int, url: str, kind: str, results: Path) -> None:
             exhausted += 1
         except Exception as error:
             failures.append(repr(error))
+        deepest = max(deepest, ipam.store.retries - before)
     ipam.close()
     results.write_text(
         json.dumps(
@@ -78,6 +80,7 @@ def client(number: int, url: str, kind: str, results: Path) -> None:
                 "failures": failures,
                 "exhausted": exhausted,
                 "retries": ipam.store.retries,
+                "deepest": deepest,
             }
         )
     )
@@ -105,6 +108,7 @@ def test_no_address_has_two_holders(store: str, kind: str, tmp_path: Path) -> No
     assert [failure for report in reports for failure in report["failures"]] == []
     retries = sum(report["retries"] for report in reports)
     assert retries < 5 * PROCESSES * CALLS, "retries are bounded"
+    assert max(report["deepest"] for report in reports) < 16, "nobody loses for ever"
     calls = [Call(**each) for report in reports for each in report["calls"]]
     assert faults(calls) == []
     with borough.open(url) as ipam:

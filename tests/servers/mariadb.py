@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import Any, Final
 
@@ -27,18 +28,24 @@ class MariadbServer(Server):
         self.settings = {
             "bind_address": "127.0.0.1",
             "max_connections": "300",
+            "tmpdir": str(self.folder),
             "innodb_buffer_pool_size": "256M",
             "innodb_log_file_size": "128M",
             "skip_name_resolve": "1",
             **(QUICK if settings is None else settings),
         }
         create = [install, "--no-defaults", f"--datadir={self._data}", f"--user={self.user}"]
-        subprocess.run(
+        done = subprocess.run(
             self.as_user([*create, "--auth-root-authentication-method=normal", "--skip-test-db"]),
-            check=True,
+            check=False,
             capture_output=True,
+            text=True,
             cwd=self.folder,
+            # Its scratch files are named by process number: elsewhere a killed one may have left some.
+            env={**os.environ, "TMPDIR": str(self.folder)},
         )
+        if done.returncode:
+            raise RuntimeError(f"MariaDB made no tables: {done.stdout}{done.stderr}")
         if start:
             self.start()
 

@@ -98,6 +98,15 @@ class Dialect(Protocol):
     def lane(self, connection: Any) -> Lane:
         """Which of the writers that cannot see each other's locks is at the other end."""
 
+    def insist(self, run: Runner, blocks: Sequence[int]) -> None:
+        """Wait in line, before a transaction's snapshot is taken, so that nobody is faster this time.
+
+        It makes a transaction that lost again and again fair, not right: that it changes nothing which
+        changed since it was read is seen to where it writes.
+
+        :param blocks: the keys of the blocks that earlier attempts wanted to change, in ascending order.
+        """
+
     def is_alive(self, connection: Any) -> bool:
         """Whether a connection that lay idle is still good, as far as can be told without asking."""
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import select
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from borough.domain.lane import ALONE, Lane
 from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
-from borough.store.sql.dialect import Busy, Duplicate, Gone
+from borough.store.sql import schema as t
+from borough.store.sql.dialect import Busy, Duplicate, Gone, Runner
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.mariadb_give import MariadbGiver
 from borough.store.sql.mariadb_write import MariadbWriter
@@ -139,6 +140,12 @@ class Mariadb:
         index, size = found.get("wsrep_local_index", 0), found.get("wsrep_cluster_size", 0)
         # Without a cluster there is no size, and the index is a number that is none.
         return Lane(index, size) if size > 1 and index < size else ALONE
+
+    def insist(self, run: Runner, blocks: Sequence[int]) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.insist`: a read that locks takes no snapshot."""
+        if blocks:
+            mine = t.block.c.id
+            run.once(sa.select(mine).where(mine.in_(blocks)).order_by(mine).with_for_update())
 
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

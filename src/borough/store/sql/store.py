@@ -31,6 +31,9 @@ ATTEMPTS: Final = 24
 #: And for how long, in seconds.
 PATIENCE: Final = 30.0
 
+#: After how many lost attempts a unit of work waits in line for what it wants, before it reads.
+POLITE: Final = 3
+
 #: The longest pause between two attempts, in seconds.
 PAUSE: Final = 0.05
 
@@ -56,6 +59,22 @@ class _Bound:
         self._deadline = time.monotonic() + patience
         self._limit = attempts
         self.attempts = 0
+        #: The blocks that the attempts so far wanted to change.
+        self.wanted: set[int] = set()
+
+    @property
+    def insists(self) -> bool:
+        """Whether so many were faster that it is this caller's turn now.
+
+        A unit of several statements between its read and its write would else lose to whoever needs
+        but one, for as long as there are any.
+        """
+        return self.attempts >= POLITE
+
+    def want(self, unit: SqlUnit) -> None:
+        """Remember what an attempt wanted to change."""
+        for plan in unit.written:
+            self.wanted.update(plan.changed, (each.id for each in plan.blocks_removed))
 
     def reached(self) -> bool:
         """Count an attempt that failed; tell whether it was the last."""
@@ -126,7 +145,7 @@ class SqlStore:
         bound = self._bound()
         while True:
             try:
-                return self._once(work, write=write, repeatable=repeatable)
+                return self._once(work, bound, write=write, repeatable=repeatable)
             except (LostRace, Busy, Gone) as lost:
                 self._again(bound, lost)
 
@@ -144,6 +163,8 @@ class SqlStore:
         while True:
             spread = False
             try:
+                if bound.insists:
+                    return self._once(work, bound, repeatable=repeatable, order=order)
                 word, taken, has_run = self._give(
                     order, wait=wait, guess=not guessed, repeatable=repeatable
                 )
@@ -160,7 +181,7 @@ class SqlStore:
                     wait = True
                     raise LostRace("the block is locked")
                 spread = word is Word.LOCKED
-                return self._once(work, repeatable=repeatable, order=order, spread=spread)
+                return self._once(work, bound, repeatable=repeatable, order=order, spread=spread)
             except Duplicate as taken_already:
                 if not order.key:
                     self._again(bound, Contradiction(str(taken_already)))
@@ -256,6 +277,7 @@ class SqlStore:
     def _once(
         self,
         work: Callable[[Unit], T],
+        bound: _Bound,
         *,
         write: bool = True,
         repeatable: bool = False,
@@ -268,6 +290,8 @@ class SqlStore:
                 run = self._run_on(link.cursor)
                 try:
                     run.text(self._dialect.begin_write if write else self._dialect.begin_read)
+                    if write and bound.insists:
+                        self._dialect.insist(run, sorted(bound.wanted))
                     unit = SqlUnit(
                         run,
                         self._catalogue,
@@ -277,7 +301,10 @@ class SqlStore:
                         areas=link.areas if write else NO_AREAS,
                         spread=spread,
                     )
-                    answer = work(unit)
+                    try:
+                        answer = work(unit)
+                    finally:
+                        bound.want(unit)
                     committing = write
                     run.text("COMMIT")
                 except BaseException:
