@@ -9,9 +9,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
+from grafana_foundation_sdk.models.prometheus import Dataquery
 
 import borough
 from borough.cli.app import app
@@ -75,6 +80,37 @@ def test_every_number_of_the_dashboard_is_told(served: Served) -> None:
             names = re.findall(r"borough_\w+", target["expr"])
             assert names
             assert set(names) <= told, panel["title"]
+
+
+def test_grafana_s_own_model_reads_the_dashboard() -> None:
+    """Whole: what it does not know, it would leave out when it writes the dashboard again."""
+    register_default_plugins()
+    written = json.loads((DEPLOY / "grafana.json").read_text())
+    read = Dashboard.from_json(written)
+    panels = [each for each in read.panels or [] if isinstance(each, Panel)]
+    assert len(panels) == len(written["panels"])
+    for panel in panels:
+        assert panel.targets
+        for target in panel.targets:
+            assert isinstance(target, Dataquery), panel.title
+    again = json.loads(JSONEncoder(sort_keys=True).encode(read))
+    assert lost(written, again) == []
+
+
+def lost(before: Any, after: Any, path: str = "") -> list[str]:
+    """Where something of the first is not in the second."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            each
+            for key, value in before.items()
+            for each in (
+                lost(value, after[key], f"{path}/{key}") if key in after else [f"{path}/{key}"]
+            )
+        ]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = enumerate(zip(before, after, strict=True))
+        return [each for index, pair in pairs for each in lost(*pair, f"{path}/{index}")]
+    return [] if before == after else [path]
 
 
 def test_the_commands_of_unit_and_container_exist() -> None:
