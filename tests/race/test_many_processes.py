@@ -18,7 +18,7 @@ from tests.conftest import STORES, each_store
 from tests.race.histories import Call, faults, still_held
 
 PROCESSES = 16
-CALLS = 90
+CALLS = 60
 
 SHARED = each_store("memory")
 
