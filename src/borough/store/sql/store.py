@@ -59,7 +59,7 @@ class _Bound:
         self._deadline = time.monotonic() + patience
         self._limit = attempts
         self.attempts = 0
-        #: The blocks that the attempts so far wanted to change.
+        #: The blocks that the attempts so far wanted to change, by key.
         self.wanted: set[int] = set()
 
     @property
@@ -72,7 +72,7 @@ class _Bound:
         return self.attempts >= POLITE
 
     def want(self, unit: SqlUnit) -> None:
-        """Remember what an attempt wanted to change."""
+        """Remember what an attempt that failed wanted to change."""
         for plan in unit.written:
             self.wanted.update(plan.changed, (each.id for each in plan.blocks_removed))
 
@@ -288,26 +288,24 @@ class SqlStore:
         try:
             with self._linked() as link:
                 run = self._run_on(link.cursor)
+                unit = SqlUnit(
+                    run,
+                    self._catalogue,
+                    self._dialect,
+                    self._probes,
+                    # Who only reads is in nobody's way.
+                    areas=link.areas if write else NO_AREAS,
+                    spread=spread,
+                )
                 try:
                     run.text(self._dialect.begin_write if write else self._dialect.begin_read)
                     if write and bound.insists:
                         self._dialect.insist(run, sorted(bound.wanted))
-                    unit = SqlUnit(
-                        run,
-                        self._catalogue,
-                        self._dialect,
-                        self._probes,
-                        # Who only reads is in nobody's way.
-                        areas=link.areas if write else NO_AREAS,
-                        spread=spread,
-                    )
-                    try:
-                        answer = work(unit)
-                    finally:
-                        bound.want(unit)
+                    answer = work(unit)
                     committing = write
                     run.text("COMMIT")
                 except BaseException:
+                    bound.want(unit)
                     link.connection.rollback()
                     raise
                 finally:
