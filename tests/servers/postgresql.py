@@ -41,12 +41,14 @@ class PostgresqlServer(Server):
             **(QUICK if settings is None else settings),
         }
         create = [initdb, "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        subprocess.run(
+        made = subprocess.run(
             self.as_user([*create, "--no-locale", "--no-sync"]),
-            check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             cwd=self.folder,
         )
+        assert made.returncode == 0, made.stdout
         self.start()
         self.run("CREATE EXTENSION pg_stat_statements")
 

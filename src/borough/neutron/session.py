@@ -173,7 +173,7 @@ class SessionDialect:
         # Without a cluster there is no size, and the index is a number that is none.
         return Lane(index, size) if size > 1 and index < size else ALONE
 
-    def insist(self, _run: Runner, _blocks: Sequence[int]) -> None:
+    def insist(self, _run: Runner, _runs: Sequence[int], _blocks: Sequence[int]) -> None:
         """Neutron's transaction has read before, and begins anew when it lost."""
 
     def is_alive(self, _connection: Any) -> bool:

@@ -98,12 +98,13 @@ class Dialect(Protocol):
     def lane(self, connection: Any) -> Lane:
         """Which of the writers that cannot see each other's locks is at the other end."""
 
-    def insist(self, run: Runner, blocks: Sequence[int]) -> None:
+    def insist(self, run: Runner, runs: Sequence[int], blocks: Sequence[int]) -> None:
         """Wait in line, before a transaction's snapshot is taken, so that nobody is faster this time.
 
         It makes a transaction that lost again and again fair, not right: that it changes nothing which
         changed since it was read is seen to where it writes.
 
+        :param runs: the keys of the unused runs that the last attempt wanted, in ascending order.
         :param blocks: the keys of the blocks that earlier attempts wanted to change, in ascending order.
         """
 

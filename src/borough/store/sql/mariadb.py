@@ -141,11 +141,17 @@ class Mariadb:
         # Without a cluster there is no size, and the index is a number that is none.
         return Lane(index, size) if size > 1 and index < size else ALONE
 
-    def insist(self, run: Runner, blocks: Sequence[int]) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.insist`: a read that locks takes no snapshot."""
-        if blocks:
-            mine = t.block.c.id
-            run.once(sa.select(mine).where(mine.in_(blocks)).order_by(mine).with_for_update())
+    def insist(self, run: Runner, runs: Sequence[int], blocks: Sequence[int]) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.insist`: a read that locks takes no snapshot.
+
+        Runs come before blocks, as in all that writes: who waits here has written nothing yet, and the
+        server ends a deadlock at the cost of whoever has written least.
+        """
+        for column, keys in ((t.run.c.id, runs), (t.block.c.id, blocks)):
+            if keys:
+                run.once(
+                    sa.select(column).where(column.in_(keys)).order_by(column).with_for_update()
+                )
 
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -19,9 +19,9 @@ from borough.store.sql.plan_rows import (
     BITS,
     BLOCK,
     EVENT,
-    OLD_BLOCK,
     OLD_MOVED,
-    OLD_RUN,
+    READ_BLOCK,
+    READ_RUN,
     RUN,
     SHAPE,
     plan_rows,
@@ -31,8 +31,14 @@ from borough.store.sql.plan_rows import (
 _MANY: Final = 8
 
 
-_SAME_PLACE: Final = "old.subnet_id = made.old_subnet AND old.base = UNHEX(made.old_base)"
-_SAME_BLOCK: Final = f"{_SAME_PLACE} AND old.version = made.old_version"
+#: Row by row of the JSON, and by key: the optimiser reads a small table from end to end, and would lock
+#: all its rows and the gaps between them.
+_BY_KEY: Final = "STRAIGHT_JOIN {} AS old FORCE INDEX (PRIMARY)"
+_RUN: Final = _BY_KEY.format("borough_run")
+_BLOCK: Final = _BY_KEY.format("borough_block")
+_ALLOCATION: Final = _BY_KEY.format("borough_allocation")
+_SAME_RUN: Final = "old.id = made.old_id AND old.length = made.old_length"
+_SAME_BLOCK: Final = "old.id = made.old_id AND old.version = made.old_version"
 
 
 def _type(column: sa.Column[Any]) -> str:
@@ -69,39 +75,29 @@ def _update(names: Sequence[str]) -> str:
     columns = _typed(t.block, names)
     values = ", ".join(f"old.`{name}` = {_value(name, kind)}" for name, kind in columns.items())
     return (
-        f"UPDATE borough_block AS old JOIN {_rows({**OLD_BLOCK, **columns})} ON {_SAME_BLOCK} "
+        f"UPDATE {_rows({**READ_BLOCK, **columns})} {_BLOCK} ON {_SAME_BLOCK} "
         f"SET {values}, old.version = old.version + 1"
     )
 
 
 def _delete(table: str, columns: Mapping[str, str], condition: str) -> str:
-    return f"DELETE old FROM {table} AS old JOIN {_rows(columns)} ON {condition}"
+    return f"DELETE old FROM {_rows(columns)} {table} ON {condition}"
 
 
 #: What has preconditions, in the order in which it is written: all lock rows in one order so.
 _PARTS: Final = {
-    "runs_gone": _delete(
-        "borough_run",
-        OLD_RUN,
-        f"{_SAME_PLACE} AND old.length = made.old_length",
-    ),
-    "blocks_gone": _delete("borough_block", OLD_BLOCK, _SAME_BLOCK),
+    "runs_gone": _delete(_RUN, READ_RUN, _SAME_RUN),
+    "blocks_gone": _delete(_BLOCK, READ_BLOCK, _SAME_BLOCK),
     "bits": _update(BITS),
     "shapes": _update(SHAPE),
-    "gone": _delete(
-        "borough_allocation",
-        {"old_sequence": "bigint"},
-        "old.sequence = made.old_sequence",
-    ),
-    "cooled": "UPDATE borough_allocation AS a JOIN "
-    + _rows({"old_sequence": "bigint", "until": "bigint"})
-    + " ON a.sequence = made.old_sequence AND a.until IS NULL SET a.until = made.until",
-    "moved": "UPDATE borough_allocation AS a JOIN "
-    + _rows(OLD_MOVED)
+    "gone": _delete(_ALLOCATION, {"old_sequence": "bigint"}, "old.sequence = made.old_sequence"),
+    "cooled": f"UPDATE {_rows({'old_sequence': 'bigint', 'until': 'bigint'})} {_ALLOCATION} "
+    "ON old.sequence = made.old_sequence AND old.until IS NULL SET old.until = made.until",
+    "moved": f"UPDATE {_rows(OLD_MOVED)} {_ALLOCATION} "
+    "ON old.sequence = made.old_sequence AND COALESCE(old.until, -1) = made.old_until "
     # What comes from JSON has the collation of the connection.
-    + " ON a.sequence = made.old_sequence AND COALESCE(a.until, -1) = made.old_until "
-    "AND a.host = CONVERT(made.old_host USING utf8mb4) COLLATE utf8mb4_nopad_bin "
-    "SET a.host = made.host",
+    "AND old.host = CONVERT(made.old_host USING utf8mb4) COLLATE utf8mb4_nopad_bin "
+    "SET old.host = made.host",
 }
 _NEW: Final = {
     "runs_new": _insert(t.run, RUN),
@@ -152,7 +148,7 @@ class MariadbWriter:
     ) -> list[int]:
         """See :meth:`borough.store.sql.dialect.Writer.write`."""
         assert guess is None, "several statements cannot check a guess at one instant"
-        tables = plan_rows(plan)
+        tables = plan_rows(plan, READ_BLOCK, READ_RUN)
         tables["told"] = [dict(event) for event in events]
         for name in _PARTS:
             if tables[name] and run.change(_native(name), _json(tables[name])) != len(tables[name]):

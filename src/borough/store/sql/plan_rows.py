@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -26,31 +28,53 @@ SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
 BITS: Final = ("bitmap", "free", "reach")
 #: How a row is known, and what it must still be like: whoever has only guessed it does not know its id.
 OLD_BLOCK: Final = {"old_subnet": "bigint", "old_base": "binary", "old_version": "bigint"}
+OLD_RUN: Final = {"old_subnet": "bigint", "old_base": "binary", "old_length": "bigint"}
+#: The same for whoever has read it.
+READ_BLOCK: Final = {"old_id": "bigint", "old_version": "bigint"}
+READ_RUN: Final = {"old_id": "bigint", "old_length": "bigint"}
 OLD_MOVED: Final = {
     "old_sequence": "bigint",
     "old_host": "text",
     "old_until": "bigint",
     "host": "text",
 }
-OLD_RUN: Final = {"old_subnet": "bigint", "old_base": "binary", "old_length": "bigint"}
+
+
+_id: Final = attrgetter("id")
 
 
 def _place(piece: Block | Run) -> dict[str, Any]:
     prefix = piece.prefix
-    return {"old_subnet": piece.subnet_id, "old_base": to_bytes(prefix.family, prefix.base)}
+    return {
+        "old_id": piece.id,
+        "old_subnet": piece.subnet_id,
+        "old_base": to_bytes(prefix.family, prefix.base),
+    }
 
 
-def plan_rows(plan: Plan) -> dict[str, list[dict[str, Any]]]:
-    """The rows by what happens to them: changed and removed ones, which have preconditions; new space."""
+def _pick(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in names}
+
+
+def plan_rows(
+    plan: Plan, block: Iterable[str] = OLD_BLOCK, run: Iterable[str] = OLD_RUN
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows by what happens to them: changed and removed ones, which have preconditions; new space.
+
+    :param block: how a block is known.
+    :param run: how a run is known.
+    """
     bits, shapes = rows.changed_values(plan)
     return {
-        "bits": [{name: values[name] for name in (*OLD_BLOCK, *BITS)} for values in bits],
-        "shapes": [{name: values[name] for name in (*OLD_BLOCK, *SHAPE)} for values in shapes],
+        "bits": [_pick((*block, *BITS), values) for values in bits],
+        "shapes": [_pick((*block, *SHAPE), values) for values in shapes],
         "runs_gone": [
-            {**_place(each), "old_length": each.prefix.length} for each in plan.runs_removed
+            _pick(run, {**_place(each), "old_length": each.prefix.length})
+            for each in sorted(plan.runs_removed, key=_id)
         ],
         "blocks_gone": [
-            {**_place(each), "old_version": each.version} for each in plan.blocks_removed
+            _pick(block, {**_place(each), "old_version": each.version})
+            for each in sorted(plan.blocks_removed, key=_id)
         ],
         "gone": [{"old_sequence": each.sequence} for each in plan.removed],
         "cooled": [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled],

@@ -125,7 +125,7 @@ class Postgresql:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
-    def insist(self, run: Runner, _blocks: Sequence[int]) -> None:
+    def insist(self, run: Runner, _runs: Sequence[int], _blocks: Sequence[int]) -> None:
         """See :meth:`borough.store.sql.dialect.Dialect.insist`.
 
         A row lock would come with a snapshot from before the wait; the lock of a table is the one thing

@@ -88,12 +88,12 @@ def block_values(block: Block) -> dict[str, Any]:
 
 
 def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The columns of a plan's changed blocks: those whose bits alone change, and the others.
+    """The columns of a plan's changed blocks: first those whose bits alone change, if all are so.
 
-    By id: two transactions that met in opposite orders would wait for each other.
+    By id, and of one sort: two transactions that met in opposite orders would wait for each other.
     """
-    bits: list[dict[str, Any]] = []
-    shapes: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
+    shaped = False
     for _, (old, new) in sorted(plan.changed.items()):
         values = block_values(new) | {
             "old_id": old.id,
@@ -104,9 +104,9 @@ def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any
         flipped = bool(old.free) != bool(new.free)
         same = old.prefix == new.prefix and old.holder == new.holder
         same = same and old.region_length == new.region_length and old.turn == new.turn
-        moved = flipped or not same or old.idle_since != new.idle_since
-        (shapes if moved else bits).append(values)
-    return bits, shapes
+        shaped = shaped or flipped or not same or old.idle_since != new.idle_since
+        found.append(values)
+    return ([], found) if shaped else (found, [])
 
 
 def run_values(run: Run) -> dict[str, Any]:

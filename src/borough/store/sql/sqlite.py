@@ -87,7 +87,7 @@ class Sqlite:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
-    def insist(self, _run: Runner, _blocks: Sequence[int]) -> None:
+    def insist(self, _run: Runner, _runs: Sequence[int], _blocks: Sequence[int]) -> None:
         """See :meth:`borough.store.sql.dialect.Dialect.insist`: whoever has begun to write is alone."""
 
     def is_alive(self, _connection: Any) -> bool:

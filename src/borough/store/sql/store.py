@@ -59,8 +59,11 @@ class _Bound:
         self._deadline = time.monotonic() + patience
         self._limit = attempts
         self.attempts = 0
+        self._beaten = 0
         #: The blocks that the attempts so far wanted to change, by key.
-        self.wanted: set[int] = set()
+        self.blocks: set[int] = set()
+        #: The unused runs that the last attempt wanted; one that others cut is another row by now.
+        self.runs: set[int] = set()
 
     @property
     def insists(self) -> bool:
@@ -69,16 +72,19 @@ class _Bound:
         A unit of several statements between its read and its write would else lose to whoever needs
         but one, for as long as there are any.
         """
-        return self.attempts >= POLITE
+        return self._beaten >= POLITE
 
     def want(self, unit: SqlUnit) -> None:
         """Remember what an attempt that failed wanted to change."""
+        self.runs = {each.id for plan in unit.written for each in plan.runs_removed}
         for plan in unit.written:
-            self.wanted.update(plan.changed, (each.id for each in plan.blocks_removed))
+            self.blocks.update(plan.changed, (each.id for each in plan.blocks_removed))
 
-    def reached(self) -> bool:
+    def reached(self, lost: Exception) -> bool:
         """Count an attempt that failed; tell whether it was the last."""
         self.attempts += 1
+        # Nobody was faster where only the connection was lost.
+        self._beaten += not isinstance(lost, Gone)
         late = time.monotonic() >= self._deadline
         return late or (self._limit is not None and self.attempts >= self._limit)
 
@@ -254,7 +260,7 @@ class SqlStore:
     def _again(self, bound: _Bound, lost: Exception) -> None:
         """Go on with another attempt, or give up."""
         contradicted = isinstance(lost, Contradiction) and bound.attempts + 1 >= ATTEMPTS
-        if bound.reached() or contradicted:
+        if bound.reached(lost) or contradicted:
             raise self._give_up(lost, bound.attempts) from lost
         self.retries += 1
         if self._dialect.is_server:
@@ -300,7 +306,7 @@ class SqlStore:
                 try:
                     run.text(self._dialect.begin_write if write else self._dialect.begin_read)
                     if write and bound.insists:
-                        self._dialect.insist(run, sorted(bound.wanted))
+                        self._dialect.insist(run, sorted(bound.runs), sorted(bound.blocks))
                     answer = work(unit)
                     committing = write
                     run.text("COMMIT")
