@@ -262,7 +262,7 @@ def ports(urls: dict[str, Callable[[], str]], seconds: float) -> None:
         cloud = Cloud(urls[driver](), driver)
         with (
             tempfile.TemporaryDirectory() as folder,
-            running(Path(folder), cloud.url, driver, workers=2) as neutron,
+            running(Path(folder), [cloud.url] * 2, driver) as neutron,
         ):
             network = neutron.make("network", name="n")["id"]
             subnet = neutron.make("subnet", network_id=network, ip_version=4, cidr=CIDR)["id"]

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +64,17 @@ class Refused(Exception):
 class Neutron:
     """A running Neutron."""
 
-    def __init__(self, folder: Path, url: str, driver: str, *, workers: int) -> None:
+    def __init__(self, folder: Path, urls: Sequence[str], driver: str) -> None:
         self._log = (folder / "server.log").open("ab")
         self.log = folder / "server.log"
         paste = Path(sys.prefix) / "etc" / "neutron" / "api-paste.ini"
-        config = folder / "neutron.conf"
-        config.write_text(_CONFIG.format(driver=driver, paste=paste, folder=folder, url=url))
-        self.config = config
-        self._ports = [free_port() for _ in range(workers)]
+        configs = []
+        for at, url in enumerate(urls):
+            configs.append(folder / f"neutron-{at}.conf")
+            configs[-1].write_text(
+                _CONFIG.format(driver=driver, paste=paste, folder=folder, url=url)
+            )
+        self._ports = [free_port() for _ in urls]
         self._next = itertools.cycle(self._ports)
         self._processes = [
             subprocess.Popen(
@@ -88,7 +91,7 @@ class Neutron:
                 stderr=self._log,
                 env={**os.environ, "OSLO_LOCK_PATH": str(folder)},
             )
-            for port in self._ports
+            for config, port in zip(configs, self._ports, strict=True)
         ]
 
     def wait(self, patience: float = 240) -> None:
@@ -137,9 +140,9 @@ class Neutron:
 
 
 @contextlib.contextmanager
-def running(folder: Path, url: str, driver: str, *, workers: int) -> Iterator[Neutron]:
-    """A Neutron for as long as the block runs."""
-    made = Neutron(folder, url, driver, workers=workers)
+def running(folder: Path, urls: Sequence[str], driver: str) -> Iterator[Neutron]:
+    """A Neutron for as long as the block runs: one process for each URL of its database."""
+    made = Neutron(folder, urls, driver)
     try:
         made.wait()
         yield made

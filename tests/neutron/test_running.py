@@ -15,9 +15,10 @@ from neutron.db.models.segment import SegmentHostMapping
 from borough.neutron.adopt import reconcile
 from borough.neutron.database import Database
 from tests.neutron.api import Neutron, Refused, running
-from tests.neutron.cloud import Cloud
+from tests.neutron.cloud import Cloud, driver_url
 from tests.neutron.conftest import SERVERS
-from tests.servers.shared import shared_server
+from tests.servers.galera import GaleraCluster
+from tests.servers.shared import must_have, shared_server
 
 HOSTS = [f"node-{at}" for at in range(8)]
 
@@ -113,7 +114,28 @@ def live(neutron: Neutron, number: int, networks: tuple[str, str], failed: list[
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_running_neutron(kind: str, tmp_path: Path):
     cloud = Cloud(shared_server(kind).fresh(), "borough")
-    with running(tmp_path, cloud.url, "borough", workers=2) as neutron:
+    play(tmp_path, cloud, [cloud.url] * 2)
+
+
+@pytest.mark.galera
+@pytest.mark.timeout(900)
+def test_a_running_neutron_on_a_cluster(tmp_path: Path):
+    """Three processes of Neutron, each on a node of its own: no lock of one is seen by another."""
+    cluster = must_have(GaleraCluster)
+    try:
+        url = cluster.fresh()
+        database = url.rpartition("/")[2]
+        nodes = [f"mysql://root@127.0.0.1:{node.port}/{database}" for node in cluster.nodes]
+        cloud = Cloud(nodes[0], "borough")
+        play(tmp_path, cloud, [driver_url(node) for node in nodes])
+        cloud.engine.dispose()
+    finally:
+        cluster.remove()
+
+
+def play(folder: Path, cloud: Cloud, urls: list[str]) -> None:
+    """Eight clients at once; in the end every address has one holder, and both sides agree."""
+    with running(folder, urls, "borough") as neutron:
         routed, place = routed_network(neutron, cloud.engine)
         flat, typed = flat_network(neutron)
         failed: list[str] = []
