@@ -43,6 +43,14 @@ def find_program(name: str, *folders: str, package: str) -> str:
     raise Missing(f"{name} is not installed (on Debian and Ubuntu: apt-get install {package})")
 
 
+def _memory() -> Path | None:
+    """A folder in memory with room for the databases of many tests."""
+    found = Path("/dev/shm")
+    if found.is_dir() and os.access(found, os.W_OK) and shutil.disk_usage(found).free > 8 * 2**30:
+        return found
+    return None
+
+
 class Server(ABC):
     """A server process of one's own.
 
@@ -58,8 +66,14 @@ class Server(ABC):
     #: Where its folder is made; None for the usual place.
     home: Path | None = None
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="borough-server-", dir=self.home))
+    def __init__(self, *, quick: bool) -> None:
+        """Make the folder.
+
+        :param quick: in memory, if there is enough: to make a database of its own for every test is many
+            small files, and for each of them MariaDB waits for the disk.
+        """
+        home = self.home or (_memory() if quick else None)
+        self.folder = Path(tempfile.mkdtemp(prefix="borough-server-", dir=home))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0

@@ -23,7 +23,8 @@ class MariadbServer(Server):
     def __init__(self, settings: dict[str, str] | None = None, *, start: bool = True) -> None:
         install = find_program("mariadb-install-db", "usr/bin", package="mariadb-server")
         self._program = find_program("mariadbd", "usr/sbin", package="mariadb-server")
-        super().__init__()
+        settings = QUICK if settings is None else settings
+        super().__init__(quick=settings.items() >= QUICK.items())
         self._data = self.folder / "data"
         self.settings = {
             "bind_address": "127.0.0.1",
@@ -32,7 +33,7 @@ class MariadbServer(Server):
             "innodb_buffer_pool_size": "256M",
             "innodb_log_file_size": "128M",
             "skip_name_resolve": "1",
-            **(QUICK if settings is None else settings),
+            **settings,
         }
         create = [install, "--no-defaults", f"--datadir={self._data}", f"--user={self.user}"]
         done = subprocess.run(
