@@ -300,13 +300,16 @@ def main() -> None:
     parser.add_argument("--only", choices=("postgresql", "mariadb"))
     parser.add_argument("--parts", default="taken,groups,creators,ports")
     options = parser.parse_args()
-    makers: dict[str, type[Server]] = {"postgresql": PostgresqlServer, "mariadb": MariadbServer}
+    makers: dict[str, Callable[[dict[str, str]], Server]] = {
+        "postgresql": PostgresqlServer,
+        "mariadb": MariadbServer,
+    }
     seconds = 1.0 if options.quick else 5.0
     for kind, maker in makers.items():
         if options.only not in (None, kind):
             continue
         print(f"\n## {kind}")
-        server = maker({})  # type: ignore[call-arg]
+        server = maker({})
         try:
             urls = {driver: server.fresh() for driver in DRIVERS}
             clouds = {driver: Cloud(url, driver) for driver, url in urls.items()}
