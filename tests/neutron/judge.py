@@ -53,7 +53,7 @@ SUBSET = (
 )
 
 #: How often a test that fails with ours is run with the reference driver, until it fails there too.
-RUNS = 4
+RUNS = 12
 
 
 class _Result(unittest.TestResult):
