@@ -194,7 +194,7 @@ class Placer:
         estate = self._estate(rung)
         wanted = rung.claiming.block
         if not self._lowest:
-            wanted = max(wanted, min(self._wanted(rung, estate), run.prefix.size // 2))
+            wanted = max(wanted, min(self._wanted(rung, estate), run.prefix.size // 4))
         most = _log2(self._room(rung))
         piece = first_piece(subnet, run.prefix, _log2(wanted), count, most=most)
         self._cut(subnet, run, piece)
