@@ -144,6 +144,18 @@ class Ground:
         found = (self._places.get((subnet_id, each.base, each.length)) for each in prefixes)
         return [piece for piece in found if isinstance(piece, Run)]
 
+    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """The runs of a subnet inside a prefix that are not smaller than asked for."""
+        found = []
+        for length, base, id in self._runs:
+            if length > longest:
+                break
+            if id == subnet_id and prefix.holds(base) and length >= prefix.length:
+                run = self._places[id, base, length]
+                assert isinstance(run, Run)
+                found.append(run)
+        return sorted(found, key=lambda run: run.prefix)
+
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
         """The block or run that an address lies in."""
         subnet = self.catalogue.subnets[subnet_id]

@@ -48,12 +48,38 @@ def test_a_region_stops_growing(ipam: Ipam) -> None:
 
 
 def test_a_bulk_request_is_given_in_regions_of_the_largest_size(ipam: Ipam) -> None:
-    """One piece of unused space serves several."""
+    """One piece of unused space serves several; the last leaves itself room to double."""
     pods(ipam, largest=32)
     assert len(take(ipam, "h1", 200)) == 200
     claims = [each for each in ipam.events() if each.act == "claimed"]
-    assert {each.subject.partition("/")[2] for each in claims} == {"27"}
+    assert [each.subject.partition("/")[2] for each in claims] == ["27"] * 6 + ["28"]
     assert ipam.audit() == []
+
+
+def test_a_new_region_leaves_room_to_a_neighbour_who_has_none(ipam: Ipam) -> None:
+    """Of two equal pieces of unused space it takes the one whose neighbour can still grow without it."""
+    pods(ipam, "10.0.0.0/25")
+    take(ipam, "h1")
+    take(ipam, "h2")
+    take(ipam, "h1", 30)
+    assert {each.region for each in ipam.blocks()} == {"10.0.0.0/27", "10.0.0.64/28"}
+    take(ipam, "h3")
+    assert [each.region for each in ipam.blocks(host="h3")] == ["10.0.0.96/28"]
+    take(ipam, "h1", 30)
+    assert [each.region for each in ipam.blocks(host="h1")] == ["10.0.0.0/26"]
+    assert ipam.audit() == []
+
+
+def test_a_second_region_leaves_itself_room_to_double(ipam: Ipam) -> None:
+    """Half of what its holder has would be the whole piece."""
+    pods(ipam)
+    take(ipam, "h1")
+    take(ipam, "h2")
+    take(ipam, "h1", 126)
+    assert {each.region for each in ipam.blocks(host="h1")} == {"10.0.0.0/25"}
+    take(ipam, "h1")
+    regions = {each.region for each in ipam.blocks(host="h1")}
+    assert regions == {"10.0.0.0/25", "10.0.0.192/28"}
 
 
 def test_at_its_cap_a_host_gets_single_addresses(ipam: Ipam) -> None:

@@ -176,6 +176,21 @@ def test_a_wrong_guess_is_found_out_and_costs_little() -> None:
     meter.ipam.close()
 
 
+def test_a_wrong_guess_of_whose_neighbour_has_room_is_found_out() -> None:
+    """The largest unused space is where it was believed to be, but somebody beside it has grown."""
+    meter = Meter(shared_server("postgresql"))
+    meter.ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/25", "labels": L}]})
+    other = borough.open(meter.url)
+    for host in ("h1", "h2"):
+        meter.ipam.allocate(labels=L, host=host)
+    other.allocate(labels=L, host="h1", count=30)
+    assert meter.ipam.allocate(labels=L, host="h3").address == "10.0.0.96"
+    assert meter(partial(meter.ipam.allocate, labels=L, host="h4")) == 1
+    assert meter.ipam.audit() == []
+    other.close()
+    meter.ipam.close()
+
+
 def test_an_idempotency_key_costs_no_round_trip(meter: Meter) -> None:
     """The key is bound by the statement that gives the address."""
     group(meter.ipam, 1)

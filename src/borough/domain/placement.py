@@ -8,6 +8,7 @@ else does not use, where that costs him no route, before a single address is bor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -33,6 +34,15 @@ from borough.domain.space import Act, Note, Offer, Plan, Space
 
 #: What is cut from unused space around an address asked for by name: 16 addresses, a /28 or a /124.
 NAMED_BITS: Final = 4
+
+#: The sizes of the largest run between which a new region makes way for its neighbours: below nobody has
+#: room, above everybody has.
+_CROWDED: Final = (32, 256)
+
+#: Log2 of how many runs of the largest size are compared at most, and of how small a part of such a run
+#: still counts as room.
+_AROUND: Final = 8
+_PARTS: Final = 1
 
 
 class Picked(NamedTuple):
@@ -179,15 +189,38 @@ class Placer:
 
     def _claimed_from(self, run: Run, rung: Rung, count: int) -> list[Picked]:
         """Start a new region in unused space."""
+        run = run if self._lowest else self._least_in_the_way(run)
         subnet = self._subnets[run.subnet_id]
         estate = self._estate(rung)
-        wanted = rung.claiming.block if self._lowest else self._wanted(rung, estate)
+        wanted = rung.claiming.block
+        if not self._lowest:
+            wanted = max(wanted, min(self._wanted(rung, estate), run.prefix.size // 4))
         most = _log2(self._room(rung))
         piece = first_piece(subnet, run.prefix, _log2(wanted), count, most=most)
         self._cut(subnet, run, piece)
         self._note(Act.CLAIMED, subnet, piece)
         region = estate.claim(subnet, run.cohort_id, piece)
         return self._own(estate, subnet, region, count, Hold.UNCLAIMED)
+
+    def _least_in_the_way(self, run: Run) -> Run:
+        """Of the equal runs around the largest one, the first whose buddy is half unclaimed as well.
+
+        Who has claimed in the buddy doubles there; whoever has all of it can only double into the run.
+        """
+        subnet = self._subnets[run.subnet_id]
+        if not _CROWDED[0] <= run.prefix.size <= _CROWDED[1]:
+            return run
+        length = max(run.prefix.length - _AROUND, subnet.prefix.length)
+        if length == run.prefix.length:
+            return run
+        around = enclosing(run.prefix.family, run.prefix.base, length)
+        runs = self._plan.runs_in(self._space, run.subnet_id, around, run.prefix.length + _PARTS)
+        # By multiples of the size: with hundreds of runs, to compare each with each would take long.
+        room: Counter[int] = Counter()
+        for each in runs:
+            room[each.prefix.base & -run.prefix.size] += each.prefix.size
+        equal = [each for each in runs if each.prefix.length == run.prefix.length]
+        return max(equal, key=lambda each: room[each.prefix.buddy.base])
 
     def _unclaimed(self, rung: Rung, count: int) -> list[Picked]:
         """Unclaimed addresses for a claimant who may claim no more: each costs a route of its own."""

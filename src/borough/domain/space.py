@@ -58,6 +58,9 @@ class Space(Protocol):
     def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
         """The runs that are exactly one of these prefixes."""
 
+    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """The runs of a subnet inside a prefix whose length is at most ``longest``, by address."""
+
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
         """The block or run that an address lies in; None where nothing is tracked."""
 
@@ -213,6 +216,19 @@ class Plan:
             run for run in self.runs_added if run.subnet_id == subnet_id and run.prefix in prefixes
         ]
         return stored + added
+
+    def runs_in(self, space: Space, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """The runs inside a prefix as this plan leaves them so far, by address."""
+        gone = {run.id for run in self.runs_removed}
+        stored = [run for run in space.runs_in(subnet_id, prefix, longest) if run.id not in gone]
+        added = [
+            run
+            for run in self.runs_added
+            if run.subnet_id == subnet_id
+            and prefix.covers(run.prefix)
+            and run.prefix.length <= longest
+        ]
+        return sorted(stored + added, key=lambda run: run.prefix)
 
     def drop_run(self, run: Run) -> None:
         """Remove unused space that is stored, or that this very plan adds."""

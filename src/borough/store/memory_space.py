@@ -147,6 +147,17 @@ class MemorySpace:
             if run.subnet_id == subnet_id and run.prefix in prefixes
         ]
 
+    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """See :meth:`borough.domain.space.Space.runs_in`."""
+        inside = [
+            run
+            for run in self._tables.runs.values()
+            if run.subnet_id == subnet_id
+            and prefix.covers(run.prefix)
+            and run.prefix.length <= longest
+        ]
+        return sorted(inside, key=_by_address)
+
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
         """See :meth:`borough.domain.space.Space.piece_at`."""
         for table in (self._tables.blocks, self._tables.runs):

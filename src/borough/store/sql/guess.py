@@ -51,6 +51,16 @@ class Held:
     blocks: Sequence[Block]
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The runs inside a prefix down to a size, as they are believed to be."""
+
+    subnet_id: int
+    prefix: Prefix
+    longest: int
+    runs: Sequence[Run]
+
+
 @dataclass(slots=True)
 class Guess:
     """What a decision was made on, all of it to be checked.
@@ -65,6 +75,7 @@ class Guess:
     held: Held | None = None
     queried: list[tuple[int, Prefix]] = field(default_factory=list)
     found: int = 0
+    within: Within | None = None
 
 
 class Sketch:
@@ -212,6 +223,15 @@ class GuessUnit(SqlUnit):
             found = self._sketch.space(self._believed).runs_at(subnet_id, prefixes)
         self._guess.queried += [(subnet_id, prefix) for prefix in prefixes]
         self._guess.found += len(found)
+        return found
+
+    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """See :meth:`borough.domain.space.Space.runs_in`."""
+        if self._guess.within is not None:
+            raise Unknown
+        with self._sketch.lock:
+            found = self._sketch.space(self._believed).runs_in(subnet_id, prefix, longest)
+        self._guess.within = Within(subnet_id, prefix, longest, found)
         return found
 
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:

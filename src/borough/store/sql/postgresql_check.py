@@ -11,7 +11,7 @@ from borough.domain.address import to_bytes
 from borough.domain.block import Block, Run
 from borough.store.sql.dialect import Statement
 from borough.store.sql.giving import shape_of
-from borough.store.sql.guess import Guess, Held, Offered
+from borough.store.sql.guess import Guess, Held, Offered, Within
 from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
 
@@ -29,6 +29,11 @@ _RUNS: Final = """(SELECT count(*) FROM unnest(%(run_subnets)s::bigint[], %(run_
         %(run_lengths)s::bigint[]) AS place (subnet_id, base, length)
     JOIN borough_run AS r ON r.subnet_id = place.subnet_id AND r.base = place.base
         AND r.length = place.length) = %(run_count)s"""
+
+_WITHIN: Final = """(SELECT coalesce(string_agg(concat_ws(' ', subnet_id, encode(base, 'hex'), length),
+        ',' ORDER BY base), '') FROM borough_run
+    WHERE subnet_id = %(within_subnet)s AND base BETWEEN %(within_first)s AND %(within_last)s
+        AND length <= %(within_longest)s) = %(within)s"""
 
 
 def check(guess: Guess) -> tuple[str, dict[str, Any]]:
@@ -58,6 +63,9 @@ def check(guess: Guess) -> tuple[str, dict[str, Any]]:
             "run_lengths": [prefix.length for _, prefix in guess.queried],
             "run_count": guess.found,
         }
+    if guess.within is not None:
+        conditions.append(_WITHIN)
+        values |= _within_values(guess.within)
     return "".join(f" AND {condition}" for condition in conditions), values
 
 
@@ -84,6 +92,17 @@ def _offered_values(offered: Offered) -> dict[str, Any]:
         ids = ids_of(rung)[1]
         values[f"r{position}"] = ids[0] if len(ids) == 1 else list(ids)
     return values
+
+
+def _within_values(within: Within) -> dict[str, Any]:
+    prefix = within.prefix
+    return {
+        "within_subnet": within.subnet_id,
+        "within_first": to_bytes(prefix.family, prefix.base),
+        "within_last": to_bytes(prefix.family, prefix.last),
+        "within_longest": within.longest,
+        "within": ",".join(f"{_at(run)} {run.prefix.length}" for run in within.runs),
+    }
 
 
 def _in_order(held: Held) -> list[Block]:

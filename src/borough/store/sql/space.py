@@ -170,6 +170,19 @@ class SqlSpace:
         self.read += runs
         return runs
 
+    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """See :meth:`borough.domain.space.Space.runs_in`."""
+        found = self._run.rows(
+            s.runs_in,
+            subnet_id=subnet_id,
+            first=to_bytes(prefix.family, prefix.base),
+            last=to_bytes(prefix.family, prefix.last),
+            longest=longest,
+        )
+        runs = [run for run in map(rows.to_run, found) if prefix.covers(run.prefix)]
+        self.read += runs
+        return runs
+
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
         """See :meth:`borough.domain.space.Space.piece_at`."""
         packed = to_bytes(self.catalogue.subnets[subnet_id].family, address)

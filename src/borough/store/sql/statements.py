@@ -122,6 +122,17 @@ def runs_at(count: int) -> Any:
     )
 
 
+runs_in = (
+    sa.select(*RUN_COLUMNS)
+    .where(
+        t.run.c.subnet_id == _P("subnet_id"),
+        t.run.c.base.between(_P("first", type_=t.Packed), _P("last", type_=t.Packed)),
+        t.run.c.length <= _P("longest"),
+    )
+    .order_by(t.run.c.base)
+)
+
+
 def holdings(column: str, ids: tuple[int, ...]) -> Any:
     """All blocks of a holder in some cohorts or subnets."""
     return _holdings(column, len(ids)) if len(ids) <= INLINE else _holdings_of(column, ids)
