@@ -220,7 +220,7 @@ class Placer:
         for each in runs:
             room[each.prefix.base & -run.prefix.size] += each.prefix.size
         equal = [each for each in runs if each.prefix.length == run.prefix.length]
-        return max(equal, key=lambda each: room[each.prefix.buddy.base])
+        return max(equal, key=lambda each: room[each.prefix.buddy.base], default=run)
 
     def _unclaimed(self, rung: Rung, count: int) -> list[Picked]:
         """Unclaimed addresses for a claimant who may claim no more: each costs a route of its own."""

@@ -59,7 +59,10 @@ class Space(Protocol):
         """The runs that are exactly one of these prefixes."""
 
     def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
-        """The runs of a subnet inside a prefix whose length is at most ``longest``, by address."""
+        """The runs of a subnet inside a prefix whose length is at most ``longest``, by address.
+
+        They only help to choose; where they cannot be had without being in others' way, there are none.
+        """
 
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
         """The block or run that an address lies in; None where nothing is tracked."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from borough.domain.block import Block
+from borough.domain.block import Block, Run
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import Catalogue
+from borough.domain.prefix import Prefix
 from borough.neutron import catalogue as declared
 from borough.neutron.catalogue import Dimensions
 from borough.neutron.session import SessionDialect, SessionRunner
@@ -68,6 +69,13 @@ class SessionUnit(SqlUnit):
         cohorts = self.catalogue.cohort_of
         ids = tuple(id for id, cohort in cohorts.items() if cohort == cohort_id)
         return self.holdings(Rung(4, Hold.OWN, subnets=ids), holder)
+
+    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """See :meth:`borough.domain.space.Space.runs_in`."""
+        if self._run.locks:
+            # Read with a lock, many runs would be closed to others for as long as this transaction lasts.
+            return []
+        return super().runs_in(subnet_id, prefix, longest)
 
     def _near(self, rungs: Sequence[Rung]) -> None:
         # The giver has looked in this writer's own area already, with a lock.
