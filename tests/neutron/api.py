@@ -47,6 +47,8 @@ default_quota = -1
 quota_port = -1
 quota_subnet = -1
 quota_network = -1
+[borough]
+{options}
 """
 
 
@@ -64,12 +66,16 @@ class Refused(Exception):
 class Neutron:
     """A running Neutron."""
 
-    def __init__(self, folder: Path, url: str, driver: str, *, workers: int) -> None:
+    def __init__(
+        self, folder: Path, url: str, driver: str, *, workers: int, options: str = ""
+    ) -> None:
         self._log = (folder / "server.log").open("ab")
         self.log = folder / "server.log"
         paste = Path(sys.prefix) / "etc" / "neutron" / "api-paste.ini"
         config = folder / "neutron.conf"
-        config.write_text(_CONFIG.format(driver=driver, paste=paste, folder=folder, url=url))
+        config.write_text(
+            _CONFIG.format(driver=driver, paste=paste, folder=folder, url=url, options=options)
+        )
         self.config = config
         self._ports = [free_port() for _ in range(workers)]
         self._next = itertools.cycle(self._ports)
@@ -137,9 +143,14 @@ class Neutron:
 
 
 @contextlib.contextmanager
-def running(folder: Path, url: str, driver: str, *, workers: int) -> Iterator[Neutron]:
-    """A Neutron for as long as the block runs."""
-    made = Neutron(folder, url, driver, workers=workers)
+def running(
+    folder: Path, url: str, driver: str, *, workers: int, options: str = ""
+) -> Iterator[Neutron]:
+    """A Neutron for as long as the block runs.
+
+    :param options: lines of the section ``[borough]`` of its configuration.
+    """
+    made = Neutron(folder, url, driver, workers=workers, options=options)
     try:
         made.wait()
         yield made

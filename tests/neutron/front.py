@@ -32,7 +32,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with self.lock:
                 key = f"{text} {what} {method} {start}"
                 self.used[key] = self.used.get(key, 0) + 1
-                return self.used[key] <= times
+                return self.used[key] <= int(times)
         return False
 
     def _pass_on(self) -> None:

@@ -17,6 +17,7 @@ from borough.neutron.database import Database
 from tests.neutron.api import Neutron, Refused, running
 from tests.neutron.cloud import Cloud
 from tests.neutron.conftest import SERVERS
+from tests.neutron.remote import remote_cloud
 from tests.servers.shared import shared_server
 
 HOSTS = [f"node-{at}" for at in range(8)]
@@ -114,24 +115,61 @@ def live(neutron: Neutron, number: int, networks: tuple[str, str], failed: list[
 def test_a_running_neutron(kind: str, tmp_path: Path):
     cloud = Cloud(shared_server(kind).fresh(), "borough")
     with running(tmp_path, cloud.url, "borough", workers=2) as neutron:
-        routed, place = routed_network(neutron, cloud.engine)
-        flat, typed = flat_network(neutron)
-        failed: list[str] = []
-        clients = [
-            threading.Thread(target=live, args=(neutron, number, (routed, flat), failed))
-            for number in range(8)
-        ]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-        assert not failed, (failed, neutron.log.read_text()[-3000:])
-        ports: list[Any] = neutron("GET", "ports")["ports"]
-        gateway = neutron.make(
-            "port", network_id=flat, device_owner="network:floatingip_agent_gateway"
-        )
-        assert [each["subnet_id"] for each in gateway["fixed_ips"]] == [typed]
+        run(neutron, cloud)
+    report = reconcile(Database(cloud.url), write=False, grace=0)
+    assert report.agrees, report.differences
+    assert report.addresses == stored(cloud)
 
+
+#: Every so many addresses, Neutron's transaction fails: as the address is stored, or as it is committed.
+_FAULTS = """
+CREATE SEQUENCE faults;
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('faults') % 7 = 0 THEN
+        RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER at_once AFTER INSERT OR DELETE ON ipallocations FOR EACH ROW EXECUTE FUNCTION fail();
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR DELETE ON ipallocations
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail();
+"""
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_running_neutron_with_a_service(kind: str, tmp_path: Path):
+    with remote_cloud(kind, tmp_path) as cloud:
+        if kind == "postgresql":
+            cloud.execute(_FAULTS)
+        options = f"url = {cloud.front.url}"
+        with running(tmp_path, cloud.url, "borough_remote", workers=2, options=options) as neutron:
+            run(neutron, cloud)
+        if kind == "postgresql":
+            with cloud.engine.connect() as connection:
+                assert connection.scalar(sa.text("SELECT last_value FROM faults")) > 7 * 20
+        report = cloud.audit()
+        assert report.agrees, report.differences
+        assert report.addresses == stored(cloud) == len(cloud.served.ipam.allocations())
+
+
+def run(neutron: Neutron, cloud: Cloud) -> None:
+    """Let eight clients live, and look at what they have got."""
+    routed, place = routed_network(neutron, cloud.engine)
+    flat, typed = flat_network(neutron)
+    failed: list[str] = []
+    clients = [
+        threading.Thread(target=live, args=(neutron, number, (routed, flat), failed))
+        for number in range(8)
+    ]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert not failed, (failed, neutron.log.read_text()[-3000:])
+    ports: list[Any] = neutron("GET", "ports")["ports"]
+    gateway = neutron.make("port", network_id=flat, device_owner="network:floatingip_agent_gateway")
+    assert [each["subnet_id"] for each in gateway["fixed_ips"]] == [typed]
     seen = [each["ip_address"] for port in ports for each in port["fixed_ips"]]
     assert len(seen) == len(set(seen)) >= 8 * 8
     for port in ports:
@@ -139,9 +177,10 @@ def test_a_running_neutron(kind: str, tmp_path: Path):
             place[each["subnet_id"]] for each in port["fixed_ips"] if each["subnet_id"] in place
         }
         assert len(segments) <= 1, "a port straddles two segments"
-    report = reconcile(Database(cloud.url), write=False, grace=0)
-    assert report.agrees, report.differences
+
+
+def stored(cloud: Cloud) -> int:
+    """How many addresses Neutron's tables have."""
     with cloud.engine.connect() as connection:
-        assert report.addresses == connection.scalar(
-            sa.select(sa.func.count()).select_from(models_v2.IPAllocation.__table__)
-        )
+        query = sa.select(sa.func.count()).select_from(models_v2.IPAllocation.__table__)
+        return connection.scalar(query) or 0

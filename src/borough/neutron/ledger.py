@@ -55,7 +55,8 @@ class Ledger:
         self._reset()
         event.listen(session, "before_commit", self._before_commit)
         event.listen(session, "after_commit", self._after_commit)
-        event.listen(session, "after_soft_rollback", self._after_rollback)
+        event.listen(session, "after_rollback", self._after_rollback)
+        event.listen(session, "after_soft_rollback", self._after_savepoint)
         event.listen(session, "after_transaction_end", self._after_end)
 
     @classmethod
@@ -72,9 +73,12 @@ class Ledger:
         self._undone: list[Entry] = []
         self._is_committing = False
         self._is_committed = False
+        self._is_rolled_back = False
+        self._connection: sa.Connection | None = None
 
     def note(self, act: Act, of: Held | str) -> None:
         """Note an act."""
+        self._connection = self._session.connection()
         within = self._session.get_nested_transaction() or self._session.get_transaction()
         self._entries.append(Entry(within, act, of))
 
@@ -93,7 +97,12 @@ class Ledger:
     def _after_commit(self, session: Session) -> None:
         self._is_committed |= not session.in_nested_transaction()
 
-    def _after_rollback(self, _session: Session, ended: SessionTransaction) -> None:
+    def _after_rollback(self, session: Session) -> None:
+        # Over a connection that broke nobody has heard what became of a commit.
+        if self._connection is not None and not session.in_nested_transaction():
+            self._is_rolled_back = not self._connection.invalidated
+
+    def _after_savepoint(self, _session: Session, ended: SessionTransaction) -> None:
         # Of the whole transaction: by then its end is dealt with, and this finds nothing.
         self._undone += [each for each in self._entries if _lies_in(each.within, ended)]
         self._entries = [each for each in self._entries if not _lies_in(each.within, ended)]
@@ -104,14 +113,13 @@ class Ledger:
         undone, done = self._undone, self._entries
         if not self._is_committed:
             undone, done = undone + done, []
-        is_unknown = self._is_committing and not self._is_committed
+        is_unknown = self._is_committing and not self._is_committed and not self._is_rolled_back
         self._reset()
         addresses = {each.of for each in undone if each.act is Act.TAKE} | _dropped(done)
         subnets = {each.of for each in undone if each.act is Act.DECLARE}
         subnets |= {each.of for each in done if each.act is Act.REMOVE}
         if addresses or subnets:
-            bind = session.get_bind()
-            settle = Settlement(self._service, bind, is_unknown=is_unknown)
+            settle = Settlement(self._service, session.get_bind().engine, is_unknown=is_unknown)
             settle(
                 {each for each in addresses if isinstance(each, Held)},
                 {each for each in subnets if isinstance(each, str)},
@@ -133,17 +141,15 @@ def _dropped(done: Iterable[Entry]) -> set[Held | str]:
 class Settlement:
     """Makes the service agree with what a transaction that has ended left in Neutron's tables."""
 
-    def __init__(
-        self, service: Service, bind: sa.Connection | sa.Engine, *, is_unknown: bool
-    ) -> None:
+    def __init__(self, service: Service, engine: sa.Engine, *, is_unknown: bool) -> None:
         """Settle what a session did.
 
-        :param bind: what the session was bound to.
+        :param engine: Neutron's database.
         :param is_unknown: whether the commit failed, and may have been carried out all the same.
         """
         self._service = service
-        self._bind = bind
-        self._is_unknown = is_unknown and isinstance(bind, sa.Connection) and bind.invalidated
+        self._engine = engine
+        self._is_unknown = is_unknown
 
     def __call__(self, addresses: set[Held], subnets: set[str]) -> None:
         """Free addresses, and declare or remove subnets; what fails is logged, and found by the audit."""
@@ -168,17 +174,10 @@ class Settlement:
             )
 
     def _read(self, addresses: set[Held], subnets: set[str]) -> Any:
-        if isinstance(self._bind, sa.Engine):
-            with self._bind.connect() as connection:
-                return self._read_by(connection, addresses, subnets)
-        # The session's own connection, which it has not given back yet: no other one is waited for.
-        with self._bind.begin():
-            return self._read_by(self._bind, addresses, subnets)
-
-    @staticmethod
-    def _read_by(connection: sa.Connection, addresses: set[Held], subnets: set[str]) -> Any:
-        in_use = truth.in_use(connection, ((each.subnet, each.address) for each in addresses))
-        return truth.placed(connection, sorted(subnets)), in_use
+        # The session has given its own connection back by now.
+        with self._engine.connect() as connection:
+            in_use = truth.in_use(connection, ((each.subnet, each.address) for each in addresses))
+            return truth.placed(connection, sorted(subnets)), in_use
 
     def _settle_subnet(self, name: str, wanted: Any) -> None:
         if wanted is None:
