@@ -71,7 +71,9 @@ def flat_network(neutron: Neutron) -> tuple[str, str]:
     return network, typed["id"]
 
 
-def live(neutron: Neutron, number: int, networks: tuple[str, str], failed: list[str]) -> None:
+def live(
+    neutron: Neutron, number: int, networks: tuple[str, str], failed: list[str], *, bulk: bool
+) -> None:
     """One client: makes, moves, changes and deletes ports."""
     dice = random.Random(number)
     routed, flat = networks
@@ -82,6 +84,8 @@ def live(neutron: Neutron, number: int, networks: tuple[str, str], failed: list[
             match at % 6:
                 case 0:
                     made = [neutron.make("port", network_id=routed, **{"binding:host_id": host})]
+                case 1 if not bulk:
+                    made = [neutron.make("port", network_id=flat) for _ in range(4)]
                 case 1:
                     ports = [{"network_id": flat} for _ in range(4)]
                     made = neutron("POST", "ports", {"ports": ports})["ports"]
@@ -144,7 +148,7 @@ def test_a_running_neutron_with_a_service(kind: str, tmp_path: Path):
             cloud.execute(_FAULTS)
         options = f"url = {cloud.front.url}"
         with running(tmp_path, cloud.url, "borough_remote", workers=2, options=options) as neutron:
-            run(neutron, cloud)
+            run(neutron, cloud, bulk=kind != "postgresql")
         if kind == "postgresql":
             with cloud.engine.connect() as connection:
                 assert connection.scalar(sa.text("SELECT last_value FROM faults")) > 7 * 20
@@ -153,13 +157,19 @@ def test_a_running_neutron_with_a_service(kind: str, tmp_path: Path):
         assert report.addresses == stored(cloud) == len(cloud.served.ipam.allocations())
 
 
-def run(neutron: Neutron, cloud: Cloud) -> None:
-    """Let eight clients live, and look at what they have got."""
+def run(neutron: Neutron, cloud: Cloud, *, bulk: bool = True) -> None:
+    """Let eight clients live, and look at what they have got.
+
+    :param bulk: whether they make several ports in one request. When that fails half-way Neutron forgets
+        addresses, with any driver: each was taken in a transaction of its own.
+    """
     routed, place = routed_network(neutron, cloud.engine)
     flat, typed = flat_network(neutron)
     failed: list[str] = []
     clients = [
-        threading.Thread(target=live, args=(neutron, number, (routed, flat), failed))
+        threading.Thread(
+            target=live, args=(neutron, number, (routed, flat), failed), kwargs={"bulk": bulk}
+        )
         for number in range(8)
     ]
     for client in clients:
