@@ -5,7 +5,8 @@
     python -m tests.neutron.judge MODULE…               # some modules, or single tests
 
 Every test that passes with the reference driver must pass with ours. What is excused is listed in
-``excused.txt`` and ``excused_remote.txt``, each with its reason. It fails also when our driver was not asked for anything.
+``excused.txt`` and ``excused_remote.txt``, each with its reason. It fails also when our driver was not asked
+for anything.
 """
 
 from __future__ import annotations
