@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from neutron.db import models_v2
 from neutron.ipam import requests as ipam_req
+from neutron_lib import exceptions as n_exc
 from neutron_lib.db import api as db_api
 from oslo_config import cfg
 from oslo_db import exception as db_exc
@@ -41,6 +43,7 @@ def cloud(made: RemoteCloud) -> RemoteCloud:
     made.calm()
     # What other tests have given to no port.
     made.audit(write=True)
+    made.calm()
     return made
 
 
@@ -159,6 +162,32 @@ def test_a_commit_that_fails_leaves_nothing(cloud: RemoteCloud):
     # The retry has its own address again, and gives the old one back, once.
     assert len(tries) == 6
     assert set(cloud.addresses(subnet)) == {"10.5.0.77", tries[-1][0]}
+
+
+def test_neutrons_own_undoing_does_not_hide_why_a_transaction_is_lost(cloud: RemoteCloud):
+    network = cloud.network()
+    subnet = cloud.subnet("10.16.0.0/24", network=network)
+    taken = cloud.port(network, subnet, "10.16.0.99")
+
+    def make() -> None:
+        context = cloud.context
+        with db_api.CONTEXT_WRITER.using(context):
+            address, _ = cloud.allocate_in(context, [subnet])
+            again = models_v2.IPAllocation(
+                port_id=taken, ip_address="10.16.0.99", subnet_id=subnet, network_id=network
+            )
+            context.session.add(again)
+            try:
+                context.session.flush()
+            except db_exc.DBDuplicateEntry:
+                # As Neutron does: it passes over subnets that are not there.
+                with suppress(n_exc.SubnetNotFound):
+                    cloud.pool(context).get_subnet(subnet).deallocate(address)
+                raise
+
+    with pytest.raises(db_exc.DBDuplicateEntry):
+        make()
+    assert cloud.held(subnet) == []
 
 
 # --- The service ---------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from borough.errors import (
     BoroughError,
     Exhausted,
     NoMatchingSubnet,
+    Overlap,
     RetryLater,
     UnknownObject,
 )
@@ -110,6 +111,10 @@ class RemoteSpace:
     def subnet(self, name: str, *, fresh: bool = False) -> NeutronSubnet:
         """A subnet as Neutron's tables have it; ``fresh`` or not, they are read."""
         del fresh
+        if not self._context.session.is_active:
+            # Neutron undoes what it did in a transaction that is lost: the ledger does so when it ends, and
+            # whatever is raised here but this would hide from Neutron that the request can be tried again.
+            raise n_exc.SubnetNotFound(subnet_id=name)
         with db_api.CONTEXT_READER.using(self._context):
             return _one(truth.placed(self._context.session.connection(), [name]), name)
 
@@ -223,6 +228,9 @@ def _translated() -> Iterator[None]:
     except (Exhausted, NoMatchingSubnet) as error:
         LOG.info("%s", error.message)
         raise ipam_exc.IpAddressGenerationFailureAllSubnets() from error
+    except Overlap as error:
+        # What Neutron says of it by itself, only that the driver is asked first.
+        raise n_exc.InvalidInput(error_message=error.message) from error
     except BoroughError as error:
         tell = LOG.warning if isinstance(error, RetryLater) else LOG.error
         tell("The address service: %s", error.message)
