@@ -47,6 +47,8 @@ default_quota = -1
 quota_port = -1
 quota_subnet = -1
 quota_network = -1
+[borough]
+{options}
 """
 
 
@@ -64,7 +66,9 @@ class Refused(Exception):
 class Neutron:
     """A running Neutron."""
 
-    def __init__(self, folder: Path, urls: Sequence[str], driver: str) -> None:
+    def __init__(
+        self, folder: Path, urls: Sequence[str], driver: str, *, options: str = ""
+    ) -> None:
         self._log = (folder / "server.log").open("ab")
         self.log = folder / "server.log"
         paste = Path(sys.prefix) / "etc" / "neutron" / "api-paste.ini"
@@ -72,7 +76,7 @@ class Neutron:
         for at, url in enumerate(urls):
             configs.append(folder / f"neutron-{at}.conf")
             configs[-1].write_text(
-                _CONFIG.format(driver=driver, paste=paste, folder=folder, url=url)
+                _CONFIG.format(driver=driver, paste=paste, folder=folder, url=url, options=options)
             )
         self._ports = [free_port() for _ in urls]
         self._next = itertools.cycle(self._ports)
@@ -140,9 +144,14 @@ class Neutron:
 
 
 @contextlib.contextmanager
-def running(folder: Path, urls: Sequence[str], driver: str) -> Iterator[Neutron]:
-    """A Neutron for as long as the block runs: one process for each URL of its database."""
-    made = Neutron(folder, urls, driver)
+def running(
+    folder: Path, urls: Sequence[str], driver: str, *, options: str = ""
+) -> Iterator[Neutron]:
+    """A Neutron for as long as the block runs: one process for each URL of its database.
+
+    :param options: lines of the section ``[borough]`` of its configuration.
+    """
+    made = Neutron(folder, urls, driver, options=options)
     try:
         made.wait()
         yield made

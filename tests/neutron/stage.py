@@ -1,13 +1,17 @@
 """Makes Neutron's own unit tests judge Borough's driver, without a change to any of their files.
 
 It makes Borough's tables beside Neutron's, empties them between tests, names our driver wherever a test names
-the reference driver, and counts what ours is asked for.
+the reference driver, and counts what ours is asked for. For ``borough_remote`` it starts a service, which is
+not emptied: no two tests have a network or a subnet of the same id.
 """
 
 from __future__ import annotations
 
+import atexit
 import functools
+import tempfile
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +23,10 @@ from oslo_config import cfg
 from oslo_policy import _checks as policy_checks
 
 from borough.neutron import driver as ours
+from borough.neutron import remote
+from borough.neutron.service import Service
 from borough.store.sql import schema
+from tests.neutron.serving import Served
 
 #: The rows that an empty schema has.
 SEEDS: dict[str, list[dict[str, Any]]] = {
@@ -88,10 +95,10 @@ def _count(owner: type, name: str) -> None:
 
 
 def _name_ours(driver: str) -> None:
-    if driver == "borough":
+    if driver in ("borough", "borough_remote"):
         # Who asks for the driver "internal", or reaches for its classes by name, even to mock them, gets
         # ours; the others get ours by its own name.
-        reference.NeutronDbPool = ours.BoroughPool
+        reference.NeutronDbPool = ours.BoroughPool if driver == "borough" else remote.RemotePool
         reference.NeutronDbSubnet = ours.BoroughSubnet
         return
     override = cfg.ConfigOpts.set_override
@@ -104,11 +111,25 @@ def _name_ours(driver: str) -> None:
     cfg.ConfigOpts.set_override = set_override
 
 
+def _serve() -> None:
+    """Start a service for the tests of this process."""
+    folder = tempfile.TemporaryDirectory()
+    served = Served(Path(folder.name))
+    atexit.register(folder.cleanup)
+    atexit.register(served.close)
+    service = Service(f"http://127.0.0.1:{served.port}", None, timeout=30, cloud="neutron")
+    # Tests discard the configuration again and again.
+    setattr(remote, "configured", lambda _conf: service)  # noqa: B010  (mypy knows it for a function)
+
+
 def set_up(driver: str) -> None:
     """Make ``driver`` the one that is judged; call it once, before any test is loaded."""
     # Some tests leave this to whichever test comes before them.
     common.register_core_common_config_opts()
-    _attach_tables()
+    if driver == "borough_remote":
+        _serve()
+    else:
+        _attach_tables()
     _share_policy_checks()
     for name in (
         "allocate_subnet",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from borough.neutron.database import Database
     from borough.neutron.leave import Left
 
+    #: Compares both sides, and makes them agree: (whether to write, whom to tell of progress).
+    Reconcile = Callable[[bool, Callable[[int, int], None] | None], Report]
+
 
 def _config_file(function: Callable[..., None]) -> Callable[..., None]:
     return click.option(
@@ -44,6 +47,24 @@ def _open(files: tuple[str, ...]) -> Database:
             "pip install 'borough[neutron]'"
         ) from error
     return Database.configured(files)
+
+
+def _reconcile(files: tuple[str, ...]) -> tuple[str, Reconcile]:
+    """The driver that is compared with Neutron, and how."""
+    database = _open(files)
+    from borough.neutron import adopt, adopt_remote
+    from borough.neutron.database import read_configuration
+    from borough.neutron.service import configured
+
+    conf = read_configuration(files)
+    if conf.ipam_driver == "borough" or not conf.borough.url:
+        return "borough", lambda write, progress: adopt.reconcile(
+            database, write=write, progress=progress
+        )
+    service = configured(conf)
+    return "borough_remote", lambda write, progress: adopt_remote.reconcile(
+        database, service, write=write, progress=progress
+    )
 
 
 @click.group("neutron", cls=Family)
@@ -72,37 +93,35 @@ def adopt(state: State, files: tuple[str, ...], dry_run: bool) -> None:
     """Take over the subnets and addresses of a running cloud.
 
     It may be run again at any time, and does only what is missing; both sides are compared in the end.
+    With [borough] url set, and not driver borough, it is the service that takes over.
     """
-    database = _open(files)
-    from borough.neutron.adopt import reconcile
-
+    driver, reconcile = _reconcile(files)
     with progress_bar(state, "Taking over") as progress:
-        report = reconcile(database, write=not dry_run, progress=progress)
+        report = reconcile(not dry_run, progress)
     if dry_run:
         emit(state, _data(report), lambda page: _show(page, report, "would be"))
         return
     with progress_bar(state, "Comparing") as progress:
-        rest = reconcile(database, write=False, progress=progress)
+        rest = reconcile(False, progress)
     data = {**_data(report), "verified": rest.agrees}
-    emit(state, data, lambda page: _show_adopted(page, report, rest))
+    emit(state, data, lambda page: _show_adopted(page, report, rest, driver))
     click.get_current_context().exit(0 if rest.agrees else 1)
 
 
 @command("audit", example="borough neutron audit --config-file /etc/neutron/neutron.conf")
 @_config_file
-@click.option("--repair", is_flag=True, help="Make Borough's tables agree with Neutron's.")
+@click.option("--repair", is_flag=True, help="Make Borough agree with Neutron.")
 @pass_state
 def audit(state: State, files: tuple[str, ...], repair: bool) -> None:
-    """Compare Borough's tables with Neutron's ports and subnets.
+    """Compare Borough with Neutron's ports and subnets.
 
     Exits with 0 when they agree, or were made to, with 1 when they differ. An address without a port is
-    left alone for ten minutes, because Neutron may be making the port.
+    left alone for ten minutes, because Neutron may be making the port. With [borough] url set, and not
+    driver borough, it is the service that is compared.
     """
-    database = _open(files)
-    from borough.neutron.adopt import reconcile
-
+    _, reconcile = _reconcile(files)
     with progress_bar(state, "Comparing") as progress:
-        report = reconcile(database, write=repair, progress=progress)
+        report = reconcile(repair, progress)
     emit(state, _data(report), lambda page: _show(page, report, "were" if repair else "must be"))
     click.get_current_context().exit(0 if report.agrees or repair else 1)
 
@@ -152,14 +171,14 @@ def _show(page: Page, report: Report, verb: str) -> None:
         page.line(f"  {text}")
 
 
-def _show_adopted(page: Page, report: Report, rest: Report) -> None:
+def _show_adopted(page: Page, report: Report, rest: Report, driver: str) -> None:
     page.line(
         f"Took over {counted(report.subnets_added, 'subnet')} and {report.addresses_added} addresses."
     )
     if rest.agrees:
         page.line(
             f"Both sides agree: {counted(rest.subnets, 'subnet')}, {rest.addresses} addresses. "
-            "Now set ipam_driver = borough."
+            f"Now set ipam_driver = {driver}."
         )
     else:
         page.line("Ports were made or deleted meanwhile; run it again.")

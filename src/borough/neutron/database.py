@@ -12,6 +12,7 @@ from oslo_db import options as db_options
 from oslo_db.sqlalchemy import enginefacade
 
 from borough.errors import Contended, FixInput
+from borough.neutron import options
 from borough.neutron.backend import Backend
 from borough.store.port import LostRace
 from borough.store.sql import migrate
@@ -20,6 +21,23 @@ T = TypeVar("T")
 
 #: How often one transaction is tried.
 _ATTEMPTS: Final = 10
+
+
+def read_configuration(files: Sequence[str]) -> Any:
+    """What Neutron's configuration files say of its database, of its driver and of Borough.
+
+    :raises FixInput: they cannot be read.
+    """
+    conf: Any = cfg.ConfigOpts()
+    conf.register_opts(db_options.database_opts, group="database")
+    conf.register_opt(cfg.StrOpt("ipam_driver", default="internal"))
+    options.register(conf)
+    words = [word for name in files for word in ("--config-file", name)]
+    try:
+        conf(words, project="neutron")
+    except (cfg.ConfigFilesNotFoundError, cfg.ConfigFileParseError) as error:
+        raise FixInput(f"the configuration cannot be read: {error}") from None
+    return conf
 
 
 class Database:
@@ -43,13 +61,7 @@ class Database:
 
         :raises FixInput: they cannot be read, or name no database.
         """
-        conf: Any = cfg.ConfigOpts()
-        conf.register_opts(db_options.database_opts, group="database")
-        words = [word for name in files for word in ("--config-file", name)]
-        try:
-            conf(words, project="neutron")
-        except (cfg.ConfigFilesNotFoundError, cfg.ConfigFileParseError) as error:
-            raise FixInput(f"the configuration cannot be read: {error}") from None
+        conf = read_configuration(files)
         if not conf.database.connection:
             raise FixInput("the configuration names no database: [database] connection is not set")
         return cls(conf.database.connection)

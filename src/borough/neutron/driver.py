@@ -7,7 +7,7 @@ one decision, mostly one statement, whatever the number of subnets and of addres
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import netaddr
 from neutron.ipam import driver as ipam_driver
@@ -22,7 +22,6 @@ from oslo_utils import uuidutils
 from borough.domain.address import format_address, parse_address
 from borough.domain.model import Subnet
 from borough.neutron import options, requests, subnets
-from borough.neutron.backend import now
 from borough.neutron.space import Space
 from borough.neutron.subnets import Declared
 from borough.neutron.truth import prefix_of
@@ -30,12 +29,25 @@ from borough.neutron.truth import prefix_of
 options.register(cfg.CONF)
 
 
+class AddressSpace(Protocol):
+    """What keeps the addresses; see :class:`borough.neutron.space.Space`, which explains each method."""
+
+    def add(self, wanted: Declared) -> Subnet: ...  # noqa: D102
+    def alter(self, wanted: Declared) -> None: ...  # noqa: D102
+    def remove(self, name: str) -> bool: ...  # noqa: D102
+    def subnet(self, name: str, *, fresh: bool = False) -> Subnet: ...  # noqa: D102
+    def by_scope(self, names: Sequence[str]) -> list[list[str]]: ...  # noqa: D102
+    def give(self, names: Sequence[str], request: Any) -> list[tuple[str, str]]: ...  # noqa: D102
+    def release(self, name: str, address: str) -> bool: ...  # noqa: D102
+    def addresses(self, name: str) -> list[str]: ...  # noqa: D102
+
+
 class BoroughPool(subnet_alloc.SubnetAllocator):
     """See :class:`neutron.ipam.driver.Pool`; carving from subnet pools, and their quota, are Neutron's."""
 
     def __init__(self, subnetpool: Any, context: Any) -> None:
         super().__init__(subnetpool, context)
-        self.space = Space(context)
+        self.space: AddressSpace = Space(context)
 
     def allocate_subnet(self, request: Any) -> BoroughSubnet:
         """See :meth:`neutron.ipam.driver.Pool.allocate_subnet`."""
@@ -45,8 +57,7 @@ class BoroughPool(subnet_alloc.SubnetAllocator):
         if not isinstance(request, ipam_req.SpecificSubnetRequest):
             raise ipam_exc.InvalidSubnetRequestType(subnet_type=type(request))
         wanted = _declared(request, network, labels)
-        made = self.space.change(wanted.name, lambda unit: subnets.add(unit, wanted, now=now()))
-        return BoroughSubnet(self.space, made)
+        return BoroughSubnet(self.space, self.space.add(wanted))
 
     def get_subnet(self, subnet_id: str) -> BoroughSubnet:
         """See :meth:`neutron.ipam.driver.Pool.get_subnet`."""
@@ -63,15 +74,12 @@ class BoroughPool(subnet_alloc.SubnetAllocator):
         self.space.subnet(request.subnet_id)
         labels = getattr(request, "labels", None)
         wanted = _declared(request, getattr(request, "network_id", ""), labels)
-        self.space.change(wanted.name, lambda unit: subnets.change(unit, wanted, now=now()))
+        self.space.alter(wanted)
         return self.get_subnet(request.subnet_id)
 
     def remove_subnet(self, subnet_id: str) -> None:
         """See :meth:`neutron.ipam.driver.Pool.remove_subnet`."""
-        found = self.space.change(
-            subnet_id, lambda unit: subnets.remove(unit, subnet_id, now=now())
-        )
-        if not found:
+        if not self.space.remove(subnet_id):
             raise n_exc.SubnetNotFound(subnet_id=subnet_id)
 
     def get_allocator(self, subnet_ids: Sequence[str]) -> BoroughSubnetGroup:
@@ -94,7 +102,7 @@ class BoroughPool(subnet_alloc.SubnetAllocator):
 class BoroughSubnet(ipam_driver.Subnet):
     """See :class:`neutron.ipam.driver.Subnet`."""
 
-    def __init__(self, space: Space, subnet: Subnet) -> None:
+    def __init__(self, space: AddressSpace, subnet: Subnet) -> None:
         self.space = space
         self._subnet = subnet
 
@@ -134,7 +142,7 @@ class BoroughSubnet(ipam_driver.Subnet):
             given = self.space.give([self._subnet.name], address_request)
         except ipam_exc.IpAddressGenerationFailureAllSubnets:
             raise ipam_exc.IpAddressGenerationFailure(subnet_id=self._subnet.name) from None
-        return [each.address for each in given]
+        return [address for address, _ in given]
 
     def deallocate(self, address: Any) -> None:
         """See :meth:`neutron.ipam.driver.Subnet.deallocate`.
@@ -187,7 +195,7 @@ class BoroughSubnetGroup(ipam_driver.SubnetGroup):
                 (given,) = space.give(names, address_request)
             except ipam_exc.IpAddressGenerationFailureAllSubnets:
                 continue
-            return given.address, given.subnet
+            return given
         raise ipam_exc.IpAddressGenerationFailureAllSubnets()
 
     def _holding(self, address: str) -> BoroughSubnet:

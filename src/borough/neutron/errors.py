@@ -15,3 +15,9 @@ class AddressSpaceNotReady(exceptions.ServiceUnavailable):
     """Borough's tables are not there, or not of this release."""
 
     message = "Borough's tables are not ready: %(reason)s"
+
+
+class AddressServiceUnavailable(exceptions.ServiceUnavailable):
+    """The service that keeps the addresses did not answer in time, or refuses us."""
+
+    message = "The address service cannot serve the request: %(reason)s"

@@ -7,7 +7,7 @@ from typing import Any, Final
 from oslo_config import cfg
 
 GROUP: Final = cfg.OptGroup(
-    "borough", title="Borough", help="The IPAM drivers borough and borough_shim."
+    "borough", title="Borough", help="The IPAM drivers borough, borough_remote and borough_shim."
 )
 
 OPTIONS: Final = (
@@ -22,6 +22,35 @@ OPTIONS: Final = (
         default="internal",
         help="The IPAM driver that borough_shim asks, by its name in the entry point group "
         "neutron.ipam_drivers.",
+    ),
+    cfg.URIOpt(
+        "url",
+        schemes=["http", "https"],
+        help="The HTTP service that borough_remote asks, such as https://ipam.example:8080.",
+    ),
+    cfg.StrOpt(
+        "token",
+        secret=True,
+        help="The service's token for borough_remote, one that may administer; not needed where the "
+        "service asks for none.",
+    ),
+    cfg.StrOpt(
+        "token_file",
+        help="A file that holds the token, instead of the token itself; it is read at every use.",
+    ),
+    cfg.FloatOpt(
+        "timeout",
+        default=10.0,
+        min=0.1,
+        max=600.0,
+        help="Seconds that borough_remote waits for an answer, and for which it asks again when the "
+        "service is away. Neutron's transaction is open meanwhile.",
+    ),
+    cfg.StrOpt(
+        "cloud",
+        default="neutron",
+        help="What the topologies of this cloud are called by at the service. Clouds that share a "
+        "service need different ones.",
     ),
 )
 

@@ -18,7 +18,6 @@ from oslo_log import log as logging
 
 from borough.domain.address import format_address, parse_address
 from borough.domain.model import Kind, Subnet
-from borough.engine.views import Allocation
 from borough.errors import (
     AddressInUse,
     AddressOutsideGroup,
@@ -27,11 +26,12 @@ from borough.errors import (
     NoMatchingSubnet,
     UnknownObject,
 )
-from borough.neutron import truth
+from borough.neutron import subnets, truth
 from borough.neutron.adopt import adopt_one
-from borough.neutron.backend import Backend, Wanted, backend_of
+from borough.neutron.backend import Backend, Wanted, backend_of, now
 from borough.neutron.errors import AddressSpaceNotReady
 from borough.neutron.requests import place_in
+from borough.neutron.subnets import Declared
 from borough.neutron.unit import SessionUnit
 from borough.store.port import Filter
 
@@ -96,8 +96,19 @@ class Space:
         scopes = {name: self.subnet(name).scope for name in names}
         return [list(some) for _, some in groupby(names, key=lambda name: scopes[name])]
 
-    def change(self, name: str, work: Callable[[SessionUnit], T]) -> T:
-        """Run a unit of work that changes what is declared of a subnet."""
+    def add(self, wanted: Declared) -> Subnet:
+        """Add a subnet, or make one that is there be so."""
+        return self._change(wanted.name, lambda unit: subnets.add(unit, wanted, now=now()))
+
+    def alter(self, wanted: Declared) -> None:
+        """Make a subnet be as Neutron says now."""
+        self._change(wanted.name, lambda unit: subnets.change(unit, wanted, now=now()))
+
+    def remove(self, name: str) -> bool:
+        """Remove a subnet and all that it holds; false when there is none."""
+        return self._change(name, lambda unit: subnets.remove(unit, name, now=now()))
+
+    def _change(self, name: str, work: Callable[[SessionUnit], T]) -> T:
         with self._writing() as (backend, connection):
             answer = backend.run(connection, (name,), work)
             backend.forget(name)
@@ -105,17 +116,19 @@ class Space:
 
     # --- Addresses ------------------------------------------------------------------------------
 
-    def give(self, names: Sequence[str], request: Any) -> list[Allocation]:
+    def give(self, names: Sequence[str], request: Any) -> list[tuple[str, str]]:
         """Give what a request asks for out of a group, in one scope.
 
+        :return: addresses, each with its subnet.
         :raises IpAddressGenerationFailureAllSubnets: nothing is free.
         :raises IpAddressAlreadyAllocated: the address asked for is held.
         :raises InvalidIpForSubnet: nobody can hold it.
         """
-        wanted = _wanted(request)
+        wanted = wanted_by(request)
         try:
             with self._writing() as (backend, connection):
-                return backend.allocate(connection, names, wanted)
+                given = backend.allocate(connection, names, wanted)
+                return [(each.address, each.subnet) for each in given]
         except (Exhausted, NoMatchingSubnet) as error:
             LOG.info("%s", error.message)
             raise ipam_exc.IpAddressGenerationFailureAllSubnets() from error
@@ -165,7 +178,8 @@ def _told_apart() -> Iterator[None]:
         raise n_exc.SubnetNotFound(subnet_id=error.detail["name"]) from error
 
 
-def _wanted(request: Any) -> Wanted:
+def wanted_by(request: Any) -> Wanted:
+    """What a request of Neutron's asks for."""
     place = place_in(request)
     claims = bool(cfg.CONF.borough.host_affinity)
     if isinstance(request, ipam_req.SpecificAddressRequest):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -16,8 +17,9 @@ from neutron_lib import constants
 from borough.domain.address import parse_address
 from borough.domain.model import Interval
 from borough.domain.prefix import Prefix, enclosing
+from borough.neutron.catalogue import NeutronSubnet
 from borough.neutron.place import Place
-from borough.neutron.subnets import Declared
+from borough.neutron.subnets import PROVISIONAL, Declared
 
 SUBNET: Final = models_v2.Subnet.__table__
 POOL: Final = models_v2.IPAllocationPool.__table__
@@ -39,6 +41,56 @@ class Given(NamedTuple):
 
     address: int
     place: Place
+
+
+class Spot(NamedTuple):
+    """What a request for addresses must know of a subnet.
+
+    :ivar scope: of the service, see :func:`scope_of`.
+    :ivar is_typed: whether only some kinds of ports may use it.
+    """
+
+    scope: str
+    prefix: Prefix
+    is_typed: bool
+
+
+def scope_of(subnet: str, network: str, pool: str | None, prefix: Prefix) -> str:
+    """The scope of a subnet where addresses are kept by a service: its network.
+
+    One whose prefix is delegated is by itself: until then all of them have the same. The answer never
+    changes for a subnet, whatever prefix it gets.
+    """
+    alone = pool == constants.IPV6_PD_POOL_ID or prefix == PROVISIONAL or not network
+    return subnet if alone else network
+
+
+def spots(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Spot]:
+    """Subnets by id, in one query; unknown ones are left out."""
+    is_typed = sa.exists().where(SERVICE_TYPE.c.subnet_id == SUBNET.c.id)
+    query = sa.select(
+        SUBNET.c.id, SUBNET.c.network_id, SUBNET.c.subnetpool_id, SUBNET.c.cidr, is_typed
+    )
+    found = {}
+    for id, network, pool, cidr, typed in _rows(connection, query, SUBNET.c.id, ids):
+        prefix = prefix_of(cidr)
+        found[id] = Spot(scope_of(id, network, pool, prefix), prefix, bool(typed))
+    return found
+
+
+def placed(connection: sa.Connection, ids: Sequence[str]) -> dict[str, NeutronSubnet]:
+    """Subnets as a service is told of them, each in its scope."""
+    found = spots(connection, ids)
+    declared = subnets(connection, list(found))
+    return {id: replace(each.settle(), scope=found[id].scope) for id, each in declared.items()}
+
+
+def in_use(connection: sa.Connection, addresses: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of some addresses that ports have; each as (subnet, address)."""
+    wanted = set(addresses)
+    query = sa.select(ALLOCATION.c.subnet_id, ALLOCATION.c.ip_address)
+    rows = _rows(connection, query, ALLOCATION.c.ip_address, [address for _, address in wanted])
+    return wanted.intersection((subnet, address) for subnet, address in rows)
 
 
 def subnet_ids(connection: sa.Connection) -> list[str]:

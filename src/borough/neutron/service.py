@@ -1,0 +1,266 @@
+"""The service that keeps the addresses for ``borough_remote``.
+
+Whatever is asked here may be asked again: an allocation has an idempotency key, a release names the sequence
+number of what it means, and a declaration says how things shall be.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from borough.client.ipam import RemoteIpam
+from borough.client.transport import Transport, segment
+from borough.domain import model
+from borough.domain.address import format_address
+from borough.domain.model import Kind, Subnet
+from borough.domain.topology import Topology
+from borough.driver.calls import pause_after
+from borough.engine.views import Allocation, SubnetView
+from borough.errors import (
+    AddressInUse,
+    FixInput,
+    InUse,
+    NotAllocated,
+    RetryLater,
+    StaleSequence,
+    UnknownObject,
+    WouldStrand,
+)
+from borough.neutron.backend import Wanted
+from borough.neutron.subnets import OUTSIDE
+from borough.neutron.truth import Given
+
+T = TypeVar("T")
+
+#: Addresses in one request to take them back.
+_BATCH: Final = 1000
+
+
+class Held(NamedTuple):
+    """One address as the service has given it.
+
+    :ivar subnet: its id in Neutron.
+    :ivar sequence: what makes it this holder's and not the next one's.
+    """
+
+    subnet: str
+    scope: str
+    address: str
+    sequence: int
+
+    @classmethod
+    def of(cls, given: Allocation) -> Held:
+        """From the service's record."""
+        return cls(given.subnet, given.scope, given.address, given.sequence)
+
+
+class Service:
+    """One service; safe to share between threads.
+
+    Each method raises what the library does: :class:`~borough.errors.RetryLater` when the service has not
+    answered in time.
+    """
+
+    def __init__(self, url: str, token: str | None, *, timeout: float, cloud: str) -> None:
+        """Name a service; nothing is sent yet.
+
+        :param timeout: seconds that an answer may take, and for which a call is made again.
+        :param cloud: what the topologies of this cloud are called by.
+        :raises FixInput: the URL or the token cannot be meant so.
+        """
+        self._http = Transport(url, token, timeout)
+        self._ipam = RemoteIpam(self._http)
+        self._timeout = timeout
+        self._cloud = cloud
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self._timeout
+        for attempt in count(1):
+            try:
+                return call()
+            except RetryLater:
+                pause = pause_after(attempt)
+                if time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the attempts do not end by themselves")
+
+    # --- Addresses ------------------------------------------------------------------------------
+
+    def give(
+        self, scope: str, family: int, tiers: Sequence[Sequence[str]], wanted: Wanted
+    ) -> list[Held]:
+        """Give addresses of a group of subnets, all that are wanted or none, in one request.
+
+        :param tiers: names of subnets in order of preference; equals share a tier.
+        """
+        place, attributes = wanted.place, wanted.place.attributes
+        claims = wanted.claims and bool(place.host)
+        if place.host and not claims:
+            # To the service, whoever names a host claims space for it.
+            attributes["host"] = place.host
+        arguments: dict[str, Any] = {
+            "subnets": [list(tier) for tier in tiers],
+            "scope": scope,
+            "host": place.host if claims else None,
+            "families": family,
+            "count": wanted.how_many,
+            "kind": wanted.kind.value,
+            "address": None if wanted.address is None else format_address(family, wanted.address),
+            "owner": place.owner,
+            "attributes": attributes,
+            # Never one that was used before: what it was given may have been taken back since.
+            "key": f"neutron:{uuid.uuid4()}",
+        }
+        given = self._ask(lambda: self._ipam.allocate(**arguments))
+        return [Held.of(each) for each in given.allocations]
+
+    def take(self, scope: str, subnet: Subnet, given: Given) -> None:
+        """Take an address that Neutron has given; one that is held already is left as it is."""
+        wanted = Wanted(Kind.SPECIFIC, given.place, address=given.address)
+        try:
+            self.give(scope, subnet.family, [[subnet.name]], wanted)
+        except AddressInUse:
+            return
+
+    def holder(self, scope: str, subnet: str, address: str) -> Held | None:
+        """Who holds an address of a subnet now."""
+        try:
+            found = self._ask(lambda: self._ipam.show(address, scope=scope))
+        except (NotAllocated, UnknownObject):
+            return None
+        if found.state != model.State.ALLOCATED.value or found.subnet != subnet:
+            return None
+        return Held.of(found)
+
+    def free(self, held: Held) -> None:
+        """Take an address back; that somebody has done so already is no error."""
+        try:
+            self._ask(
+                lambda: self._ipam.release(held.address, sequence=held.sequence, scope=held.scope)
+            )
+        except (NotAllocated, StaleSequence, UnknownObject):
+            return
+
+    def allocations(self, subnet: str) -> list[Allocation]:
+        """What is held of a subnet; nothing of one that the service does not know."""
+        try:
+            found = self._ask(lambda: self._ipam.allocations(subnet=subnet))
+        except UnknownObject:
+            return []
+        return [each for each in found if each.state == model.State.ALLOCATED.value]
+
+    # --- Subnets --------------------------------------------------------------------------------
+
+    def declare(self, subnet: Subnet) -> None:
+        """Make a subnet be so, whether it is there or not.
+
+        Addresses outside a new prefix are taken back: it was delegated anew.
+        """
+        apart = subnet.scope == subnet.name
+        wanted = Topology(
+            self._source(subnet.name),
+            scopes=(subnet.scope,) if apart else (),
+            subnets=(portable(subnet),),
+        )
+        try:
+            self._apply(wanted)
+        except UnknownObject as error:
+            if error.detail.get("kind") != "scope":
+                raise
+            # The first subnet of its network, which is a topology for itself: its subnets share it.
+            self._apply(Topology(self._source(subnet.scope), scopes=(subnet.scope,)))
+            self._apply(wanted)
+        except WouldStrand:
+            self._clear(subnet.name)
+            self._apply(wanted)
+
+    def forget(self, name: str) -> None:
+        """Remove a subnet, all that it holds, and its scope when nothing else is in it."""
+        found = self.subnet(name)
+        if found is None:
+            return
+        nothing = Topology(self._source(name))
+        try:
+            self._apply(nothing)
+        except WouldStrand:
+            # Neutron drops automatic addresses with their subnet, without a word to the driver.
+            self._clear(name)
+            self._apply(nothing)
+        if found.scope != name:
+            try:
+                self._apply(Topology(self._source(found.scope)))
+            except InUse:
+                return
+
+    def subnet(self, name: str) -> SubnetView | None:
+        """A subnet as the service has it; None when it has none of this cloud."""
+        try:
+            found = self._ask(lambda: self._http.get(f"/v1/subnets/{segment(name)}"))["subnet"]
+        except UnknownObject:
+            return None
+        view = SubnetView(**{field: found[field] for field in SubnetView.__slots__})
+        return view if view.source == self._source(name) else None
+
+    def subnets(self) -> dict[str, SubnetView]:
+        """All subnets of this cloud, by id."""
+        found = self._ask(lambda: list(self._ipam.subnets()))
+        return {each.name: each for each in found if each.source == self._source(each.name)}
+
+    def _source(self, name: str) -> str:
+        return f"{self._cloud}:{name}"
+
+    def _apply(self, topology: Topology) -> None:
+        self._ask(lambda: self._ipam.apply(topology))
+
+    def _clear(self, name: str) -> None:
+        found = self.allocations(name)
+        for start in range(0, len(found), _BATCH):
+            batch = [each.address for each in found[start : start + _BATCH]]
+            scope = found[start].scope
+            try:
+                self._ask(lambda batch=batch, scope=scope: self._ipam.release(batch, scope=scope))  # type: ignore[misc]
+            except NotAllocated as error:
+                raise RetryLater("addresses of the subnet were released meanwhile") from error
+
+
+def portable(subnet: Subnet) -> Subnet:
+    """A subnet as it can be declared: with a gateway that somebody can hold there, or with none."""
+    plain = Subnet(0, "", "", subnet.prefix)
+    if subnet.gateway is None or subnet.gateway not in plain.never:
+        return subnet
+    outside = {OUTSIDE: format_address(subnet.family, subnet.gateway)}
+    return replace(subnet, gateway=None, attributes={**subnet.attributes, **outside})
+
+
+@lru_cache(maxsize=4)
+def _made(process: int, url: str, token: str | None, timeout: float, cloud: str) -> Service:
+    # The process is part of the key: connections do not outlive a fork.
+    return Service(url, token, timeout=timeout, cloud=cloud)
+
+
+def configured(conf: Any) -> Service:
+    """The service that Neutron's configuration names.
+
+    :raises FixInput: it names none, or one that cannot be.
+    """
+    group = conf.borough
+    if not group.url:
+        raise FixInput("the configuration names no service: [borough] url is not set")
+    token = group.token
+    if token is None and group.token_file:
+        try:
+            token = Path(group.token_file).read_text().strip()
+        except OSError as error:
+            raise FixInput(
+                f"[borough] token_file {group.token_file} cannot be read: {error.strerror}"
+            ) from None
+    return _made(os.getpid(), group.url, token, group.timeout, group.cloud)
