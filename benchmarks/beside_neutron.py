@@ -299,6 +299,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="shorter turns")
     parser.add_argument("--only", choices=("postgresql", "mariadb"))
     parser.add_argument("--parts", default="taken,groups,creators,ports")
+    parser.add_argument(
+        "--whole", action="store_true", help="creators go on until the /20 is full: minutes each"
+    )
     options = parser.parse_args()
     makers: dict[str, Callable[[dict[str, str]], Server]] = {
         "postgresql": PostgresqlServer,
@@ -319,7 +322,7 @@ def main() -> None:
             if "groups" in parts:
                 groups(clouds, seconds)
             if "creators" in parts:
-                creators(server, urls, clouds, 4 * seconds)
+                creators(server, urls, clouds, 3600.0 if options.whole else 4 * seconds)
             if "ports" in parts:
                 ports(dict.fromkeys(DRIVERS, server.fresh), 6 * seconds)
         finally:
