@@ -17,6 +17,7 @@ from borough.cli.app import app
 from borough.store.sql import schema as t
 from tests.neutron.cloud import Cloud
 from tests.neutron.conftest import SERVERS
+from tests.neutron.remote import remote_cloud
 from tests.servers.shared import shared_server
 
 Run = Callable[..., Any]
@@ -31,8 +32,13 @@ def old_cloud(request: pytest.FixtureRequest) -> Cloud:
 @pytest.fixture
 def run(old_cloud: Cloud, tmp_path: Path) -> Run:
     """Run a command on it; return its exit code and its answer."""
-    config = tmp_path / "neutron.conf"
-    config.write_text(f"[database]\nconnection = {old_cloud.url}\n")
+    return commands(tmp_path, old_cloud)
+
+
+def commands(folder: Path, cloud: Cloud, more: str = "") -> Run:
+    """What runs commands on a cloud."""
+    config = folder / "neutron.conf"
+    config.write_text(f"[database]\nconnection = {cloud.url}\n{more}")
 
     def call(*words: str) -> tuple[int, dict[str, Any]]:
         command = ["--json", "neutron", *words, "--config-file", str(config)]
@@ -114,3 +120,31 @@ def test_a_configuration_that_says_nothing(tmp_path: Path):
         done = CliRunner().invoke(app, ["neutron", "upgrade", "--config-file", name])
         assert done.exit_code == 2
         assert words in done.stderr
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_to_a_service_and_back(kind: str, tmp_path: Path):
+    with remote_cloud(kind, tmp_path) as cloud:
+        run = commands(tmp_path, cloud, f"[borough]\nurl = {cloud.front.url}\n")
+        # As the reference driver leaves it: nothing of this is at the service.
+        cfg.CONF.set_override("ipam_driver", "internal")
+        network = cloud.network()
+        subnet = cloud.subnet("10.0.0.0/24", network=network)
+        ports = {cloud.port(network, subnet, f"10.0.0.{at}"): f"10.0.0.{at}" for at in range(9, 29)}
+        assert run("audit")[0] == 1
+        assert run("adopt", "--dry-run")[1]["addresses_added"] == 20
+        code, done = run("adopt")
+        assert (code, done["addresses_added"], done["verified"]) == (0, 20, True)
+        assert cloud.addresses(subnet) == sorted(ports.values())
+        assert {each.owner for each in cloud.held(subnet)} == set(ports)
+
+        cloud.use()
+        address, _ = cloud.allocate([subnet])
+        cloud.port(network, subnet, address)
+        code, left = run("leave")
+        assert (code, left["subnets"], left["addresses"]) == (0, 1, 21)
+        with cloud.engine.connect() as connection:
+            theirs = set(connection.scalars(sa.select(db_models.IpamAllocation.ip_address)))
+        assert theirs == {address, *ports.values()}
+        cfg.CONF.set_override("ipam_driver", "internal")
+        assert cloud.allocate([subnet])[0] not in theirs
