@@ -24,10 +24,8 @@ from borough.engine.views import Answer
 from tests.conftest import STORES, Clock, each_store
 from tests.model.oracle import Oracle
 
-#: In CI at least 10,000 steps of the embedded store, and 2,000 of each server, where a step takes
-#: several times as long (counted below); a developer's run is shorter.
-HISTORIES = {"sqlite": 230}
-SERVER_HISTORIES, SHORT = 50, 40
+#: In CI at least 10,000 steps of each store (counted below); a developer's run is shorter.
+HISTORIES, SHORT = 230, 40
 STEPS = 60
 
 #: How hosts claim: never so that a request fails while an address is free.
@@ -465,7 +463,7 @@ def test_a_store_agrees_with_the_model_on_any_history(
     """Rule by rule, the same addresses and the same errors, whatever happened before."""
     machine: Any = type(f"Histories_{store}", (Histories,), {"url": staticmethod(STORES[store])})
     machine.TestCase.settings = settings(
-        max_examples=HISTORIES.get(store, SERVER_HISTORIES) if os.environ.get("CI") else SHORT,
+        max_examples=HISTORIES if os.environ.get("CI") else SHORT,
         stateful_step_count=STEPS,
         deadline=None,
         suppress_health_check=list(HealthCheck),
@@ -473,4 +471,4 @@ def test_a_store_agrees_with_the_model_on_any_history(
     machine.TestCase("runTest").runTest()
     record_property("steps", machine.steps)
     if os.environ.get("CI"):
-        assert machine.steps >= (10_000 if store in HISTORIES else 2_000)
+        assert machine.steps >= 10_000
