@@ -12,6 +12,7 @@ from tests.servers.shared import shared_server
 
 if TYPE_CHECKING:
     from tests.neutron.cloud import Cloud
+    from tests.neutron.remote import RemoteCloud
 
 #: Neutron alone may be there as well for the sake of its drivers.
 _NEEDED = ("neutron", "psycopg2", "testtools")
@@ -29,3 +30,12 @@ def cloud(request: Any) -> Iterator[Cloud]:
     made = Cloud(shared_server(request.param).fresh(), "borough")
     yield made
     made.engine.dispose()
+
+
+@pytest.fixture(params=SERVERS, scope="module")
+def made(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteCloud]:
+    """Neutron's database, on each kind of server in turn, with the addresses at a service."""
+    from tests.neutron.remote import remote_cloud
+
+    with remote_cloud(request.param, tmp_path_factory.mktemp("remote")) as cloud:
+        yield cloud

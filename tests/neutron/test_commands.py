@@ -43,6 +43,7 @@ def commands(folder: Path, cloud: Cloud, more: str = "") -> Run:
     def call(*words: str) -> tuple[int, dict[str, Any]]:
         command = ["--json", "neutron", *words, "--config-file", str(config)]
         done = CliRunner().invoke(app, command)
+        assert done.stdout, done.stderr or done.exception
         return done.exit_code, json.loads(done.stdout)
 
     return call

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,7 @@ from oslo_config import cfg
 from oslo_utils import uuidutils
 
 from borough.neutron.errors import AddressServiceUnavailable
-from tests.neutron.conftest import SERVERS
 from tests.neutron.remote import FREE, GIVE, RemoteCloud, port, remote_cloud
-
-
-@pytest.fixture(params=SERVERS, scope="module")
-def made(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteCloud]:
-    with remote_cloud(request.param, tmp_path_factory.mktemp("remote")) as cloud:
-        yield cloud
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,14 +26,7 @@ from borough.cli.app import app
 from borough.neutron.errors import AddressServiceUnavailable
 from tests.fault.proxy import Proxy
 from tests.neutron.cloud import Cloud
-from tests.neutron.conftest import SERVERS
-from tests.neutron.remote import FREE, GIVE, RemoteCloud, port, remote_cloud
-
-
-@pytest.fixture(params=SERVERS, scope="module")
-def made(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteCloud]:
-    with remote_cloud(request.param, tmp_path_factory.mktemp("remote")) as cloud:
-        yield cloud
+from tests.neutron.remote import FREE, GIVE, RemoteCloud, port
 
 
 @pytest.fixture

@@ -192,9 +192,7 @@ class Placer:
         run = run if self._lowest else self._least_in_the_way(run)
         subnet = self._subnets[run.subnet_id]
         estate = self._estate(rung)
-        wanted = rung.claiming.block
-        if not self._lowest:
-            wanted = max(wanted, min(self._wanted(rung, estate), run.prefix.size // 4))
+        wanted = rung.claiming.block if self._lowest else self._wanted(rung, estate, run)
         most = _log2(self._room(rung))
         piece = first_piece(subnet, run.prefix, _log2(wanted), count, most=most)
         self._cut(subnet, run, piece)
@@ -234,10 +232,14 @@ class Placer:
         return min(max(rung.claiming.cap - self._estate(rung).size, 0), rung.claiming.largest)
 
     @staticmethod
-    def _wanted(rung: Rung, estate: Estate) -> int:
-        """The size of a new region: who has much, and cannot grow in place, will need much."""
+    def _wanted(rung: Rung, estate: Estate, run: Run) -> int:
+        """The size of a new region: who has much, and cannot grow in place, will need much.
+
+        At most a quarter of the run it is put in, which leaves it room to double.
+        """
         half = 1 << max((estate.size + 1) // 2 - 1, 0).bit_length()
-        return min(max(rung.claiming.block, half), rung.claiming.largest)
+        wanted = min(half, run.prefix.size // 4)
+        return min(max(rung.claiming.block, wanted), rung.claiming.largest)
 
     def _cut(self, subnet: Subnet, run: Run, piece: Prefix) -> None:
         self._plan.drop_run(run)

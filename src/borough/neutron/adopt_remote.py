@@ -17,7 +17,7 @@ from borough.neutron.adopt import GRACE, Report
 from borough.neutron.backend import now
 from borough.neutron.catalogue import NeutronSubnet
 from borough.neutron.database import Database
-from borough.neutron.service import Held, Service, portable
+from borough.neutron.service import Held, Service, never, portable
 from borough.neutron.truth import Given
 
 #: What Neutron declares of a subnet.
@@ -41,8 +41,7 @@ def _can_be_held(subnet: Subnet, given: Given) -> bool:
 
     Not the subnet-router anycast address, nor one that was given before the prefix was delegated anew.
     """
-    plain = Subnet(0, "", "", subnet.prefix)
-    return subnet.prefix.holds(given.address) and given.address not in plain.never
+    return subnet.prefix.holds(given.address) and given.address not in never(subnet.prefix)
 
 
 def reconcile(

@@ -6,9 +6,15 @@ from typing import Any, Final
 
 from oslo_config import cfg
 
-GROUP: Final = cfg.OptGroup(
-    "borough", title="Borough", help="The IPAM drivers borough, borough_remote and borough_shim."
-)
+
+def _group() -> Any:
+    """The group, anew each time: it holds the values that are set, and would share them between files."""
+    return cfg.OptGroup(
+        "borough",
+        title="Borough",
+        help="The IPAM drivers borough, borough_remote and borough_shim.",
+    )
+
 
 OPTIONS: Final = (
     cfg.BoolOpt(
@@ -57,10 +63,10 @@ OPTIONS: Final = (
 
 def register(conf: Any) -> None:
     """Make the options known; safe to do again."""
-    conf.register_group(GROUP)
-    conf.register_opts(OPTIONS, group=GROUP)
+    conf.register_group(_group())
+    conf.register_opts(OPTIONS, group="borough")
 
 
 def list_opts() -> list[tuple[Any, list[Any]]]:
     """What ``oslo-config-generator --namespace borough`` prints."""
-    return [(GROUP, list(OPTIONS))]
+    return [(_group(), list(OPTIONS))]

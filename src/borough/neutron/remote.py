@@ -40,7 +40,7 @@ from borough.neutron.catalogue import NeutronSubnet
 from borough.neutron.driver import BoroughPool
 from borough.neutron.errors import AddressServiceUnavailable
 from borough.neutron.ledger import Act, Ledger
-from borough.neutron.service import Held, Service, configured
+from borough.neutron.service import Held, Service, configured, never
 from borough.neutron.space import wanted_by
 from borough.neutron.subnets import Declared
 from borough.neutron.truth import Spot
@@ -116,7 +116,10 @@ class RemoteSpace:
             # whatever is raised here but this would hide from Neutron that the request can be tried again.
             raise n_exc.SubnetNotFound(subnet_id=name)
         with db_api.CONTEXT_READER.using(self._context):
-            return _one(truth.placed(self._context.session.connection(), [name]), name)
+            found = _one(truth.placed(self._context.session.connection(), [name]), name)
+        # What is asked of it next need not read it again.
+        self._spots[name] = Spot(found.scope, found.prefix, found.is_typed)
+        return found
 
     def by_scope(self, names: Sequence[str]) -> list[list[str]]:
         """Subnets in the order given, those of one scope together: nearly always all of them."""
@@ -209,8 +212,7 @@ def _one(found: Mapping[str, T], name: str) -> T:
 
 def _is_anycast(spot: Spot, address: int) -> bool:
     """Whether it is the subnet-router anycast address (RFC 4291, 2.6.1), which Neutron gives to routers."""
-    plain = Subnet(0, "", "", spot.prefix)
-    return spot.prefix.family == 6 and address in plain.never
+    return spot.prefix.family == 6 and address in never(spot.prefix)
 
 
 def _refuse(error: BoroughError, name: str) -> NoReturn:

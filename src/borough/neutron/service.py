@@ -21,6 +21,7 @@ from borough.client.transport import Transport, segment
 from borough.domain import model
 from borough.domain.address import format_address
 from borough.domain.model import Kind, Subnet
+from borough.domain.prefix import Prefix
 from borough.domain.topology import Topology
 from borough.driver.calls import pause_after
 from borough.engine.views import Allocation, SubnetView
@@ -232,10 +233,14 @@ class Service:
                 raise RetryLater("addresses of the subnet were released meanwhile") from error
 
 
+def never(prefix: Prefix) -> frozenset[int]:
+    """Addresses that nobody can hold at the service; it knows no exception for IPv6 routers."""
+    return Subnet(0, "", "", prefix).never
+
+
 def portable(subnet: Subnet) -> Subnet:
     """A subnet as it can be declared: with a gateway that somebody can hold there, or with none."""
-    plain = Subnet(0, "", "", subnet.prefix)
-    if subnet.gateway is None or subnet.gateway not in plain.never:
+    if subnet.gateway is None or subnet.gateway not in never(subnet.prefix):
         return subnet
     outside = {OUTSIDE: format_address(subnet.family, subnet.gateway)}
     return replace(subnet, gateway=None, attributes={**subnet.attributes, **outside})
