@@ -96,6 +96,22 @@ def test_at_its_cap_a_host_gets_single_addresses(ipam: Ipam) -> None:
     assert ipam.audit() == []
 
 
+def test_a_cap_in_the_middle_of_a_request(ipam: Ipam) -> None:
+    """Its claim uses up the piece of unused space that comes first; the rest is in those behind it."""
+    pods(ipam, block=2, cap=4)
+    take(ipam, "h1", 3)
+    answer = ipam.allocate(labels=L, host="h2", count=5, kind="next")
+    assert [each.address for each in answer.allocations] == [f"10.0.0.{last}" for last in range(4, 9)]
+    assert routes(ipam, "h2") == ["10.0.0.4/30", "10.0.0.8/32"]
+    assert ipam.audit() == []
+
+
+def test_next_goes_on_where_its_claim_ends(ipam: Ipam) -> None:
+    pods(ipam, block=2, cap=4)
+    answer = ipam.allocate(labels=L, host="h1", count=5, kind="next")
+    assert [each.address for each in answer.allocations] == [f"10.0.0.{last}" for last in range(1, 6)]
+
+
 def test_at_its_cap_a_host_may_also_fail(ipam: Ipam) -> None:
     """That is said of it alone: others still get addresses."""
     pods(ipam, cap=16, at_cap="fail")

@@ -83,9 +83,9 @@ class Placer:
         picked: list[Picked] = []
         while rungs and len(picked) < count:
             closed = -1
-            offers = self._space.offers(
-                rungs, self._claimant, count - len(picked), lowest=self._lowest
-            )
+            # What the plan has used up is still offered, and may come first.
+            wanted = count - len(picked) + self._plan.touched(rungs[0].family)
+            offers = self._space.offers(rungs, self._claimant, wanted, lowest=self._lowest)
             for offer in offers:
                 if len(picked) == count:
                     break
@@ -177,7 +177,7 @@ class Placer:
         return picked
 
     def _rest_of(self, run: Run) -> Run | None:
-        """What the plan has left of a run, the largest piece of it; None for nothing."""
+        """What the plan has left of a run: its first piece, or else its largest; None for nothing."""
         if not any(each.id == run.id for each in self._plan.runs_removed):
             return run
         left = [
@@ -185,6 +185,8 @@ class Placer:
             for each in self._plan.runs_added
             if each.subnet_id == run.subnet_id and run.prefix.covers(each.prefix)
         ]
+        if self._lowest:
+            return min(left, key=lambda each: each.prefix, default=None)
         return min(left, key=lambda each: (each.prefix.length, each.prefix), default=None)
 
     def _claimed_from(self, run: Run, rung: Rung, count: int) -> list[Picked]:

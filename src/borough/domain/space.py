@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from borough.domain.address import Family
 from borough.domain.block import Block, Run
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import Allocation
@@ -171,6 +172,11 @@ class Plan:
                 self.notes,
             )
         )
+
+    def touched(self, family: Family) -> int:
+        """How many stored pieces of a family are no longer as a space shows them."""
+        stored = [*self.runs_removed, *self.blocks_removed, *(old for old, _ in self.changed.values())]
+        return sum(piece.prefix.family == family for piece in stored)
 
     def change(self, old: Block, new: Block) -> None:
         """Replace a stored block, keeping what was first read as the precondition."""
