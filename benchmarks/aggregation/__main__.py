@@ -1,10 +1,11 @@
 """Advertised prefixes: Borough's policy beside Calico's, first-fit, and a lower bound.
 
     python benchmarks/aggregation [--hosts 50,200] [--pools 1.05,1.25,2,4] [--subnets 1,4,32]
-        [--families 4,6] [--days 2] [--seed 1] [--lpm] [--check]
+        [--families 4,6] [--days 2] [--seed 1] [--lpm] [--declared] [--check]
 
 Every policy plays the same seeded trace. Borough's decisions are those of the package, the code that the
-stores run. ``--check`` ends with a status of 1 when a target is missed.
+stores run. With ``--declared`` it is played a second time, where each host declares its greatest demand
+as ``expected``. ``--check`` ends with a status of 1 when a target is missed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from aggregation.ground import make_subnets
 from aggregation.measure import Measured, bound, play
 from aggregation.policies import Borough, Calico, FirstFit, Policy
-from aggregation.trace import Shape, peak, trace
+from aggregation.trace import Shape, peak, peaks, trace
 from borough.domain.address import Family
 from borough.domain.model import Subnet
 
@@ -85,6 +87,9 @@ def main() -> int:
     parser.add_argument("--mean", type=float, default=30.0, help="workloads per host at noon")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lpm", action="store_true", help="count prefixes in lpm form as well")
+    parser.add_argument(
+        "--declared", action="store_true", help="also with hosts that say what they will need"
+    )
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     print(
@@ -95,6 +100,9 @@ def main() -> int:
     for hosts in map(int, options.hosts):
         events = trace(Shape(hosts, options.mean, options.days, options.seed))
         most = peak(events)
+        policies = dict(POLICIES)
+        if options.declared:
+            policies["declared"] = partial(Borough, expected=peaks(events))
         for pool, subnets, family in product(
             options.pools, map(int, options.subnets), map(int, options.families)
         ):
@@ -106,7 +114,7 @@ def main() -> int:
                 # Reserved addresses of many small subnets: no policy could serve such a trace.
                 continue
             area = [(subnet.prefix.base, subnet.prefix.last) for subnet in made]
-            for name, policy in POLICIES.items():
+            for name, policy in policies.items():
                 found[name] = play(
                     events, policy(made), capacity, cell.family, area if options.lpm else None
                 )

@@ -8,7 +8,7 @@ borrowed is decided by the package's pure code, as it is for every store.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -17,7 +17,7 @@ from borough.domain.address import WIDTH, Family, parse_address
 from borough.domain.block import BLOCK_BITS, Block, Run, initial_runs
 from borough.domain.dimension import BUILT_IN
 from borough.domain.ladder import Hold, Rung
-from borough.domain.model import Allocation, Catalogue, Cohort, Subnet
+from borough.domain.model import Allocation, Catalogue, Cohort, Host, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan
 
@@ -48,8 +48,11 @@ def make_subnets(size: int, subnets: int, family: Family) -> list[Subnet]:
     return made
 
 
-def catalogue_of(subnets: list[Subnet]) -> Catalogue:
-    """A catalogue of subnets that are alike."""
+def catalogue_of(subnets: list[Subnet], expected: Mapping[str, int]) -> Catalogue:
+    """A catalogue of subnets that are alike.
+
+    :param expected: how many addresses a host says it will need, for those that do.
+    """
     family = subnets[0].family
     return Catalogue(
         version=1,
@@ -59,7 +62,9 @@ def catalogue_of(subnets: list[Subnet]) -> Catalogue:
         cohorts={COHORT: Cohort(COHORT, "default", family, {}, 0)},
         cohort_of={subnet.id: COHORT for subnet in subnets},
         pools={},
-        hosts={},
+        hosts={
+            name: Host(0, name, {}, claiming={"expected": size}) for name, size in expected.items()
+        },
         scope_sources={},
         dimension_sources={},
     )
@@ -68,8 +73,8 @@ def catalogue_of(subnets: list[Subnet]) -> Catalogue:
 class Ground:
     """Blocks, runs and allocations with indexes; see :class:`borough.domain.space.Space`."""
 
-    def __init__(self, subnets: list[Subnet]) -> None:
-        self.catalogue = catalogue_of(subnets)
+    def __init__(self, subnets: list[Subnet], expected: Mapping[str, int]) -> None:
+        self.catalogue = catalogue_of(subnets, expected)
         self._ids = count(1)
         self.blocks: dict[int, Block] = {}
         self.held: dict[str, dict[int, Block]] = {}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from aggregation.ground import Ground
@@ -63,8 +63,13 @@ class Policy(Protocol):
 class Borough:
     """The package's own decisions."""
 
-    def __init__(self, subnets: list[Subnet]) -> None:
-        self.ground = Ground(subnets)
+    def __init__(self, subnets: list[Subnet], expected: Mapping[int, int] | None = None) -> None:
+        """Start with an empty pool.
+
+        :param expected: how many addresses each host says it will need, if they do.
+        """
+        declared = {f"h{host}": size for host, size in (expected or {}).items()}
+        self.ground = Ground(subnets, declared)
         self.touched: set[int] = set()
         self.reserved = 0
         self._family = subnets[0].family

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import Counter
 from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
@@ -67,6 +68,16 @@ def peak(events: list[Event]) -> int:
     for event in events:
         running += 1 if event.starts else -1
         most = max(most, running)
+    return most
+
+
+def peaks(events: list[Event]) -> dict[int, int]:
+    """The most workloads that run at one time on each host."""
+    running: Counter[int] = Counter()
+    most: Counter[int] = Counter()
+    for event in events:
+        running[event.host] += 1 if event.starts else -1
+        most[event.host] = max(most[event.host], running[event.host])
     return most
 
 

@@ -254,6 +254,7 @@ def test_list_hosts_and_dimensions(cli: Cli):
     assert cli.json("list", "hosts")["hosts"][0] == {
         "name": "node-1",
         "labels": {"rack": ["r1"]},
+        "claims": {},
         "source": "container-hosts",
     }
     assert re.search(r"node-4 +rack=r2 +container-hosts", cli.text("list", "hosts"))
@@ -261,6 +262,15 @@ def test_list_hosts_and_dimensions(cli: Cli):
     assert [each["rank"] for each in found] == list(range(5))
     assert found[-1] == {"name": "host", "fallback": "any", "rank": 4, "claims": True}
     assert re.search(r"service_type +unlabelled +no", cli.text("list", "dimensions"))
+
+
+def test_list_hosts_that_claim_otherwise(cli: Cli, tmp_path: Path):
+    file = tmp_path / "large.yaml"
+    file.write_text("{name: large, hosts: {node-9: {rack: r1, claims: {cap: 256, expected: 110}}}}")
+    cli.text("apply", str(file))
+    found = {each["name"]: each["claims"] for each in cli.json("list", "hosts")["hosts"]}
+    assert (found["node-9"], found["node-1"]) == ({"cap": 256, "expected": 110}, {})
+    assert re.search(r"node-9 +rack=r1 +cap=256 expected=110 +large", cli.text("list", "hosts"))
 
 
 def test_list_events_page_by_page(cli: Cli):

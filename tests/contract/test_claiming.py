@@ -101,7 +101,9 @@ def test_a_cap_in_the_middle_of_a_request(ipam: Ipam) -> None:
     pods(ipam, block=2, cap=4)
     take(ipam, "h1", 3)
     answer = ipam.allocate(labels=L, host="h2", count=5, kind="next")
-    assert [each.address for each in answer.allocations] == [f"10.0.0.{last}" for last in range(4, 9)]
+    assert [each.address for each in answer.allocations] == [
+        f"10.0.0.{last}" for last in range(4, 9)
+    ]
     assert routes(ipam, "h2") == ["10.0.0.4/30", "10.0.0.8/32"]
     assert ipam.audit() == []
 
@@ -109,7 +111,9 @@ def test_a_cap_in_the_middle_of_a_request(ipam: Ipam) -> None:
 def test_next_goes_on_where_its_claim_ends(ipam: Ipam) -> None:
     pods(ipam, block=2, cap=4)
     answer = ipam.allocate(labels=L, host="h1", count=5, kind="next")
-    assert [each.address for each in answer.allocations] == [f"10.0.0.{last}" for last in range(1, 6)]
+    assert [each.address for each in answer.allocations] == [
+        f"10.0.0.{last}" for last in range(1, 6)
+    ]
 
 
 def test_at_its_cap_a_host_may_also_fail(ipam: Ipam) -> None:
@@ -210,3 +214,115 @@ def test_settings_that_cannot_be_meant(ipam: Ipam, claims: dict[str, Any]) -> No
     with pytest.raises(FixInput):
         ipam.add_subnet("10.0.0.0/24", claims=claims)
     assert ipam.subnets() == []
+
+
+def declared(claims: dict[str, Any], of_subnet: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Two hosts of which one says how it claims."""
+    return {
+        "subnets": [
+            {"name": "pods", "cidr": "10.0.0.0/23", "labels": L, "claims": of_subnet or {}},
+        ],
+        "hosts": {"large": {"rack": "r1", "claims": claims}, "small": {"rack": "r1"}},
+        "dimensions": {"rack": {"fallback": "any"}},
+    }
+
+
+def regions(ipam: Ipam, host: str) -> set[str]:
+    return {each.region for each in ipam.blocks(host=host)}
+
+
+def test_a_host_that_expects_much_starts_large(ipam: Ipam) -> None:
+    """As large as it expects to become, where three times as much is left; others are as before."""
+    ipam.apply(declared({"expected": 100}))
+    take(ipam, "small")
+    take(ipam, "large")
+    assert regions(ipam, "small") == {"10.0.0.0/28"}
+    # Half of the subnet is unclaimed in one piece, and a quarter of that is 64 addresses.
+    assert regions(ipam, "large") == {"10.0.1.0/26"}
+    take(ipam, "large", 64)
+    assert regions(ipam, "large") == {"10.0.1.0/25"}
+    assert ipam.audit() == []
+
+
+def test_a_further_region_is_what_is_missing_of_what_is_expected(ipam: Ipam) -> None:
+    ipam.apply(declared({"expected": 20, "largest": 16}))
+    take(ipam, "large")
+    assert regions(ipam, "large") == {"10.0.0.0/28"}
+    ipam.apply(declared({"expected": 80}))
+    take(ipam, "small")
+    take(ipam, "large", 16)
+    assert regions(ipam, "large") == {"10.0.0.0/27"}
+    ipam.apply(declared({"expected": 80, "largest": 32}))
+    take(ipam, "large", 16)
+    assert regions(ipam, "large") == {"10.0.0.0/27", "10.0.0.128/27"}
+
+
+def test_what_is_expected_of_every_host(ipam: Ipam) -> None:
+    """Where all are alike, the dimension says it, or the subnet."""
+    pods(ipam, "10.0.0.0/22", expected=100)
+    take(ipam, "h1")
+    assert regions(ipam, "h1") == {"10.0.0.0/25"}
+    ipam.apply(
+        {
+            "subnets": [
+                {"name": "pods", "cidr": "10.0.0.0/22", "labels": L, "claims": {"expected": 9}}
+            ]
+        }
+    )
+    take(ipam, "h2")
+    assert regions(ipam, "h2") == {"10.0.2.0/28"}
+
+
+def test_a_host_has_settings_of_its_own(ipam: Ipam) -> None:
+    """It overrules the dimension, and a subnet overrules it."""
+    ipam.apply(declared({"block": 64, "cap": 64}))
+    take(ipam, "small")
+    take(ipam, "large", 80)
+    assert (regions(ipam, "small"), regions(ipam, "large")) == ({"10.0.0.0/28"}, {"10.0.1.0/26"})
+    ipam.release(host="large")
+    ipam.apply(declared({"block": 64, "cap": 64}, {"block": 4}))
+    take(ipam, "large")
+    assert regions(ipam, "large") == {"10.0.1.0/30"}
+
+
+def test_a_rack_that_claims_is_none_of_its_hosts_business(ipam: Ipam) -> None:
+    topology = declared({"block": 64})
+    topology["dimensions"] = {
+        "host": {"fallback": "any", "claims": False},
+        "rack": {"fallback": "any", "claims": True},
+    }
+    ipam.apply(topology)
+    take(ipam, "large")
+    assert [(each.holder, each.region) for each in ipam.blocks()] == [("rack=r1", "10.0.0.0/28")]
+
+
+def test_the_settings_of_a_host_are_kept(ipam: Ipam) -> None:
+    """Through a change, another name, and an apply without them, when they go."""
+    topology = declared({"expected": 110, "at_cap": "fail"})
+    assert ipam.apply(topology)
+    assert not ipam.apply(topology)
+    kept = {each.name: each for each in ipam.hosts()}
+    assert kept["large"].claiming == {"expected": 110, "at_cap": "fail"}
+    assert kept["large"].labels == {"rack": {"r1"}}
+    assert kept["small"].claiming == {}
+    topology["hosts"]["large"]["claims"] = {"expected": 60}
+    (change,) = ipam.apply(topology).changes
+    assert [each[0] for each in change.fields] == ["claiming"]
+    ipam.rename_host("large", "larger")
+    assert [each.claiming for each in ipam.hosts() if each.name == "larger"] == [{"expected": 60}]
+    topology["hosts"] = {"larger": {"rack": "r1"}}
+    assert ipam.apply(topology)
+    assert [each.claiming for each in ipam.hosts()] == [{}]
+
+
+@pytest.mark.parametrize("claims", [{"expected": -1}, {"expected": "many"}, {"expects": 4}, True])
+def test_settings_that_a_host_cannot_mean(ipam: Ipam, claims: Any) -> None:
+    with pytest.raises(InvalidTopology):
+        ipam.apply(declared(claims))
+    assert ipam.hosts() == []
+
+
+def test_no_dimension_is_called_claims(ipam: Ipam) -> None:
+    """What is among a host's labels under that name is something else."""
+    with pytest.raises(InvalidTopology, match="cannot name a dimension"):
+        ipam.apply({"dimensions": {"claims": {"fallback": "any"}}})

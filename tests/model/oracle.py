@@ -31,7 +31,12 @@ class Oracle:
 
     def implied(self, labels: dict[str, Any], host: str | None) -> dict[str, set[str]]:
         of_host = self.hosts.get(host or "", {})
-        return {name: self.values(of_host, name) for name in of_host if name not in labels}
+        return {
+            name: self.values(of_host, name)
+            for name in of_host
+            # How a host claims decides only where its addresses lie.
+            if name not in labels and name != "claims"
+        }
 
     def level(
         self, subnet: dict[str, Any], labels: dict[str, Any], host: str | None

@@ -6,22 +6,28 @@ import pytest
 from aggregation.ground import make_subnets
 from aggregation.measure import bound, play
 from aggregation.policies import Borough, Calico, FirstFit
-from aggregation.trace import Event, Shape, peak, trace
+from aggregation.trace import Event, Shape, peak, peaks, trace
 
 import borough
 from borough.domain.address import Family, format_address
 
 
+@pytest.mark.parametrize("declared", [False, True])
 @pytest.mark.parametrize(("subnets", "family"), [(1, 4), (2, 6)])
-def test_the_bench_gives_the_addresses_that_a_store_gives(subnets: int, family: Family) -> None:
+def test_the_bench_gives_the_addresses_that_a_store_gives(
+    subnets: int, family: Family, declared: bool
+) -> None:
     """Event by event, in a pool so tight that regions change hands and addresses are borrowed."""
     events = trace(Shape(8, mean=12.0, days=0.1, seed=3))
     made = make_subnets(round(peak(events) * 1.05), subnets, family)
-    policy = Borough(made)
+    expected = peaks(events) if declared else {}
+    policy = Borough(made, expected)
     ipam = borough.open("memory:")
     for subnet in made:
         first, last = (format_address(family, address) for address in subnet.ranges[0])
         ipam.add_subnet(str(subnet.prefix), ranges=[f"{first}-{last}"])
+    hosts = {f"h{host}": {"claims": {"expected": size}} for host, size in expected.items()}
+    ipam.apply({"name": "hosts", "hosts": hosts})
     given: dict[int, int] = {}
     for event in events:
         if event.starts:

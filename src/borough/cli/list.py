@@ -178,6 +178,7 @@ def blocks(state: State, host: str | None, subnet: str | None) -> None:
 _HOSTS: Final = (
     Column("host", soft=True),
     Column("labels", soft=True),
+    Column("claims", soft=True),
     Column("topology", soft=True),
 )
 
@@ -185,18 +186,27 @@ _HOSTS: Final = (
 @command("hosts", example="borough list hosts")
 @pass_state
 def hosts(state: State) -> None:
-    """List the declared hosts and the labels that they imply."""
+    """List the declared hosts, their labels and settings of claims."""
     with state.open() as ipam:
         found = ipam.hosts()
     data = [
         {
             "name": each.name,
             "labels": {name: sorted(values) for name, values in sorted(each.labels.items())},
+            "claims": dict(each.claiming),
             "source": each.source,
         }
         for each in found
     ]
-    rows = [(each.name, labels_text(each.labels), each.source) for each in found]
+    rows = [
+        (
+            each.name,
+            labels_text(each.labels),
+            " ".join(f"{name}={value}" for name, value in sorted(each.claiming.items())),
+            each.source,
+        )
+        for each in found
+    ]
     _answer(state, "hosts", data, _HOSTS, rows)
 
 

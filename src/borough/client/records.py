@@ -97,7 +97,8 @@ def changes(data: Json) -> topology.Changes:
 
 def host(data: Json) -> Host:
     """A host; its id is the service's own business."""
-    return Host(0, data["name"], make_labels(data["labels"]), data["source"])
+    labels = make_labels(data["labels"])
+    return Host(0, data["name"], labels, data["source"], dict(data["claims"]))
 
 
 def dimension(data: Json) -> Dimension:

@@ -20,6 +20,9 @@ HOST: Final = "host"
 NAME_LIMIT: Final = 64
 VALUE_LIMIT: Final = 255
 
+#: No dimension is called so: among a host's labels it says how the host claims.
+SETTINGS: Final = "claims"
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 #: Some fields of :class:`Claiming`, by name.
@@ -49,6 +52,8 @@ class Claiming:
     """How the values of a claiming dimension (hosts, racks) claim space. Sizes are in addresses.
 
     :ivar block: a first claim, a power of two of at most 64.
+    :ivar expected: how many addresses one value will come to hold, as far as one knows; 0: not known. A new
+        region is as large as what is missing of it, but at most a quarter of the space it is put in.
     :ivar largest: where a region stops doubling, a power of two, so that one holder cannot swallow an
         IPv6 subnet.
     :ivar cap: the most that one value claims in subnets that its requests like equally well; 0: no cap.
@@ -58,6 +63,7 @@ class Claiming:
     """
 
     block: int = 16
+    expected: int = 0
     largest: int = 65536
     cap: int = 0
     at_cap: AtCap = AtCap.BORROW
@@ -74,7 +80,7 @@ class Claiming:
         }
 
     def with_settings(self, settings: Settings) -> Claiming:
-        """These rules, where a subnet does not say otherwise."""
+        """These rules, where a subnet or a host does not say otherwise."""
         if not settings:
             return self
         # A store gives back plain text.
@@ -160,6 +166,10 @@ def check_name(name: str) -> str:
         raise InvalidLabel(
             f"{name!r} cannot name a dimension: use up to {NAME_LIMIT} of a-z, 0-9, _ and -, "
             "starting with a letter"
+        )
+    if name == SETTINGS:
+        raise InvalidLabel(
+            f"{name!r} cannot name a dimension: it is the settings of a host's claims"
         )
     return name
 

@@ -14,7 +14,7 @@ from enum import IntEnum
 from itertools import product
 
 from borough.domain.address import Family
-from borough.domain.dimension import Claiming, Dimension, Fallback, Labels, Match, match
+from borough.domain.dimension import HOST, Claiming, Dimension, Fallback, Labels, Match, match
 from borough.domain.model import NO_LABELS, Catalogue, Cohort, Kind, Request, Subnet, families_of
 from borough.errors import UnknownDimension, UnknownObject
 
@@ -123,12 +123,15 @@ class Wanted:
     :ivar named: values by dimension that the request names.
     :ivar implied: values by dimension that only its host implies.
     :ivar claimant: who would claim a block, as ``dimension=value``; empty for nobody.
+    :ivar claiming: the dimension that claims.
+    :ivar rules: how space is claimed, where subnets do not say otherwise.
     """
 
     named: Labels
     implied: Labels
     claimant: str
     claiming: Dimension | None
+    rules: Claiming
 
     def fit(self, dimension: Dimension, labels: Labels) -> Match:
         """How labels of a subnet fit in one dimension."""
@@ -137,11 +140,6 @@ class Wanted:
         if named:
             return match(dimension, on_subnet, named)
         return match(dimension, on_subnet, self.implied.get(dimension.name), implied=True)
-
-    @property
-    def rules(self) -> Claiming:
-        """How space is claimed, where subnets do not say otherwise."""
-        return self.claiming.claiming if self.claiming else Claiming()
 
     def counts(self, dimension: Dimension) -> bool:
         """Whether the request says anything about a dimension."""
@@ -166,7 +164,10 @@ def wanted(catalogue: Catalogue, request: Request) -> Wanted:
         # Somebody who names two racks at once names no one place to claim for.
         if len(values) == 1:
             claiming, claimant = dimension, f"{dimension.name}={next(iter(values))}"
-    return Wanted(request.labels, implied, claimant, claiming)
+    rules = claiming.claiming if claiming else Claiming()
+    if host and claimant and claiming and claiming.name == HOST:
+        rules = rules.with_settings(host.claiming)
+    return Wanted(request.labels, implied, claimant, claiming, rules)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -151,12 +151,16 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A place where addresses live, and the labels that naming it implies."""
+    """A place where addresses live, and the labels that naming it implies.
+
+    :ivar claiming: what it claims otherwise than the claiming dimension says.
+    """
 
     id: int
     name: str
     labels: Labels
     source: str = ""
+    claiming: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

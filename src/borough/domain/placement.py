@@ -235,12 +235,12 @@ class Placer:
 
     @staticmethod
     def _wanted(rung: Rung, estate: Estate, run: Run) -> int:
-        """The size of a new region: who has much, and cannot grow in place, will need much.
+        """The size of a new region: what is expected, or half of what one has, who will need as much.
 
         At most a quarter of the run it is put in, which leaves it room to double.
         """
-        half = 1 << max((estate.size + 1) // 2 - 1, 0).bit_length()
-        wanted = min(half, run.prefix.size // 4)
+        missing = rung.claiming.expected - estate.size
+        wanted = min(_power(max((estate.size + 1) // 2, missing)), run.prefix.size // 4)
         return min(max(rung.claiming.block, wanted), rung.claiming.largest)
 
     def _cut(self, subnet: Subnet, run: Run, piece: Prefix) -> None:
@@ -352,6 +352,11 @@ class Placer:
 def _log2(size: int) -> int:
     """Log2, rounded down."""
     return size.bit_length() - 1
+
+
+def _power(size: int) -> int:
+    """The next power of two."""
+    return 1 << max(size - 1, 0).bit_length()
 
 
 def _worth_most(subnet: Subnet, region: Prefix, blocks: list[Block], block: Block) -> Prefix | None:

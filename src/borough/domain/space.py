@@ -175,7 +175,11 @@ class Plan:
 
     def touched(self, family: Family) -> int:
         """How many stored pieces of a family are no longer as a space shows them."""
-        stored = [*self.runs_removed, *self.blocks_removed, *(old for old, _ in self.changed.values())]
+        stored: list[Block | Run] = [
+            *self.runs_removed,
+            *self.blocks_removed,
+            *(old for old, _ in self.changed.values()),
+        ]
         return sum(piece.prefix.family == family for piece in stored)
 
     def change(self, old: Block, new: Block) -> None:

@@ -161,6 +161,7 @@ def parse_at_cap(value: object) -> AtCap:
 #: Readers of the fields of :class:`borough.domain.dimension.Claiming`, by name.
 CLAIMING: Final[Mapping[str, Callable[[Any], Any]]] = {
     "block": power_of_two(1, 1 << BLOCK_BITS),
+    "expected": whole(0, 1 << 24),
     "largest": power_of_two(1, 1 << 24),
     "cap": whole(0, 1 << 31),
     "at_cap": parse_at_cap,

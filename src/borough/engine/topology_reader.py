@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -11,6 +12,7 @@ from borough.domain.address import WIDTH
 from borough.domain.dimension import (
     BUILT_IN,
     HOST,
+    SETTINGS,
     Claiming,
     Dimension,
     Fallback,
@@ -396,15 +398,17 @@ class Reader:
         return found
 
     def hosts(self, node: Node | None, source: str) -> list[Host]:
-        """The hosts and their labels."""
+        """The hosts, their labels, and what they claim."""
         found = []
         for name, body in self.mapping(node).items():
             with self.at(body):
                 check_text("host", name)
-            labels = {} if body.value is None else self.labels(body)
+            fields = dict(self.mapping(body)) if body.value is not None else {}
+            claiming = self.claiming(fields.pop(SETTINGS, None))
+            labels = self.labels(replace(body, value=fields))
             if HOST in labels:
-                self.problem(body.value[HOST], "a host is its own host; label it otherwise")
-            found.append(Host(0, name, labels, source))
+                self.problem(fields[HOST], "a host is its own host; label it otherwise")
+            found.append(Host(0, name, labels, source, claiming))
         return found
 
 

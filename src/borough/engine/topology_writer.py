@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from borough.domain.address import format_address
-from borough.domain.dimension import Dimension, Labels
-from borough.domain.model import Pool, Subnet
+from borough.domain.dimension import SETTINGS, Dimension, Labels
+from borough.domain.model import Host, Pool, Subnet
 from borough.domain.topology import Topology
 
 
@@ -21,7 +21,7 @@ def write_topology(topology: Topology) -> dict[str, Any]:
         "scopes": list(topology.scopes),
         "pools": [_pool(each) for each in topology.pools],
         "subnets": [_subnet(each) for each in topology.subnets],
-        "hosts": {each.name: _labels(each.labels) for each in topology.hosts},
+        "hosts": {each.name: _host(each) for each in topology.hosts},
     }
 
 
@@ -31,6 +31,11 @@ def _dimension(each: Dimension) -> dict[str, Any]:
 
 def _labels(labels: Labels) -> dict[str, list[str]]:
     return {name: sorted(values) for name, values in sorted(labels.items()) if values}
+
+
+def _host(each: Host) -> dict[str, Any]:
+    claims = {SETTINGS: dict(each.claiming)} if each.claiming else {}
+    return {**_labels(each.labels), **claims}
 
 
 def _pool(each: Pool) -> dict[str, Any]:

@@ -142,17 +142,21 @@ class SubnetPage(Output):
 
 
 class Host(Output):
-    """A declared host, and the labels that naming it implies."""
+    """A declared host, and the labels that naming it implies.
+
+    :ivar claims: what it claims otherwise than the dimension says.
+    """
 
     name: str
     labels: dict[str, list[str]]
     source: str
+    claims: dict[str, Any]
 
     @classmethod
     def of(cls, host: model.Host) -> Self:
         """From the library's record."""
         labels = {name: sorted(values) for name, values in sorted(host.labels.items())}
-        return cls(host.name, labels, host.source)
+        return cls(host.name, labels, host.source, dict(host.claiming))
 
 
 class HostPage(Output):

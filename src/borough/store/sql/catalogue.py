@@ -44,7 +44,7 @@ _POOLS = sa.select(*t.pool.c)
 _POOL_PREFIXES = sa.select(
     t.pool_prefix.c.pool_id, t.pool_prefix.c.base, t.pool_prefix.c.length
 ).order_by(t.pool_prefix.c.pool_id, t.pool_prefix.c.base)
-_HOSTS = sa.select(t.host.c.id, t.host.c.name, t.host.c.source)
+_HOSTS = sa.select(t.host.c.id, t.host.c.name, t.host.c.source, t.host.c.claiming)
 _HOST_LABELS = sa.select(t.host_label.c.host_id, t.host_label.c.dimension, t.host_label.c.value)
 
 
@@ -57,7 +57,13 @@ def read(run: Runner, version: int) -> Catalogue:
     return Catalogue(
         version=version,
         dimensions=tuple(
-            Dimension(name, Fallback(fallback), rank, bool(claims), _claiming(claiming))
+            Dimension(
+                name,
+                Fallback(fallback),
+                rank,
+                bool(claims),
+                Claiming().with_settings(_settings(claiming)),
+            )
             for rank, (name, _, fallback, claims, _, claiming) in enumerate(dimensions)
         ),
         scopes={name: id for id, name, _ in scopes},
@@ -71,8 +77,8 @@ def read(run: Runner, version: int) -> Catalogue:
     )
 
 
-def _claiming(text: str) -> Claiming:
-    return Claiming().with_settings(json.loads(text) if text else {})
+def _settings(text: str) -> Settings:
+    return dict(json.loads(text)) if text else {}
 
 
 def settings_text(settings: Settings) -> str:
@@ -136,7 +142,7 @@ def _subnets(run: Runner, scopes: Mapping[int, str]) -> tuple[dict[int, Subnet],
             cooldown=cooldown,
             attributes=json.loads(attributes),
             source=source,
-            claiming=json.loads(claiming) if claiming else {},
+            claiming=_settings(claiming),
         )
     return subnets, cohort_of
 
@@ -165,7 +171,8 @@ def _pools(run: Runner, scopes: Mapping[int, str]) -> dict[str, Pool]:
 def _hosts(run: Runner) -> dict[str, Host]:
     labels = _labels(run.rows(_HOST_LABELS))
     return {
-        name: Host(id, name, labels.get(id, {}), source) for id, name, source in run.rows(_HOSTS)
+        name: Host(id, name, labels.get(id, {}), source, _settings(claiming))
+        for id, name, source, claiming in run.rows(_HOSTS)
     }
 
 
@@ -308,11 +315,16 @@ def remove_pool(run: Runner, pool: Pool) -> None:
 def put_host(run: Runner, host: Host) -> None:
     """See :meth:`borough.store.port.Unit.put_host`."""
     host_id = host.id
+    values = {
+        "name": host.name,
+        "source": host.source,
+        "claiming": settings_text(host.claiming),
+    }
     if host_id:
-        run.write(_CHANGE_HOST, old_id=host_id, name=host.name, source=host.source)
+        run.write(_CHANGE_HOST, old_id=host_id, **values)
         run.write(_REMOVE_HOST_LABELS, old_id=host_id)
     else:
-        host_id = run.insert(_ADD_HOST, name=host.name, source=host.source)
+        host_id = run.insert(_ADD_HOST, **values)
     run.write_all(_ADD_HOST_LABEL, _label_rows("host_id", host_id, host.labels))
 
 

@@ -152,6 +152,7 @@ host = _table(
     _id(),
     sa.Column("name", Name, nullable=False),
     sa.Column("source", Name, nullable=False),
+    sa.Column("claiming", Name, nullable=False, server_default=""),
     sa.UniqueConstraint("name", name="uq_borough_host_name"),
 )
 
