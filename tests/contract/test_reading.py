@@ -119,3 +119,10 @@ def test_offsets_that_a_reader_of_json_would_round_are_text(filled: Ipam) -> Non
     made = filled.space_map(subnets=["six"])
     assert str(1 << 63) in made.offset
     assert 0 in made.offset
+
+
+def test_one_subnet(filled: Ipam) -> None:
+    (listed,) = (each for each in filled.subnets() if each.name == "b")
+    assert filled.subnet("b") == listed
+    with pytest.raises(UnknownObject, match="did you mean 'other'"):
+        filled.subnet("othr")

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from borough.domain.address import parse_address
 from borough.domain.dimension import Dimension, Labels, make_labels
 from borough.domain.explain import Explanation
+from borough.domain.ladder import unknown
 from borough.domain.model import Catalogue, Host
 from borough.domain.pool import PoolUsage
 from borough.domain.prefix import parse_prefix
@@ -277,6 +278,13 @@ class Fenced:
         return [
             each for each in self._ipam.subnets(labels=labels, scope=scope) if each.name in sight
         ]
+
+    def subnet(self, name: str) -> SubnetView:
+        """See :meth:`borough.engine.ipam.Ipam.subnet`."""
+        sight = self._sight()
+        if name not in sight:
+            raise unknown("subnet", name, sight)
+        return self._ipam.subnet(name)
 
     def hosts(self) -> list[Host]:
         """Hosts whose labels are within the fence."""

@@ -231,6 +231,11 @@ class RemoteIpam(RemoteUpkeep):
         found = self._pages("/v1/subnets", "subnets", query)
         return [records.plain(SubnetView, each) for each in found]
 
+    def subnet(self, name: str) -> SubnetView:
+        """See :meth:`borough.engine.ipam.Ipam.subnet`."""
+        found = self._http.get(f"/v1/subnets/{segment(name)}")
+        return records.plain(SubnetView, found["subnet"])
+
     def hosts(self) -> list[Host]:
         """See :meth:`borough.engine.ipam.Ipam.hosts`."""
         return [records.host(each) for each in self._pages("/v1/hosts", "hosts", {})]

@@ -21,7 +21,15 @@ from borough.engine.audit import Finding
 from borough.engine.request import LabelsIn, SubnetsIn, optional_text, parse_request
 from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.upkeep import Upkeep
-from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
+from borough.engine.views import (
+    Allocation,
+    Answer,
+    BlockView,
+    Route,
+    SubnetView,
+    Usage,
+    show_subnet,
+)
 from borough.store.open import open_store
 from borough.store.port import Event, Store, Unit
 from borough.store.sql.store import PATIENCE
@@ -312,6 +320,13 @@ class Ipam(Upkeep):
     ) -> list[SubnetView]:
         """Subnets that carry all these labels, by scope and address."""
         return self._read(lambda unit: queries.subnets(unit, labels, scope))
+
+    def subnet(self, name: str) -> SubnetView:
+        """One subnet.
+
+        :raises UnknownObject: there is none of that name.
+        """
+        return self._read(lambda unit: show_subnet(queries.find_subnet(unit.catalogue, name)))
 
     def hosts(self) -> list[Host]:
         """Declared hosts by name."""

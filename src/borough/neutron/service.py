@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from borough.client.ipam import RemoteIpam
-from borough.client.transport import Transport, segment
+from borough.client.transport import Transport
 from borough.domain import model
 from borough.domain.address import format_address
 from borough.domain.model import Kind, Subnet
@@ -205,10 +205,9 @@ class Service:
     def subnet(self, name: str) -> SubnetView | None:
         """A subnet as the service has it; None when it has none of this cloud."""
         try:
-            found = self._ask(lambda: self._http.get(f"/v1/subnets/{segment(name)}"))["subnet"]
+            view = self._ask(lambda: self._ipam.subnet(name))
         except UnknownObject:
             return None
-        view = SubnetView(**{field: found[field] for field in SubnetView.__slots__})
         return view if view.source == self._source(name) else None
 
     def subnets(self) -> dict[str, SubnetView]:

@@ -19,7 +19,7 @@ from borough.domain.space import Act
 from borough.neutron.catalogue import SOURCE, NeutronSubnet
 from borough.neutron.unit import SessionUnit
 from borough.store.port import Event, Filter
-from borough.store.sql import catalogue as stored
+from borough.store.sql import catalogue_write as stored
 from borough.store.sql import schema as t
 
 #: The prefix of every subnet that waits for its own by prefix delegation (RFC 8415).

@@ -14,7 +14,6 @@ from borough.api.problem import Malformed
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
 from borough.engine.topology_file import load_topology, parse_topology_text
-from borough.errors import UnknownObject
 
 
 @operation("PUT", "/v1/topology", need=Need.ADMINISTER, tags=True, takes_yaml=True)
@@ -73,10 +72,7 @@ def add_subnet(ipam: Ipam, body: s.NewSubnet) -> s.OneSubnet:
 @operation("GET", "/v1/subnets/{name:path}", need=Need.READ, tags=True)
 def subnet(ipam: View, path: s.Named) -> s.OneSubnet:
     """One subnet."""
-    for each in ipam.subnets():
-        if each.name == path.name:
-            return s.OneSubnet(each)
-    raise UnknownObject(f"there is no subnet {path.name!r}", kind="subnet", name=path.name)
+    return s.OneSubnet(ipam.subnet(path.name))
 
 
 @operation("DELETE", "/v1/subnets/{name:path}", need=Need.ADMINISTER)

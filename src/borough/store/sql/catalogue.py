@@ -1,27 +1,22 @@
-"""Reading and writing the declared objects: scopes, dimensions, pools, hosts, subnets, cohorts."""
+"""Reading the declared objects: scopes, dimensions, pools, hosts, subnets, cohorts."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from borough.domain.address import from_bytes, parse_family, to_bytes
+from borough.domain.address import from_bytes, parse_family
 from borough.domain.dimension import Claiming, Dimension, Fallback, Labels, Settings
-from borough.domain.inspect import StoredCohort
-from borough.domain.model import Catalogue, Cohort, Host, Pool, Subnet, cohort_key
+from borough.domain.model import Catalogue, Cohort, Host, Pool, Subnet
 from borough.domain.prefix import Prefix
 from borough.errors import Corrupt, FixInput
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import Runner
 from borough.store.sql.rows import prefix_of
-
-_P = sa.bindparam
 
 _SCOPES = sa.select(t.scope.c.id, t.scope.c.name, t.scope.c.source)
 _DIMENSIONS = sa.select(
@@ -39,7 +34,7 @@ _RANGES = sa.select(
 ).order_by(t.subnet_range.c.subnet_id, t.subnet_range.c.first)
 _SUBNET_LABELS = sa.select(
     t.subnet_label.c.subnet_id, t.subnet_label.c.dimension, t.subnet_label.c.value
-)
+).order_by(t.subnet_label.c.subnet_id, t.subnet_label.c.dimension, t.subnet_label.c.value)
 _POOLS = sa.select(*t.pool.c)
 _POOL_PREFIXES = sa.select(
     t.pool_prefix.c.pool_id, t.pool_prefix.c.base, t.pool_prefix.c.length
@@ -48,42 +43,97 @@ _HOSTS = sa.select(t.host.c.id, t.host.c.name, t.host.c.source, t.host.c.claimin
 _HOST_LABELS = sa.select(t.host_label.c.host_id, t.host_label.c.dimension, t.host_label.c.value)
 
 
-def read(run: Runner, version: int) -> Catalogue:
-    """Load the whole catalogue in the present transaction."""
-    scopes = run.rows(_SCOPES)
-    names = {id: name for id, name, _ in scopes}
-    dimensions = run.rows(_DIMENSIONS)
-    subnets, cohort_of = _subnets(run, names)
-    return Catalogue(
-        version=version,
-        dimensions=tuple(
-            Dimension(
-                name,
-                Fallback(fallback),
-                rank,
-                bool(claims),
-                Claiming().with_settings(_settings(claiming)),
-            )
-            for rank, (name, _, fallback, claims, _, claiming) in enumerate(dimensions)
-        ),
-        scopes={name: id for id, name, _ in scopes},
-        subnets=subnets,
-        cohorts={id: parse_cohort(id, text) for id, text in run.rows(_COHORTS)},
-        cohort_of=cohort_of,
-        pools=_pools(run, names),
-        hosts=_hosts(run),
-        scope_sources={name: source for _, name, source in scopes},
-        dimension_sources={name: source for name, _, _, _, source, _ in dimensions},
-    )
+#: A row, or what is left of it.
+_Row = tuple[Any, ...]
+
+#: Of a subnet that has none.
+_NONE: Final[list[_Row]] = []
+
+
+class CatalogueReader:
+    """Reads the declared objects, and makes only those anew whose rows it has not seen.
+
+    Every change is a new version of the catalogue, which every process reads as a whole: to make twenty
+    thousand subnets of their rows takes five times as long as to read the rows. What is made depends on
+    the rows alone, so that it may be kept whatever becomes of the transaction that they were read in.
+    """
+
+    def __init__(self) -> None:
+        # Replaced as a whole: another thread may be reading.
+        self._subnets: dict[int, tuple[_Row, Subnet]] = {}
+        self._cohorts: dict[int, tuple[str, Cohort]] = {}
+
+    def read(self, run: Runner, version: int) -> Catalogue:
+        """Load the whole catalogue in the present transaction.
+
+        :raises Corrupt: a cohort has a text that cannot be read.
+        """
+        scopes = run.rows(_SCOPES)
+        names = {id: name for id, name, _ in scopes}
+        dimensions = run.rows(_DIMENSIONS)
+        subnets, cohort_of = self._read_subnets(run, names)
+        return Catalogue(
+            version=version,
+            dimensions=tuple(
+                Dimension(
+                    name,
+                    Fallback(fallback),
+                    rank,
+                    bool(claims),
+                    Claiming().with_settings(_settings(claiming)),
+                )
+                for rank, (name, _, fallback, claims, _, claiming) in enumerate(dimensions)
+            ),
+            scopes={name: id for id, name, _ in scopes},
+            subnets=subnets,
+            cohorts=self._read_cohorts(run),
+            cohort_of=cohort_of,
+            pools=_pools(run, names),
+            hosts=_hosts(run),
+            scope_sources={name: source for _, name, source in scopes},
+            dimension_sources={name: source for name, _, _, _, source, _ in dimensions},
+        )
+
+    def _read_subnets(
+        self, run: Runner, scopes: Mapping[int, str]
+    ) -> tuple[dict[int, Subnet], dict[int, int]]:
+        before, after = self._subnets, {}
+        ranges = _by_first(run.rows(_RANGES))
+        labels = _by_first(run.rows(_SUBNET_LABELS))
+        cohort_of = {}
+        for row in run.rows(_SUBNETS):
+            id, _, scope_id, cohort_id = row[:4]
+            its_ranges, its_labels = ranges.get(id, _NONE), labels.get(id, _NONE)
+            seen = (row, its_ranges, its_labels, scopes[scope_id])
+            known = before.get(id)
+            if known is None or known[0] != seen:
+                known = seen, _subnet(scopes[scope_id], row, its_ranges, its_labels)
+            after[id] = known
+            cohort_of[id] = cohort_id
+        self._subnets = after
+        return {id: subnet for id, (_, subnet) in after.items()}, cohort_of
+
+    def _read_cohorts(self, run: Runner) -> dict[int, Cohort]:
+        before, after = self._cohorts, {}
+        for id, text in run.rows(_COHORTS):
+            known = before.get(id)
+            if known is None or known[0] != text:
+                known = text, parse_cohort(id, text)
+            after[id] = known
+        self._cohorts = after
+        return {id: cohort for id, (_, cohort) in after.items()}
+
+
+def _by_first(rows: Iterable[_Row]) -> dict[int, list[_Row]]:
+    """The rest of each row by its first column."""
+    found: dict[int, list[_Row]] = defaultdict(list)
+    for row in rows:
+        found[row[0]].append(row[1:])
+    return found
 
 
 def _settings(text: str) -> Settings:
     return dict(json.loads(text)) if text else {}
-
-
-def settings_text(settings: Settings) -> str:
-    """Settings as they are stored; empty when there are none."""
-    return json.dumps(settings, sort_keys=True, separators=(",", ":")) if settings else ""
 
 
 def parse_cohort(id: int, description: str) -> Cohort:
@@ -107,44 +157,32 @@ def parse_cohort(id: int, description: str) -> Cohort:
         ) from error
 
 
-def _labels(rows: Iterable[tuple[Any, ...]]) -> Mapping[int, Labels]:
-    found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for id, dimension, value in rows:
-        found[id][dimension].add(value)
-    return {
-        id: {name: frozenset(values) for name, values in sorted(labels.items())}
-        for id, labels in found.items()
-    }
+def _labels(pairs: Iterable[_Row]) -> Labels:
+    found: dict[str, set[str]] = defaultdict(set)
+    for dimension, value in pairs:
+        found[dimension].add(value)
+    return {name: frozenset(values) for name, values in sorted(found.items())}
 
 
-def _subnets(run: Runner, scopes: Mapping[int, str]) -> tuple[dict[int, Subnet], dict[int, int]]:
-    ranges: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for subnet_id, first, last in run.rows(_RANGES):
-        ranges[subnet_id].append((from_bytes(first), from_bytes(last)))
-    labels = _labels(run.rows(_SUBNET_LABELS))
-    subnets = {}
-    cohort_of = {}
-    for row in run.rows(_SUBNETS):
-        id, name, scope_id, cohort_id, base, length, gateway, weight, project, pool = row[:10]
-        cooldown, attributes, source, claiming = row[10:]
-        cohort_of[id] = cohort_id
-        subnets[id] = Subnet(
-            id=id,
-            name=name,
-            scope=scopes[scope_id],
-            prefix=prefix_of(base, length),
-            gateway=None if gateway is None else from_bytes(gateway),
-            ranges=tuple(ranges.get(id, ())),
-            labels=labels.get(id, {}),
-            weight=weight,
-            project=project,
-            pool=pool,
-            cooldown=cooldown,
-            attributes=json.loads(attributes),
-            source=source,
-            claiming=_settings(claiming),
-        )
-    return subnets, cohort_of
+def _subnet(scope: str, row: _Row, ranges: Iterable[_Row], labels: Iterable[_Row]) -> Subnet:
+    id, name, _, _, base, length, gateway, weight, project, pool = row[:10]
+    cooldown, attributes, source, claiming = row[10:]
+    return Subnet(
+        id=id,
+        name=name,
+        scope=scope,
+        prefix=prefix_of(base, length),
+        gateway=None if gateway is None else from_bytes(gateway),
+        ranges=tuple((from_bytes(first), from_bytes(last)) for first, last in ranges),
+        labels=_labels(labels),
+        weight=weight,
+        project=project,
+        pool=pool,
+        cooldown=cooldown,
+        attributes=json.loads(attributes),
+        source=source,
+        claiming=_settings(claiming),
+    )
 
 
 def _pools(run: Runner, scopes: Mapping[int, str]) -> dict[str, Pool]:
@@ -169,271 +207,8 @@ def _pools(run: Runner, scopes: Mapping[int, str]) -> dict[str, Pool]:
 
 
 def _hosts(run: Runner) -> dict[str, Host]:
-    labels = _labels(run.rows(_HOST_LABELS))
+    labels = _by_first(run.rows(_HOST_LABELS))
     return {
-        name: Host(id, name, labels.get(id, {}), source, _settings(claiming))
+        name: Host(id, name, _labels(labels.get(id, _NONE)), source, _settings(claiming))
         for id, name, source, claiming in run.rows(_HOSTS)
     }
-
-
-# --- Writing -----------------------------------------------------------------------------------
-
-
-def _insert(table: sa.Table, *leave_out: str) -> Any:
-    return sa.insert(table).values(
-        {column.name: _P(column.name) for column in table.c if column.name not in leave_out}
-    )
-
-
-def _update(table: sa.Table, *leave_out: str) -> Any:
-    left = {"id", *leave_out}
-    return (
-        sa.update(table)
-        .where(table.c.id == _P("old_id"))
-        .values({column.name: _P(column.name) for column in table.c if column.name not in left})
-    )
-
-
-def _remove(table: sa.Table, column: str = "id") -> Any:
-    return sa.delete(table).where(table.c[column] == _P("old_id"))
-
-
-_ADD_SCOPE = _insert(t.scope, "id")
-_REMOVE_SCOPE = sa.delete(t.scope).where(t.scope.c.name == _P("old_name"))
-_ADD_DIMENSION = _insert(t.dimension)
-_CLEAR_DIMENSIONS = sa.delete(t.dimension)
-_ADD_POOL = _insert(t.pool, "id").returning(t.pool.c.id)
-_CHANGE_POOL = _update(t.pool)
-_REMOVE_POOL = _remove(t.pool)
-_ADD_POOL_PREFIX = _insert(t.pool_prefix, "id")
-_REMOVE_POOL_PREFIXES = _remove(t.pool_prefix, "pool_id")
-_ADD_HOST = _insert(t.host, "id").returning(t.host.c.id)
-_CHANGE_HOST = _update(t.host)
-_REMOVE_HOST = _remove(t.host)
-_ADD_HOST_LABEL = _insert(t.host_label, "id")
-_REMOVE_HOST_LABELS = _remove(t.host_label, "host_id")
-_ADD_SUBNET = _insert(t.subnet, "id").returning(t.subnet.c.id)
-_CHANGE_SUBNET = _update(t.subnet)
-_REMOVE_SUBNET = _remove(t.subnet)
-_ADD_RANGE = _insert(t.subnet_range, "id")
-_REMOVE_RANGES = _remove(t.subnet_range, "subnet_id")
-_ADD_SUBNET_LABEL = _insert(t.subnet_label, "id")
-_REMOVE_SUBNET_LABELS = _remove(t.subnet_label, "subnet_id")
-_COHORT_BY_DIGEST = sa.select(t.cohort.c.id).where(t.cohort.c.digest == _P("digest"))
-_ADD_COHORT = _insert(t.cohort, "id").returning(t.cohort.c.id)
-_DROP_COHORTS = sa.delete(t.cohort).where(t.cohort.c.id.not_in(sa.select(t.subnet.c.cohort_id)))
-_STORED_COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description, t.cohort.c.digest).order_by(
-    t.cohort.c.id
-)
-_CHANGE_COHORT = _update(t.cohort)
-_COHORT_OF = sa.select(t.subnet.c.cohort_id).where(t.subnet.c.id == _P("subnet_id"))
-_MOVE_BLOCKS = (
-    sa.update(t.block)
-    .where(t.block.c.subnet_id == _P("old_id"))
-    .values(cohort_id=_P("cohort_id"), version=t.block.c.version + sa.literal_column("1"))
-)
-_MOVE_RUNS = (
-    sa.update(t.run).where(t.run.c.subnet_id == _P("old_id")).values(cohort_id=_P("cohort_id"))
-)
-# Only cooling ones: a held one left behind keeps the foreign key from letting its subnet go.
-_REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
-    t.allocation.c.subnet_id == _P("old_id"), t.allocation.c.until.is_not(None)
-)
-CLEAR_BLOCKS = _remove(t.block, "subnet_id")
-CLEAR_RUNS = _remove(t.run, "subnet_id")
-
-
-def digest(description: str) -> str:
-    """What makes a cohort unique in the database."""
-    return hashlib.sha256(description.encode()).hexdigest()
-
-
-def add_scope(run: Runner, name: str, source: str) -> None:
-    """See :meth:`borough.store.port.Unit.add_scope`."""
-    run.write(_ADD_SCOPE, name=name, source=source)
-
-
-def remove_scope(run: Runner, name: str) -> None:
-    """See :meth:`borough.store.port.Unit.remove_scope`."""
-    run.write(_REMOVE_SCOPE, old_name=name)
-
-
-def set_dimensions(
-    run: Runner, dimensions: Sequence[Dimension], sources: Mapping[str, str]
-) -> None:
-    """See :meth:`borough.store.port.Unit.set_dimensions`."""
-    run.write(_CLEAR_DIMENSIONS)
-    run.write_all(
-        _ADD_DIMENSION,
-        [
-            {
-                "name": dimension.name,
-                "position": position,
-                "fallback": dimension.fallback.value,
-                "claims": int(dimension.claims),
-                "source": sources.get(dimension.name, ""),
-                "claiming": settings_text(dimension.claiming.differences),
-            }
-            for position, dimension in enumerate(dimensions)
-        ],
-    )
-
-
-def put_pool(run: Runner, pool: Pool, scopes: Mapping[str, int]) -> None:
-    """See :meth:`borough.store.port.Unit.put_pool`."""
-    values = {
-        "name": pool.name,
-        "scope_id": scopes[pool.scope],
-        "family": pool.family,
-        "minimum_length": pool.minimum_length,
-        "maximum_length": pool.maximum_length,
-        "default_length": pool.default_length,
-        "quota": pool.quota,
-        "source": pool.source,
-    }
-    pool_id = pool.id
-    if pool_id:
-        run.write(_CHANGE_POOL, old_id=pool_id, **values)
-        run.write(_REMOVE_POOL_PREFIXES, old_id=pool_id)
-    else:
-        pool_id = run.insert(_ADD_POOL, **values)
-    run.write_all(
-        _ADD_POOL_PREFIX,
-        [
-            {"pool_id": pool_id, "base": to_bytes(each.family, each.base), "length": each.length}
-            for each in pool.prefixes
-        ],
-    )
-
-
-def remove_pool(run: Runner, pool: Pool) -> None:
-    """See :meth:`borough.store.port.Unit.remove_pool`."""
-    run.write(_REMOVE_POOL_PREFIXES, old_id=pool.id)
-    run.write(_REMOVE_POOL, old_id=pool.id)
-
-
-def put_host(run: Runner, host: Host) -> None:
-    """See :meth:`borough.store.port.Unit.put_host`."""
-    host_id = host.id
-    values = {
-        "name": host.name,
-        "source": host.source,
-        "claiming": settings_text(host.claiming),
-    }
-    if host_id:
-        run.write(_CHANGE_HOST, old_id=host_id, **values)
-        run.write(_REMOVE_HOST_LABELS, old_id=host_id)
-    else:
-        host_id = run.insert(_ADD_HOST, **values)
-    run.write_all(_ADD_HOST_LABEL, _label_rows("host_id", host_id, host.labels))
-
-
-def remove_host(run: Runner, host: Host) -> None:
-    """See :meth:`borough.store.port.Unit.remove_host`."""
-    run.write(_REMOVE_HOST_LABELS, old_id=host.id)
-    run.write(_REMOVE_HOST, old_id=host.id)
-
-
-def put_subnet(run: Runner, subnet: Subnet, scopes: Mapping[str, int]) -> Subnet:
-    """See :meth:`borough.store.port.Unit.put_subnet`."""
-    cohort_id = _intern(run, subnet)
-    family = subnet.family
-    values = {
-        "name": subnet.name,
-        "scope_id": scopes[subnet.scope],
-        "cohort_id": cohort_id,
-        "base": to_bytes(family, subnet.prefix.base),
-        "length": subnet.prefix.length,
-        "gateway": None if subnet.gateway is None else to_bytes(family, subnet.gateway),
-        "weight": subnet.weight,
-        "project": subnet.project,
-        "pool": subnet.pool,
-        "cooldown": subnet.cooldown,
-        "claiming": settings_text(subnet.claiming),
-        "attributes": json.dumps(subnet.attributes, sort_keys=True),
-        "source": subnet.source,
-    }
-    if subnet.id:
-        run.write(_CHANGE_SUBNET, old_id=subnet.id, **values)
-        run.write(_REMOVE_RANGES, old_id=subnet.id)
-        run.write(_REMOVE_SUBNET_LABELS, old_id=subnet.id)
-        run.write(_MOVE_BLOCKS, old_id=subnet.id, cohort_id=cohort_id)
-        run.write(_MOVE_RUNS, old_id=subnet.id, cohort_id=cohort_id)
-    else:
-        subnet = replace(subnet, id=run.insert(_ADD_SUBNET, **values))
-    run.write_all(
-        _ADD_RANGE,
-        [
-            {
-                "subnet_id": subnet.id,
-                "first": to_bytes(family, first),
-                "last": to_bytes(family, last),
-            }
-            for first, last in subnet.ranges
-        ],
-    )
-    run.write_all(_ADD_SUBNET_LABEL, _label_rows("subnet_id", subnet.id, subnet.labels))
-    return subnet
-
-
-def _label_rows(column: str, id: int, labels: Labels) -> list[dict[str, Any]]:
-    return [
-        {column: id, "dimension": name, "value": value}
-        for name, values in sorted(labels.items())
-        for value in sorted(values)
-    ]
-
-
-def _intern(run: Runner, subnet: Subnet) -> int:
-    text = cohort_key(subnet)
-    found = run.one(_COHORT_BY_DIGEST, digest=digest(text))
-    if found:
-        id: int = found[0]
-        return id
-    return run.insert(_ADD_COHORT, description=text, digest=digest(text))
-
-
-def remove_subnet(run: Runner, subnet: Subnet) -> None:
-    """See :meth:`borough.store.port.Unit.remove_subnet`."""
-    for clause in (
-        _REMOVE_ALLOCATIONS,
-        CLEAR_BLOCKS,
-        CLEAR_RUNS,
-        _REMOVE_RANGES,
-        _REMOVE_SUBNET_LABELS,
-        _REMOVE_SUBNET,
-    ):
-        run.write(clause, old_id=subnet.id)
-
-
-def cohort_of(run: Runner, subnet_id: int) -> int:
-    """See :meth:`borough.store.port.Unit.cohort_of`."""
-    found = run.one(_COHORT_OF, subnet_id=subnet_id)
-    assert found is not None
-    id: int = found[0]
-    return id
-
-
-def drop_unused_cohorts(run: Runner) -> None:
-    """Remove cohorts that no subnet belongs to any more."""
-    run.write(_DROP_COHORTS)
-
-
-def stored_cohorts(run: Runner) -> list[StoredCohort]:
-    """See :meth:`borough.store.port.Unit.stored_cohorts`."""
-    found = []
-    for id, text, stored in run.rows(_STORED_COHORTS):
-        try:
-            key = parse_cohort(id, text).key
-        except Corrupt:
-            found.append(StoredCohort(id, text, None, findable=False))
-        else:
-            found.append(StoredCohort(id, text, key, stored == digest(key)))
-    return found
-
-
-def retire_cohort(run: Runner, id: int) -> None:
-    """See :meth:`borough.store.port.Unit.retire_cohort`."""
-    # No scope has an empty name, and the id in place of a weight makes it unlike any other.
-    text = cohort_key(Cohort(id, "", 4, {}, id))
-    run.write(_CHANGE_COHORT, old_id=id, description=text, digest=digest(text))

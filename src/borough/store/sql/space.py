@@ -11,9 +11,9 @@ from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan
-from borough.store.sql import catalogue as declared
 from borough.store.sql import rows
 from borough.store.sql import statements as s
+from borough.store.sql.catalogue import CatalogueReader
 from borough.store.sql.dialect import Dialect, Runner
 from borough.store.sql.giving import Areas
 from borough.store.sql.probes import Probes, ids_of
@@ -38,11 +38,14 @@ class SqlSpace:
         *,
         areas: Areas,
         spread: bool = False,
+        reader: CatalogueReader | None = None,
     ) -> None:
         """Work in a transaction.
 
+        :param cached: the catalogue as this process has read it last.
         :param areas: where this writer looks for unclaimed space first.
         :param spread: whether unused space is offered before the blocks of its rung.
+        :param reader: what reads the catalogue when it is another one by now.
         """
         self._run = run
         self._cached = cached
@@ -51,6 +54,7 @@ class SqlSpace:
         self._probes = probes
         self._areas = areas
         self._spread = spread
+        self._reader = reader or CatalogueReader()
         #: Blocks and runs that were read, and plans that were written, for who wants to guess.
         self.read: list[Block | Run] = []
         self.written: list[Plan] = []
@@ -69,7 +73,7 @@ class SqlSpace:
             assert found is not None
             version = found[0]
             if self._cached is None or self._cached.version != version:
-                self._fresh = declared.read(self._run, version)
+                self._fresh = self._reader.read(self._run, version)
             else:
                 self._fresh = self._cached
         return self._fresh

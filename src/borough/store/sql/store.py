@@ -17,6 +17,7 @@ from borough.domain.model import Catalogue
 from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
+from borough.store.sql.catalogue import CatalogueReader
 from borough.store.sql.dialect import Busy, Dialect, Duplicate, Gone, Runner, Statement, public
 from borough.store.sql.giving import NO_AREAS, Areas, Hints, Word
 from borough.store.sql.guess import GuessUnit, Sketch, Unknown
@@ -104,6 +105,7 @@ class SqlStore:
         self._patience = patience
         self._prepared: dict[Any, Statement] = {}
         self._catalogue: Catalogue | None = None
+        self._reader = CatalogueReader()
         self._probes = Probes()
         self._sketch = Sketch()
         self._idle: deque[_Link] = deque()
@@ -302,6 +304,7 @@ class SqlStore:
                     # Who only reads is in nobody's way.
                     areas=link.areas if write else NO_AREAS,
                     spread=spread,
+                    reader=self._reader,
                 )
                 try:
                     run.text(self._dialect.begin_write if write else self._dialect.begin_read)

@@ -21,7 +21,7 @@ from borough.store.port import (
     LostRace,
     Remembered,
 )
-from borough.store.sql import catalogue as declared
+from borough.store.sql import catalogue_write as declared
 from borough.store.sql import queries, rows
 from borough.store.sql import statements as s
 from borough.store.sql.dialect import Duplicate
