@@ -8,21 +8,18 @@ worker read anew and would line up all that create subnets. See ``docs/neutron.m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from borough.domain.address import from_bytes
-from borough.domain.dimension import Claiming, Dimension, Fallback
+from borough.domain.dimension import Dimension
 from borough.domain.model import Catalogue, Cohort, Interval, Subnet
 from borough.domain.prefix import subtract
 from borough.store.sql import schema as t
-from borough.store.sql.catalogue import parse_cohort
+from borough.store.sql.catalogue import parse_cohort, to_dimension, to_subnet
 from borough.store.sql.dialect import Runner
-from borough.store.sql.rows import prefix_of
 
 #: What says of a subnet that Neutron declared it.
 SOURCE: Final = "neutron"
@@ -75,10 +72,6 @@ def _subnets(count: int) -> Any:
     )
 
 
-def _claiming(text: str) -> Claiming:
-    return Claiming().with_settings(json.loads(text) if text else {})
-
-
 class Dimensions:
     """The dimensions, as they were at one version of the catalogue."""
 
@@ -88,10 +81,7 @@ class Dimensions:
     def read(self, run: Runner, version: int) -> tuple[Dimension, ...]:
         """In rank order."""
         if self._found[0] != version:
-            made = tuple(
-                Dimension(name, Fallback(fallback), rank, bool(claims), _claiming(claiming))
-                for rank, (name, fallback, claims, claiming) in enumerate(run.rows(_DIMENSIONS))
-            )
+            made = tuple(to_dimension(rank, *row) for rank, row in enumerate(run.rows(_DIMENSIONS)))
             self._found = version, made
         return self._found[1]
 
@@ -100,12 +90,12 @@ def read(run: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalogue
     """The part of the catalogue that is about these subnets; unknown ones are left out."""
     values = {f"name_{at}": name for at, name in enumerate(names)}
     found: dict[int, tuple[Any, ...]] = {}
-    ranges: dict[int, list[Interval]] = {}
+    ranges: dict[int, list[tuple[Any, Any]]] = {}
     for row in run.rows(_subnets(len(names)), **values):
         *facts, first, last = row
         found[facts[3]] = tuple(facts)
         if first is not None:
-            ranges.setdefault(facts[3], []).append((from_bytes(first), from_bytes(last)))
+            ranges.setdefault(facts[3], []).append((first, last))
     version = next((facts[0] for facts in found.values()), 0)
     cohorts: dict[int, Cohort] = {}
     subnets: dict[int, Subnet] = {}
@@ -113,7 +103,7 @@ def read(run: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalogue
     for id, (_, scope, description, *columns) in found.items():
         cohort = cohorts.setdefault(columns[3], parse_cohort(columns[3], description))
         scopes[scope] = columns[2]
-        subnets[id] = _to_subnet(columns, scope, cohort, tuple(ranges.get(id, ())))
+        subnets[id] = to_subnet(NeutronSubnet, scope, columns, ranges.get(id, ()), cohort.labels)
     return Catalogue(
         version=version,
         dimensions=dimensions.read(run, version) if found else (),
@@ -121,27 +111,4 @@ def read(run: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalogue
         subnets=subnets,
         cohorts=cohorts,
         cohort_of={id: facts[6] for id, facts in found.items()},
-    )
-
-
-def _to_subnet(
-    columns: Sequence[Any], scope: str, cohort: Cohort, ranges: tuple[Interval, ...]
-) -> NeutronSubnet:
-    id, name, _, _, base, length, gateway, weight, project, pool, *more = columns
-    cooldown, attributes, source, claiming = more
-    return NeutronSubnet(
-        id=id,
-        name=name,
-        scope=scope,
-        prefix=prefix_of(base, length),
-        gateway=None if gateway is None else from_bytes(gateway),
-        ranges=ranges,
-        labels=cohort.labels,
-        weight=weight,
-        project=project,
-        pool=pool,
-        cooldown=cooldown,
-        attributes=json.loads(attributes),
-        source=source,
-        claiming=json.loads(claiming) if claiming else {},
     )

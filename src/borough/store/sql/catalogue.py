@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -46,6 +46,8 @@ _HOST_LABELS = sa.select(t.host_label.c.host_id, t.host_label.c.dimension, t.hos
 #: A row, or what is left of it.
 _Row = tuple[Any, ...]
 
+_S = TypeVar("_S", bound=Subnet)
+
 #: Of a subnet that has none.
 _NONE: Final[list[_Row]] = []
 
@@ -75,13 +77,7 @@ class CatalogueReader:
         return Catalogue(
             version=version,
             dimensions=tuple(
-                Dimension(
-                    name,
-                    Fallback(fallback),
-                    rank,
-                    bool(claims),
-                    Claiming().with_settings(_settings(claiming)),
-                )
+                to_dimension(rank, name, fallback, claims, claiming)
                 for rank, (name, _, fallback, claims, _, claiming) in enumerate(dimensions)
             ),
             scopes={name: id for id, name, _ in scopes},
@@ -107,7 +103,8 @@ class CatalogueReader:
             seen = (row, its_ranges, its_labels, scopes[scope_id])
             known = before.get(id)
             if known is None or known[0] != seen:
-                known = seen, _subnet(scopes[scope_id], row, its_ranges, its_labels)
+                made = to_subnet(Subnet, scopes[scope_id], row, its_ranges, _labels(its_labels))
+                known = seen, made
             after[id] = known
             cohort_of[id] = cohort_id
         self._subnets = after
@@ -164,17 +161,29 @@ def _labels(pairs: Iterable[_Row]) -> Labels:
     return {name: frozenset(values) for name, values in sorted(found.items())}
 
 
-def _subnet(scope: str, row: _Row, ranges: Iterable[_Row], labels: Iterable[_Row]) -> Subnet:
+def to_dimension(rank: int, name: str, fallback: str, claims: int, claiming: str) -> Dimension:
+    """A dimension from its columns."""
+    settings = Claiming().with_settings(_settings(claiming))
+    return Dimension(name, Fallback(fallback), rank, bool(claims), settings)
+
+
+def to_subnet(
+    kind: type[_S], scope: str, row: Sequence[Any], ranges: Iterable[_Row], labels: Labels
+) -> _S:
+    """A subnet from its row.
+
+    :param ranges: packed first and last addresses, ascending.
+    """
     id, name, _, _, base, length, gateway, weight, project, pool = row[:10]
     cooldown, attributes, source, claiming = row[10:]
-    return Subnet(
+    return kind(
         id=id,
         name=name,
         scope=scope,
         prefix=prefix_of(base, length),
         gateway=None if gateway is None else from_bytes(gateway),
         ranges=tuple((from_bytes(first), from_bytes(last)) for first, last in ranges),
-        labels=_labels(labels),
+        labels=labels,
         weight=weight,
         project=project,
         pool=pool,

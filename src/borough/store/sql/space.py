@@ -54,7 +54,7 @@ class SqlSpace:
         self._probes = probes
         self._areas = areas
         self._spread = spread
-        self._reader = reader or CatalogueReader()
+        self._reader = reader
         #: Blocks and runs that were read, and plans that were written, for who wants to guess.
         self.read: list[Block | Run] = []
         self.written: list[Plan] = []
@@ -73,7 +73,8 @@ class SqlSpace:
             assert found is not None
             version = found[0]
             if self._cached is None or self._cached.version != version:
-                self._fresh = self._reader.read(self._run, version)
+                reader = self._reader or CatalogueReader()
+                self._fresh = reader.read(self._run, version)
             else:
                 self._fresh = self._cached
         return self._fresh
