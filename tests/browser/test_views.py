@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from borough import Ipam
 from tests.api.serving import Served
 from tests.browser.browsing import Browser
@@ -72,8 +74,8 @@ def test_the_form_explains_and_then_gives(page: Served, ipam: Ipam, browser: Bro
     browser.write("#f-label-network", "pods")
     browser.write("#f-host", "node-1")
     browser.write("#f-owner", "by-hand")
-    outcome = browser.until(".result .outcome", "given: 10.64.").text
     browser.until(".ladder .rung[data-verdict=taken]", "claimed by host=node-1")
+    outcome = browser.until(".result:not([aria-busy]) .outcome", "given: 10.64.").text
     browser.until(".ladder .rung", "not reached")
     browser.until(".passed", "fenced")
     assert len(ipam.allocations()) == before
@@ -84,6 +86,64 @@ def test_the_form_explains_and_then_gives(page: Served, ipam: Ipam, browser: Bro
     browser.click(".given .danger", "Release")
     browser.until(".toast", "released")
     assert not ipam.allocations(owner="by-hand")
+
+
+def test_a_slow_answer_is_shown_with_its_own_request(
+    page: Served, ipam: Ipam, browser: Browser
+) -> None:
+    """A late explanation is of an older request; what was given is shown whatever is typed meanwhile."""
+    browser.press("4")
+    browser.until(".result")
+    browser.run(
+        """
+        const real = window.fetch;
+        window.held = [];
+        window.fetch = async (url, options) => {
+          const answer = await real(url, options);
+          if (window.holding && String(url).includes(window.holding)) {
+            await new Promise((go) => window.held.push(go));
+          }
+          return answer;
+        };
+        window.outcomes = [];
+        new MutationObserver(() => {
+          const shown = document.querySelector(".result .outcome");
+          if (shown) window.outcomes.push(shown.textContent);
+        }).observe(document.querySelector(".result"), { childList: true });
+        window.until = async (met) => {
+          while (!met()) await new Promise((go) => setTimeout(go, 20));
+        };
+        window.holding = "/v1/explain";
+        const field = document.querySelector("#f-label-network");
+        const write = (text) => {
+          field.value = text;
+          field.dispatchEvent(new Event("input", { bubbles: true }));
+        };
+        write("edge");
+        await until(() => held.length);
+        window.holding = "";
+        write("pods");
+        held.pop()();
+        """
+    )
+    browser.until(".result:not([aria-busy]) .outcome", "10.64.")
+    shown = browser.run("return window.outcomes")
+    assert shown
+    assert all("10.64." in each for each in shown), "the first answer came too late to be shown"
+    browser.write("#f-owner", "slow")
+    browser.until(".result:not([aria-busy]) .outcome", "10.64.")
+    browser.run("window.holding = '/v1/allocations'")
+    browser.click("#allocate-now")
+    browser.run("await until(() => held.length)")
+    browser.write("#f-host", "node-1")
+    # Longer than the feed and the form wait before they ask again.
+    time.sleep(1)
+    browser.run("window.holding = ''; held.pop()()")
+    given = browser.until(".given-address").text.partition("/")[0]
+    assert ipam.show(given).owner == "slow"
+    ipam.allocate(labels={"network": "pods"}, owner="another")
+    time.sleep(1.5)
+    assert browser.text(".given-address").startswith(given)
 
 
 def test_the_form_knows_every_kind_of_request(page: Served, ipam: Ipam, browser: Browser) -> None:

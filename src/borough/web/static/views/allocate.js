@@ -18,6 +18,7 @@ export function allocateView(root) {
 class AllocateView {
   constructor(root) {
     this.turn = 0;
+    this.sending = false;
     this.explain = debounce(() => this.preview(), 250);
     this.build(root);
     this.stop = state.listen(["declared"], () => this.drawLabels());
@@ -89,10 +90,14 @@ class AllocateView {
   }
 
   changed() {
-    this.answered = false;
     const kind = this.kind.get();
     this.address.element.hidden = kind !== "specific";
     this.mac.element.hidden = kind !== "eui64";
+    // What an allocation under way answers is shown, whatever is typed meanwhile.
+    if (this.sending) return;
+    this.answered = false;
+    this.turn++; // what is on its way is about an older request
+    this.result.setAttribute("aria-busy", "true");
     this.explain();
   }
 
@@ -128,6 +133,7 @@ class AllocateView {
   }
 
   async preview() {
+    if (this.sending) return;
     const turn = ++this.turn;
     const request = this.request();
     if (!this.sufficient(request)) {
@@ -146,6 +152,7 @@ class AllocateView {
     event.preventDefault();
     const turn = ++this.turn;
     this.explain.cancel();
+    this.sending = true;
     const send = this.form.querySelector("#allocate-now");
     send.disabled = true;
     const body = { ...this.request(), owner: this.owner.input.value.trim(), explain: true };
@@ -156,13 +163,16 @@ class AllocateView {
     try {
       const answer = await call("POST", "/v1/allocations", { body, head: { "Idempotency-Key": this.key } });
       this.unsure = false;
-      this.answered = true;
       if (turn === this.turn) this.given(answer);
     } catch (error) {
       if (error instanceof Problem && error.status >= 400 && error.status < 500) this.unsure = false;
       if (turn === this.turn) this.refused(error, "Not given");
+    } finally {
+      // It stands until the request is changed: a preview would take it away.
+      this.answered = true;
+      this.sending = false;
+      send.disabled = false;
     }
-    send.disabled = false;
   }
 
   given(answer) {
@@ -209,6 +219,7 @@ class AllocateView {
 
   show(...parts) {
     put(this.result, parts);
+    this.result.removeAttribute("aria-busy");
   }
 
   close() {
