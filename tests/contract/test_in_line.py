@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 import borough
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Busy, Gone
+from borough.store.sql.dialect import Busy, Gone, Line
 from borough.store.sql.store import POLITE, SqlStore
 from borough.store.sql.unit import SqlUnit
 from tests.conftest import STORES, each_store
@@ -33,13 +34,13 @@ def test_who_lost_waits_for_what_was_wanted(
         mine = ipam.store
         assert isinstance(mine, SqlStore)
         runs, blocks = keys(mine, t.run), keys(mine, t.block)
-        plain, commit = mine._dialect.insist, SqlUnit.commit
-        lines: list[tuple[list[int], list[int]]] = []
+        plain, commit = mine._dialect.begin_in_line, SqlUnit.commit
+        lines: list[Line] = []
         losses = [error(str(at)) for at in range(POLITE + 2)]
 
-        def insist(run: Any, runs: Any, blocks: Any) -> None:
-            lines.append((list(runs), list(blocks)))
-            plain(run, runs, blocks)
+        def begin(run: Any, line: Line) -> None:
+            lines.append(line)
+            plain(run, line)
 
         def lose(self: SqlUnit, *arguments: Any) -> list[int]:
             done = commit(self, *arguments)
@@ -47,7 +48,7 @@ def test_who_lost_waits_for_what_was_wanted(
                 raise losses.pop()
             return done
 
-        monkeypatch.setattr(mine._dialect, "insist", insist)
+        monkeypatch.setattr(mine._dialect, "begin_in_line", begin)
         monkeypatch.setattr(SqlUnit, "commit", lose)
         # More than the open block has: it wants that, and all space that nobody has used.
         given = ipam.allocate(subnets=["s"], count=200).allocations
@@ -56,5 +57,38 @@ def test_who_lost_waits_for_what_was_wanted(
         if error is Gone:
             assert lines == []
         else:
-            assert lines[-1] == (runs, blocks)
+            assert lines[-1] == Line(runs, blocks, firm=False)
+        assert ipam.audit() == []
+
+
+@pytest.mark.parametrize("store", each_store("memory", "sqlite"))
+def test_nobody_is_faster_for_ever(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wanted is another piece each time, and somebody takes it between read and write."""
+    url = STORES[store](tmp_path, 0)
+    rivals: list[threading.Thread] = []
+    with borough.open(url, create=True) as ipam, borough.open(url) as other:
+        ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/20"}]})
+        mine, commit = ipam.store, SqlUnit.commit
+        assert isinstance(mine, SqlStore)
+
+        def race(self: SqlUnit, *arguments: Any) -> list[int]:
+            if threading.current_thread() is threading.main_thread():
+                host = f"rival-{len(rivals)}"
+                rival = threading.Thread(
+                    target=other.allocate, kwargs={"subnets": ["s"], "host": host, "count": 2}
+                )
+                rivals.append(rival)
+                rival.start()
+                # Either it is done, or it waits for this unit.
+                rival.join(1.0)
+            return commit(self, *arguments)
+
+        monkeypatch.setattr(SqlUnit, "commit", race)
+        assert len(ipam.allocate(subnets=["s"], host="slow", count=2).allocations) == 2
+        assert mine.retries <= 2 * POLITE
+        for rival in rivals:
+            rival.join(20)
+        assert len(ipam.allocations()) == 2 + 2 * len(rivals)
         assert ipam.audit() == []

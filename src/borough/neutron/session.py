@@ -18,7 +18,7 @@ from oslo_db import exception as db_exc
 from borough.domain.lane import ALONE, Lane
 from borough.errors import FixInput
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Duplicate, Giver, Row, Runner, Statement, Writer
+from borough.store.sql.dialect import Duplicate, Giver, Line, Row, Runner, Statement, Writer
 
 _NUMBERED: Final = re.compile(r"\$(\d+)")
 
@@ -173,7 +173,7 @@ class SessionDialect:
         # Without a cluster there is no size, and the index is a number that is none.
         return Lane(index, size) if size > 1 and index < size else ALONE
 
-    def insist(self, _run: Runner, _runs: Sequence[int], _blocks: Sequence[int]) -> None:
+    def begin_in_line(self, _run: Runner, _line: Line) -> None:
         """Neutron's transaction has read before, and begins anew when it lost."""
 
     def is_alive(self, _connection: Any) -> bool:

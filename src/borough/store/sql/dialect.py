@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import sqlalchemy as sa
@@ -59,6 +60,20 @@ def public(error: Exception, outcome: str) -> Exception:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a transaction that lost again and again waits for.
+
+    :ivar runs: the keys of the unused runs that the last attempt wanted, in ascending order.
+    :ivar blocks: the keys of the blocks that earlier attempts wanted to change, in ascending order.
+    :ivar firm: whether it has lost in line as well, because what it wants is another piece each time.
+    """
+
+    runs: Sequence[int]
+    blocks: Sequence[int]
+    firm: bool
+
+
 class Dialect(Protocol):
     """One kind of database."""
 
@@ -98,14 +113,11 @@ class Dialect(Protocol):
     def lane(self, connection: Any) -> Lane:
         """Which of the writers that cannot see each other's locks is at the other end."""
 
-    def insist(self, run: Runner, runs: Sequence[int], blocks: Sequence[int]) -> None:
-        """Wait in line, before a transaction's snapshot is taken, so that nobody is faster this time.
+    def begin_in_line(self, run: Runner, line: Line) -> None:
+        """Begin a transaction that writes, and wait in line before its snapshot is taken.
 
         It makes a transaction that lost again and again fair, not right: that it changes nothing which
         changed since it was read is seen to where it writes.
-
-        :param runs: the keys of the unused runs that the last attempt wanted, in ascending order.
-        :param blocks: the keys of the blocks that earlier attempts wanted to change, in ascending order.
         """
 
     def is_alive(self, connection: Any) -> bool:

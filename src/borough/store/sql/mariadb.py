@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import select
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from borough.domain.lane import ALONE, Lane
 from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Busy, Duplicate, Gone, Runner
+from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Runner
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.mariadb_give import MariadbGiver
 from borough.store.sql.mariadb_write import MariadbWriter
@@ -141,13 +141,20 @@ class Mariadb:
         # Without a cluster there is no size, and the index is a number that is none.
         return Lane(index, size) if size > 1 and index < size else ALONE
 
-    def insist(self, run: Runner, runs: Sequence[int], blocks: Sequence[int]) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.insist`: a read that locks takes no snapshot.
+    def begin_in_line(self, run: Runner, line: Line) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`: a read that locks takes no snapshot.
 
         Runs come before blocks, as in all that writes: who waits here has written nothing yet, and the
         server ends a deadlock at the cost of whoever has written least.
+
+        The rows that were wanted are of no use to whoever wants the best piece, which is another one by
+        the time it is read. After a while every read of the transaction locks what it finds; not sooner,
+        because readers that lock meet in deadlocks.
         """
-        for column, keys in ((t.run.c.id, runs), (t.block.c.id, blocks)):
+        if line.firm:
+            run.text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        run.text(self.begin_write)
+        for column, keys in ((t.run.c.id, line.runs), (t.block.c.id, line.blocks)):
             if keys:
                 run.once(
                     sa.select(column).where(column.in_(keys)).order_by(column).with_for_update()

@@ -8,7 +8,7 @@ leaves nothing to decide is one statement without a transaction around it: :mod:
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import psycopg
@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from borough.domain.lane import ALONE, Lane
 from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.port import LostRace
-from borough.store.sql.dialect import Busy, Duplicate, Gone, Runner
+from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Runner
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.postgresql_give import PostgresqlGiver
 from borough.store.sql.postgresql_write import PostgresqlWriter
@@ -125,12 +125,13 @@ class Postgresql:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
-    def insist(self, run: Runner, _runs: Sequence[int], _blocks: Sequence[int]) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.insist`.
+    def begin_in_line(self, run: Runner, _line: Line) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`.
 
         A row lock would come with a snapshot from before the wait; the lock of a table is the one thing
         that a transaction can wait for without one. It is held for a few statements.
         """
+        run.text(self.begin_write)
         run.text("LOCK TABLE borough_block IN SHARE ROW EXCLUSIVE MODE")
 
     def is_alive(self, connection: Any) -> bool:

@@ -8,7 +8,7 @@ never loses a race half way; ``SELECT … FOR UPDATE`` would be ignored here.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from borough.domain.lane import ALONE, Lane
 from borough.errors import Corrupt, DiskFull, NotInitialised, NotOurDatabase, ReadOnlyDatabase
-from borough.store.sql.dialect import Busy, Duplicate, Runner
+from borough.store.sql.dialect import Busy, Duplicate, Line, Runner
 from borough.store.sql.hosts import Address
 
 #: How long one attempt to begin waits for the writer before it, in seconds. The whole unit is bounded
@@ -87,8 +87,9 @@ class Sqlite:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
-    def insist(self, _run: Runner, _runs: Sequence[int], _blocks: Sequence[int]) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.insist`: whoever has begun to write is alone."""
+    def begin_in_line(self, run: Runner, _line: Line) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`: who has begun to write is alone."""
+        run.text(self.begin_write)
 
     def is_alive(self, _connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -18,7 +18,16 @@ from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
 from borough.store.sql.catalogue import CatalogueReader
-from borough.store.sql.dialect import Busy, Dialect, Duplicate, Gone, Runner, Statement, public
+from borough.store.sql.dialect import (
+    Busy,
+    Dialect,
+    Duplicate,
+    Gone,
+    Line,
+    Runner,
+    Statement,
+    public,
+)
 from borough.store.sql.giving import NO_AREAS, Areas, Hints, Word
 from borough.store.sql.guess import GuessUnit, Sketch, Unknown
 from borough.store.sql.probes import Probes
@@ -32,7 +41,8 @@ ATTEMPTS: Final = 24
 #: And for how long, in seconds.
 PATIENCE: Final = 30.0
 
-#: After how many lost attempts a unit of work waits in line for what it wants, before it reads.
+#: After how many lost attempts a unit of work waits in line for what it wants, before it reads; after
+#: twice as many, it waits firmly.
 POLITE: Final = 3
 
 #: The longest pause between two attempts, in seconds.
@@ -65,6 +75,11 @@ class _Bound:
         self.blocks: set[int] = set()
         #: The unused runs that the last attempt wanted; one that others cut is another row by now.
         self.runs: set[int] = set()
+
+    @property
+    def line(self) -> Line:
+        """What to wait for in line."""
+        return Line(sorted(self.runs), sorted(self.blocks), self._beaten >= 2 * POLITE)
 
     @property
     def insists(self) -> bool:
@@ -307,9 +322,10 @@ class SqlStore:
                     reader=self._reader,
                 )
                 try:
-                    run.text(self._dialect.begin_write if write else self._dialect.begin_read)
                     if write and bound.insists:
-                        self._dialect.insist(run, sorted(bound.runs), sorted(bound.blocks))
+                        self._dialect.begin_in_line(run, bound.line)
+                    else:
+                        run.text(self._dialect.begin_write if write else self._dialect.begin_read)
                     answer = work(unit)
                     committing = write
                     run.text("COMMIT")
