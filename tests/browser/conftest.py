@@ -44,7 +44,7 @@ TOPOLOGY: dict[str, Any] = {
     ],
     "hosts": {
         "node-1": {"rack": "r1"},
-        "node-2": {"rack": "r1"},
+        "node-2": {"rack": "r1", "claims": {"expected": 110}},
         "node-3": {"rack": "r2"},
         "compute-7": {"segment": "rack-7"},
         HOSTILE: {"rack": "r2"},

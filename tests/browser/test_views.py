@@ -56,6 +56,8 @@ def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser
         browser.until(".detail", route.prefix)
     browser.until(".detail", f"Routes it advertises ({len(routes)})")
     browser.until(".detail dd", "70")
+    browser.until(".detail dt", "claims.expected")
+    browser.until(".detail dd", "110")
     assert browser.focused().text == "node-2"
     borrower = ipam.allocate(
         labels={"network": "pods"}, host="guest", address="10.64.0.200", owner="x"

@@ -135,7 +135,7 @@ class HostsView {
     put(
       this.side,
       h("div", { class: "inspector-head" }, h("div", {}, h("div", { class: "hint" }, host.declared ? "Host" : "Host, not declared"), h("h2", { tabindex: "-1" }, name)), iconButton("Close", "close", { on: { click: close } })),
-      section("", labels(host.labels), facts([["Addresses", held.next ? `more than ${HELD}` : count(held.allocations.length)], borrowed.length ? ["Borrowed", plural(borrowed.length, "address", "addresses")] : null])),
+      section("", labels(host.labels), facts([["Addresses", held.next ? `more than ${HELD}` : count(held.allocations.length)], borrowed.length ? ["Borrowed", plural(borrowed.length, "address", "addresses")] : null, ...settings(host.claims)])),
       section(`Routes it advertises (${routes.length})`, routes.length ? prefixes(routes.map((route) => [route.prefix, route.scope === state.scope ? "" : route.scope])) : h("p", { class: "hint" }, "None.")),
       section(`Claims in this scope (${claims.length})`, claims.length ? prefixes(claims) : h("p", { class: "hint" }, "None.")),
       section(
@@ -165,6 +165,11 @@ class HostsView {
     this.again.cancel();
     this.stop.forEach((each) => each());
   }
+}
+
+/** How a host claims space where that is not as the claiming dimension says. */
+function settings(claims = {}) {
+  return Object.entries(claims).map(([name, value]) => [h("code", {}, `claims.${name}`), String(value)]);
 }
 
 function prefixes(lines) {
