@@ -15,6 +15,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
+
+_FOLDERS: Final = "borough-server-"
 
 
 class Missing(Exception):
@@ -51,6 +54,14 @@ def _memory() -> Path | None:
     return None
 
 
+def _clear_away(home: Path) -> None:
+    """Remove what processes that were killed have left: in memory it would be missed."""
+    for folder in home.glob(f"{_FOLDERS}*-*"):
+        number = folder.name.removeprefix(_FOLDERS).partition("-")[0]
+        if number.isdecimal() and not Path(f"/proc/{number}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 class Server(ABC):
     """A server process of one's own.
 
@@ -73,7 +84,8 @@ class Server(ABC):
             small files, and for each of them MariaDB waits for the disk.
         """
         home = self.home or (_memory() if quick else None)
-        self.folder = Path(tempfile.mkdtemp(prefix="borough-server-", dir=home))
+        _clear_away(home or Path(tempfile.gettempdir()))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-", dir=home))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
