@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from neutron.ipam import exceptions as ipam_exc
@@ -22,23 +22,13 @@ from oslo_log import log as logging
 
 from borough.domain.address import format_address, parse_address
 from borough.domain.model import Kind, Subnet
-from borough.errors import (
-    AddressInUse,
-    AddressOutsideGroup,
-    AddressUnusable,
-    BoroughError,
-    Exhausted,
-    NoMatchingSubnet,
-    Overlap,
-    RetryLater,
-    UnknownObject,
-)
+from borough.errors import BoroughError, Overlap, RetryLater, UnknownObject
 from borough.neutron import truth
 from borough.neutron.adopt_remote import adopt_one
 from borough.neutron.backend import Wanted
 from borough.neutron.catalogue import NeutronSubnet
 from borough.neutron.driver import BoroughPool
-from borough.neutron.errors import AddressServiceUnavailable
+from borough.neutron.errors import AddressServiceUnavailable, refusals
 from borough.neutron.ledger import Act, Ledger
 from borough.neutron.service import Held, Service, configured, never
 from borough.neutron.space import wanted_by
@@ -153,10 +143,8 @@ class RemoteSpace:
                     # Neutron takes back that it gave the address back.
                     ledger.note(Act.KEEP, last.of)
                     return [(address, names[0])]
-            try:
+            with refusals(names[0]):
                 given = self._ask(service, connection, names, wanted)
-            except (AddressInUse, AddressUnusable, AddressOutsideGroup) as error:
-                _refuse(error, names[0])
             for held in given:
                 ledger.note(Act.TAKE, held)
             return [(held.address, held.subnet) for held in given]
@@ -215,21 +203,11 @@ def _is_anycast(spot: Spot, address: int) -> bool:
     return spot.prefix.family == 6 and address in never(spot.prefix)
 
 
-def _refuse(error: BoroughError, name: str) -> NoReturn:
-    address = error.detail["address"]
-    if isinstance(error, AddressInUse):
-        raise ipam_exc.IpAddressAlreadyAllocated(subnet_id=name, ip=address) from error
-    raise ipam_exc.InvalidIpForSubnet(subnet_id=name, ip=address) from error
-
-
 @contextmanager
 def _translated() -> Iterator[None]:
-    """What the service refuses, as Neutron's errors."""
+    """What is wrong at the service, as Neutron's errors."""
     try:
         yield
-    except (Exhausted, NoMatchingSubnet) as error:
-        LOG.info("%s", error.message)
-        raise ipam_exc.IpAddressGenerationFailureAllSubnets() from error
     except Overlap as error:
         # What Neutron says of it by itself, only that the driver is asked first.
         raise n_exc.InvalidInput(error_message=error.message) from error

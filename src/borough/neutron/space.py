@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
-from neutron.ipam import exceptions as ipam_exc
 from neutron.ipam import requests as ipam_req
 from neutron_lib import exceptions as n_exc
 from neutron_lib.db import api as db_api
@@ -18,18 +17,11 @@ from oslo_log import log as logging
 
 from borough.domain.address import format_address, parse_address
 from borough.domain.model import Kind, Subnet
-from borough.errors import (
-    AddressInUse,
-    AddressOutsideGroup,
-    AddressUnusable,
-    Exhausted,
-    NoMatchingSubnet,
-    UnknownObject,
-)
+from borough.errors import UnknownObject
 from borough.neutron import subnets, truth
 from borough.neutron.adopt import adopt_one
 from borough.neutron.backend import Backend, Wanted, backend_of, now
-from borough.neutron.errors import AddressSpaceNotReady
+from borough.neutron.errors import AddressSpaceNotReady, refusals
 from borough.neutron.requests import place_in
 from borough.neutron.subnets import Declared
 from borough.neutron.unit import SessionUnit
@@ -125,21 +117,9 @@ class Space:
         :raises InvalidIpForSubnet: nobody can hold it.
         """
         wanted = wanted_by(request)
-        try:
-            with self._writing() as (backend, connection):
-                given = backend.allocate(connection, names, wanted)
-                return [(each.address, each.subnet) for each in given]
-        except (Exhausted, NoMatchingSubnet) as error:
-            LOG.info("%s", error.message)
-            raise ipam_exc.IpAddressGenerationFailureAllSubnets() from error
-        except AddressInUse as error:
-            raise ipam_exc.IpAddressAlreadyAllocated(
-                subnet_id=error.detail["subnet"], ip=error.detail["address"]
-            ) from error
-        except (AddressUnusable, AddressOutsideGroup) as error:
-            raise ipam_exc.InvalidIpForSubnet(
-                subnet_id=names[0], ip=error.detail["address"]
-            ) from error
+        with refusals(names[0]), self._writing() as (backend, connection):
+            given = backend.allocate(connection, names, wanted)
+            return [(each.address, each.subnet) for each in given]
 
     def release(self, name: str, address: str) -> bool:
         """Take an address back; false when nobody held it."""
