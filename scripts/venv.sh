@@ -6,6 +6,9 @@
 
 VENV="${VENV:-$PWD/.venv}"
 
+# Tests start hundreds of processes: each would compile all modules anew, which takes longer than its work.
+unset PYTHONDONTWRITEBYTECODE
+
 _say() { printf '%s\n' "$*" >&2; }
 
 _new_enough() {

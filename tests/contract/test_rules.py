@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -169,6 +169,36 @@ def test_a_host_stays_on_the_segment_that_it_reaches(ipam: Ipam) -> None:
         give(ipam, "ha")
     passed = refused.value.detail["explanation"]["passed"]
     assert passed == [{"reason": "fenced by segment=b", "subnets": ["b (10.0.1.0/24)"], "more": 0}]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_who_does_not_claim_lives_on_a_host_all_the_same(ipam: Ipam, count: int) -> None:
+    """Rule 3: where the host reaches, with a route of its own, and nothing of his is claimed."""
+    declare(
+        ipam,
+        subnet("a", "10.0.0.0/24", segment="a"),
+        subnet("b", "10.0.1.0/24", segment="b"),
+        hosts={"hb": {"segment": "b"}},
+    )
+    give(ipam, "hb")
+    claimed = ipam.blocks(host="hb")
+    asked: dict[str, Any] = {"labels": {"network": "n"}, "host": "hb", "count": count}
+    foretold = ipam.explain(**asked, claims=False)
+    got = ipam.allocate(**asked, claims=False, owner="dhcp", key="k").allocations
+    assert [(each.host, each.subnet, each.borrowed) for each in got] == [("hb", "b", False)] * count
+    assert {each.block for each in got} == {None}
+    assert got[0].address in foretold.outcome
+    assert ipam.blocks(host="hb") == claimed
+    routes = [each.prefix for each in ipam.routes("hb")]
+    assert len(routes) > len(claimed)
+    # It is another request than the one that claims.
+    with pytest.raises(KeyReused):
+        ipam.allocate(**asked, owner="dhcp", key="k")
+    again = ipam.allocate(**asked, claims=False, owner="dhcp", key="k")
+    assert again.replayed
+    with pytest.raises(FixInput):
+        ipam.allocate(**asked, claims=cast("Any", "no"))
+    assert ipam.audit() == []
 
 
 def test_an_implied_hard_dimension_admits_unlabelled_subnets(ipam: Ipam) -> None:

@@ -218,6 +218,15 @@ def test_one_request_whatever_the_group(count: int, make: Make, way: Way, served
     assert (way.seen, driver.round_trips) == ([ALLOCATE] * 2, 2)
 
 
+def test_a_host_that_claims_nothing(make: Make, served: Served) -> None:
+    """The group says so, and the request that is made of it too."""
+    driver = make("10.0.0.0/24")
+    for claims in (True, False):
+        driver.allocate(make_group(PODS, host="node-1", claims=claims), make_request())
+    found = [(each.host, each.block) for each in served.ipam.allocations()]
+    assert found == [("node-1", "10.0.0.0/28"), ("node-1", None)]
+
+
 @pytest.mark.parametrize("key", [None, "mine"])
 @pytest.mark.parametrize(
     "plan", [["lose"], ["lose", "lose"], ["cut"], ["done"], ["bad"], ["lose", "done", "bad"]]

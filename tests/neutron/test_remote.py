@@ -49,9 +49,13 @@ def test_the_port_stands_beside_its_address(cloud: RemoteCloud):
     found = {each.owner: each for each in cloud.held(subnet)}
     assert found[mine["id"]].host == "node-7"
     assert found[mine["id"]].attributes == {"device_owner": "compute:nova", "project": "p"}
-    # Services of the network itself claim nothing: the service is not told that they are on a host.
-    assert found[service["id"]].host == ""
-    assert found[service["id"]].attributes["host"] == "node-7"
+    # Services of the network itself live on a host and claim nothing there.
+    assert found[service["id"]].host == "node-7"
+    assert found[service["id"]].block is None
+    assert found[service["id"]].attributes == {
+        "device_owner": constants.DEVICE_OWNER_DHCP,
+        "project": "p",
+    }
 
 
 def test_addresses_of_a_host_aggregate(cloud: RemoteCloud):

@@ -120,6 +120,12 @@ _SELECTOR: Final[tuple[Callable[[Any], Any], ...]] = (
         "--host", "HOST", "Where the addresses will live. It implies the labels of the host."
     ),
     click.option(
+        "--claim/--no-claim",
+        "claims",
+        default=True,
+        help="Whether the host claims space for them, so that one route leads to all it holds.",
+    ),
+    click.option(
         "--family",
         type=click.Choice(["4", "6", "both"]),
         metavar="4|6|both",
@@ -153,6 +159,7 @@ def selector(
     labels: Sequence[tuple[str, str]],
     subnets: Sequence[str],
     host: str | None,
+    claims: bool,
     family: str | None,
     address: str | None,
     lowest: bool,
@@ -181,5 +188,6 @@ def selector(
         "address": address,
         "mac": mac,
         "kind": "next" if lowest else "gateway" if gateway else None,
+        "claims": claims,
         "scope": scope,
     }

@@ -82,6 +82,7 @@ class RemoteIpam(RemoteUpkeep):
         address: str | None = None,
         mac: str | None = None,
         kind: KindName | None = None,
+        claims: bool = True,
         owner: str = "",
         key: str | None = None,
         scope: str = "default",
@@ -98,6 +99,7 @@ class RemoteIpam(RemoteUpkeep):
             address=address,
             mac=mac,
             kind=kind,
+            claims=claims,
             owner=owner,
             key=key,
             scope=scope,
@@ -123,6 +125,7 @@ class RemoteIpam(RemoteUpkeep):
         address: str | None = None,
         mac: str | None = None,
         kind: KindName | None = None,
+        claims: bool = True,
         scope: str = "default",
     ) -> Explanation:
         """See :meth:`borough.engine.ipam.Ipam.explain`."""
@@ -135,6 +138,7 @@ class RemoteIpam(RemoteUpkeep):
             address=address,
             mac=mac,
             kind=kind,
+            claims=claims,
             owner="",
             key=None,
             scope=scope,
@@ -381,6 +385,7 @@ def _selector(asked: Request, address: str | None, mac: str | None) -> dict[str,
         address=address,
         mac=mac,
         kind=asked.kind.value,
+        claims=None if asked.claims else False,
         scope=asked.scope,
     )
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from borough.domain.address import WIDTH, Family, format_address
-from borough.domain.dimension import Dimension, Labels, Settings
+from borough.domain.dimension import HOST, Dimension, Labels, Settings
 from borough.domain.prefix import Prefix, merge_intervals, subtract
 
 #: Closed interval of addresses.
@@ -260,7 +260,7 @@ class Kind(StrEnum):
 class Request:
     """One request for addresses, parsed and checked.
 
-    :ivar labels: values wanted by dimension, the host dimension included when a host is named.
+    :ivar labels: values wanted by dimension, the host dimension included when a host is named and claims.
     :ivar tiers: instead of labels, subnet names outright; equals share a tier (rule 2).
     :ivar families: families wanted, one address (or ``count``) of each; empty: whichever the group
         has, IPv4 first.
@@ -282,6 +282,11 @@ class Request:
     owner: str = ""
     key: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def claims(self) -> bool:
+        """Whether its host, if it has one, claims space for it."""
+        return not self.host or HOST in self.labels
 
     def fingerprint(self) -> str:
         """Text that two requests share when they ask for the same (rule 7); the key is not in it."""

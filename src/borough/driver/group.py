@@ -16,7 +16,7 @@ from borough.engine.request import LabelsIn, SubnetsIn, parse_request
 class Group:
     """The subnets that a selector admits: what a driver is asked for an address of.
 
-    :ivar labels: values wanted by dimension, the host dimension included when a host is named.
+    :ivar labels: values wanted by dimension, the host dimension included when a host is named and claims.
     :ivar tiers: instead of labels, subnet names outright; equals share a tier.
     :ivar host: where the addresses will live; it implies the host's own labels.
     """
@@ -55,7 +55,8 @@ class Group:
             "key": request.key,
             "attributes": dict(request.attributes),
         }
-        return {name: value for name, value in every.items() if value}
+        given = {name: value for name, value in every.items() if value}
+        return given if self.narrow(request).claims else given | {"claims": False}
 
 
 def make_group(
@@ -63,13 +64,14 @@ def make_group(
     *,
     subnets: SubnetsIn | None = None,
     host: str | None = None,
+    claims: bool = True,
     scope: str = "default",
 ) -> Group:
     """Make a group of what a caller wrote; see :meth:`borough.engine.ipam.Ipam.allocate`.
 
     :raises FixInput: (or a subclass) for anything that cannot be meant.
     """
-    made = _parse(labels=labels, subnets=subnets, host=host, scope=scope)
+    made = _parse(labels=labels, subnets=subnets, host=host, claims=claims, scope=scope)
     return Group(made.labels, made.tiers, made.host, made.scope)
 
 
@@ -110,6 +112,7 @@ def _parse(**given: Any) -> Request:
         "address": None,
         "mac": None,
         "kind": None,
+        "claims": True,
         "owner": "",
         "key": None,
         "scope": "default",

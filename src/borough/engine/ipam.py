@@ -95,6 +95,7 @@ class Ipam(Upkeep):
         address: str | None = None,
         mac: str | None = None,
         kind: KindName | None = None,
+        claims: bool = True,
         owner: str = "",
         key: str | None = None,
         scope: str = "default",
@@ -111,6 +112,8 @@ class Ipam(Upkeep):
         :param address: the address wanted, also outside the ranges.
         :param mac: a MAC address, for an IPv6 address by EUI-64 (RFC 4291).
         :param kind: ``any`` (the default), ``next`` for the lowest free one, ``gateway``.
+        :param claims: whether the host claims space for them. What a host runs for the network itself (a
+            DHCP or DNS server) comes and goes with the network, and should not hold a block of the host's.
         :param owner: the caller's name for what holds the addresses.
         :param key: idempotency key: the same request with the same key gets the same answer.
         :param attributes: anything to keep with the addresses, as JSON.
@@ -132,6 +135,7 @@ class Ipam(Upkeep):
             address=address,
             mac=mac,
             kind=kind,
+            claims=claims,
             owner=owner,
             key=key,
             scope=scope,
@@ -150,6 +154,7 @@ class Ipam(Upkeep):
         address: str | None = None,
         mac: str | None = None,
         kind: KindName | None = None,
+        claims: bool = True,
         scope: str = "default",
     ) -> Explanation:
         """Tell what :meth:`allocate` would give now, and why, without giving it.
@@ -165,6 +170,7 @@ class Ipam(Upkeep):
             address=address,
             mac=mac,
             kind=kind,
+            claims=claims,
             owner="",
             key=None,
             scope=scope,

@@ -36,6 +36,7 @@ def parse_request(
     address: str | None,
     mac: str | None,
     kind: str | None,
+    claims: bool,
     owner: str,
     key: str | None,
     scope: str,
@@ -47,6 +48,10 @@ def parse_request(
     """
     made = _labels(labels or {})
     place = _place(made, host)
+    if not isinstance(claims, bool):
+        raise FixInput("claims is true or false", claims=str(claims))
+    if not claims:
+        made.pop(HOST, None)
     number = None
     wanted = _families(families)
     if address is not None:

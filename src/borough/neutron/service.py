@@ -103,21 +103,18 @@ class Service:
 
         :param tiers: names of subnets in order of preference; equals share a tier.
         """
-        place, attributes = wanted.place, wanted.place.attributes
-        claims = wanted.claims and bool(place.host)
-        if place.host and not claims:
-            # To the service, whoever names a host claims space for it.
-            attributes["host"] = place.host
+        place = wanted.place
         arguments: dict[str, Any] = {
             "subnets": [list(tier) for tier in tiers],
             "scope": scope,
-            "host": place.host if claims else None,
+            "host": place.host or None,
+            "claims": wanted.claims,
             "families": family,
             "count": wanted.how_many,
             "kind": wanted.kind.value,
             "address": None if wanted.address is None else format_address(family, wanted.address),
             "owner": place.owner,
-            "attributes": attributes,
+            "attributes": place.attributes,
             # Never one that was used before: what it was given may have been taken back since.
             "key": f"neutron:{uuid.uuid4()}",
         }

@@ -33,6 +33,7 @@ class Selector(Input):
     :ivar count: addresses of each family.
     :ivar address: this very address.
     :ivar mac: a MAC address, for an IPv6 address by EUI-64.
+    :ivar claims: whether the host claims space for them.
     """
 
     labels: Labels = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Selector(Input):
     address: Text | None = None
     mac: Text | None = None
     kind: Literal["any", "next", "specific", "eui64", "gateway"] | None = None
+    claims: bool = True
     scope: Text = "default"
 
     def asked(self) -> dict[str, Any]:
