@@ -14,6 +14,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 import borough
 from borough.api.app import OPERATIONS
+from borough.api.fence import Fenced
 from borough.api.openapi import describe
 from borough.client.ipam import RemoteIpam
 from tests.api.serving import Served
@@ -98,7 +99,7 @@ def test_every_method_of_the_library_has_its_endpoint_and_its_client() -> None:
         assert grouped.get(name, name) in endpoints, f"there is no endpoint {name}"
 
 
-def test_the_client_has_the_librarys_signatures() -> None:
+def test_client_and_fence_have_the_librarys_signatures() -> None:
     """Parameter by parameter, with types and defaults."""
     import inspect
 
@@ -107,3 +108,6 @@ def test_the_client_has_the_librarys_signatures() -> None:
             continue
         ours, theirs = (inspect.signature(each) for each in (method, getattr(borough.Ipam, name)))
         assert ours == theirs, name
+    for name in ("allocate", "explain"):
+        fenced = inspect.signature(getattr(Fenced, name))
+        assert fenced == inspect.signature(getattr(borough.Ipam, name)), name

@@ -152,6 +152,7 @@ class Fenced:
         address: str | None = None,
         mac: str | None = None,
         kind: KindName | None = None,
+        claims: bool = True,
         owner: str = "",
         key: str | None = None,
         scope: str = "default",
@@ -170,6 +171,7 @@ class Fenced:
                 address=address,
                 mac=mac,
                 kind=kind,
+                claims=claims,
                 owner=owner,
                 key=self._own(key),
                 scope=scope,
@@ -193,6 +195,7 @@ class Fenced:
         address: str | None = None,
         mac: str | None = None,
         kind: KindName | None = None,
+        claims: bool = True,
         scope: str = "default",
     ) -> Explanation:
         """See :meth:`borough.engine.ipam.Ipam.explain`."""
@@ -207,6 +210,7 @@ class Fenced:
                 address=address,
                 mac=mac,
                 kind=kind,
+                claims=claims,
                 scope=scope,
             )
 
