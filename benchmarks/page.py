@@ -22,6 +22,7 @@ import borough
 from borough.domain.block import Block, block_length, reserved_bits
 from borough.domain.model import Subnet
 from borough.domain.prefix import Prefix, span
+from borough.domain.space import Plan
 from borough.store.port import Unit
 from tests.browser.browsing import Browser, start_service
 
@@ -93,7 +94,7 @@ def fill(folder: Path, number: int) -> str:
         def write(unit: Unit) -> None:
             for subnet in unit.catalogue.subnets.values():
                 blocks = make_blocks(subnet, unit.cohort_of(subnet.id), number // SUBNETS + 1, dice)
-                unit.replace_space(subnet.id, blocks, [])
+                unit.commit(Plan(runs_removed=unit.runs([subnet.id]), blocks_added=blocks), 0)
 
         ipam.store.transact(write)
     return url

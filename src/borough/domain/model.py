@@ -34,6 +34,7 @@ class Subnet:
     :ivar cooldown: seconds for which a released address rests.
     :ivar source: the topology that declared it; empty when it was added by itself.
     :ivar claiming: what is claimed otherwise here than the claiming dimension says.
+    :ivar version: counts the changes of the stored subnet; no part of what is declared.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Subnet:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     claiming: Settings = field(default_factory=dict)
+    version: int = field(default=0, compare=False)
 
     @property
     def family(self) -> Family:

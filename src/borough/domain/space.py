@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from borough.domain.address import Family
 from borough.domain.block import Block, Run
 from borough.domain.ladder import Hold, Rung
-from borough.domain.model import Allocation
+from borough.domain.model import Allocation, Subnet
 from borough.domain.prefix import Prefix
 
 
@@ -172,6 +172,19 @@ class Plan:
                 self.notes,
             )
         )
+
+    def outside(self, subnets: Mapping[int, Subnet]) -> list[Subnet]:
+        """The subnets in which the plan gives or takes back addresses that lie in no block, by id.
+
+        No block or run shows such a change, so that the row of the subnet has to.
+        """
+        given = (grant.allocation for grant in self.grants)
+        found = {
+            each.subnet_id: subnets[each.subnet_id]
+            for each in (*given, *self.removed)
+            if not subnets[each.subnet_id].is_usable(each.address)
+        }
+        return [found[id] for id in sorted(found)]
 
     def touched(self, family: Family) -> int:
         """How many stored pieces of a family are no longer as a space shows them."""

@@ -244,6 +244,7 @@ def _adopt(old: Sourced, declared: Sourced, source: str) -> Sourced:
         # word about its project leaves that; in its own subnets no project means none.
         taken_over = old.source != source
         kept |= {
+            "version": old.version,
             "pool": old.pool,
             "project": declared.project or (old.project if taken_over else ""),
         }

@@ -21,7 +21,7 @@ from borough.domain.inspect import (
 )
 from borough.domain.model import Allocation, Catalogue, Subnet
 from borough.domain.rebuild import rebuild
-from borough.domain.space import Act
+from borough.domain.space import Act, Plan
 from borough.store.port import Event, Leftover, Store, Unit
 
 __all__ = ["Finding", "audit"]
@@ -49,7 +49,9 @@ def audit(
         # Nothing else can be read before these are gone.
         if not repair:
             return unreadable
-        unreadable = store.transact(lambda unit: _mend_catalogue(unit, unreadable, clock()))
+        unreadable = store.transact(
+            lambda unit: _mend_catalogue(unit, unreadable, clock()), declares=True
+        )
     survey = store.transact(lambda unit: _survey(unit, clock()), write=False)
     general = survey.found
     local: dict[int, list[Finding]] = {}
@@ -61,7 +63,9 @@ def audit(
             progress(done, len(survey.subnet_ids))
     if repair:
         if general:
-            general = store.transact(lambda unit: _mend_catalogue(unit, survey.found, clock()))
+            general = store.transact(
+                lambda unit: _mend_catalogue(unit, survey.found, clock()), declares=True
+            )
         for subnet_id, found in local.items():
             local[subnet_id] = store.transact(_Mend(subnet_id, found, clock()))
     each_local = [finding for found in local.values() for finding in found]
@@ -273,11 +277,14 @@ class _Mend:
         subnet = unit.catalogue.subnets.get(self.subnet_id)
         if subnet is None:
             return []
+        unit.lock_space([subnet.id])
         reading = _read(unit, subnet)
         for stranger in reading.strangers:
             unit.rehome(stranger, subnet.id)
         if reading.space:
             claims = certain_claims(subnet, reading.blocks, reading.runs)
             cohort_id = unit.catalogue.cohort_of[subnet.id]
-            unit.replace_space(subnet.id, *rebuild(subnet, cohort_id, reading.taken, claims))
+            blocks, runs = rebuild(subnet, cohort_id, reading.taken, claims)
+            unit.commit(Plan(blocks_removed=reading.blocks, runs_removed=reading.runs), self.now)
+            unit.commit(Plan(blocks_added=blocks, runs_added=runs), self.now)
         return _mended(unit, [*self.seen, *_findings(unit, subnet, reading)], self.now)

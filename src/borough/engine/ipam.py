@@ -251,6 +251,7 @@ class Ipam(Upkeep):
                 unit, wanted, self._clock(), dry_run=dry_run, version=version
             ),
             write=not dry_run,
+            declares=True,
         )
 
     def allocate_subnet(
@@ -282,7 +283,8 @@ class Ipam(Upkeep):
             name=name, cidr=cidr, labels=labels, project=project, **settings
         )
         return self._store.transact(
-            lambda unit: topology.carve_subnet(unit, draft, pool, prefix_length, self._clock())
+            lambda unit: topology.carve_subnet(unit, draft, pool, prefix_length, self._clock()),
+            declares=True,
         )
 
     def add_subnet(
@@ -305,7 +307,9 @@ class Ipam(Upkeep):
         draft = topology.Draft.parse(
             name=name, cidr=cidr, labels=labels, project=project, **settings
         )
-        return self._store.transact(lambda unit: topology.add_subnet(unit, draft, self._clock()))
+        return self._store.transact(
+            lambda unit: topology.add_subnet(unit, draft, self._clock()), declares=True
+        )
 
     def remove_subnet(self, name: str) -> SubnetView:
         """Remove a subnet; one that was carved returns to its pool.
@@ -313,7 +317,9 @@ class Ipam(Upkeep):
         :raises UnknownObject: there is no such subnet.
         :raises WouldStrand: it has allocations; the error lists them.
         """
-        return self._store.transact(lambda unit: topology.remove_subnet(unit, name, self._clock()))
+        return self._store.transact(
+            lambda unit: topology.remove_subnet(unit, name, self._clock()), declares=True
+        )
 
     # --- Reading ----------------------------------------------------------------------------------
 

@@ -56,6 +56,11 @@ def apply(
             version=catalogue.version,
         )
     changes = diff(catalogue, topology)
+    if not dry_run:
+        moved = [
+            before.id for before, after in changes.subnets_changed if _is_remade(before, after)
+        ]
+        unit.lock_space([*moved, *(subnet.id for subnet in changes.subnets_removed)])
     _refuse_stranding(unit, changes.subnets_removed, changes.subnets_changed)
     if dry_run or not changes:
         return changes
@@ -124,24 +129,36 @@ def _outer_first(
 
 def _add_subnet(unit: Unit, subnet: Subnet) -> Subnet:
     stored = unit.put_subnet(subnet)
-    blocks, runs = rebuild(stored, unit.cohort_of(stored.id), (), {})
-    unit.replace_space(stored.id, blocks, runs)
+    _fill(unit, stored, (), {})
     return stored
 
 
-def _change_subnet(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None:
-    unit.put_subnet(subnet)
-    if (before.prefix, before.usable) == (subnet.prefix, subnet.usable):
-        return
-    claims = {
-        region: blocks[0].holder
-        for region, blocks in regions(each for each in unit.blocks([subnet.id]) if each.holder)
-    }
-    found = unit.allocations(Filter(subnet_id=subnet.id))
-    unit.commit(Plan(removed=[each for each in found if _outside(subnet, each)]), now)
-    taken = [each.address for each in found if not _outside(subnet, each)]
+def _fill(unit: Unit, subnet: Subnet, taken: Iterable[int], claims: Mapping[Prefix, str]) -> None:
+    """Make the space of a subnet that has none."""
     blocks, runs = rebuild(subnet, unit.cohort_of(subnet.id), taken, claims)
-    unit.replace_space(subnet.id, blocks, runs)
+    unit.commit(Plan(blocks_added=blocks, runs_added=runs), 0)
+
+
+def _is_remade(before: Subnet, after: Subnet) -> bool:
+    """Whether a change of a subnet makes its space anew."""
+    return (before.prefix, before.usable) != (after.prefix, after.usable)
+
+
+def _change_subnet(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None:
+    if not _is_remade(before, subnet):
+        unit.put_subnet(subnet)
+        return
+    # Blocks and runs go with their preconditions: they stand for the allocations read beside them.
+    blocks = unit.blocks([subnet.id])
+    found = unit.allocations(Filter(subnet_id=subnet.id))
+    gone = [each for each in found if _outside(subnet, each)]
+    unit.commit(Plan(removed=gone, blocks_removed=blocks, runs_removed=unit.runs([subnet.id])), now)
+    unit.put_subnet(subnet)
+    claims = {
+        region: held[0].holder for region, held in regions(each for each in blocks if each.holder)
+    }
+    taken = [each.address for each in found if not _outside(subnet, each)]
+    _fill(unit, subnet, taken, claims)
 
 
 def _refuse_stranding(
@@ -342,6 +359,7 @@ def remove_subnet(unit: Unit, name: str, now: int) -> SubnetView:
     """See :meth:`borough.engine.ipam.Ipam.remove_subnet`."""
     catalogue = unit.catalogue
     subnet = find_subnet(catalogue, name)
+    unit.lock_space([subnet.id])
     _refuse_stranding(unit, [subnet], ())
     unit.remove_subnet(subnet)
     unit.touch(catalogue.version)

@@ -45,7 +45,8 @@ class Upkeep:
         """
         host = check_text("host", name)
         return self._store.transact(
-            lambda unit: moves.remove_host(unit, host, self._clock(), release=release)
+            lambda unit: moves.remove_host(unit, host, self._clock(), release=release),
+            declares=True,
         )
 
     def rename_host(self, old: str, new: str) -> Renamed:
@@ -59,7 +60,7 @@ class Upkeep:
         """
         before, after = check_text("host", old), check_text("host", new)
         return self._store.transact(
-            lambda unit: moves.rename_host(unit, before, after, self._clock())
+            lambda unit: moves.rename_host(unit, before, after, self._clock()), declares=True
         )
 
     def move(

@@ -24,6 +24,7 @@ from borough.neutron.session import SessionDialect, SessionRunner
 from borough.neutron.unit import SessionUnit
 from borough.store.port import LostRace, Order, Taken
 from borough.store.sql import migrate
+from borough.store.sql.dialect import Duplicate
 from borough.store.sql.giving import Areas, Hints, Word
 from borough.store.sql.probes import Probes
 
@@ -213,6 +214,9 @@ class Backend:
                 return work(make())
         except Exception as error:
             translated = self.dialect.translate(error)
+            if isinstance(translated, Duplicate):
+                # Two declared the same at once: who comes second finds it declared.
+                raise LostRace(str(translated)) from error
             if translated is error:
                 raise
             raise translated from error

@@ -18,7 +18,7 @@ from borough.domain.dimension import Dimension
 from borough.domain.model import Catalogue, Cohort, Interval, Subnet
 from borough.domain.prefix import subtract
 from borough.store.sql import schema as t
-from borough.store.sql.catalogue import parse_cohort, to_dimension, to_subnet
+from borough.store.sql.catalogue import SUBNET_COLUMNS, parse_cohort, to_dimension, to_subnet
 from borough.store.sql.dialect import Runner
 
 #: What says of a subnet that Neutron declared it.
@@ -60,7 +60,7 @@ def _subnets(count: int) -> Any:
             t.meta.c.catalogue_version,
             t.scope.c.name,
             t.cohort.c.description,
-            *t.subnet.c,
+            *SUBNET_COLUMNS,
             t.subnet_range.c.first,
             t.subnet_range.c.last,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
@@ -99,7 +99,7 @@ class SessionRunner(Runner):
         self.locks = locks
 
     def _statement(self, clause: sa.ClauseElement) -> Statement:
-        if not self.locks or not isinstance(clause, sa.Select) or not _reads_space(clause):
+        if not (self.locks and _reads_space(clause)):
             return super()._statement(clause)
         key = (clause, "locked")
         found = self._prepared.get(key)
@@ -108,7 +108,9 @@ class SessionRunner(Runner):
         return found
 
 
-def _reads_space(clause: sa.Select[Any]) -> bool:
+def _reads_space(clause: sa.ClauseElement) -> TypeGuard[sa.Select[Any]]:
+    if not isinstance(clause, sa.Select):
+        return False
     froms = clause.get_final_froms()
     return len(froms) == 1 and (froms[0] is t.block or froms[0] is t.run)
 
@@ -143,6 +145,11 @@ class SessionDialect:
     def locks(self) -> bool:
         """Whether space is read with a lock; see :class:`SessionRunner`."""
         return self.is_server
+
+    @property
+    def reads_late(self) -> bool:
+        """Whether a plain read shows what there was when the transaction began, and not what there is."""
+        return self.name in ("mysql", "mariadb")
 
     @property
     def is_spoilt(self) -> bool:

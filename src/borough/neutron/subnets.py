@@ -15,10 +15,10 @@ from borough.domain.model import Interval, Subnet
 from borough.domain.placement import first_piece
 from borough.domain.prefix import Prefix
 from borough.domain.rebuild import rebuild
-from borough.domain.space import Act
+from borough.domain.space import Act, Plan
 from borough.neutron.catalogue import SOURCE, NeutronSubnet
 from borough.neutron.unit import SessionUnit
-from borough.store.port import Event, Filter
+from borough.store.port import Event
 from borough.store.sql import catalogue_write as stored
 from borough.store.sql import schema as t
 
@@ -93,6 +93,7 @@ class Declared:
             weight=0 if before is None else before.weight,
             cooldown=0 if before is None else before.cooldown,
             claiming={} if before is None else before.claiming,
+            version=0 if before is None else before.version,
         )
 
     def _gateway_text(self) -> str:
@@ -120,7 +121,7 @@ def add(
     cohort_id = unit.cohort_of(stored_one.id)
     blocks, runs = rebuild(stored_one, cohort_id, taken, {})
     blocks, runs = _open_some(stored_one, cohort_id, blocks, runs)
-    unit.replace_space(stored_one.id, blocks, runs)
+    unit.commit(Plan(blocks_added=blocks, runs_added=runs), now)
     unit.changed()
     unit.record(Event(0, now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
     assert isinstance(stored_one, NeutronSubnet)
@@ -176,10 +177,10 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     after = wanted.settle(before)
     if not differences(before, wanted):
         return False
-    scope_id = unit.catalogue.scopes[before.scope]
-    stored.put_subnet(unit.runner, after, unit.catalogue.scopes)
-    if (before.prefix, before.usable) != (after.prefix, after.usable):
-        _move(unit, before, after, scope_id)
+    if (before.prefix, before.usable) == (after.prefix, after.usable):
+        unit.put_subnet(after)
+    else:
+        _move(unit, before, after, now)
     if before.labels != after.labels:
         unit.move_version()
     unit.changed()
@@ -193,23 +194,26 @@ def differences(subnet: Subnet, wanted: Declared) -> list[str]:
     return [name for name in _FIELDS if getattr(subnet, name) != getattr(after, name)]
 
 
-def _move(unit: SessionUnit, before: Subnet, after: Subnet, scope_id: int) -> None:
+def _move(unit: SessionUnit, before: Subnet, after: Subnet, now: int) -> None:
+    """Change a subnet and make its space anew."""
+    old, runs = unit.locked_space(before.id)
     claims = {
-        region: blocks[0].holder
-        for region, blocks in regions(each for each in unit.blocks([before.id]) if each.holder)
+        region: held[0].holder for region, held in regions(each for each in old if each.holder)
     }
-    kept = []
+    kept: list[int] = []
     if before.prefix == after.prefix:
-        found = unit.allocations(Filter(subnet_id=before.id))
-        kept = [each.address for each in found if after.prefix.holds(each.address)]
+        kept = unit.taken(before)
     else:
+        scope_id = unit.catalogue.scopes[before.scope]
         unit.runner.write(_REMOVE_ALLOCATIONS, scope_id=scope_id, subnet_id=before.id)
         claims = {}
+    unit.commit(Plan(blocks_removed=old, runs_removed=runs), now)
+    unit.put_subnet(after)
     cohort_id = unit.cohort_of(after.id)
     blocks, runs = rebuild(after, cohort_id, kept, claims)
     if not blocks:
         blocks, runs = _open_some(after, cohort_id, blocks, runs)
-    unit.replace_space(after.id, blocks, runs)
+    unit.commit(Plan(blocks_added=blocks, runs_added=runs), now)
 
 
 def remove(unit: SessionUnit, name: str, *, now: int) -> bool:

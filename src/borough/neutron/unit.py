@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from borough.domain.address import from_bytes
 from borough.domain.block import Block, Run
 from borough.domain.ladder import Hold, Rung
-from borough.domain.model import Catalogue
+from borough.domain.model import Catalogue, Subnet
 from borough.domain.prefix import Prefix
+from borough.domain.space import Plan
 from borough.neutron import catalogue as declared
 from borough.neutron.catalogue import Dimensions
 from borough.neutron.session import SessionDialect, SessionRunner
+from borough.store.port import Binding, LostRace
+from borough.store.sql import rows
 from borough.store.sql import schema as t
+from borough.store.sql import statements as s
 from borough.store.sql.giving import Areas
 from borough.store.sql.offers import locking
 from borough.store.sql.probes import Probes, ids_of
+from borough.store.sql.queries import in_subnet
 from borough.store.sql.unit import SqlUnit
 
 
@@ -55,6 +61,69 @@ class SessionUnit(SqlUnit):
     def runner(self) -> SessionRunner:
         """What runs its statements."""
         return self._run
+
+    def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
+        """See :meth:`borough.store.port.Unit.commit`.
+
+        Blocks and runs were read with a lock, as they are now; the subnets may have been read before
+        that, so that their ranges and labels were others.
+        """
+        self._check_versions(plan)
+        return super().commit(plan, now, bind)
+
+    def _check_versions(self, plan: Plan) -> None:
+        stored: tuple[Block | Run, ...] = (
+            *plan.runs_removed,
+            *plan.blocks_removed,
+            *(old for old, _ in plan.changed.values()),
+        )
+        if self._run.locks and stored:
+            self._versions({each.subnet_id for each in stored})
+
+    def _versions(self, subnet_ids: Collection[int], *, exclusive: bool = False) -> dict[int, int]:
+        """Compare the versions of subnets; return their counts of changes outside of blocks.
+
+        :param exclusive: whether to keep everybody else from the subnets' rows.
+        :raises LostRace: a subnet was changed or removed since it was read.
+        """
+        ids: list[Any] = [sa.literal_column(str(int(id))) for id in sorted(subnet_ids)]
+        query = sa.select(t.subnet.c.id, t.subnet.c.version, t.subnet.c.outside)
+        query = query.where(t.subnet.c.id.in_(ids)).order_by(t.subnet.c.id)
+        if exclusive or self.reads_late:
+            query = query.with_for_update(read=not exclusive)
+        found = self._run.once(query)
+        known = self.catalogue.subnets
+        if {id: version for id, version, _ in found} != {
+            id: known[id].version for id in subnet_ids
+        }:
+            raise LostRace("a subnet is not as it was read")
+        return {id: outside for id, _, outside in found}
+
+    def locked_space(self, subnet_id: int) -> tuple[list[Block], list[Run]]:
+        """All blocks and runs of a subnet as they are now, closed to others until this transaction ends.
+
+        They are locked in the order in which allocations lock rows: unused space, blocks, subnets.
+
+        :raises LostRace: the subnet was changed or removed since it was read.
+        """
+        runs = [rows.to_run(row) for row in self._run.rows(_RUNS_OF, subnet_id=subnet_id)]
+        blocks = [rows.to_block(row) for row in self._run.rows(_BLOCKS_OF, subnet_id=subnet_id)]
+        self._outside |= self._versions((subnet_id,), exclusive=self._run.locks)
+        return blocks, runs
+
+    def taken(self, subnet: Subnet) -> list[int]:
+        """The addresses that a subnet holds or lets rest now, whoever gave them."""
+        values = in_subnet(self.catalogue, subnet.id)
+        query = sa.select(t.allocation.c.address).where(*s.IN_SUBNET)
+        if self.reads_late:
+            query = query.with_for_update(read=True)
+        return [from_bytes(address) for (address,) in self._run.once(query, **values)]
+
+    @property
+    def reads_late(self) -> bool:
+        """See :attr:`borough.neutron.session.SessionDialect.reads_late`."""
+        assert isinstance(self._dialect, SessionDialect)
+        return self._dialect.reads_late
 
     def changed(self) -> None:
         """Read the subnets anew when they are asked for again: they were changed in this unit."""
@@ -109,6 +178,8 @@ class SessionUnit(SqlUnit):
         return min(found, key=lambda row: (row[1], row[2], row[7]), default=None)
 
 
+_BLOCKS_OF = sa.select(*s.BLOCK_COLUMNS).where(t.block.c.subnet_id == sa.bindparam("subnet_id"))
+_RUNS_OF = sa.select(*s.RUN_COLUMNS).where(t.run.c.subnet_id == sa.bindparam("subnet_id"))
 _MOVE_VERSION = sa.update(t.meta).values(
     catalogue_version=t.meta.c.catalogue_version + sa.literal_column("1")
 )

@@ -45,6 +45,7 @@ class MemoryStore:
         *,
         write: bool = True,
         repeatable: bool = False,
+        declares: bool = False,
     ) -> T:
         """See :meth:`borough.store.port.Store.transact`."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -277,6 +277,9 @@ class MemoryUnit(MemorySpace):
         """See :meth:`borough.store.port.Unit.remove_host`."""
         del self._tables.hosts[host.name]
 
+    def lock_space(self, subnet_ids: Collection[int]) -> None:
+        """See :meth:`borough.store.port.Unit.lock_space`; a unit has the tables for itself."""
+
     def put_subnet(self, subnet: Subnet) -> Subnet:
         """See :meth:`borough.store.port.Unit.put_subnet`."""
         tables = self._tables
@@ -303,8 +306,8 @@ class MemoryUnit(MemorySpace):
 
     def remove_subnet(self, subnet: Subnet) -> None:
         """See :meth:`borough.store.port.Unit.remove_subnet`."""
-        self.replace_space(subnet.id, [], [])
         tables = self._tables
+        self._clear_space(subnet.id)
         tables.allocations = {
             key: each for key, each in tables.allocations.items() if each.subnet_id != subnet.id
         }
@@ -315,12 +318,10 @@ class MemoryUnit(MemorySpace):
         """See :meth:`borough.store.port.Unit.cohort_of`."""
         return self._tables.cohort_of[subnet_id]
 
-    def replace_space(self, subnet_id: int, blocks: Sequence[Block], runs: Sequence[Run]) -> None:
-        """See :meth:`borough.store.port.Unit.replace_space`."""
+    def _clear_space(self, subnet_id: int) -> None:
         tables = self._tables
         tables.blocks = {id: b for id, b in tables.blocks.items() if b.subnet_id != subnet_id}
         tables.runs = {id: r for id, r in tables.runs.items() if r.subnet_id != subnet_id}
-        self.commit(Plan(blocks_added=list(blocks), runs_added=list(runs)), 0)
 
     def record(self, event: Event) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
@@ -378,7 +379,7 @@ class MemoryUnit(MemorySpace):
     def remove_strays(self) -> None:
         """See :meth:`borough.store.port.Unit.remove_strays`."""
         for piece in self.strays():
-            self.replace_space(piece.subnet_id, [], [])
+            self._clear_space(piece.subnet_id)
 
     def rehome(self, allocation: Allocation, subnet_id: int) -> None:
         """See :meth:`borough.store.port.Unit.rehome`."""

@@ -8,7 +8,7 @@ and one that does not hold raises :class:`LostRace`, which undoes the whole unit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -273,20 +273,28 @@ class Unit(Space, Protocol):
     def remove_host(self, host: Host) -> None:
         """Remove a host; its allocations and claims are not touched."""
 
+    def lock_space(self, subnet_ids: Collection[int]) -> None:
+        """Keep others from changing the space of subnets until this unit ends.
+
+        Called before the space is read that the unit will make anew. The unit may be run again for it.
+        """
+
     def put_subnet(self, subnet: Subnet) -> Subnet:
         """Add a subnet (id 0), without any space yet, or change it; blocks follow its cohort.
 
-        :return: the subnet with its id.
+        :return: the subnet with its id and version.
+        :raises LostRace: it is not at its version any more; or its space is locked, and an address
+            outside of its ranges changed before that.
         """
 
     def remove_subnet(self, subnet: Subnet) -> None:
-        """Remove a subnet, its space, and the cooling allocations that are all it may still have."""
+        """Remove a subnet, its space, and the cooling allocations that are all it may still have.
+
+        :raises LostRace: it is not at its version any more.
+        """
 
     def cohort_of(self, subnet_id: int) -> int:
         """The cohort of a subnet written in this unit."""
-
-    def replace_space(self, subnet_id: int, blocks: Sequence[Block], runs: Sequence[Run]) -> None:
-        """Replace all blocks and runs of a subnet."""
 
     def record(self, event: Event) -> None:
         """Add an event."""
@@ -334,11 +342,17 @@ class Store(Protocol):
     """A place to keep address space in."""
 
     def transact(
-        self, work: Callable[[Unit], T], *, write: bool = True, repeatable: bool = False
+        self,
+        work: Callable[[Unit], T],
+        *,
+        write: bool = True,
+        repeatable: bool = False,
+        declares: bool = False,
     ) -> T:
         """Run a unit of work in one transaction, again and again while it loses races, bounded.
 
         :param write: whether the unit may write; one that only reads never waits for writers.
+        :param declares: whether it changes what is declared: such units wait for each other first.
         :param repeatable: whether the unit finds out by itself that it was done before, so that it may
             be run again after a commit whose answer was lost.
         :raises Contended: when the bound is reached.

@@ -28,7 +28,9 @@ _DIMENSIONS = sa.select(
     t.dimension.c.claiming,
 ).order_by(t.dimension.c.position)
 _COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description).order_by(t.cohort.c.id)
-_SUBNETS = sa.select(*t.subnet.c).order_by(t.subnet.c.id)
+#: The columns that :func:`to_subnet` reads.
+SUBNET_COLUMNS = tuple(column for column in t.subnet.c if column is not t.subnet.c.outside)
+_SUBNETS = sa.select(*SUBNET_COLUMNS).order_by(t.subnet.c.id)
 _RANGES = sa.select(
     t.subnet_range.c.subnet_id, t.subnet_range.c.first, t.subnet_range.c.last
 ).order_by(t.subnet_range.c.subnet_id, t.subnet_range.c.first)
@@ -172,10 +174,11 @@ def to_subnet(
 ) -> _S:
     """A subnet from its row.
 
+    :param row: the values of ``SUBNET_COLUMNS``.
     :param ranges: packed first and last addresses, ascending.
     """
     id, name, _, _, base, length, gateway, weight, project, pool = row[:10]
-    cooldown, attributes, source, claiming = row[10:]
+    cooldown, attributes, source, claiming, version = row[10:]
     return kind(
         id=id,
         name=name,
@@ -191,6 +194,7 @@ def to_subnet(
         attributes=json.loads(attributes),
         source=source,
         claiming=_settings(claiming),
+        version=version,
     )
 
 

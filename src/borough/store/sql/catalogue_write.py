@@ -15,11 +15,15 @@ from borough.domain.dimension import Dimension, Labels, Settings
 from borough.domain.inspect import StoredCohort
 from borough.domain.model import Cohort, Host, Pool, Subnet, cohort_key
 from borough.errors import Corrupt
+from borough.store.port import LostRace
 from borough.store.sql import schema as t
 from borough.store.sql.catalogue import parse_cohort
 from borough.store.sql.dialect import Runner
 
 _P = sa.bindparam
+
+#: Ids written into one query.
+_BATCH = 500
 
 
 def _insert(table: sa.Table, *leave_out: str) -> Any:
@@ -55,9 +59,23 @@ _CHANGE_HOST = _update(t.host)
 _REMOVE_HOST = _remove(t.host)
 _ADD_HOST_LABEL = _insert(t.host_label, "id")
 _REMOVE_HOST_LABELS = _remove(t.host_label, "host_id")
-_ADD_SUBNET = _insert(t.subnet, "id").returning(t.subnet.c.id)
-_CHANGE_SUBNET = _update(t.subnet)
-_REMOVE_SUBNET = _remove(t.subnet)
+_ADD_SUBNET = _insert(t.subnet, "id", "outside").returning(t.subnet.c.id)
+_IS_SAME_SUBNET = (t.subnet.c.id == _P("old_id"), t.subnet.c.version == _P("old_version"))
+_CHANGE_SUBNET = (
+    sa.update(t.subnet)
+    .where(*_IS_SAME_SUBNET)
+    .values(
+        {
+            column.name: _P(column.name)
+            for column in t.subnet.c
+            if column.name not in ("id", "version", "outside")
+        }
+        | {"version": t.subnet.c.version + sa.literal_column("1")}
+    )
+)
+# Addresses that lie in no block: the change was decided on those that there were.
+_CHANGE_LOCKED_SUBNET = _CHANGE_SUBNET.where(t.subnet.c.outside == _P("old_outside"))
+_REMOVE_SUBNET = sa.delete(t.subnet).where(*_IS_SAME_SUBNET)
 _ADD_RANGE = _insert(t.subnet_range, "id")
 _REMOVE_RANGES = _remove(t.subnet_range, "subnet_id")
 _ADD_SUBNET_LABEL = _insert(t.subnet_label, "id")
@@ -82,8 +100,27 @@ _MOVE_RUNS = (
 _REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
     t.allocation.c.subnet_id == _P("old_id"), t.allocation.c.until.is_not(None)
 )
-CLEAR_BLOCKS = _remove(t.block, "subnet_id")
-CLEAR_RUNS = _remove(t.run, "subnet_id")
+_CLEAR_BLOCKS = _remove(t.block, "subnet_id")
+_CLEAR_RUNS = _remove(t.run, "subnet_id")
+
+
+def all_met(met: int, expected: int) -> None:
+    """Every precondition held, or the whole unit is run again.
+
+    :raises LostRace: fewer rows were met than were expected.
+    """
+    if met != expected:
+        raise LostRace("a row is not as it was read")
+
+
+def outside(run: Runner, ids: Sequence[int]) -> dict[int, int]:
+    """How often addresses that lie in no block have changed, by subnet id."""
+    found: dict[int, int] = {}
+    for start in range(0, len(ids), _BATCH):
+        some: list[Any] = [sa.literal_column(str(int(id))) for id in ids[start : start + _BATCH]]
+        query = sa.select(t.subnet.c.id, t.subnet.c.outside).where(t.subnet.c.id.in_(some))
+        found |= {row[0]: row[1] for row in run.once(query)}
+    return found
 
 
 def digest(description: str) -> str:
@@ -182,8 +219,13 @@ def remove_host(run: Runner, host: Host) -> None:
     run.write(_REMOVE_HOST, old_id=host.id)
 
 
-def put_subnet(run: Runner, subnet: Subnet, scopes: Mapping[str, int]) -> Subnet:
-    """See :meth:`borough.store.port.Unit.put_subnet`."""
+def put_subnet(
+    run: Runner, subnet: Subnet, scopes: Mapping[str, int], seen: int | None = None
+) -> Subnet:
+    """See :meth:`borough.store.port.Unit.put_subnet`.
+
+    :param seen: the subnet's count of changes outside of blocks, when the change was decided on it.
+    """
     cohort_id = _intern(run, subnet)
     family = subnet.family
     values = {
@@ -202,13 +244,18 @@ def put_subnet(run: Runner, subnet: Subnet, scopes: Mapping[str, int]) -> Subnet
         "source": subnet.source,
     }
     if subnet.id:
-        run.write(_CHANGE_SUBNET, old_id=subnet.id, **values)
+        change = _CHANGE_SUBNET
+        values |= {"old_id": subnet.id, "old_version": subnet.version}
+        if seen is not None:
+            change, values = _CHANGE_LOCKED_SUBNET, {**values, "old_outside": seen}
+        all_met(run.write(change, **values), 1)
+        subnet = replace(subnet, version=subnet.version + 1)
         run.write(_REMOVE_RANGES, old_id=subnet.id)
         run.write(_REMOVE_SUBNET_LABELS, old_id=subnet.id)
         run.write(_MOVE_BLOCKS, old_id=subnet.id, cohort_id=cohort_id)
         run.write(_MOVE_RUNS, old_id=subnet.id, cohort_id=cohort_id)
     else:
-        subnet = replace(subnet, id=run.insert(_ADD_SUBNET, **values))
+        subnet = replace(subnet, id=run.insert(_ADD_SUBNET, version=0, **values), version=0)
     run.write_all(
         _ADD_RANGE,
         [
@@ -245,13 +292,13 @@ def remove_subnet(run: Runner, subnet: Subnet) -> None:
     """See :meth:`borough.store.port.Unit.remove_subnet`."""
     for clause in (
         _REMOVE_ALLOCATIONS,
-        CLEAR_BLOCKS,
-        CLEAR_RUNS,
+        _CLEAR_BLOCKS,
+        _CLEAR_RUNS,
         _REMOVE_RANGES,
         _REMOVE_SUBNET_LABELS,
-        _REMOVE_SUBNET,
     ):
         run.write(clause, old_id=subnet.id)
+    all_met(run.write(_REMOVE_SUBNET, old_id=subnet.id, old_version=subnet.version), 1)
 
 
 def cohort_of(run: Runner, subnet_id: int) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import sqlalchemy as sa
 
 from borough.domain.lane import Lane
+from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.errors import Contended, Unavailable
 from borough.store.port import Order
@@ -33,6 +34,17 @@ class Busy(Exception):
 
 class Duplicate(Exception):
     """A unique constraint refused a row."""
+
+
+class LockFirst(Exception):
+    """A unit needs the space of subnets locked before it reads: it begins again, with these locks.
+
+    :ivar subnet_ids: the subnets.
+    """
+
+    def __init__(self, subnet_ids: Iterable[int]) -> None:
+        super().__init__(subnet_ids)
+        self.subnet_ids = frozenset(subnet_ids)
 
 
 class Gone(Exception):
@@ -62,16 +74,22 @@ def public(error: Exception, outcome: str) -> Exception:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a transaction that lost again and again waits for.
+    """What a transaction waits for before it reads.
 
     :ivar runs: the keys of the unused runs that the last attempt wanted, in ascending order.
     :ivar blocks: the keys of the blocks that earlier attempts wanted to change, in ascending order.
     :ivar firm: whether it has lost in line as well, because what it wants is another piece each time.
+    :ivar starved: whether it lost again and again.
+    :ivar declares: whether it changes what is declared: such transactions take turns.
+    :ivar subnets: the subnets whose space nobody else may change until it ends, in ascending order.
     """
 
-    runs: Sequence[int]
-    blocks: Sequence[int]
-    firm: bool
+    runs: Sequence[int] = ()
+    blocks: Sequence[int] = ()
+    firm: bool = False
+    starved: bool = True
+    declares: bool = False
+    subnets: Sequence[int] = ()
 
 
 class Dialect(Protocol):
@@ -116,8 +134,8 @@ class Dialect(Protocol):
     def begin_in_line(self, run: Runner, line: Line) -> None:
         """Begin a transaction that writes, and wait in line before its snapshot is taken.
 
-        It makes a transaction that lost again and again fair, not right: that it changes nothing which
-        changed since it was read is seen to where it writes.
+        Waiting is fair, and nothing else: that a transaction changes nothing which changed since it was
+        read is seen to where it writes.
         """
 
     def is_alive(self, connection: Any) -> bool:
@@ -147,12 +165,14 @@ class Writer(Protocol):
         self,
         run: Runner,
         plan: Plan,
+        subnets: Mapping[int, Subnet],
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
         events: Sequence[Mapping[str, Any]],
         guess: Guess | None = None,
     ) -> list[int]:
         """Write a plan's rows, each with its precondition.
 
+        :param subnets: the subnets that the plan was decided on, by id.
         :param grants: for each grant, the columns of its event and of its allocation.
         :param events: further events.
         :param guess: what the plan was decided on without looking, to be checked by the same statement.

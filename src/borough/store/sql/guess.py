@@ -264,7 +264,9 @@ class GuessUnit(SqlUnit):
     ) -> list[int]:
         assert self._dialect.writer is not None
         self._guess.now, self._guess.bind = now, bind
-        return self._dialect.writer.write(self._run, plan, grants, events, self._guess)
+        return self._dialect.writer.write(
+            self._run, plan, self._believed.subnets, grants, events, self._guess
+        )
 
     def _unknown(self, *_args: object, **_named: object) -> NoReturn:
         raise Unknown

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
@@ -19,7 +20,8 @@ from borough.store.sql.plan_rows import (
     BITS,
     BLOCK,
     EVENT,
-    OLD_MOVED,
+    OLD_ALLOCATION,
+    OLD_SUBNET,
     READ_BLOCK,
     READ_RUN,
     RUN,
@@ -37,8 +39,16 @@ _BY_KEY: Final = "STRAIGHT_JOIN {} AS old FORCE INDEX (PRIMARY)"
 _RUN: Final = _BY_KEY.format("borough_run")
 _BLOCK: Final = _BY_KEY.format("borough_block")
 _ALLOCATION: Final = _BY_KEY.format("borough_allocation")
-_SAME_RUN: Final = "old.id = made.old_id AND old.length = made.old_length"
+_SUBNET: Final = _BY_KEY.format("borough_subnet")
+_SAME_RUN: Final = (
+    "old.id = made.old_id AND old.length = made.old_length AND old.cohort_id = made.old_cohort"
+)
 _SAME_BLOCK: Final = "old.id = made.old_id AND old.version = made.old_version"
+_SAME_ALLOCATION: Final = (
+    "old.sequence = made.old_sequence AND COALESCE(old.until, -1) = made.old_until "
+    # What comes from JSON has the collation of the connection.
+    "AND old.host = CONVERT(made.old_host USING utf8mb4) COLLATE utf8mb4_nopad_bin"
+)
 
 
 def _type(column: sa.Column[Any]) -> str:
@@ -90,14 +100,15 @@ _PARTS: Final = {
     "blocks_gone": _delete(_BLOCK, READ_BLOCK, _SAME_BLOCK),
     "bits": _update(BITS),
     "shapes": _update(SHAPE),
-    "gone": _delete(_ALLOCATION, {"old_sequence": "bigint"}, "old.sequence = made.old_sequence"),
-    "cooled": f"UPDATE {_rows({'old_sequence': 'bigint', 'until': 'bigint'})} {_ALLOCATION} "
-    "ON old.sequence = made.old_sequence AND old.until IS NULL SET old.until = made.until",
-    "moved": f"UPDATE {_rows(OLD_MOVED)} {_ALLOCATION} "
-    "ON old.sequence = made.old_sequence AND COALESCE(old.until, -1) = made.old_until "
-    # What comes from JSON has the collation of the connection.
-    "AND old.host = CONVERT(made.old_host USING utf8mb4) COLLATE utf8mb4_nopad_bin "
-    "SET old.host = made.host",
+    "gone": _delete(_ALLOCATION, OLD_ALLOCATION, _SAME_ALLOCATION),
+    "cooled": f"UPDATE {_rows({**OLD_ALLOCATION, 'until': 'bigint'})} {_ALLOCATION} "
+    f"ON {_SAME_ALLOCATION} SET old.until = made.until",
+    "moved": f"UPDATE {_rows({**OLD_ALLOCATION, 'host': 'text'})} {_ALLOCATION} "
+    f"ON {_SAME_ALLOCATION} SET old.host = made.host",
+    # Last, as an allocation locks its subnet's row for the foreign key after all else.
+    "outside": f"UPDATE {_rows(OLD_SUBNET)} {_SUBNET} "
+    "ON old.id = made.old_id AND old.version = made.old_version "
+    "SET old.outside = old.outside + 1",
 }
 _NEW: Final = {
     "runs_new": _insert(t.run, RUN),
@@ -135,6 +146,10 @@ class MariadbWriter:
             plan.cooled,
             plan.moved,
             plan.changed,
+            plan.blocks_removed,
+            plan.blocks_added,
+            plan.runs_removed,
+            plan.runs_added,
         )
         return max(map(len, kinds)) >= _MANY
 
@@ -142,13 +157,14 @@ class MariadbWriter:
         self,
         run: Runner,
         plan: Plan,
+        subnets: Mapping[int, Subnet],
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
         events: Sequence[Mapping[str, Any]],
         guess: Guess | None = None,
     ) -> list[int]:
         """See :meth:`borough.store.sql.dialect.Writer.write`."""
         assert guess is None, "several statements cannot check a guess at one instant"
-        tables = plan_rows(plan, READ_BLOCK, READ_RUN)
+        tables = plan_rows(plan, subnets, READ_BLOCK, READ_RUN)
         tables["told"] = [dict(event) for event in events]
         for name in _PARTS:
             if tables[name] and run.change(_native(name), _json(tables[name])) != len(tables[name]):

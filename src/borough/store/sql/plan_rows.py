@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from borough.domain.address import to_bytes
 from borough.domain.block import Block, Run
+from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.store.sql import rows
 from borough.store.sql import schema as t
@@ -28,16 +29,17 @@ SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
 BITS: Final = ("bitmap", "free", "reach")
 #: How a row is known, and what it must still be like: whoever has only guessed it does not know its id.
 OLD_BLOCK: Final = {"old_subnet": "bigint", "old_base": "binary", "old_version": "bigint"}
-OLD_RUN: Final = {"old_subnet": "bigint", "old_base": "binary", "old_length": "bigint"}
+OLD_RUN: Final = {
+    "old_subnet": "bigint",
+    "old_base": "binary",
+    "old_length": "bigint",
+    "old_cohort": "bigint",
+}
 #: The same for whoever has read it.
 READ_BLOCK: Final = {"old_id": "bigint", "old_version": "bigint"}
-READ_RUN: Final = {"old_id": "bigint", "old_length": "bigint"}
-OLD_MOVED: Final = {
-    "old_sequence": "bigint",
-    "old_host": "text",
-    "old_until": "bigint",
-    "host": "text",
-}
+READ_RUN: Final = {"old_id": "bigint", "old_length": "bigint", "old_cohort": "bigint"}
+OLD_ALLOCATION: Final = {"old_sequence": "bigint", "old_host": "text", "old_until": "bigint"}
+OLD_SUBNET: Final = {"old_id": "bigint", "old_version": "bigint"}
 
 
 _id: Final = attrgetter("id")
@@ -52,15 +54,24 @@ def _place(piece: Block | Run) -> dict[str, Any]:
     }
 
 
+def old_run(run: Run) -> dict[str, Any]:
+    """Unused space as its row must still be like."""
+    return {"old_id": run.id, "old_length": run.prefix.length, "old_cohort": run.cohort_id}
+
+
 def _pick(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in names}
 
 
 def plan_rows(
-    plan: Plan, block: Iterable[str] = OLD_BLOCK, run: Iterable[str] = OLD_RUN
+    plan: Plan,
+    subnets: Mapping[int, Subnet],
+    block: Iterable[str] = OLD_BLOCK,
+    run: Iterable[str] = OLD_RUN,
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows by what happens to them: changed and removed ones, which have preconditions; new space.
 
+    :param subnets: the subnets that the plan was decided on, by id.
     :param block: how a block is known.
     :param run: how a run is known.
     """
@@ -69,16 +80,17 @@ def plan_rows(
         "bits": [_pick((*block, *BITS), values) for values in bits],
         "shapes": [_pick((*block, *SHAPE), values) for values in shapes],
         "runs_gone": [
-            _pick(run, {**_place(each), "old_length": each.prefix.length})
+            _pick(run, {**_place(each), **old_run(each)})
             for each in sorted(plan.runs_removed, key=_id)
         ],
         "blocks_gone": [
             _pick(block, {**_place(each), "old_version": each.version})
             for each in sorted(plan.blocks_removed, key=_id)
         ],
-        "gone": [{"old_sequence": each.sequence} for each in plan.removed],
-        "cooled": [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled],
-        "moved": [rows.moved_values(old, new) for old, new in plan.moved],
+        "gone": rows.removed_values(plan),
+        "cooled": rows.cooled_values(plan),
+        "moved": rows.moved_values(plan),
+        "outside": rows.outside_values(plan, subnets),
         "runs_new": [rows.run_values(each) for each in plan.runs_added],
         "blocks_new": [rows.block_values(each) for each in plan.blocks_added],
     }

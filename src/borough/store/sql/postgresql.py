@@ -125,14 +125,18 @@ class Postgresql:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
-    def begin_in_line(self, run: Runner, _line: Line) -> None:
+    def begin_in_line(self, run: Runner, line: Line) -> None:
         """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`.
 
         A row lock would come with a snapshot from before the wait; the lock of a table is the one thing
-        that a transaction can wait for without one. It is held for a few statements.
+        that a transaction can wait for without one. It is held for a few statements. Declared changes
+        queue at the table of the catalogue's version, everything else at the table of blocks.
         """
         run.text(self.begin_write)
-        run.text("LOCK TABLE borough_block IN SHARE ROW EXCLUSIVE MODE")
+        if line.declares:
+            run.text("LOCK TABLE borough_meta IN SHARE ROW EXCLUSIVE MODE")
+        if line.starved or line.subnets:
+            run.text("LOCK TABLE borough_block IN SHARE ROW EXCLUSIVE MODE")
 
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
@@ -18,9 +19,10 @@ from borough.store.sql.plan_rows import (
     BITS,
     BLOCK,
     EVENT,
+    OLD_ALLOCATION,
     OLD_BLOCK,
-    OLD_MOVED,
     OLD_RUN,
+    OLD_SUBNET,
     RUN,
     SHAPE,
     plan_rows,
@@ -31,6 +33,10 @@ _KINDS: Final = {"bigint": "bigint", "text": "text", "binary": "bytea"}
 
 _SAME_BLOCK: Final = (
     "b.subnet_id = row.old_subnet AND b.base = row.old_base AND b.version = row.old_version"
+)
+_SAME_ALLOCATION: Final = (
+    "a.sequence = row.old_sequence AND a.host = row.old_host "
+    "AND coalesce(a.until, -1) = row.old_until"
 )
 
 
@@ -75,20 +81,23 @@ _PARTS: Final[dict[str, str]] = {
     "runs_gone": "DELETE FROM borough_run AS r USING "
     + _rows("runs_gone", OLD_RUN)
     + " WHERE r.subnet_id = row.old_subnet AND r.base = row.old_base AND r.length = row.old_length "
+    "AND r.cohort_id = row.old_cohort "
     "RETURNING 1",
     "blocks_gone": "DELETE FROM borough_block AS b USING "
     + _rows("blocks_gone", OLD_BLOCK)
     + f" WHERE {_SAME_BLOCK} RETURNING 1",
     "gone": "DELETE FROM borough_allocation AS a USING "
-    + _rows("gone", {"old_sequence": "bigint"})
-    + " WHERE a.sequence = row.old_sequence RETURNING 1",
+    + _rows("gone", OLD_ALLOCATION)
+    + f" WHERE {_SAME_ALLOCATION} RETURNING 1",
     "cooled": "UPDATE borough_allocation AS a SET until = row.until FROM "
-    + _rows("cooled", {"old_sequence": "bigint", "until": "bigint"})
-    + " WHERE a.sequence = row.old_sequence AND a.until IS NULL RETURNING 1",
+    + _rows("cooled", {**OLD_ALLOCATION, "until": "bigint"})
+    + f" WHERE {_SAME_ALLOCATION} RETURNING 1",
     "moved": "UPDATE borough_allocation AS a SET host = row.host FROM "
-    + _rows("moved", OLD_MOVED)
-    + " WHERE a.sequence = row.old_sequence AND a.host = row.old_host "
-    "AND coalesce(a.until, -1) = row.old_until RETURNING 1",
+    + _rows("moved", {**OLD_ALLOCATION, "host": "text"})
+    + f" WHERE {_SAME_ALLOCATION} RETURNING 1",
+    "outside": "UPDATE borough_subnet AS s SET outside = s.outside + 1 FROM "
+    + _rows("outside", OLD_SUBNET)
+    + " WHERE s.id = row.old_id AND s.version = row.old_version RETURNING 1",
 }
 _PARTS_AFTER: Final[dict[str, str]] = {
     "runs_new": _insert(t.run, RUN, "runs_new"),
@@ -141,12 +150,13 @@ class PostgresqlWriter:
         self,
         run: Runner,
         plan: Plan,
+        subnets: Mapping[int, Subnet],
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
         events: Sequence[Mapping[str, Any]],
         guess: Guess | None = None,
     ) -> list[int]:
         """See :meth:`borough.store.sql.dialect.Writer.write`."""
-        tables = plan_rows(plan)
+        tables = plan_rows(plan, subnets)
         expected = sum(len(tables[name]) for name in _PARTS)
         tables["noted"] = [dict(event) for event, _ in grants]
         tables["given"] = [

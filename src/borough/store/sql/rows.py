@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from borough.domain.address import WIDTH, Family, from_bytes, to_bytes
 from borough.domain.block import Block, Run
 from borough.domain.dimension import make_labels
-from borough.domain.model import Allocation, State
+from borough.domain.model import Allocation, State, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan
 from borough.domain.token import Need, Token
@@ -160,14 +161,35 @@ def allocation_values(
     }
 
 
-def moved_values(old: Allocation, new: Allocation) -> dict[str, Any]:
-    """An allocation's new host, and what its row must still be like."""
+def old_allocation(old: Allocation) -> dict[str, Any]:
+    """An allocation as its row must still be like."""
     return {
         "old_sequence": old.sequence,
         "old_host": old.host,
         "old_until": _HELD if old.until is None else old.until,
-        "host": new.host,
     }
+
+
+def removed_values(plan: Plan) -> list[dict[str, Any]]:
+    """The preconditions of a plan's removed allocations."""
+    return [old_allocation(each) for each in plan.removed]
+
+
+def cooled_values(plan: Plan) -> list[dict[str, Any]]:
+    """The end of the rest of a plan's cooling allocations, which were held until now."""
+    return [
+        {**old_allocation(replace(each, until=None)), "until": each.until} for each in plan.cooled
+    ]
+
+
+def moved_values(plan: Plan) -> list[dict[str, Any]]:
+    """The new host of a plan's moved allocations."""
+    return [{**old_allocation(old), "host": new.host} for old, new in plan.moved]
+
+
+def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, Any]]:
+    """The subnets that witness what a plan does outside of blocks and runs."""
+    return [{"old_id": each.id, "old_version": each.version} for each in plan.outside(subnets)]
 
 
 def to_event(row: Row) -> Event:

@@ -125,6 +125,10 @@ subnet = _table(
     sa.Column("attributes", Long, nullable=False),
     sa.Column("source", Name, nullable=False),
     sa.Column("claiming", Name, nullable=False, server_default=""),
+    # Counts the changes of what is declared, and those of addresses that lie in no block or run: both
+    # are compared by whatever decides on this subnet. See docs/architecture.md, "Witnesses".
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("outside", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("name", name="uq_borough_subnet_name"),
     sa.UniqueConstraint("scope_id", "base", name="uq_borough_subnet_scope_base"),
 )

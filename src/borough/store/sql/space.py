@@ -39,6 +39,7 @@ class SqlSpace:
         areas: Areas,
         spread: bool = False,
         reader: CatalogueReader | None = None,
+        locked: frozenset[int] | None = None,
     ) -> None:
         """Work in a transaction.
 
@@ -46,6 +47,8 @@ class SqlSpace:
         :param areas: where this writer looks for unclaimed space first.
         :param spread: whether unused space is offered before the blocks of its rung.
         :param reader: what reads the catalogue when it is another one by now.
+        :param locked: the subnets whose space was locked before this transaction's snapshot; None where
+            no lock is needed, or where reading takes it.
         """
         self._run = run
         self._cached = cached
@@ -63,6 +66,9 @@ class SqlSpace:
         #: The block that the last address was given from, as it is then.
         self.given_from: Block | None = None
         self._touched = False
+        self._locked = locked
+        #: Of the subnets whose space this unit keeps locked: their counts of changes outside of blocks.
+        self._outside: dict[int, int] = {}
         self._fresh: Catalogue | None = None
 
     @property

@@ -77,7 +77,12 @@ change_bits = (
 remove_block = sa.delete(t.block).where(
     t.block.c.id == _P("old_id"), t.block.c.version == _P("old_version")
 )
-remove_run = sa.delete(t.run).where(t.run.c.id == _P("old_id"), t.run.c.length == _P("old_length"))
+# The cohort: a subnet that was labelled anew keeps its runs, and is another group's.
+remove_run = sa.delete(t.run).where(
+    t.run.c.id == _P("old_id"),
+    t.run.c.length == _P("old_length"),
+    t.run.c.cohort_id == _P("old_cohort"),
+)
 
 block_at = (
     sa.select(*BLOCK_COLUMNS)
@@ -220,20 +225,20 @@ add_allocation = _insert(t.allocation, "until")
 allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
-remove_allocation = sa.delete(t.allocation).where(t.allocation.c.sequence == _P("old_sequence"))
-cool_allocation = (
-    sa.update(t.allocation)
-    .where(t.allocation.c.sequence == _P("old_sequence"), t.allocation.c.until.is_(None))
-    .values(until=_P("until"))
+# An allocation as it was read: one that moved meanwhile is another host's, one that rests nobody's.
+_SAME_ALLOCATION = (
+    t.allocation.c.sequence == _P("old_sequence"),
+    t.allocation.c.host == _P("old_host"),
+    sa.func.coalesce(t.allocation.c.until, sa.literal_column("-1")) == _P("old_until"),
 )
-move_allocation = (
-    sa.update(t.allocation)
-    .where(
-        t.allocation.c.sequence == _P("old_sequence"),
-        t.allocation.c.host == _P("old_host"),
-        sa.func.coalesce(t.allocation.c.until, sa.literal_column("-1")) == _P("old_until"),
-    )
-    .values(host=_P("host"))
+remove_allocation = sa.delete(t.allocation).where(*_SAME_ALLOCATION)
+cool_allocation = sa.update(t.allocation).where(*_SAME_ALLOCATION).values(until=_P("until"))
+move_allocation = sa.update(t.allocation).where(*_SAME_ALLOCATION).values(host=_P("host"))
+#: The witness of an address that lies in no block or run.
+change_outside = (
+    sa.update(t.subnet)
+    .where(t.subnet.c.id == _P("old_id"), t.subnet.c.version == _P("old_version"))
+    .values(outside=t.subnet.c.outside + sa.literal_column("1"))
 )
 expired = (
     _ALLOCATIONS.where(t.allocation.c.until <= _P("now"))

@@ -24,6 +24,7 @@ from borough.store.sql.dialect import (
     Duplicate,
     Gone,
     Line,
+    LockFirst,
     Runner,
     Statement,
     public,
@@ -66,7 +67,11 @@ class _Link:
 class _Bound:
     """The bound of one caller's attempts."""
 
-    def __init__(self, patience: float, *, attempts: int | None) -> None:
+    def __init__(
+        self, patience: float, *, attempts: int | None, write: bool = True, declares: bool = False
+    ) -> None:
+        self._write = write
+        self._declares = write and declares
         self._deadline = time.monotonic() + patience
         self._limit = attempts
         self.attempts = 0
@@ -75,11 +80,23 @@ class _Bound:
         self.blocks: set[int] = set()
         #: The unused runs that the last attempt wanted; one that others cut is another row by now.
         self.runs: set[int] = set()
+        #: The subnets whose space the unit has asked to lock.
+        self.subnets: frozenset[int] = frozenset()
 
     @property
-    def line(self) -> Line:
-        """What to wait for in line."""
-        return Line(sorted(self.runs), sorted(self.blocks), self._beaten >= 2 * POLITE)
+    def line(self) -> Line | None:
+        """What to wait for in line, before anything is read; None when there is nothing."""
+        starved = self._write and self.insists
+        if not (starved or self._declares or self.subnets):
+            return None
+        return Line(
+            sorted(self.runs) if starved else (),
+            sorted(self.blocks) if starved else (),
+            firm=self._beaten >= 2 * POLITE,
+            starved=starved,
+            declares=self._declares,
+            subnets=tuple(sorted(self.subnets)),
+        )
 
     @property
     def insists(self) -> bool:
@@ -162,13 +179,23 @@ class SqlStore:
     # --- Units of work ------------------------------------------------------------------------
 
     def transact(
-        self, work: Callable[[Unit], T], *, write: bool = True, repeatable: bool = False
+        self,
+        work: Callable[[Unit], T],
+        *,
+        write: bool = True,
+        repeatable: bool = False,
+        declares: bool = False,
     ) -> T:
         """See :meth:`borough.store.port.Store.transact`."""
-        bound = self._bound()
+        bound = self._bound(write=write, declares=declares)
         while True:
             try:
                 return self._once(work, bound, write=write, repeatable=repeatable)
+            except LockFirst as wanted:
+                bound.subnets |= wanted.subnet_ids
+            except Duplicate as taken_already:
+                # Two declared the same at once: who comes second finds it declared.
+                self._again(bound, Contradiction(str(taken_already)))
             except (LostRace, Busy, Gone) as lost:
                 self._again(bound, lost)
 
@@ -268,11 +295,11 @@ class SqlStore:
             self._sketch.learn(order.catalogue, (taken.block,), ())
         return outcome.word, taken, outcome.has_run
 
-    def _bound(self) -> _Bound:
+    def _bound(self, *, write: bool = True, declares: bool = False) -> _Bound:
         # On one's own a race is lost only to tables that contradict each other; against others many
         # may be lost in a row, and the time is what bounds them.
         attempts = None if self._dialect.is_server else ATTEMPTS
-        return _Bound(self._patience, attempts=attempts)
+        return _Bound(self._patience, attempts=attempts, write=write, declares=declares)
 
     def _again(self, bound: _Bound, lost: Exception) -> None:
         """Go on with another attempt, or give up."""
@@ -320,10 +347,12 @@ class SqlStore:
                     areas=link.areas if write else NO_AREAS,
                     spread=spread,
                     reader=self._reader,
+                    locked=bound.subnets if self._dialect.is_server else None,
                 )
                 try:
-                    if write and bound.insists:
-                        self._dialect.begin_in_line(run, bound.line)
+                    line = bound.line
+                    if line is not None:
+                        self._dialect.begin_in_line(run, line)
                     else:
                         run.text(self._dialect.begin_write if write else self._dialect.begin_read)
                     answer = work(unit)

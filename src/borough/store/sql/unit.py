@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from borough.domain.address import format_address
@@ -24,7 +24,9 @@ from borough.store.port import (
 from borough.store.sql import catalogue_write as declared
 from borough.store.sql import queries, rows
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Duplicate
+from borough.store.sql.catalogue_write import all_met
+from borough.store.sql.dialect import Duplicate, LockFirst
+from borough.store.sql.plan_rows import old_run
 from borough.store.sql.space import SqlSpace
 
 #: Rows added by one statement.
@@ -38,6 +40,7 @@ class SqlUnit(SqlSpace):
 
     def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
         """See :meth:`borough.store.port.Unit.commit`."""
+        subnets = self.catalogue.subnets
         self.freed = self.freed or bool(plan.removed or plan.cooled or plan.blocks_removed)
         self.written.append(plan)
         if plan.grants:
@@ -53,11 +56,12 @@ class SqlUnit(SqlSpace):
             rows.event_values(self._event(now, Act.ALLOCATED, grant.allocation))
             for grant in plan.grants
         ]
+        self._count_outside(plan)
         try:
             if self._dialect.writer and self._dialect.writer.wants(plan):
                 return self._write_at_once(plan, grants, events, now, bind)
             self._write_space(plan)
-            self._write_removals(plan)
+            self._write_removals(plan, subnets)
             sequences = self._write_grants(plan.grants, grants)
             if bind is not None:
                 queries.remember(self._run, bind, sequences, now)
@@ -69,6 +73,12 @@ class SqlUnit(SqlSpace):
             raise
         self._run.write_all(s.add_event, events)
         return sequences
+
+    def _count_outside(self, plan: Plan) -> None:
+        """What this unit itself has done outside of blocks is no reason to lose a race."""
+        for subnet in plan.outside(self.catalogue.subnets):
+            if subnet.id in self._outside:
+                self._outside[subnet.id] += 1
 
     def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
         """See :meth:`borough.store.port.Unit.bind`."""
@@ -106,7 +116,8 @@ class SqlUnit(SqlSpace):
         bind: Binding | None,
     ) -> list[int]:
         assert self._dialect.writer is not None
-        sequences = self._dialect.writer.write(self._run, plan, grants, events)
+        subnets = self.catalogue.subnets
+        sequences = self._dialect.writer.write(self._run, plan, subnets, grants, events)
         if bind is not None:
             queries.remember(self._run, bind, sequences, now)
         return sequences
@@ -114,37 +125,33 @@ class SqlUnit(SqlSpace):
     def _write_space(self, plan: Plan) -> None:
         run = self._run
         if plan.runs_removed:
-            gone = [
-                {"old_id": each.id, "old_length": each.prefix.length}
-                for each in sorted(plan.runs_removed, key=lambda each: each.id)
-            ]
-            _all_of(run.write_all(s.remove_run, gone), gone)
+            gone = [old_run(each) for each in sorted(plan.runs_removed, key=lambda each: each.id)]
+            all_met(run.write_all(s.remove_run, gone), len(gone))
         if plan.blocks_removed:
             out = [
                 {"old_id": each.id, "old_version": each.version}
                 for each in sorted(plan.blocks_removed, key=lambda each: each.id)
             ]
-            _all_of(run.write_all(s.remove_block, out), out)
+            all_met(run.write_all(s.remove_block, out), len(out))
         bits, shapes = rows.changed_values(plan)
         if bits:
-            _all_of(run.write_all(s.change_bits, bits), bits)
+            all_met(run.write_all(s.change_bits, bits), len(bits))
         if shapes:
-            _all_of(run.write_all(s.change_block, shapes), shapes)
+            all_met(run.write_all(s.change_block, shapes), len(shapes))
         if plan.runs_added:
             run.write_all(s.add_run, map(rows.run_values, plan.runs_added))
         if plan.blocks_added:
             run.write_all(s.add_block, map(rows.block_values, plan.blocks_added))
 
-    def _write_removals(self, plan: Plan) -> None:
-        if plan.removed:
-            gone = [{"old_sequence": each.sequence} for each in plan.removed]
-            _all_of(self._run.write_all(s.remove_allocation, gone), gone)
-        if plan.cooled:
-            cooled = [{"old_sequence": each.sequence, "until": each.until} for each in plan.cooled]
-            _all_of(self._run.write_all(s.cool_allocation, cooled), cooled)
-        if plan.moved:
-            moved = [rows.moved_values(old, new) for old, new in plan.moved]
-            _all_of(self._run.write_all(s.move_allocation, moved), moved)
+    def _write_removals(self, plan: Plan, subnets: Mapping[int, Subnet]) -> None:
+        for clause, values in (
+            (s.remove_allocation, rows.removed_values(plan)),
+            (s.cool_allocation, rows.cooled_values(plan)),
+            (s.move_allocation, rows.moved_values(plan)),
+            (s.change_outside, rows.outside_values(plan, subnets)),
+        ):
+            if values:
+                all_met(self._run.write_all(clause, values), len(values))
 
     def _write_grants(self, grants: Sequence[Grant], events: list[dict[str, Any]]) -> list[int]:
         """Write the events, whose ids are the sequence numbers, and then the allocations."""
@@ -322,9 +329,19 @@ class SqlUnit(SqlSpace):
         """See :meth:`borough.store.port.Unit.remove_host`."""
         declared.remove_host(self._run, host)
 
+    def lock_space(self, subnet_ids: Collection[int]) -> None:
+        """See :meth:`borough.store.port.Unit.lock_space`."""
+        ids = sorted(set(subnet_ids) - self._outside.keys())
+        if not ids:
+            return
+        if self._locked is not None and not self._locked.issuperset(ids):
+            raise LockFirst(ids)
+        self._outside |= declared.outside(self._run, ids)
+
     def put_subnet(self, subnet: Subnet) -> Subnet:
         """See :meth:`borough.store.port.Unit.put_subnet`."""
-        return declared.put_subnet(self._run, subnet, self.catalogue.scopes)
+        seen = self._outside.get(subnet.id)
+        return declared.put_subnet(self._run, subnet, self.catalogue.scopes, seen)
 
     def remove_subnet(self, subnet: Subnet) -> None:
         """See :meth:`borough.store.port.Unit.remove_subnet`."""
@@ -333,13 +350,6 @@ class SqlUnit(SqlSpace):
     def cohort_of(self, subnet_id: int) -> int:
         """See :meth:`borough.store.port.Unit.cohort_of`."""
         return declared.cohort_of(self._run, subnet_id)
-
-    def replace_space(self, subnet_id: int, blocks: Sequence[Block], runs: Sequence[Run]) -> None:
-        """See :meth:`borough.store.port.Unit.replace_space`."""
-        self._run.write(declared.CLEAR_BLOCKS, old_id=subnet_id)
-        self._run.write(declared.CLEAR_RUNS, old_id=subnet_id)
-        self._run.write_all(s.add_block, map(rows.block_values, blocks))
-        self._run.write_all(s.add_run, map(rows.run_values, runs))
 
     def record(self, event: Event) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
@@ -389,14 +399,8 @@ class SqlUnit(SqlSpace):
 
     def rehome(self, allocation: Allocation, subnet_id: int) -> None:
         """See :meth:`borough.store.port.Unit.rehome`."""
-        _all_of(queries.rehome(self._run, allocation.sequence, subnet_id), [allocation])
+        all_met(queries.rehome(self._run, allocation.sequence, subnet_id), 1)
 
 
 def _is_held(allocation: Allocation) -> bool:
     return allocation.state is State.ALLOCATED
-
-
-def _all_of(met: int, expected: Sequence[Any]) -> None:
-    """Every precondition held, or the whole unit is run again."""
-    if met != len(expected):
-        raise LostRace("a row is not as it was read")
