@@ -12,11 +12,10 @@ from borough.domain.block import Block, Run
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import Catalogue, Subnet
 from borough.domain.prefix import Prefix
-from borough.domain.space import Plan
 from borough.neutron import catalogue as declared
 from borough.neutron.catalogue import Dimensions
 from borough.neutron.session import SessionDialect, SessionRunner
-from borough.store.port import Binding, LostRace
+from borough.store.port import LostRace
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
@@ -49,6 +48,8 @@ class SessionUnit(SqlUnit):
         super().__init__(run, None, dialect, probes, areas=areas, spread=spread)
         self.names = tuple(names)
         self._dimensions = dimensions
+        #: The subnets that were as the catalogue has them after some of their space was locked.
+        self._compared: set[int] = set()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -62,23 +63,16 @@ class SessionUnit(SqlUnit):
         """What runs its statements."""
         return self._run
 
-    def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
-        """See :meth:`borough.store.port.Unit.commit`.
+    def _saw(self, pieces: Sequence[Block | Run]) -> None:
+        """Refuse blocks and runs of subnets that were changed since the catalogue was read.
 
-        Blocks and runs were read with a lock, as they are now; the subnets may have been read before
-        that, so that their ranges and labels were others.
+        Space is read with a lock, as it is now: ranges of before would be laid over blocks of after.
         """
-        self._check_versions(plan)
-        return super().commit(plan, now, bind)
-
-    def _check_versions(self, plan: Plan) -> None:
-        stored: tuple[Block | Run, ...] = (
-            *plan.runs_removed,
-            *plan.blocks_removed,
-            *(old for old, _ in plan.changed.values()),
-        )
-        if self._run.locks and stored:
-            self._versions({each.subnet_id for each in stored})
+        super()._saw(pieces)
+        new = {each.subnet_id for each in pieces} - self._compared
+        if self._run.locks and new:
+            self._versions(new)
+            self._compared |= new
 
     def _versions(self, subnet_ids: Collection[int], *, exclusive: bool = False) -> dict[int, int]:
         """Compare the versions of subnets; return their counts of changes outside of blocks.

@@ -90,6 +90,10 @@ class SqlSpace:
         """The catalogue as the database has it, unless this unit changed it."""
         return None if self._touched else self._fresh
 
+    def _saw(self, pieces: Sequence[Block | Run]) -> None:
+        """Keep in mind what was read of space; it may be of no use with another catalogue."""
+        self.read += pieces
+
     # --- Space --------------------------------------------------------------------------------
 
     def offers(
@@ -107,7 +111,7 @@ class SqlSpace:
                 piece = rows.to_run(row[4:]) if row[3] else rows.to_block(row[4:])
                 room = _ROOM if self._spread and not claimant else 0
                 found.append(Offer(start + row[0], piece, room=room))
-                self.read.append(piece)
+                self._saw((piece,))
             if len(found) >= count:
                 break
         return found
@@ -150,7 +154,7 @@ class SqlSpace:
             values = {f"id_{at}": id for at, id in enumerate(ids)}
             found = self._run.rows(clause, holder=holder, **values)
         blocks = [rows.to_block(row) for row in found]
-        self.read += blocks
+        self._saw(blocks)
         return blocks
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
@@ -167,7 +171,7 @@ class SqlSpace:
             last=to_bytes(prefix.family, prefix.last),
         )
         blocks = [rows.to_block(row) for row in found]
-        self.read += blocks
+        self._saw(blocks)
         return blocks
 
     def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
@@ -178,7 +182,7 @@ class SqlSpace:
         found = self._run.rows(s.runs_at(len(prefixes)), subnet_id=subnet_id, **bases)
         wanted = set(prefixes)
         runs = [run for run in map(rows.to_run, found) if run.prefix in wanted]
-        self.read += runs
+        self._saw(runs)
         return runs
 
     def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
@@ -191,7 +195,7 @@ class SqlSpace:
             longest=longest,
         )
         runs = [run for run in map(rows.to_run, found) if prefix.covers(run.prefix)]
-        self.read += runs
+        self._saw(runs)
         return runs
 
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
@@ -202,7 +206,7 @@ class SqlSpace:
             if row:
                 piece: Block | Run = read(row)
                 if piece.prefix.holds(address):
-                    self.read.append(piece)
+                    self._saw((piece,))
                     return piece
         return None
 
