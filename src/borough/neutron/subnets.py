@@ -222,6 +222,8 @@ def remove(unit: SessionUnit, name: str, *, now: int) -> bool:
     if subnet is None:
         return False
     scope_id = unit.catalogue.scopes[subnet.scope]
+    # An address that is being given keeps the subnet until it is there; then it goes with the others.
+    unit.locked_space(subnet.id)
     # Neutron drops automatic addresses with their subnet, without a word to the driver.
     unit.runner.write(_REMOVE_ALLOCATIONS, scope_id=scope_id, subnet_id=subnet.id)
     unit.remove_subnet(subnet)
