@@ -92,6 +92,30 @@ def test_borrowing_comes_last_and_is_said(ipam: Ipam) -> None:
     assert f"{answer.address}/32" in routes(ipam, "h1")
 
 
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("rack", [1, 2, 3])
+def test_the_last_free_address_of_a_small_group_is_found(
+    ipam: Ipam, rack: int, named: bool
+) -> None:
+    """Three racks have a full block each, and one address comes free again, whichever rack it is in."""
+    ipam.apply(
+        {
+            "dimensions": {"rack": {"fallback": "any"}},
+            "subnets": [
+                {"name": f"s{n}", "cidr": f"10.0.{n}.0/29", "labels": {**L, "rack": f"r{n}"}}
+                for n in (1, 2, 3)
+            ],
+            "hosts": {f"h{n}": {"rack": f"r{n}"} for n in (1, 2, 3)},
+        }
+    )
+    for number in (1, 2, 3):
+        for _ in range(6):
+            take(ipam, f"h{number}")
+    ipam.release(f"10.0.{rack}.4")
+    group: dict[str, Any] = {"subnets": [("s1", "s2", "s3")]} if named else {"labels": L}
+    assert ipam.allocate(**group, host="h9").address == f"10.0.{rack}.4"
+
+
 def test_a_borrowed_address_is_one_route_and_its_lender_keeps_its_own(ipam: Ipam) -> None:
     """The lender's prefix covers what it claimed; the borrower adds a host route."""
     pods(ipam, "10.0.0.0/28")

@@ -19,6 +19,7 @@ from borough.store.sql import rows
 from borough.store.sql import statements as s
 from borough.store.sql.dialect import Native, Runner, Statement
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.indexes import block_index
 from borough.store.sql.offers import Shape, offers
 from borough.store.sql.probes import ids_of
 from borough.store.sql.turns import turn_of
@@ -53,7 +54,7 @@ IF {{look}} THEN
     ORDER BY found.rung, found.part, found.preference, found.base LIMIT 1;
     IF the_kind = 0 AND the_rung IN ({{takeable}}) THEN
         SET sought = 1, has_run = {{has_run}};
-        SELECT {_COLUMNS} {_INTO} FROM borough_block AS b WHERE {{lock}};
+        SELECT {_COLUMNS} {_INTO} FROM borough_block AS b {{lock}};
     END IF;
 END IF;
 IF the_id IS NOT NULL AND {{fine}} THEN
@@ -95,7 +96,7 @@ _HINTED: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b
     WHERE b.subnet_id = %(hint_subnet)s AND b.base = %(hint_base)s AND b.is_open = 1
         AND b.holder = %(claimant)s FOR UPDATE SKIP LOCKED;"""
 
-_AREA: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b
+_AREA: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b FORCE INDEX ({{index}})
     WHERE b.{{column}} = %(id)s AND b.is_open = 1 AND b.is_held = 0
         AND b.base BETWEEN %(first)s AND %(last)s ORDER BY b.base LIMIT 1 FOR UPDATE SKIP LOCKED;"""
 
@@ -108,11 +109,12 @@ _KEYED: Final = """INSERT INTO borough_idempotency_key (`key`, fingerprint, sequ
         VALUES (%(key)s, %(fingerprint)s, the_sequence, now_is);"""
 
 # Any block of the best one's rung and cohort will do, so that the first that nobody works on is taken.
-_FREE: Final = """b.{column} = the_group AND b.is_open = 1 AND {held}
+_FREE: Final = """FORCE INDEX ({index})
+            WHERE b.{column} = the_group AND b.is_open = 1 AND {held}
             ORDER BY {order} LIMIT 1 FOR UPDATE SKIP LOCKED"""
 
 # Exactly the best one, after whoever works on it.
-_THIS: Final = "b.id = the_block AND b.is_open = 1 FOR UPDATE"
+_THIS: Final = "WHERE b.id = the_block AND b.is_open = 1 FOR UPDATE"
 
 
 _WIDTH: Final = "LENGTH(the_base) * 8"
@@ -137,6 +139,7 @@ def _text(
     lock, has_run = _THIS, "0"
     if not (lowest or wait):
         lock = _FREE.format(
+            index=block_index(column, "holder" if claims else "turn"),
             column=column,
             held="b.holder = %(claimant)s" if claims else "b.is_held = the_held",
             order="b.region_length, b.base" if claims else "b.turn, b.base",
@@ -149,7 +152,7 @@ def _text(
         _SQL.format(
             begin="" if inside else _BEGIN,
             commit="" if inside else "COMMIT;",
-            first=first.format(column=column),
+            first=first.format(column=column, index=block_index(column, "base")),
             # What is not in one's area is for a unit of work to find.
             look="FALSE" if first is _AREA else "the_id IS NULL",
             frontier=frontier,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from borough.domain.ladder import Hold, Rung
 from borough.store.sql import schema as t
+from borough.store.sql.indexes import block_index, by_index, run_index
 from borough.store.sql.statements import BLOCK_COLUMNS, RUN_COLUMNS
 
 _P = sa.bindparam
@@ -152,6 +153,20 @@ def locking(hold: Hold, column: str, claims: bool, lowest: bool, spread: bool, s
     return tuple(reversed(parts) if hold is Hold.UNCLAIMED and (claims or spread) else parts)
 
 
+class _Rows(NamedTuple):
+    """Rows of one table that are alike to a rung.
+
+    :ivar conditions: the conditions of a row beside its cohort or subnet.
+    :ivar order: the columns that the rows are ordered by.
+    :ivar index_name: the index that has the rows of one cohort or subnet together, and in order if any has.
+    """
+
+    table: sa.Table
+    conditions: Callable[[Any], list[Any]]
+    order: list[str]
+    index_name: str
+
+
 def _parts(
     rungs: list[tuple[Hold, str, Ids]],
     *,
@@ -164,28 +179,13 @@ def _parts(
 ) -> list[Any]:
     parts = []
     for rung, (hold, column, ids) in enumerate(rungs):
-        order = [*([] if lowest else _FIRST[hold]), "base"]
         block_part = 1 if hold is Hold.UNCLAIMED and runs_first and not lowest else 0
-        parts.append(
-            _part(
-                t.block,
-                (rung, block_part),
-                column,
-                ids,
-                _held_as(hold, claims),
-                order,
-                several,
-                count,
-                lock,
-            )
-        )
+        kinds = [(block_part, _blocks(hold, column, claims=claims, lowest=lowest))]
         if hold is Hold.UNCLAIMED:
-            run_order = ["base"] if lowest else ["length" if claims else "host_bits", "base"]
             run_part = 0 if lowest else 1 - block_part
-            place = (rung, run_part)
-            parts.append(
-                _part(t.run, place, column, ids, lambda _: [], run_order, several, count, lock)
-            )
+            kinds.append((run_part, _runs(column, claims=claims, lowest=lowest)))
+        for part, kind in kinds:
+            parts.append(_part(kind, (rung, part), column, ids, several, count, lock))
     return parts
 
 
@@ -195,6 +195,17 @@ _FIRST: Final[dict[Hold, list[str]]] = {
     Hold.UNCLAIMED: [],
     Hold.OTHERS: ["turn"],
 }
+
+
+def _blocks(hold: Hold, column: str, *, claims: bool, lowest: bool) -> _Rows:
+    order = [*([] if lowest else _FIRST[hold]), "base"]
+    index = block_index(column, "holder" if hold is Hold.OWN else order[0])
+    return _Rows(t.block, _held_as(hold, claims), order, index)
+
+
+def _runs(column: str, *, claims: bool, lowest: bool) -> _Rows:
+    order = ["base"] if lowest else ["length" if claims else "host_bits", "base"]
+    return _Rows(t.run, lambda _: [], order, run_index(column, order[0]))
 
 
 def _held_as(hold: Hold, claims: bool) -> Any:
@@ -211,26 +222,26 @@ def _held_as(hold: Hold, claims: bool) -> Any:
 
 
 def _part(
-    table: sa.Table,
+    kind: _Rows,
     place: tuple[int, int],
     column: str,
     ids: Ids,
-    conditions: Any,
-    order: list[str],
     several: bool,
     count: Any,
     lock: Mapping[str, Any] | None,
 ) -> Any:
-    """The first rows of one table on one rung.
+    """The first rows of one kind on one rung.
 
     Over several ids an index cannot give one order, and the database would read and sort every open
     block of all of them. So for a single row wanted, each id is asked for its own first row.
     """
+    table = kind.table
+    columns = _columns(table, place, kind.order)
     if ids.single or several:
+        query = sa.select(*columns).where(ids.among(table.c[column]), *kind.conditions(table))
         query = (
-            sa.select(*_columns(table, place, order))
-            .where(ids.among(table.c[column]), *conditions(table))
-            .order_by(*_order(table, order))
+            by_index(query, table, kind.index_name)
+            .order_by(*_order(table, kind.order))
             .limit(count)
         )
         if lock is not None:
@@ -239,15 +250,15 @@ def _part(
         group = (t.cohort if column == "cohort_id" else t.subnet).alias()
         inner = table.alias()
         first = (
-            sa.select(inner.c.id)
-            .where(inner.c[column] == group.c.id, *conditions(inner))
-            .order_by(*_order(inner, order))
+            by_index(sa.select(inner.c.id), inner, kind.index_name)
+            .where(inner.c[column] == group.c.id, *kind.conditions(inner))
+            .order_by(*_order(inner, kind.order))
             .limit(_ONE)
             .correlate(group)
             .scalar_subquery()
         )
         query = (
-            sa.select(*_columns(table, place, order))
+            sa.select(*columns)
             .select_from(group.join(table, table.c.id == first))
             .where(ids.among(group.c.id))
         )

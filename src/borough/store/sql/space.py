@@ -170,7 +170,7 @@ class SqlSpace:
             first=to_bytes(prefix.family, prefix.base),
             last=to_bytes(prefix.family, prefix.last),
         )
-        blocks = [rows.to_block(row) for row in found]
+        blocks = [block for block in map(rows.to_block, found) if prefix.covers(block.prefix)]
         self._saw(blocks)
         return blocks
 

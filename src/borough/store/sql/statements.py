@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from borough.store.sql import schema as t
+from borough.store.sql.indexes import block_index, by_index
 
 _P = sa.bindparam
 _ONE: Any = sa.literal_column("1")
@@ -169,7 +170,7 @@ _FIRST, _LAST = _P("first", type_=t.Packed), _P("last", type_=t.Packed)
 def open_in_area(column: str) -> Any:
     """The first unclaimed block with a free address that no transaction works on."""
     return (
-        sa.select(*BLOCK_COLUMNS)
+        by_index(sa.select(*BLOCK_COLUMNS), t.block, block_index(column, "base"))
         .where(
             t.block.c[column] == _P("id"),
             t.block.c.is_open == _ONE,
