@@ -7,6 +7,7 @@ unique constraint), so that a plan made from a stale view fails as a whole and i
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -174,15 +175,25 @@ class Plan:
         )
 
     def outside(self, subnets: Mapping[int, Subnet]) -> list[Subnet]:
-        """The subnets in which the plan gives or takes back addresses that lie in no block, by id.
+        """The subnets in which the plan gives or takes back addresses but changes no block of theirs, by id.
 
         No block or run shows such a change, so that the row of the subnet has to.
         """
+        blocks = [
+            *(old for old, _ in self.changed.values()),
+            *self.blocks_added,
+            *self.blocks_removed,
+        ]
+        shown: dict[int, list[Prefix]] = {}
+        for block in blocks:
+            shown.setdefault(block.subnet_id, []).append(block.prefix)
+        for prefixes in shown.values():
+            prefixes.sort()
         given = (grant.allocation for grant in self.grants)
         found = {
             each.subnet_id: subnets[each.subnet_id]
             for each in (*given, *self.removed)
-            if not subnets[each.subnet_id].is_usable(each.address)
+            if not _lies_in(each.address, shown.get(each.subnet_id, []))
         }
         return [found[id] for id in sorted(found)]
 
@@ -262,3 +273,9 @@ class Plan:
             self.runs_removed.append(run)
         else:
             self.runs_added.remove(run)
+
+
+def _lies_in(address: int, prefixes: Sequence[Prefix]) -> bool:
+    """Whether one of some prefixes, disjoint and by address, holds an address."""
+    at = bisect_right(prefixes, address, key=lambda prefix: prefix.base) - 1
+    return at >= 0 and prefixes[at].holds(address)

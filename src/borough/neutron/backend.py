@@ -24,7 +24,7 @@ from borough.neutron.session import SessionDialect, SessionRunner
 from borough.neutron.unit import SessionUnit
 from borough.store.port import LostRace, Order, Taken
 from borough.store.sql import migrate
-from borough.store.sql.dialect import Duplicate
+from borough.store.sql.dialect import Busy, Duplicate
 from borough.store.sql.giving import Areas, Hints, Word
 from borough.store.sql.probes import Probes
 
@@ -214,8 +214,8 @@ class Backend:
                 return work(make())
         except Exception as error:
             translated = self.dialect.translate(error)
-            if isinstance(translated, Duplicate):
-                # Two declared the same at once: who comes second finds it declared.
+            if isinstance(translated, Duplicate | Busy):
+                # Another transaction declared the same, or removed the subnet.
                 raise LostRace(str(translated)) from error
             if translated is error:
                 raise

@@ -18,7 +18,11 @@ from oslo_db import exception as db_exc
 from borough.domain.lane import ALONE, Lane
 from borough.errors import FixInput
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Duplicate, Giver, Line, Row, Runner, Statement, Writer
+from borough.store.sql.dialect import Busy, Duplicate, Giver, Line, Row, Runner, Statement, Writer
+
+#: ER_CHECKREAD: with ``innodb_snapshot_isolation`` a row that has changed since the snapshot is not
+#: locked. MariaDB has it on from 11.6.2.
+_CHANGED: Final = 1020
 
 _NUMBERED: Final = re.compile(r"\$(\d+)")
 
@@ -108,6 +112,13 @@ class SessionRunner(Runner):
         return found
 
 
+def _number(error: db_exc.DBError) -> int:
+    """MariaDB's number of an error; 0 for none."""
+    driver = getattr(error.inner_exception, "orig", None)
+    number = driver.args[0] if driver is not None and driver.args else 0
+    return number if isinstance(number, int) else 0
+
+
 def _reads_space(clause: sa.ClauseElement) -> TypeGuard[sa.Select[Any]]:
     if not isinstance(clause, sa.Select):
         return False
@@ -191,4 +202,9 @@ class SessionDialect:
         """See :meth:`borough.store.sql.dialect.Dialect.translate`; most are left to Neutron."""
         if isinstance(error, db_exc.DBDuplicateEntry):
             return Duplicate(str(error))
+        if isinstance(error, db_exc.DBReferenceError):
+            # The subnet was removed meanwhile, or an address came into it.
+            return Busy(str(error))
+        if isinstance(error, db_exc.DBError) and _number(error) == _CHANGED:
+            return Busy(str(error))
         return error
