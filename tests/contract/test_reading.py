@@ -57,6 +57,23 @@ def test_allocations_of_a_prefix(filled: Ipam) -> None:
         filled.allocations(prefix="10.0.0.1/24")
 
 
+def test_allocations_of_a_prefix_are_of_its_family(ipam: Ipam) -> None:
+    """Packed addresses of both families sort among each other: 10.0.0.1 lies between 0a00:: and 0a01::."""
+    ipam.add_subnet("10.0.0.0/16", name="four", labels=L)
+    ipam.add_subnet("a00::/16", name="six", labels=L)
+    for address in ("10.0.0.1", "10.0.255.1", "a00:1::1", "a00:ff01::1"):
+        ipam.allocate(address=address, labels=L, owner="web")
+    four, six = ["10.0.0.1", "10.0.255.1"], ["a00:1::1", "a00:ff01::1"]
+    for query in ({}, {"owner": "web"}, {"owner_prefix": "w"}):
+        assert addresses(ipam, prefix="10.0.0.0/8", **query) == four
+        assert addresses(ipam, prefix="0.0.0.0/0", **query) == four
+        assert addresses(ipam, prefix="a00::/16", **query) == six
+        assert addresses(ipam, prefix="::/0", **query) == six
+    assert addresses(ipam, prefix="0.0.0.0/0", subnet="four") == four
+    assert addresses(ipam, prefix="::/0", subnet="four") == []
+    assert [(each.name, each.allocated) for each in ipam.usage()] == [("four", 2), ("six", 2)]
+
+
 def test_allocations_of_owners_that_begin_so(filled: Ipam) -> None:
     """To the letter, in every database: no wildcards, case matters, and nobody is no owner."""
     assert addresses(filled, owner_prefix="web", scope="default") == ["10.0.0.5", "10.0.1.5"]

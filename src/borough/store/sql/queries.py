@@ -100,11 +100,12 @@ def _cut(
     values: dict[str, Any], scopes: Mapping[str, int], scope: str, within: Prefix
 ) -> dict[str, Any]:
     """The parameters of ``statements.IN_SPACE``, or of ``IN_SUBNET``, cut to a prefix."""
-    first, last = (to_bytes(within.family, each) for each in (within.base, within.last))
+    cut = between(within.family, within.base, within.last)
     return values | {
         "scope_id": values.get("scope_id", scopes.get(scope, 0)),
-        "first": max(first, values.get("first", first)),
-        "last": min(last, values.get("last", last)),
+        "first": max(cut["first"], values.get("first", cut["first"])),
+        "last": min(cut["last"], values.get("last", cut["last"])),
+        "width": cut["width"],
     }
 
 
@@ -155,10 +156,18 @@ def in_subnet(catalogue: Catalogue, subnet_id: int) -> dict[str, Any]:
     """The parameters of ``statements.IN_SUBNET``."""
     subnet = catalogue.subnets[subnet_id]
     return {
+        **between(subnet.family, subnet.prefix.base, subnet.prefix.last),
         "scope_id": catalogue.scopes[subnet.scope],
-        "first": to_bytes(subnet.family, subnet.prefix.base),
-        "last": to_bytes(subnet.family, subnet.prefix.last),
         "subnet_id": subnet_id,
+    }
+
+
+def between(family: int, first: int, last: int) -> dict[str, Any]:
+    """The range that ``statements.IN_SPACE`` compares addresses with."""
+    return {
+        "first": to_bytes(family, first),
+        "last": to_bytes(family, last),
+        "width": WIDTH[family] // 8,
     }
 
 
@@ -168,22 +177,16 @@ def in_subnet(catalogue: Catalogue, subnet_id: int) -> dict[str, Any]:
 _PAGE = 50_000
 
 _P = sa.bindparam
-_BETWEEN = (
-    t.allocation.c.scope_id == _P("scope_id"),
-    t.allocation.c.address.between(_P("first"), _P("last")),
-    # Addresses of the other family sort in between.
-    sa.func.length(t.allocation.c.address) == _P("width"),
-)
 _TAKEN = (
     sa.select(t.allocation.c.address, t.allocation.c.subnet_id)
-    .where(*_BETWEEN)
+    .where(*s.IN_SPACE)
     .order_by(t.allocation.c.address)
     .limit(_P("count"))
 )
 _ALLOCATIONS = (
     sa.select(*s.ALLOCATION_COLUMNS)
     .select_from(t.allocation.join(t.scope, t.scope.c.id == t.allocation.c.scope_id))
-    .where(*_BETWEEN)
+    .where(*s.IN_SPACE)
     .order_by(t.allocation.c.address)
 )
 _COUNTS = sa.select(t.block.c.id, t.block.c.free, t.block.c.is_open).where(
@@ -217,19 +220,11 @@ _REHOME = (
 )
 
 
-def _between(family: int, first: int, last: int) -> dict[str, Any]:
-    return {
-        "first": to_bytes(family, first),
-        "last": to_bytes(family, last),
-        "width": WIDTH[family] // 8,
-    }
-
-
 def taken_in(run: Runner, scope_id: int, prefix: Prefix) -> Iterator[tuple[int, int]]:
     """See :meth:`borough.store.port.Unit.taken_in`."""
     first = prefix.base
     while first <= prefix.last:
-        values = _between(prefix.family, first, prefix.last)
+        values = between(prefix.family, first, prefix.last)
         page = run.rows(_TAKEN, scope_id=scope_id, count=_PAGE, **values)
         for packed, subnet_id in page:
             yield from_bytes(packed), subnet_id
@@ -249,7 +244,7 @@ def homeless(run: Runner, catalogue: Catalogue) -> list[Allocation]:
         for family, width in WIDTH.items():
             # One probe for each gap between subnets is less than a look at every allocation.
             for first, last in subtract([(0, (1 << width) - 1)], covered.get((scope, family), ())):
-                values = _between(family, first, last)
+                values = between(family, first, last)
                 page = run.rows(_ALLOCATIONS, scope_id=scope_id, **values)
                 found += map(rows.to_allocation, page)
     return found

@@ -248,12 +248,15 @@ expired = (
 )
 
 
-#: The allocations of one subnet, found by their addresses: an index over the subnet would be one more
-#: page to write with every address given.
+#: The allocations of an address range of one family. Addresses of the other family have another width,
+#: and sort between the bounds.
 IN_SPACE = (
     t.allocation.c.scope_id == _P("scope_id"),
     t.allocation.c.address.between(_P("first"), _P("last")),
+    sa.func.length(t.allocation.c.address) == _P("width"),
 )
+#: The allocations of one subnet, found by their addresses: an index over the subnet would be one more
+#: page to write with every address given.
 IN_SUBNET = (*IN_SPACE, t.allocation.c.subnet_id == _P("subnet_id"))
 count_in_subnet = sa.select(sa.func.count(), sa.func.count(t.allocation.c.until)).where(*IN_SUBNET)
 
