@@ -524,6 +524,55 @@ def test_an_explanation_knows_whose_rest_is_over(ipam: Ipam, clock: Clock) -> No
     assert ipam.explain(labels={"network": "n"}).outcome == "given: 10.0.0.0 from s"
 
 
+def test_an_explanation_writes_nothing(ipam: Ipam, clock: Clock) -> None:
+    """Rules 9 and 11: a rest that ends at any moment, the reads of an explanation included."""
+    declare(ipam, subnet("s", "10.0.0.0/32", cooldown=60))
+    ipam.release(give(ipam))
+    event = ipam.newest_event()
+
+    class Ticking:
+        """A clock that passes the end of the rest with its second tick."""
+
+        ticks = 0
+
+        def __call__(self) -> int:
+            self.ticks += 1
+            return clock.now + (60_000_000 if self.ticks > 1 else 0)
+
+    explaining = Ipam(ipam.store, clock=Ticking()) if isinstance(ipam, Ipam) else ipam
+    for _ in range(2):
+        explaining.explain(labels={"network": "n"})
+    clock.advance(60)
+    assert ipam.explain(labels={"network": "n"}).outcome == "given: 10.0.0.0 from s"
+    assert (ipam.show("10.0.0.0").state, ipam.newest_event()) == ("cooling", event)
+
+
+def test_an_explanation_tells_what_is_given_after_a_rest(ipam: Ipam, clock: Clock) -> None:
+    """Rules 9 and 11: claims that an ended rest leaves empty are given up first, in both."""
+    declare(ipam, subnet("s", "10.0.0.0/24", cooldown=60), subnet("t", "10.0.1.0/28", cooldown=60))
+    for host in ("a", "b"):
+        ipam.allocate(labels={"network": "n"}, host=host, owner=host, count=90)
+    ipam.allocate(labels={"network": "n"}, owner="loose", count=16)
+    ipam.release(owner="a")
+    ipam.release(owner="loose")
+    clock.advance(61)
+    for asked in (
+        {"host": "a"},
+        {"host": "b", "count": 70},
+        {"host": "c", "count": 40},
+        {"host": "c", "kind": "next"},
+        {"address": "10.0.0.3"},
+        {},
+    ):
+        told = ipam.explain(labels={"network": "n"}, **asked).as_json()
+        given = ipam.allocate(labels={"network": "n"}, explain=True, **asked)
+        assert given.explanation is not None
+        assert told == given.explanation.as_json()
+        clock.advance(1)
+        ipam.release([each.address for each in given.allocations])
+        clock.advance(61)
+
+
 def test_a_resting_address_is_given_by_name(ipam: Ipam) -> None:
     """Rule 9: unless asked for by name."""
     declare(ipam, subnet("s", "10.0.0.0/24", cooldown=60))

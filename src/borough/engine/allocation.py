@@ -15,6 +15,7 @@ from borough.domain.explain import Explanation, describe_group, explain, subnets
 from borough.domain.ladder import Ladder, Wanted, check_scope, climb, did_you_mean, wanted
 from borough.domain.model import Catalogue, Kind, Request, State
 from borough.domain.space import Plan, Tally
+from borough.engine.after import After
 from borough.engine.views import Allocation, Answer, show, show_all
 from borough.errors import (
     AddressInUse,
@@ -172,19 +173,26 @@ class Allocator:
         return Answer(given, explanation=story)
 
     def explain(self, unit: Unit, request: Request) -> Explanation:
-        """Tell what a request would get, and give nothing.
+        """Tell what a request would get. Nothing is written.
 
-        Addresses whose rest is over are taken back first, as an allocation would.
+        The decision is made on the space as it would be once the addresses whose rest is over were
+        taken back, as an allocation takes them back first: as many at a time, until enough are free.
         """
         now = self.clock()
         setting = self.setting(unit.catalogue, request, now)
-        while setting.catalogue.cools and self.sweep(unit, now) == SWEEP:
-            pass
-        try:
-            plan = decide.allocate(setting, unit)
-        except AddressInUse as taken:
-            return self._story(unit, setting, None, taken.message)
-        return self._story(unit, setting, plan)
+        most = SWEEP
+        while True:
+            over = unit.expired(now, most) if setting.catalogue.cools else []
+            space = (
+                After(unit, decide.release(setting.catalogue, unit, over, now)) if over else unit
+            )
+            try:
+                plan = decide.allocate(setting, space)
+            except AddressInUse as taken:
+                return self._story(space, setting, None, taken.message)
+            if plan is not None or len(over) < most:
+                return self._story(space, setting, plan)
+            most *= 2
 
     def setting(self, catalogue: Catalogue, request: Request, now: int) -> decide.Setting:
         """A request, resolved."""
@@ -211,9 +219,9 @@ class Allocator:
         return len(over)
 
     def _story(
-        self, unit: Unit, setting: decide.Setting, plan: Plan | None, outcome: str = ""
+        self, space: Unit | After, setting: decide.Setting, plan: Plan | None, outcome: str = ""
     ) -> Explanation:
-        tallies: dict[int, Tally] = unit.tallies(subnets_to_tally(setting))
+        tallies: dict[int, Tally] = space.tallies(subnets_to_tally(setting))
         return explain(setting, plan, tallies, outcome)
 
     def refusal(self, unit: Unit, setting: decide.Setting) -> NeedsSpace:

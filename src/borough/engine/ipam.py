@@ -176,8 +176,6 @@ class Ipam(Upkeep):
             scope=scope,
             attributes=None,
         )
-        if self._read(lambda unit: bool(unit.catalogue.cools and unit.expired(self._clock(), 1))):
-            return self._store.transact(lambda unit: self._allocator.explain(unit, request))
         return self._read(lambda unit: self._allocator.explain(unit, request))
 
     def release(

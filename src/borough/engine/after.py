@@ -1,0 +1,141 @@
+"""Address space as it would be after a plan that nobody writes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+
+from borough.domain.block import Block, Run, room_in
+from borough.domain.ladder import Rung
+from borough.domain.model import Allocation, Catalogue
+from borough.domain.prefix import Prefix
+from borough.domain.space import Offer, Plan, Tally
+from borough.store.memory_space import MemorySpace, Tables
+from borough.store.memory_unit import MemoryUnit
+from borough.store.port import Unit
+
+#: Ids from which on pieces are those of the plan, above every id that a database gives.
+_MADE: Final = 1 << 62
+
+_Piece = TypeVar("_Piece", bound=Block | Run)
+
+
+class After:
+    """See :class:`borough.domain.space.Space`.
+
+    Every answer is the unit's own, without the pieces that the plan replaces, and with those that it
+    leaves in their place. The latter are kept in memory.
+    """
+
+    def __init__(self, unit: Unit, plan: Plan) -> None:
+        """Look past a plan that takes cooling addresses back.
+
+        :param unit: what the plan was decided on.
+        """
+        self._unit = unit
+        changed = [old for old, _ in plan.changed.values()]
+        self._removed = {each.sequence: each for each in plan.removed}
+        self._old_blocks = {each.id: each for each in changed + plan.blocks_removed}
+        self._old_runs = {each.id: each for each in plan.runs_removed}
+        tables = Tables(
+            blocks=dict(self._old_blocks),
+            runs=dict(self._old_runs),
+            allocations={(each.scope, each.family, each.address): each for each in plan.removed},
+            next_id=_MADE,
+        )
+        MemoryUnit(tables, unit.catalogue).commit(plan, 0)
+        self._made = tables
+        self._space = MemorySpace(tables, unit.catalogue)
+
+    def offers(
+        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
+    ) -> list[Offer]:
+        """See :meth:`borough.domain.space.Space.offers`."""
+        # Enough are left of these without the pieces that the plan replaces.
+        most = count + len(self._old_blocks) + len(self._old_runs)
+        found = self._unit.offers(rungs, claimant, most, lowest=lowest)
+        below = self._left(each.piece for each in found)
+        both = Tables(
+            blocks={each.id: each for each in below if isinstance(each, Block)},
+            runs={each.id: each for each in below if isinstance(each, Run)},
+        )
+        both.blocks |= self._made.blocks
+        both.runs |= self._made.runs
+        space = MemorySpace(both, self._unit.catalogue)
+        return space.offers(rungs, claimant, count, lowest=lowest)
+
+    def holdings(self, rung: Rung, holder: str) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.holdings`."""
+        below = self._left(self._unit.holdings(rung, holder))
+        return _sorted(below + self._space.holdings(rung, holder))
+
+    def held_in(self, cohort_id: int, holder: str) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.held_in`."""
+        below = self._left(self._unit.held_in(cohort_id, holder))
+        return _sorted(below + self._space.held_in(cohort_id, holder))
+
+    def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
+        """See :meth:`borough.domain.space.Space.blocks_in`."""
+        below = self._left(self._unit.blocks_in(subnet_id, prefix))
+        return _sorted(below + self._space.blocks_in(subnet_id, prefix))
+
+    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+        """See :meth:`borough.domain.space.Space.runs_at`."""
+        below = self._left(self._unit.runs_at(subnet_id, prefixes))
+        return _sorted(below + self._space.runs_at(subnet_id, prefixes))
+
+    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """See :meth:`borough.domain.space.Space.runs_in`."""
+        below = self._left(self._unit.runs_in(subnet_id, prefix, longest))
+        return _sorted(below + self._space.runs_in(subnet_id, prefix, longest))
+
+    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+        """See :meth:`borough.domain.space.Space.piece_at`."""
+        made = self._space.piece_at(subnet_id, address)
+        if made is not None:
+            return made
+        below = self._unit.piece_at(subnet_id, address)
+        return None if below is None or self._is_replaced(below) else below
+
+    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+        """See :meth:`borough.domain.space.Space.allocation_at`."""
+        found = self._unit.allocation_at(scope, family, address)
+        return None if found and found.sequence in self._removed else found
+
+    def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
+        """See :meth:`borough.store.port.Unit.tallies`."""
+        catalogue, made = self._unit.catalogue, self._made
+        change = _free(catalogue, [*made.blocks.values(), *made.runs.values()])
+        change.subtract(_free(catalogue, [*self._old_blocks.values(), *self._old_runs.values()]))
+        rested = Counter(each.subnet_id for each in self._removed.values())
+        found = {}
+        for id, tally in self._unit.tallies(subnet_ids).items():
+            free = Counter(tally.free)
+            free.update({holder: more for (at, holder), more in change.items() if at == id})
+            left = {holder: count for holder, count in free.items() if count}
+            found[id] = Tally(tally.allocated, tally.cooling - rested[id], left)
+        return found
+
+    def _left(self, pieces: Iterable[_Piece]) -> list[_Piece]:
+        """Those that the plan leaves as they are."""
+        return [each for each in pieces if not self._is_replaced(each)]
+
+    def _is_replaced(self, piece: Block | Run) -> bool:
+        return piece.id in (self._old_blocks if isinstance(piece, Block) else self._old_runs)
+
+
+def _sorted(pieces: list[_Piece]) -> list[_Piece]:
+    return sorted(pieces, key=lambda piece: piece.prefix)
+
+
+def _free(catalogue: Catalogue, pieces: Iterable[Block | Run]) -> Counter[tuple[int, str]]:
+    """Free addresses by subnet and holder."""
+    free: Counter[tuple[int, str]] = Counter()
+    for piece in pieces:
+        if isinstance(piece, Block):
+            free[piece.subnet_id, piece.holder] += piece.free
+        else:
+            subnet = catalogue.subnets[piece.subnet_id]
+            free[piece.subnet_id, ""] += room_in(subnet, piece.prefix)
+    return free
