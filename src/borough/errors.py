@@ -331,6 +331,12 @@ class DiskFull(NeedsOperator):
     code = "disk_full"
 
 
+class StatementTooLarge(NeedsOperator):
+    """The database server accepts no statement as large as this one: its limit is too low."""
+
+    code = "statement_too_large"
+
+
 class DriverFault(NeedsOperator):
     """The system behind a driver refuses us, or breaks its contract.
 

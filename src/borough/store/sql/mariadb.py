@@ -16,12 +16,18 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.lane import ALONE, Lane
-from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
+from borough.errors import (
+    AccessDenied,
+    DiskFull,
+    NotInitialised,
+    ReadOnlyDatabase,
+    StatementTooLarge,
+)
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Runner
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.mariadb_give import MariadbGiver
-from borough.store.sql.mariadb_write import MariadbWriter
+from borough.store.sql.mariadb_write import LEAST_PACKET, MariadbWriter
 
 #: Seconds to wait for a host to answer before the next one is tried.
 CONNECT_TIMEOUT: Final = 5
@@ -53,6 +59,13 @@ def _read_only(text: str) -> Exception:
     return ReadOnlyDatabase(f"the database cannot be written ({text})")
 
 
+def _too_large(text: str) -> Exception:
+    return StatementTooLarge(
+        f"the database server takes no statement of this size ({text}); raise its max_allowed_packet "
+        "to its default of 16 MiB, nothing was changed"
+    )
+
+
 #: By error number; see "MariaDB Error Codes" in MariaDB's manual.
 _ERRORS: Final[dict[int, _Make]] = {
     1062: Duplicate,  # ER_DUP_ENTRY
@@ -77,6 +90,8 @@ _ERRORS: Final[dict[int, _Make]] = {
     1021: _no_room,  # ER_DISK_FULL
     1041: _no_room,  # ER_OUT_OF_RESOURCES
     1114: _no_room,  # ER_RECORD_FILE_FULL
+    1153: _too_large,  # ER_NET_PACKET_TOO_LARGE
+    2020: _too_large,  # CR_NET_PACKET_TOO_LARGE
     1049: _no_database,  # ER_BAD_DB_ERROR
     1044: _denied,  # ER_DBACCESS_DENIED_ERROR
     1045: _denied,  # ER_ACCESS_DENIED_ERROR
@@ -229,4 +244,9 @@ def _configure(connection: Any) -> None:
         # Strict, whatever the server's default is: a text too long is an error and not cut short.
         "sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'"
     )
+    cursor.execute("SELECT @@max_allowed_packet")
+    limit = cursor.fetchone()[0]
     cursor.close()
+    if limit < LEAST_PACKET:
+        # A statement above it ends the connection, which looks like a server that went away.
+        raise _too_large(f"max_allowed_packet is {limit}, at least {LEAST_PACKET} is needed")

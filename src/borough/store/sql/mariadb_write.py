@@ -1,9 +1,12 @@
-"""A plan of many rows on MariaDB: one statement for each kind of row, which travel as one JSON text."""
+"""A plan of many rows on MariaDB: one statement for each kind of row, which travel as one JSON text.
+
+More rows than a server accepts in one statement travel in several, all in the same transaction.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from functools import cache
 from typing import Any, Final
 
@@ -13,7 +16,7 @@ from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Native, Runner
+from borough.store.sql.dialect import Native, Row, Runner
 from borough.store.sql.guess import Guess
 from borough.store.sql.plan_rows import (
     ALLOCATION,
@@ -31,6 +34,12 @@ from borough.store.sql.plan_rows import (
 
 #: Rows from which on it is worth it.
 _MANY: Final = 8
+
+#: The smallest ``max_allowed_packet`` of a server that is worked with, in bytes.
+LEAST_PACKET: Final = 1 << 20
+
+#: Most bytes of one JSON text in a statement. One row has at most 64 KiB.
+_PIECE: Final = LEAST_PACKET // 2
 
 
 #: Row by row of the JSON, and by key: the optimiser reads a small table from end to end, and would lock
@@ -116,23 +125,40 @@ _NEW: Final = {
     "told": _insert(t.event, EVENT),
 }
 _NOTED: Final = Native.named(_insert(t.event, EVENT, "RETURNING id, subject"))
-_GIVEN: Final = Native.named(_insert(t.allocation, ["sequence", *ALLOCATION]))
+_GIVEN: Final = {"given": _insert(t.allocation, ["sequence", *ALLOCATION])}
 
 
 @cache
 def _native(name: str) -> Native:
-    return Native.named(_PARTS.get(name) or _NEW[name])
+    return Native.named({**_PARTS, **_NEW, **_GIVEN}[name])
 
 
-def _json(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {
-        "rows": json.dumps(
-            [
-                [value.hex() if isinstance(value, bytes) else value for value in row.values()]
-                for row in found
-            ]
-        )
-    }
+def _texts(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Rows as JSON texts, each with as many as one statement takes."""
+    piece: list[str] = []
+    size = 0
+    for row in found:
+        values = [value.hex() if isinstance(value, bytes) else value for value in row.values()]
+        text = json.dumps(values)
+        # In a statement each quote and each backslash has another backslash before it.
+        sent = len(text) + text.count('"') + text.count("\\") + 2
+        if piece and size + sent > _PIECE:
+            yield f"[{', '.join(piece)}]"
+            piece, size = [], 0
+        piece.append(text)
+        size += sent
+    if piece:
+        yield f"[{', '.join(piece)}]"
+
+
+def _change(run: Runner, name: str, found: Iterable[Mapping[str, Any]]) -> int:
+    """Run a change for all rows; return how many rows it met."""
+    return sum(run.change(_native(name), {"rows": text}) for text in _texts(found))
+
+
+def _note(run: Runner, found: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Add events; return (id, subject) of each."""
+    return [row for text in _texts(found) for row in run.native(_NOTED, {"rows": text})]
 
 
 class MariadbWriter:
@@ -167,19 +193,15 @@ class MariadbWriter:
         tables = plan_rows(plan, subnets, READ_BLOCK, READ_RUN)
         tables["told"] = [dict(event) for event in events]
         for name in _PARTS:
-            if tables[name] and run.change(_native(name), _json(tables[name])) != len(tables[name]):
+            if _change(run, name, tables[name]) != len(tables[name]):
                 raise LostRace("a row is not as it was read")
         for name in _NEW:
-            if tables[name]:
-                run.change(_native(name), _json(tables[name]))
-        if not grants:
-            return []
-        noted = run.native(_NOTED, _json([event for event, _ in grants]))
-        found = {subject: id for id, subject in noted}
+            _change(run, name, tables[name])
+        found = {subject: id for id, subject in _note(run, (event for event, _ in grants))}
         sequences = [found[event["subject"]] for event, _ in grants]
         given = [
             {"sequence": sequence, **{name: values[name] for name in ALLOCATION}}
             for sequence, (_, values) in zip(sequences, grants, strict=True)
         ]
-        run.change(_GIVEN, _json(given))
+        _change(run, "given", given)
         return sequences

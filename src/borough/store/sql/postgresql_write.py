@@ -1,8 +1,11 @@
-"""A plan in one statement on PostgreSQL: rows travel as arrays, so that its text does not grow."""
+"""A plan in one statement on PostgreSQL: rows travel as arrays, so that its text does not grow.
+
+More rows than a statement should have travel in several, all in the same transaction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -12,7 +15,7 @@ from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Native, Runner
+from borough.store.sql.dialect import Native, Row, Runner
 from borough.store.sql.guess import Guess
 from borough.store.sql.plan_rows import (
     ALLOCATION,
@@ -28,6 +31,12 @@ from borough.store.sql.plan_rows import (
     plan_rows,
 )
 from borough.store.sql.postgresql_check import check
+
+#: Most rows of one kind in a statement. A row has at most some 15 KiB, and PostgreSQL bounds a message
+#: and what it keeps of it by 1 GiB each.
+_MOST: Final = 10_000
+
+_Tables = Mapping[str, Sequence[Mapping[str, Any]]]
 
 _KINDS: Final = {"bigint": "bigint", "text": "text", "binary": "bytea"}
 
@@ -113,6 +122,17 @@ _PARTS_AFTER: Final[dict[str, str]] = {
 }
 
 
+#: What goes makes room for what comes.
+_ROOM: Final = ("runs_gone", "blocks_gone")
+#: In which order the parts are written by several statements.
+_ORDER: Final = (
+    *_ROOM,
+    *(name for name in _PARTS if name not in _ROOM),
+    "runs_new",
+    "blocks_new",
+)
+
+
 @lru_cache(maxsize=256)
 def _text(names: tuple[str, ...], checks: str, inside: bool) -> Native:
     before = [name for name in names if name in _PARTS]
@@ -156,16 +176,25 @@ class PostgresqlWriter:
         guess: Guess | None = None,
     ) -> list[int]:
         """See :meth:`borough.store.sql.dialect.Writer.write`."""
-        tables = plan_rows(plan, subnets)
-        expected = sum(len(tables[name]) for name in _PARTS)
-        tables["noted"] = [dict(event) for event, _ in grants]
-        tables["given"] = [
-            {**{name: values[name] for name in ALLOCATION}, "subject": event["subject"]}
-            for event, values in grants
-        ]
-        tables["told"] = [dict(event) for event in events]
+        tables: _Tables = {
+            **plan_rows(plan, subnets),
+            "noted": [event for event, _ in grants],
+            "given": [
+                {**{name: values[name] for name in ALLOCATION}, "subject": event["subject"]}
+                for event, values in grants
+            ],
+            "told": events,
+        }
+        # A guess is checked and written at one instant, and is for one address.
+        parts = _pieces(tables) if guess is None else [tables]
+        found = [row for part in parts for row in self._send(run, part, guess)]
+        sequences = {subject: id for id, subject in found}
+        return [sequences[event["subject"]] for event, _ in grants]
+
+    def _send(self, run: Runner, tables: _Tables, guess: Guess | None) -> list[Row]:
+        """Run one statement; return (sequence number, subject) of each grant."""
         used = tuple(name for name in tables if tables[name])
-        values: dict[str, Any] = {"expected": expected}
+        values: dict[str, Any] = {"expected": sum(len(tables.get(name, ())) for name in _PARTS)}
         for name in used:
             for column in tables[name][0]:
                 values[f"{name}_{column}"] = [row[column] for row in tables[name]]
@@ -178,5 +207,15 @@ class PostgresqlWriter:
         answer = run.native(_text(used, checks, self._inside), values)
         if not answer:
             raise LostRace("a row is not as it was read")
-        sequences = {subject: id for id, subject in answer}
-        return [sequences[event["subject"]] for event, _ in grants]
+        return answer
+
+
+def _pieces(tables: _Tables) -> Iterator[_Tables]:
+    """The rows of one statement each: all of them, or so many of a kind."""
+    if max(map(len, tables.values())) <= _MOST:
+        yield tables
+        return
+    # An allocation has the number of its event.
+    for names in (*((name,) for name in _ORDER), ("noted", "given"), ("told",)):
+        for start in range(0, len(tables[names[0]]), _MOST):
+            yield {name: tables[name][start : start + _MOST] for name in names}
