@@ -120,6 +120,41 @@ def test_without_a_key_the_caller_is_told_that_it_is_not_known(
         assert_whole(ipam, 6 * count)
 
 
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("turns", [1, 1_000_000])
+def test_a_statement_that_was_refused_unseen_was_not_done(
+    server: Server, url: str, monkeypatch: pytest.MonkeyPatch, count: int, turns: int
+) -> None:
+    """A Galera node outside the majority, at the last statement: the next host is asked at once."""
+    if not isinstance(server, MariadbServer):
+        pytest.skip("of Galera")
+    import pymysql.cursors
+
+    execute = pymysql.cursors.Cursor.execute
+    refused: list[str] = []
+
+    def refuse(cursor: Any, query: Any, parameters: Any = None) -> Any:
+        last = "COMMIT" if count > 1 else "EXECUTE"
+        if isinstance(query, str) and query.startswith(last) and len(refused) < turns:
+            refused.append(query)
+            raise pymysql.OperationalError(1047, "WSREP has not yet prepared node for use")
+        return execute(cursor, query, parameters)
+
+    with borough.open(url, patience=0.3) as ipam:
+        for _ in range(2):
+            ipam.allocate(labels=L, count=count)
+        monkeypatch.setattr(pymysql.cursors.Cursor, "execute", refuse)
+        if turns == 1:
+            assert len(ipam.allocate(labels=L, count=count).allocations) == count
+        else:
+            with pytest.raises(Unavailable) as caught:
+                ipam.allocate(labels=L, count=count)
+            assert caught.value.detail["outcome"] == "not_done"
+        assert refused
+        monkeypatch.undo()
+        assert_whole(ipam, (3 if turns == 1 else 2) * count)
+
+
 def test_idle_connections_that_died_are_noticed(server: Server, url: str) -> None:
     """Nobody sees an error of a server that was restarted while nothing was asked of it."""
     with borough.open(url) as ipam:

@@ -54,6 +54,15 @@ class Gone(Exception):
     """
 
 
+class NotReady(Gone):
+    """The server refuses statements before it looks at them: whatever was sent was not done."""
+
+
+def is_in_doubt(error: Exception) -> bool:
+    """Whether a statement that failed so may have been carried out."""
+    return isinstance(error, Gone) and not isinstance(error, NotReady)
+
+
 def public(error: Exception, outcome: str) -> Exception:
     """What a caller gets to see of an error that only this package knows; others as they are.
 

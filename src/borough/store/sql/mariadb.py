@@ -24,7 +24,7 @@ from borough.errors import (
     StatementTooLarge,
 )
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Runner
+from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, NotReady, Runner
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.mariadb_give import MariadbGiver
 from borough.store.sql.mariadb_write import LEAST_PACKET, MariadbWriter
@@ -77,8 +77,8 @@ _ERRORS: Final[dict[int, _Make]] = {
     1317: Busy,  # ER_QUERY_INTERRUPTED
     1969: Busy,  # ER_STATEMENT_TIMEOUT
     1180: Busy,  # ER_ERROR_DURING_COMMIT: Galera
-    1040: Gone,  # ER_CON_COUNT_ERROR
-    1047: Gone,  # ER_UNKNOWN_COM_ERROR: a Galera node that is not ready
+    1040: NotReady,  # ER_CON_COUNT_ERROR
+    1047: NotReady,  # ER_UNKNOWN_COM_ERROR: a Galera node outside the majority, or still joining
     1053: Gone,  # ER_SERVER_SHUTDOWN
     1152: Gone,  # ER_ABORTING_CONNECTION
     1927: Gone,  # ER_CONNECTION_KILLED

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from borough.domain.lane import ALONE, Lane
 from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.port import LostRace
-from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Runner
+from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, NotReady, Runner
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.postgresql_give import PostgresqlGiver
 from borough.store.sql.postgresql_write import PostgresqlWriter
@@ -55,7 +55,8 @@ _ERRORS: Final[dict[str, _Make]] = {
     "55P03": Busy,  # lock_not_available
     "57014": Busy,  # query_canceled: a statement timeout
     "08": Gone,  # connection exceptions
-    "53300": Gone,  # too_many_connections
+    "53300": NotReady,  # too_many_connections
+    "57P03": NotReady,  # cannot_connect_now
     "57P": Gone,  # shutdowns and starts
     "25P03": Gone,  # idle_in_transaction_session_timeout
     "25P04": Gone,  # transaction_timeout

@@ -27,6 +27,7 @@ from borough.store.sql.dialect import (
     LockFirst,
     Runner,
     Statement,
+    is_in_doubt,
     public,
 )
 from borough.store.sql.giving import NO_AREAS, Areas, Hints, Word
@@ -253,10 +254,10 @@ class SqlStore:
                 return Unknown()
             except Exception as error:
                 translated = self._dialect.translate(error)
-                if isinstance(translated, Gone):
-                    if order.key:
-                        return Unknown()
+                if is_in_doubt(translated) and not order.key:
                     raise public(translated, "unknown") from error
+                if isinstance(translated, Gone):
+                    return Unknown()
                 if isinstance(translated, LostRace | Busy | Duplicate):
                     self._sketch.clear()
                     self.retries += 1
@@ -284,7 +285,7 @@ class SqlStore:
                 outcome = giver.give(run, order, link.hints, link.areas, wait=wait)
             except Exception as error:
                 translated = self._dialect.translate(error)
-                if isinstance(translated, Gone) and not repeatable:
+                if is_in_doubt(translated) and not repeatable:
                     raise public(translated, "unknown") from error
                 raise
             finally:
@@ -369,7 +370,7 @@ class SqlStore:
                 if order is not None:
                     link.hints.keep(order, unit.given_from)
         except Gone as lost:
-            if committing and not repeatable:
+            if committing and not repeatable and is_in_doubt(lost):
                 raise public(lost, "unknown") from lost
             raise
         if unit.cacheable is not None:
