@@ -14,7 +14,7 @@ from borough.api.metrics import MEDIA_TYPE, Numbers
 from borough.api.openapi import describe
 from borough.api.operation import Operation
 from borough.api.problem import Malformed, Overloaded
-from borough.api.schema import Health
+from borough.api.schema import Health, Readiness
 from borough.api.service import Service
 from borough.domain.token import Need
 from borough.errors import BoroughError, NotPermitted
@@ -56,7 +56,8 @@ def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRo
         if service.feed.closed:
             raise Overloaded("the service is stopping")
         await service.crew.run(service.ipam.newest_event)
-        await answer(send, 200, _ENCODER.encode(Health("ok")))
+        risks = await service.crew.run(service.ipam.risks)
+        await answer(send, 200, _ENCODER.encode(Readiness("ok", risks)))
 
     async def openapi(_scope: Scope, _receive: Receive, send: Send) -> None:
         await answer(send, 200, description)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import FrameType
@@ -19,8 +20,11 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from borough.api.metrics import SHARED
 from borough.api.protocol import BoundedProtocol
 from borough.api.settings import Settings
+from borough.domain.inspect import Finding
 from borough.engine.ipam import open as open_ipam
 from borough.errors import FixInput, NeedsOperator
+
+_LOG: Final = logging.getLogger("borough.serve")
 
 #: Connections that may wait to be accepted.
 _BACKLOG: Final = 2048
@@ -81,6 +85,16 @@ def check(settings: Settings, *, has_tokens: Callable[[], bool]) -> None:
         )
     if bool(settings.certificate) != bool(settings.key):
         raise FixInput("TLS needs both a certificate and its key")
+
+
+def warn(risks: Iterable[Finding]) -> None:
+    """Write into the log by which settings of the database server something may be lost."""
+    from borough.api.watch import log_to_stderr
+
+    log_to_stderr()
+    for each in risks:
+        facts = {"code": each.code, "setting": each.subject}
+        _LOG.warning(each.message, extra={"facts": facts})
 
 
 def is_loopback(host: str) -> bool:

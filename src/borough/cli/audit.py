@@ -29,6 +29,7 @@ _COLUMNS: Final = (
 def audit(state: State, context: click.Context, repair: bool) -> None:
     """Find, and mend, where the database contradicts itself.
 
+    Tells as well by which settings its server may lose what it acknowledged, which no repair mends.
     Exits with 0 when nothing is wrong any more, with 1 when something is.
     """
     with state.open() as ipam, progress_bar(state, "Auditing") as progress:

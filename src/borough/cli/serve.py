@@ -104,6 +104,7 @@ def serve(
         raise FixInput("every process would have a memory: of its own; use one worker")
     with state.open_database() as ipam:
         service.check(settings, has_tokens=lambda: bool(ipam.tokens()))
+        service.warn(ipam.risks())
     listener = service.bind(settings)
     scheme = "https" if tls_certificate else "http"
     shown = f"[{host}]" if ":" in host else host

@@ -356,6 +356,10 @@ class RemoteIpam(RemoteUpkeep):
         found = self._http.call("POST", "/v1/audit", body={"repair": repair})
         return [records.plain(Finding, each) for each in found["findings"]]
 
+    def risks(self) -> list[Finding]:
+        """See :meth:`borough.engine.ipam.Ipam.risks`."""
+        return [records.plain(Finding, each) for each in self._http.get("/readyz")["warnings"]]
+
 
 def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> RemoteIpam:
     """Use address space behind a service.

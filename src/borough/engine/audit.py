@@ -115,6 +115,7 @@ def _survey(unit: Unit, now: int) -> _Survey:
             *inspect_overlaps(catalogue),
             *(_misnamed(catalogue, each, None) for each in unit.homeless()),
             *(_left(each) for each in unit.leftovers() if each.is_due(now)),
+            *unit.risks(),
         ],
         [subnet.id for subnet in ordered],
     )

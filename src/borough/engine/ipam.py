@@ -470,12 +470,19 @@ class Ipam(Upkeep):
     def audit(
         self, *, repair: bool = False, progress: Callable[[int, int], None] | None = None
     ) -> list[Finding]:
-        """Find where the stored state contradicts itself.
+        """Find where the stored state contradicts itself, and what may lose it (:meth:`risks`).
 
         :param repair: mend it from what is certain: the allocations and the claims.
         :param progress: called with (subnets done, subnets in all).
         """
         return audit.audit(self._store, self._clock, repair=repair, progress=progress)
+
+    def risks(self) -> list[Finding]:
+        """The settings of the database server by which an acknowledged change may be lost.
+
+        Of the server, or the node, that answers; where there are several, each may be set otherwise.
+        """
+        return self._read(lambda unit: unit.risks())
 
 
 def open(  # noqa: A001  (borough.open is the name that users read)

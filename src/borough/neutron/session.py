@@ -15,6 +15,7 @@ from typing import Any, Final, TypeGuard
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
+from borough.domain.inspect import Finding
 from borough.domain.lane import ALONE, Lane
 from borough.errors import FixInput
 from borough.store.sql import schema as t
@@ -193,6 +194,10 @@ class SessionDialect:
 
     def begin_in_line(self, _run: Runner, _line: Line) -> None:
         """Neutron's transaction has read before, and begins anew when it lost."""
+
+    def risks(self, _run: Runner) -> list[Finding]:
+        """None is looked for: the server is Neutron's."""
+        return []
 
     def is_alive(self, _connection: Any) -> bool:
         """Neutron's pool looks after its connections."""

@@ -9,7 +9,7 @@ from typing import Any
 from borough.domain.address import format_address
 from borough.domain.block import Block, Run, room_in
 from borough.domain.dimension import Dimension
-from borough.domain.inspect import StoredCohort
+from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.model import (
     Allocation,
     Catalogue,
@@ -328,6 +328,10 @@ class MemoryUnit(MemorySpace):
         self._tables.events.append(replace(event, id=len(self._tables.events) + 1, actor=actor()))
 
     # --- Auditing -----------------------------------------------------------------------------
+
+    def risks(self) -> list[Finding]:
+        """See :meth:`borough.store.port.Unit.risks`; there is no server."""
+        return []
 
     def reload(self) -> Catalogue:
         """See :meth:`borough.store.port.Unit.reload`."""

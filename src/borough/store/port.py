@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import Dimension
-from borough.domain.inspect import StoredCohort
+from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
 from borough.domain.prefix import Prefix
@@ -300,6 +300,9 @@ class Unit(Space, Protocol):
         """Add an event."""
 
     # Auditing: what is stored, as it is stored
+
+    def risks(self) -> list[Finding]:
+        """The settings of the database server by which an acknowledged change may be lost."""
 
     def reload(self) -> Catalogue:
         """The catalogue read anew, whatever is cached of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -15,6 +15,7 @@ from borough.api.schema.base import (
     Text,
 )
 from borough.domain import token as token_record
+from borough.domain.inspect import Finding
 from borough.domain.token import Need
 from borough.engine.views import iso
 from borough.errors import FixInput
@@ -27,6 +28,15 @@ class Health(Output):
     """
 
     status: str
+
+
+class Readiness(Health):
+    """Whether requests should be sent here.
+
+    :ivar warnings: what does not keep it from answering, but should be mended.
+    """
+
+    warnings: Sequence[Finding]
 
 
 class Caller(Output):

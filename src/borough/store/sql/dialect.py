@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
+from borough.domain.inspect import Finding
 from borough.domain.lane import Lane
 from borough.domain.model import Subnet
 from borough.domain.space import Plan
@@ -81,6 +82,15 @@ def public(error: Exception, outcome: str) -> Exception:
     )
 
 
+def risk(code: str, setting: str, value: object, wanted: str, loss: str) -> Finding:
+    """A setting of a server by which an acknowledged change may be lost.
+
+    :param wanted: what the setting should be.
+    :param loss: what happens, and when.
+    """
+    return Finding(code, "", setting, f"the server has {setting}={value}, not {wanted}: {loss}")
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """What a transaction waits for before it reads.
@@ -146,6 +156,9 @@ class Dialect(Protocol):
         Waiting is fair, and nothing else: that a transaction changes nothing which changed since it was
         read is seen to where it writes.
         """
+
+    def risks(self, run: Runner) -> list[Finding]:
+        """The settings of the server by which an acknowledged change may be lost."""
 
     def is_alive(self, connection: Any) -> bool:
         """Whether a connection that lay idle is still good, as far as can be told without asking."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from borough.domain.inspect import Finding
 from borough.domain.lane import ALONE, Lane
 from borough.errors import (
     AccessDenied,
@@ -24,7 +25,7 @@ from borough.errors import (
     StatementTooLarge,
 )
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, NotReady, Runner
+from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Native, NotReady, Runner, risk
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.mariadb_give import MariadbGiver
 from borough.store.sql.mariadb_write import LEAST_PACKET, MariadbWriter
@@ -39,6 +40,21 @@ LOCK_TIMEOUT: Final = 2
 _BATCH: Final = 500
 
 _QUEUE: Final = sa.select(t.meta.c.id).with_for_update()
+
+_LOST: Final = "a crash of its machine may lose changes that were acknowledged just before"
+_TORN: Final = (
+    "a page half written in a power cut cannot be mended, with all that was acknowledged in it"
+)
+
+#: What is found, the setting, its values that last, and what happens with another one.
+_LASTING: Final = (
+    ("commit_not_flushed", "innodb_flush_log_at_trx_commit", ("1", "3"), _LOST),
+    ("pages_not_whole", "innodb_doublewrite", ("ON", "fast"), _TORN),
+)
+_DURABILITY: Final = Native.named(
+    "SHOW GLOBAL VARIABLES WHERE variable_name IN ('innodb_flush_log_at_trx_commit', "
+    "'innodb_doublewrite', 'innodb_flush_method', 'log_bin', 'sync_binlog')"
+)
 
 _Make = Callable[[str], Exception]
 
@@ -186,6 +202,24 @@ class Mariadb:
                 )
         for start in range(0, len(line.subnets), _BATCH):
             _lock_space(run, line.subnets[start : start + _BATCH])
+
+    def risks(self, run: Runner) -> list[Finding]:
+        """See :meth:`borough.store.sql.dialect.Dialect.risks`; of the node at the other end alone.
+
+        See "InnoDB System Variables" and "sync_binlog" in MariaDB's manual. A binary log, where there is
+        one, decides after a crash which transactions are kept: it matters as much as InnoDB's own.
+        """
+        has = {name.lower(): value for name, value in run.native(_DURABILITY, {})}
+        found = [
+            risk(code, name, has[name], wanted[0], loss)
+            for code, name, wanted, loss in _LASTING
+            if name in has and has[name] not in wanted
+        ]
+        if has.get("log_bin") == "ON" and has["sync_binlog"] != "1":
+            found.append(risk("binlog_not_flushed", "sync_binlog", has["sync_binlog"], "1", _LOST))
+        if has.get("innodb_flush_method") == "nosync":
+            found.append(risk("disk_not_synced", "innodb_flush_method", "nosync", "fsync", _LOST))
+        return found
 
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from borough.domain.inspect import Finding
 from borough.domain.lane import ALONE, Lane
 from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.port import LostRace
-from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, NotReady, Runner
+from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Native, NotReady, Runner, risk
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.postgresql_give import PostgresqlGiver
 from borough.store.sql.postgresql_write import PostgresqlWriter
@@ -29,6 +30,14 @@ CONNECT_TIMEOUT: Final = 5
 
 #: Most milliseconds that a statement waits for a lock; the unit of work is then run again.
 LOCK_TIMEOUT: Final = 2000
+
+_DURABILITY: Final = Native.numbered(
+    "SELECT current_setting('fsync'), current_setting('full_page_writes')"
+)
+_POWER_CUT: Final = "a power cut may lose acknowledged changes and damage the database"
+_TORN: Final = (
+    "a page half written in a power cut cannot be mended, with all that was acknowledged in it"
+)
 
 _Make = Callable[[str], Exception]
 
@@ -138,6 +147,20 @@ class Postgresql:
             run.text("LOCK TABLE borough_meta IN SHARE ROW EXCLUSIVE MODE")
         if line.starved or line.subnets:
             run.text("LOCK TABLE borough_block IN SHARE ROW EXCLUSIVE MODE")
+
+    def risks(self, run: Runner) -> list[Finding]:
+        """See :meth:`borough.store.sql.dialect.Dialect.risks`.
+
+        ``synchronous_commit=off`` is none: :func:`_configure` sees to it. See "Write Ahead Log" in
+        PostgreSQL's manual, section 20.5.
+        """
+        ((synced, whole),) = run.native(_DURABILITY, {})
+        found = []
+        if synced != "on":
+            found.append(risk("disk_not_synced", "fsync", synced, "on", _POWER_CUT))
+        if whole != "on":
+            found.append(risk("pages_not_whole", "full_page_writes", whole, "on", _TORN))
+        return found
 
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from borough.domain.inspect import Finding
 from borough.domain.lane import ALONE, Lane
 from borough.errors import Corrupt, DiskFull, NotInitialised, NotOurDatabase, ReadOnlyDatabase
 from borough.store.sql.dialect import Busy, Duplicate, Line, Runner
@@ -90,6 +91,10 @@ class Sqlite:
     def begin_in_line(self, run: Runner, _line: Line) -> None:
         """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`: who has begun to write is alone."""
         run.text(self.begin_write)
+
+    def risks(self, _run: Runner) -> list[Finding]:
+        """See :meth:`borough.store.sql.dialect.Dialect.risks`; see :func:`_configure`."""
+        return []
 
     def is_alive(self, _connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -8,7 +8,7 @@ from typing import Any
 from borough.domain.address import format_address
 from borough.domain.block import Block, Run, room_in
 from borough.domain.dimension import Dimension
-from borough.domain.inspect import StoredCohort
+from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
 from borough.domain.space import Act, Grant, Note, Plan, Tally
 from borough.domain.token import Token
@@ -356,6 +356,10 @@ class SqlUnit(SqlSpace):
         self._run.write(s.add_event, **rows.event_values(event))
 
     # --- Auditing -----------------------------------------------------------------------------
+
+    def risks(self) -> list[Finding]:
+        """See :meth:`borough.store.port.Unit.risks`."""
+        return self._dialect.risks(self._run)
 
     def reload(self) -> Catalogue:
         """See :meth:`borough.store.port.Unit.reload`."""
