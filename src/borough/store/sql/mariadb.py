@@ -278,6 +278,9 @@ def _configure(connection: Any) -> None:
         # Strict, whatever the server's default is: a text too long is an error and not cut short.
         "sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'"
     )
+    # A Galera node that is not ready takes connections and settings all the same; it refuses this, which
+    # sends the client to the next host.
+    cursor.execute("DO 0")
     cursor.execute("SELECT @@max_allowed_packet")
     limit = cursor.fetchone()[0]
     cursor.close()
