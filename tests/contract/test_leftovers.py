@@ -62,6 +62,12 @@ def test_the_audit_lists_what_is_nobodys_work_in_progress(ipam: Ipam, clock: Clo
     assert [(each.code, each.repaired) for each in found] == [("left_behind", False)] * 2
 
 
+def test_a_leftover_from_a_clock_that_was_ahead_is_nobodys_work(ipam: Ipam, clock: Clock) -> None:
+    """Otherwise it would be given back when that time has come."""
+    leave(ipam, leftover("a", clock.now + 365 * 86_400_000_000, reason=""))
+    assert [each.code for each in ipam.audit()] == ["left_behind"]
+
+
 def test_a_key_is_bound_once(ipam: Ipam) -> None:
     """The second one who binds it loses the race, and the unit is undone."""
     bound = Binding("k", "f" * 64)

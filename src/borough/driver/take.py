@@ -240,7 +240,7 @@ class Taker:
 
     def _settled(self, subnet: Subnet, left: Leftover) -> bool:
         found = [left.address] if left.address else self.calls.find(subnet, left.token)
-        if found is None or (not found and left.at + GRACE >= self._tried):
+        if found is None or (not found and left.may_be_under_way(self._tried)):
             # Nobody can tell, or the attempt may still be on its way.
             return False
         for each in found:

@@ -22,6 +22,7 @@ from borough.domain.inspect import (
 from borough.domain.model import Allocation, Catalogue, Subnet
 from borough.domain.rebuild import rebuild
 from borough.domain.space import Act, Plan
+from borough.engine.audit_times import bring_back, late
 from borough.store.port import Event, Leftover, Store, Unit
 
 __all__ = ["Finding", "audit"]
@@ -110,6 +111,7 @@ def _survey(unit: Unit, now: int) -> _Survey:
             *inspect_cohorts(unit.stored_cohorts()).values(),
             *inspect_members(catalogue).values(),
             *map(_stray, unit.strays()),
+            *late(unit, now),
         ],
         [
             *inspect_overlaps(catalogue),
@@ -122,7 +124,7 @@ def _survey(unit: Unit, now: int) -> _Survey:
 
 
 def _mend_catalogue(unit: Unit, seen: Sequence[Finding], now: int) -> list[Finding]:
-    """Put every subnet into the cohort that it belongs to, and remove the space of no subnet.
+    """Put every subnet into its cohort, remove the space of no subnet, and bring late times back.
 
     :param seen: what an earlier unit found.
     """
@@ -138,6 +140,7 @@ def _mend_catalogue(unit: Unit, seen: Sequence[Finding], now: int) -> list[Findi
         unit.touch(catalogue.version)
     strays = unit.strays()
     unit.remove_strays()
+    overdue = bring_back(unit, now)
     return _mended(
         unit,
         [
@@ -146,6 +149,7 @@ def _mend_catalogue(unit: Unit, seen: Sequence[Finding], now: int) -> list[Findi
             # A subnet of a retired cohort stood in the right one as far as anybody could see.
             *(each for id, each in members.items() if catalogue.cohort_of[id] not in wrong),
             *map(_stray, strays),
+            *overdue,
         ],
         now,
     )

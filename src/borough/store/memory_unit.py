@@ -32,6 +32,7 @@ from borough.store.port import (
     Leftover,
     LostRace,
     Remembered,
+    Times,
 )
 
 
@@ -328,6 +329,37 @@ class MemoryUnit(MemorySpace):
         self._tables.events.append(replace(event, id=len(self._tables.events) + 1, actor=actor()))
 
     # --- Auditing -----------------------------------------------------------------------------
+
+    def times_after(self, bound: int) -> Times:
+        """See :meth:`borough.store.port.Unit.times_after`."""
+        rests: dict[int, int] = {}
+        for each in self._tables.allocations.values():
+            if each.until is not None and each.until > bound:
+                rests[each.subnet_id] = max(each.until, rests.get(each.subnet_id, 0))
+        marks: dict[int, int] = {}
+        for block in self._tables.blocks.values():
+            if block.idle_since > bound:
+                marks[block.subnet_id] = max(block.idle_since, marks.get(block.subnet_id, 0))
+        late = [at for _, at in self._tables.keys.values() if at > bound]
+        return Times(rests, marks, max(late, default=None))
+
+    def cut_rests(self, subnet_id: int, until: int) -> None:
+        """See :meth:`borough.store.port.Unit.cut_rests`."""
+        for key, each in self._tables.allocations.items():
+            if each.subnet_id == subnet_id and each.until is not None and each.until > until:
+                self._tables.allocations[key] = replace(each, until=until)
+
+    def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
+        """See :meth:`borough.store.port.Unit.cut_idle_marks`."""
+        for id, block in self._tables.blocks.items():
+            if block.subnet_id == subnet_id and block.idle_since > latest:
+                version = block.version + 1
+                self._tables.blocks[id] = replace(block, idle_since=latest, version=version)
+
+    def cut_keys(self, latest: int) -> None:
+        """See :meth:`borough.store.port.Unit.cut_keys`."""
+        for key, (remembered, at) in self._tables.keys.items():
+            self._tables.keys[key] = (remembered, min(at, latest))
 
     def risks(self) -> list[Finding]:
         """See :meth:`borough.store.port.Unit.risks`; there is no server."""

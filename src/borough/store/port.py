@@ -80,12 +80,32 @@ class Leftover(NamedTuple):
     owner: str
     reason: str
 
+    def may_be_under_way(self, now: int) -> bool:
+        """Whether it was left a moment ago. Left by a clock that was ahead of its time, it was not.
+
+        :param now: microseconds since the epoch.
+        """
+        return abs(now - self.at) <= GRACE
+
     def is_due(self, now: int) -> bool:
         """Whether it is nobody's work in progress: it has failed, or its process must be dead by now.
 
         :param now: microseconds since the epoch.
         """
-        return bool(self.reason) or self.at + GRACE < now
+        return bool(self.reason) or not self.may_be_under_way(now)
+
+
+class Times(NamedTuple):
+    """The latest times that are stored, in microseconds since the epoch.
+
+    :ivar rests: by subnet id, when its longest cool-down ends.
+    :ivar idle_marks: by subnet id, its latest mark of a region or block as idle.
+    :ivar key: when the newest idempotency key was bound; None for no key.
+    """
+
+    rests: dict[int, int]
+    idle_marks: dict[int, int]
+    key: int | None
 
 
 class Binding(NamedTuple):
@@ -300,6 +320,18 @@ class Unit(Space, Protocol):
         """Add an event."""
 
     # Auditing: what is stored, as it is stored
+
+    def times_after(self, bound: int) -> Times:
+        """The latest times, of those that are later than a bound."""
+
+    def cut_rests(self, subnet_id: int, until: int) -> None:
+        """Let the cool-downs of a subnet end no later than this."""
+
+    def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
+        """Date the idle marks of a subnet no later than this."""
+
+    def cut_keys(self, latest: int) -> None:
+        """Date the idempotency keys no later than this."""
 
     def risks(self) -> list[Finding]:
         """The settings of the database server by which an acknowledged change may be lost."""

@@ -20,9 +20,10 @@ from borough.store.port import (
     Leftover,
     LostRace,
     Remembered,
+    Times,
 )
 from borough.store.sql import catalogue_write as declared
-from borough.store.sql import queries, rows
+from borough.store.sql import queries, rows, times
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue_write import all_met
 from borough.store.sql.dialect import Duplicate, LockFirst
@@ -356,6 +357,22 @@ class SqlUnit(SqlSpace):
         self._run.write(s.add_event, **rows.event_values(event))
 
     # --- Auditing -----------------------------------------------------------------------------
+
+    def times_after(self, bound: int) -> Times:
+        """See :meth:`borough.store.port.Unit.times_after`."""
+        return times.times_after(self._run, bound)
+
+    def cut_rests(self, subnet_id: int, until: int) -> None:
+        """See :meth:`borough.store.port.Unit.cut_rests`."""
+        times.cut_rests(self._run, subnet_id, until)
+
+    def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
+        """See :meth:`borough.store.port.Unit.cut_idle_marks`."""
+        times.cut_idle_marks(self._run, subnet_id, latest)
+
+    def cut_keys(self, latest: int) -> None:
+        """See :meth:`borough.store.port.Unit.cut_keys`."""
+        times.cut_keys(self._run, latest)
 
     def risks(self) -> list[Finding]:
         """See :meth:`borough.store.port.Unit.risks`."""
