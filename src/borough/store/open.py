@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,13 +15,47 @@ from borough.store.sql import hosts
 from borough.store.sql.dialect import Dialect
 from borough.store.sql.store import PATIENCE, SqlStore
 
-#: Module and class of each dialect and the extra that brings its driver, by the first word of the URL.
-#: A dialect is imported when it is used, so that its driver need not be installed otherwise.
-DIALECTS: Final[dict[str, tuple[str, str, str]]] = {
-    "sqlite": ("borough.store.sql.sqlite", "Sqlite", ""),
-    "postgresql": ("borough.store.sql.postgresql", "Postgresql", "postgresql"),
-    "mysql": ("borough.store.sql.mariadb", "Mariadb", "mariadb"),
-    "mariadb": ("borough.store.sql.mariadb", "Mariadb", "mariadb"),
+
+class _Driver(NamedTuple):
+    """A module that speaks to a server, and the extra of Borough that brings it."""
+
+    module: str
+    extra: str
+
+
+class _Kind(NamedTuple):
+    """A kind of database.
+
+    :ivar module: of its dialect, which is imported when it is used.
+    :ivar name: of the dialect's class.
+    :ivar drivers: by the name after the plus sign of a URL; the empty name is that of a URL without one.
+    """
+
+    module: str
+    name: str
+    drivers: Mapping[str, _Driver]
+
+
+_PSYCOPG: Final = _Driver("psycopg", "postgresql")
+_PYMYSQL: Final = _Driver("pymysql", "mariadb")
+_SQLITE: Final = _Driver("sqlite3", "")
+_MARIADB: Final = _Kind(
+    "borough.store.sql.mariadb",
+    "Mariadb",
+    {"": _PYMYSQL, "pymysql": _PYMYSQL, "mysqldb": _Driver("MySQLdb", "mysqlclient")},
+)
+
+#: Kinds of databases by the first word of the URL.
+DIALECTS: Final[dict[str, _Kind]] = {
+    "sqlite": _Kind("borough.store.sql.sqlite", "Sqlite", {"": _SQLITE, "pysqlite": _SQLITE}),
+    "postgresql": _Kind(
+        "borough.store.sql.postgresql",
+        "Postgresql",
+        # URLs of other programs name the older driver; Borough uses its own.
+        {"": _PSYCOPG, "psycopg": _PSYCOPG, "psycopg2": _PSYCOPG},
+    ),
+    "mysql": _MARIADB,
+    "mariadb": _MARIADB,
 }
 
 
@@ -38,21 +72,26 @@ def resolve(url: str) -> tuple[sa.URL, Dialect]:
             "the database URL cannot be read; write memory:, sqlite:///file.db or another "
             "SQLAlchemy URL"
         ) from None
-    found = DIALECTS.get(parsed.get_backend_name())
+    kind, _, name = parsed.drivername.partition("+")
+    found = DIALECTS.get(kind)
     if found is None:
-        known = ", ".join(["memory:", *(f"{name}://" for name in DIALECTS)])
-        raise FixInput(
-            f"there is no store for {parsed.get_backend_name()!r} URLs; known are {known}"
-        )
+        known = ", ".join(["memory:", *(f"{each}://" for each in DIALECTS)])
+        raise FixInput(f"there is no store for {kind!r} URLs; known are {known}")
+    driver = found.drivers.get(name)
+    if driver is None:
+        drivers = ", ".join(f"{kind}+{each}://" for each in found.drivers if each)
+        raise FixInput(f"there is no driver {name!r} for {kind} URLs; known are {drivers}")
     try:
-        made: Callable[[tuple[hosts.Address, ...]], Dialect] = getattr(
-            import_module(found[0]), found[1]
-        )
-    except ModuleNotFoundError as error:
+        import_module(driver.module)
+    except ImportError as error:
         raise FixInput(
-            f"{parsed.get_backend_name()} URLs need the module {error.name}; run: "
-            f"pip install 'borough[{found[2]}]'"
+            f"{kind} URLs need the module {driver.module} ({error}); run: "
+            f"pip install 'borough[{driver.extra}]'",
+            module=driver.module,
         ) from error
+    made: Callable[[tuple[hosts.Address, ...]], Dialect] = getattr(
+        import_module(found.module), found.name
+    )
     return parsed, made(addresses)
 
 

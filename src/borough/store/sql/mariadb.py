@@ -67,6 +67,10 @@ def _no_database(text: str) -> Exception:
     return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
 
 
+def _no_login(text: str) -> Exception:
+    return AccessDenied(f"the database refuses the login ({text})")
+
+
 def _denied(text: str) -> Exception:
     return AccessDenied(f"the database refuses ({text})")
 
@@ -110,9 +114,9 @@ _ERRORS: Final[dict[int, _Make]] = {
     2020: _too_large,  # CR_NET_PACKET_TOO_LARGE
     1049: _no_database,  # ER_BAD_DB_ERROR
     1044: _denied,  # ER_DBACCESS_DENIED_ERROR
-    1045: _denied,  # ER_ACCESS_DENIED_ERROR
+    1045: _no_login,  # ER_ACCESS_DENIED_ERROR
     1142: _denied,  # ER_TABLEACCESS_DENIED_ERROR
-    1698: _denied,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+    1698: _no_login,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
     1290: _read_only,  # ER_OPTION_PREVENTS_STATEMENT
     1792: _read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
     1836: _read_only,  # ER_READ_ONLY_MODE

@@ -7,6 +7,7 @@ leaves nothing to decide is one statement without a transaction around it: :mod:
 
 from __future__ import annotations
 
+import re
 import select
 from collections.abc import Callable
 from typing import Any, Final
@@ -50,6 +51,10 @@ def _no_database(text: str) -> Exception:
     return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
 
 
+def _no_login(text: str) -> Exception:
+    return AccessDenied(f"the database refuses the login ({text})")
+
+
 def _denied(text: str) -> Exception:
     return AccessDenied(f"the database refuses ({text})")
 
@@ -73,9 +78,21 @@ _ERRORS: Final[dict[str, _Make]] = {
     "53200": _no_room,  # out_of_memory
     "25006": lambda text: ReadOnlyDatabase(f"the database cannot be written ({text})"),
     "3D000": _no_database,
-    "28": _denied,  # invalid authorization
+    "28": _no_login,  # invalid authorization
     "42501": _denied,  # insufficient_privilege
 }
+
+
+#: What the server says to a login that it refuses.
+_LOGIN: Final = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "pg_hba.conf rejects",
+    "permission denied for database",
+    'FATAL:  role "',
+)
+_DATABASE: Final = re.compile('FATAL:  database ".*" does not exist')
 
 
 class Postgresql:
@@ -186,9 +203,9 @@ class Postgresql:
 
 def _unnumbered(text: str) -> Exception:
     """An error of the client library, which has no codes: mostly a connection that is lost."""
-    if "password authentication failed" in text or "no password supplied" in text:
-        return _denied(text)
-    if "does not exist" in text:
+    if any(words in text for words in _LOGIN):
+        return _no_login(text)
+    if _DATABASE.search(text):
         return _no_database(text)
     return Gone(text)
 
