@@ -70,9 +70,7 @@ def test_one_topology_applied_by_several(store: str, tmp_path: Path):
     ]
     with borough.open(url, create=True) as ipam:
         topology = {"name": "one", "scopes": ["red"], "subnets": subnets}
-        assert side_by_side(url, CALLERS, lambda mine, _: mine.apply(topology)) == {
-            "done": CALLERS
-        }
+        assert side_by_side(url, CALLERS, lambda mine, _: mine.apply(topology)) == {"done": CALLERS}
         assert len(ipam.catalogue().subnets) == 8
         assert ipam.audit() == []
 
