@@ -90,6 +90,10 @@ def ipam(make_ipam: Callable[[], Ipam]) -> Ipam:
     return make_ipam()
 
 
+#: Folders with the tests that take longest.
+_LONGEST = ("interleaving", "property", "race")
+
+
 # Before pytest-xdist looks for groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -98,4 +102,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.parent.name == "race":
             item.add_marker(pytest.mark.xdist_group("race"))
     # What takes longest comes first, so that no process is left alone with it at the end.
-    items.sort(key=lambda item: item.path.parent.name not in ("property", "race"))
+    items.sort(key=lambda item: item.path.parent.name not in _LONGEST)

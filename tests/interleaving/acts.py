@@ -1,0 +1,111 @@
+"""The calls around addresses. Every declared change meets each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from borough import Ipam
+from tests.interleaving.places import (
+    BARE,
+    COOLING,
+    GROUP,
+    LENT,
+    RESTED,
+    ROOMY,
+    TAKEN,
+    Place,
+    Scene,
+)
+
+Call = Callable[[Ipam, Scene], Any]
+
+
+@dataclass(frozen=True)
+class Act:
+    """One call.
+
+    :ivar places: where it is tried.
+    :ivar host: the host that changes of hosts are about.
+    :ivar wanted: the labels that an address given must have.
+    :ivar is_ranged: whether an address given must lie in the ranges.
+    """
+
+    name: str
+    call: Call
+    places: tuple[Place, ...] = (ROOMY,)
+    host: str = "h1"
+    wanted: Mapping[str, str] = field(default_factory=dict)
+    is_ranged: bool = False
+
+
+def _gives(
+    name: str,
+    *places: Place,
+    host: str = "",
+    is_ranged: bool = True,
+    address: Callable[[Scene], str] | None = None,
+    **request: Any,
+) -> list[Act]:
+    """An allocation by the shortest way, and in a unit of work, which an explanation needs."""
+
+    def call(ipam: Ipam, scene: Scene, **more: Any) -> Any:
+        asked: dict[str, Any] = {**request, **more}
+        if address:
+            asked["address"] = address(scene)
+        return ipam.allocate(labels=GROUP, host=host or None, owner=f"by-{name}", **asked)
+
+    plain = Act(name, call, places or (ROOMY, BARE), host or "h1", GROUP, is_ranged)
+    return [
+        plain,
+        replace(
+            plain, name=f"{name}-told", call=lambda ipam, scene: call(ipam, scene, explain=True)
+        ),
+    ]
+
+
+def _release(ipam: Ipam, scene: Scene, owner: str) -> Any:
+    held = scene.of(owner)
+    return ipam.release(held.address, sequence=held.sequence)
+
+
+def _reassign(ipam: Ipam, scene: Scene) -> Any:
+    held = scene.of("moving")
+    return ipam.move(held.address, "h6", sequence=held.sequence)
+
+
+ACTS: Final = [
+    *_gives("any"),
+    *_gives("keyed", key="a-key"),
+    *_gives("next", kind="next"),
+    *_gives("inside", address=lambda _: "10.9.0.90", is_ranged=False),
+    *_gives("outside", address=lambda _: "10.9.0.210", is_ranged=False),
+    *_gives("below", address=lambda _: "10.9.0.7", is_ranged=False),
+    *_gives("eui64", mac="00:16:3e:00:00:01", families=6, is_ranged=False),
+    *_gives("gateway", kind="gateway", families=4, is_ranged=False),
+    *_gives("bulk", count=12),
+    *_gives("dual", families=[4, 6]),
+    *_gives("claim", host="h9"),
+    *_gives("growth", ROOMY, host="h1"),
+    *_gives("takeover", TAKEN, host="h2"),
+    *_gives("loan", LENT, host="h2"),
+    *_gives("rested", COOLING, RESTED),
+    *_gives(
+        "rested-by-name",
+        COOLING,
+        RESTED,
+        address=lambda scene: str(scene.of("rested").address),
+        is_ranged=False,
+    ),
+    Act("release", lambda ipam, scene: _release(ipam, scene, "plain")),
+    Act("release-outside", lambda ipam, scene: _release(ipam, scene, "outside")),
+    Act("release-claimed", lambda ipam, scene: _release(ipam, scene, "grown")),
+    Act("release-owner", lambda ipam, _: ipam.release(owner="web")),
+    Act("release-host", lambda ipam, _: ipam.release(host="h3"), host="h3"),
+    Act("release-to-rest", lambda ipam, scene: _release(ipam, scene, "kept"), (COOLING,)),
+    Act("reassign", _reassign, host="h5"),
+    Act("sweep", lambda ipam, _: ipam.sweep(), (ROOMY, BARE), host="h4"),
+    Act("sweep-rested", lambda ipam, _: ipam.sweep(), (COOLING, RESTED)),
+    Act("carve", lambda ipam, _: ipam.allocate_subnet("links", prefix_length=28, name="carved")),
+]
