@@ -28,6 +28,7 @@ from borough.errors import (
     NotAllocated,
     StaleSequence,
 )
+from borough.store.cache import Cache
 from borough.store.port import Binding, Filter, Order, Store, Taken, Unit
 
 #: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
@@ -40,8 +41,8 @@ KEY_LIFE: Final = 7 * 24 * 3600 * decide.SECOND
 FORGET_EVERY: Final = 256
 FORGET: Final = 1024
 
-#: Ladders kept; one for each distinct selector of the present catalogue.
-_LADDERS: Final = 4096
+#: Most bytes of ladders kept; one for each distinct selector of the present catalogue.
+_LADDERS: Final = 32 << 20
 
 
 #: What a group lacks when no address can be computed in it.
@@ -56,11 +57,15 @@ class Ladders:
 
     def __init__(self) -> None:
         self._version = -1
-        self._found: dict[object, tuple[Wanted, Ladder]] = {}
+        self._kept: Cache[object, tuple[Wanted, Ladder]] = Cache(_LADDERS)
 
     def climb(self, catalogue: Catalogue, request: Request) -> tuple[Wanted, Ladder]:
         """See :func:`borough.domain.ladder.climb`."""
+        if self._version != catalogue.version:
+            self._kept.clear()
+            self._version = catalogue.version
         key = (
+            catalogue.version,
             request.scope,
             tuple(sorted(request.labels.items())),
             request.tiers,
@@ -69,17 +74,9 @@ class Ladders:
             request.kind,
             request.count > 1,
         )
-        # One dictionary for each version, replaced and never emptied: another thread may be reading
-        # the old one.
-        if self._version != catalogue.version or len(self._found) > _LADDERS:
-            self._found = {}
-            self._version = catalogue.version
-        ladders = self._found
-        found = ladders.get(key)
+        found = self._kept.get(key)
         if found is None:
-            found = wanted(catalogue, request), climb(catalogue, request)
-            if self._version == catalogue.version:
-                ladders[key] = found
+            found = self._kept.put(key, (wanted(catalogue, request), climb(catalogue, request)))
         return found
 
 
@@ -144,6 +141,7 @@ class Allocator:
         return Order(
             catalogue=catalogue,
             rungs=ladder.homes[0].rungs[ladder.families[0]] if is_sought else (),
+            ladder=ladder.identity,
             claimant=want.claimant,
             lowest=request.kind is Kind.NEXT,
             scope=request.scope,

@@ -15,10 +15,12 @@ import sqlalchemy as sa
 
 from borough.domain.model import Catalogue
 from borough.errors import BoroughError, Contended, Corrupt
+from borough.store.cache import Cache
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
 from borough.store.sql.catalogue import CatalogueReader
 from borough.store.sql.dialect import (
+    KEPT,
     Busy,
     Dialect,
     Duplicate,
@@ -26,7 +28,6 @@ from borough.store.sql.dialect import (
     Line,
     LockFirst,
     Runner,
-    Statement,
     is_in_doubt,
     public,
 )
@@ -136,10 +137,10 @@ class SqlStore:
         self._dialect = dialect
         self._compiler = dialect.compiler(engine)
         self._patience = patience
-        self._prepared: dict[Any, Statement] = {}
+        self._kept: Cache[Any, Any] = Cache(KEPT)
         self._catalogue: Catalogue | None = None
         self._reader = CatalogueReader()
-        self._probes = Probes()
+        self._probes = Probes(self._kept)
         self._sketch = Sketch()
         self._idle: deque[_Link] = deque()
         self._process = os.getpid()
@@ -428,7 +429,7 @@ class SqlStore:
             link.connection.invalidate()
 
     def _run_on(self, cursor: Any) -> Runner:
-        return Runner(cursor, self._compiler, self._prepared, tells_key=self._dialect.tells_key)
+        return Runner(cursor, self._compiler, self._kept, tells_key=self._dialect.tells_key)
 
     def _leave_parent(self) -> None:
         """Forget the connections of the process that this one was forked from.
