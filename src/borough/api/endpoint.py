@@ -64,7 +64,7 @@ class Endpoint:
         operation, service = self._operation, self._service
         given: dict[str, Any] = {}
         if operation.path_type is not None:
-            given["path"] = reading.convert(operation.path_type, scope["path_params"])
+            given["path"] = reading.read_path(operation.path_type, scope["path_params"])
         if operation.query_type is not None:
             given["query"] = reading.read_query(operation.query_type, scope["query_string"])
         elif scope["query_string"]:
@@ -73,32 +73,42 @@ class Endpoint:
             given["key"] = reading.read_key(_text(headers, b"idempotency-key"))
         if "if_match" in operation.headers:
             given["if_match"] = reading.read_match(_text(headers, b"if-match"))
+        data, read = b"", None
         if self._decoder is not None:
             limits = service.settings
+            read = self._reader(headers)
             data = await read_body(receive, headers, limits.body_limit, limits.body_time)
-            given["body"] = self._body(data, headers)
         if operation.takes_caller:
             given["caller"] = caller
 
         def work() -> tuple[int, bytes, dict[str, str]]:
+            # Here, because megabytes would keep every other connection waiting.
+            body = read(data) if read else None
+            if operation.takes_body:
+                given["body"] = body
             with acting(caller.name):
                 return self._do(service.view(caller), given, headers)
 
         return work
 
-    def _body(self, data: bytes, headers: Mapping[bytes, bytes]) -> Any:
+    def _reader(self, headers: Mapping[bytes, bytes]) -> Callable[[bytes], Any]:
+        """How the body is read.
+
+        :raises Malformed: it is not said to be JSON. What a page of another site can make a browser send
+            without asking first is not.
+        """
         kind = (
             headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         )
         if self._operation.takes_yaml and kind in _YAML:
-            try:
-                return data.decode()
-            except UnicodeDecodeError:
-                raise Malformed("the body is not UTF-8 text") from None
+            return reading.read_text
         if kind not in _JSON:
-            raise Malformed("the body must be application/json", status=415)
-        assert self._decoder is not None
-        return reading.read_json(self._decoder, data)
+            raise Malformed("send Content-Type: application/json, also without a body", status=415)
+        decoder = self._decoder
+        assert decoder is not None
+        if not self._operation.takes_body:
+            return lambda data: reading.read_json(decoder, data or b"{}")
+        return lambda data: reading.read_json(decoder, data)
 
     def _do(
         self, view: Any, given: dict[str, Any], headers: Mapping[bytes, bytes]

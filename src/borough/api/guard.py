@@ -26,6 +26,26 @@ _EVERYBODY: Final = Identity()
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
+#: What a browser says of requests from this service's own page, and of addresses that a person typed.
+_OWN_SITES: Final = frozenset({b"same-origin", b"none"})
+
+
+def _check_site(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse what a browser sends for a page of another site.
+
+    Other programs send neither header. A page cannot set them: a browser says where a request comes from
+    (Fetch Metadata), and of a write also the origin of the page (RFC 6454).
+
+    :raises NotPermitted: the page is of another site, or another port of this machine.
+    """
+    site = headers.get(b"sec-fetch-site", b"none").lower()
+    origin = headers.get(b"origin")
+    host = headers.get(b"host", b"")
+    same = origin is None or origin.lower().partition(b"://")[2] == host.lower()
+    if site not in _OWN_SITES or not same:
+        raise NotPermitted("a browser says that this request comes from a page of another site")
+
+
 class Guard:
     """Decides who a request is from, and whether he may do what he wants."""
 
@@ -69,6 +89,7 @@ class Guard:
 
         :raises TokenRefused: nobody knows.
         """
+        _check_site(headers)
         if not self._requires_token:
             host = headers.get(b"host", b"").decode("latin-1").lower()
             name = host if host.endswith("]") else host.rpartition(":")[0] or host

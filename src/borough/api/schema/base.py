@@ -35,6 +35,10 @@ class Input(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a caller may send; nothing else is accepted."""
 
 
+class Nothing(Input):
+    """An empty object, for what says everything in its path; no body at all says the same."""
+
+
 class Output(Struct):
     """What the service answers."""
 

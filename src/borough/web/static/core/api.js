@@ -46,10 +46,9 @@ export async function call(method, path, { query, body, head = {}, signal } = {}
   const sent = { method, signal, headers: headers({ Accept: "application/json", ...head }) };
   sent.cache = "no-store";
   sent.credentials = "omit";
-  if (body !== undefined) {
-    sent.body = JSON.stringify(body);
-    sent.headers["Content-Type"] = "application/json";
-  }
+  if (body !== undefined) sent.body = JSON.stringify(body);
+  // Also without a body: the service takes no other kind of write.
+  if (method === "POST" || method === "PUT") sent.headers["Content-Type"] = "application/json";
   let response;
   try {
     response = await fetch(url(path, query), sent);
