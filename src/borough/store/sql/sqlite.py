@@ -7,8 +7,10 @@ never loses a race half way; ``SELECT … FOR UPDATE`` would be ignored here.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +72,8 @@ class Sqlite:
             raise NotInitialised(
                 f"there is no database at {path}; make one with `borough init`", path=path
             )
+        if create and not path.startswith("file:"):
+            _make_private(path)
         engine = sa.create_engine(
             url,
             connect_args={
@@ -118,6 +122,16 @@ class Sqlite:
         # The low byte is the kind of error, the others say more about it.
         made = _ERRORS.get(code & 0xFF)
         return made(str(error)) if made else error
+
+
+def _make_private(path: str) -> None:
+    """Make an empty file for its owner only, unless there is a file; the log beside it gets the same mode.
+
+    A file made by SQLite could be read by others until its mode is changed.
+    """
+    # What stands in the way, SQLite finds as well, and says.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _configure(connection: Any, _record: Any) -> None:
