@@ -93,12 +93,16 @@ class Fenced:
     """See the module."""
 
     def __init__(self, ipam: Ipam, fence: Labels, sights: Sights) -> None:
-        self._ipam = ipam
+        self._ipam = ipam.discreet(self._sees)
         self._fence = fence
         self._sights = sights
 
     def _sight(self) -> frozenset[str]:
         return self._sights.of(self._ipam.catalogue(), self._fence)
+
+    def _sees(self, host: Host) -> bool:
+        """Whether the labels of a host are within the fence."""
+        return all(host.labels.get(name, frozenset()) & self._fence[name] for name in self._fence)
 
     def catalogue(self) -> Catalogue:
         """The version of what is declared, and nothing of it."""
@@ -293,11 +297,7 @@ class Fenced:
     def hosts(self) -> list[Host]:
         """Hosts whose labels are within the fence."""
         self._sight()
-        return [
-            host
-            for host in self._ipam.hosts()
-            if all(host.labels.get(name, frozenset()) & self._fence[name] for name in self._fence)
-        ]
+        return [host for host in self._ipam.hosts() if self._sees(host)]
 
     def dimensions(self) -> list[Dimension]:
         """See :meth:`borough.engine.ipam.Ipam.dimensions`: they belong to all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
@@ -13,7 +13,7 @@ from borough.domain.address import format_address
 from borough.domain.dimension import HOST
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
 from borough.domain.ladder import Ladder, Wanted, check_scope, climb, did_you_mean, wanted
-from borough.domain.model import Catalogue, Kind, Request, State
+from borough.domain.model import Catalogue, Host, Kind, Request, State
 from borough.domain.space import Plan, Tally
 from borough.engine.after import After
 from borough.engine.views import Allocation, Answer, show, show_all
@@ -86,11 +86,14 @@ class Allocator:
 
     :ivar clock: the time in microseconds since the epoch.
     :ivar keyed: counts requests with an idempotency key.
+    :ivar shows: whether the caller may learn the labels of a declared host; explanations and refusals
+        leave out what those of another one imply.
     """
 
     clock: Callable[[], int]
     ladders: Ladders
     keyed: Iterator[int] = field(default_factory=count)
+    shows: Callable[[Host], bool] = lambda _host: True
 
     def allocate(self, store: Store, request: Request, *, told: bool = False) -> Answer:
         """Give what a request asks for, or raise why not.
@@ -220,13 +223,20 @@ class Allocator:
         self, space: Unit | After, setting: decide.Setting, plan: Plan | None, outcome: str = ""
     ) -> Explanation:
         tallies: dict[int, Tally] = space.tallies(subnets_to_tally(setting))
-        return explain(setting, plan, tallies, outcome)
+        return explain(self._told(setting), plan, tallies, outcome)
+
+    def _told(self, setting: decide.Setting) -> decide.Setting:
+        """A setting as the caller may be told of it."""
+        host = setting.catalogue.hosts.get(setting.request.host)
+        if host is None or self.shows(host):
+            return setting
+        return replace(setting, want=replace(setting.want, implied={}))
 
     def refusal(self, unit: Unit, setting: decide.Setting) -> NeedsSpace:
         """Why a request gets nothing: the error to raise."""
         story = self._story(unit, setting, None)
         request = setting.request
-        group = describe_group(setting)
+        group = describe_group(self._told(setting))
         detail = {
             "group": {name: sorted(values) for name, values in sorted(request.labels.items())},
             "scope": request.scope,

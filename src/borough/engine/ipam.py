@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -58,6 +59,15 @@ class Ipam(Upkeep):
         self._store = store
         self._clock = clock
         self._allocator = Allocator(clock, Ladders())
+
+    def discreet(self, shows: Callable[[Host], bool]) -> Ipam:
+        """The same address space, for a caller who may not learn the labels of every host.
+
+        :param shows: whether the caller may learn those of a declared host.
+        """
+        made = Ipam(self._store, clock=self._clock)
+        made._allocator = replace(self._allocator, shows=shows)
+        return made
 
     @property
     def store(self) -> Store:
