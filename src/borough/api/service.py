@@ -9,6 +9,7 @@ from borough.api.crew import Crew
 from borough.api.feed import Feed
 from borough.api.fence import Fenced, Sights
 from borough.api.guard import Guard
+from borough.api.quota import Quota
 from borough.api.settings import Settings
 from borough.api.sweeper import Sweeper
 from borough.api.watch import RETRIES, STATEMENTS, Watch
@@ -27,6 +28,7 @@ class Service:
         self.crew = Crew(settings.threads, settings.queue)
         self.feed = Feed(ipam, self.crew)
         self.guard = Guard(ipam, self.crew, requires_token=settings.requires_token)
+        self.streams = Quota(settings.streams, settings.token_streams, "event streams")
         self.sweeper = Sweeper(ipam.sweep, settings.sweep_every)
         self._sights = Sights()
         self._counted = (0, 0)

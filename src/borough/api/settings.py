@@ -20,6 +20,7 @@ class Settings:
     :ivar send_time: how long a caller may leave an answer lying, in seconds.
     :ivar patience: how long the library tries while others are in the way, in seconds.
     :ivar streams: event streams of a process; more are refused.
+    :ivar token_streams: event streams of one token among them.
     :ivar stop_time: how long requests under way may take after the service was told to stop, in seconds.
     :ivar sweep_every: seconds from one sweep to the next, of all processes together; 0 for none.
     :ivar requires_token: whether every request needs a token.
@@ -39,6 +40,7 @@ class Settings:
     send_time: float = 30.0
     patience: float = 10.0
     streams: int = 2000
+    token_streams: int = 500
     stop_time: float = 30.0
     sweep_every: float = 300.0
     requires_token: bool = False

@@ -1,0 +1,62 @@
+"""How much one caller, and all of them together, may have of something at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from borough.api.problem import Overloaded
+
+
+class Quota:
+    """Counts what is held, in one event loop.
+
+    :ivar held: how much is held by all.
+    """
+
+    def __init__(self, most: int, each: int, what: str) -> None:
+        """Hold nothing yet.
+
+        :param most: what all callers together may hold.
+        :param each: what one token may hold. Without tokens all callers are one, and this does not count.
+        :param what: is said of a caller who wants more: ``event streams``.
+        """
+        self._most = most
+        self._each = each
+        self._what = what
+        self._by_caller: Counter[str] = Counter()
+        self.held = 0
+
+    @contextmanager
+    def one(self, caller: str) -> Iterator[None]:
+        """Hold one meanwhile.
+
+        :param caller: name of the token; empty for none.
+        :raises Overloaded: too much is held already.
+        """
+        self.take(caller)
+        try:
+            yield
+        finally:
+            self.give_back(caller)
+
+    def take(self, caller: str) -> None:
+        """Hold one.
+
+        :raises Overloaded: too much is held already.
+        """
+        if caller and self._by_caller.get(caller, 0) >= self._each:
+            raise Overloaded(f"this token has as many {self._what} as one may; try again later")
+        if self.held >= self._most:
+            raise Overloaded(f"the service has as many {self._what} as it can; try again later")
+        self._by_caller[caller] += 1
+        self.held += 1
+
+    def give_back(self, caller: str) -> None:
+        """Hold one less."""
+        self.held -= 1
+        self._by_caller[caller] -= 1
+        if not self._by_caller[caller]:
+            # Callers that hold nothing are not remembered.
+            del self._by_caller[caller]
