@@ -41,8 +41,9 @@ class Endpoint:
         try:
             caller = await self._service.guard.admit(operation, headers)
             watch.caller = caller.name
+            deadline = self._service.deadline(operation.need)
             work = await self._prepare(scope, receive, headers, caller)
-            status, body, told = await self._service.crew.run(work)
+            status, body, told = await self._service.crew.run(work, caller.name, deadline)
             self._service.count()
             await answer(
                 send, status, body, headers=told, patience=self._service.settings.send_time

@@ -41,12 +41,16 @@ class Quota:
         finally:
             self.give_back(caller)
 
+    def of(self, caller: str) -> int:
+        """How much a caller holds."""
+        return self._by_caller.get(caller, 0)
+
     def take(self, caller: str) -> None:
         """Hold one.
 
         :raises Overloaded: too much is held already.
         """
-        if caller and self._by_caller.get(caller, 0) >= self._each:
+        if caller and self.of(caller) >= self._each:
             raise Overloaded(f"this token has as many {self._what} as one may; try again later")
         if self.held >= self._most:
             raise Overloaded(f"the service has as many {self._what} as it can; try again later")

@@ -13,10 +13,15 @@ from borough.api.quota import Quota
 from borough.api.settings import Settings
 from borough.api.sweeper import Sweeper
 from borough.api.watch import RETRIES, STATEMENTS, Watch
+from borough.domain.token import Need
 from borough.engine.ipam import Ipam
 
 #: How long a sweep may still take when everything else has ended, in seconds.
 _LAST: Final = 5.0
+
+
+#: How much longer a request of an administrator may take than others.
+_LONG: Final = 10
 
 
 class Service:
@@ -25,7 +30,7 @@ class Service:
     def __init__(self, ipam: Ipam, settings: Settings) -> None:
         self.ipam = ipam
         self.settings = settings
-        self.crew = Crew(settings.threads, settings.queue)
+        self.crew = Crew(settings)
         self.feed = Feed(ipam, self.crew)
         self.guard = Guard(ipam, self.crew, requires_token=settings.requires_token)
         self.streams = Quota(settings.streams, settings.token_streams, "event streams")
@@ -38,6 +43,10 @@ class Service:
         if caller.labels:
             return Fenced(self.ipam, caller.labels, self._sights)
         return self.ipam
+
+    def deadline(self, need: Need) -> float:
+        """How long a request may take, in seconds: administrators change and audit everything there is."""
+        return self.settings.deadline * (_LONG if need is Need.ADMINISTER else 1)
 
     def watch(self, name: str) -> Watch:
         """Watch a request."""

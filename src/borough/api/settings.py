@@ -14,7 +14,11 @@ class Settings:
     :ivar port: port to listen on; 0 for any that is free.
     :ivar workers: processes.
     :ivar threads: threads of each process, and the most connections of it to the database.
+    :ivar token_threads: threads that one token has at most, so that others find one.
     :ivar queue: requests of a process that may wait for a thread; more are refused.
+    :ivar token_queue: requests of one token among them.
+    :ivar deadline: how long a request may take from when it was read to its answer, in seconds; one that
+        needs a token that may administer, ten times as long.
     :ivar body_limit: largest body, in bytes.
     :ivar body_time: how long a body may take to arrive, in seconds.
     :ivar send_time: how long a caller may leave an answer lying, in seconds.
@@ -34,7 +38,10 @@ class Settings:
     port: int = 8080
     workers: int = 1
     threads: int = 16
+    token_threads: int = 8
     queue: int = 1024
+    token_queue: int = 256
+    deadline: float = 30.0
     body_limit: int = 4 << 20
     body_time: float = 10.0
     send_time: float = 30.0

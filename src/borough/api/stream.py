@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -105,7 +106,7 @@ class EventEndpoint:
         async for batch in self._service.feed.follow(after, HEARTBEAT):
             seen = batch
             if batch and isinstance(view, Fenced):
-                seen = await self._service.crew.run(lambda batch=batch: view.only_seen(batch))  # type: ignore[misc]
+                seen = await self._service.crew.run(partial(view.only_seen, batch))
             if seen:
                 await self._put(send, b"".join(map(_frame, seen)))
             else:

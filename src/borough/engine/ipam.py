@@ -500,6 +500,7 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     *,
     create: bool = False,
     patience: float = PATIENCE,
+    statement_time: float | None = None,
     clock: Callable[[], int] = _now,
 ) -> Ipam:
     """Open address space.
@@ -507,6 +508,7 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     :param url: ``memory:``, or a database: ``sqlite:///borough.db``.
     :param create: make the database, or upgrade its schema to this release.
     :param patience: seconds for which an operation is tried while others are in the way.
+    :param statement_time: seconds after which a database server gives up a statement; None for never.
     :param clock: the time in microseconds since the epoch.
     :raises FixInput: the URL names no store.
     :raises NotInitialised: the database does not exist or is empty, and ``create`` is not set.
@@ -514,4 +516,5 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     :raises SchemaTooOld: an older release made it, and ``create`` is not set.
     :raises SchemaTooNew: a newer release made it.
     """
-    return Ipam(open_store(url, create=create, patience=patience), clock=clock)
+    store = open_store(url, create=create, patience=patience, statement_time=statement_time)
+    return Ipam(store, clock=clock)

@@ -196,6 +196,9 @@ class SessionDialect:
         """None is looked for: the server is Neutron's."""
         return []
 
+    def limit(self, connection: Any, seconds: float) -> None:
+        """None: Neutron's operator sets one, if any."""
+
     def is_alive(self, _connection: Any) -> bool:
         """Neutron's pool looks after its connections."""
         return True

@@ -22,6 +22,7 @@ from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.errors import Contended, Unavailable
 from borough.store.cache import Cache
+from borough.store.deadline import check
 from borough.store.port import Order
 
 if TYPE_CHECKING:
@@ -199,6 +200,9 @@ class Dialect(Protocol):
 
     def risks(self, run: Runner) -> list[Finding]:
         """The settings of the server by which an acknowledged change may be lost."""
+
+    def limit(self, connection: Any, seconds: float) -> None:
+        """Have the server give up each statement of a driver's connection after some time."""
 
     def is_alive(self, connection: Any) -> bool:
         """Whether a connection that lay idle is still good, as far as can be told without asking."""
@@ -403,13 +407,18 @@ class Runner:
 
     def text(self, text: str) -> None:
         """Run plain text without parameters."""
+        check()
         self.statements += 1
         self._cursor.execute(text)
 
+    def _execute(self, text: str, values: Any) -> None:
+        check()
+        self.statements += 1
+        self._cursor.execute(text, values)
+
     def native(self, query: Native, values: Mapping[str, Any]) -> list[Row]:
         """Run a query in the database's own words."""
-        self.statements += 1
-        self._cursor.execute(query.text, query.bind(values))
+        self._execute(query.text, query.bind(values))
         found: list[Row] = self._cursor.fetchall()
         while self._cursor.nextset():
             # A compound statement answers once more at its end; unread, that looks like a farewell.
@@ -427,9 +436,8 @@ class Runner:
         name = names.find(query.text)
         if name is None:
             name = names.free()
-            self.statements += 1
             try:
-                self._cursor.execute(f"PREPARE {name} FROM %s", [query.text])
+                self._execute(f"PREPARE {name} FROM %s", [query.text])
             except Exception as error:
                 names.give_back(name)
                 if not _is_full(error):
@@ -445,24 +453,21 @@ class Runner:
 
     def change(self, query: Native, values: Mapping[str, Any]) -> int:
         """Run a change in the database's own words; return how many rows it met."""
-        self.statements += 1
-        self._cursor.execute(query.text, query.bind(values))
+        self._execute(query.text, query.bind(values))
         count: int = self._cursor.rowcount
         return count
 
     def rows(self, clause: sa.ClauseElement | Shaped, **values: Any) -> list[Row]:
         """Run a query."""
         statement = self._statement(clause)
-        self.statements += 1
-        self._cursor.execute(statement.text, statement.bind(values))
+        self._execute(statement.text, statement.bind(values))
         found: list[Row] = self._cursor.fetchall()
         return found
 
     def once(self, clause: sa.ClauseElement, **values: Any) -> list[Row]:
         """Run a query whose text is not worth keeping."""
         statement = Statement.of(clause, self.dialect)
-        self.statements += 1
-        self._cursor.execute(statement.text, statement.bind(values))
+        self._execute(statement.text, statement.bind(values))
         found: list[Row] = self._cursor.fetchall()
         return found
 
@@ -474,8 +479,7 @@ class Runner:
     def write(self, clause: sa.ClauseElement, **values: Any) -> int:
         """Run a change; return how many rows it met."""
         statement = self._statement(clause)
-        self.statements += 1
-        self._cursor.execute(statement.text, statement.bind(values))
+        self._execute(statement.text, statement.bind(values))
         count: int = self._cursor.rowcount
         return count
 
@@ -489,6 +493,7 @@ class Runner:
         statement = self._statement(clause)
         # A driver that tells keys joins inserted rows to one statement.
         joined = self._tells_key and isinstance(clause, sa.Insert)
+        check()
         self.statements += 1 if joined else len(bound)
         self._cursor.executemany(statement.text, [statement.bind(values) for values in bound])
         count: int = self._cursor.rowcount

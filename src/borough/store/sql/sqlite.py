@@ -18,7 +18,15 @@ import sqlalchemy as sa
 
 from borough.domain.inspect import Finding
 from borough.domain.lane import ALONE, Lane
-from borough.errors import Corrupt, DiskFull, NotInitialised, NotOurDatabase, ReadOnlyDatabase
+from borough.errors import (
+    Corrupt,
+    DeadlineExceeded,
+    DiskFull,
+    NotInitialised,
+    NotOurDatabase,
+    ReadOnlyDatabase,
+)
+from borough.store.deadline import is_over
 from borough.store.sql.dialect import Busy, Duplicate, Line, Runner
 from borough.store.sql.hosts import Address
 
@@ -29,9 +37,15 @@ WAIT: Final = 5.0
 #: Compiled statements that a connection keeps. An allocation has nine; of a long ladder one takes 200 KB.
 STATEMENTS: Final = 32
 
+#: Instructions of SQLite's machine between two looks at the deadline: some milliseconds.
+_STEPS: Final = 100_000
+
 _ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
     sqlite3.SQLITE_BUSY: Busy,
     sqlite3.SQLITE_LOCKED: Busy,
+    sqlite3.SQLITE_INTERRUPT: lambda _: DeadlineExceeded(
+        "the request took longer than it may", outcome="not_done"
+    ),
     sqlite3.SQLITE_READONLY: lambda text: ReadOnlyDatabase(
         f"the database cannot be written ({text}); check the permissions of the file and its folder"
     ),
@@ -107,6 +121,10 @@ class Sqlite:
     def risks(self, _run: Runner) -> list[Finding]:
         """See :meth:`borough.store.sql.dialect.Dialect.risks`; see :func:`_configure`."""
         return []
+
+    def limit(self, connection: Any, _seconds: float) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.limit`: the deadline of the caller counts."""
+        connection.set_progress_handler(is_over, _STEPS)
 
     def is_alive(self, _connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -150,11 +150,19 @@ class SqlStore:
 
     @classmethod
     def open(
-        cls, url: sa.URL, dialect: Dialect, *, create: bool = False, patience: float = PATIENCE
+        cls,
+        url: sa.URL,
+        dialect: Dialect,
+        *,
+        create: bool = False,
+        patience: float = PATIENCE,
+        statement_time: float | None = None,
     ) -> SqlStore:
         """Connect, and make sure that the schema is the one of this release.
 
         :param create: make or upgrade the schema.
+        :param statement_time: seconds after which a server gives up a statement; None for never. To make the
+            schema may take longer.
         :raises NotInitialised: there is no database, or an empty one, and ``create`` is not set.
         :raises NotOurDatabase: there are tables, but none of ours.
         :raises SchemaTooOld: the schema is of an older release, and ``create`` is not set.
@@ -176,6 +184,10 @@ class SqlStore:
                 if translated is not error:
                     raise translated from error
             raise
+        if statement_time is not None:
+            # The connection that looked at the schema would go on without.
+            engine.dispose()
+            sa.event.listen(engine, "connect", lambda raw, _: dialect.limit(raw, statement_time))
         return cls(engine, dialect, patience=patience)
 
     # --- Units of work ------------------------------------------------------------------------
