@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import select
 import time
 from collections.abc import Iterator
 
@@ -11,11 +12,12 @@ import pytest
 import borough
 from borough.api import guard
 from borough.api.problem import Overloaded
-from borough.api.quota import Quota
+from borough.api.quota import Load, Quota
 from borough.api.settings import Settings
 from borough.client.ipam import connect
 from borough.errors import TokenRefused
 from tests.api.serving import Served, wait_until
+from tests.api.test_abuse import Wire
 from tests.api.test_events import Stream
 
 
@@ -125,3 +127,40 @@ def test_a_quota_counts_each_caller_and_all() -> None:
     assert quota.held == 0
     with quota.one(""), quota.one(""), quota.one(""):
         assert quota.held == 3
+
+
+def test_bytes_under_way_are_bounded() -> None:
+    """A thousand bodies that do not end, or answers that nobody takes, are refused and not kept."""
+    quota = Quota(100, 50, "bytes")
+    first, second, other = Load(quota), Load(quota), Load(quota)
+    first.caller = second.caller = "a"
+    first.add(60)
+    with pytest.raises(Overloaded, match="this token"):
+        second.add(1)
+    other.caller = "b"
+    other.add(40)
+    with pytest.raises(Overloaded, match="the service"):
+        other.add(1)
+    for each in (first, second, other):
+        each.drop()
+    assert quota.held == 0
+
+
+def test_bodies_that_do_not_end_are_refused(served: Served) -> None:
+    _, secret = served.ipam.create_token("one", may="read")
+    lines = []
+    head = (
+        f"POST /v1/explain HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 900000\r\n\r\n"
+    ).encode()
+    for _ in range(40):
+        lines.append(Wire(served))
+        lines[-1].send(head + b" " * 800_000)
+    sockets = [line.socket for line in lines]
+    wait_until(lambda: len(select.select(sockets, [], [], 0)[0]) >= 8)
+    assert served.service.in_flight.held <= 24 << 20
+    refused = next(line for line in lines if select.select([line.socket], [], [], 0)[0])
+    assert refused.answer()[0] == 503
+    for line in lines:
+        line.socket.close()
+    wait_until(lambda: served.service.in_flight.held == 0)

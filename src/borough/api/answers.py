@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
@@ -75,12 +75,17 @@ async def refuse(
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[bytes, bytes], limit: int, patience: float
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    limit: int,
+    patience: float,
+    count: Callable[[int], None],
 ) -> bytes:
     """Read a body.
 
     :param limit: its largest size, in bytes.
     :param patience: how long it may take to arrive, in seconds.
+    :param count: is told the size of each piece before it is kept, and may refuse it.
     :raises Malformed: it is too large, or too slow.
     :raises Gone: the caller went away in the middle of it.
     """
@@ -89,7 +94,7 @@ async def read_body(
         raise _too_large(limit)
     try:
         async with asyncio.timeout(patience):
-            return await _collect(receive, limit)
+            return await _collect(receive, limit, count)
     except TimeoutError:
         raise problem.Malformed(
             f"the body did not arrive within {patience:g} seconds",
@@ -98,7 +103,7 @@ async def read_body(
         ) from None
 
 
-async def _collect(receive: Receive, limit: int) -> bytes:
+async def _collect(receive: Receive, limit: int, count: Callable[[int], None]) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -109,6 +114,7 @@ async def _collect(receive: Receive, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise _too_large(limit)
+        count(len(part))
         if not message.get("more_body"):
             return b"".join((*parts, part)) if parts else part
         parts.append(part)

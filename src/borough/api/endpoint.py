@@ -13,6 +13,7 @@ from borough.api.access import Identity
 from borough.api.answers import Gone, abort, answer, read_body, refuse
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
+from borough.api.quota import Load
 from borough.api.service import Service
 from borough.errors import BoroughError, StaleSequence, StaleVersion
 from borough.store.actor import acting
@@ -38,13 +39,17 @@ class Endpoint:
         operation = self._operation
         watch = self._service.watch(operation.name)
         headers = dict(scope["headers"])
+        load = Load(self._service.in_flight)
         try:
             caller = await self._service.guard.admit(operation, headers)
-            watch.caller = caller.name
+            watch.caller = load.caller = caller.name
             deadline = self._service.deadline(operation.need)
-            work = await self._prepare(scope, receive, headers, caller)
+            work = await self._prepare(scope, receive, headers, caller, load)
             status, body, told = await self._service.crew.run(work, caller.name, deadline)
             self._service.count()
+            if operation.method == "GET":
+                # What a write has done is told in any case.
+                load.add(len(body))
             await answer(
                 send, status, body, headers=told, patience=self._service.settings.send_time
             )
@@ -57,9 +62,16 @@ class Endpoint:
             status = _status(known, headers)
             watch.done(status, error)
             await refuse(send, known, status, scope)
+        finally:
+            load.drop()
 
     async def _prepare(
-        self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], caller: Identity
+        self,
+        scope: Scope,
+        receive: Receive,
+        headers: Mapping[bytes, bytes],
+        caller: Identity,
+        load: Load,
     ) -> Callable[[], tuple[int, bytes, dict[str, str]]]:
         """Read all of a request, and put together what has to be done for it."""
         operation, service = self._operation, self._service
@@ -78,7 +90,10 @@ class Endpoint:
         if self._decoder is not None:
             limits = service.settings
             read = self._reader(headers)
-            data = await read_body(receive, headers, limits.body_limit, limits.body_time)
+            most = limits.body_limit
+            if not operation.is_large:
+                most = min(most, limits.request_limit)
+            data = await read_body(receive, headers, most, limits.body_time, load.add)
         if operation.takes_caller:
             given["caller"] = caller
 

@@ -33,6 +33,7 @@ class Operation:
     :ivar headers: the parameters among :data:`HEADERS` that it takes.
     :ivar tags: whether its answer carries the version of what is declared, as an entity tag.
     :ivar takes_body: whether the function takes the body; where it does not, the body says nothing.
+    :ivar is_large: whether the body may be as large as the service takes any.
     :ivar takes_yaml: whether the body may also be YAML, which it then gets as text.
     """
 
@@ -50,6 +51,7 @@ class Operation:
     answer_type: Any
     headers: tuple[str, ...]
     tags: bool
+    is_large: bool
     takes_yaml: bool
     takes_caller: bool
 
@@ -68,6 +70,7 @@ def operation(
     need: Need,
     status: int = 200,
     tags: bool = False,
+    is_large: bool = False,
     takes_yaml: bool = False,
 ) -> Callable[[F], F]:
     """Make a function an endpoint; see :class:`Operation`."""
@@ -90,6 +93,7 @@ def operation(
             answer_type=hints["return"],
             headers=tuple(name for name in names if name in HEADERS),
             tags=tags,
+            is_large=is_large,
             takes_yaml=takes_yaml,
             takes_caller="caller" in names,
         )

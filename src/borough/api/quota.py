@@ -45,22 +45,49 @@ class Quota:
         """How much a caller holds."""
         return self._by_caller.get(caller, 0)
 
-    def take(self, caller: str) -> None:
-        """Hold one.
+    def take(self, caller: str, amount: int = 1) -> None:
+        """Hold more. A first amount of a caller may be more than its share; of all, more than there is.
 
         :raises Overloaded: too much is held already.
         """
-        if caller and self.of(caller) >= self._each:
+        mine = self.of(caller)
+        if caller and mine and mine + amount > self._each:
             raise Overloaded(f"this token has as many {self._what} as one may; try again later")
-        if self.held >= self._most:
+        if self.held and self.held + amount > self._most:
             raise Overloaded(f"the service has as many {self._what} as it can; try again later")
-        self._by_caller[caller] += 1
-        self.held += 1
+        self._by_caller[caller] += amount
+        self.held += amount
 
-    def give_back(self, caller: str) -> None:
-        """Hold one less."""
-        self.held -= 1
-        self._by_caller[caller] -= 1
+    def give_back(self, caller: str, amount: int = 1) -> None:
+        """Hold less."""
+        self.held -= amount
+        self._by_caller[caller] -= amount
         if not self._by_caller[caller]:
             # Callers that hold nothing are not remembered.
             del self._by_caller[caller]
+
+
+class Load:
+    """What one request holds of a quota.
+
+    :ivar caller: name of the token, once it is known.
+    """
+
+    def __init__(self, quota: Quota) -> None:
+        """Hold nothing yet."""
+        self._quota = quota
+        self._size = 0
+        self.caller = ""
+
+    def add(self, size: int) -> None:
+        """Hold more.
+
+        :raises Overloaded: too much is held already.
+        """
+        self._quota.take(self.caller, size)
+        self._size += size
+
+    def drop(self) -> None:
+        """Hold nothing any more."""
+        if self._size:
+            self._quota.give_back(self.caller, self._size)

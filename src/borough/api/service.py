@@ -34,6 +34,9 @@ class Service:
         self.feed = Feed(ipam, self.crew)
         self.guard = Guard(ipam, self.crew, requires_token=settings.requires_token)
         self.streams = Quota(settings.streams, settings.token_streams, "event streams")
+        self.in_flight = Quota(
+            settings.in_flight, settings.token_in_flight, "bytes of requests and answers under way"
+        )
         self.sweeper = Sweeper(ipam.sweep, settings.sweep_every)
         self._sights = Sights()
         self._counted = (0, 0)

@@ -19,7 +19,10 @@ class Settings:
     :ivar token_queue: requests of one token among them.
     :ivar deadline: how long a request may take from when it was read to its answer, in seconds; one that
         needs a token that may administer, ten times as long.
-    :ivar body_limit: largest body, in bytes.
+    :ivar body_limit: largest body, in bytes: a topology.
+    :ivar request_limit: largest body of anything else, in bytes.
+    :ivar in_flight: bytes of bodies and answers that a process holds at a time; more are refused.
+    :ivar token_in_flight: those of one token among them.
     :ivar body_time: how long a body may take to arrive, in seconds.
     :ivar send_time: how long a caller may leave an answer lying, in seconds.
     :ivar patience: how long the library tries while others are in the way, in seconds.
@@ -43,6 +46,9 @@ class Settings:
     token_queue: int = 256
     deadline: float = 30.0
     body_limit: int = 4 << 20
+    request_limit: int = 1 << 20
+    in_flight: int = 48 << 20
+    token_in_flight: int = 24 << 20
     body_time: float = 10.0
     send_time: float = 30.0
     patience: float = 10.0
