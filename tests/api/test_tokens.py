@@ -7,6 +7,7 @@ import select
 import time
 from collections.abc import Iterator
 
+import hostile
 import pytest
 
 import borough
@@ -158,9 +159,18 @@ def test_bodies_that_do_not_end_are_refused(served: Served) -> None:
         lines[-1].send(head + b" " * 800_000)
     sockets = [line.socket for line in lines]
     wait_until(lambda: len(select.select(sockets, [], [], 0)[0]) >= 8)
-    assert served.service.in_flight.held <= 24 << 20
+    assert served.service.in_flight.held <= 16 << 20
     refused = next(line for line in lines if select.select([line.socket], [], [], 0)[0])
     assert refused.answer()[0] == 503
     for line in lines:
         line.socket.close()
     wait_until(lambda: served.service.in_flight.held == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_worker_under_attack_stays_small() -> None:
+    """Every attack of the bench for some seconds each, on a process of its own."""
+    rows = hostile.run(4)
+    assert len(rows) == len(hostile.ATTACKS) + 1
+    assert rows[-1][2] < hostile.LIMIT, rows

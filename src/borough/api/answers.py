@@ -12,6 +12,9 @@ from borough.api import problem
 from borough.api.protocol import ABORT
 from borough.errors import BoroughError
 
+#: Most bytes of an answer that are sent at once; what a caller has not taken is kept in pieces of this size.
+_PIECE: Final = 64 << 10
+
 JSON: Final = "application/json"
 
 #: What every answer says: that nobody may keep it, or take it for something else.
@@ -36,7 +39,7 @@ async def answer(
 ) -> None:
     """Send a whole answer.
 
-    :param patience: how long the caller may leave it lying, in seconds.
+    :param patience: how long the caller may leave a piece of it lying, in seconds.
     :raises Gone: he left it longer.
     """
     head = [
@@ -49,7 +52,11 @@ async def answer(
     try:
         async with asyncio.timeout(patience):
             await send({"type": "http.response.start", "status": status, "headers": head})
-            await send({"type": "http.response.body", "body": body})
+        # The server takes a whole body at once, and says only before the next piece that it should not have.
+        for at in range(0, max(len(body), 1), _PIECE):
+            piece, more = body[at : at + _PIECE], at + _PIECE < len(body)
+            async with asyncio.timeout(patience):
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
     except TimeoutError:
         raise Gone from None
 

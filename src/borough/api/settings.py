@@ -47,8 +47,8 @@ class Settings:
     deadline: float = 30.0
     body_limit: int = 4 << 20
     request_limit: int = 1 << 20
-    in_flight: int = 48 << 20
-    token_in_flight: int = 24 << 20
+    in_flight: int = 32 << 20
+    token_in_flight: int = 16 << 20
     body_time: float = 10.0
     send_time: float = 30.0
     patience: float = 10.0

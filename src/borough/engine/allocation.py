@@ -42,7 +42,7 @@ FORGET_EVERY: Final = 256
 FORGET: Final = 1024
 
 #: Most bytes of ladders kept; one for each distinct selector of the present catalogue.
-_LADDERS: Final = 32 << 20
+_LADDERS: Final = 16 << 20
 
 
 #: What a group lacks when no address can be computed in it.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 #: Most lines of one page: some megabytes, in as many threads as there are.
-PAGE_LIMIT: Final = 10_000
+PAGE_LIMIT: Final = 5_000
 
 #: Lines of a page when the caller does not say.
 PAGE: Final = 1000

@@ -37,7 +37,7 @@ P = ParamSpec("P")
 _TOO_MANY_PREPARED: Final = 1461
 
 #: Most bytes of all that a store keeps of ladders and statements.
-KEPT: Final = 32 << 20
+KEPT: Final = 24 << 20
 
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 

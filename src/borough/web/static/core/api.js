@@ -1,7 +1,7 @@
 /** Talking to the service, which is where the page came from: no request leaves this origin. */
 
 const TOKEN = "borough.token";
-const PAGE = 10000;
+const PAGE = 5000;
 
 /** What went wrong: a problem document (RFC 9457), or no answer at all. */
 export class Problem extends Error {
