@@ -239,6 +239,16 @@ class Unavailable(RetryLater):
     code = "unavailable"
 
 
+class DeadlineExceeded(RetryLater):
+    """A request took longer than the service lets it.
+
+    ``detail['outcome']`` says ``not_done`` when nothing was changed, and ``unknown`` when the request may
+    still be carried out: with an idempotency key the same request finds out.
+    """
+
+    code = "deadline_exceeded"
+
+
 class DriverUnavailable(RetryLater):
     """The system behind a driver did not answer, or said that it cannot now.
 

@@ -108,6 +108,8 @@ def wire(served: Served) -> Iterator[Callable[[], Wire]]:
         (b'{"owner": null}', "owner"),
         (b'{"attributes": []}', "attributes"),
         (b'{"labels": {"network": 1}}', "labels"),
+        (b'{"owner": "a", "owner": "b"}', "'owner' is given twice"),
+        (b'{"attributes": {"x": [{"a": 1, "\\u0061": 2}]}}', "'a' is given twice"),
         (b"[" * 50_000, "Expected"),
         (b'{"attributes":' * 6_000, "nested"),
         (b'{"attributes": {"a": ' + b"[" * 20_000 + b"]" * 20_000 + b"}}", "nested"),
@@ -141,6 +143,62 @@ def test_only_json_is_taken(wire: Callable[[], Wire], head: str, status: int) ->
         "".encode()
     )
     assert line.answer()[0] == status
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Site: same-site",
+        "Origin: http://evil.example",
+        "Origin: null",
+        "Origin: http://localhost:81",
+        "Sec-Fetch-Site: same-origin\r\nOrigin: http://evil.example",
+    ],
+)
+@pytest.mark.parametrize(
+    "line", ["POST /v1/hosts/h1/drain", "POST /v1/sweep", "DELETE /v1/hosts/h1", "GET /v1/subnets"]
+)
+def test_pages_of_other_sites_are_refused(wire: Callable[[], Wire], line: str, said: str) -> None:
+    """A page that somebody on this machine looks at could drain its hosts."""
+    made = wire()
+    made.send(
+        f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: 0\r\n{said}\r\n\r\n".encode()
+    )
+    status, problem = made.answer()
+    assert (status, problem["code"]) == (403, "not_permitted")
+
+
+@pytest.mark.parametrize(
+    "said", ["Sec-Fetch-Site: same-origin\r\nOrigin: http://localhost", "X: y"]
+)
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_a_write_without_a_body_is_json_too(
+    wire: Callable[[], Wire], said: str, body: bytes
+) -> None:
+    """A browser sends a POST of text to any site without asking; one of JSON it asks for first."""
+    for kind, expected in (
+        ("Content-Type: application/json", 200),
+        ("Content-Type: text/plain", 415),
+        ("Content-Type: application/x-www-form-urlencoded", 415),
+        ("X: y", 415),
+    ):
+        for path in ("/v1/hosts/node-1/drain", "/v1/sweep"):
+            made = wire()
+            made.send(
+                f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{kind}\r\n{said}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+            assert made.answer()[0] == expected, (path, kind)
+
+
+def test_a_write_that_takes_no_body_takes_no_other_body(wire: Callable[[], Wire]) -> None:
+    for body in (b"[]", b'{"a": 1}', b"x", b"null"):
+        line = wire()
+        line.post(body, "/v1/sweep")
+        assert line.answer()[0] == 400
 
 
 def test_another_sites_name_is_not_this_service(wire: Callable[[], Wire]) -> None:
@@ -278,7 +336,7 @@ def test_a_caller_who_does_not_read(served: Served) -> None:
     ("target", "status"),
     [
         ("/v1/allocations?limit=0", 400),
-        ("/v1/allocations?limit=100001", 400),
+        ("/v1/allocations?limit=5001", 400),
         ("/v1/allocations?limit=1&limit=2", 400),
         ("/v1/allocations?limit=+1", 400),
         ("/v1/allocations?limit=%D9%A1", 400),
@@ -320,3 +378,28 @@ def test_methods_that_are_not_taken(wire: Callable[[], Wire]) -> None:
         assert data.split()[1] == b"405"
         assert b"allow: delete, get, head, post" in data
         assert b"access-control" not in data
+
+
+def test_a_name_may_hold_slashes(served: Served) -> None:
+    """A scope is one segment of a path, whatever stands in it."""
+    scope, host = "VRF 1/2 %2F ü", "rack/1/drain"
+    served.ipam.apply(
+        {
+            "name": "slash",
+            "scopes": [scope],
+            "subnets": [{"name": "a/b", "cidr": "10.9.0.0/24", "scope": scope}],
+        }
+    )
+    with connect(served.url) as client:
+        given = client.allocate(subnets=["a/b"], scope=scope, host=host)
+        assert client.show(given.address, scope=scope).host == host
+        assert client.subnet("a/b").scope == scope
+        assert client.drain(host).host == host
+        assert client.move(given.address, "x/y", scope=scope).host == "x/y"
+        assert client.release(given.address, scope=scope)
+
+
+def test_a_path_that_is_not_text(wire: Callable[[], Wire]) -> None:
+    line = wire()
+    line.send(b"GET /v1/subnets/%ff HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert line.answer()[0] == 400

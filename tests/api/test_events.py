@@ -134,7 +134,7 @@ def test_a_thousand_listen(ipam: Ipam, served: Served) -> None:
             assert part
             heard += part
     # No stream has a reader, a page or a thread of its own.
-    assert served.service.crew.busy <= 1
+    assert served.service.crew.quota.held <= 1
     for line in lines:
         line.close()
     wait_until(lambda: served.service.feed.streams == 0, 60)

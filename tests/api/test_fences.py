@@ -43,7 +43,12 @@ TOPOLOGY: dict[str, Any] = {
             "labels": {"tenant": "secret-green"},
         },
     ],
-    "hosts": {"red-host": {"tenant": "red"}, "secret-host": {"tenant": "secret-green"}, "free": {}},
+    "hosts": {
+        "red-host": {"tenant": "red"},
+        "secret-host": {"tenant": "secret-green"},
+        "free": {},
+        "other-host": {"tenant": "secret-green", "rack": "secret-rack"},
+    },
 }
 
 #: Nothing that a confined caller is told may hold one of these.
@@ -386,3 +391,22 @@ def test_errors_name_what_the_caller_may_know(world: World) -> None:
             red.allocate(**request)
     with pytest.raises(NotAllocated):
         red.release(world.theirs)
+
+
+@pytest.mark.parametrize("rack", [{}, {"rack": "r1"}])
+def test_labels_of_another_tenants_host_are_not_told(world: World, rack: dict[str, str]) -> None:
+    """A request may name any host; what its labels imply counts, and is kept out of every word."""
+    request = {"labels": rack, "host": "other-host"}
+    for target, more, expected in (
+        ("/v1/explain", {}, 200),
+        ("/v1/allocations", {"explain": True}, 201),
+        ("/v1/allocations", {"count": 300}, 409),
+        ("/v1/explain", {"count": 300}, 200),
+        ("/v1/explain", {"kind": "gateway", "families": [6]}, 409),
+    ):
+        status, text = world.raw("POST", target, {**request, **more})
+        assert "secret-" not in text, text
+        assert status in (expected, 200), text
+    told = world.admin.explain(labels={"tenant": "red"}, host="other-host")
+    assert "rack=secret-rack (implied by host other-host)" in told.group
+    assert "tenant=red" in world.red.explain(host="red-host").group

@@ -264,7 +264,18 @@ def take(dice: random.Random, asked: Question, store: SqlStore, tables: Tables) 
     catalogue = store.transact(lambda unit: unit.catalogue, write=False)
     asked = asked._replace(spread=False)
     order = Order(
-        catalogue, asked.rungs, asked.claimant, asked.lowest, "default", "o", "", {}, 1, "", ""
+        catalogue,
+        asked.rungs,
+        object(),
+        asked.claimant,
+        asked.lowest,
+        "default",
+        "o",
+        "",
+        {},
+        1,
+        "",
+        "",
     )
     with store._linked() as link:
         hints = Hints()

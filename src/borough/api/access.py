@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from borough.api.fence import Fenced
 from borough.domain.dimension import Labels
-from borough.domain.token import Need
+from borough.domain.token import Need, Token
 from borough.engine.ipam import Ipam
 
 #: The address space as a caller may see it.
@@ -19,8 +19,10 @@ class Identity:
 
     :ivar name: of the token; empty where the service asks for none.
     :ivar labels: what he is confined to; empty for everything.
+    :ivar token: what was shown; None where the service asks for none.
     """
 
     name: str = ""
     may: Need = Need.ADMINISTER
     labels: Labels = field(default_factory=dict)
+    token: Token | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
@@ -11,6 +11,9 @@ from starlette.types import Receive, Scope, Send
 from borough.api import problem
 from borough.api.protocol import ABORT
 from borough.errors import BoroughError
+
+#: Most bytes of an answer that are sent at once; what a caller has not taken is kept in pieces of this size.
+_PIECE: Final = 64 << 10
 
 JSON: Final = "application/json"
 
@@ -36,7 +39,7 @@ async def answer(
 ) -> None:
     """Send a whole answer.
 
-    :param patience: how long the caller may leave it lying, in seconds.
+    :param patience: how long the caller may leave a piece of it lying, in seconds.
     :raises Gone: he left it longer.
     """
     head = [
@@ -49,7 +52,11 @@ async def answer(
     try:
         async with asyncio.timeout(patience):
             await send({"type": "http.response.start", "status": status, "headers": head})
-            await send({"type": "http.response.body", "body": body})
+        # The server takes a whole body at once, and says only before the next piece that it should not have.
+        for at in range(0, max(len(body), 1), _PIECE):
+            piece, more = body[at : at + _PIECE], at + _PIECE < len(body)
+            async with asyncio.timeout(patience):
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
     except TimeoutError:
         raise Gone from None
 
@@ -75,12 +82,17 @@ async def refuse(
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[bytes, bytes], limit: int, patience: float
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    limit: int,
+    patience: float,
+    count: Callable[[int], None],
 ) -> bytes:
     """Read a body.
 
     :param limit: its largest size, in bytes.
     :param patience: how long it may take to arrive, in seconds.
+    :param count: is told the size of each piece before it is kept, and may refuse it.
     :raises Malformed: it is too large, or too slow.
     :raises Gone: the caller went away in the middle of it.
     """
@@ -89,7 +101,7 @@ async def read_body(
         raise _too_large(limit)
     try:
         async with asyncio.timeout(patience):
-            return await _collect(receive, limit)
+            return await _collect(receive, limit, count)
     except TimeoutError:
         raise problem.Malformed(
             f"the body did not arrive within {patience:g} seconds",
@@ -98,7 +110,7 @@ async def read_body(
         ) from None
 
 
-async def _collect(receive: Receive, limit: int) -> bytes:
+async def _collect(receive: Receive, limit: int, count: Callable[[int], None]) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -109,6 +121,7 @@ async def _collect(receive: Receive, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise _too_large(limit)
+        count(len(part))
         if not message.get("more_body"):
             return b"".join((*parts, part)) if parts else part
         parts.append(part)

@@ -57,7 +57,24 @@ class ByPath(Route):
         await self.app(scope, receive, send)
 
 
-def make_app(service: Service) -> Router:
+class BySegments:
+    """An ASGI application that is routed by the path as it was sent.
+
+    Decoded first, a slash inside a name would end a segment of the path. The parts are decoded where they are
+    read (:func:`borough.api.reading.read_path`).
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            scope["path"] = scope["raw_path"].decode("ascii")
+        await self._app(scope, receive, send)
+
+
+def make_app(service: Service) -> App:
     """The application of one process."""
     by_path: dict[str, dict[str, App]] = {}
     for each in OPERATIONS:
@@ -77,7 +94,8 @@ def make_app(service: Service) -> Router:
         service.stop()
         service.close()
 
-    return Router(routes, redirect_slashes=False, default=_nothing_here, lifespan=lifespan)
+    router = Router(routes, redirect_slashes=False, default=_nothing_here, lifespan=lifespan)
+    return BySegments(router)
 
 
 def _endpoint(service: Service, operation: Operation) -> App:
@@ -93,7 +111,7 @@ async def _nothing_here(scope: Scope, _receive: Receive, send: Send) -> None:
     await refuse(send, Malformed("there is nothing here; see /openapi.json", status=404))
 
 
-def open_app(ipam: Ipam, settings: Settings) -> tuple[Service, Router]:
+def open_app(ipam: Ipam, settings: Settings) -> tuple[Service, App]:
     """A service on an open address space, and its application."""
     service = Service(ipam, settings)
     return service, make_app(service)

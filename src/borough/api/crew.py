@@ -1,45 +1,105 @@
-"""The threads that do the library's work, and a bound on what waits for them."""
+"""The threads that do the library's work, and bounds on what waits for them and for how long."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, Generic, TypeVar
 
-from borough.api.problem import Overloaded
+from borough.api.quota import Quota
+from borough.api.settings import Settings
+from borough.errors import DeadlineExceeded
+from borough.store.deadline import until
 
 T = TypeVar("T")
 
+#: How long work that is over its deadline is waited for, in seconds: it mostly says by itself that nothing
+#: was done.
+_GRACE: Final = 1.0
 
-class Crew:
-    """Runs work in a fixed number of threads.
 
-    :ivar busy: how much is under way or waits.
+class _Job(Generic[T]):
+    """Work for a thread.
+
+    :ivar begun: whether a thread has taken it.
     """
 
-    def __init__(self, threads: int, queue: int) -> None:
-        """Hire.
+    def __init__(self, work: Callable[[], T], ends: float) -> None:
+        self._work = work
+        self._ends = ends
+        self.begun = False
 
-        :param threads: how much is done at a time.
-        :param queue: how much may wait beside that; more is refused.
-        """
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="borough")
-        self._most = threads + queue
-        self.busy = 0
+    def __call__(self) -> T:
+        """Do it, in a thread."""
+        with until(self._ends):
+            self.begun = True
+            return self._work()
 
-    async def run(self, work: Callable[[], T]) -> T:
+
+class Crew:
+    """Runs work in a fixed number of threads, of which one token has some at a time.
+
+    :ivar quota: counts what is under way or waits.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Start with no thread; each is made when it is needed."""
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="borough")
+        self._threads = settings.threads
+        self._token_threads = min(settings.token_threads, settings.threads)
+        self._deadline = settings.deadline
+        self._turns: dict[str, asyncio.Semaphore] = {}
+        self.quota = Quota(
+            settings.threads + settings.queue,
+            self._token_threads + settings.token_queue,
+            "requests under way",
+        )
+
+    async def run(self, work: Callable[[], T], caller: str = "", deadline: float = 0) -> T:
         """Have something done.
 
+        :param caller: name of the token; empty for the service itself, and where there are no tokens.
+        :param deadline: how long it may take, in seconds; 0 for as long as any request.
         :raises Overloaded: too much waits already.
+        :raises DeadlineExceeded: it took too long. It may still be done where ``outcome`` is ``unknown``.
         """
-        if self.busy >= self._most:
-            raise Overloaded("the service has more to do than it can; try again in a moment")
-        self.busy += 1
+        self.quota.take(caller)
+        seconds = deadline or self._deadline
+        job = _Job(work, time.monotonic() + seconds)
+        turn = self._turns.get(caller)
+        if turn is None:
+            most = self._token_threads if caller else self._threads
+            turn = self._turns[caller] = asyncio.Semaphore(most)
+        limit = asyncio.timeout(seconds + _GRACE)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self.busy -= 1
+            async with limit:
+                try:
+                    await turn.acquire()
+                except BaseException:
+                    self._leave(caller)
+                    raise
+                future = asyncio.get_running_loop().run_in_executor(self._pool, job)
+                # A thread is not free before its work has ended, whether or not anybody waits for that.
+                future.add_done_callback(lambda _: self._end(turn, caller))
+                return await asyncio.shield(future)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise DeadlineExceeded(
+                f"the request took longer than {seconds:g} seconds",
+                outcome="unknown" if job.begun else "not_done",
+            ) from None
+
+    def _end(self, turn: asyncio.Semaphore, caller: str) -> None:
+        turn.release()
+        self._leave(caller)
+
+    def _leave(self, caller: str) -> None:
+        self.quota.give_back(caller)
+        if not self.quota.of(caller):
+            self._turns.pop(caller, None)
 
     def close(self) -> None:
         """Wait for what is under way, and dismiss."""

@@ -13,6 +13,7 @@ from borough.api.access import Identity
 from borough.api.answers import Gone, abort, answer, read_body, refuse
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
+from borough.api.quota import Load
 from borough.api.service import Service
 from borough.errors import BoroughError, StaleSequence, StaleVersion
 from borough.store.actor import acting
@@ -38,12 +39,17 @@ class Endpoint:
         operation = self._operation
         watch = self._service.watch(operation.name)
         headers = dict(scope["headers"])
+        load = Load(self._service.in_flight)
         try:
             caller = await self._service.guard.admit(operation, headers)
-            watch.caller = caller.name
-            work = await self._prepare(scope, receive, headers, caller)
-            status, body, told = await self._service.crew.run(work)
+            watch.caller = load.caller = caller.name
+            deadline = self._service.deadline(operation.need)
+            work = await self._prepare(scope, receive, headers, caller, load)
+            status, body, told = await self._service.crew.run(work, caller.name, deadline)
             self._service.count()
+            if operation.method == "GET":
+                # What a write has done is told in any case.
+                load.add(len(body))
             await answer(
                 send, status, body, headers=told, patience=self._service.settings.send_time
             )
@@ -56,15 +62,22 @@ class Endpoint:
             status = _status(known, headers)
             watch.done(status, error)
             await refuse(send, known, status, scope)
+        finally:
+            load.drop()
 
     async def _prepare(
-        self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], caller: Identity
+        self,
+        scope: Scope,
+        receive: Receive,
+        headers: Mapping[bytes, bytes],
+        caller: Identity,
+        load: Load,
     ) -> Callable[[], tuple[int, bytes, dict[str, str]]]:
         """Read all of a request, and put together what has to be done for it."""
         operation, service = self._operation, self._service
         given: dict[str, Any] = {}
         if operation.path_type is not None:
-            given["path"] = reading.convert(operation.path_type, scope["path_params"])
+            given["path"] = reading.read_path(operation.path_type, scope["path_params"])
         if operation.query_type is not None:
             given["query"] = reading.read_query(operation.query_type, scope["query_string"])
         elif scope["query_string"]:
@@ -73,32 +86,45 @@ class Endpoint:
             given["key"] = reading.read_key(_text(headers, b"idempotency-key"))
         if "if_match" in operation.headers:
             given["if_match"] = reading.read_match(_text(headers, b"if-match"))
+        data, read = b"", None
         if self._decoder is not None:
             limits = service.settings
-            data = await read_body(receive, headers, limits.body_limit, limits.body_time)
-            given["body"] = self._body(data, headers)
+            read = self._reader(headers)
+            most = limits.body_limit
+            if not operation.is_large:
+                most = min(most, limits.request_limit)
+            data = await read_body(receive, headers, most, limits.body_time, load.add)
         if operation.takes_caller:
             given["caller"] = caller
 
         def work() -> tuple[int, bytes, dict[str, str]]:
+            # Here, because megabytes would keep every other connection waiting.
+            body = read(data) if read else None
+            if operation.takes_body:
+                given["body"] = body
             with acting(caller.name):
                 return self._do(service.view(caller), given, headers)
 
         return work
 
-    def _body(self, data: bytes, headers: Mapping[bytes, bytes]) -> Any:
+    def _reader(self, headers: Mapping[bytes, bytes]) -> Callable[[bytes], Any]:
+        """How the body is read.
+
+        :raises Malformed: it is not said to be JSON. What a page of another site can make a browser send
+            without asking first is not.
+        """
         kind = (
             headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         )
         if self._operation.takes_yaml and kind in _YAML:
-            try:
-                return data.decode()
-            except UnicodeDecodeError:
-                raise Malformed("the body is not UTF-8 text") from None
+            return reading.read_text
         if kind not in _JSON:
-            raise Malformed("the body must be application/json", status=415)
-        assert self._decoder is not None
-        return reading.read_json(self._decoder, data)
+            raise Malformed("send Content-Type: application/json, also without a body", status=415)
+        decoder = self._decoder
+        assert decoder is not None
+        if not self._operation.takes_body:
+            return lambda data: reading.read_json(decoder, data or b"{}")
+        return lambda data: reading.read_json(decoder, data)
 
     def _do(
         self, view: Any, given: dict[str, Any], headers: Mapping[bytes, bytes]

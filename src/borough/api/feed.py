@@ -31,6 +31,9 @@ GAP_TIME: Final = 2.0
 #: Events read at a time.
 PAGE: Final = 5000
 
+#: Events told at a time: a stream whose caller does not read keeps so many.
+BATCH: Final = 200
+
 #: Events kept in memory for streams that are a little behind; the others read the database.
 KEPT: Final = 10_000
 
@@ -135,8 +138,8 @@ class Feed:
             return ()
         if self._kept and self._kept[0].id <= at + 1:
             start = bisect_right(self._kept, at, key=lambda event: event.id)
-            return [self._kept[i] for i in range(start, min(start + PAGE, len(self._kept)))]
-        page = await self._crew.run(lambda: self._ipam.events(after=at, limit=PAGE))
+            return [self._kept[i] for i in range(start, min(start + BATCH, len(self._kept)))]
+        page = await self._crew.run(lambda: self._ipam.events(after=at, limit=BATCH))
         return [event for event in page if event.id <= settled]
 
     async def _read(self) -> None:

@@ -10,9 +10,9 @@ would tell of other subnets is left out.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from sys import getsizeof
 from typing import Any, Final, TypeVar
 
 from borough.domain.address import parse_address
@@ -38,6 +38,7 @@ from borough.errors import (
     NotPermitted,
     UnknownObject,
 )
+from borough.store.cache import Cache
 from borough.store.port import Event
 
 T = TypeVar("T")
@@ -45,8 +46,8 @@ T = TypeVar("T")
 #: Lines read at a time to find those that a fence lets through.
 _SCAN: Final = 5000
 
-#: Fences whose subnets are kept.
-_SIGHTS: Final = 1024
+#: Most bytes of the names of subnets kept for all fences.
+_SIGHTS: Final = 64 << 20
 
 #: How often a release by owner is tried while others release the same addresses.
 _ATTEMPTS: Final = 8
@@ -56,7 +57,7 @@ class Sights:
     """The subnets that each fence lets see, for one version of the catalogue each."""
 
     def __init__(self) -> None:
-        self._found: OrderedDict[str, tuple[int, frozenset[str]]] = OrderedDict()
+        self._found: Cache[str, tuple[int, frozenset[str]]] = Cache(_SIGHTS)
 
     def of(self, catalogue: Catalogue, fence: Labels) -> frozenset[str]:
         """Names of the subnets within a fence.
@@ -64,7 +65,7 @@ class Sights:
         :raises NotPermitted: a dimension of the fence no longer keeps requests in.
         """
         key = repr(sorted((name, sorted(values)) for name, values in fence.items()))
-        version, names = self._found.get(key, (-1, frozenset()))
+        version, names = self._found.get(key) or (-1, frozenset())
         if version != catalogue.version:
             _check_fence(catalogue, fence)
             names = frozenset(
@@ -72,9 +73,8 @@ class Sights:
                 for subnet in catalogue.subnets.values()
                 if all(subnet.labels.get(name, frozenset()) & fence[name] for name in fence)
             )
-            self._found[key] = catalogue.version, names
-            if len(self._found) > _SIGHTS:
-                self._found.popitem(last=False)
+            # The names themselves are the catalogue's.
+            self._found.put(key, (catalogue.version, names), getsizeof(names) + getsizeof(key))
         return names
 
 
@@ -93,12 +93,16 @@ class Fenced:
     """See the module."""
 
     def __init__(self, ipam: Ipam, fence: Labels, sights: Sights) -> None:
-        self._ipam = ipam
+        self._ipam = ipam.discreet(self._sees)
         self._fence = fence
         self._sights = sights
 
     def _sight(self) -> frozenset[str]:
         return self._sights.of(self._ipam.catalogue(), self._fence)
+
+    def _sees(self, host: Host) -> bool:
+        """Whether the labels of a host are within the fence."""
+        return all(host.labels.get(name, frozenset()) & self._fence[name] for name in self._fence)
 
     def catalogue(self) -> Catalogue:
         """The version of what is declared, and nothing of it."""
@@ -293,11 +297,7 @@ class Fenced:
     def hosts(self) -> list[Host]:
         """Hosts whose labels are within the fence."""
         self._sight()
-        return [
-            host
-            for host in self._ipam.hosts()
-            if all(host.labels.get(name, frozenset()) & self._fence[name] for name in self._fence)
-        ]
+        return [host for host in self._ipam.hosts() if self._sees(host)]
 
     def dimensions(self) -> list[Dimension]:
         """See :meth:`borough.engine.ipam.Ipam.dimensions`: they belong to all."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from borough.api.access import Identity
@@ -13,17 +14,44 @@ from borough.api.operation import Operation
 from borough.api.problem import Malformed
 from borough.domain.token import Token
 from borough.engine.ipam import Ipam
-from borough.engine.tokens import recognise
-from borough.errors import NotPermitted, TokenRefused
+from borough.engine.tokens import is_formed, recognise
+from borough.errors import BoroughError, NotPermitted, TokenRefused
 
 #: For how long the list of tokens is believed, in seconds: so long a revoked one may still be let in.
-BELIEVED: Final = 1.0
+BELIEVED: Final = 0.5
+
+#: How often it is looked at whether the token of a stream is still good, in seconds. With
+#: :data:`BELIEVED` and the time of a query, a stream ends within one second.
+LOOK: Final = 0.25
+
+#: Shortest time between two reads of the list because of a token that is not on it, in seconds.
+PAUSE: Final = 0.05
 
 _EVERYBODY: Final = Identity()
 
 #: By what names a service without tokens is spoken to. A page of another site can have its own name
 #: lead to this machine; its requests then carry that name.
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+#: What a browser says of requests from this service's own page, and of addresses that a person typed.
+_OWN_SITES: Final = frozenset({b"same-origin", b"none"})
+
+
+def _check_site(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse what a browser sends for a page of another site.
+
+    Other programs send neither header. A page cannot set them: a browser says where a request comes from
+    (Fetch Metadata), and of a write also the origin of the page (RFC 6454).
+
+    :raises NotPermitted: the page is of another site, or another port of this machine.
+    """
+    site = headers.get(b"sec-fetch-site", b"none").lower()
+    origin = headers.get(b"origin")
+    host = headers.get(b"host", b"")
+    same = origin is None or origin.lower().partition(b"://")[2] == host.lower()
+    if site not in _OWN_SITES or not same:
+        raise NotPermitted("a browser says that this request comes from a page of another site")
 
 
 class Guard:
@@ -43,7 +71,7 @@ class Guard:
         self._requires_token = requires_token
         self._clock = clock
         self._wall = wall
-        self._tokens: Sequence[Token] = ()
+        self._tokens: Mapping[str, Token] = {}
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
 
@@ -69,6 +97,7 @@ class Guard:
 
         :raises TokenRefused: nobody knows.
         """
+        _check_site(headers)
         if not self._requires_token:
             host = headers.get(b"host", b"").decode("latin-1").lower()
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
@@ -78,19 +107,48 @@ class Guard:
         scheme, _, text = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise TokenRefused("send a token: Authorization: Bearer …")
-        token = recognise(await self._known(), text.strip(), self._wall())
+        shown, arrived = text.strip(), self._clock()
+        await self._read(arrived - BELIEVED)
+        token = self._recognise(shown)
+        if token is None and is_formed(shown):
+            # It may have been made since the list was read: a new token is good at once.
+            await self._read(arrived)
+            token = self._recognise(shown)
         if token is None:
             raise TokenRefused("the service does not know this token, or it has ended")
-        return Identity(token.name, token.may, token.labels)
+        return Identity(token.name, token.may, token.labels, token)
 
-    async def _known(self) -> Sequence[Token]:
-        if not self._is_fresh():
+    async def until_refused(self, caller: Identity) -> None:
+        """Return when the token of a caller was revoked or has ended."""
+        token = caller.token
+        if token is None:
+            await asyncio.get_running_loop().create_future()
+            return
+        while self._is_good(token):
+            await asyncio.sleep(LOOK)
+            # Without its database the service has nothing to tell that should be kept from anybody.
+            with contextlib.suppress(BoroughError):
+                await self._read(self._clock() - BELIEVED)
+
+    def _is_good(self, token: Token) -> bool:
+        expired = token.expires is not None and token.expires <= self._wall()
+        return self._tokens.get(token.public) == token and not expired
+
+    def _recognise(self, shown: str) -> Token | None:
+        return recognise(self._tokens.values(), shown, self._wall())
+
+    async def _read(self, since: float) -> None:
+        """Have the list of tokens as it was at a time or later."""
+        if not self._is_since(since):
             async with self._reading:
-                if not self._is_fresh():
+                if not self._is_since(since):
+                    if self._read_at is not None:
+                        # Whoever sends tokens that nobody knows does not make the database busy.
+                        await asyncio.sleep(self._read_at + PAUSE - self._clock())
                     begun = self._clock()
-                    self._tokens = await self._crew.run(self._ipam.tokens)
+                    found = await self._crew.run(self._ipam.tokens)
+                    self._tokens = {token.public: token for token in found}
                     self._read_at = begun
-        return self._tokens
 
-    def _is_fresh(self) -> bool:
-        return self._read_at is not None and self._clock() - self._read_at < BELIEVED
+    def _is_since(self, since: float) -> bool:
+        return self._read_at is not None and self._read_at >= since

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
-from borough.api.schema import Input
+from borough.api.schema import Input, Nothing
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
 
@@ -32,6 +32,8 @@ class Operation:
     :ivar whole: whether it is refused to tokens that are confined to labels.
     :ivar headers: the parameters among :data:`HEADERS` that it takes.
     :ivar tags: whether its answer carries the version of what is declared, as an entity tag.
+    :ivar takes_body: whether the function takes the body; where it does not, the body says nothing.
+    :ivar is_large: whether the body may be as large as the service takes any.
     :ivar takes_yaml: whether the body may also be YAML, which it then gets as text.
     """
 
@@ -45,9 +47,11 @@ class Operation:
     path_type: type[Input] | None
     query_type: type[Input] | None
     body_type: Any
+    takes_body: bool
     answer_type: Any
     headers: tuple[str, ...]
     tags: bool
+    is_large: bool
     takes_yaml: bool
     takes_caller: bool
 
@@ -66,6 +70,7 @@ def operation(
     need: Need,
     status: int = 200,
     tags: bool = False,
+    is_large: bool = False,
     takes_yaml: bool = False,
 ) -> Callable[[F], F]:
     """Make a function an endpoint; see :class:`Operation`."""
@@ -83,10 +88,12 @@ def operation(
             whole=hints["ipam"] is Ipam,
             path_type=hints.get("path"),
             query_type=hints.get("query"),
-            body_type=hints.get("body"),
+            body_type=hints.get("body", Nothing if method in ("POST", "PUT") else None),
+            takes_body="body" in names,
             answer_type=hints["return"],
             headers=tuple(name for name in names if name in HEADERS),
             tags=tags,
+            is_large=is_large,
             takes_yaml=takes_yaml,
             takes_caller="caller" in names,
         )

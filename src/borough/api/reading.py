@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -88,6 +89,19 @@ def _form(kind: shapes.Type) -> str:
     return "text"
 
 
+def read_path(kind: type[Input], segments: Mapping[str, str]) -> Input:
+    """Read the parts of a path, which are still percent-encoded.
+
+    :raises Malformed: a part is not UTF-8, or does not fit.
+    """
+    try:
+        return convert(
+            kind, {name: unquote(text, errors="strict") for name, text in segments.items()}
+        )
+    except UnicodeDecodeError:
+        raise Malformed("the path is not UTF-8 text") from None
+
+
 def convert(kind: type[Input], values: Mapping[str, Any]) -> Input:
     """Check values against a struct.
 
@@ -102,10 +116,12 @@ def convert(kind: type[Input], values: Mapping[str, Any]) -> Input:
 def read_json(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     """Read a body.
 
-    :raises Malformed: it is not JSON, is nested without end, or does not fit.
+    :raises Malformed: it is not JSON, is nested without end, has a key twice, or does not fit.
     """
     try:
-        return decoder.decode(data)
+        made = decoder.decode(data)
+        # The decoder takes the last of equal keys, and others may take the first.
+        json.loads(data, object_pairs_hook=_check_keys, parse_int=str, parse_float=str)
     except msgspec.ValidationError as error:
         raise Malformed(_said(error)) from None
     except msgspec.DecodeError as error:
@@ -114,6 +130,27 @@ def read_json(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
         raise Malformed("the body is not JSON: it is not UTF-8 text") from None
     except RecursionError:
         raise Malformed("the body is nested too deeply") from None
+    return made
+
+
+def _check_keys(pairs: list[tuple[str, object]]) -> None:
+    """Refuse an object that has a key twice."""
+    names: set[str] = set()
+    for name, _ in pairs:
+        if name in names:
+            raise Malformed(f"the key {name!r} is given twice in one object", field=name)
+        names.add(name)
+
+
+def read_text(data: bytes) -> str:
+    """Read a body that is text.
+
+    :raises Malformed: it is not UTF-8.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise Malformed("the body is not UTF-8 text") from None
 
 
 def _said(error: msgspec.ValidationError) -> str:

@@ -45,7 +45,11 @@ class Factory:
         from borough.api.watch import log_to_stderr
 
         log_to_stderr()
-        ipam = open_ipam(self.settings.database, patience=self.settings.patience)
+        ipam = open_ipam(
+            self.settings.database,
+            patience=self.settings.patience,
+            statement_time=self.settings.deadline,
+        )
         service, app = open_app(ipam, self.settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             _first(number, service.stop)

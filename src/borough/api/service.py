@@ -9,13 +9,19 @@ from borough.api.crew import Crew
 from borough.api.feed import Feed
 from borough.api.fence import Fenced, Sights
 from borough.api.guard import Guard
+from borough.api.quota import Quota
 from borough.api.settings import Settings
 from borough.api.sweeper import Sweeper
 from borough.api.watch import RETRIES, STATEMENTS, Watch
+from borough.domain.token import Need
 from borough.engine.ipam import Ipam
 
 #: How long a sweep may still take when everything else has ended, in seconds.
 _LAST: Final = 5.0
+
+
+#: How much longer a request of an administrator may take than others.
+_LONG: Final = 10
 
 
 class Service:
@@ -24,9 +30,13 @@ class Service:
     def __init__(self, ipam: Ipam, settings: Settings) -> None:
         self.ipam = ipam
         self.settings = settings
-        self.crew = Crew(settings.threads, settings.queue)
+        self.crew = Crew(settings)
         self.feed = Feed(ipam, self.crew)
         self.guard = Guard(ipam, self.crew, requires_token=settings.requires_token)
+        self.streams = Quota(settings.streams, settings.token_streams, "event streams")
+        self.in_flight = Quota(
+            settings.in_flight, settings.token_in_flight, "bytes of requests and answers under way"
+        )
         self.sweeper = Sweeper(ipam.sweep, settings.sweep_every)
         self._sights = Sights()
         self._counted = (0, 0)
@@ -36,6 +46,10 @@ class Service:
         if caller.labels:
             return Fenced(self.ipam, caller.labels, self._sights)
         return self.ipam
+
+    def deadline(self, need: Need) -> float:
+        """How long a request may take, in seconds: administrators change and audit everything there is."""
+        return self.settings.deadline * (_LONG if need is Need.ADMINISTER else 1)
 
     def watch(self, name: str) -> Watch:
         """Watch a request."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -12,12 +13,12 @@ from starlette.types import Receive, Scope, Send
 
 from borough.api import reading
 from borough.api import schema as s
-from borough.api.access import View
+from borough.api.access import Identity, View
 from borough.api.answers import Gone, abort, refuse
 from borough.api.endpoint import Endpoint
 from borough.api.fence import Fenced
 from borough.api.operation import Operation
-from borough.api.problem import Malformed, Overloaded
+from borough.api.problem import Malformed
 from borough.api.service import Service
 from borough.errors import BoroughError
 from borough.store.port import Event
@@ -52,25 +53,36 @@ class EventEndpoint:
             caller = await service.guard.admit(self._operation, headers)
             watch.caller = caller.name
             after = _resume(scope["query_string"], headers)
-            if service.feed.streams >= service.settings.streams:
-                raise Overloaded("the service has as many event streams as it can; try again later")
-            # Nothing has been sent yet: a database that does not answer is still an error.
-            await service.feed.newest()
+            service.streams.take(caller.name)
         except BoroughError as error:
             watch.done(await refuse(send, error), error)
             return
-        watch.done(200)
-        await self._stream(service.view(caller), after, scope, receive, send)
+        try:
+            # Nothing has been sent yet: a database that does not answer is still an error.
+            await service.feed.newest()
+            watch.done(200)
+            await self._stream(caller, after, scope, receive, send)
+        except BoroughError as error:
+            watch.done(await refuse(send, error), error)
+        finally:
+            service.streams.give_back(caller.name)
 
     async def _stream(
-        self, view: View, after: int | None, scope: Scope, receive: Receive, send: Send
+        self, caller: Identity, after: int | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        view = self._service.view(caller)
         teller = asyncio.create_task(self._tell(view, after, send))
         leaver = asyncio.create_task(_until_gone(receive))
-        done, pending = await asyncio.wait((teller, leaver), return_when=asyncio.FIRST_COMPLETED)
+        guard = asyncio.create_task(self._service.guard.until_refused(caller))
+        tasks = (teller, leaver, guard)
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+        if guard in done:
+            # What waits to be sent is not for the caller any more.
+            abort(scope)
+            await _until_gone(receive)
         for task in done:
             if isinstance(task.exception(), Gone):
                 abort(scope)
@@ -94,7 +106,7 @@ class EventEndpoint:
         async for batch in self._service.feed.follow(after, HEARTBEAT):
             seen = batch
             if batch and isinstance(view, Fenced):
-                seen = await self._service.crew.run(lambda batch=batch: view.only_seen(batch))  # type: ignore[misc]
+                seen = await self._service.crew.run(partial(view.only_seen, batch))
             if seen:
                 await self._put(send, b"".join(map(_frame, seen)))
             else:

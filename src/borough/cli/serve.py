@@ -50,6 +50,14 @@ from borough.errors import FixInput
     help="How long a request is tried while others or the database are in the way.",
 )
 @click.option(
+    "--deadline",
+    type=click.FloatRange(1, 3600),
+    metavar="SECONDS",
+    default=30.0,
+    show_default=True,
+    help="How long a request may take; one of an administrator, ten times as long.",
+)
+@click.option(
     "--sweep-every",
     type=click.FloatRange(0, 86_400),
     metavar="SECONDS",
@@ -69,6 +77,7 @@ def serve(
     workers: int,
     threads: int,
     patience: float,
+    deadline: float,
     sweep_every: float,
     tokens: bool,
     tls_certificate: str | None,
@@ -94,6 +103,7 @@ def serve(
         workers=workers,
         threads=threads,
         patience=patience,
+        deadline=deadline,
         sweep_every=sweep_every,
         requires_token=tokens,
         access_log=access_log,

@@ -29,7 +29,7 @@ from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetVie
 from borough.store.port import Event
 
 #: Lines asked for at a time.
-_PAGE = 10_000
+_PAGE = 5_000
 
 
 class RemoteIpam(RemoteUpkeep):

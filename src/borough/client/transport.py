@@ -84,6 +84,8 @@ class Transport:
         data = None
         if body is not None:
             data = _encode(body)
+        if method in ("POST", "PUT"):
+            # Also without a body: the service takes no other kind of write.
             head["Content-Type"] = "application/json"
         status, answer = self._persist(
             method, target, data, head, again=repeatable or method == "GET"

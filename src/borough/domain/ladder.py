@@ -82,10 +82,12 @@ class Ladder:
 
     :ivar families: the families to be given.
     :ivar homes: alternatives, best first; a request for one address has exactly one or none.
+    :ivar identity: tells a ladder apart from all others, without keeping it.
     """
 
     families: tuple[Family, ...]
     homes: tuple[Home, ...]
+    identity: object = field(default_factory=object, compare=False, repr=False)
 
     def admits(self, catalogue: Catalogue, subnet: Subnet) -> bool:
         """Whether the request may use a subnet."""

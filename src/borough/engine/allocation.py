@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
@@ -13,7 +13,7 @@ from borough.domain.address import format_address
 from borough.domain.dimension import HOST
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
 from borough.domain.ladder import Ladder, Wanted, check_scope, climb, did_you_mean, wanted
-from borough.domain.model import Catalogue, Kind, Request, State
+from borough.domain.model import Catalogue, Host, Kind, Request, State
 from borough.domain.space import Plan, Tally
 from borough.engine.after import After
 from borough.engine.views import Allocation, Answer, show, show_all
@@ -28,6 +28,7 @@ from borough.errors import (
     NotAllocated,
     StaleSequence,
 )
+from borough.store.cache import Cache
 from borough.store.port import Binding, Filter, Order, Store, Taken, Unit
 
 #: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
@@ -40,8 +41,8 @@ KEY_LIFE: Final = 7 * 24 * 3600 * decide.SECOND
 FORGET_EVERY: Final = 256
 FORGET: Final = 1024
 
-#: Ladders kept; one for each distinct selector of the present catalogue.
-_LADDERS: Final = 4096
+#: Most bytes of ladders kept; one for each distinct selector of the present catalogue.
+_LADDERS: Final = 16 << 20
 
 
 #: What a group lacks when no address can be computed in it.
@@ -56,11 +57,15 @@ class Ladders:
 
     def __init__(self) -> None:
         self._version = -1
-        self._found: dict[object, tuple[Wanted, Ladder]] = {}
+        self._kept: Cache[object, tuple[Wanted, Ladder]] = Cache(_LADDERS)
 
     def climb(self, catalogue: Catalogue, request: Request) -> tuple[Wanted, Ladder]:
         """See :func:`borough.domain.ladder.climb`."""
+        if self._version != catalogue.version:
+            self._kept.clear()
+            self._version = catalogue.version
         key = (
+            catalogue.version,
             request.scope,
             tuple(sorted(request.labels.items())),
             request.tiers,
@@ -69,17 +74,9 @@ class Ladders:
             request.kind,
             request.count > 1,
         )
-        # One dictionary for each version, replaced and never emptied: another thread may be reading
-        # the old one.
-        if self._version != catalogue.version or len(self._found) > _LADDERS:
-            self._found = {}
-            self._version = catalogue.version
-        ladders = self._found
-        found = ladders.get(key)
+        found = self._kept.get(key)
         if found is None:
-            found = wanted(catalogue, request), climb(catalogue, request)
-            if self._version == catalogue.version:
-                ladders[key] = found
+            found = self._kept.put(key, (wanted(catalogue, request), climb(catalogue, request)))
         return found
 
 
@@ -89,11 +86,14 @@ class Allocator:
 
     :ivar clock: the time in microseconds since the epoch.
     :ivar keyed: counts requests with an idempotency key.
+    :ivar shows: whether the caller may learn the labels of a declared host; explanations and refusals
+        leave out what those of another one imply.
     """
 
     clock: Callable[[], int]
     ladders: Ladders
     keyed: Iterator[int] = field(default_factory=count)
+    shows: Callable[[Host], bool] = lambda _host: True
 
     def allocate(self, store: Store, request: Request, *, told: bool = False) -> Answer:
         """Give what a request asks for, or raise why not.
@@ -144,6 +144,7 @@ class Allocator:
         return Order(
             catalogue=catalogue,
             rungs=ladder.homes[0].rungs[ladder.families[0]] if is_sought else (),
+            ladder=ladder.identity,
             claimant=want.claimant,
             lowest=request.kind is Kind.NEXT,
             scope=request.scope,
@@ -222,13 +223,20 @@ class Allocator:
         self, space: Unit | After, setting: decide.Setting, plan: Plan | None, outcome: str = ""
     ) -> Explanation:
         tallies: dict[int, Tally] = space.tallies(subnets_to_tally(setting))
-        return explain(setting, plan, tallies, outcome)
+        return explain(self._told(setting), plan, tallies, outcome)
+
+    def _told(self, setting: decide.Setting) -> decide.Setting:
+        """A setting as the caller may be told of it."""
+        host = setting.catalogue.hosts.get(setting.request.host)
+        if host is None or self.shows(host):
+            return setting
+        return replace(setting, want=replace(setting.want, implied={}))
 
     def refusal(self, unit: Unit, setting: decide.Setting) -> NeedsSpace:
         """Why a request gets nothing: the error to raise."""
         story = self._story(unit, setting, None)
         request = setting.request
-        group = describe_group(setting)
+        group = describe_group(self._told(setting))
         detail = {
             "group": {name: sorted(values) for name, values in sorted(request.labels.items())},
             "scope": request.scope,

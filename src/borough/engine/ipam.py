@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -58,6 +59,15 @@ class Ipam(Upkeep):
         self._store = store
         self._clock = clock
         self._allocator = Allocator(clock, Ladders())
+
+    def discreet(self, shows: Callable[[Host], bool]) -> Ipam:
+        """The same address space, for a caller who may not learn the labels of every host.
+
+        :param shows: whether the caller may learn those of a declared host.
+        """
+        made = Ipam(self._store, clock=self._clock)
+        made._allocator = replace(self._allocator, shows=shows)
+        return made
 
     @property
     def store(self) -> Store:
@@ -490,6 +500,7 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     *,
     create: bool = False,
     patience: float = PATIENCE,
+    statement_time: float | None = None,
     clock: Callable[[], int] = _now,
 ) -> Ipam:
     """Open address space.
@@ -497,6 +508,7 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     :param url: ``memory:``, or a database: ``sqlite:///borough.db``.
     :param create: make the database, or upgrade its schema to this release.
     :param patience: seconds for which an operation is tried while others are in the way.
+    :param statement_time: seconds after which a database server gives up a statement; None for never.
     :param clock: the time in microseconds since the epoch.
     :raises FixInput: the URL names no store.
     :raises NotInitialised: the database does not exist or is empty, and ``create`` is not set.
@@ -504,4 +516,5 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     :raises SchemaTooOld: an older release made it, and ``create`` is not set.
     :raises SchemaTooNew: a newer release made it.
     """
-    return Ipam(open_store(url, create=create, patience=patience), clock=clock)
+    store = open_store(url, create=create, patience=patience, statement_time=statement_time)
+    return Ipam(store, clock=clock)

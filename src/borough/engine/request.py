@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 from borough.domain.address import Family, parse_address, parse_family, parse_mac
@@ -12,6 +11,7 @@ from borough.domain.dimension import HOST, Labels, make_labels
 from borough.domain.model import Kind, Request
 from borough.domain.text import check_text
 from borough.errors import FixInput
+from borough.store.cache import Cache
 
 #: Most addresses of one family in one request.
 COUNT_LIMIT: Final = 65_536
@@ -22,8 +22,13 @@ NAME_LIMIT: Final = 255
 #: Largest attributes, in bytes of JSON.
 ATTRIBUTES_LIMIT: Final = 10_240
 
+#: Most bytes of labels kept as they were written and as they were parsed.
+_KEPT: Final = 2 << 20
+
 LabelsIn = Mapping[str, str | Iterable[str]]
 SubnetsIn = Sequence[str | Sequence[str]]
+
+_PARSED: Final[Cache[tuple[tuple[str, str | Iterable[str]], ...], Labels]] = Cache(_KEPT)
 
 
 def parse_request(
@@ -81,15 +86,11 @@ def parse_request(
 def _labels(given: LabelsIn) -> dict[str, frozenset[str]]:
     """Labels, parsed; a group that was asked for before is not parsed again."""
     try:
-        return dict(_parsed_labels(tuple(given.items())))
+        known = _PARSED.get(key := tuple(given.items()))
     except TypeError:
         # Values that cannot be hashed: lists of several, or what make_labels will refuse.
         return make_labels(given)
-
-
-@lru_cache(maxsize=4096)
-def _parsed_labels(items: tuple[tuple[str, str | Iterable[str]], ...]) -> Labels:
-    return make_labels(dict(items))
+    return dict(known or _PARSED.put(key, make_labels(given)))
 
 
 def optional_text(what: str, value: str | None) -> str:

@@ -91,6 +91,11 @@ def check_fence(catalogue: Catalogue, fence: Iterable[str]) -> None:
             )
 
 
+def is_formed(text: str) -> bool:
+    """Whether a text has the form of a token."""
+    return bool(_FORM.fullmatch(text))
+
+
 def recognise(tokens: Iterable[Token], text: str, now: int) -> Token | None:
     """The token that a text is; None when it is none, or one that has ended."""
     found = _FORM.fullmatch(text)

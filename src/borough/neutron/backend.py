@@ -22,9 +22,10 @@ from borough.neutron.errors import AddressSpaceBusy, AddressSpaceNotReady
 from borough.neutron.place import NOWHERE, Place
 from borough.neutron.session import SessionDialect, SessionRunner
 from borough.neutron.unit import SessionUnit
+from borough.store.cache import Cache
 from borough.store.port import LostRace, Order, Taken
 from borough.store.sql import migrate
-from borough.store.sql.dialect import Busy, Duplicate
+from borough.store.sql.dialect import KEPT, Busy, Duplicate
 from borough.store.sql.giving import Areas, Hints, Word
 from borough.store.sql.probes import Probes
 
@@ -102,8 +103,8 @@ class Backend:
     def __init__(self, engine: sa.Engine) -> None:
         self.dialect = SessionDialect(engine.dialect)
         self._compiler = self.dialect.compiler(engine)
-        self._prepared: dict[Any, Any] = {}
-        self._probes = Probes()
+        self._kept: Cache[Any, Any] = Cache(KEPT)
+        self._probes = Probes(self._kept)
         self._dimensions = Dimensions()
         self._groups: dict[tuple[str, ...], Group] = {}
 
@@ -164,7 +165,7 @@ class Backend:
         return SessionRunner(
             self.dialect.cursor(connection),
             self._compiler,
-            self._prepared,
+            self._kept,
             tells_key=self.dialect.tells_key,
             locks=self.dialect.locks,
         )

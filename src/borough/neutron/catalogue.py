@@ -9,7 +9,7 @@ worker read anew and would line up all that create subnets. See ``docs/neutron.m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from borough.domain.model import Catalogue, Cohort, Interval, Subnet
 from borough.domain.prefix import subtract
 from borough.store.sql import schema as t
 from borough.store.sql.catalogue import SUBNET_COLUMNS, parse_cohort, to_dimension, to_subnet
-from borough.store.sql.dialect import Runner
+from borough.store.sql.dialect import Runner, shaped
 
 #: What says of a subnet that Neutron declared it.
 SOURCE: Final = "neutron"
@@ -52,7 +52,7 @@ class NeutronSubnet(Subnet):
         return bool(self.labels.get("service_type"))
 
 
-@lru_cache(maxsize=256)
+@shaped
 def _subnets(count: int) -> Any:
     names: list[Any] = [sa.bindparam(f"name_{at}") for at in range(count)]
     return (

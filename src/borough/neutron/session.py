@@ -28,7 +28,7 @@ _CHANGED: Final = 1020
 _NUMBERED: Final = re.compile(r"\$(\d+)")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _with_names(text: str) -> str:
     """``$1`` as ``%(p1)s``: Neutron's driver for PostgreSQL knows no numbered parameters."""
     return _NUMBERED.sub(r"%(p\1)s", text)
@@ -97,20 +97,17 @@ class SessionRunner(Runner):
     :ivar locks: whether blocks and runs are read with a lock.
     """
 
-    __slots__ = ("_locked", "locks")
+    __slots__ = ("locks",)
 
     def __init__(self, *args: Any, locks: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.locks = locks
 
-    def _statement(self, clause: sa.ClauseElement) -> Statement:
-        if not (self.locks and _reads_space(clause)):
-            return super()._statement(clause)
-        key = (clause, "locked")
-        found = self._prepared.get(key)
-        if found is None:
-            found = self._prepared[key] = Statement(clause.with_for_update(), self.dialect)
-        return found
+    def _compile(self, clause: sa.ClauseElement) -> Statement:
+        # All sessions of a backend lock or none does: what is kept is the same for all of them.
+        if self.locks and _reads_space(clause):
+            clause = clause.with_for_update()
+        return super()._compile(clause)
 
 
 def _number(error: db_exc.DBError) -> int:
@@ -198,6 +195,9 @@ class SessionDialect:
     def risks(self, _run: Runner) -> list[Finding]:
         """None is looked for: the server is Neutron's."""
         return []
+
+    def limit(self, connection: Any, seconds: float) -> None:
+        """None: Neutron's operator sets one, if any."""
 
     def is_alive(self, _connection: Any) -> bool:
         """Neutron's pool looks after its connections."""

@@ -95,16 +95,25 @@ def resolve(url: str) -> tuple[sa.URL, Dialect]:
     return parsed, made(addresses)
 
 
-def open_store(url: str, *, create: bool = False, patience: float = PATIENCE) -> Store:
+def open_store(
+    url: str,
+    *,
+    create: bool = False,
+    patience: float = PATIENCE,
+    statement_time: float | None = None,
+) -> Store:
     """Open the store that a URL names.
 
     :param url: ``memory:`` or an SQLAlchemy URL, such as ``sqlite:///borough.db``; a server's may list
         several hosts, with commas between.
     :param create: make or upgrade the schema.
     :param patience: seconds for which a unit of work is tried while others are in the way.
+    :param statement_time: seconds after which a database server gives up a statement; None for never.
     :raises FixInput: for a URL that names no store.
     """
     if url == "memory:":
         return MemoryStore()
     parsed, dialect = resolve(url)
-    return SqlStore.open(parsed, dialect, create=create, patience=patience)
+    return SqlStore.open(
+        parsed, dialect, create=create, patience=patience, statement_time=statement_time
+    )

@@ -155,6 +155,7 @@ class Order:
 
     :ivar catalogue: what the ladder was made from; the order is void when it changed since.
     :ivar rungs: the ladder; empty when the address is known beforehand.
+    :ivar ladder: tells the ladder apart from all others, without keeping it.
     :ivar claimant: see :class:`borough.domain.ladder.Wanted`.
     :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
     :ivar now: microseconds since the epoch.
@@ -164,6 +165,7 @@ class Order:
 
     catalogue: Catalogue
     rungs: tuple[Rung, ...]
+    ladder: object
     claimant: str
     lowest: bool
     scope: str

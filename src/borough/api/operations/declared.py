@@ -16,7 +16,7 @@ from borough.engine.ipam import Ipam
 from borough.engine.topology_file import load_topology, parse_topology_text
 
 
-@operation("PUT", "/v1/topology", need=Need.ADMINISTER, tags=True, takes_yaml=True)
+@operation("PUT", "/v1/topology", need=Need.ADMINISTER, tags=True, is_large=True, takes_yaml=True)
 def apply(
     ipam: Ipam, query: s.TopologyQuery, body: dict[str, Any] | str, if_match: int | None
 ) -> s.Applied:

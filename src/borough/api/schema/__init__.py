@@ -18,7 +18,7 @@ from borough.api.schema.addresses import (
     Released,
     Selector,
 )
-from borough.api.schema.base import LARGEST, PAGE, PAGE_LIMIT, Input, Output, Paged
+from borough.api.schema.base import LARGEST, PAGE, PAGE_LIMIT, Input, Nothing, Output, Paged
 from borough.api.schema.declared import (
     Applied,
     Change,
@@ -116,6 +116,7 @@ __all__ = [
     "NewSubnet",
     "NewToken",
     "Newest",
+    "Nothing",
     "OneSubnet",
     "OneToken",
     "Output",

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-#: Most lines of one page.
-PAGE_LIMIT: Final = 100_000
+#: Most lines of one page: some megabytes, in as many threads as there are.
+PAGE_LIMIT: Final = 5_000
 
 #: Lines of a page when the caller does not say.
 PAGE: Final = 1000
@@ -33,6 +33,10 @@ Attributes = dict[str, Any]
 
 class Input(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a caller may send; nothing else is accepted."""
+
+
+class Nothing(Input):
+    """An empty object, for what says everything in its path; no body at all says the same."""
 
 
 class Output(Struct):

@@ -16,7 +16,9 @@ from borough.domain.block import Block
 from borough.domain.ladder import Hold, Rung
 from borough.domain.lane import ALONE, Lane, area
 from borough.domain.model import Catalogue
+from borough.store.cache import Cache
 from borough.store.port import Order, Taken
+from borough.store.sql.dialect import Prepared
 from borough.store.sql.offers import Shape
 from borough.store.sql.probes import ids_of
 
@@ -44,11 +46,16 @@ class Outcome(NamedTuple):
     has_run: bool = False
 
 
-_Key = tuple[int, str, bool]
+_Key = tuple[object, str, bool]
 
 
 def _key(order: Order) -> _Key:
-    return id(order.rungs), order.claimant, order.lowest
+    return order.ladder, order.claimant, order.lowest
+
+
+def _weight(order: Order) -> int:
+    """Bytes of a hint: its key, a subnet and a base; measured once, because it is kept with every address."""
+    return 512 + 4 * len(order.claimant)
 
 
 class Hints:
@@ -60,36 +67,35 @@ class Hints:
     by a block that another process has opened since.
     """
 
-    #: Hints kept; one for each ladder and claimant in use.
-    _LIMIT = 65536
+    #: Most bytes of hints; one for each ladder and claimant in use.
+    _LIMIT = 1 << 20
 
     def __init__(self) -> None:
-        #: Names of the statements prepared on the connection, by their text.
-        self.prepared: dict[str, str] = {}
+        #: What is prepared on the connection.
+        self.prepared = Prepared()
         self._version = -1
-        self._found: dict[_Key, tuple[Sequence[Rung], int, bytes]] = {}
-        self._open: dict[_Key, Sequence[Rung]] = {}
+        self._found: Cache[_Key, tuple[int, bytes]] = Cache(self._LIMIT)
+        self._open: Cache[_Key, bool] = Cache(self._LIMIT)
 
     def find(self, order: Order) -> tuple[int, bytes]:
         """Subnet and base of the block to try first; (0, b"") for none."""
         if order.lowest or order.catalogue.version != self._version:
             return 0, b""
-        found = self._found.get(_key(order))
-        # The rungs are kept with their hint, so that an id cannot come back for others.
-        return found[1:] if found is not None and found[0] is order.rungs else (0, b"")
+        return self._found.get(_key(order)) or (0, b"")
 
     def keep(self, order: Order, block: Block | None) -> None:
         """Remember a block as it is after an address was taken from it; forget it when it is full."""
         if not order.rungs:
             return
-        if order.catalogue.version != self._version or len(self._open) >= self._LIMIT:
-            self._found, self._open = {}, {}
+        if order.catalogue.version != self._version:
+            self._found.clear()
+            self._open.clear()
             self._version = order.catalogue.version
         key = _key(order)
         if block is not None and block.free:
-            self._open[key] = order.rungs
+            self._open.put(key, True, _weight(order))
         else:
-            self._open.pop(key, None)
+            self._open.drop(key)
         first = order.rungs[0]
         holder = order.claimant if first.hold is Hold.OWN else ""
         if (
@@ -100,17 +106,17 @@ class Hints:
             and (block.cohort_id in first.cohorts or block.subnet_id in first.subnets)
         ):
             base = to_bytes(block.prefix.family, block.prefix.base)
-            self._found[key] = (order.rungs, block.subnet_id, base)
+            self._found.put(key, (block.subnet_id, base), _weight(order))
         else:
-            self._found.pop(key, None)
+            self._found.drop(key)
 
     def is_open(self, order: Order) -> bool:
         """Whether the block that was taken from last had more to give: then the next is most likely it."""
-        return self._version == order.catalogue.version and _key(order) in self._open
+        return self._version == order.catalogue.version and bool(self._open.get(_key(order)))
 
     def clear(self) -> None:
         """Forget all: addresses have come free, and the order of the blocks may be another."""
-        self._found = {}
+        self._found.clear()
 
 
 class Area(NamedTuple):
@@ -129,11 +135,12 @@ class Area(NamedTuple):
 class Areas:
     """Areas by ladder, for one connection's lane."""
 
-    _LIMIT = 4096
+    #: Most bytes of areas, and of the rungs that they are found by.
+    _LIMIT = 1 << 20
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
-        self._found: dict[int, tuple[Sequence[Rung], Area | None]] = {}
+        self._found: Cache[int, tuple[Sequence[Rung], Area | None]] = Cache(self._LIMIT)
 
     def find(self, catalogue: Catalogue, rungs: Sequence[Rung]) -> Area | None:
         """The area on a ladder's first rung; None where lanes have no say.
@@ -144,10 +151,9 @@ class Areas:
         if self.lane.total == 1:
             return None
         found = self._found.get(id(rungs))
+        # The rungs are kept with their area, so that an id cannot come back for others.
         if found is None or found[0] is not rungs:
-            if len(self._found) >= self._LIMIT:
-                self._found = {}
-            found = self._found[id(rungs)] = (rungs, self._made(catalogue, rungs[0]))
+            found = self._found.put(id(rungs), (rungs, self._made(catalogue, rungs[0])))
         return found[1]
 
     def _made(self, catalogue: Catalogue, rung: Rung) -> Area | None:

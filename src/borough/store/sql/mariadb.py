@@ -225,6 +225,12 @@ class Mariadb:
             found.append(risk("disk_not_synced", "innodb_flush_method", "nosync", "fsync", _LOST))
         return found
 
+    def limit(self, connection: Any, seconds: float) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.limit`."""
+        cursor = connection.cursor()
+        cursor.execute(f"SET SESSION max_statement_time = {seconds:f}")
+        cursor.close()
+
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
         raw = connection.dbapi_connection

@@ -6,18 +6,15 @@ driver in Python needs longer for a dozen columns than the server for the whole 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 
-from borough.domain.ladder import Rung
 from borough.store.actor import actor
 from borough.store.port import Order, Taken
 from borough.store.sql import rows
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Native, Runner, Statement
+from borough.store.sql.dialect import Native, Runner, Statement, shaped
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.indexes import block_index
 from borough.store.sql.offers import Shape, offers
@@ -121,11 +118,10 @@ _WIDTH: Final = "LENGTH(the_base) * 8"
 _TURN: Final = turn_of(f"({_WIDTH} - the_region)", f"((1 << {_WIDTH} - the_length) - the_reach)")
 
 
-@lru_cache(maxsize=1024)
+@shaped
 def _text(
     shape: Shape,
     rungs: tuple[int, ...],
-    *,
     claims: bool,
     lowest: bool,
     wait: bool,
@@ -134,7 +130,7 @@ def _text(
     cools: bool,
     inside: bool,
 ) -> Native:
-    frontier = Statement(offers(shape, claims, lowest, False), _DIALECT).text
+    frontier = Statement.of(offers(shape, claims, lowest, False).made(), _DIALECT).text
     column = shape[0][1]
     lock, has_run = _THIS, "0"
     if not (lowest or wait):
@@ -171,19 +167,16 @@ def _text(
 class MariadbGiver:
     """See :class:`borough.store.sql.dialect.Giver`."""
 
-    _LIMIT: Final = 4096
-
     def __init__(self, *, inside: bool = False) -> None:
         """Give addresses.
 
         :param inside: whether the caller is in a transaction already, which is his to end.
         """
         self._inside = inside
-        self._known: dict[int, tuple[Sequence[Rung], Shape, tuple[int, ...], dict[str, Any]]] = {}
 
     def give(self, run: Runner, order: Order, hints: Hints, areas: Areas, *, wait: bool) -> Outcome:
         """See :meth:`borough.store.sql.dialect.Giver.give`."""
-        shape, rungs, values = self._prepare(order)
+        shape, rungs, values = self._prepare(run, order)
         if any(count > s.INLINE for _, _, count in shape):
             return Outcome(Word.DECIDE)
         area = None if order.lowest else areas.find(order.catalogue, order.rungs)
@@ -191,16 +184,16 @@ class MariadbGiver:
         text = _text(
             shape,
             rungs,
-            claims=bool(order.claimant),
-            lowest=order.lowest,
-            wait=wait,
-            first=_AREA if area else _HINTED if hint_subnet else "",
-            keyed=bool(order.key),
-            cools=order.catalogue.cools,
-            inside=self._inside,
+            bool(order.claimant),
+            order.lowest,
+            wait,
+            _AREA if area else _HINTED if hint_subnet else "",
+            bool(order.key),
+            order.catalogue.cools,
+            self._inside,
         )
         ((found,),) = run.prepared(
-            text,
+            run.built(text),
             hints.prepared,
             {
                 **values,
@@ -231,20 +224,17 @@ class MariadbGiver:
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, block.prefix.base + int(bit), int(sequence)))
 
-    def _prepare(self, order: Order) -> tuple[Shape, tuple[int, ...], dict[str, Any]]:
+    @staticmethod
+    def _prepare(run: Runner, order: Order) -> tuple[Shape, tuple[int, ...], dict[str, Any]]:
         """The shape of an order's rungs, those to take from, and the parameters that depend on them."""
-        # A ladder is climbed for one selector, so that it has one claimant.
-        key = id(order.rungs)
-        found = self._known.get(key)
-        # The rungs are kept with what was made of them, so that an id cannot come back for others.
-        if found is None or found[0] is not order.rungs:
-            if len(self._known) >= self._LIMIT:
-                self._known = {}
+        key = (MariadbGiver, order.ladder, bool(order.claimant))
+        found: tuple[Shape, tuple[int, ...], dict[str, Any]] | None = run.kept.get(key)
+        if found is None:
             values = {
                 f"r{position}_{at}": id
                 for position, rung in enumerate(order.rungs)
                 for at, id in enumerate(ids_of(rung)[1])
             }
-            made = (order.rungs, shape_of(order.rungs), takeable(order), values)
-            found = self._known[key] = made
-        return found[1:]
+            made = (shape_of(order.rungs), takeable(order), values)
+            found = run.kept.put(key, made)
+        return found

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from borough.domain.ladder import Hold, Rung
 from borough.store.sql import schema as t
+from borough.store.sql.dialect import Runner, shaped
 from borough.store.sql.indexes import block_index, by_index, run_index
 from borough.store.sql.statements import BLOCK_COLUMNS, RUN_COLUMNS
 
@@ -21,7 +22,7 @@ _ZERO: Any = sa.literal_column("0")
 Shape = tuple[tuple[Hold, str, int], ...]
 
 
-@lru_cache(maxsize=512)
+@shaped
 def offers(shape: Shape, claims: bool, lowest: bool, several: bool, spread: bool = False) -> Any:
     """One query over the rungs: rung, part, kind (0 block, 1 run) and the columns of a block.
 
@@ -30,7 +31,7 @@ def offers(shape: Shape, claims: bool, lowest: bool, several: bool, spread: bool
     """
     return build_offers(
         [
-            (hold, column, [_P(f"r{rung}_{at}") for at in range(count)])
+            (hold, column, Ids.listed([_P(f"r{rung}_{at}") for at in range(count)]))
             for rung, (hold, column, count) in enumerate(shape)
         ],
         claims=claims,
@@ -41,17 +42,17 @@ def offers(shape: Shape, claims: bool, lowest: bool, several: bool, spread: bool
 
 
 def offers_of_many(
-    rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool, spread: bool
+    run: Runner, rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool, spread: bool
 ) -> Any:
-    """:func:`offers` for rungs of more ids than a database takes as parameters."""
+    """:func:`offers` for rungs of more ids than a database takes as parameters. Each list is one, ``r0``."""
     return build_offers(
         [
             (
                 rung.hold,
                 "cohort_id" if rung.cohorts else "subnet_id",
-                [sa.literal_column(str(int(id))) for id in rung.cohorts or rung.subnets],
+                Ids.many(run, f"r{position}", rung.cohorts or rung.subnets),
             )
-            for rung in rungs
+            for position, rung in enumerate(rungs)
         ],
         claims=claims,
         lowest=lowest,
@@ -60,7 +61,6 @@ def offers_of_many(
     )
 
 
-@lru_cache(maxsize=512)
 def frontier(shape: Shape, claims: bool, lowest: bool) -> Any:
     """What each part of each rung offers first, unordered; ids are one array parameter a rung.
 
@@ -102,23 +102,27 @@ class Ids(NamedTuple):
 
     @staticmethod
     def listed(values: list[Any]) -> Ids:
-        """A list of parameters or literals."""
+        """A list of parameters."""
         return Ids.one(values[0]) if len(values) == 1 else Ids(False, lambda c: c.in_(values))
+
+    @staticmethod
+    def many(run: Runner, name: str, ids: Sequence[int]) -> Ids:
+        """More than that."""
+        return Ids(len(ids) == 1, lambda column: run.among(column, name, ids))
 
 
 def build_offers(
-    rungs: list[tuple[Hold, str, list[Any]]],
+    rungs: list[tuple[Hold, str, Ids]],
     *,
     claims: bool,
     lowest: bool,
     several: bool,
     spread: bool = False,
 ) -> Any:
-    """See :func:`offers`; the ids of each rung are parameters or literals."""
-    listed = [(hold, column, Ids.listed(ids)) for hold, column, ids in rungs]
+    """See :func:`offers`."""
     runs_first = claims or spread
     parts = _parts(
-        listed,
+        rungs,
         claims=claims,
         runs_first=runs_first,
         lowest=lowest,

@@ -179,6 +179,10 @@ class Postgresql:
             found.append(risk("pages_not_whole", "full_page_writes", whole, "on", _TORN))
         return found
 
+    def limit(self, connection: Any, seconds: float) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.limit`."""
+        connection.execute(f"SET statement_timeout = {round(seconds * 1000)}")
+
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
         raw = connection.dbapi_connection

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.address import to_bytes
 from borough.domain.block import Block, Run
-from borough.store.sql.dialect import Statement
+from borough.store.sql.dialect import Runner, Statement, shaped
 from borough.store.sql.giving import shape_of
 from borough.store.sql.guess import Guess, Held, Offered, Within
 from borough.store.sql.offers import Shape, frontier
@@ -36,7 +35,7 @@ _WITHIN: Final = """(SELECT coalesce(string_agg(concat_ws(' ', subnet_id, encode
         AND length <= %(within_longest)s) = %(within)s"""
 
 
-def check(guess: Guess) -> tuple[str, dict[str, Any]]:
+def check(run: Runner, guess: Guess) -> tuple[str, dict[str, Any]]:
     """A condition that begins with AND, and its parameters."""
     conditions = [_VERSION]
     values: dict[str, Any] = {"version": guess.catalogue.version, "now": guess.now}
@@ -45,8 +44,10 @@ def check(guess: Guess) -> tuple[str, dict[str, Any]]:
     if guess.bind is not None:
         values |= {"key": guess.bind.key, "fingerprint": guess.bind.fingerprint}
     if guess.offered is not None:
-        conditions.append(_offered(shape_of(guess.offered.rungs), guess.offered))
-        values |= _offered_values(guess.offered)
+        offered = guess.offered
+        shape = shape_of(offered.rungs)
+        conditions.append(run.built(_offered(shape, bool(offered.claimant), offered.lowest)))
+        values |= _offered_values(offered)
     if guess.held is not None:
         column, ids = ids_of(guess.held.rung)
         conditions.append(_HELD.format(column=column))
@@ -69,13 +70,9 @@ def check(guess: Guess) -> tuple[str, dict[str, Any]]:
     return "".join(f" AND {condition}" for condition in conditions), values
 
 
-def _offered(shape: Shape, offered: Offered) -> str:
-    return _offered_text(shape, bool(offered.claimant), offered.lowest)
-
-
-@lru_cache(maxsize=256)
-def _offered_text(shape: Shape, claims: bool, lowest: bool) -> str:
-    probes = Statement(frontier(shape, claims, lowest), _DIALECT).text
+@shaped
+def _offered(shape: Shape, claims: bool, lowest: bool) -> str:
+    probes = Statement.of(frontier(shape, claims, lowest), _DIALECT).text
     return (
         "(SELECT concat_ws(' ', kind, subnet_id, encode(base, 'hex'), length) "
         f"FROM ({probes}) AS found ORDER BY rung, part, preference, base LIMIT 1) = %(offered)s"

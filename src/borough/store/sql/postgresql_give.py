@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.address import from_bytes
-from borough.domain.ladder import Rung
 from borough.store.actor import actor
 from borough.store.port import Order, Taken
 from borough.store.sql import rows
-from borough.store.sql.dialect import Native, Runner, Statement
+from borough.store.sql.dialect import Native, Runner, Statement, shaped
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
@@ -115,10 +112,9 @@ _TEXT_6: Final = (
 )
 
 
-@lru_cache(maxsize=1024)
+@shaped
 def _text(
     shape: Shape,
-    *,
     claims: bool,
     lowest: bool,
     wait: bool,
@@ -145,17 +141,12 @@ def _text(
             order="b.region_length, b.base" if claims else "b.turn, b.base",
         )
     name = "(SELECT name FROM borough_subnet WHERE id = taken.subnet_id)"
-    probes = Statement(frontier(shape, claims, lowest), _DIALECT).text
+    probes = Statement.of(frontier(shape, claims, lowest), _DIALECT).text
     return Native.numbered(_SOUGHT.format(frontier=probes, lock=lock, name=name, **parts))
 
 
 class PostgresqlGiver:
     """See :class:`borough.store.sql.dialect.Giver`."""
-
-    _LIMIT: Final = 4096
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Sequence[Rung], Shape, dict[str, Any]]] = {}
 
     def give(
         self, run: Runner, order: Order, hints: Hints, _areas: Areas, *, wait: bool
@@ -179,16 +170,16 @@ class PostgresqlGiver:
         *,
         wait: bool,
     ) -> Outcome:
-        shape, values = self._prepare(order)
+        shape, values = self._prepare(run, order)
         text = _text(
             shape,
-            claims=bool(order.claimant),
-            lowest=order.lowest,
-            wait=wait,
-            hinted=bool(hint_subnet),
-            six=order.rungs[0].family == 6,
-            keyed=bool(order.key),
-            cools=order.catalogue.cools,
+            bool(order.claimant),
+            order.lowest,
+            wait,
+            bool(hint_subnet),
+            order.rungs[0].family == 6,
+            bool(order.key),
+            order.catalogue.cools,
         )
         values |= {
             "claimant": order.claimant,
@@ -205,7 +196,7 @@ class PostgresqlGiver:
         if hint_subnet:
             values["hint_subnet"], values["hint_base"] = hint_subnet, hint_base
             values["hint_name"] = order.catalogue.subnets[hint_subnet].name
-        found = run.native(text, values)
+        found = run.native(run.built(text), values)
         if not found:
             return Outcome(Word.DECIDE)
         sequence, address, *columns, sought, runs = found[0]
@@ -215,19 +206,16 @@ class PostgresqlGiver:
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, from_bytes(address), sequence))
 
-    def _prepare(self, order: Order) -> tuple[Shape, dict[str, Any]]:
+    @staticmethod
+    def _prepare(run: Runner, order: Order) -> tuple[Shape, dict[str, Any]]:
         """The shape of an order's rungs, and the parameters that only depend on them."""
-        # A ladder is climbed for one selector, so that it has one claimant.
-        key = id(order.rungs)
-        found = self._known.get(key)
-        # The rungs are kept with what was made of them, so that an id cannot come back for others.
-        if found is None or found[0] is not order.rungs:
-            if len(self._known) >= self._LIMIT:
-                self._known = {}
+        key = (PostgresqlGiver, order.ladder, bool(order.claimant))
+        found = run.kept.get(key)
+        if found is None:
             shape = shape_of(order.rungs)
             values: dict[str, Any] = {"takeable": list(takeable(order))}
             for position, rung in enumerate(order.rungs):
                 ids = ids_of(rung)[1]
                 values[f"r{position}"] = ids[0] if len(ids) == 1 else list(ids)
-            found = self._known[key] = (order.rungs, shape, values)
-        return found[1], found[2].copy()
+            found = run.kept.put(key, (shape, values))
+        return found[0], found[1].copy()

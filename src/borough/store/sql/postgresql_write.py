@@ -6,7 +6,6 @@ More rows than a statement should have travel in several, all in the same transa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,7 +14,7 @@ from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Native, Row, Runner
+from borough.store.sql.dialect import Native, Row, Runner, shaped
 from borough.store.sql.guess import Guess
 from borough.store.sql.plan_rows import (
     ALLOCATION,
@@ -133,7 +132,7 @@ _ORDER: Final = (
 )
 
 
-@lru_cache(maxsize=256)
+@shaped
 def _text(names: tuple[str, ...], checks: str, inside: bool) -> Native:
     before = [name for name in names if name in _PARTS]
     after = [name for name in names if name in _PARTS_AFTER]
@@ -200,11 +199,11 @@ class PostgresqlWriter:
                 values[f"{name}_{column}"] = [row[column] for row in tables[name]]
         checks = ""
         if guess is not None:
-            checks, more = check(guess)
+            checks, more = check(run, guess)
             values |= more
             if guess.bind is not None:
                 used += ("keyed",)
-        answer = run.native(_text(used, checks, self._inside), values)
+        answer = run.native(run.built(_text(used, checks, self._inside)), values)
         if not answer:
             raise LostRace("a row is not as it was read")
         return answer

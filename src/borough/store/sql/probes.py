@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from borough.domain.ladder import Rung
+from borough.store.cache import Cache
 from borough.store.sql import statements as s
-from borough.store.sql.offers import offers, offers_of_many
+from borough.store.sql.dialect import Shaped
+from borough.store.sql.offers import offers
 
 
 class Probes:
     """Probes by rungs: the query over them, and the ids that are its parameters.
 
-    Ladders are kept for as long as the catalogue stands, so that most requests look at rungs that were
+    Ladders are kept as long as the catalogue stands, so that most requests look at rungs that were
     looked at before; to put the query's parameters together again each time would be a tenth of an
     allocation.
     """
 
-    #: Probes kept; one for each distinct selector.
-    _LIMIT = 4096
-
-    def __init__(self) -> None:
-        self._found: dict[
-            tuple[int, bool, bool, bool, bool], tuple[Any, Any, dict[str, int] | None]
-        ] = {}
+    def __init__(self, kept: Cache[Any, Any]) -> None:
+        """Keep probes among the rest of what a store keeps."""
+        self._kept = kept
 
     def find(
         self,
@@ -33,30 +31,29 @@ class Probes:
         lowest: bool,
         several: bool,
         spread: bool = False,
-    ) -> tuple[Any, dict[str, int] | None]:
-        """The query and its parameters; None for ids that are written into the text.
+    ) -> tuple[Shaped, dict[str, int]] | None:
+        """The query and its parameters; None where the ids are more than a database takes as parameters.
 
         :param spread: whether runs come before the blocks of their rung.
         """
-        key = (id(rungs), claims, lowest, several, spread)
-        found = self._found.get(key)
+        key = (Probes, id(rungs), claims, lowest, several, spread)
+        found = self._kept.get(key)
         # The rungs are kept with their probe, so that an id cannot come back for others.
         if found is None or found[0] is not rungs:
-            if len(self._found) >= self._LIMIT:
-                self._found = {}
-            found = self._found[key] = (rungs, *self._build(*key[1:], rungs=rungs))
-        return found[1], found[2]
+            found = self._kept.put(key, (rungs, self._build(*key[2:], rungs=rungs)))
+        probe: tuple[Shaped, dict[str, int]] | None = found[1]
+        return probe
 
     @staticmethod
     def _build(
         claims: bool, lowest: bool, several: bool, spread: bool, *, rungs: Sequence[Rung]
-    ) -> tuple[Any, dict[str, int] | None]:
+    ) -> tuple[Shaped, dict[str, int]] | None:
         values: dict[str, int] = {}
         shape = []
         for position, rung in enumerate(rungs):
             column, ids = ids_of(rung)
             if len(ids) > s.INLINE:
-                return offers_of_many(rungs, claims, lowest, several, spread), None
+                return None
             shape.append((rung.hold, column, len(ids)))
             for at, id in enumerate(ids):
                 values[f"r{position}_{at}"] = id

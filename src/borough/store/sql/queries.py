@@ -116,8 +116,8 @@ def _in_batches(
         return run.once(query)
     found = []
     for start in range(0, len(ids), _BATCH):
-        some: list[Any] = [sa.literal_column(str(int(id))) for id in ids[start : start + _BATCH]]
-        found += run.once(query.where(column.in_(some)))
+        some = ids[start : start + _BATCH]
+        found += run.once(query.where(run.among(column, "ids", some)), ids=run.many(some))
     return found
 
 

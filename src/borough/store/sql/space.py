@@ -12,10 +12,12 @@ from borough.domain.model import Allocation, Catalogue
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan
 from borough.store.sql import rows
+from borough.store.sql import schema as t
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue import CatalogueReader
 from borough.store.sql.dialect import Dialect, Runner
 from borough.store.sql.giving import Areas
+from borough.store.sql.offers import offers_of_many
 from borough.store.sql.probes import Probes, ids_of
 
 #: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
@@ -137,22 +139,25 @@ class SqlSpace:
     def _offered(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Any]:
-        clause, ids = self._probes.find(rungs, bool(claimant), lowest, count > 1, self._spread)
-        if ids is None:
-            return self._run.once(clause, count=count, claimant=claimant)
-        return self._run.rows(clause, count=count, claimant=claimant, **ids)
+        how = (bool(claimant), lowest, count > 1, self._spread)
+        probe = self._probes.find(rungs, *how)
+        if probe is None:
+            clause = offers_of_many(self._run, rungs, *how)
+            many = {f"r{at}": self._run.many(ids_of(rung)[1]) for at, rung in enumerate(rungs)}
+            return self._run.once(clause, count=count, claimant=claimant, **many)
+        return self._run.rows(probe[0], count=count, claimant=claimant, **probe[1])
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
         """See :meth:`borough.domain.space.Space.holdings`."""
         column, ids = ids_of(rung)
         if not ids:
             return []
-        clause = s.holdings(column, ids)
         if len(ids) > s.INLINE:
-            found = self._run.once(clause, holder=holder)
+            clause = s.held_where(self._run.among(t.block.c[column], "ids", ids))
+            found = self._run.once(clause, holder=holder, ids=self._run.many(ids))
         else:
             values = {f"id_{at}": id for at, id in enumerate(ids)}
-            found = self._run.rows(clause, holder=holder, **values)
+            found = self._run.rows(s.holdings(column, len(ids)), holder=holder, **values)
         blocks = [rows.to_block(row) for row in found]
         self._saw(blocks)
         return blocks

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from borough.store.sql import schema as t
+from borough.store.sql.dialect import shaped
 from borough.store.sql.indexes import block_index, by_index
 
 _P = sa.bindparam
@@ -119,7 +120,7 @@ blocks_in = (
 )
 
 
-@lru_cache(maxsize=256)
+@shaped
 def runs_at(count: int) -> Any:
     """The runs of a subnet at ``count`` bases; lengths are compared by the caller."""
     bases: list[Any] = [_P(f"base_{at}") for at in range(count)]
@@ -139,21 +140,14 @@ runs_in = (
 )
 
 
-def holdings(column: str, ids: tuple[int, ...]) -> Any:
+@shaped
+def holdings(column: str, count: int) -> Any:
     """All blocks of a holder in some cohorts or subnets."""
-    return _holdings(column, len(ids)) if len(ids) <= INLINE else _holdings_of(column, ids)
+    return held_where(t.block.c[column].in_([_P(f"id_{at}") for at in range(count)]))
 
 
-@lru_cache(maxsize=64)
-def _holdings(column: str, count: int) -> Any:
-    return _held(t.block.c[column].in_([_P(f"id_{at}") for at in range(count)]))
-
-
-def _holdings_of(column: str, ids: tuple[int, ...]) -> Any:
-    return _held(t.block.c[column].in_([sa.literal_column(str(int(id))) for id in ids]))
-
-
-def _held(where: Any) -> Any:
+def held_where(where: Any) -> Any:
+    """All blocks of a holder that fulfil a condition."""
     return (
         sa.select(*BLOCK_COLUMNS)
         .where(t.block.c.holder == _P("holder"), t.block.c.holder != _NOBODY, where)
@@ -261,7 +255,7 @@ IN_SUBNET = (*IN_SPACE, t.allocation.c.subnet_id == _P("subnet_id"))
 count_in_subnet = sa.select(sa.func.count(), sa.func.count(t.allocation.c.until)).where(*IN_SUBNET)
 
 
-@lru_cache(maxsize=64)
+@shaped
 def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] = ()) -> Any:
     """Allocations by sequence number.
 
@@ -308,7 +302,7 @@ add_event = _insert(t.event, "id")
 add_event_returning = add_event.returning(t.event.c.id)
 
 
-@lru_cache(maxsize=128)
+@shaped
 def add_events_returning(count: int) -> Any:
     """Several events in one statement: (id, subject) of each, in no certain order."""
     columns = [column.name for column in t.event.c if column.name != "id"]

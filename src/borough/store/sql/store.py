@@ -15,10 +15,12 @@ import sqlalchemy as sa
 
 from borough.domain.model import Catalogue
 from borough.errors import BoroughError, Contended, Corrupt
+from borough.store.cache import Cache
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
 from borough.store.sql.catalogue import CatalogueReader
 from borough.store.sql.dialect import (
+    KEPT,
     Busy,
     Dialect,
     Duplicate,
@@ -26,7 +28,6 @@ from borough.store.sql.dialect import (
     Line,
     LockFirst,
     Runner,
-    Statement,
     is_in_doubt,
     public,
 )
@@ -136,10 +137,10 @@ class SqlStore:
         self._dialect = dialect
         self._compiler = dialect.compiler(engine)
         self._patience = patience
-        self._prepared: dict[Any, Statement] = {}
+        self._kept: Cache[Any, Any] = Cache(KEPT)
         self._catalogue: Catalogue | None = None
         self._reader = CatalogueReader()
-        self._probes = Probes()
+        self._probes = Probes(self._kept)
         self._sketch = Sketch()
         self._idle: deque[_Link] = deque()
         self._process = os.getpid()
@@ -149,11 +150,19 @@ class SqlStore:
 
     @classmethod
     def open(
-        cls, url: sa.URL, dialect: Dialect, *, create: bool = False, patience: float = PATIENCE
+        cls,
+        url: sa.URL,
+        dialect: Dialect,
+        *,
+        create: bool = False,
+        patience: float = PATIENCE,
+        statement_time: float | None = None,
     ) -> SqlStore:
         """Connect, and make sure that the schema is the one of this release.
 
         :param create: make or upgrade the schema.
+        :param statement_time: seconds after which a server gives up a statement; None for never. To make the
+            schema may take longer.
         :raises NotInitialised: there is no database, or an empty one, and ``create`` is not set.
         :raises NotOurDatabase: there are tables, but none of ours.
         :raises SchemaTooOld: the schema is of an older release, and ``create`` is not set.
@@ -175,6 +184,10 @@ class SqlStore:
                 if translated is not error:
                     raise translated from error
             raise
+        if statement_time is not None:
+            # The connection that looked at the schema would go on without.
+            engine.dispose()
+            sa.event.listen(engine, "connect", lambda raw, _: dialect.limit(raw, statement_time))
         return cls(engine, dialect, patience=patience)
 
     # --- Units of work ------------------------------------------------------------------------
@@ -428,7 +441,7 @@ class SqlStore:
             link.connection.invalidate()
 
     def _run_on(self, cursor: Any) -> Runner:
-        return Runner(cursor, self._compiler, self._prepared, tells_key=self._dialect.tells_key)
+        return Runner(cursor, self._compiler, self._kept, tells_key=self._dialect.tells_key)
 
     def _leave_parent(self) -> None:
         """Forget the connections of the process that this one was forked from.

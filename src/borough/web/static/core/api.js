@@ -1,7 +1,7 @@
 /** Talking to the service, which is where the page came from: no request leaves this origin. */
 
 const TOKEN = "borough.token";
-const PAGE = 20000;
+const PAGE = 5000;
 
 /** What went wrong: a problem document (RFC 9457), or no answer at all. */
 export class Problem extends Error {
@@ -46,10 +46,9 @@ export async function call(method, path, { query, body, head = {}, signal } = {}
   const sent = { method, signal, headers: headers({ Accept: "application/json", ...head }) };
   sent.cache = "no-store";
   sent.credentials = "omit";
-  if (body !== undefined) {
-    sent.body = JSON.stringify(body);
-    sent.headers["Content-Type"] = "application/json";
-  }
+  if (body !== undefined) sent.body = JSON.stringify(body);
+  // Also without a body: the service takes no other kind of write.
+  if (method === "POST" || method === "PUT") sent.headers["Content-Type"] = "application/json";
   let response;
   try {
     response = await fetch(url(path, query), sent);

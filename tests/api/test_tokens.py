@@ -1,0 +1,176 @@
+"""Tokens end at once, with their streams; a new one is good at once; one does not take what is for all."""
+
+from __future__ import annotations
+
+import http.client
+import select
+import time
+from collections.abc import Iterator
+
+import hostile
+import pytest
+
+import borough
+from borough.api import guard
+from borough.api.problem import Overloaded
+from borough.api.quota import Load, Quota
+from borough.api.settings import Settings
+from borough.client.ipam import connect
+from borough.errors import TokenRefused
+from tests.api.serving import Served, wait_until
+from tests.api.test_abuse import Wire
+from tests.api.test_events import Stream
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    ipam = borough.open("memory:", create=True)
+    ipam.add_subnet("10.0.0.0/24", name="n")
+    made = Served(ipam, Settings(requires_token=True, streams=3, token_streams=2))
+    yield made
+    made.close()
+
+
+def follow(served: Served, secret: str) -> Stream:
+    return Stream(served, Authorization=f"Bearer {secret}")
+
+
+def is_ended(stream: Stream) -> bool:
+    """Read until the stream ends."""
+    try:
+        while stream.answer.readline():
+            pass
+    except (http.client.IncompleteRead, ConnectionError):
+        pass
+    return True
+
+
+def test_the_stream_of_a_revoked_token_ends(served: Served) -> None:
+    """It went on for as long as its connection did."""
+    _, secret = served.ipam.create_token("gone", may="read")
+    _, other = served.ipam.create_token("stays", may="read")
+    ending, staying = follow(served, secret), follow(served, other)
+    assert (ending.answer.status, staying.answer.status) == (200, 200)
+    served.ipam.revoke_token("gone")
+    assert is_ended(ending)
+    wait_until(lambda: served.service.streams.held == 1)
+    given = served.ipam.allocate(owner="o").address
+    assert [each["subject"] for each in staying.take(2)] == ["gone", given]
+    staying.close()
+
+
+def test_a_token_of_the_same_name_does_not_keep_a_stream(served: Served) -> None:
+    _, secret = served.ipam.create_token("again", may="read")
+    stream = follow(served, secret)
+    served.ipam.revoke_token("again")
+    served.ipam.create_token("again", may="read")
+    assert is_ended(stream)
+
+
+def test_the_stream_of_a_token_that_expires_ends(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = 3_600_000_000
+    now = time.time_ns() // 1000
+    _, secret = served.ipam.create_token("short", may="read", expires=now + hour)
+    stream = follow(served, secret)
+    assert stream.answer.status == 200
+    monkeypatch.setattr(served.service.guard, "_wall", lambda: now + hour)
+    assert is_ended(stream)
+
+
+def test_a_stream_ends_within_a_second() -> None:
+    """As docs/http.md says: the list may be so old, and is looked at so often."""
+    assert guard.BELIEVED + guard.LOOK < 1
+
+
+def test_a_new_token_is_good_at_once(served: Served) -> None:
+    """Also where the list of tokens was read just before it was made."""
+    _, first = served.ipam.create_token("first", may="read")
+    with connect(served.url, first) as client:
+        for number in range(5):
+            client.subnets()
+            _, secret = served.ipam.create_token(f"new-{number}", may="read")
+            with connect(served.url, secret) as new:
+                assert new.subnets()
+
+
+def test_tokens_that_nobody_knows_are_refused(served: Served) -> None:
+    _, secret = served.ipam.create_token("one", may="read")
+    for text in ("nonsense", secret[:-1], secret[:8] + "0" * 16 + secret[24:]):
+        with connect(served.url, text) as client, pytest.raises(TokenRefused):
+            client.subnets()
+
+
+def test_one_token_does_not_hold_all_streams(served: Served) -> None:
+    _, greedy = served.ipam.create_token("greedy", may="read")
+    _, modest = served.ipam.create_token("modest", may="read")
+    held = [follow(served, greedy) for _ in range(3)]
+    assert [each.answer.status for each in held] == [200, 200, 503]
+    assert held[2].answer.headers["Retry-After"]
+    others = [follow(served, modest) for _ in range(2)]
+    assert [each.answer.status for each in others] == [200, 503]
+    for each in (*held, *others):
+        each.close()
+    wait_until(lambda: served.service.streams.held == 0)
+    again = follow(served, greedy)
+    assert again.answer.status == 200
+    again.close()
+
+
+def test_a_quota_counts_each_caller_and_all() -> None:
+    quota = Quota(3, 2, "things")
+    with quota.one("a"), quota.one("a"):
+        with pytest.raises(Overloaded, match="this token"), quota.one("a"):
+            pass
+        with quota.one("b"), pytest.raises(Overloaded, match="the service"), quota.one("c"):
+            pass
+    assert quota.held == 0
+    with quota.one(""), quota.one(""), quota.one(""):
+        assert quota.held == 3
+
+
+def test_bytes_under_way_are_bounded() -> None:
+    """A thousand bodies that do not end, or answers that nobody takes, are refused and not kept."""
+    quota = Quota(100, 50, "bytes")
+    first, second, other = Load(quota), Load(quota), Load(quota)
+    first.caller = second.caller = "a"
+    first.add(60)
+    with pytest.raises(Overloaded, match="this token"):
+        second.add(1)
+    other.caller = "b"
+    other.add(40)
+    with pytest.raises(Overloaded, match="the service"):
+        other.add(1)
+    for each in (first, second, other):
+        each.drop()
+    assert quota.held == 0
+
+
+def test_bodies_that_do_not_end_are_refused(served: Served) -> None:
+    _, secret = served.ipam.create_token("one", may="read")
+    lines = []
+    head = (
+        f"POST /v1/explain HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 900000\r\n\r\n"
+    ).encode()
+    for _ in range(40):
+        lines.append(Wire(served))
+        lines[-1].send(head + b" " * 800_000)
+    sockets = [line.socket for line in lines]
+    wait_until(lambda: len(select.select(sockets, [], [], 0)[0]) >= 8)
+    assert served.service.in_flight.held <= 16 << 20
+    refused = next(line for line in lines if select.select([line.socket], [], [], 0)[0])
+    assert refused.answer()[0] == 503
+    for line in lines:
+        line.socket.close()
+    wait_until(lambda: served.service.in_flight.held == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_worker_under_attack_stays_small() -> None:
+    """Every attack of the bench for some seconds each, on a process of its own."""
+    rows = hostile.run(4)
+    assert len(rows) == len(hostile.ATTACKS) + 1
+    assert rows[-1][2] < hostile.LIMIT, rows
