@@ -6,12 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import borough
 from borough import Ipam
 from borough.errors import BoroughError
+from borough.store.sql.unit import SqlUnit
 from tests.conftest import STORES, each_store
 
 CALLERS = 8
@@ -106,4 +108,32 @@ def test_one_of_several_gets_what_all_want(
     url = STORES[store](tmp_path, 0)
     with borough.open(url, create=True) as ipam:
         assert side_by_side(url, CALLERS, declare) == {"done": 1, refusal: CALLERS - 1}
+        assert ipam.audit() == []
+
+
+@pytest.mark.parametrize("store", each_store("memory", "sqlite"))
+def test_a_release_of_a_host_spares_an_address_that_moved_away(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The block shows nothing of it: both addresses lie in what the first host claims."""
+    url = STORES[store](tmp_path, 0)
+    with borough.open(url, create=True) as ipam, borough.open(url) as other:
+        ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24"}]})
+        stays, moves = (
+            ipam.allocate(subnets=["s"], host="h1", owner=owner).address for owner in "ab"
+        )
+        commit = SqlUnit.commit
+        rivals = [threading.Thread(target=other.move, args=(moves, "h2"))]
+
+        def race(self: SqlUnit, *arguments: Any, **named: Any) -> list[int]:
+            if rivals and threading.current_thread() is threading.main_thread():
+                rival = rivals.pop()
+                rival.start()
+                rival.join(60)
+            return commit(self, *arguments, **named)
+
+        monkeypatch.setattr(SqlUnit, "commit", race)
+        released = [each.address for each in ipam.release(host="h1")]
+        assert released == [stays]
+        assert ipam.show(moves).host == "h2"
         assert ipam.audit() == []
