@@ -195,6 +195,16 @@ class KeySpent(Reevaluate):
     code = "idempotency_key_spent"
 
 
+class EventsPruned(Reevaluate):
+    """Events after the one named have been pruned: whoever goes on from it has missed some.
+
+    Its detail says up to which id (``pruned``). Read what there is anew, then go on after the newest event;
+    ``after=0`` begins with the oldest event that is kept.
+    """
+
+    code = "events_pruned"
+
+
 class Overlap(Reevaluate):
     """A subnet or a pool would overlap another one of its scope."""
 

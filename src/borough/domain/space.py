@@ -85,6 +85,7 @@ class Act(StrEnum):
     MOVED = "moved"
     TOPOLOGY = "topology"
     REPAIRED = "repaired"
+    PRUNED = "pruned"
     TOKEN = "token"  # noqa: S105  (no password, a word)
 
 

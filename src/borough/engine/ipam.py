@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from borough.domain.address import parse_address
-from borough.domain.dimension import Dimension
+from borough.domain.dimension import Dimension, make_labels
 from borough.domain.explain import Explanation
 from borough.domain.model import Catalogue, Host
 from borough.domain.pool import PoolUsage
 from borough.domain.token import Token
 from borough.domain.topology import Changes, Topology
-from borough.engine import audit, queries, tokens, topology
+from borough.engine import audit, queries, tokens, topology, trail
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.audit import Finding
 from borough.engine.request import LabelsIn, SubnetsIn, optional_text, parse_request
@@ -59,6 +59,7 @@ class Ipam(Upkeep):
         self._store = store
         self._clock = clock
         self._allocator = Allocator(clock, Ladders())
+        self._cohorts = trail.Cohorts()
 
     def discreet(self, shows: Callable[[Host], bool]) -> Ipam:
         """The same address space, for a caller who may not learn the labels of every host.
@@ -397,7 +398,8 @@ class Ipam(Upkeep):
         :param subnets: only the blocks of these; None for all.
         :raises UnknownObject: there is no such scope.
         """
-        return self._read(lambda unit: space_map(unit, scope, subnets))
+        upto = self._store.horizon()
+        return self._read(lambda unit: space_map(unit, scope, subnets, upto))
 
     def usage(
         self,
@@ -428,16 +430,32 @@ class Ipam(Upkeep):
         """
         return self._read(lambda unit: queries.routes(unit, host, form, scope))
 
-    def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
-        """The audit trail, oldest first.
+    def events(
+        self, *, after: int = 0, limit: int = 1000, labels: LabelsIn | None = None
+    ) -> list[Event]:
+        """The audit trail by id, oldest first, as far as it is complete.
 
-        :param after: only events with a larger id, to page through.
+        An event is told once nothing can come before it any more: whoever goes on after the last id
+        of a page misses none. An open transaction that has written events holds up those with larger ids.
+
+        :param after: only events with a larger id, to page through; 0 for the oldest that is kept.
+        :param labels: only events of subnets that had one of the values in each dimension at that time.
+        :raises EventsPruned: events after this id, which is not 0, have been pruned.
         """
-        return self._read(lambda unit: queries.events(unit, after, limit))
+        queries.check_page(after, limit)
+        wanted = make_labels(labels or {})
+        upto = self._store.horizon()
+
+        def read(unit: Unit) -> list[Event]:
+            cohorts = self._cohorts.within(unit, wanted) if wanted else None
+            return trail.events(unit, after, upto, limit, cohorts)
+
+        return self._read(read)
 
     def newest_event(self) -> int:
-        """The id of the newest event; 0 when there is none."""
-        return self._read(lambda unit: unit.newest_event())
+        """The id of the newest event that :meth:`events` tells; 0 when there is none."""
+        upto = self._store.horizon()
+        return self._read(lambda unit: unit.newest_event(upto))
 
     # --- Tokens of the service --------------------------------------------------------------------
 

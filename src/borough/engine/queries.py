@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -31,7 +31,7 @@ from borough.engine.views import (
     show_subnet,
 )
 from borough.errors import FixInput, NotAllocated
-from borough.store.port import Event, Filter, Unit
+from borough.store.port import Filter, Unit
 
 #: The forms that routes come in; see :mod:`borough.domain.aggregate`.
 FORMS: Final = ("strict", "lpm")
@@ -90,16 +90,32 @@ def pools(unit: Unit) -> list[tuple[str, PoolUsage]]:
     ]
 
 
-def blocks(unit: Unit, host: str | None, subnet: str | None) -> list[BlockView]:
-    """See :meth:`borough.engine.ipam.Ipam.blocks`."""
+def _seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, ...] | None:
+    """The subnets that a caller sees; None for all."""
+    if seen is None:
+        return None
+    return tuple(subnet.id for subnet in catalogue.subnets.values() if subnet.name in seen)
+
+
+def blocks(
+    unit: Unit, host: str | None, subnet: str | None, seen: Collection[str] | None = None
+) -> list[BlockView]:
+    """See :meth:`borough.engine.ipam.Ipam.blocks`.
+
+    :param seen: names of the subnets that the caller sees; None for all.
+    """
     catalogue = unit.catalogue
-    ids = None if subnet is None else [find_subnet(catalogue, subnet).id]
+    ids = _seen_ids(catalogue, seen) if subnet is None else (find_subnet(catalogue, subnet).id,)
     found = [
         block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
     guests: dict[tuple[int, int], list[model.Allocation]] = defaultdict(list)
-    if any(block.holder for block in found):
-        for allocation in all_allocations(unit, Filter()):
+    homes = tuple({block.subnet_id for block in found if block.holder})
+    if homes:
+        everywhere = ids is None and host is None
+        for allocation in all_allocations(
+            unit, Filter() if everywhere else Filter(subnet_ids=homes)
+        ):
             guests[allocation.subnet_id, allocation.address >> BLOCK_BITS].append(allocation)
     return [
         _block_view(catalogue, block, guests[block.subnet_id, block.prefix.base >> BLOCK_BITS])
@@ -134,7 +150,13 @@ def _block_view(
 
 
 def all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
-    """Allocations by sequence number, read page by page and no further than they are looked at."""
+    """Allocations by sequence number, read page by page and no further than they are looked at.
+
+    Those of some subnets are read at once: each page of them would read them all.
+    """
+    if wanted.subnet_ids is not None:
+        yield from unit.allocations(wanted)
+        return
     after = 0
     while True:
         page = unit.allocations(replace(wanted, after=after, limit=_PAGE))
@@ -152,10 +174,14 @@ def allocations(
     subnet: str | None,
     prefix: str | None,
     owner_prefix: str | None,
-    after: int,
-    limit: int | None,
+    after: int = 0,
+    limit: int | None = None,
+    seen: Collection[str] | None = None,
 ) -> list[Allocation]:
-    """See :meth:`borough.engine.ipam.Ipam.allocations`."""
+    """See :meth:`borough.engine.ipam.Ipam.allocations`.
+
+    :param seen: names of the subnets that the caller sees; None for all.
+    """
     for what, text in (
         ("scope", scope),
         ("owner", owner),
@@ -176,6 +202,7 @@ def allocations(
         owner=owner,
         host=host,
         subnet_id=None if home is None else home.id,
+        subnet_ids=_seen_ids(unit.catalogue, seen) if home is None else None,
         within=within,
         owner_prefix=owner_prefix,
         after=after,
@@ -197,15 +224,19 @@ def check_page(after: int, limit: int | None) -> None:
         )
 
 
-def events(unit: Unit, after: int, limit: int) -> list[Event]:
-    """See :meth:`borough.engine.ipam.Ipam.events`."""
-    check_page(after, limit)
-    return unit.events(after, limit)
+def usage(
+    unit: Unit,
+    labels: LabelsIn | None,
+    host: str | None,
+    scope: str,
+    seen: Collection[str] | None = None,
+) -> list[Usage]:
+    """See :meth:`borough.engine.ipam.Ipam.usage`.
 
-
-def usage(unit: Unit, labels: LabelsIn | None, host: str | None, scope: str) -> list[Usage]:
-    """See :meth:`borough.engine.ipam.Ipam.usage`."""
-    chosen = _group(unit.catalogue, labels, host, scope)
+    :param seen: names of the subnets that the caller sees; None for all.
+    """
+    group = _group(unit.catalogue, labels, host, scope)
+    chosen = [subnet for subnet in group if seen is None or subnet.name in seen]
     tallies = unit.tallies([subnet.id for subnet in chosen])
     return [_usage(subnet, tallies[subnet.id]) for subnet in chosen]
 
@@ -250,20 +281,32 @@ def _usage(subnet: Subnet, tally: Tally) -> Usage:
     )
 
 
-def routes(unit: Unit, host: str | None, form: str, scope: str | None) -> list[Route]:
-    """See :meth:`borough.engine.ipam.Ipam.routes`."""
+def routes(
+    unit: Unit,
+    host: str | None,
+    form: str,
+    scope: str | None,
+    seen: Collection[str] | None = None,
+) -> list[Route]:
+    """See :meth:`borough.engine.ipam.Ipam.routes`.
+
+    :param seen: names of the subnets that the caller sees; None for all.
+    """
     where = optional_text("host", host)
     if form not in FORMS:
         raise FixInput(f"routes have the form {' or '.join(FORMS)}, not {form!r}", form=form)
     if scope is not None:
         check_scope(unit.catalogue, scope)
-    fabrics = _fabrics(unit, scope)
+    ids = _seen_ids(unit.catalogue, seen)
+    subnets = unit.catalogue.subnets
+    area = subnets.values() if ids is None else [subnets[id] for id in ids]
+    fabrics = _fabrics(unit, scope, ids)
     return [
         Route(holder, space, family, str(prefix))
         for holder, space, family, prefixes in sorted(
             (holder, space, family, prefixes)
             for (space, family), fabric in fabrics.items()
-            for holder, prefixes in fabric.routes(unit.catalogue, space, family, form).items()
+            for holder, prefixes in fabric.routes(area, space, family, form).items()
         )
         if where in ("", holder)
         for prefix in prefixes
@@ -281,7 +324,7 @@ class _Fabric:
     held: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     loose: list[int] = field(default_factory=list)
 
-    def routes(self, catalogue: Catalogue, scope: str, family: Family, form: str) -> Routes:
+    def routes(self, subnets: Collection[Subnet], scope: str, family: Family, form: str) -> Routes:
         """The routes of all hosts."""
         hosts = {
             host: Territory(self.claimed.get(host, ()), self.held.get(host, ()))
@@ -291,22 +334,27 @@ class _Fabric:
             return strict_routes(family, hosts)
         area = [
             (subnet.prefix.base, subnet.prefix.last)
-            for subnet in catalogue.subnets.values()
+            for subnet in subnets
             if (subnet.scope, subnet.family) == (scope, family)
         ]
         return lpm_routes(family, hosts, area, self.loose)
 
 
-def _fabrics(unit: Unit, scope: str | None) -> dict[tuple[str, Family], _Fabric]:
-    """The fabrics of all scopes or of one, by scope and family."""
+def _fabrics(
+    unit: Unit, scope: str | None, ids: tuple[int, ...] | None
+) -> dict[tuple[str, Family], _Fabric]:
+    """The fabrics of all scopes or of one, by scope and family.
+
+    :param ids: only what lies in these subnets.
+    """
     made: dict[tuple[str, Family], _Fabric] = defaultdict(_Fabric)
     subnets = unit.catalogue.subnets
-    for region, members in regions(block for block in unit.blocks() if block.holder):
+    for region, members in regions(block for block in unit.blocks(ids) if block.holder):
         name, _, holder = members[0].holder.partition("=")
         if name == HOST:
             space = subnets[members[0].subnet_id].scope
             made[space, region.family].claimed[holder].append(region)
-    for each in all_allocations(unit, Filter(scope=scope)):
+    for each in all_allocations(unit, Filter(scope=scope, subnet_ids=ids)):
         if each.state is State.ALLOCATED:
             fabric = made[each.scope, each.family]
             (fabric.held[each.host] if each.host else fabric.loose).append(each.address)

@@ -20,7 +20,7 @@ EXACT = (1 << 53) - 1
 class SpaceMap:
     """The blocks of a scope by subnet and address; the columns are equally long.
 
-    :ivar event: the newest event that is in it, to follow what happens from there on.
+    :ivar event: an event before which all are in it, to follow what happens from there on.
     :ivar subnets: names of the subnets that have blocks.
     :ivar holders: who claims blocks, as ``dimension=value``; the first one is nobody.
     :ivar subnet: place of its subnet in ``subnets``.
@@ -45,8 +45,11 @@ class SpaceMap:
     holder: list[int] = field(default_factory=list)
 
 
-def space_map(unit: Unit, scope: str, seen: Collection[str] | None) -> SpaceMap:
-    """See :meth:`borough.engine.ipam.Ipam.space_map`."""
+def space_map(unit: Unit, scope: str, seen: Collection[str] | None, upto: int) -> SpaceMap:
+    """See :meth:`borough.engine.ipam.Ipam.space_map`.
+
+    :param upto: the horizon, from before the unit.
+    """
     catalogue = unit.catalogue
     check_scope(catalogue, scope)
     homes = sorted(
@@ -57,7 +60,7 @@ def space_map(unit: Unit, scope: str, seen: Collection[str] | None) -> SpaceMap:
         ),
         key=lambda each: each.prefix,
     )
-    made = SpaceMap(scope, unit.newest_event())
+    made = SpaceMap(scope, unit.newest_event(upto))
     if not homes:
         return made
     # One question for all subnets, where it would be thousands for many of them.

@@ -12,6 +12,7 @@ from borough.engine.defragment import Defragmentation, defragment, snapshot
 from borough.engine.moves import Renamed, Vacated
 from borough.engine.queries import check_page
 from borough.engine.sweep import Swept, sweep
+from borough.engine.trail import prune_piece
 from borough.engine.views import Allocation
 from borough.store.port import Store
 
@@ -139,3 +140,16 @@ class Upkeep:
         check_page(0, limit)
         seen = self._store.transact(lambda unit: snapshot(unit, scope), write=False)
         return defragment(seen, place, limit, self._clock())
+
+    def prune_events(self, through: int) -> int:
+        """Remove the oldest events, at most 5000 of them, in one transaction; the newest event stays.
+
+        A reader that goes on after an id that is older than the last one removed is told so
+        (:class:`~borough.errors.EventsPruned`). An event says what was pruned.
+
+        :param through: the largest id to remove.
+        :return: how many were removed; 0 when there was nothing left to remove.
+        """
+        check_page(through, None)
+        upto = self._store.horizon()
+        return self._store.transact(lambda unit: prune_piece(unit, through, upto, self._clock()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +14,20 @@ from borough.domain.explain import Explanation
 from borough.domain.model import Catalogue
 from borough.domain.prefix import Prefix
 from borough.errors import FixInput
-from borough.store.port import Unit
+from borough.store.port import Event, Unit
 
 
 def iso(at: int) -> str:
     """Microseconds since the epoch as RFC 3339 text in UTC."""
     return datetime.fromtimestamp(at / 1_000_000, UTC).isoformat(timespec="microseconds")
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """JSON-ready form of an event."""
+    told = {**asdict(event), "at": iso(event.at), "act": event.act.value}
+    # A number of the store's own, which says nothing elsewhere.
+    del told["cohort_id"]
+    return told
 
 
 @dataclass(frozen=True, slots=True)

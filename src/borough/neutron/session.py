@@ -199,6 +199,10 @@ class SessionDialect:
     def limit(self, connection: Any, seconds: float) -> None:
         """None: Neutron's operator sets one, if any."""
 
+    def horizon(self, run: Runner) -> int:
+        """Events are read by others."""
+        raise NotImplementedError
+
     def is_alive(self, _connection: Any) -> bool:
         """Neutron's pool looks after its connections."""
         return True

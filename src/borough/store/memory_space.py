@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from borough.domain.block import Block, Run
-from borough.domain.dimension import BUILT_IN, Dimension
+from borough.domain.dimension import BUILT_IN, Dimension, Labels
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import (
     Allocation,
@@ -43,9 +43,16 @@ class Tables:
     allocations: dict[tuple[str, int, int], Allocation] = field(default_factory=dict)
     keys: dict[str, tuple[Remembered, int]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    cohort_labels: dict[int, Labels] = field(default_factory=dict)
+    pruned: int = 0
     tokens: dict[str, Token] = field(default_factory=dict)
     leftovers: dict[str, Leftover] = field(default_factory=dict)
     next_id: int = 1
+
+    @property
+    def newest_event(self) -> int:
+        """The id of the newest event, which is never pruned; 0 when there is none."""
+        return self.events[-1].id if self.events else 0
 
     def copy(self) -> Tables:
         """Another state that starts out the same."""

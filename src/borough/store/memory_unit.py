@@ -8,7 +8,7 @@ from typing import Any
 
 from borough.domain.address import format_address
 from borough.domain.block import Block, Run, room_in
-from borough.domain.dimension import Dimension
+from borough.domain.dimension import Dimension, Labels
 from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.model import (
     Allocation,
@@ -33,6 +33,7 @@ from borough.store.port import (
     LostRace,
     Remembered,
     Times,
+    Trail,
 )
 
 
@@ -87,7 +88,7 @@ class MemoryUnit(MemorySpace):
         key = (allocation.scope, allocation.family, allocation.address)
         if key in tables.allocations:
             raise LostRace(allocation.text)
-        sequence = len(tables.events) + 1
+        sequence = tables.newest_event + 1
         stored = replace(allocation, sequence=sequence)
         tables.allocations[key] = stored
         self._record(now, Act.ALLOCATED, stored)
@@ -158,6 +159,7 @@ class MemoryUnit(MemorySpace):
             and wanted.owner in (None, each.owner)
             and wanted.host in (None, each.host)
             and wanted.subnet_id in (None, each.subnet_id)
+            and (wanted.subnet_ids is None or each.subnet_id in wanted.subnet_ids)
             and (
                 wanted.within is None
                 or (each.family == wanted.within.family and wanted.within.holds(each.address))
@@ -194,13 +196,36 @@ class MemoryUnit(MemorySpace):
             free={holder: count for holder, count in free.items() if count},
         )
 
-    def events(self, after: int, limit: int) -> list[Event]:
+    def events(self, wanted: Trail) -> list[Event]:
         """See :meth:`borough.store.port.Unit.events`."""
-        return [event for event in self._tables.events if event.id > after][:limit]
+        found = [
+            event
+            for event in self._tables.events
+            if wanted.after < event.id <= wanted.upto
+            and (wanted.cohorts is None or event.cohort_id in wanted.cohorts)
+        ]
+        return found[: wanted.limit]
 
-    def newest_event(self) -> int:
+    def newest_event(self, upto: int) -> int:
         """See :meth:`borough.store.port.Unit.newest_event`."""
-        return len(self._tables.events)
+        return min(upto, self._tables.newest_event)
+
+    def cohort_labels(self) -> dict[int, Labels]:
+        """See :meth:`borough.store.port.Unit.cohort_labels`."""
+        return dict(self._tables.cohort_labels)
+
+    def pruned(self) -> int:
+        """See :meth:`borough.store.port.Unit.pruned`."""
+        return self._tables.pruned
+
+    def prune(self, through: int, limit: int) -> int:
+        """See :meth:`borough.store.port.Unit.prune`."""
+        tables = self._tables
+        gone = [event for event in tables.events[:-1] if event.id <= through][:limit]
+        del tables.events[: len(gone)]
+        if gone:
+            tables.pruned = gone[-1].id
+        return len(gone)
 
     # --- Tokens -------------------------------------------------------------------------------
 
@@ -303,6 +328,7 @@ class MemoryUnit(MemorySpace):
         self._tables.cohorts[id] = Cohort(
             id, subnet.scope, subnet.family, subnet.labels, subnet.weight, subnet.claiming
         )
+        self._tables.cohort_labels[id] = subnet.labels
         return id
 
     def remove_subnet(self, subnet: Subnet) -> None:
@@ -326,7 +352,15 @@ class MemoryUnit(MemorySpace):
 
     def record(self, event: Event) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
-        self._tables.events.append(replace(event, id=len(self._tables.events) + 1, actor=actor()))
+        home = self.catalogue.by_name.get(event.subnet)
+        self._tables.events.append(
+            replace(
+                event,
+                id=self._tables.newest_event + 1,
+                actor=actor(),
+                cohort_id=None if home is None else self.catalogue.cohort_of[home.id],
+            )
+        )
 
     # --- Auditing -----------------------------------------------------------------------------
 

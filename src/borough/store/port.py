@@ -9,11 +9,11 @@ and one that does not hold raises :class:`LostRace`, which undoes the whole unit
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
-from borough.domain.dimension import Dimension
+from borough.domain.dimension import Dimension, Labels
 from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
@@ -43,6 +43,8 @@ class Event:
     :ivar at: microseconds since the epoch.
     :ivar subject: an address, a prefix or the name of an object.
     :ivar actor: who did it; a store writes down who acts (:mod:`borough.store.actor`).
+    :ivar cohort_id: the cohort that its subnet belonged to at the time, which decides who may see it; None
+        where there is no subnet. Each store counts its own.
     """
 
     id: int
@@ -55,6 +57,22 @@ class Event:
     sequence: int | None = None
     detail: str = ""
     actor: str = ""
+    cohort_id: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Which events are meant.
+
+    :ivar after: only ids above this one, for paging.
+    :ivar upto: only ids up to this one: what :meth:`Store.horizon` said.
+    :ivar cohorts: only events of these cohorts; None for all events.
+    """
+
+    after: int
+    upto: int
+    limit: int
+    cohorts: Sequence[int] | None = None
 
 
 #: Microseconds for which somebody may be busy giving an address back.
@@ -129,6 +147,7 @@ class Remembered(NamedTuple):
 class Filter:
     """Which allocations are meant; None leaves a field out.
 
+    :ivar subnet_ids: only addresses of these subnets.
     :ivar within: only addresses of this prefix; comes with a scope.
     :ivar owner_prefix: only owners whose name begins so.
     :ivar after: only sequence numbers above this one, for paging.
@@ -138,6 +157,7 @@ class Filter:
     owner: str | None = None
     host: str | None = None
     subnet_id: int | None = None
+    subnet_ids: tuple[int, ...] | None = None
     within: Prefix | None = None
     owner_prefix: str | None = None
     sequences: tuple[int, ...] | None = None
@@ -234,11 +254,24 @@ class Unit(Space, Protocol):
     def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
         """How subnets stand."""
 
-    def events(self, after: int, limit: int) -> list[Event]:
-        """Events with an id above ``after``, ascending."""
+    def events(self, wanted: Trail) -> list[Event]:
+        """Events by id, ascending."""
 
-    def newest_event(self) -> int:
-        """The largest id of an event; 0 when there is none."""
+    def newest_event(self, upto: int) -> int:
+        """The largest id of an event up to one; 0 when there is none."""
+
+    def cohort_labels(self) -> dict[int, Labels]:
+        """The labels of every cohort that events name, also of those that are gone."""
+
+    def pruned(self) -> int:
+        """The largest id of an event that was pruned; 0 when none was."""
+
+    def prune(self, through: int, limit: int) -> int:
+        """Remove the oldest events, but never the newest one; return how many were removed.
+
+        :param through: the largest id to remove.
+        :param limit: the most events to remove.
+        """
 
     # Tokens of the service
 
@@ -405,6 +438,17 @@ class Store(Protocol):
 
     def give(self, order: Order, work: Callable[[Unit], T]) -> Taken | T:
         """Give one address by an order, or run the unit of work that comes to the same.
+
+        :raises Contended: when the bound is reached.
+        :raises Unavailable: when the database cannot be reached, or went away.
+        """
+
+    def horizon(self) -> int:
+        """An id up to which events are complete: a snapshot that is taken later shows all of them.
+
+        Ids are given before their transactions commit, and transactions commit in another order. No
+        transaction that is open, now or later, adds an event with an id up to the horizon. It stops below
+        the smallest id that an open transaction may have.
 
         :raises Contended: when the bound is reached.
         :raises Unavailable: when the database cannot be reached, or went away.

@@ -81,7 +81,8 @@ _REMOVE_RANGES = _remove(t.subnet_range, "subnet_id")
 _ADD_SUBNET_LABEL = _insert(t.subnet_label, "id")
 _REMOVE_SUBNET_LABELS = _remove(t.subnet_label, "subnet_id")
 _COHORT_BY_DIGEST = sa.select(t.cohort.c.id).where(t.cohort.c.digest == _P("digest"))
-_ADD_COHORT = _insert(t.cohort, "id").returning(t.cohort.c.id)
+_ADD_COHORT = _insert(t.cohort)
+_ADD_LABELS = _insert(t.cohort_labels, "id").returning(t.cohort_labels.c.id)
 _DROP_COHORTS = sa.delete(t.cohort).where(t.cohort.c.id.not_in(sa.select(t.subnet.c.cohort_id)))
 _STORED_COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description, t.cohort.c.digest).order_by(
     t.cohort.c.id
@@ -131,6 +132,11 @@ def digest(description: str) -> str:
 def settings_text(settings: Settings) -> str:
     """Settings as they are stored; empty when there are none."""
     return json.dumps(settings, sort_keys=True, separators=(",", ":")) if settings else ""
+
+
+def labels_text(labels: Labels) -> str:
+    """Labels as JSON."""
+    return json.dumps({name: sorted(labels[name]) for name in sorted(labels)})
 
 
 def add_scope(run: Runner, name: str, source: str) -> None:
@@ -285,7 +291,9 @@ def _intern(run: Runner, subnet: Subnet) -> int:
     if found:
         id: int = found[0]
         return id
-    return run.insert(_ADD_COHORT, description=text, digest=digest(text))
+    id = run.insert(_ADD_LABELS, labels=labels_text(subnet.labels))
+    run.write(_ADD_COHORT, id=id, description=text, digest=digest(text))
+    return id
 
 
 def remove_subnet(run: Runner, subnet: Subnet) -> None:

@@ -204,6 +204,12 @@ class Dialect(Protocol):
     def limit(self, connection: Any, seconds: float) -> None:
         """Have the server give up each statement of a driver's connection after some time."""
 
+    def horizon(self, run: Runner) -> int:
+        """See :meth:`borough.store.port.Store.horizon`.
+
+        :param run: on a connection that is in no transaction.
+        """
+
     def is_alive(self, connection: Any) -> bool:
         """Whether a connection that lay idle is still good, as far as can be told without asking."""
 

@@ -28,6 +28,7 @@ from borough.store.sql import schema as t
 from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Native, NotReady, Runner, risk
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.mariadb_give import MariadbGiver
+from borough.store.sql.mariadb_horizon import Horizon
 from borough.store.sql.mariadb_write import LEAST_PACKET, MariadbWriter
 
 #: Seconds to wait for a host to answer before the next one is tried.
@@ -136,6 +137,7 @@ class Mariadb:
         self._hosts = hosts or (Address("127.0.0.1", None),)
         self.giver = MariadbGiver()
         self.writer = MariadbWriter()
+        self._horizon = Horizon()
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
         """See :meth:`borough.store.sql.dialect.Dialect.engine`."""
@@ -230,6 +232,10 @@ class Mariadb:
         cursor = connection.cursor()
         cursor.execute(f"SET SESSION max_statement_time = {seconds:f}")
         cursor.close()
+
+    def horizon(self, run: Runner) -> int:
+        """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
+        return self._horizon.find(run)
 
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -64,9 +64,9 @@ IF the_id IS NOT NULL AND {{fine}} THEN
         version = version + 1, reach = the_reach,
         turn = IF(the_holder = '', 0, {{turn}}) WHERE id = the_id;
     INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
-        actor)
+        actor, cohort_id)
         SELECT now_is, 'allocated', INET6_NTOA(the_address), name, the_owner, the_host, NULL, '',
-            %(actor)s
+            %(actor)s, the_cohort
         FROM borough_subnet WHERE id = the_subnet;
     SET the_sequence = LAST_INSERT_ID();
     INSERT INTO borough_allocation

@@ -23,6 +23,7 @@ from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatab
 from borough.store.port import LostRace
 from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Native, NotReady, Runner, risk
 from borough.store.sql.hosts import Address, connector
+from borough.store.sql.postgresql_floor import horizon
 from borough.store.sql.postgresql_give import PostgresqlGiver
 from borough.store.sql.postgresql_write import PostgresqlWriter
 
@@ -183,6 +184,10 @@ class Postgresql:
         """See :meth:`borough.store.sql.dialect.Dialect.limit`."""
         connection.execute(f"SET statement_timeout = {round(seconds * 1000)}")
 
+    def horizon(self, run: Runner) -> int:
+        """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
+        return horizon(run)
+
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
         raw = connection.dbapi_connection
@@ -222,6 +227,8 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
         # Plans by the parameters' values are no better here, and planning takes longer than running.
         "SELECT set_config('plan_cache_mode', 'force_generic_plan', false), "
         "set_config('jit', 'off', false), "
+        # To start a worker takes longer than nearly every statement.
+        "set_config('max_parallel_workers_per_gather', '0', false), "
         f"set_config('lock_timeout', '{LOCK_TIMEOUT}', false), "
         "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
         # An acknowledged address must outlive a power cut, whatever the server's default is.

@@ -34,8 +34,9 @@ _TAKE: Final = """taken AS (
         get_byte(b.base, length(b.base) - 1) + pick.bit) AS address
 ), noted AS (
     INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
-        actor)
-    SELECT %(at)s, 'allocated', {text}, {name}, %(owner)s, %(host)s, NULL, '', %(actor)s
+        actor, cohort_id)
+    SELECT %(at)s, 'allocated', {text}, {name}, %(owner)s, %(host)s, NULL, '', %(actor)s,
+        taken.cohort_id
     FROM taken
     RETURNING id
 ), given AS (

@@ -21,6 +21,14 @@ from borough.store.sql.turns import turn_of
 #: Ids written into one query.
 _BATCH = 500
 
+#: Subnets that one query looks at.
+_BRANCHES = 128
+
+#: The parameters of one subnet in ``statements.allocations_of``, and those of ``IN_SUBNET``.
+_PLACE = (("scope", "scope_id"), ("first", "first"), ("last", "last"), ("subnet", "subnet_id"))
+
+_NOWHERE = {"scope_id": 0, "first": b"", "last": b"", "subnet_id": 0}
+
 #: "No limit", for databases that need a number.
 _ALL = 1 << 62
 
@@ -72,6 +80,8 @@ def allocations(run: Runner, wanted: Filter, catalogue: Catalogue) -> list[Alloc
     fields = tuple(values)
     if wanted.owner_prefix is not None:
         values["owner_length"] = len(wanted.owner_prefix)
+    if wanted.subnet_ids is not None:
+        return _allocations_of(run, wanted, catalogue, values)
     place: tuple[Any, ...] = ()
     if wanted.subnet_id is not None:
         place, values = s.IN_SUBNET, values | in_subnet(catalogue, wanted.subnet_id)
@@ -94,6 +104,35 @@ def allocations(run: Runner, wanted: Filter, catalogue: Catalogue) -> list[Alloc
         clause = s.allocations(fields, len(some), place)
         found += [rows.to_allocation(row) for row in run.rows(clause, **values, **named)]
     return found[: wanted.limit]
+
+
+def _allocations_of(
+    run: Runner, wanted: Filter, catalogue: Catalogue, values: Mapping[str, Any]
+) -> list[Allocation]:
+    """Allocations of some subnets, each a range of addresses, by sequence number."""
+    assert wanted.subnet_ids is not None
+    assert wanted.subnet_id is None
+    assert wanted.sequences is None
+    fields = tuple(name for name in values if name not in ("owner_length", "scope"))
+    limit = _ALL if wanted.limit is None else wanted.limit
+    places = [
+        in_subnet(catalogue, id)
+        for id in wanted.subnet_ids
+        if wanted.scope in (None, catalogue.subnets[id].scope)
+    ]
+    if wanted.within is not None:
+        assert wanted.scope is not None
+        cut = [_cut(each, catalogue.scopes, wanted.scope, wanted.within) for each in places]
+        places = [each for each in cut if each["first"] <= each["last"]]
+    found: list[Row] = []
+    for start in range(0, len(places), _BRANCHES):
+        some = places[start : start + _BRANCHES]
+        # No scope has the id 0: texts of a few lengths do for any number.
+        some += [_NOWHERE] * ((1 << (len(some) - 1).bit_length()) - len(some))
+        named = {f"{name}_{at}": each[of] for at, each in enumerate(some) for name, of in _PLACE}
+        clause = s.allocations_of(fields, len(some))
+        found += run.rows(clause, **values, **named, after=wanted.after, count=limit)
+    return [rows.to_allocation(row) for row in sorted(found)[:limit]]
 
 
 def _cut(

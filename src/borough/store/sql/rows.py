@@ -194,11 +194,11 @@ def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, 
 
 def to_event(row: Row) -> Event:
     """A row of ``EVENT_COLUMNS``."""
-    id, at, act, subject, subnet, owner, host, sequence, detail, actor = row
+    id, at, act, subject, subnet, owner, host, sequence, detail, actor, cohort_id = row
     if act == Act.ALLOCATED:
         # The event that gave an address is where its sequence number comes from.
         sequence = id
-    return Event(id, at, Act(act), subject, subnet, owner, host, sequence, detail, actor)
+    return Event(id, at, Act(act), subject, subnet, owner, host, sequence, detail, actor, cohort_id)
 
 
 def event_values(event: Event) -> dict[str, Any]:
@@ -213,6 +213,7 @@ def event_values(event: Event) -> dict[str, Any]:
         "sequence": event.sequence or None,
         "detail": event.detail,
         "actor": actor(),
+        "cohort_id": event.cohort_id,
     }
 
 

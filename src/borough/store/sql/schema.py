@@ -12,6 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
+from borough.store.sql import postgresql_floor
+
 metadata = sa.MetaData()
 
 #: A number that counts rows; SQLite needs the exact type name to count by itself.
@@ -107,6 +109,15 @@ cohort = _table(
     sa.Column("description", Long, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.UniqueConstraint("digest", name="uq_borough_cohort_digest"),
+)
+
+#: The labels of every cohort that ever was, as JSON. Events name cohorts, and who may see an event is
+#: decided on the labels of its time: so a row stays when its cohort goes. Cohorts take their ids from here,
+#: so that none is used twice.
+cohort_labels = _table(
+    "borough_cohort_labels",
+    _id(),
+    sa.Column("labels", Long, nullable=False),
 )
 
 subnet = _table(
@@ -306,8 +317,8 @@ leftover = _table(
     sa.Column("reason", Long, nullable=False),
 )
 
-# Ids are sequence numbers (rule 8). SQLite counts on from the largest id there is, so whoever prunes
-# this table keeps its newest row; AUTOINCREMENT would be one more page to write with every commit.
+# Ids are sequence numbers (rule 8). SQLite counts on from the largest id there is, so that the newest row
+# is never pruned; AUTOINCREMENT would be one more page to write with every commit.
 event = _table(
     "borough_event",
     _id(),
@@ -321,6 +332,24 @@ event = _table(
     sa.Column("detail", Long, nullable=False),
     # Added by a later migration, which had to say what it is in older rows.
     sa.Column("actor", Name, nullable=False, server_default=""),
+    # The cohort of the subnet at the time, a row of borough_cohort_labels; null where there is no subnet,
+    # and in rows from before the column. No foreign key: each event would lock the row it refers to.
+    sa.Column("cohort_id", Id),
+    sa.Index("ix_borough_event_cohort", "cohort_id", "id"),
+)
+for _when, _statement in (
+    *(("after_create", _each) for _each in postgresql_floor.CREATE),
+    ("after_drop", postgresql_floor.DROP),
+):
+    _ddl: Any = sa.DDL(_statement)  # type: ignore[no-untyped-call]
+    sa.event.listen(event, _when, _ddl.execute_if(dialect="postgresql"))
+
+#: One row: the largest id of an event that was pruned, or 0.
+pruned = _table(
+    "borough_pruned",
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("through", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("id = 1", name="ck_borough_pruned_single"),
 )
 
 token = _table(

@@ -29,6 +29,7 @@ from borough.errors import (
 from borough.store.deadline import is_over
 from borough.store.sql.dialect import Busy, Duplicate, Line, Runner
 from borough.store.sql.hosts import Address
+from borough.store.sql.statements import NEWEST
 
 #: How long one attempt to begin waits for the writer before it, in seconds. The whole unit is bounded
 #: by the store, which begins again.
@@ -125,6 +126,12 @@ class Sqlite:
     def limit(self, connection: Any, _seconds: float) -> None:
         """See :meth:`borough.store.sql.dialect.Dialect.limit`: the deadline of the caller counts."""
         connection.set_progress_handler(is_over, _STEPS)
+
+    def horizon(self, run: Runner) -> int:
+        """See :meth:`borough.store.sql.dialect.Dialect.horizon`: writers take turns."""
+        found = run.one(NEWEST)
+        assert found is not None
+        return int(found[0] or 0)
 
     def is_alive(self, _connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -262,7 +262,41 @@ def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] 
     :param fields: the columns to compare; ``owner_prefix`` for the beginning of the owner.
     :param place: ``IN_SPACE`` or ``IN_SUBNET``.
     """
-    query = _ALLOCATIONS.where(t.allocation.c.sequence > _P("after"), *place)
+    query = _narrowed(_ALLOCATIONS.where(*place), fields)
+    if sequences:
+        wanted: list[Any] = [_P(f"sequence_{at}") for at in range(sequences)]
+        query = query.where(t.allocation.c.sequence.in_(wanted))
+    return query.order_by(t.allocation.c.sequence).limit(_P("count"))
+
+
+@lru_cache(maxsize=64)
+def allocations_of(fields: tuple[str, ...], count: int) -> Any:
+    """Allocations of some subnets by sequence number: one range of addresses for each of them.
+
+    :param fields: as above, but for the scope, which the subnets say.
+    :param count: how many subnets.
+    """
+    branches = [
+        _narrowed(sa.select(*t.allocation.c), fields).where(
+            t.allocation.c.scope_id == _P(f"scope_{at}"),
+            t.allocation.c.address.between(_P(f"first_{at}"), _P(f"last_{at}")),
+            t.allocation.c.subnet_id == _P(f"subnet_{at}"),
+        )
+        for at in range(count)
+    ]
+    found = sa.union_all(*branches).subquery("found")
+    columns = [
+        t.scope.c.name if each is t.scope.c.name else found.c[each.name]
+        for each in ALLOCATION_COLUMNS
+    ]
+    # The sum keeps planners from going through all allocations by number to find these few in order.
+    order = found.c.sequence + _ZERO
+    query = sa.select(*columns).select_from(found.join(t.scope, t.scope.c.id == found.c.scope_id))
+    return query.order_by(order).limit(_P("count"))
+
+
+def _narrowed(query: Any, fields: tuple[str, ...]) -> Any:
+    query = query.where(t.allocation.c.sequence > _P("after"))
     for name in fields:
         if name == "owner_prefix":
             # Neither LIKE, which SQLite compares without regard to case, nor a range, which is not
@@ -276,10 +310,7 @@ def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] 
         query = query.where(column == _P(name))
         if name in ("owner", "host"):
             query = query.where(column != _NOBODY)
-    if sequences:
-        wanted: list[Any] = [_P(f"sequence_{at}") for at in range(sequences)]
-        query = query.where(t.allocation.c.sequence.in_(wanted))
-    return query.order_by(t.allocation.c.sequence).limit(_P("count"))
+    return query
 
 
 # --- Idempotency keys and events ---------------------------------------------------------------
@@ -296,31 +327,29 @@ old_keys = (
 )
 forget = sa.delete(t.idempotency_key).where(t.idempotency_key.c.key == _P("old_key"))
 
-add_event = _insert(t.event, "id")
+
+def _told(values: dict[str, Any]) -> Any:
+    """One event as a query: see :func:`add_events_returning`."""
+    return sa.select(*(sa.type_coerce(each, t.event.c[name].type) for name, each in values.items()))
 
 
+_EVENT = [column.name for column in t.event.c if column.name != "id"]
+
+# INSERT … SELECT and not VALUES: InnoDB then holds the lock that ids are given under until the row is
+# there, on which borough.store.sql.mariadb_horizon relies.
+add_event = sa.insert(t.event).from_select(_EVENT, _told({name: _P(name) for name in _EVENT}))
 add_event_returning = add_event.returning(t.event.c.id)
 
 
 @shaped
 def add_events_returning(count: int) -> Any:
     """Several events in one statement: (id, subject) of each, in no certain order."""
-    columns = [column.name for column in t.event.c if column.name != "id"]
-    values: list[dict[str, Any]] = [
-        {name: _P(f"{name}_{at}") for name in columns} for at in range(count)
-    ]
-    return sa.insert(t.event).values(values).returning(t.event.c.id, t.event.c.subject)
+    told = [_told({name: _P(f"{name}_{at}") for name in _EVENT}) for at in range(count)]
+    made = sa.insert(t.event).from_select(_EVENT, sa.union_all(*told))
+    return made.returning(t.event.c.id, t.event.c.subject)
 
 
-EVENT_COLUMNS = tuple(t.event.c)
-events = (
-    sa.select(*EVENT_COLUMNS)
-    .where(t.event.c.id > _P("after"))
-    .order_by(t.event.c.id)
-    .limit(_P("count"))
-)
-
-newest_event = sa.select(sa.func.coalesce(sa.func.max(t.event.c.id), sa.literal_column("0")))
+NEWEST = sa.select(sa.func.max(t.event.c.id))
 
 # --- Tokens ------------------------------------------------------------------------------------
 

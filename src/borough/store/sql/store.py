@@ -213,6 +213,20 @@ class SqlStore:
             except (LostRace, Busy, Gone) as lost:
                 self._again(bound, lost)
 
+    def horizon(self) -> int:
+        """See :meth:`borough.store.port.Store.horizon`."""
+        bound = self._bound()
+        while True:
+            try:
+                with self._linked() as link:
+                    run = self._run_on(link.cursor)
+                    try:
+                        return self._dialect.horizon(run)
+                    finally:
+                        self.statements += run.statements
+            except (Busy, Gone) as lost:
+                self._again(bound, lost)
+
     @property
     def known(self) -> Catalogue | None:
         """See :meth:`borough.store.port.Store.known`."""

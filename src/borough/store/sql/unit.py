@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from borough.domain.address import format_address
 from borough.domain.block import Block, Run, room_in
-from borough.domain.dimension import Dimension
+from borough.domain.dimension import Dimension, Labels
 from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
 from borough.domain.space import Act, Grant, Note, Plan, Tally
@@ -21,9 +22,10 @@ from borough.store.port import (
     LostRace,
     Remembered,
     Times,
+    Trail,
 )
 from borough.store.sql import catalogue_write as declared
-from borough.store.sql import queries, rows, times
+from borough.store.sql import queries, rows, times, trail
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue_write import all_met
 from borough.store.sql.dialect import Duplicate, LockFirst
@@ -72,7 +74,8 @@ class SqlUnit(SqlSpace):
                 # rows: somebody was faster, or the tables contradict each other.
                 raise Contradiction(str(error)) from error
             raise
-        self._run.write_all(s.add_event, events)
+        if events:
+            self._add_events(events)
         return sequences
 
     def _count_outside(self, plan: Plan) -> None:
@@ -200,11 +203,20 @@ class SqlUnit(SqlSpace):
             allocation.host,
             allocation.sequence,
             detail,
+            cohort_id=self.catalogue.cohort_of[allocation.subnet_id],
         )
 
     def _note(self, now: int, note: Note) -> Event:
         subnet = self.catalogue.subnets[note.subnet_id].name
-        return Event(0, now, note.act, str(note.prefix), subnet, detail=note.holder)
+        return Event(
+            0,
+            now,
+            note.act,
+            str(note.prefix),
+            subnet,
+            detail=note.holder,
+            cohort_id=self.catalogue.cohort_of[note.subnet_id],
+        )
 
     def recall(self, key: str) -> Remembered | None:
         """See :meth:`borough.store.port.Unit.recall`."""
@@ -247,15 +259,25 @@ class SqlUnit(SqlSpace):
             id: Tally(total - cooling, cooling, free[id]) for id, (total, cooling) in counts.items()
         }
 
-    def events(self, after: int, limit: int) -> list[Event]:
+    def events(self, wanted: Trail) -> list[Event]:
         """See :meth:`borough.store.port.Unit.events`."""
-        return [rows.to_event(row) for row in self._run.rows(s.events, after=after, count=limit)]
+        return trail.events(self._run, wanted)
 
-    def newest_event(self) -> int:
+    def newest_event(self, upto: int) -> int:
         """See :meth:`borough.store.port.Unit.newest_event`."""
-        row = self._run.one(s.newest_event)
-        assert row is not None
-        return int(row[0])
+        return trail.newest(self._run, upto)
+
+    def cohort_labels(self) -> dict[int, Labels]:
+        """See :meth:`borough.store.port.Unit.cohort_labels`."""
+        return trail.cohort_labels(self._run)
+
+    def pruned(self) -> int:
+        """See :meth:`borough.store.port.Unit.pruned`."""
+        return trail.pruned(self._run)
+
+    def prune(self, through: int, limit: int) -> int:
+        """See :meth:`borough.store.port.Unit.prune`."""
+        return trail.prune(self._run, through, limit)
 
     # --- Tokens -------------------------------------------------------------------------------
 
@@ -354,6 +376,10 @@ class SqlUnit(SqlSpace):
 
     def record(self, event: Event) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
+        # The catalogue may have to be read anew: not for an event that is of no subnet.
+        home = self.catalogue.by_name.get(event.subnet) if event.subnet else None
+        if home is not None:
+            event = replace(event, cohort_id=self.catalogue.cohort_of[home.id])
         self._run.write(s.add_event, **rows.event_values(event))
 
     # --- Auditing -----------------------------------------------------------------------------

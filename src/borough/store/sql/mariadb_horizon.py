@@ -1,0 +1,120 @@
+"""Up to which id events are complete, on MariaDB.
+
+Ids are given outside of transactions, so that a smaller id may be committed after a larger one. InnoDB tells
+which ids open transactions have: READ UNCOMMITTED shows their rows. An id is *open* that is seen so, and not
+seen among what is committed.
+
+All events are added by ``INSERT … SELECT``. For such statements InnoDB gives ids under a lock that it holds
+until the statement has ended (``innodb_autoinc_lock_mode`` 0 or 1). A transaction that is given an id
+therefore finds the rows of all smaller ids in the table, except those that were undone.
+
+A reader finds the horizon in three steps:
+
+1. M, the largest id in the table, uncommitted rows included;
+2. U, the ids up to M, uncommitted rows included;
+3. C, the committed ids up to M.
+
+The horizon is right below the smallest id of U without C; it is M where there is none. Let T be a transaction
+that adds an event with id e, at most M, after step 3. M was given later than e, so that T's row was in the
+table at steps 1 and 2: e is in U, not in C, and above the horizon. A transaction that is rolled back, or
+whose client dies, takes its rows out of the table, and its ids hold nobody up.
+
+U and C are not read row by row: ids are counted and added up, and a range where U and C differ is halved
+until it is small. Pruning cannot hide an open id there: pruned ids lie below the horizon, so that as many of
+them have a smaller sum. What was found complete is not read again; nothing is read while the open id that
+ended the last search is still open.
+
+Galera needs lock mode 2: ids are given without a lock, and transactions of other nodes cannot be seen. A row
+may be missing at step 1 that is about to be added, or to arrive. There M is what step 1 found :data:`PAUSE`
+seconds before; a transaction that stays open on another node for longer than that may be missed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Final
+
+from borough.store.sql.dialect import Native, Row, Runner
+
+#: How long an id is left alone where ids are given without a lock, in seconds.
+PAUSE: Final = 2.0
+
+#: The largest lock mode that holds the lock for ``INSERT … SELECT``.
+_CONSECUTIVE: Final = 1
+
+#: Ids that are compared row by row.
+_FEW: Final = 1000
+
+_MODE: Final = Native.named("SELECT @@innodb_autoinc_lock_mode")
+_NEWEST: Final = Native.named("SELECT MAX(id) FROM borough_event")
+_SUMS: Final = Native.named(
+    "SELECT COUNT(*), SUM(id) FROM borough_event WHERE id > %(after)s AND id <= %(upto)s"
+)
+_IDS: Final = Native.named("SELECT id FROM borough_event WHERE id > %(after)s AND id <= %(upto)s")
+
+
+class Horizon:
+    """Finds the horizon, and remembers what was complete. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._mode = -1
+        #: All events up to here are complete.
+        self._complete = 0
+        #: The smallest open id, right above; 0 for none.
+        self._open = 0
+        #: Newest ids, and when they were seen, where that matters.
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def find(self, run: Runner) -> int:
+        """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
+        with self._lock:
+            if self._mode < 0:
+                self._mode = int(run.native(_MODE, {})[0][0])
+            newest = int(_uncommitted(run, _NEWEST, 0, 0)[0][0] or 0)
+            if newest < self._complete:
+                # An older state of the database was restored.
+                self._complete = self._open = 0
+                self._seen.clear()
+            if newest > self._complete and not (self._open and _is_open(run, self._open)):
+                upto = newest if self._mode <= _CONSECUTIVE else self._seen_before(newest)
+                self._open = _first_open(run, self._complete, upto)
+                self._complete = self._open - 1 if self._open else max(upto, self._complete)
+            return self._complete
+
+    def _seen_before(self, newest: int) -> int:
+        """What the newest id was before the pause; wait for the pause when nobody looked then."""
+        now = time.monotonic()
+        self._seen.append((now, newest))
+        while len(self._seen) > 1 and self._seen[1][0] <= now - PAUSE:
+            self._seen.popleft()
+        then, before = self._seen[0]
+        if now - 2 * PAUSE <= then <= now - PAUSE:
+            return before
+        time.sleep(PAUSE)
+        return newest
+
+
+def _uncommitted(run: Runner, query: Native, after: int, upto: int) -> list[Row]:
+    """Run a query that sees the rows of open transactions too."""
+    run.text("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+    return run.native(query, {"after": after, "upto": upto})
+
+
+def _is_open(run: Runner, id: int) -> bool:
+    return _first_open(run, id - 1, id) == id
+
+
+def _first_open(run: Runner, after: int, upto: int) -> int:
+    """The smallest open id above one and up to another; 0 for none."""
+    query = _SUMS if upto - after > _FEW else _IDS
+    every = _uncommitted(run, query, after, upto)
+    committed = set(run.native(query, {"after": after, "upto": upto}))
+    if query is _IDS:
+        return min((id for (id,) in every if (id,) not in committed), default=0)
+    if committed.issuperset(every):
+        return 0
+    middle = (after + upto) // 2
+    return _first_open(run, after, middle) or _first_open(run, middle, upto)
