@@ -140,7 +140,7 @@ def test_a_store_begins_no_statement_after_the_deadline(
     def work(unit: Unit) -> None:
         unit.touch(unit.catalogue.version)
         over.append(True)
-        unit.newest_event()
+        unit.newest_event(1 << 60)
 
     with pytest.raises(DeadlineExceeded):
         ipam.store.transact(work)

@@ -12,10 +12,8 @@ import pytest
 
 import borough
 from borough import Ipam
-from borough.api.feed import GAP_TIME, Settler
 from borough.api.settings import Settings
-from borough.domain.space import Act
-from borough.store.port import Event
+from borough.store.memory import MemoryStore
 from tests.api.serving import Served, wait_until
 
 L = {"network": "n"}
@@ -140,47 +138,40 @@ def test_a_thousand_listen(ipam: Ipam, served: Served) -> None:
     wait_until(lambda: served.service.feed.streams == 0, 60)
 
 
-# --- The order of events -----------------------------------------------------------------------------
+def test_whoever_goes_on_after_a_pruned_event_is_told_so(ipam: Ipam, served: Served) -> None:
+    """Before the stream begins, and as an answer to a page."""
+    ipam.allocate(labels=L, count=5)
+    ids = [each.id for each in ipam.events()]
+    ipam.prune_events(ids[3])
+    for head in ({"Last-Event-ID": str(ids[1])}, {}):
+        refused = Stream(served, f"/v1/events?after={ids[1]}", **head)
+        assert refused.answer.status == 410
+        problem = json.loads(refused.answer.read())
+        assert (problem["code"], problem["facts"]["pruned"]) == ("events_pruned", ids[3])
+        refused.close()
+    stream = Stream(served, f"/v1/events?after={ids[3]}")
+    assert [each["id"] for each in stream.take(2)] == ids[4:6]
+    stream.close()
 
 
-class Hand:
-    """Seconds, moved by hand."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def events(*ids: int) -> list[Event]:
-    return [Event(id, 0, Act.ALLOCATED, "10.0.0.1") for id in ids]
-
-
-def test_an_id_that_is_seen_late_is_told_in_its_place() -> None:
-    """Two transactions: the one with the later id is seen first."""
-    settler = Settler(4, clock=Hand())
-    assert settler.settle(events(5, 7)) == events(5)
-    assert settler.settle(events(6, 7)) == events(6, 7)
+def test_a_stream_that_events_are_pruned_under_ends(ipam: Ipam, served: Served) -> None:
+    """It cannot go on without a gap; asked again, the service says why."""
+    stream = Stream(served)
+    wait_until(lambda: served.service.feed.streams == 1)
+    assert isinstance(ipam.store, MemoryStore)
+    # Nobody else reads meanwhile.
+    with ipam.store._lock:
+        ipam.allocate(labels=L, count=5)
+        ipam.prune_events(ipam.newest_event() - 1)
+    assert list(stream.events()) == []
+    stream.close()
 
 
-def test_an_id_that_never_comes_is_waited_for_only_so_long() -> None:
-    """Its transaction was undone."""
-    clock = Hand()
-    settler = Settler(4, clock=clock)
-    assert settler.settle(events(6)) == []
-    clock.now = GAP_TIME - 0.1
-    assert settler.settle(events(6, 8)) == []
-    clock.now = GAP_TIME
-    assert settler.settle(events(6, 8)) == events(6)
-    clock.now = 2 * GAP_TIME
-    assert settler.settle(events(8)) == events(8)
-
-
-def test_many_gaps_are_waited_for_together() -> None:
-    """A cluster whose nodes count in threes."""
-    clock = Hand()
-    settler = Settler(0, clock=clock)
-    seen = events(*range(3, 300, 3))
-    assert settler.settle(seen) == []
-    clock.now = GAP_TIME
-    assert settler.settle(seen) == seen
+def test_a_stream_of_some_labels(ipam: Ipam, served: Served) -> None:
+    """As pages have it."""
+    stream = Stream(served, "/v1/events?after=0&label=network%3Do")
+    wait_until(lambda: served.service.feed.streams == 1)
+    ipam.allocate(labels=L)
+    heard = ipam.allocate(labels={"network": "o"}).address
+    assert [each["subject"] for each in stream.take(1)] == [heard]
+    stream.close()

@@ -185,6 +185,7 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "routes": [("/v1/routes", None, {200}), ("/v1/routes?host=shared-host", None, {200})],
     "events": [("/v1/events", None, {200}), ("/v1/events?after=1", None, {200})],
     "newest_event": [("/v1/events/newest", None, {200})],
+    "prune_events": [("/v1/events/prune", {"through": 1}, {403})],
     "audit": [("/v1/audit", {}, {403}), ("/v1/audit", {"repair": True}, {403})],
     "tokens": [("/v1/tokens", None, {403})],
     "create_token": [("/v1/tokens", {"name": "mine", "may": "administer"}, {403})],

@@ -223,6 +223,27 @@ def test_a_stream_that_was_cut_goes_on_where_it_was(
     assert ids[-3:] == [each.id for each in ipam.events(after=ids[-4])]
 
 
+def test_a_stream_whose_events_were_pruned_reads_everything_anew(
+    page: Served, ipam: Ipam, browser: Browser
+) -> None:
+    """What it missed is in what it reads, and events go on from there."""
+    browser.press("5")
+    browser.until("tbody tr", "web-2")
+    browser.run("const { state } = await import('/static/core/state.js');state.feed.stop()")
+    ipam.add_subnet("10.99.0.0/24", name="missed", labels={"network": "missed"})
+    ipam.prune_events(ipam.newest_event() - 1)
+    browser.run("const { state } = await import('/static/core/state.js');state.feed.start()")
+    assert browser.run(
+        "const { state } = await import('/static/core/state.js');"
+        "for (let turn = 0; turn < 400 && !state.byName.has('missed'); turn++)"
+        "  await new Promise((done) => setTimeout(done, 50));"
+        "return state.byName.has('missed')"
+    )
+    ipam.allocate(labels={"network": "missed"}, owner="after-it")
+    browser.until("tbody tr", "after-it")
+    assert all("410" in line for line in browser.complaints())
+
+
 def test_search_by_address_owner_host_and_subnet(
     page: Served, ipam: Ipam, browser: Browser
 ) -> None:

@@ -271,7 +271,8 @@ def test_others_events_are_not_read(store: str, tmp_path: Path) -> None:
         found = ipam.events(labels=RED, limit=10)
         assert len(found) == 1
         assert isinstance(ipam.store, SqlStore)
-        statement = ipam.store._prepared[sql_trail.first_of(2, 16, ipam.store._compiler.name)]
+        compiler = ipam.store._compiler
+        statement = Statement.of(sql_trail.first_of(2, 16, compiler.name), compiler)
         values = {"cohort_0": 1, "cohort_1": 2, "after": 0, "upto": 1 << 40}
         with ipam.store._linked() as link:
             plan = explain(link.cursor, statement, values)

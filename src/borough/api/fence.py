@@ -10,7 +10,7 @@ would tell of other subnets is left out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from sys import getsizeof
 from typing import Any, Final, TypeVar
@@ -21,7 +21,7 @@ from borough.domain.explain import Explanation
 from borough.domain.ladder import unknown
 from borough.domain.model import Catalogue, Host
 from borough.domain.pool import PoolUsage
-from borough.domain.prefix import parse_prefix
+from borough.engine import queries
 from borough.engine.ipam import Ipam, KindName, RouteForm
 from borough.engine.request import LabelsIn, SubnetsIn
 from borough.engine.space_map import SpaceMap
@@ -39,12 +39,9 @@ from borough.errors import (
     UnknownObject,
 )
 from borough.store.cache import Cache
-from borough.store.port import Event
+from borough.store.port import Event, Unit
 
 T = TypeVar("T")
-
-#: Lines read at a time to find those that a fence lets through.
-_SCAN: Final = 5000
 
 #: Most bytes of the names of subnets kept for all fences.
 _SIGHTS: Final = 64 << 20
@@ -103,6 +100,14 @@ class Fenced:
     def _sees(self, host: Host) -> bool:
         """Whether the labels of a host are within the fence."""
         return all(host.labels.get(name, frozenset()) & self._fence[name] for name in self._fence)
+
+    def _read(self, work: Callable[[Unit, frozenset[str]], T]) -> T:
+        """Read what lies in the subnets that are seen, and nothing else, in one transaction."""
+
+        def read(unit: Unit) -> T:
+            return work(unit, self._sights.of(unit.catalogue, self._fence))
+
+        return _discreet(lambda: self._ipam.store.transact(read, write=False))
 
     def catalogue(self) -> Catalogue:
         """The version of what is declared, and nothing of it."""
@@ -250,22 +255,13 @@ class Fenced:
                     raise
         return ()
 
-    def _held(self, owner: str, host: str, scope: str) -> Iterator[Allocation]:
-        sight = self._sight()
-        for each in _through(
-            lambda after: _discreet(
-                lambda: self._ipam.allocations(
-                    scope=scope,
-                    owner=owner or None,
-                    host=host or None,
-                    after=after,
-                    limit=_SCAN,
-                )
-            ),
-            lambda each: each.sequence,
-        ):
-            if each.subnet in sight and each.state == "allocated":
-                yield each
+    def _held(self, owner: str, host: str, scope: str) -> list[Allocation]:
+        found = self._read(
+            lambda unit, seen: queries.allocations(
+                unit, scope, owner or None, host or None, None, None, None, seen=seen
+            )
+        )
+        return [each for each in found if each.state == "allocated"]
 
     def show(self, address: str, *, scope: str = "default") -> Allocation:
         """See :meth:`borough.engine.ipam.Ipam.show`."""
@@ -312,8 +308,7 @@ class Fenced:
         sight = self._sight()
         if subnet is not None:
             _check_seen(sight, subnet)
-        found = self._ipam.blocks(host=host, subnet=subnet)
-        return [each for each in found if each.subnet in sight]
+        return self._read(lambda unit, seen: queries.blocks(unit, host, subnet, seen))
 
     def allocations(
         self,
@@ -331,26 +326,11 @@ class Fenced:
         sight = self._sight()
         if subnet is not None:
             _check_seen(sight, subnet)
-        found: list[Allocation] = []
-        for each in _through(
-            lambda after: self._ipam.allocations(
-                scope=scope,
-                owner=owner,
-                host=host,
-                subnet=subnet,
-                prefix=prefix,
-                owner_prefix=owner_prefix,
-                after=after,
-                limit=_SCAN,
-            ),
-            lambda each: each.sequence,
-            after,
-        ):
-            if each.subnet in sight:
-                found.append(each)
-            if len(found) == limit:
-                break
-        return found
+        return self._read(
+            lambda unit, seen: queries.allocations(
+                unit, scope, owner, host, subnet, prefix, owner_prefix, after, limit, seen
+            )
+        )
 
     def space_map(
         self, *, scope: str = "default", subnets: Collection[str] | None = None
@@ -364,59 +344,34 @@ class Fenced:
         self, *, labels: LabelsIn | None = None, host: str | None = None, scope: str = "default"
     ) -> list[Usage]:
         """See :meth:`borough.engine.ipam.Ipam.usage`."""
-        sight = self._sight()
         # Everything that is seen is not a group: a fence may leave other hard dimensions open.
         narrowed = self._narrow(labels) if labels or host else None
-        found = _discreet(lambda: self._ipam.usage(labels=narrowed, host=host, scope=scope))
-        return [each for each in found if each.name in sight]
+        return self._read(lambda unit, seen: queries.usage(unit, narrowed, host, scope, seen))
 
     def routes(
         self, host: str | None = None, form: RouteForm = "strict", *, scope: str | None = None
     ) -> list[Route]:
-        """See :meth:`borough.engine.ipam.Ipam.routes`; those within subnets that are seen."""
-        catalogue = self._ipam.catalogue()
-        sight = self._sights.of(catalogue, self._fence)
-        found = []
-        for route in _discreet(lambda: self._ipam.routes(host, form, scope=scope)):
-            prefix = parse_prefix(route.prefix)
-            subnet = catalogue.subnet_at(route.scope, prefix.family, prefix.base)
-            if subnet is not None and subnet.name in sight and subnet.prefix.covers(prefix):
-                found.append(route)
-        return found
+        """See :meth:`borough.engine.ipam.Ipam.routes`; of what lies in subnets that are seen."""
+        return self._read(lambda unit, seen: queries.routes(unit, host, form, scope, seen))
 
-    def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
-        """See :meth:`borough.engine.ipam.Ipam.events`; those of subnets that are seen."""
-        sight = self._sight()
-        found: list[Event] = []
-        for each in _through(
-            lambda after: self._ipam.events(after=after, limit=_SCAN), lambda each: each.id, after
-        ):
-            if each.subnet in sight:
-                found.append(each)
-            if len(found) == limit:
-                break
-        return found
+    def events(
+        self, *, after: int = 0, limit: int = 1000, labels: LabelsIn | None = None
+    ) -> list[Event]:
+        """See :meth:`borough.engine.ipam.Ipam.events`; those of subnets that were within the fence then."""
+        wanted = self.event_labels(labels)
+        return self._ipam.events(after=after, limit=limit, labels=wanted)
 
     def newest_event(self) -> int:
         """See :meth:`borough.engine.ipam.Ipam.newest_event`: a number, and nothing of the event."""
         return self._ipam.newest_event()
 
-    def only_seen(self, events: Sequence[Event]) -> list[Event]:
-        """The events about subnets that are seen."""
-        sight = self._sight()
-        return [event for event in events if event.subnet in sight]
+    def event_labels(self, labels: LabelsIn | None) -> LabelsIn:
+        """The labels whose events the caller is told.
 
-
-def _through(
-    read: Callable[[int], Sequence[T]], number: Callable[[T], int], after: int = 0
-) -> Iterator[T]:
-    """All lines from page to page."""
-    while True:
-        page = read(after)
-        yield from page
-        if len(page) < _SCAN:
-            return
-        after = number(page[-1])
+        :raises NotPermitted: some that are asked for are outside the fence.
+        """
+        self._sight()
+        return self._narrow(labels)
 
 
 def _check_seen(sight: frozenset[str], name: str) -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from borough.errors import (
     BoroughError,
+    EventsPruned,
     FixInput,
     KeyReused,
     NeedsSpace,
@@ -31,6 +32,7 @@ _STATUS: Final[tuple[tuple[type[BoroughError], int], ...]] = (
     (TokenRefused, 401),
     (NotPermitted, 403),
     (KeyReused, 422),
+    (EventsPruned, 410),
     (FixInput, 422),
     (NeedsSpace, 409),
     (Reevaluate, 409),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from borough.api.access import Identity, View
@@ -13,8 +14,11 @@ from borough.api.quota import Quota
 from borough.api.settings import Settings
 from borough.api.sweeper import Sweeper
 from borough.api.watch import RETRIES, STATEMENTS, Watch
+from borough.domain.dimension import make_labels
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
+from borough.engine.request import LabelsIn
+from borough.engine.trail import Cohorts, prune
 
 #: How long a sweep may still take when everything else has ended, in seconds.
 _LAST: Final = 5.0
@@ -37,8 +41,9 @@ class Service:
         self.in_flight = Quota(
             settings.in_flight, settings.token_in_flight, "bytes of requests and answers under way"
         )
-        self.sweeper = Sweeper(ipam.sweep, settings.sweep_every)
+        self.sweeper = Sweeper(ipam.sweep, settings.sweep_every, self._prune)
         self._sights = Sights()
+        self._cohorts = Cohorts()
         self._counted = (0, 0)
 
     def view(self, caller: Identity) -> View:
@@ -50,6 +55,19 @@ class Service:
     def deadline(self, need: Need) -> float:
         """How long a request may take, in seconds: administrators change and audit everything there is."""
         return self.settings.deadline * (_LONG if need is Need.ADMINISTER else 1)
+
+    def cohorts(self, view: View, labels: LabelsIn) -> frozenset[int] | None:
+        """The cohorts, past ones too, whose events a caller is told; None for all events.
+
+        :param labels: what the caller asks for.
+        :raises NotPermitted: it is not the caller's to see.
+        """
+        wanted = make_labels(view.event_labels(labels) if isinstance(view, Fenced) else labels)
+        if not wanted:
+            return None
+        return self.ipam.store.transact(
+            lambda unit: self._cohorts.within(unit, wanted), write=False
+        )
 
     def watch(self, name: str) -> Watch:
         """Watch a request."""
@@ -64,6 +82,11 @@ class Service:
             if new > old:
                 counter.inc(new - old)
         self._counted = now
+
+    def _prune(self) -> int:
+        """Prune the events that are older than the settings say; return how many."""
+        keep = self.settings.keep_events
+        return prune(self.ipam, time.time_ns() // 1000 - int(keep * 1_000_000)) if keep else 0
 
     def stop(self) -> None:
         """Let event streams end, and sweep no more; everything else under way is finished."""

@@ -30,6 +30,7 @@ class Settings:
     :ivar token_streams: event streams of one token among them.
     :ivar stop_time: how long requests under way may take after the service was told to stop, in seconds.
     :ivar sweep_every: seconds from one sweep to the next, of all processes together; 0 for none.
+    :ivar keep_events: seconds after which events are pruned, whenever the service sweeps; 0 for never.
     :ivar requires_token: whether every request needs a token.
     :ivar access_log: whether every request is logged, and not only those that fail.
     :ivar certificate: file of the TLS certificate chain; None for no TLS.
@@ -56,6 +57,7 @@ class Settings:
     token_streams: int = 500
     stop_time: float = 30.0
     sweep_every: float = 300.0
+    keep_events: float = 0.0
     requires_token: bool = False
     access_log: bool = False
     certificate: str | None = None

@@ -30,6 +30,8 @@ HEARTBEAT: Final = 15.0
 
 _ENCODER: Final = msgspec.json.Encoder()
 
+_AFTER: Final = re.compile(rb"(?:^|&)after=")
+
 _ID: Final = re.compile(r"[0-9]{1,19}")
 
 
@@ -52,26 +54,36 @@ class EventEndpoint:
         try:
             caller = await service.guard.admit(self._operation, headers)
             watch.caller = caller.name
-            after = _resume(scope["query_string"], headers)
+            view = service.view(caller)
+            after, labels = _asked(scope["query_string"], headers)
             service.streams.take(caller.name)
         except BoroughError as error:
             watch.done(await refuse(send, error), error)
             return
         try:
             # Nothing has been sent yet: a database that does not answer is still an error.
+            if after is not None:
+                await service.feed.check(after)
             await service.feed.newest()
+            await service.crew.run(partial(service.cohorts, view, labels))
             watch.done(200)
-            await self._stream(caller, after, scope, receive, send)
+            await self._stream(caller, after, labels, scope, receive, send)
         except BoroughError as error:
             watch.done(await refuse(send, error), error)
         finally:
             service.streams.give_back(caller.name)
 
     async def _stream(
-        self, caller: Identity, after: int | None, scope: Scope, receive: Receive, send: Send
+        self,
+        caller: Identity,
+        after: int | None,
+        labels: Mapping[str, list[str]],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         view = self._service.view(caller)
-        teller = asyncio.create_task(self._tell(view, after, send))
+        teller = asyncio.create_task(self._tell(view, after, labels, send))
         leaver = asyncio.create_task(_until_gone(receive))
         guard = asyncio.create_task(self._service.guard.until_refused(caller))
         tasks = (teller, leaver, guard)
@@ -89,7 +101,9 @@ class EventEndpoint:
             elif not isinstance(task.exception(), BoroughError | None):
                 task.result()
 
-    async def _tell(self, view: View, after: int | None, send: Send) -> None:
+    async def _tell(
+        self, view: View, after: int | None, labels: Mapping[str, list[str]], send: Send
+    ) -> None:
         await send(
             {
                 "type": "http.response.start",
@@ -105,8 +119,10 @@ class EventEndpoint:
         await self._put(send, b"retry: 2000\n\n")
         async for batch in self._service.feed.follow(after, HEARTBEAT):
             seen = batch
-            if batch and isinstance(view, Fenced):
-                seen = await self._service.crew.run(partial(view.only_seen, batch))
+            if batch and (labels or isinstance(view, Fenced)):
+                # Read after the batch: then all cohorts that it names are there.
+                cohorts = await self._service.crew.run(partial(self._service.cohorts, view, labels))
+                seen = [each for each in batch if cohorts is None or each.cohort_id in cohorts]
             if seen:
                 await self._put(send, b"".join(map(_frame, seen)))
             else:
@@ -134,17 +150,20 @@ def _frame(event: Event) -> bytes:
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.act.encode(), data)
 
 
-def _resume(query: bytes, headers: Mapping[bytes, bytes]) -> int | None:
-    """The id to go on after; None for events from now on.
+def _asked(
+    query: bytes, headers: Mapping[bytes, bytes]
+) -> tuple[int | None, Mapping[str, list[str]]]:
+    """The id to go on after, None for events from now on; and which labels are asked for.
 
-    :raises Malformed: it is not one.
+    :raises Malformed: one of them is none.
     """
     asked = reading.read_query(s.EventQuery, query)
     assert isinstance(asked, s.EventQuery)
+    labels = s.gather(asked.label)
     last = headers.get(b"last-event-id")
     if last:
         text = last.decode("latin-1")
         if not _ID.fullmatch(text) or int(text) > s.LARGEST:
             raise Malformed("Last-Event-ID is the id of an event")
-        return int(text)
-    return asked.after if b"after=" in query else None
+        return int(text), labels
+    return asked.after if _AFTER.search(query) else None, labels

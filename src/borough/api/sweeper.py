@@ -1,4 +1,7 @@
-"""Sweeping now and then, beside the requests: in one process of a service, and in a thread of its own."""
+"""Sweeping and pruning now and then, beside the requests.
+
+In one process of a service, and in a thread of its own.
+"""
 
 from __future__ import annotations
 
@@ -31,19 +34,26 @@ SWEEPS: Final = Counter(
 )
 
 
+PRUNED: Final = Counter("borough_events_pruned_total", "Events pruned because of their age.")
+
+
 class Sweeper:
-    """Gives back, every few minutes, what nobody needs any more.
+    """Gives back, every few minutes, what nobody needs any more, and prunes events.
 
     An error is written down, and the next sweep is tried like any other.
     """
 
-    def __init__(self, sweep: Callable[[], Swept], every: float) -> None:
+    def __init__(
+        self, sweep: Callable[[], Swept], every: float, prune: Callable[[], int] = lambda: 0
+    ) -> None:
         """Do not begin yet; see :meth:`start`.
 
         :param sweep: :meth:`borough.engine.ipam.Ipam.sweep`.
         :param every: seconds from one sweep to the next; 0 for none at all.
+        :param prune: prunes events, and returns how many.
         """
         self._sweep = sweep
+        self._prune = prune
         self._every = every
         self._stopping = False
         # Told to stop by a signal, perhaps twice at once: an event's lock would be waited for by its holder.
@@ -76,7 +86,8 @@ class Sweeper:
     def _run(self) -> None:
         while not self._rest():
             if self._turn.mine():
-                self._once()
+                self._once("sweep", self._sweep_once)
+                self._once("prune", self._prune_once)
 
     def _rest(self) -> bool:
         """Wait until the next sweep is due; return whether there is to be none."""
@@ -87,21 +98,30 @@ class Sweeper:
             return False
         return True
 
-    def _once(self) -> None:
+    def _once(self, name: str, work: Callable[[], None]) -> None:
         try:
-            done = self._sweep()
+            work()
         except Exception as error:
             if self._stopping:
                 return  # The store was closed under a sweep that took too long to end.
             code = error.code if isinstance(error, BoroughError) else "internal"
-            SWEEPS.labels(code).inc()
+            if name == "sweep":
+                SWEEPS.labels(code).inc()
             unexpected = not isinstance(error, BoroughError)
             _LOG.error(
-                "sweep failed",
+                f"{name} failed",
                 extra={"facts": {"code": code}},
                 exc_info=error if unexpected else None,
             )
-            return
+
+    def _prune_once(self) -> None:
+        count = self._prune()
+        PRUNED.inc(count)
+        if count:
+            _LOG.info("pruned", extra={"facts": {"events": count}})
+
+    def _sweep_once(self) -> None:
+        done = self._sweep()
         SWEEPS.labels("ok").inc()
         if done != Swept():
             counts = {

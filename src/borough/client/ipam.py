@@ -307,10 +307,13 @@ class RemoteIpam(RemoteUpkeep):
         found = self._http.get("/v1/routes", {"host": host, "form": form, "scope": scope})
         return [records.plain(Route, each) for each in found["routes"]]
 
-    def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
+    def events(
+        self, *, after: int = 0, limit: int = 1000, labels: LabelsIn | None = None
+    ) -> list[Event]:
         """See :meth:`borough.engine.ipam.Ipam.events`."""
         check_page(after, limit)
-        found = self._pages("/v1/events", "events", {"after": after}, limit)
+        query = {"after": after, "label": _pairs(labels)}
+        found = self._pages("/v1/events", "events", query, limit)
         return [records.event(each) for each in found]
 
     def newest_event(self) -> int:

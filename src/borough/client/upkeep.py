@@ -59,6 +59,14 @@ class RemoteUpkeep:
         query = {"host": place, "scope": scope, "limit": limit}
         return records.plain(Defragmentation, self._http.get("/v1/defragment", query))
 
+    def prune_events(self, through: int) -> int:
+        """See :meth:`borough.engine.upkeep.Upkeep.prune_events`."""
+        check_page(through, None)
+        pruned: int = self._http.call("POST", "/v1/events/prune", body={"through": through})[
+            "pruned"
+        ]
+        return pruned
+
 
 def _host(name: str) -> str:
     """The path of a host, its name checked as the library does it."""

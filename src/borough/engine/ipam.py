@@ -68,6 +68,7 @@ class Ipam(Upkeep):
         """
         made = Ipam(self._store, clock=self._clock)
         made._allocator = replace(self._allocator, shows=shows)
+        made._cohorts = self._cohorts
         return made
 
     @property

@@ -48,12 +48,15 @@ def routes(ipam: View, query: s.RouteQuery) -> s.Routes:
 
 @operation("GET", "/v1/events", need=Need.READ)
 def events(ipam: View, query: s.EventQuery) -> s.EventPage:
-    """The audit trail, oldest first, page by page.
+    """The audit trail, oldest first, page by page, as far as it is complete.
+
+    Whoever goes on after the last id of a page misses no event. Where events after `after` have been pruned,
+    the answer is 410, `events_pruned`.
 
     Asked for `text/event-stream`, events as they happen: each with its id, so that `Last-Event-ID` or
     `after` goes on where a stream was cut off. Without either, from now on.
     """
-    found = ipam.events(after=query.after, limit=query.limit + 1)
+    found = ipam.events(after=query.after, limit=query.limit + 1, labels=s.gather(query.label))
     shown = found[: query.limit]
     follow = shown[-1].id if len(found) > query.limit else None
     return s.EventPage([s.Event.of(each) for each in shown], follow)

@@ -58,3 +58,12 @@ def defragment(ipam: Ipam, query: s.DefragmentQuery) -> s.Defragmentation:
     """Propose which addresses to renumber to save routes; nothing is renumbered."""
     found = ipam.defragment(host=query.host, scope=query.scope, limit=query.limit)
     return s.Defragmentation.of(found)
+
+
+@operation("POST", "/v1/events/prune", need=Need.ADMINISTER)
+def prune_events(ipam: Ipam, body: s.Prune) -> s.Pruned:
+    """Remove the oldest events up to an id, at most 5000 of them: again, as long as it removes any.
+
+    The newest event stays. An event says what was removed.
+    """
+    return s.Pruned(ipam.prune_events(body.through))

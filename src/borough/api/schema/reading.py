@@ -103,9 +103,13 @@ class Routes(Output):
 
 
 class EventQuery(Input):
-    """Events with a larger id than `after`, to page through."""
+    """Events with a larger id than `after`, to page through; 0 for the oldest that is kept.
+
+    :ivar label: only events of subnets that had this label at the time; again for more.
+    """
 
     after: Number = 0
+    label: list[Label] = field(default_factory=list)
     limit: Limit = PAGE
 
 

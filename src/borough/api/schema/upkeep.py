@@ -14,6 +14,18 @@ from borough.engine.defragment import Proposal
 from borough.engine.views import Claim
 
 
+class Prune(Input):
+    """The largest id of an event to remove."""
+
+    through: Number
+
+
+class Pruned(Output):
+    """How many events were removed."""
+
+    pruned: int
+
+
 class HostName(Input):
     """The name of a host, declared or not."""
 

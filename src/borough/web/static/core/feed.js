@@ -41,7 +41,7 @@ export function parser() {
 }
 
 export class Feed {
-  /** @param on `events(list)`, `state("live" | "waiting" | "stopped")` */
+  /** @param on `events(list)`, `missed()`, `state("live" | "waiting" | "stopped")` */
   constructor(on) {
     this.on = on;
     this.last = null;
@@ -75,6 +75,11 @@ export class Feed {
         if (error.status === 401 || error.status === 403) {
           this.on.state("stopped");
           return;
+        }
+        if (error.code === "events_pruned") {
+          // What happened since cannot be told any more, but it can be read.
+          this.last = null;
+          this.on.missed();
         }
       }
       if (signal.aborted) return;

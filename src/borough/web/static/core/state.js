@@ -26,7 +26,11 @@ class State extends EventTarget {
     this.events = [];
     this.live = "waiting";
     this.ready = false;
-    this.feed = new Feed({ events: (list) => this.happened(list), state: (word) => this.liveness(word) });
+    this.feed = new Feed({
+      events: (list) => this.happened(list),
+      missed: () => this.missed(),
+      state: (word) => this.liveness(word),
+    });
     this.refreshSoon = debounce(() => this.refresh(), 400);
     this.raw = null; // the columns as they came
     this.touched = new Set(); // subnets in which something has happened since
@@ -103,7 +107,10 @@ class State extends EventTarget {
 
   async loadHistory() {
     const after = Math.max(0, this.columns.event - HISTORY);
-    const page = await get("/v1/events", { after, limit: HISTORY });
+    const page = await get("/v1/events", { after, limit: HISTORY }).catch((error) => {
+      if (error.code !== "events_pruned") throw error;
+      return get("/v1/events", { after: error.facts.pruned, limit: HISTORY });
+    });
     this.events = page.events.filter((event) => event.id <= this.columns.event);
     this.tell("events", this.events);
   }
@@ -121,6 +128,12 @@ class State extends EventTarget {
     this.tell("events", list);
     this.declaredChanged ||= list.some((event) => event.act === "topology");
     for (const event of list) if (event.subnet) this.touched.add(event.subnet);
+    this.refreshSoon();
+  }
+
+  /** Events were pruned before they were heard. */
+  missed() {
+    this.declaredChanged = true;
     this.refreshSoon();
   }
 
