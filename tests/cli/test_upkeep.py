@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 from tests.cli.conftest import Cli, addresses
@@ -110,3 +113,30 @@ def test_a_proposal_renumbers_nothing(cli: Cli):
     assert cli.json("defragment", "--host", "node-1")["proposals"] == []
     assert cli.allocations() == before
     assert {second, other} < {each["address"] for each in before["allocations"]}
+
+
+def test_old_events_are_archived_and_removed(cli: Cli, tmp_path: Path):
+    take(cli, "node-1", 3)
+    told = cli.json("list", "events")["events"]
+    with sqlite3.connect(cli.path) as connection:
+        connection.execute("UPDATE borough_event SET at = 1 WHERE id < ?", (told[-1]["id"],))
+    archive = tmp_path / "events.jsonl"
+    archive.write_text("{}\n")
+    words = ("events", "prune", "--older-than", "90d", "--archive", str(archive))
+    assert cli.text(*words) == f"Pruned {len(told) - 1} events.\n"
+    lines = [json.loads(line) for line in archive.read_text().splitlines()]
+    assert [each["id"] for each in lines[1:]] == [each["id"] for each in told[:-1]]
+    assert lines[-1].keys() == told[-1].keys()
+    left = cli.json("list", "events")["events"]
+    assert [each["act"] for each in left] == [told[-1]["act"], "pruned"]
+    assert cli.json(*words) == {"pruned": 0}
+    cli.fails("list", "events", "--after", "1", exit_code=4, code="events_pruned")
+    cli.fails("events", "prune", "--older-than", "90", exit_code=2, code="usage")
+
+
+def test_what_cannot_be_archived_is_not_removed(cli: Cli, tmp_path: Path):
+    take(cli, "node-1", 3)
+    told = cli.json("list", "events")["events"]
+    words = ("events", "prune", "--older-than", "0m", "--archive", str(tmp_path))
+    cli.fails(*words, exit_code=1, code="failed")
+    assert cli.json("list", "events")["events"] == told

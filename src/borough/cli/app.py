@@ -14,6 +14,7 @@ from borough.cli.apply import apply
 from borough.cli.audit import audit
 from borough.cli.command import common_options
 from borough.cli.defragment import defragment
+from borough.cli.events import events
 from borough.cli.explain import explain
 from borough.cli.host import host
 from borough.cli.init import init
@@ -113,6 +114,7 @@ for _command in (
     sweep,
     defragment,
     audit,
+    events,
     move,
     serve,
     token,

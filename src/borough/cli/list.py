@@ -19,7 +19,7 @@ from borough.cli.options import (
 )
 from borough.cli.output import Column, Page, counted, emit, labels_text, quantity
 from borough.cli.state import State, pass_state
-from borough.engine.views import iso
+from borough.engine.views import event_json, iso
 from borough.store.port import Event
 
 
@@ -301,15 +301,16 @@ def _event_detail(event: Event) -> str:
 
 
 @command("events", example="borough list events --limit 20")
+@labels_option("Only events of subnets that had these labels at the time.")
 @page_options("id")
 @pass_state
-def events(state: State, after: int, limit: int) -> None:
+def events(state: State, labels: tuple[tuple[str, str], ...], after: int, limit: int) -> None:
     """List the audit trail, oldest first, page by page."""
     with state.open() as ipam:
-        found = ipam.events(after=after, limit=limit + 1)
+        found = ipam.events(after=after, limit=limit + 1, labels=gather(labels))
     shown = found[:limit]
     follow = shown[-1].id if len(found) > limit else None
-    data = [{**asdict(each), "at": iso(each.at), "act": each.act.value} for each in shown]
+    data = [event_json(each) for each in shown]
 
     def show(page: Page) -> None:
         if not shown:

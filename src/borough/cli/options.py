@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -49,6 +50,17 @@ def attributes_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     if len(made) < len(pairs):
         raise click.UsageError("Each attribute is given once.")
     return made
+
+
+_UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
+
+
+def span(text: str) -> int:
+    """A span of time such as ``90d``, ``12h`` or ``30m``, in seconds."""
+    found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
+    if not found:
+        raise click.BadParameter("write a span of time such as 90d, 12h or 30m")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def labels_option(help_text: str) -> Callable[[F], F]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from borough.cli.command import command
+from borough.cli.options import span
 from borough.cli.state import State, pass_state
 from borough.errors import FixInput
 
@@ -65,6 +66,12 @@ from borough.errors import FixInput
     show_default=True,
     help="How often claims that lie idle are given back; 0 for never.",
 )
+@click.option(
+    "--keep-events",
+    type=span,
+    metavar="TIME",
+    help="Prune events that are older, such as 90d, after each sweep; without it, none.",
+)
 @click.option("--tokens", is_flag=True, help="Let nobody in without a token.")
 @click.option("--tls-certificate", metavar="FILE", help="Certificate chain in PEM form, for TLS.")
 @click.option("--tls-key", metavar="FILE", help="Private key of the certificate.")
@@ -79,6 +86,7 @@ def serve(
     patience: float,
     deadline: float,
     sweep_every: float,
+    keep_events: int | None,
     tokens: bool,
     tls_certificate: str | None,
     tls_key: str | None,
@@ -105,11 +113,14 @@ def serve(
         patience=patience,
         deadline=deadline,
         sweep_every=sweep_every,
+        keep_events=keep_events or 0,
         requires_token=tokens,
         access_log=access_log,
         certificate=tls_certificate,
         key=tls_key,
     )
+    if keep_events and not sweep_every:
+        raise FixInput("events are pruned after sweeps: --keep-events needs --sweep-every above 0")
     if workers > 1 and state.url == "memory:":
         raise FixInput("every process would have a memory: of its own; use one worker")
     with state.open_database() as ipam:

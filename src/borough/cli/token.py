@@ -11,13 +11,11 @@ from typing import Any, Final
 import click
 
 from borough.cli.command import Family, command
-from borough.cli.options import gather, labels_option, words
+from borough.cli.options import gather, labels_option, span, words
 from borough.cli.output import Column, Page, emit, labels_text
 from borough.cli.state import State, pass_state
 from borough.domain.token import Need, Token
 from borough.engine.views import iso
-
-_UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
 
 
 @click.group("token", cls=Family)
@@ -27,9 +25,8 @@ def token() -> None:
 
 def _end(text: str) -> int:
     """When a token ends, in microseconds since the epoch."""
-    found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
-    if found:
-        return time.time_ns() // 1000 + int(found[1]) * _UNITS[found[2]] * 1_000_000
+    if re.fullmatch(r"[0-9]+[mhd]", text):
+        return time.time_ns() // 1000 + span(text) * 1_000_000
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -1,0 +1,85 @@
+"""``borough events``: the audit trail kept within bounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import click
+
+from borough.cli.command import Family, command
+from borough.cli.options import span
+from borough.cli.output import counted, emit
+from borough.cli.state import State, pass_state
+from borough.engine.trail import prune as prune_trail
+from borough.engine.views import event_json
+from borough.errors import NeedsOperator
+from borough.store.port import Event
+
+
+@click.group("events", cls=Family)
+def events() -> None:
+    """Prune the audit trail; `borough list events` shows it."""
+
+
+@contextmanager
+def _archive(path: str) -> Iterator[Callable[[Sequence[Event]], None]]:
+    """Add events to a file, one JSON document a line; what was added is on the disk.
+
+    :raises NeedsOperator: it cannot be written.
+    """
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            # A new file's name is not on the disk before its folder is.
+            _sync(Path(path).absolute().parent)
+
+            def add(found: Sequence[Event]) -> None:
+                file.writelines(json.dumps(event_json(each)) + "\n" for each in found)
+                file.flush()
+                os.fsync(file.fileno())
+
+            yield add
+    except OSError as error:
+        raise NeedsOperator(f"{path} cannot be written: {error.strerror}", path=path) from None
+
+
+def _sync(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@command("prune", example="borough events prune --older-than 90d --archive events.jsonl")
+@click.option(
+    "--older-than",
+    type=span,
+    metavar="TIME",
+    required=True,
+    help="Which events to remove: 90d, 12h, 30m. From the first younger one on, all are kept.",
+)
+@click.option(
+    "--archive",
+    metavar="FILE",
+    help="Add the events to this file first, as JSON lines.",
+)
+@pass_state
+def prune(state: State, older_than: int, archive: str | None) -> None:
+    """Remove old events.
+
+    A few thousand at a time, each time in a transaction of its own. The newest event stays. Readers that go
+    on after an event that is older than those removed are told so. A run that was cut off may have archived
+    events that the next run archives again.
+    """
+    before = time.time_ns() // 1000 - older_than * 1_000_000
+    with state.open() as ipam, nullcontext() if archive is None else _archive(archive) as keep:
+        count = prune_trail(ipam, before, keep)
+    emit(state, {"pruned": count}, lambda page: page.line(f"Pruned {counted(count, 'event')}."))
+
+
+events.add_command(prune)
