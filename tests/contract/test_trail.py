@@ -272,7 +272,7 @@ def test_others_events_are_not_read(store: str, tmp_path: Path) -> None:
         assert len(found) == 1
         assert isinstance(ipam.store, SqlStore)
         compiler = ipam.store._compiler
-        statement = Statement.of(sql_trail.first_of(2, 16, compiler.name), compiler)
+        statement = Statement.of(sql_trail.first_of(2, 16, compiler.name).made(), compiler)
         values = {"cohort_0": 1, "cohort_1": 2, "after": 0, "upto": 1 << 40}
         with ipam.store._linked() as link:
             plan = explain(link.cursor, statement, values)

@@ -269,7 +269,7 @@ def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] 
     return query.order_by(t.allocation.c.sequence).limit(_P("count"))
 
 
-@lru_cache(maxsize=64)
+@shaped
 def allocations_of(fields: tuple[str, ...], count: int) -> Any:
     """Allocations of some subnets by sequence number: one range of addresses for each of them.
 

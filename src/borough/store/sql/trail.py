@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -14,7 +13,7 @@ from borough.store.port import Event, Trail
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Row, Runner
+from borough.store.sql.dialect import Row, Runner, shaped
 
 #: Most cohorts that one query looks at.
 _BRANCHES: Final = 128
@@ -97,7 +96,7 @@ def _round(
     return sorted(row for row in found if row[0] <= known), known
 
 
-@lru_cache(maxsize=128)
+@shaped
 def first_of(count: int, each: int, dialect: str) -> Any:
     """The first events of each of some cohorts."""
     branches = [_branch(f"cohort_{at}", each, dialect).subquery() for at in range(count)]
