@@ -45,7 +45,7 @@ def _remove(table: sa.Table, column: str = "id") -> Any:
     return sa.delete(table).where(table.c[column] == _P("old_id"))
 
 
-_ADD_SCOPE = _insert(t.scope, "id")
+_ADD_SCOPE = _insert(t.scope, "id").returning(t.scope.c.id)
 _REMOVE_SCOPE = sa.delete(t.scope).where(t.scope.c.name == _P("old_name"))
 _ADD_DIMENSION = _insert(t.dimension)
 _CLEAR_DIMENSIONS = sa.delete(t.dimension)
@@ -133,9 +133,9 @@ def settings_text(settings: Settings) -> str:
     return json.dumps(settings, sort_keys=True, separators=(",", ":")) if settings else ""
 
 
-def add_scope(run: Runner, name: str, source: str) -> None:
-    """See :meth:`borough.store.port.Unit.add_scope`."""
-    run.write(_ADD_SCOPE, name=name, source=source)
+def add_scope(run: Runner, name: str, source: str) -> int:
+    """See :meth:`borough.store.port.Unit.add_scope`; return the key."""
+    return run.insert(_ADD_SCOPE, name=name, source=source)
 
 
 def remove_scope(run: Runner, name: str) -> None:
@@ -197,8 +197,8 @@ def remove_pool(run: Runner, pool: Pool) -> None:
     run.write(_REMOVE_POOL, old_id=pool.id)
 
 
-def put_host(run: Runner, host: Host) -> None:
-    """See :meth:`borough.store.port.Unit.put_host`."""
+def put_host(run: Runner, host: Host) -> int:
+    """See :meth:`borough.store.port.Unit.put_host`; return the key."""
     host_id = host.id
     values = {
         "name": host.name,
@@ -211,6 +211,7 @@ def put_host(run: Runner, host: Host) -> None:
     else:
         host_id = run.insert(_ADD_HOST, **values)
     run.write_all(_ADD_HOST_LABEL, _label_rows("host_id", host_id, host.labels))
+    return host_id
 
 
 def remove_host(run: Runner, host: Host) -> None:

@@ -323,6 +323,17 @@ event = _table(
     sa.Column("actor", Name, nullable=False, server_default=""),
 )
 
+# What each version of the catalogue changed, so that a process reads only that. See
+# borough.store.sql.change_log.
+change = _table(
+    "borough_change",
+    _id(),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("object_id", sa.BigInteger, nullable=False),
+    sa.Index("ix_borough_change_version", "version", "kind", "object_id"),
+)
+
 token = _table(
     "borough_token",
     _id(),

@@ -13,7 +13,8 @@ from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan
 from borough.store.sql import rows
 from borough.store.sql import statements as s
-from borough.store.sql.catalogue import CatalogueReader
+from borough.store.sql.catalogue import load
+from borough.store.sql.change_log import Change
 from borough.store.sql.dialect import Dialect, Runner
 from borough.store.sql.giving import Areas
 from borough.store.sql.probes import Probes, ids_of
@@ -38,7 +39,6 @@ class SqlSpace:
         *,
         areas: Areas,
         spread: bool = False,
-        reader: CatalogueReader | None = None,
         locked: frozenset[int] | None = None,
     ) -> None:
         """Work in a transaction.
@@ -46,7 +46,6 @@ class SqlSpace:
         :param cached: the catalogue as this process has read it last.
         :param areas: where this writer looks for unclaimed space first.
         :param spread: whether unused space is offered before the blocks of its rung.
-        :param reader: what reads the catalogue when it is another one by now.
         :param locked: the subnets whose space was locked before this transaction's snapshot; None where
             no lock is needed, or where reading takes it.
         """
@@ -57,7 +56,6 @@ class SqlSpace:
         self._probes = probes
         self._areas = areas
         self._spread = spread
-        self._reader = reader
         #: Blocks and runs that were read, and plans that were written, for who wants to guess.
         self.read: list[Block | Run] = []
         self.written: list[Plan] = []
@@ -65,6 +63,8 @@ class SqlSpace:
         self.freed = False
         #: The block that the last address was given from, as it is then.
         self.given_from: Block | None = None
+        #: Declared objects that were changed, for the next version of the catalogue.
+        self._declared: set[Change] = set()
         self._touched = False
         self._locked = locked
         #: Of the subnets whose space this unit keeps locked: their counts of changes outside of blocks.
@@ -79,8 +79,7 @@ class SqlSpace:
             assert found is not None
             version = found[0]
             if self._cached is None or self._cached.version != version:
-                reader = self._reader or CatalogueReader()
-                self._fresh = reader.read(self._run, version)
+                self._fresh = load(self._run, self._cached, version)
             else:
                 self._fresh = self._cached
         return self._fresh

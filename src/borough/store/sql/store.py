@@ -17,7 +17,6 @@ from borough.domain.model import Catalogue
 from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
-from borough.store.sql.catalogue import CatalogueReader
 from borough.store.sql.dialect import (
     Busy,
     Dialect,
@@ -138,7 +137,6 @@ class SqlStore:
         self._patience = patience
         self._prepared: dict[Any, Statement] = {}
         self._catalogue: Catalogue | None = None
-        self._reader = CatalogueReader()
         self._probes = Probes()
         self._sketch = Sketch()
         self._idle: deque[_Link] = deque()
@@ -347,7 +345,6 @@ class SqlStore:
                     # Who only reads is in nobody's way.
                     areas=link.areas if write else NO_AREAS,
                     spread=spread,
-                    reader=self._reader,
                     locked=bound.subnets if self._dialect.is_server else None,
                 )
                 try:

@@ -23,9 +23,10 @@ from borough.store.port import (
     Times,
 )
 from borough.store.sql import catalogue_write as declared
-from borough.store.sql import queries, rows, times
+from borough.store.sql import change_log, queries, rows, times
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue_write import all_met
+from borough.store.sql.change_log import Kind
 from borough.store.sql.dialect import Duplicate, LockFirst
 from borough.store.sql.plan_rows import old_run
 from borough.store.sql.space import SqlSpace
@@ -294,6 +295,8 @@ class SqlUnit(SqlSpace):
         if self._run.write(s.touch, seen=seen) != 1:
             raise LostRace("catalogue")
         declared.drop_unused_cohorts(self._run)
+        change_log.write(self._run, seen + 1, self._declared)
+        self._declared.clear()
         self._changed()
 
     def _changed(self) -> None:
@@ -303,32 +306,40 @@ class SqlUnit(SqlSpace):
 
     def add_scope(self, name: str, source: str) -> None:
         """See :meth:`borough.store.port.Unit.add_scope`."""
-        declared.add_scope(self._run, name, source)
-        self._changed()
+        known = self.catalogue
+        scopes = {**known.scopes, name: declared.add_scope(self._run, name, source)}
+        self._declared.add((Kind.OTHER, 0))
+        self._touched = True
+        self._fresh = known.after(known.version, {}, scopes=scopes)
 
     def remove_scope(self, name: str) -> None:
         """See :meth:`borough.store.port.Unit.remove_scope`."""
         declared.remove_scope(self._run, name)
+        self._declared.add((Kind.OTHER, 0))
 
     def set_dimensions(self, dimensions: Sequence[Dimension], sources: Mapping[str, str]) -> None:
         """See :meth:`borough.store.port.Unit.set_dimensions`."""
         declared.set_dimensions(self._run, dimensions, sources)
+        self._declared.add((Kind.OTHER, 0))
 
     def put_pool(self, pool: Pool) -> None:
         """See :meth:`borough.store.port.Unit.put_pool`."""
         declared.put_pool(self._run, pool, self.catalogue.scopes)
+        self._declared.add((Kind.OTHER, 0))
 
     def remove_pool(self, pool: Pool) -> None:
         """See :meth:`borough.store.port.Unit.remove_pool`."""
         declared.remove_pool(self._run, pool)
+        self._declared.add((Kind.OTHER, 0))
 
     def put_host(self, host: Host) -> None:
         """See :meth:`borough.store.port.Unit.put_host`."""
-        declared.put_host(self._run, host)
+        self._declared.add((Kind.HOST, declared.put_host(self._run, host)))
 
     def remove_host(self, host: Host) -> None:
         """See :meth:`borough.store.port.Unit.remove_host`."""
         declared.remove_host(self._run, host)
+        self._declared.add((Kind.HOST, host.id))
 
     def lock_space(self, subnet_ids: Collection[int]) -> None:
         """See :meth:`borough.store.port.Unit.lock_space`."""
@@ -342,11 +353,14 @@ class SqlUnit(SqlSpace):
     def put_subnet(self, subnet: Subnet) -> Subnet:
         """See :meth:`borough.store.port.Unit.put_subnet`."""
         seen = self._outside.get(subnet.id)
-        return declared.put_subnet(self._run, subnet, self.catalogue.scopes, seen)
+        stored = declared.put_subnet(self._run, subnet, self.catalogue.scopes, seen)
+        self._declared.add((Kind.SUBNET, stored.id))
+        return stored
 
     def remove_subnet(self, subnet: Subnet) -> None:
         """See :meth:`borough.store.port.Unit.remove_subnet`."""
         declared.remove_subnet(self._run, subnet)
+        self._declared.add((Kind.SUBNET, subnet.id))
 
     def cohort_of(self, subnet_id: int) -> int:
         """See :meth:`borough.store.port.Unit.cohort_of`."""
