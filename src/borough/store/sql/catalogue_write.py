@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -22,8 +23,8 @@ from borough.store.sql.dialect import Runner
 
 _P = sa.bindparam
 
-#: Ids written into one query.
-_BATCH = 500
+#: Ids written into one query, and texts that one looks up.
+_BATCH: Final = 500
 
 
 def _insert(table: sa.Table, *leave_out: str) -> Any:
@@ -59,7 +60,8 @@ _CHANGE_HOST = _update(t.host)
 _REMOVE_HOST = _remove(t.host)
 _ADD_HOST_LABEL = _insert(t.host_label, "id")
 _REMOVE_HOST_LABELS = _remove(t.host_label, "host_id")
-_ADD_SUBNET = _insert(t.subnet, "id", "outside").returning(t.subnet.c.id)
+_ADD_SUBNET = _insert(t.subnet, "id", "outside")
+_ADD_SUBNET_RETURNING = _ADD_SUBNET.returning(t.subnet.c.name, t.subnet.c.id)
 _IS_SAME_SUBNET = (t.subnet.c.id == _P("old_id"), t.subnet.c.version == _P("old_version"))
 _CHANGE_SUBNET = (
     sa.update(t.subnet)
@@ -80,8 +82,8 @@ _ADD_RANGE = _insert(t.subnet_range, "id")
 _REMOVE_RANGES = _remove(t.subnet_range, "subnet_id")
 _ADD_SUBNET_LABEL = _insert(t.subnet_label, "id")
 _REMOVE_SUBNET_LABELS = _remove(t.subnet_label, "subnet_id")
-_COHORT_BY_DIGEST = sa.select(t.cohort.c.id).where(t.cohort.c.digest == _P("digest"))
-_ADD_COHORT = _insert(t.cohort, "id").returning(t.cohort.c.id)
+_ADD_COHORT = _insert(t.cohort, "id")
+_ADD_COHORT_RETURNING = _ADD_COHORT.returning(t.cohort.c.digest, t.cohort.c.id)
 _DROP_COHORTS = sa.delete(t.cohort).where(t.cohort.c.id.not_in(sa.select(t.subnet.c.cohort_id)))
 _STORED_COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description, t.cohort.c.digest).order_by(
     t.cohort.c.id
@@ -220,6 +222,25 @@ def remove_host(run: Runner, host: Host) -> None:
     run.write(_REMOVE_HOST, old_id=host.id)
 
 
+def add_subnets(
+    run: Runner, subnets: Sequence[Subnet], scopes: Mapping[str, int]
+) -> list[tuple[Subnet, int]]:
+    """See :meth:`borough.store.port.Unit.add_subnets`."""
+    if not subnets:
+        return []
+    keys = list(map(cohort_key, subnets))
+    known = _intern(run, keys)
+    cohorts = [known[key] for key in keys]
+    values = [
+        {**_subnet_values(subnet, scopes), "cohort_id": cohort_id, "version": 0}
+        for subnet, cohort_id in zip(subnets, cohorts, strict=True)
+    ]
+    ids = _add(run, _ADD_SUBNET, _ADD_SUBNET_RETURNING, values, t.subnet.c.name)
+    stored = [replace(subnet, id=ids[subnet.name], version=0) for subnet in subnets]
+    _add_parts(run, stored)
+    return list(zip(stored, cohorts, strict=True))
+
+
 def put_subnet(
     run: Runner, subnet: Subnet, scopes: Mapping[str, int], seen: int | None = None
 ) -> Subnet:
@@ -227,12 +248,27 @@ def put_subnet(
 
     :param seen: the subnet's count of changes outside of blocks, when the change was decided on it.
     """
-    cohort_id = _intern(run, subnet)
+    (cohort_id,) = _intern(run, [cohort_key(subnet)]).values()
+    change, values = _CHANGE_SUBNET, _subnet_values(subnet, scopes)
+    values |= {"cohort_id": cohort_id, "old_id": subnet.id, "old_version": subnet.version}
+    if seen is not None:
+        change, values = _CHANGE_LOCKED_SUBNET, {**values, "old_outside": seen}
+    all_met(run.write(change, **values), 1)
+    subnet = replace(subnet, version=subnet.version + 1)
+    run.write(_REMOVE_RANGES, old_id=subnet.id)
+    run.write(_REMOVE_SUBNET_LABELS, old_id=subnet.id)
+    run.write(_MOVE_BLOCKS, old_id=subnet.id, cohort_id=cohort_id)
+    run.write(_MOVE_RUNS, old_id=subnet.id, cohort_id=cohort_id)
+    _add_parts(run, [subnet])
+    return subnet
+
+
+def _subnet_values(subnet: Subnet, scopes: Mapping[str, int]) -> dict[str, Any]:
+    """The columns of a subnet without its id, cohort and version."""
     family = subnet.family
-    values = {
+    return {
         "name": subnet.name,
         "scope_id": scopes[subnet.scope],
-        "cohort_id": cohort_id,
         "base": to_bytes(family, subnet.prefix.base),
         "length": subnet.prefix.length,
         "gateway": None if subnet.gateway is None else to_bytes(family, subnet.gateway),
@@ -244,32 +280,24 @@ def put_subnet(
         "attributes": json.dumps(subnet.attributes, sort_keys=True),
         "source": subnet.source,
     }
-    if subnet.id:
-        change = _CHANGE_SUBNET
-        values |= {"old_id": subnet.id, "old_version": subnet.version}
-        if seen is not None:
-            change, values = _CHANGE_LOCKED_SUBNET, {**values, "old_outside": seen}
-        all_met(run.write(change, **values), 1)
-        subnet = replace(subnet, version=subnet.version + 1)
-        run.write(_REMOVE_RANGES, old_id=subnet.id)
-        run.write(_REMOVE_SUBNET_LABELS, old_id=subnet.id)
-        run.write(_MOVE_BLOCKS, old_id=subnet.id, cohort_id=cohort_id)
-        run.write(_MOVE_RUNS, old_id=subnet.id, cohort_id=cohort_id)
-    else:
-        subnet = replace(subnet, id=run.insert(_ADD_SUBNET, version=0, **values), version=0)
-    run.write_all(
-        _ADD_RANGE,
-        [
+
+
+def _add_parts(run: Runner, subnets: Iterable[Subnet]) -> None:
+    """Add the rows of subnets in other tables than their own."""
+    ranges: list[dict[str, Any]] = []
+    labels: list[dict[str, Any]] = []
+    for subnet in subnets:
+        ranges += [
             {
                 "subnet_id": subnet.id,
-                "first": to_bytes(family, first),
-                "last": to_bytes(family, last),
+                "first": to_bytes(subnet.family, first),
+                "last": to_bytes(subnet.family, last),
             }
             for first, last in subnet.ranges
-        ],
-    )
-    run.write_all(_ADD_SUBNET_LABEL, _label_rows("subnet_id", subnet.id, subnet.labels))
-    return subnet
+        ]
+        labels += _label_rows("subnet_id", subnet.id, subnet.labels)
+    run.write_all(_ADD_RANGE, ranges)
+    run.write_all(_ADD_SUBNET_LABEL, labels)
 
 
 def _label_rows(column: str, id: int, labels: Labels) -> list[dict[str, Any]]:
@@ -280,13 +308,55 @@ def _label_rows(column: str, id: int, labels: Labels) -> list[dict[str, Any]]:
     ]
 
 
-def _intern(run: Runner, subnet: Subnet) -> int:
-    text = cohort_key(subnet)
-    found = run.one(_COHORT_BY_DIGEST, digest=digest(text))
-    if found:
-        id: int = found[0]
-        return id
-    return run.insert(_ADD_COHORT, description=text, digest=digest(text))
+def _intern(run: Runner, keys: Iterable[str]) -> dict[str, int]:
+    """The ids of cohorts by their keys; those that do not exist are added."""
+    digests = {digest(key): key for key in dict.fromkeys(keys)}
+    found: dict[str, int] = {}
+    wanted = list(digests)
+    for start in range(0, len(wanted), _BATCH):
+        some = wanted[start : start + _BATCH]
+        named = {f"digest_{at}": each for at, each in enumerate(some)}
+        found |= dict(run.rows(_cohorts_by_digest(len(some)), **named))
+    missing = [
+        {"description": key, "digest": each} for each, key in digests.items() if each not in found
+    ]
+    if missing:
+        found |= _add(run, _ADD_COHORT, _ADD_COHORT_RETURNING, missing, t.cohort.c.digest)
+    return {key: found[each] for each, key in digests.items()}
+
+
+@lru_cache(maxsize=64)
+def _cohorts_by_digest(count: int) -> Any:
+    wanted: list[Any] = [_P(f"digest_{at}") for at in range(count)]
+    return sa.select(t.cohort.c.digest, t.cohort.c.id).where(t.cohort.c.digest.in_(wanted))
+
+
+def _add(
+    run: Runner,
+    plain: Any,
+    returning: Any,
+    values: Sequence[Mapping[str, Any]],
+    column: sa.Column[str],
+) -> dict[str, int]:
+    """Add rows, each with a unique text in one column; return their ids by text.
+
+    The ids of many are read back as a range: a database that has no statistics of rows this new would
+    compare each of them with each text of a list. Rows of others may be in it.
+    """
+    if len(values) == 1:
+        return dict(run.rows(returning, **values[0]))
+    newest, newer = _newer(column)
+    ((seen,),) = run.rows(newest)
+    run.write_all(plain, values)
+    return dict(run.rows(newer, seen=seen))
+
+
+@cache
+def _newer(column: sa.Column[str]) -> tuple[Any, Any]:
+    """The newest id of a table, and a column's texts with the ids above one."""
+    id = column.table.c.id
+    newest = sa.select(sa.func.coalesce(sa.func.max(id), sa.literal_column("0")))
+    return newest, sa.select(column, id).where(id > _P("seen"))
 
 
 def remove_subnet(run: Runner, subnet: Subnet) -> None:

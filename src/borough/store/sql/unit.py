@@ -350,6 +350,12 @@ class SqlUnit(SqlSpace):
             raise LockFirst(ids)
         self._outside |= declared.outside(self._run, ids)
 
+    def add_subnets(self, subnets: Sequence[Subnet]) -> list[tuple[Subnet, int]]:
+        """See :meth:`borough.store.port.Unit.add_subnets`."""
+        added = declared.add_subnets(self._run, subnets, self.catalogue.scopes)
+        self._declared.update((Kind.SUBNET, subnet.id) for subnet, _ in added)
+        return added
+
     def put_subnet(self, subnet: Subnet) -> Subnet:
         """See :meth:`borough.store.port.Unit.put_subnet`."""
         seen = self._outside.get(subnet.id)
@@ -366,9 +372,9 @@ class SqlUnit(SqlSpace):
         """See :meth:`borough.store.port.Unit.cohort_of`."""
         return declared.cohort_of(self._run, subnet_id)
 
-    def record(self, event: Event) -> None:
+    def record(self, *events: Event) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
-        self._run.write(s.add_event, **rows.event_values(event))
+        self._run.write_all(s.add_event, map(rows.event_values, events))
 
     # --- Auditing -----------------------------------------------------------------------------
 
