@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from borough.domain import model
 from borough.domain.address import Family, format_address
@@ -135,10 +135,16 @@ def _block_view(
 
 def all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
     """Allocations by sequence number, read page by page and no further than they are looked at."""
+    for page in pages(unit, wanted):
+        yield from page
+
+
+def pages(unit: Unit, wanted: Filter) -> Iterator[list[model.Allocation]]:
+    """Allocations by sequence number, page by page; a page may be removed before the next is read."""
     after = 0
     while True:
         page = unit.allocations(replace(wanted, after=after, limit=_PAGE))
-        yield from page
+        yield page
         if len(page) < _PAGE:
             return
         after = page[-1].sequence
@@ -182,6 +188,27 @@ def allocations(
         limit=limit,
     )
     return show_all(unit, unit.allocations(wanted))
+
+
+def each_page(
+    read: Callable[..., list[Allocation]],
+    *,
+    after: int = 0,
+    limit: int | None = None,
+    **filters: Any,
+) -> Iterator[Allocation]:
+    """Allocations by sequence number, page by page.
+
+    :param read: reads one page.
+    """
+    while limit is None or limit > 0:
+        size = _PAGE if limit is None else min(limit, _PAGE)
+        page = read(after=after, limit=size, **filters)
+        yield from page
+        if len(page) < size:
+            return
+        after = page[-1].sequence
+        limit = None if limit is None else limit - size
 
 
 def check_page(after: int, limit: int | None) -> None:

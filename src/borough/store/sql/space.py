@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from borough.domain.address import from_bytes, to_bytes
 from borough.domain.block import BLOCK_BITS, Block, Run
@@ -25,6 +26,10 @@ _RUNGS = 16
 #: Addresses opened at once where several writers want some: each then finds a block of his own, and they
 #: do not meet again at the next piece of unused space.
 _ROOM = 8 << BLOCK_BITS
+
+
+#: Plans of one unit that are remembered.
+_REMEMBERED: Final = 8
 
 
 class SqlSpace:
@@ -58,7 +63,8 @@ class SqlSpace:
         self._spread = spread
         #: Blocks and runs that were read, and plans that were written, for who wants to guess.
         self.read: list[Block | Run] = []
-        self.written: list[Plan] = []
+        #: Of plans the last ones: what is believed of the others is found out to be wrong by the database.
+        self.written: deque[Plan] = deque(maxlen=_REMEMBERED)
         #: Whether addresses have come free.
         self.freed = False
         #: The block that the last address was given from, as it is then.

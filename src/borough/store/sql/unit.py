@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from borough.domain.address import format_address
@@ -44,7 +45,8 @@ class SqlUnit(SqlSpace):
         """See :meth:`borough.store.port.Unit.commit`."""
         subnets = self.catalogue.subnets
         self.freed = self.freed or bool(plan.removed or plan.cooled or plan.blocks_removed)
-        self.written.append(plan)
+        # Without the addresses: a release of hundreds of thousands comes in many plans.
+        self.written.append(replace(plan, removed=[], cooled=[]) if self.freed else plan)
         if plan.grants:
             self.given_from = plan.grants[-1].block
         events = [
