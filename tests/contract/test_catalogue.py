@@ -15,6 +15,7 @@ import borough
 from borough import Ipam
 from borough.domain.model import Catalogue
 from borough.errors import WouldStrand
+from borough.store.sql import catalogue as catalogue_module
 from borough.store.sql import change_log, statements
 from borough.store.sql import schema as t
 from borough.store.sql.store import SqlStore
@@ -209,3 +210,16 @@ def test_where_rows_change_without_a_version_everything_is_read(another: Open) -
     writer.add_subnet("10.0.9.0/24", labels={"network": "m"})
     assert agrees(reader, another)
     assert reader.catalogue().by_name["a"].weight == 1
+
+
+def test_a_process_that_only_declares_follows_as_well(
+    another: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it read before its own change is what the database had: it need not read all again."""
+    writer = another()
+    writer.apply(topology("a", {}))
+    writer.add_subnet("10.0.1.0/24", name="b")
+    monkeypatch.setattr(catalogue_module, "_whole", None)
+    writer.add_subnet("10.0.2.0/24", name="c")
+    writer.remove_subnet("b")
+    assert set(writer.catalogue().by_name) == {"a", "c"}

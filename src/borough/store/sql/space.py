@@ -76,6 +76,8 @@ class SqlSpace:
         #: Of the subnets whose space this unit keeps locked: their counts of changes outside of blocks.
         self._outside: dict[int, int] = {}
         self._fresh: Catalogue | None = None
+        #: The catalogue as it was before this unit changed it.
+        self.cacheable: Catalogue | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -88,12 +90,14 @@ class SqlSpace:
                 self._fresh = load(self._run, self._cached, version)
             else:
                 self._fresh = self._cached
+            if not (self._touched or self._declared):
+                self.cacheable = self._fresh
         return self._fresh
 
     @property
-    def cacheable(self) -> Catalogue | None:
-        """The catalogue as the database has it, unless this unit changed it."""
-        return None if self._touched else self._fresh
+    def has_declared(self) -> bool:
+        """Whether this unit made another version of the catalogue."""
+        return self._touched
 
     def _saw(self, pieces: Sequence[Block | Run]) -> None:
         """Keep in mind what was read of space; it may be of no use with another catalogue."""

@@ -372,7 +372,7 @@ class SqlStore:
             raise
         if unit.cacheable is not None:
             self._catalogue = unit.cacheable
-            if self._dialect.can_guess and write:
+            if self._dialect.can_guess and write and not unit.has_declared:
                 read = unit.read if order is not None else ()
                 self._sketch.learn(unit.cacheable, read, unit.written)
         return answer
