@@ -95,7 +95,7 @@ def test_every_method_of_the_library_has_its_endpoint_and_its_client() -> None:
     }
     # What a service tells about itself is no operation of its description.
     endpoints = {each.name for each in OPERATIONS} | {"risks"}
-    grouped = {"allocate_subnet": "add_subnet"}
+    grouped = {"allocate_subnet": "add_subnet", "each_allocation": "allocations"}
     for name in library - set(apart):
         assert hasattr(RemoteIpam, name), f"the client lacks {name}"
         assert grouped.get(name, name) in endpoints, f"there is no endpoint {name}"

@@ -196,7 +196,7 @@ def test_release_by_address_owner_and_host(cli: Cli):
     assert cli.text("release", "--host", "node-2") == (
         "Nothing was allocated there, so nothing was released.\n"
     )
-    assert cli.json("release", "--owner", "web-1") == {"released": []}
+    assert cli.json("release", "--owner", "web-1") == {"released": [], "total": 0}
 
 
 # --- Lists ------------------------------------------------------------------------------------

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import borough
 from borough import Ipam
 from borough.domain.model import Catalogue
 from borough.errors import WouldStrand
+from borough.store.sql import catalogue as catalogue_module
+from borough.store.sql import change_log, statements
+from borough.store.sql import schema as t
+from borough.store.sql.store import SqlStore
 from tests.conftest import STORES, each_store
 
 DIMENSIONS = {"rack": {"fallback": "any"}}
@@ -100,3 +105,121 @@ def test_a_change_that_is_undone_is_not_kept(another: Open) -> None:
     with another() as newcomer:
         assert whole(writer.catalogue()) == whole(newcomer.catalogue())
     assert writer.catalogue().by_name["a"] == before.by_name["a"]
+
+
+def agrees(reader: Ipam, another: Open) -> bool:
+    """Whether a process that has read an earlier version sees what a new process sees."""
+    seen = reader.catalogue()
+    with another() as newcomer:
+        anew = newcomer.catalogue()
+        return (
+            whole(seen) == whole(anew)
+            and seen.cools == anew.cools
+            and seen.cohorts_with("network", "n") == anew.cohorts_with("network", "n")
+            and seen.cohorts_with("network", "m") == anew.cohorts_with("network", "m")
+        )
+
+
+def test_the_last_subnet_that_lets_addresses_rest_is_gone(another: Open) -> None:
+    """Whether there is any decides what every allocation looks for."""
+    writer, reader = another(), another()
+    writer.apply(topology("a", {"cooldown": 60}))
+    assert reader.catalogue().cools
+    writer.apply(topology("a", {}))
+    assert agrees(reader, another)
+    writer.apply(topology("a", {"cooldown": 60}))
+    assert agrees(reader, another)
+    writer.remove_subnet("a")
+    assert agrees(reader, another)
+
+
+def test_an_id_that_is_used_again_stands_for_something_else(another: Open) -> None:
+    """SQLite gives the id of the newest row again when that row is gone."""
+    writer, reader = another(), another()
+    writer.apply(topology("a", {}))
+    reader.catalogue()
+    writer.remove_subnet("a")
+    writer.add_subnet("10.0.1.0/24", name="b", labels={"network": "m"})
+    assert agrees(reader, another)
+
+
+def test_a_process_that_missed_more_than_is_kept_reads_everything(
+    another: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of versions whose rows were dropped nothing is known."""
+    monkeypatch.setattr(change_log, "KEPT", 2)
+    writer, reader = another(), another()
+    writer.apply(topology("a", {}))
+    reader.catalogue()
+    for at in range(4):
+        writer.add_subnet(f"10.0.{at + 1}.0/24", labels={"network": "m"})
+    assert agrees(reader, another)
+    versions = writer.store.transact(change_log_versions, write=False)
+    assert len(versions) == 2
+
+
+def change_log_versions(unit: Any) -> set[int]:
+    """The versions that the log holds."""
+    return {version for (version,) in unit._run.rows(sa.select(t.change.c.version))}
+
+
+def test_a_change_of_many_objects_is_read_with_all_others(
+    another: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row says so; to list them would cost more than it saves."""
+    monkeypatch.setattr(change_log, "LISTED", 3)
+    writer, reader = another(), another()
+    writer.apply(topology("a", {}))
+    reader.catalogue()
+    many = [{"name": f"s{at}", "cidr": f"10.1.{at}.0/24"} for at in range(8)]
+    writer.apply({"name": "many", "subnets": many})
+    assert agrees(reader, another)
+    for at in range(4):
+        writer.remove_subnet(f"s{at}")
+    assert agrees(reader, another)
+
+
+def test_a_version_whose_writer_keeps_no_log_is_read_as_a_whole(another: Open) -> None:
+    """A process of an earlier release may still run while the schema is upgraded."""
+    writer, reader = another(), another()
+    writer.apply(topology("a", {}))
+    reader.catalogue()
+    writer.store.transact(_rename_without_a_word)
+    writer.add_subnet("10.0.9.0/24", labels={"network": "m"})
+    assert agrees(reader, another)
+    assert "renamed" in reader.catalogue().by_name
+
+
+def _rename_without_a_word(unit: Any) -> None:
+    unit._run.write(sa.update(t.subnet).values(name=sa.literal_column("'renamed'")))
+    unit._run.write(statements.touch, seen=unit.catalogue.version)
+
+
+def test_where_rows_change_without_a_version_everything_is_read(another: Open) -> None:
+    """Neutron adds subnets without moving the version: they are seen with its next move."""
+    writer, reader = another(), another()
+    assert isinstance(writer.store, SqlStore)
+    with writer.store._engine.begin() as connection:
+        change_log.keep_none(connection)
+        change_log.keep_none(connection)
+    writer.apply(topology("a", {}))
+    reader.catalogue()
+    writer.store.transact(
+        lambda unit: unit.put_subnet(replace(unit.catalogue.by_name["a"], weight=1))
+    )
+    writer.add_subnet("10.0.9.0/24", labels={"network": "m"})
+    assert agrees(reader, another)
+    assert reader.catalogue().by_name["a"].weight == 1
+
+
+def test_a_process_that_only_declares_follows_as_well(
+    another: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it read before its own change is what the database had: it need not read all again."""
+    writer = another()
+    writer.apply(topology("a", {}))
+    writer.add_subnet("10.0.1.0/24", name="b")
+    monkeypatch.setattr(catalogue_module, "_whole", None)
+    writer.add_subnet("10.0.2.0/24", name="c")
+    writer.remove_subnet("b")
+    assert set(writer.catalogue().by_name) == {"a", "c"}

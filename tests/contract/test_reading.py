@@ -6,6 +6,8 @@ import pytest
 
 from borough import Ipam
 from borough.domain.prefix import parse_prefix
+from borough.engine import ipam as engine_ipam
+from borough.engine import queries
 from borough.errors import InvalidPrefix, UnknownObject
 
 L = {"network": "n"}
@@ -143,3 +145,34 @@ def test_one_subnet(filled: Ipam) -> None:
     assert filled.subnet("b") == listed
     with pytest.raises(UnknownObject, match="did you mean 'other'"):
         filled.subnet("othr")
+
+
+def test_allocations_are_read_page_by_page(ipam: Ipam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once, in order, with the filters and bounds of the list."""
+    monkeypatch.setattr(queries, "_PAGE", 3)
+    ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
+    for owner in ("a", "b", "a"):
+        ipam.allocate(labels={"network": "n"}, count=5, owner=owner)
+    assert list(ipam.each_allocation()) == ipam.allocations()
+    assert list(ipam.each_allocation(owner="a")) == ipam.allocations(owner="a")
+    assert list(ipam.each_allocation(owner="a", limit=7)) == ipam.allocations(owner="a", limit=7)
+    after = ipam.allocations()[4].sequence
+    assert list(ipam.each_allocation(after=after)) == ipam.allocations(after=after)
+    assert list(ipam.each_allocation(limit=3)) == ipam.allocations(limit=3)
+
+
+def test_a_large_release_lists_some_and_counts_all(
+    ipam: Ipam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an answer holds is bounded; what is released is not."""
+    monkeypatch.setattr(engine_ipam, "RELEASED_LISTED", 4)
+    monkeypatch.setattr(queries, "_PAGE", 3)
+    ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
+    held = ipam.allocate(labels={"network": "n"}, count=10, owner="a").allocations
+    released = ipam.release(owner="a")
+    assert [each.sequence for each in released] == sorted(each.sequence for each in held)[:4]
+    assert released.total == 10
+    assert ipam.allocations() == []
+    named = ipam.allocate(labels={"network": "n"}, count=6).allocations
+    released = ipam.release([each.address for each in named])
+    assert len(released) == released.total == 6

@@ -26,7 +26,15 @@ from borough.engine.ipam import Ipam, KindName, RouteForm
 from borough.engine.request import LabelsIn, SubnetsIn
 from borough.engine.space_map import SpaceMap
 from borough.engine.tokens import check_fence
-from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
+from borough.engine.views import (
+    Allocation,
+    Answer,
+    BlockView,
+    Released,
+    Route,
+    SubnetView,
+    Usage,
+)
 from borough.errors import (
     AddressOutsideGroup,
     BoroughError,
@@ -233,7 +241,7 @@ class Fenced:
         host: str = "",
         sequence: int | None = None,
         scope: str = "default",
-    ) -> tuple[Allocation, ...]:
+    ) -> Released:
         """See :meth:`borough.engine.ipam.Ipam.release`; claims of the host stay."""
         names = [address] if isinstance(address, str) else list(address or ())
         if names:
@@ -253,7 +261,7 @@ class Fenced:
                 # Somebody has released one of them meanwhile.
                 if attempt == _ATTEMPTS - 1:
                     raise
-        return ()
+        return Released()
 
     def _held(self, owner: str, host: str, scope: str) -> list[Allocation]:
         found = self._read(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
 
 from borough.cli.addresses import show_allocations
@@ -11,7 +9,7 @@ from borough.cli.command import command
 from borough.cli.options import scope_option, text_option, words
 from borough.cli.output import Page, counted, emit
 from borough.cli.state import State, pass_state
-from borough.engine.views import Allocation
+from borough.engine.views import Released
 
 
 @command("release", example="borough release --owner web-1")
@@ -45,14 +43,15 @@ def release(
         )
     emit(
         state,
-        {"released": [each.as_json() for each in released]},
+        {"released": [each.as_json() for each in released], "total": released.total},
         lambda page: _show(page, released),
     )
 
 
-def _show(page: Page, released: Sequence[Allocation]) -> None:
+def _show(page: Page, released: Released) -> None:
     if not released:
         page.line("Nothing was allocated there, so nothing was released.")
         return
     show_allocations(page, released)
-    page.line(f"Released {counted(len(released), 'address', 'addresses')}.")
+    more = f", of which {len(released)} are listed" if len(released) < released.total else ""
+    page.line(f"Released {counted(released.total, 'address', 'addresses')}{more}.")

@@ -21,11 +21,19 @@ from borough.domain.token import Token
 from borough.domain.topology import Changes, Topology
 from borough.engine import topology
 from borough.engine.ipam import KindName, RouteForm
-from borough.engine.queries import check_page
+from borough.engine.queries import check_page, each_page
 from borough.engine.request import LabelsIn, SubnetsIn, parse_request
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology_writer import write_topology
-from borough.engine.views import Allocation, Answer, BlockView, Route, SubnetView, Usage
+from borough.engine.views import (
+    Allocation,
+    Answer,
+    BlockView,
+    Released,
+    Route,
+    SubnetView,
+    Usage,
+)
 from borough.store.port import Event
 
 #: Lines asked for at a time.
@@ -156,14 +164,14 @@ class RemoteIpam(RemoteUpkeep):
         host: str = "",
         sequence: int | None = None,
         scope: str = "default",
-    ) -> tuple[Allocation, ...]:
+    ) -> Released:
         """See :meth:`borough.engine.ipam.Ipam.release`."""
         names = [address] if isinstance(address, str) else list(address or ())
         for name in names:
             parse_address(name)
         body = _given(addresses=names, owner=owner, host=host, sequence=sequence, scope=scope)
         found = self._http.call("POST", "/v1/releases", body=body)
-        return tuple(records.allocation(each) for each in found["released"])
+        return Released(map(records.allocation, found["released"]), found["total"])
 
     def show(self, address: str, *, scope: str = "default") -> Allocation:
         """See :meth:`borough.engine.ipam.Ipam.show`."""
@@ -282,6 +290,10 @@ class RemoteIpam(RemoteUpkeep):
         }
         found = self._pages("/v1/allocations", "allocations", query, limit)
         return [records.allocation(each) for each in found]
+
+    def each_allocation(self, **filters: Any) -> Iterator[Allocation]:
+        """See :meth:`borough.engine.ipam.Ipam.each_allocation`."""
+        return each_page(self.allocations, **filters)
 
     def space_map(
         self, *, scope: str = "default", subnets: Collection[str] | None = None

@@ -269,12 +269,26 @@ def release(
     *,
     leaving: str = "",
 ) -> Plan:
-    """Take addresses back: each is free at once, or cools where its subnet says so (rule 9).
+    """Take addresses back, and give up the regions that are unused then.
+
+    A caller that has more addresses than it can hold at once takes back some at a time with
+    :func:`free`, and gives up all regions at the end: which one a holder keeps depends on all of them.
 
     :param allocations: allocated ones, or cooling ones whose rest is over.
     :param now: microseconds since the epoch.
     :param leaving: a holder who gives up everything that it no longer uses, its last region included;
         others keep their last one to come back to.
+    """
+    plan = free(catalogue, space, allocations, now)
+    give_up_unused(catalogue, space, plan, emptied(catalogue, plan), leaving=leaving)
+    return plan
+
+
+def free(catalogue: Catalogue, space: Space, allocations: Iterable[Allocation], now: int) -> Plan:
+    """Take addresses back: each is free at once, or cools where its subnet says so (rule 9).
+
+    :param allocations: allocated ones, or cooling ones whose rest is over.
+    :param now: microseconds since the epoch.
     """
     plan = Plan()
     for allocation in sorted(allocations, key=lambda each: (each.subnet_id, each.address)):
@@ -291,7 +305,6 @@ def release(
             block = plan.current(piece)
             reserved = reserved_bits(subnet, block.prefix)
             plan.change(piece, block.give(allocation.address, reserved))
-    _give_up_unused(catalogue, space, plan, leaving)
     return plan
 
 
@@ -304,17 +317,34 @@ def _piece_of(plan: Plan, space: Space, subnet: Subnet, address: int) -> object:
     return space.piece_at(subnet.id, address)
 
 
-def _give_up_unused(catalogue: Catalogue, space: Space, plan: Plan, leaving: str) -> None:
-    """Give unused claimed regions back, so that what a holder keeps is what it uses."""
-    emptied = {
+def emptied(catalogue: Catalogue, plan: Plan) -> set[tuple[str, int]]:
+    """Who has a block without any address in use after a plan: holder and cohort id."""
+    return {
         (block.holder, block.cohort_id)
         for _, block in plan.changed.values()
         if block.holder and block.free == _capacity(catalogue, block)
     }
+
+
+def give_up_unused(
+    catalogue: Catalogue,
+    space: Space,
+    plan: Plan,
+    among: Iterable[tuple[str, int]],
+    *,
+    leaving: str = "",
+) -> None:
+    """Give unused claimed regions back, so that what a holder keeps is what it uses.
+
+    :param plan: where to; what it has freed counts.
+    :param among: whose regions may have become unused, and in which cohort.
+    :param leaving: see :func:`release`.
+    """
+    holders = set(among)
     if leaving:
         everywhere = Rung(4, Hold.OWN, cohorts=tuple(catalogue.cohorts))
-        emptied |= {(leaving, block.cohort_id) for block in space.holdings(everywhere, leaving)}
-    for holder, cohort_id in sorted(emptied):
+        holders |= {(leaving, block.cohort_id) for block in space.holdings(everywhere, leaving)}
+    for holder, cohort_id in sorted(holders):
         held = [plan.current(block) for block in space.held_in(cohort_id, holder)]
         grouped = regions(held)
         left = len(grouped)

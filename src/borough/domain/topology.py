@@ -227,13 +227,13 @@ def _sort_out(
 def _normal(each: Sourced) -> Sourced:
     """An object in the one form in which stores give it back, so that like compares with like."""
     changes: dict[str, Any] = {}
-    if isinstance(each, Subnet):
+    if isinstance(each, Subnet) and len(each.ranges) > 1:
         changes["ranges"] = tuple(sorted(each.ranges))
     if isinstance(each, Pool):
         changes["prefixes"] = tuple(sorted(each.prefixes))
-    else:
+    elif not all(each.labels.values()):
         changes["labels"] = {name: values for name, values in each.labels.items() if values}
-    return replace(each, **changes)
+    return replace(each, **changes) if changes else each
 
 
 def _adopt(old: Sourced, declared: Sourced, source: str) -> Sourced:
@@ -261,6 +261,8 @@ def _check_place(old: Subnet | Pool, new: Subnet | Pool) -> None:
 
 
 def _field_changes(old: Any, new: Any) -> tuple[tuple[str, str, str], ...]:
+    if old == new and not getattr(old, "attributes", None):
+        return ()
     fields = []
     for name in type(old).__dataclass_fields__:
         before, after = getattr(old, name), getattr(new, name)

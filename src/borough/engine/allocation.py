@@ -16,7 +16,8 @@ from borough.domain.ladder import Ladder, Wanted, check_scope, climb, did_you_me
 from borough.domain.model import Catalogue, Host, Kind, Request, State
 from borough.domain.space import Plan, Tally
 from borough.engine.after import After
-from borough.engine.views import Allocation, Answer, show, show_all
+from borough.engine.queries import pages
+from borough.engine.views import Allocation, Answer, Released, show, show_all
 from borough.errors import (
     AddressInUse,
     Exhausted,
@@ -297,10 +298,12 @@ class Allocator:
         owner: str,
         host: str,
         sequence: int | None,
-    ) -> list[Allocation]:
+        most: int | None = None,
+    ) -> Released:
         """Take back addresses by name, or all of an owner, or all on a host.
 
         :param addresses: (family, address) pairs; every one must be allocated, or nothing changes.
+        :param most: how many the answer lists of an owner or a host; None for all.
         :return: what was released, as it was.
         """
         now = self.clock()
@@ -313,17 +316,13 @@ class Allocator:
             found = [self._held(unit, scope, family, number) for family, number in addresses]
             for each in found:
                 _check_holder(each, owner, host, sequence)
-        else:
-            wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
-            found = [
-                each for each in unit.allocations(wanted_ones) if each.state is State.ALLOCATED
-            ]
-        shown = show_all(unit, found)
+            shown = show_all(unit, found)
+            unit.commit(decide.release(unit.catalogue, unit, found, now), now)
+            return Released(shown)
         # A host that is released as a whole is gone, and so are its claims.
-        leaving = f"{HOST}={host}" if host and not addresses and not owner else ""
-        plan = decide.release(unit.catalogue, unit, found, now, leaving=leaving)
-        unit.commit(plan, now)
-        return shown
+        leaving = f"{HOST}={host}" if host and not owner else ""
+        wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
+        return _release_all(unit, wanted_ones, now, leaving, most)
 
     def _held(self, unit: Unit, scope: str, family: int, number: int) -> model.Allocation:
         found = unit.allocation_at(scope, family, number)
@@ -331,6 +330,25 @@ class Allocator:
             text = format_address(family, number)
             raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
         return found
+
+
+def _release_all(unit: Unit, wanted: Filter, now: int, leaving: str, most: int | None) -> Released:
+    """Release all that a filter means, a page at a time."""
+    catalogue = unit.catalogue
+    shown: list[Allocation] = []
+    among: set[tuple[str, int]] = set()
+    total = 0
+    for page in pages(unit, wanted):
+        held = [each for each in page if each.state is State.ALLOCATED]
+        shown += show_all(unit, held if most is None else held[: most - len(shown)])
+        total += len(held)
+        plan = decide.free(catalogue, unit, held, now)
+        among |= decide.emptied(catalogue, plan)
+        unit.commit(plan, now)
+    plan = Plan()
+    decide.give_up_unused(catalogue, unit, plan, among, leaving=leaving)
+    unit.commit(plan, now)
+    return Released(shown, total)
 
 
 def _check_holder(

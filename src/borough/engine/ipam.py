@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -19,13 +19,16 @@ from borough.domain.topology import Changes, Topology
 from borough.engine import audit, queries, tokens, topology, trail
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.audit import Finding
+from borough.engine.queries import each_page
 from borough.engine.request import LabelsIn, SubnetsIn, optional_text, parse_request
 from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.upkeep import Upkeep
 from borough.engine.views import (
+    RELEASED_LISTED,
     Allocation,
     Answer,
     BlockView,
+    Released,
     Route,
     SubnetView,
     Usage,
@@ -198,12 +201,12 @@ class Ipam(Upkeep):
         host: str = "",
         sequence: int | None = None,
         scope: str = "default",
-    ) -> tuple[Allocation, ...]:
-        """Take addresses back: those named, or all of an owner, or all on a host.
+    ) -> Released:
+        """Take addresses back: those named, or all of an owner, or all on a host; all or nothing.
 
         With an address, ``owner``, ``host`` and ``sequence`` are conditions on its present holder.
 
-        :return: what was released, as it was.
+        :return: what was released, as it was; of an owner or a host the first 10,000 addresses.
         :raises NotAllocated: an address named is not allocated, or is not held so.
         :raises StaleSequence: the address was given to somebody else since.
         :raises UnknownObject: there is no such scope.
@@ -211,16 +214,15 @@ class Ipam(Upkeep):
         names = [address] if isinstance(address, str) else list(address or ())
         numbers = list(dict.fromkeys(parse_address(name) for name in names))
         who, where = optional_text("owner", owner), optional_text("host", host)
-        return tuple(
-            self._store.transact(
-                lambda unit: self._allocator.release(
-                    unit,
-                    scope=scope,
-                    addresses=numbers,
-                    owner=who,
-                    host=where,
-                    sequence=sequence,
-                )
+        return self._store.transact(
+            lambda unit: self._allocator.release(
+                unit,
+                scope=scope,
+                addresses=numbers,
+                owner=who,
+                host=where,
+                sequence=sequence,
+                most=RELEASED_LISTED,
             )
         )
 
@@ -390,6 +392,16 @@ class Ipam(Upkeep):
                 unit, scope, owner, host, subnet, prefix, owner_prefix, after, limit
             )
         )
+
+    def each_allocation(self, **filters: Any) -> Iterator[Allocation]:
+        """What :meth:`allocations` lists, read page by page: for more than a process should hold.
+
+        Each page is read by itself: an address that is given or released meanwhile may be among them or
+        not, and none is listed twice.
+
+        :param filters: those of :meth:`allocations`.
+        """
+        return each_page(self.allocations, **filters)
 
     def space_map(
         self, *, scope: str = "default", subnets: Collection[str] | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from borough.domain import model
 from borough.domain.address import Family, format_address
@@ -157,10 +157,16 @@ def all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
     if wanted.subnet_ids is not None:
         yield from unit.allocations(wanted)
         return
+    for page in pages(unit, wanted):
+        yield from page
+
+
+def pages(unit: Unit, wanted: Filter) -> Iterator[list[model.Allocation]]:
+    """Allocations by sequence number, page by page; a page may be removed before the next is read."""
     after = 0
     while True:
         page = unit.allocations(replace(wanted, after=after, limit=_PAGE))
-        yield from page
+        yield page
         if len(page) < _PAGE:
             return
         after = page[-1].sequence
@@ -209,6 +215,27 @@ def allocations(
         limit=limit,
     )
     return show_all(unit, unit.allocations(wanted))
+
+
+def each_page(
+    read: Callable[..., list[Allocation]],
+    *,
+    after: int = 0,
+    limit: int | None = None,
+    **filters: Any,
+) -> Iterator[Allocation]:
+    """Allocations by sequence number, page by page.
+
+    :param read: reads one page.
+    """
+    while limit is None or limit > 0:
+        size = _PAGE if limit is None else min(limit, _PAGE)
+        page = read(after=after, limit=size, **filters)
+        yield from page
+        if len(page) < size:
+            return
+        after = page[-1].sequence
+        limit = None if limit is None else limit - size
 
 
 def check_page(after: int, limit: int | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -34,6 +34,9 @@ from borough.store.port import Event, Filter, Unit
 
 #: Allocations that a refusal lists.
 _LISTED = 20
+
+#: Subnets whose space is written at once.
+_PAGE = 1000
 
 
 def load(
@@ -66,9 +69,12 @@ def apply(
         return changes
     _write(unit, catalogue, changes, topology.name, now)
     unit.touch(catalogue.version)
-    for change in changes.changes:
-        detail = f"{change.action} {change.kind}"
-        unit.record(Event(0, now, Act.TOPOLOGY, change.name, detail=detail))
+    unit.record(
+        *(
+            Event(0, now, Act.TOPOLOGY, change.name, detail=f"{change.action} {change.kind}")
+            for change in changes.changes
+        )
+    )
     return changes
 
 
@@ -83,8 +89,7 @@ def _write(unit: Unit, catalogue: Catalogue, changes: Changes, source: str, now:
         unit.remove_subnet(subnet)
     for before, subnet in _outer_first(changes.subnets_changed):
         _change_subnet(unit, before, subnet, now)
-    for subnet in changes.subnets_added:
-        _add_subnet(unit, subnet)
+    _add_subnets(unit, changes.subnets_added)
     for pool in changes.pools_removed:
         unit.remove_pool(pool)
     for pool in changes.pools_added:
@@ -127,16 +132,17 @@ def _outer_first(
     return ordered
 
 
-def _add_subnet(unit: Unit, subnet: Subnet) -> Subnet:
-    stored = unit.put_subnet(subnet)
-    _fill(unit, stored, (), {})
-    return stored
-
-
-def _fill(unit: Unit, subnet: Subnet, taken: Iterable[int], claims: Mapping[Prefix, str]) -> None:
-    """Make the space of a subnet that has none."""
-    blocks, runs = rebuild(subnet, unit.cohort_of(subnet.id), taken, claims)
-    unit.commit(Plan(blocks_added=blocks, runs_added=runs), 0)
+def _add_subnets(unit: Unit, subnets: Sequence[Subnet]) -> list[Subnet]:
+    """Add subnets with their space."""
+    added = unit.add_subnets(subnets)
+    for start in range(0, len(added), _PAGE):
+        plan = Plan()
+        for subnet, cohort_id in added[start : start + _PAGE]:
+            blocks, runs = rebuild(subnet, cohort_id, (), {})
+            plan.blocks_added += blocks
+            plan.runs_added += runs
+        unit.commit(plan, 0)
+    return [subnet for subnet, _ in added]
 
 
 def _is_remade(before: Subnet, after: Subnet) -> bool:
@@ -158,7 +164,8 @@ def _change_subnet(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None
         region: held[0].holder for region, held in regions(each for each in blocks if each.holder)
     }
     taken = [each.address for each in found if not _outside(subnet, each)]
-    _fill(unit, subnet, taken, claims)
+    blocks, runs = rebuild(subnet, unit.cohort_of(subnet.id), taken, claims)
+    unit.commit(Plan(blocks_added=blocks, runs_added=runs), 0)
 
 
 def _refuse_stranding(
@@ -349,7 +356,7 @@ def carve_subnet(
 
 
 def _store(unit: Unit, catalogue: Catalogue, subnet: Subnet, now: int) -> SubnetView:
-    stored = _add_subnet(unit, subnet)
+    (stored,) = _add_subnets(unit, [subnet])
     unit.touch(catalogue.version)
     unit.record(Event(0, now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
     return show_subnet(stored)

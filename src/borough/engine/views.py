@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, Self
 
 from borough.domain import model
 from borough.domain.address import format_address
@@ -105,6 +105,30 @@ class Answer:
         }
         if self.explanation is not None:
             made["explanation"] = self.explanation.as_json()
+        return made
+
+
+#: Most addresses that the answer of a release by owner or host lists.
+RELEASED_LISTED: Final = 10_000
+
+
+class Released(tuple[Allocation, ...]):
+    """What was released, as it was.
+
+    Of an owner or a host it lists the first 10,000 addresses; the events say all of them.
+
+    :ivar total: how many addresses were released.
+    """
+
+    total: int
+
+    def __new__(cls, listed: Iterable[Allocation] = (), total: int | None = None) -> Self:
+        """Make the answer.
+
+        :param total: when it is not the number of those listed.
+        """
+        made = super().__new__(cls, listed)
+        made.total = len(made) if total is None else total
         return made
 
 

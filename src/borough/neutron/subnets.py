@@ -117,8 +117,7 @@ def add(
         return present
     subnet = replace(wanted.settle(), scope=_scope_for(unit, wanted))
     scope_id = _scope_id(unit, subnet.scope)
-    stored_one = stored.put_subnet(unit.runner, subnet, {subnet.scope: scope_id})
-    cohort_id = unit.cohort_of(stored_one.id)
+    ((stored_one, cohort_id),) = stored.add_subnets(unit.runner, [subnet], {subnet.scope: scope_id})
     blocks, runs = rebuild(stored_one, cohort_id, taken, {})
     blocks, runs = _open_some(stored_one, cohort_id, blocks, runs)
     unit.commit(Plan(blocks_added=blocks, runs_added=runs), now)

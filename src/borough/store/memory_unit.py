@@ -306,18 +306,22 @@ class MemoryUnit(MemorySpace):
     def lock_space(self, subnet_ids: Collection[int]) -> None:
         """See :meth:`borough.store.port.Unit.lock_space`; a unit has the tables for itself."""
 
+    def add_subnets(self, subnets: Sequence[Subnet]) -> list[tuple[Subnet, int]]:
+        """See :meth:`borough.store.port.Unit.add_subnets`."""
+        added = [self.put_subnet(replace(subnet, id=self._next())) for subnet in subnets]
+        return [(subnet, self._tables.cohort_of[subnet.id]) for subnet in added]
+
     def put_subnet(self, subnet: Subnet) -> Subnet:
         """See :meth:`borough.store.port.Unit.put_subnet`."""
         tables = self._tables
-        stored = subnet if subnet.id else replace(subnet, id=self._next())
-        cohort_id = self._intern(stored)
-        tables.subnets[stored.id] = stored
-        tables.cohort_of[stored.id] = cohort_id
+        cohort_id = self._intern(subnet)
+        tables.subnets[subnet.id] = subnet
+        tables.cohort_of[subnet.id] = cohort_id
         for table in (tables.blocks, tables.runs):
             for id, piece in table.items():
-                if piece.subnet_id == stored.id:
+                if piece.subnet_id == subnet.id:
                     table[id] = replace(piece, cohort_id=cohort_id)  # type: ignore[assignment]
-        return stored
+        return subnet
 
     def _intern(self, subnet: Subnet) -> int:
         key = cohort_key(subnet)
@@ -350,17 +354,18 @@ class MemoryUnit(MemorySpace):
         tables.blocks = {id: b for id, b in tables.blocks.items() if b.subnet_id != subnet_id}
         tables.runs = {id: r for id, r in tables.runs.items() if r.subnet_id != subnet_id}
 
-    def record(self, event: Event) -> None:
+    def record(self, *events: Event) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
-        home = self.catalogue.by_name.get(event.subnet)
-        self._tables.events.append(
-            replace(
-                event,
-                id=self._tables.newest_event + 1,
-                actor=actor(),
-                cohort_id=None if home is None else self.catalogue.cohort_of[home.id],
+        for event in events:
+            home = self.catalogue.by_name.get(event.subnet)
+            self._tables.events.append(
+                replace(
+                    event,
+                    id=self._tables.newest_event + 1,
+                    actor=actor(),
+                    cohort_id=None if home is None else self.catalogue.cohort_of[home.id],
+                )
             )
-        )
 
     # --- Auditing -----------------------------------------------------------------------------
 

@@ -334,10 +334,16 @@ class Unit(Space, Protocol):
         Called before the space is read that the unit will make anew. The unit may be run again for it.
         """
 
-    def put_subnet(self, subnet: Subnet) -> Subnet:
-        """Add a subnet (id 0), without any space yet, or change it; blocks follow its cohort.
+    def add_subnets(self, subnets: Sequence[Subnet]) -> list[tuple[Subnet, int]]:
+        """Add subnets without any space yet.
 
-        :return: the subnet with its id and version.
+        :return: each with its id, and the id of its cohort.
+        """
+
+    def put_subnet(self, subnet: Subnet) -> Subnet:
+        """Change a subnet; blocks follow its cohort.
+
+        :return: the subnet with its version.
         :raises LostRace: it is not at its version any more; or its space is locked, and an address
             outside of its ranges changed before that.
         """
@@ -351,8 +357,8 @@ class Unit(Space, Protocol):
     def cohort_of(self, subnet_id: int) -> int:
         """The cohort of a subnet written in this unit."""
 
-    def record(self, event: Event) -> None:
-        """Add an event."""
+    def record(self, *events: Event) -> None:
+        """Add events."""
 
     # Auditing: what is stored, as it is stored
 

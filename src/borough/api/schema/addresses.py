@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from msgspec import Meta, field
@@ -120,14 +120,19 @@ class Allocated(Output):
 
 
 class Released(Output):
-    """Addresses that were taken back, as they were."""
+    """Addresses that were taken back, as they were.
+
+    :ivar released: of an owner or a host the first 10,000.
+    :ivar total: how many there were.
+    """
 
     released: list[Allocation]
+    total: int
 
     @classmethod
-    def of(cls, released: Iterable[views.Allocation]) -> Self:
+    def of(cls, released: views.Released) -> Self:
         """From the library's records."""
-        return cls([Allocation.of(each) for each in released])
+        return cls([Allocation.of(each) for each in released], released.total)
 
 
 class Release(Input):

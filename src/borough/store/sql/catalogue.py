@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -14,7 +14,9 @@ from borough.domain.dimension import Claiming, Dimension, Fallback, Labels, Sett
 from borough.domain.model import Catalogue, Cohort, Host, Pool, Subnet
 from borough.domain.prefix import Prefix
 from borough.errors import Corrupt, FixInput
+from borough.store.sql import change_log
 from borough.store.sql import schema as t
+from borough.store.sql.change_log import Kind
 from borough.store.sql.dialect import Runner
 from borough.store.sql.rows import prefix_of
 
@@ -44,6 +46,19 @@ _POOL_PREFIXES = sa.select(
 _HOSTS = sa.select(t.host.c.id, t.host.c.name, t.host.c.source, t.host.c.claiming)
 _HOST_LABELS = sa.select(t.host_label.c.host_id, t.host_label.c.dimension, t.host_label.c.value)
 
+_CHANGED_SUBNETS = change_log.ids(Kind.SUBNET)
+_SUBNETS_SINCE = (
+    sa.select(t.cohort.c.description, *SUBNET_COLUMNS)
+    .select_from(t.subnet.join(t.cohort))
+    .where(t.subnet.c.id.in_(_CHANGED_SUBNETS))
+    .order_by(t.subnet.c.id)
+)
+_RANGES_SINCE = _RANGES.where(t.subnet_range.c.subnet_id.in_(_CHANGED_SUBNETS))
+_SUBNET_LABELS_SINCE = _SUBNET_LABELS.where(t.subnet_label.c.subnet_id.in_(_CHANGED_SUBNETS))
+_CHANGED_HOSTS = change_log.ids(Kind.HOST)
+_HOSTS_SINCE = _HOSTS.where(t.host.c.id.in_(_CHANGED_HOSTS))
+_HOST_LABELS_SINCE = _HOST_LABELS.where(t.host_label.c.host_id.in_(_CHANGED_HOSTS))
+
 
 #: A row, or what is left of it.
 _Row = tuple[Any, ...]
@@ -54,73 +69,86 @@ _S = TypeVar("_S", bound=Subnet)
 _NONE: Final[list[_Row]] = []
 
 
-class CatalogueReader:
-    """Reads the declared objects, and makes only those anew whose rows it has not seen.
+def load(run: Runner, known: Catalogue | None, version: int) -> Catalogue:
+    """The catalogue as it stands in the present transaction.
 
-    Every change is a new version of the catalogue, which every process reads as a whole: to make twenty
-    thousand subnets of their rows takes five times as long as to read the rows. What is made depends on
-    the rows alone, so that it may be kept whatever becomes of the transaction that they were read in.
+    :param known: the catalogue at another version, as this process has read it.
+    :param version: the present version.
+    :raises Corrupt: a cohort has a text that cannot be read.
     """
+    changes = None if known is None else change_log.since(run, known.version, version)
+    if known is None or changes is None:
+        return _whole(run, version)
+    return _followed(run, known, version, changes)
 
-    def __init__(self) -> None:
-        # Replaced as a whole: another thread may be reading.
-        self._subnets: dict[int, tuple[_Row, Subnet]] = {}
-        self._cohorts: dict[int, tuple[str, Cohort]] = {}
 
-    def read(self, run: Runner, version: int) -> Catalogue:
-        """Load the whole catalogue in the present transaction.
+def _whole(run: Runner, version: int) -> Catalogue:
+    others = _others(run)
+    names = {id: name for name, id in others["scopes"].items()}
+    ranges, labels = _by_first(run.rows(_RANGES)), _by_first(run.rows(_SUBNET_LABELS))
+    subnets: dict[int, Subnet] = {}
+    cohort_of: dict[int, int] = {}
+    for row in run.rows(_SUBNETS):
+        id, _, scope_id, cohort_id = row[:4]
+        its_labels = _labels(labels.get(id, _NONE))
+        subnets[id] = to_subnet(Subnet, names[scope_id], row, ranges.get(id, _NONE), its_labels)
+        cohort_of[id] = cohort_id
+    used = set(cohort_of.values())
+    return Catalogue(
+        version=version,
+        subnets=subnets,
+        cohorts={id: parse_cohort(id, text) for id, text in run.rows(_COHORTS) if id in used},
+        cohort_of=cohort_of,
+        hosts={host.name: host for host in _hosts(run.rows(_HOSTS), run.rows(_HOST_LABELS))},
+        **others,
+    )
 
-        :raises Corrupt: a cohort has a text that cannot be read.
-        """
-        scopes = run.rows(_SCOPES)
-        names = {id: name for id, name, _ in scopes}
-        dimensions = run.rows(_DIMENSIONS)
-        subnets, cohort_of = self._read_subnets(run, names)
-        return Catalogue(
-            version=version,
-            dimensions=tuple(
-                to_dimension(rank, name, fallback, claims, claiming)
-                for rank, (name, _, fallback, claims, _, claiming) in enumerate(dimensions)
-            ),
-            scopes={name: id for id, name, _ in scopes},
-            subnets=subnets,
-            cohorts=self._read_cohorts(run),
-            cohort_of=cohort_of,
-            pools=_pools(run, names),
-            hosts=_hosts(run),
-            scope_sources={name: source for _, name, source in scopes},
-            dimension_sources={name: source for name, _, _, _, source, _ in dimensions},
-        )
 
-    def _read_subnets(
-        self, run: Runner, scopes: Mapping[int, str]
-    ) -> tuple[dict[int, Subnet], dict[int, int]]:
-        before, after = self._subnets, {}
-        ranges = _by_first(run.rows(_RANGES))
-        labels = _by_first(run.rows(_SUBNET_LABELS))
-        cohort_of = {}
-        for row in run.rows(_SUBNETS):
+def _followed(
+    run: Runner, known: Catalogue, version: int, changes: set[change_log.Change]
+) -> Catalogue:
+    """The catalogue made from an earlier one by reading only what has changed."""
+    kinds = {kind for kind, _ in changes}
+    others = _others(run) if Kind.OTHER in kinds else {}
+    if Kind.HOST in kinds:
+        others["hosts"] = _followed_hosts(run, known, changes)
+    subnets: dict[int, tuple[Subnet, Cohort] | None] = {}
+    if Kind.SUBNET in kinds:
+        names = {id: name for name, id in others.get("scopes", known.scopes).items()}
+        subnets = dict.fromkeys(id for kind, id in changes if kind is Kind.SUBNET)
+        ranges = _by_first(run.rows(_RANGES_SINCE, seen=known.version))
+        labels = _by_first(run.rows(_SUBNET_LABELS_SINCE, seen=known.version))
+        for text, *row in run.rows(_SUBNETS_SINCE, seen=known.version):
             id, _, scope_id, cohort_id = row[:4]
-            its_ranges, its_labels = ranges.get(id, _NONE), labels.get(id, _NONE)
-            seen = (row, its_ranges, its_labels, scopes[scope_id])
-            known = before.get(id)
-            if known is None or known[0] != seen:
-                made = to_subnet(Subnet, scopes[scope_id], row, its_ranges, _labels(its_labels))
-                known = seen, made
-            after[id] = known
-            cohort_of[id] = cohort_id
-        self._subnets = after
-        return {id: subnet for id, (_, subnet) in after.items()}, cohort_of
+            its_labels = _labels(labels.get(id, _NONE))
+            made = to_subnet(Subnet, names[scope_id], row, ranges.get(id, _NONE), its_labels)
+            subnets[id] = made, parse_cohort(cohort_id, text)
+    return known.after(version, subnets, **others)
 
-    def _read_cohorts(self, run: Runner) -> dict[int, Cohort]:
-        before, after = self._cohorts, {}
-        for id, text in run.rows(_COHORTS):
-            known = before.get(id)
-            if known is None or known[0] != text:
-                known = text, parse_cohort(id, text)
-            after[id] = known
-        self._cohorts = after
-        return {id: cohort for id, (_, cohort) in after.items()}
+
+def _followed_hosts(
+    run: Runner, known: Catalogue, changes: set[change_log.Change]
+) -> dict[str, Host]:
+    gone = {id for kind, id in changes if kind is Kind.HOST}
+    hosts = {name: host for name, host in known.hosts.items() if host.id not in gone}
+    rows = run.rows(_HOSTS_SINCE, seen=known.version)
+    labels = run.rows(_HOST_LABELS_SINCE, seen=known.version)
+    return hosts | {host.name: host for host in _hosts(rows, labels)}
+
+
+def _others(run: Runner) -> dict[str, Any]:
+    """The fields of a catalogue that are about scopes, dimensions and pools."""
+    scopes, dimensions = run.rows(_SCOPES), run.rows(_DIMENSIONS)
+    return {
+        "scopes": {name: id for id, name, _ in scopes},
+        "scope_sources": {name: source for _, name, source in scopes},
+        "dimensions": tuple(
+            to_dimension(rank, name, fallback, claims, claiming)
+            for rank, (name, _, fallback, claims, _, claiming) in enumerate(dimensions)
+        ),
+        "dimension_sources": {name: source for name, _, _, _, source, _ in dimensions},
+        "pools": _pools(run, {id: name for id, name, _ in scopes}),
+    }
 
 
 def _by_first(rows: Iterable[_Row]) -> dict[int, list[_Row]]:
@@ -219,9 +247,7 @@ def _pools(run: Runner, scopes: Mapping[int, str]) -> dict[str, Pool]:
     return found
 
 
-def _hosts(run: Runner) -> dict[str, Host]:
-    labels = _by_first(run.rows(_HOST_LABELS))
-    return {
-        name: Host(id, name, _labels(labels.get(id, _NONE)), source, _settings(claiming))
-        for id, name, source, claiming in run.rows(_HOSTS)
-    }
+def _hosts(rows: Iterable[_Row], labels: Iterable[_Row]) -> Iterator[Host]:
+    by_host = _by_first(labels)
+    for id, name, source, claiming in rows:
+        yield Host(id, name, _labels(by_host.get(id, _NONE)), source, _settings(claiming))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -22,8 +23,8 @@ from borough.store.sql.dialect import Runner
 
 _P = sa.bindparam
 
-#: Ids written into one query.
-_BATCH = 500
+#: Ids written into one query, and texts that one looks up.
+_BATCH: Final = 500
 
 
 def _insert(table: sa.Table, *leave_out: str) -> Any:
@@ -45,7 +46,7 @@ def _remove(table: sa.Table, column: str = "id") -> Any:
     return sa.delete(table).where(table.c[column] == _P("old_id"))
 
 
-_ADD_SCOPE = _insert(t.scope, "id")
+_ADD_SCOPE = _insert(t.scope, "id").returning(t.scope.c.id)
 _REMOVE_SCOPE = sa.delete(t.scope).where(t.scope.c.name == _P("old_name"))
 _ADD_DIMENSION = _insert(t.dimension)
 _CLEAR_DIMENSIONS = sa.delete(t.dimension)
@@ -59,7 +60,8 @@ _CHANGE_HOST = _update(t.host)
 _REMOVE_HOST = _remove(t.host)
 _ADD_HOST_LABEL = _insert(t.host_label, "id")
 _REMOVE_HOST_LABELS = _remove(t.host_label, "host_id")
-_ADD_SUBNET = _insert(t.subnet, "id", "outside").returning(t.subnet.c.id)
+_ADD_SUBNET = _insert(t.subnet, "id", "outside")
+_ADD_SUBNET_RETURNING = _ADD_SUBNET.returning(t.subnet.c.name, t.subnet.c.id)
 _IS_SAME_SUBNET = (t.subnet.c.id == _P("old_id"), t.subnet.c.version == _P("old_version"))
 _CHANGE_SUBNET = (
     sa.update(t.subnet)
@@ -80,9 +82,9 @@ _ADD_RANGE = _insert(t.subnet_range, "id")
 _REMOVE_RANGES = _remove(t.subnet_range, "subnet_id")
 _ADD_SUBNET_LABEL = _insert(t.subnet_label, "id")
 _REMOVE_SUBNET_LABELS = _remove(t.subnet_label, "subnet_id")
-_COHORT_BY_DIGEST = sa.select(t.cohort.c.id).where(t.cohort.c.digest == _P("digest"))
 _ADD_COHORT = _insert(t.cohort)
-_ADD_LABELS = _insert(t.cohort_labels, "id").returning(t.cohort_labels.c.id)
+_ADD_LABELS = _insert(t.cohort_labels, "id")
+_ADD_LABELS_RETURNING = _ADD_LABELS.returning(t.cohort_labels.c.id)
 _DROP_COHORTS = sa.delete(t.cohort).where(t.cohort.c.id.not_in(sa.select(t.subnet.c.cohort_id)))
 _STORED_COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description, t.cohort.c.digest).order_by(
     t.cohort.c.id
@@ -139,9 +141,9 @@ def labels_text(labels: Labels) -> str:
     return json.dumps({name: sorted(labels[name]) for name in sorted(labels)})
 
 
-def add_scope(run: Runner, name: str, source: str) -> None:
-    """See :meth:`borough.store.port.Unit.add_scope`."""
-    run.write(_ADD_SCOPE, name=name, source=source)
+def add_scope(run: Runner, name: str, source: str) -> int:
+    """See :meth:`borough.store.port.Unit.add_scope`; return the key."""
+    return run.insert(_ADD_SCOPE, name=name, source=source)
 
 
 def remove_scope(run: Runner, name: str) -> None:
@@ -203,8 +205,8 @@ def remove_pool(run: Runner, pool: Pool) -> None:
     run.write(_REMOVE_POOL, old_id=pool.id)
 
 
-def put_host(run: Runner, host: Host) -> None:
-    """See :meth:`borough.store.port.Unit.put_host`."""
+def put_host(run: Runner, host: Host) -> int:
+    """See :meth:`borough.store.port.Unit.put_host`; return the key."""
     host_id = host.id
     values = {
         "name": host.name,
@@ -217,12 +219,34 @@ def put_host(run: Runner, host: Host) -> None:
     else:
         host_id = run.insert(_ADD_HOST, **values)
     run.write_all(_ADD_HOST_LABEL, _label_rows("host_id", host_id, host.labels))
+    return host_id
 
 
 def remove_host(run: Runner, host: Host) -> None:
     """See :meth:`borough.store.port.Unit.remove_host`."""
     run.write(_REMOVE_HOST_LABELS, old_id=host.id)
     run.write(_REMOVE_HOST, old_id=host.id)
+
+
+def add_subnets(
+    run: Runner, subnets: Sequence[Subnet], scopes: Mapping[str, int]
+) -> list[tuple[Subnet, int]]:
+    """See :meth:`borough.store.port.Unit.add_subnets`."""
+    if not subnets:
+        return []
+    known = _intern(run, subnets)
+    cohorts = [known[cohort_key(each)] for each in subnets]
+    values = [
+        {**_subnet_values(subnet, scopes), "cohort_id": cohort_id, "version": 0}
+        for subnet, cohort_id in zip(subnets, cohorts, strict=True)
+    ]
+    if len(values) == 1:
+        ids = dict(run.rows(_ADD_SUBNET_RETURNING, **values[0]))
+    else:
+        ids = dict(_add_many(run, _ADD_SUBNET, values, t.subnet.c.name))
+    stored = [replace(subnet, id=ids[subnet.name], version=0) for subnet in subnets]
+    _add_parts(run, stored)
+    return list(zip(stored, cohorts, strict=True))
 
 
 def put_subnet(
@@ -232,12 +256,27 @@ def put_subnet(
 
     :param seen: the subnet's count of changes outside of blocks, when the change was decided on it.
     """
-    cohort_id = _intern(run, subnet)
+    (cohort_id,) = _intern(run, [subnet]).values()
+    change, values = _CHANGE_SUBNET, _subnet_values(subnet, scopes)
+    values |= {"cohort_id": cohort_id, "old_id": subnet.id, "old_version": subnet.version}
+    if seen is not None:
+        change, values = _CHANGE_LOCKED_SUBNET, {**values, "old_outside": seen}
+    all_met(run.write(change, **values), 1)
+    subnet = replace(subnet, version=subnet.version + 1)
+    run.write(_REMOVE_RANGES, old_id=subnet.id)
+    run.write(_REMOVE_SUBNET_LABELS, old_id=subnet.id)
+    run.write(_MOVE_BLOCKS, old_id=subnet.id, cohort_id=cohort_id)
+    run.write(_MOVE_RUNS, old_id=subnet.id, cohort_id=cohort_id)
+    _add_parts(run, [subnet])
+    return subnet
+
+
+def _subnet_values(subnet: Subnet, scopes: Mapping[str, int]) -> dict[str, Any]:
+    """The columns of a subnet without its id, cohort and version."""
     family = subnet.family
-    values = {
+    return {
         "name": subnet.name,
         "scope_id": scopes[subnet.scope],
-        "cohort_id": cohort_id,
         "base": to_bytes(family, subnet.prefix.base),
         "length": subnet.prefix.length,
         "gateway": None if subnet.gateway is None else to_bytes(family, subnet.gateway),
@@ -249,32 +288,24 @@ def put_subnet(
         "attributes": json.dumps(subnet.attributes, sort_keys=True),
         "source": subnet.source,
     }
-    if subnet.id:
-        change = _CHANGE_SUBNET
-        values |= {"old_id": subnet.id, "old_version": subnet.version}
-        if seen is not None:
-            change, values = _CHANGE_LOCKED_SUBNET, {**values, "old_outside": seen}
-        all_met(run.write(change, **values), 1)
-        subnet = replace(subnet, version=subnet.version + 1)
-        run.write(_REMOVE_RANGES, old_id=subnet.id)
-        run.write(_REMOVE_SUBNET_LABELS, old_id=subnet.id)
-        run.write(_MOVE_BLOCKS, old_id=subnet.id, cohort_id=cohort_id)
-        run.write(_MOVE_RUNS, old_id=subnet.id, cohort_id=cohort_id)
-    else:
-        subnet = replace(subnet, id=run.insert(_ADD_SUBNET, version=0, **values), version=0)
-    run.write_all(
-        _ADD_RANGE,
-        [
+
+
+def _add_parts(run: Runner, subnets: Iterable[Subnet]) -> None:
+    """Add the rows of subnets in other tables than their own."""
+    ranges: list[dict[str, Any]] = []
+    labels: list[dict[str, Any]] = []
+    for subnet in subnets:
+        ranges += [
             {
                 "subnet_id": subnet.id,
-                "first": to_bytes(family, first),
-                "last": to_bytes(family, last),
+                "first": to_bytes(subnet.family, first),
+                "last": to_bytes(subnet.family, last),
             }
             for first, last in subnet.ranges
-        ],
-    )
-    run.write_all(_ADD_SUBNET_LABEL, _label_rows("subnet_id", subnet.id, subnet.labels))
-    return subnet
+        ]
+        labels += _label_rows("subnet_id", subnet.id, subnet.labels)
+    run.write_all(_ADD_RANGE, ranges)
+    run.write_all(_ADD_SUBNET_LABEL, labels)
 
 
 def _label_rows(column: str, id: int, labels: Labels) -> list[dict[str, Any]]:
@@ -285,15 +316,66 @@ def _label_rows(column: str, id: int, labels: Labels) -> list[dict[str, Any]]:
     ]
 
 
-def _intern(run: Runner, subnet: Subnet) -> int:
-    text = cohort_key(subnet)
-    found = run.one(_COHORT_BY_DIGEST, digest=digest(text))
-    if found:
-        id: int = found[0]
-        return id
-    id = run.insert(_ADD_LABELS, labels=labels_text(subnet.labels))
-    run.write(_ADD_COHORT, id=id, description=text, digest=digest(text))
-    return id
+def _intern(run: Runner, subnets: Iterable[Subnet]) -> dict[str, int]:
+    """The ids of the subnets' cohorts by their keys; those that do not exist are added."""
+    labels = {cohort_key(each): each.labels for each in subnets}
+    digests = {digest(key): key for key in labels}
+    found: dict[str, int] = {}
+    wanted = list(digests)
+    for start in range(0, len(wanted), _BATCH):
+        some = wanted[start : start + _BATCH]
+        named = {f"digest_{at}": each for at, each in enumerate(some)}
+        found |= dict(run.rows(_cohorts_by_digest(len(some)), **named))
+    missing = [each for each in digests if each not in found]
+    if missing:
+        ids = _add_labels(run, [labels_text(labels[digests[each]]) for each in missing])
+        found |= zip(missing, ids, strict=True)
+        run.write_all(
+            _ADD_COHORT,
+            [{"id": found[each], "description": digests[each], "digest": each} for each in missing],
+        )
+    return {key: found[each] for each, key in digests.items()}
+
+
+@lru_cache(maxsize=64)
+def _cohorts_by_digest(count: int) -> Any:
+    wanted: list[Any] = [_P(f"digest_{at}") for at in range(count)]
+    return sa.select(t.cohort.c.digest, t.cohort.c.id).where(t.cohort.c.digest.in_(wanted))
+
+
+def _add_labels(run: Runner, texts: Sequence[str]) -> list[int]:
+    """Keep labels for the events of new cohorts; return the id of each."""
+    if len(texts) == 1:
+        return [run.insert(_ADD_LABELS_RETURNING, labels=texts[0])]
+    added = _add_many(
+        run, _ADD_LABELS, [{"labels": text} for text in texts], t.cohort_labels.c.labels
+    )
+    ids: dict[str, list[int]] = {}
+    for text, id in added:
+        ids.setdefault(text, []).append(id)
+    return [ids[text].pop() for text in texts]
+
+
+def _add_many(
+    run: Runner, clause: Any, values: Sequence[Mapping[str, Any]], column: sa.Column[str]
+) -> list[tuple[str, int]]:
+    """Add rows; return the text in one column of each, and its id.
+
+    The ids are read back as a range: a database that has no statistics of rows this new would compare each
+    of them with each text of a list. Rows of others may be in it.
+    """
+    newest, newer = _newer(column)
+    ((seen,),) = run.rows(newest)
+    run.write_all(clause, values)
+    return [(text, id) for text, id in run.rows(newer, seen=seen)]
+
+
+@cache
+def _newer(column: sa.Column[str]) -> tuple[Any, Any]:
+    """The newest id of a table, and a column's texts with the ids above one."""
+    id = column.table.c.id
+    newest = sa.select(sa.func.coalesce(sa.func.max(id), sa.literal_column("0")))
+    return newest, sa.select(column, id).where(id > _P("seen"))
 
 
 def remove_subnet(run: Runner, subnet: Subnet) -> None:

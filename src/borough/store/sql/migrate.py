@@ -21,7 +21,7 @@ from borough.errors import (
     SchemaTooOld,
     UnfinishedMove,
 )
-from borough.store.sql import schema
+from borough.store.sql import change_log, schema
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -32,7 +32,7 @@ VERSION_TABLE: Final = "borough_alembic_version"
 _LOCK: Final = 7_016_996_765_293_437_281
 
 #: Every revision, the oldest first: the names of the files in ``migrations/versions``.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 
 _version = sa.table(VERSION_TABLE, sa.column("version_num", sa.String))
 
@@ -109,6 +109,8 @@ def upgrade(engine: sa.Engine, *, shared: bool = False) -> None:
             _refuse_newer(revision)
         if revision != REVISIONS[-1]:
             _run(connection)
+        if shared:
+            change_log.keep_none(connection)
 
 
 @contextmanager

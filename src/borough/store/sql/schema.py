@@ -352,6 +352,17 @@ pruned = _table(
     sa.CheckConstraint("id = 1", name="ck_borough_pruned_single"),
 )
 
+# What each version of the catalogue changed, so that a process reads only that. See
+# borough.store.sql.change_log.
+change = _table(
+    "borough_change",
+    _id(),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("object_id", sa.BigInteger, nullable=False),
+    sa.Index("ix_borough_change_version", "version", "kind", "object_id"),
+)
+
 token = _table(
     "borough_token",
     _id(),

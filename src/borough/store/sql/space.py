@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from borough.domain.address import from_bytes, to_bytes
 from borough.domain.block import BLOCK_BITS, Block, Run
@@ -14,7 +15,8 @@ from borough.domain.space import Offer, Plan
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
-from borough.store.sql.catalogue import CatalogueReader
+from borough.store.sql.catalogue import load
+from borough.store.sql.change_log import Change
 from borough.store.sql.dialect import Dialect, Runner
 from borough.store.sql.giving import Areas
 from borough.store.sql.offers import offers_of_many
@@ -26,6 +28,10 @@ _RUNGS = 16
 #: Addresses opened at once where several writers want some: each then finds a block of his own, and they
 #: do not meet again at the next piece of unused space.
 _ROOM = 8 << BLOCK_BITS
+
+
+#: Plans of one unit that are remembered.
+_REMEMBERED: Final = 8
 
 
 class SqlSpace:
@@ -40,7 +46,6 @@ class SqlSpace:
         *,
         areas: Areas,
         spread: bool = False,
-        reader: CatalogueReader | None = None,
         locked: frozenset[int] | None = None,
     ) -> None:
         """Work in a transaction.
@@ -48,7 +53,6 @@ class SqlSpace:
         :param cached: the catalogue as this process has read it last.
         :param areas: where this writer looks for unclaimed space first.
         :param spread: whether unused space is offered before the blocks of its rung.
-        :param reader: what reads the catalogue when it is another one by now.
         :param locked: the subnets whose space was locked before this transaction's snapshot; None where
             no lock is needed, or where reading takes it.
         """
@@ -59,19 +63,23 @@ class SqlSpace:
         self._probes = probes
         self._areas = areas
         self._spread = spread
-        self._reader = reader
         #: Blocks and runs that were read, and plans that were written, for who wants to guess.
         self.read: list[Block | Run] = []
-        self.written: list[Plan] = []
+        #: Of plans the last ones: what is believed of the others is found out to be wrong by the database.
+        self.written: deque[Plan] = deque(maxlen=_REMEMBERED)
         #: Whether addresses have come free.
         self.freed = False
         #: The block that the last address was given from, as it is then.
         self.given_from: Block | None = None
+        #: Declared objects that were changed, for the next version of the catalogue.
+        self._declared: set[Change] = set()
         self._touched = False
         self._locked = locked
         #: Of the subnets whose space this unit keeps locked: their counts of changes outside of blocks.
         self._outside: dict[int, int] = {}
         self._fresh: Catalogue | None = None
+        #: The catalogue as it was before this unit changed it.
+        self.cacheable: Catalogue | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -81,16 +89,17 @@ class SqlSpace:
             assert found is not None
             version = found[0]
             if self._cached is None or self._cached.version != version:
-                reader = self._reader or CatalogueReader()
-                self._fresh = reader.read(self._run, version)
+                self._fresh = load(self._run, self._cached, version)
             else:
                 self._fresh = self._cached
+            if not (self._touched or self._declared):
+                self.cacheable = self._fresh
         return self._fresh
 
     @property
-    def cacheable(self) -> Catalogue | None:
-        """The catalogue as the database has it, unless this unit changed it."""
-        return None if self._touched else self._fresh
+    def has_declared(self) -> bool:
+        """Whether this unit made another version of the catalogue."""
+        return self._touched
 
     def _saw(self, pieces: Sequence[Block | Run]) -> None:
         """Keep in mind what was read of space; it may be of no use with another catalogue."""

@@ -18,7 +18,6 @@ from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.cache import Cache
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
-from borough.store.sql.catalogue import CatalogueReader
 from borough.store.sql.dialect import (
     KEPT,
     Busy,
@@ -139,7 +138,6 @@ class SqlStore:
         self._patience = patience
         self._kept: Cache[Any, Any] = Cache(KEPT)
         self._catalogue: Catalogue | None = None
-        self._reader = CatalogueReader()
         self._probes = Probes(self._kept)
         self._sketch = Sketch()
         self._idle: deque[_Link] = deque()
@@ -374,7 +372,6 @@ class SqlStore:
                     # Who only reads is in nobody's way.
                     areas=link.areas if write else NO_AREAS,
                     spread=spread,
-                    reader=self._reader,
                     locked=bound.subnets if self._dialect.is_server else None,
                 )
                 try:
@@ -402,7 +399,7 @@ class SqlStore:
             raise
         if unit.cacheable is not None:
             self._catalogue = unit.cacheable
-            if self._dialect.can_guess and write:
+            if self._dialect.can_guess and write and not unit.has_declared:
                 read = unit.read if order is not None else ()
                 self._sketch.learn(unit.cacheable, read, unit.written)
         return answer

@@ -25,9 +25,10 @@ from borough.store.port import (
     Trail,
 )
 from borough.store.sql import catalogue_write as declared
-from borough.store.sql import queries, rows, times, trail
+from borough.store.sql import change_log, queries, rows, times, trail
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue_write import all_met
+from borough.store.sql.change_log import Kind
 from borough.store.sql.dialect import Duplicate, LockFirst
 from borough.store.sql.plan_rows import old_run
 from borough.store.sql.space import SqlSpace
@@ -45,7 +46,8 @@ class SqlUnit(SqlSpace):
         """See :meth:`borough.store.port.Unit.commit`."""
         subnets = self.catalogue.subnets
         self.freed = self.freed or bool(plan.removed or plan.cooled or plan.blocks_removed)
-        self.written.append(plan)
+        # Without the addresses: a release of hundreds of thousands comes in many plans.
+        self.written.append(replace(plan, removed=[], cooled=[]) if self.freed else plan)
         if plan.grants:
             self.given_from = plan.grants[-1].block
         events = [
@@ -316,6 +318,8 @@ class SqlUnit(SqlSpace):
         if self._run.write(s.touch, seen=seen) != 1:
             raise LostRace("catalogue")
         declared.drop_unused_cohorts(self._run)
+        change_log.write(self._run, seen + 1, self._declared)
+        self._declared.clear()
         self._changed()
 
     def _changed(self) -> None:
@@ -325,32 +329,40 @@ class SqlUnit(SqlSpace):
 
     def add_scope(self, name: str, source: str) -> None:
         """See :meth:`borough.store.port.Unit.add_scope`."""
-        declared.add_scope(self._run, name, source)
-        self._changed()
+        known = self.catalogue
+        scopes = {**known.scopes, name: declared.add_scope(self._run, name, source)}
+        self._declared.add((Kind.OTHER, 0))
+        self._touched = True
+        self._fresh = known.after(known.version, {}, scopes=scopes)
 
     def remove_scope(self, name: str) -> None:
         """See :meth:`borough.store.port.Unit.remove_scope`."""
         declared.remove_scope(self._run, name)
+        self._declared.add((Kind.OTHER, 0))
 
     def set_dimensions(self, dimensions: Sequence[Dimension], sources: Mapping[str, str]) -> None:
         """See :meth:`borough.store.port.Unit.set_dimensions`."""
         declared.set_dimensions(self._run, dimensions, sources)
+        self._declared.add((Kind.OTHER, 0))
 
     def put_pool(self, pool: Pool) -> None:
         """See :meth:`borough.store.port.Unit.put_pool`."""
         declared.put_pool(self._run, pool, self.catalogue.scopes)
+        self._declared.add((Kind.OTHER, 0))
 
     def remove_pool(self, pool: Pool) -> None:
         """See :meth:`borough.store.port.Unit.remove_pool`."""
         declared.remove_pool(self._run, pool)
+        self._declared.add((Kind.OTHER, 0))
 
     def put_host(self, host: Host) -> None:
         """See :meth:`borough.store.port.Unit.put_host`."""
-        declared.put_host(self._run, host)
+        self._declared.add((Kind.HOST, declared.put_host(self._run, host)))
 
     def remove_host(self, host: Host) -> None:
         """See :meth:`borough.store.port.Unit.remove_host`."""
         declared.remove_host(self._run, host)
+        self._declared.add((Kind.HOST, host.id))
 
     def lock_space(self, subnet_ids: Collection[int]) -> None:
         """See :meth:`borough.store.port.Unit.lock_space`."""
@@ -361,26 +373,39 @@ class SqlUnit(SqlSpace):
             raise LockFirst(ids)
         self._outside |= declared.outside(self._run, ids)
 
+    def add_subnets(self, subnets: Sequence[Subnet]) -> list[tuple[Subnet, int]]:
+        """See :meth:`borough.store.port.Unit.add_subnets`."""
+        added = declared.add_subnets(self._run, subnets, self.catalogue.scopes)
+        self._declared.update((Kind.SUBNET, subnet.id) for subnet, _ in added)
+        return added
+
     def put_subnet(self, subnet: Subnet) -> Subnet:
         """See :meth:`borough.store.port.Unit.put_subnet`."""
         seen = self._outside.get(subnet.id)
-        return declared.put_subnet(self._run, subnet, self.catalogue.scopes, seen)
+        stored = declared.put_subnet(self._run, subnet, self.catalogue.scopes, seen)
+        self._declared.add((Kind.SUBNET, stored.id))
+        return stored
 
     def remove_subnet(self, subnet: Subnet) -> None:
         """See :meth:`borough.store.port.Unit.remove_subnet`."""
         declared.remove_subnet(self._run, subnet)
+        self._declared.add((Kind.SUBNET, subnet.id))
 
     def cohort_of(self, subnet_id: int) -> int:
         """See :meth:`borough.store.port.Unit.cohort_of`."""
         return declared.cohort_of(self._run, subnet_id)
 
-    def record(self, event: Event) -> None:
+    def record(self, *events: Event) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
+        self._run.write_all(
+            s.add_event, [rows.event_values(self._seen_by(each)) for each in events]
+        )
+
+    def _seen_by(self, event: Event) -> Event:
+        """The event with the cohort that its subnet belongs to."""
         # The catalogue may have to be read anew: not for an event that is of no subnet.
         home = self.catalogue.by_name.get(event.subnet) if event.subnet else None
-        if home is not None:
-            event = replace(event, cohort_id=self.catalogue.cohort_of[home.id])
-        self._run.write(s.add_event, **rows.event_values(event))
+        return replace(event, cohort_id=self.catalogue.cohort_of[home.id]) if home else event
 
     # --- Auditing -----------------------------------------------------------------------------
 
