@@ -1,0 +1,55 @@
+"""A small file system in memory, which can be made full."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.servers.base import Missing
+
+
+class SmallDisk:
+    """A file system of its own, where the servers' users may go.
+
+    :ivar path: where it is mounted.
+    """
+
+    def __init__(self, megabytes: int) -> None:
+        """Mount it.
+
+        :raises Missing: only root may mount.
+        """
+        self._size = megabytes << 20
+        self.path = Path(tempfile.mkdtemp(prefix="borough-disk-"))
+        self.path.chmod(0o755)
+        if os.getuid() != 0 or self._mount(f"size={self._size},mode=0777").returncode:
+            self.path.rmdir()
+            raise Missing("a small file system cannot be mounted (only root may)")
+
+    def _mount(self, options: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.path)],
+            capture_output=True,
+            check=False,
+        )
+
+    def _resize(self, size: int) -> None:
+        subprocess.run(
+            ["mount", "-o", f"remount,size={size}", str(self.path)], check=True, capture_output=True
+        )
+
+    def fill(self) -> None:
+        """Leave no room at all: make it as small as what it holds."""
+        self._resize(max(shutil.disk_usage(self.path).used, 1 << 20))
+
+    def free(self) -> None:
+        """Make it as large as it was."""
+        self._resize(self._size)
+
+    def remove(self) -> None:
+        """Unmount it, even when something still has a file open there."""
+        subprocess.run(["umount", "-l", str(self.path)], check=True)
+        self.path.rmdir()
