@@ -1,13 +1,12 @@
-"""The process that changes what is declared: ``python -m tests.nemesis.admin CONFIG``."""
+"""The process that changes what is declared. It may be killed, and started again."""
 
 from __future__ import annotations
 
-import json
-import sys
+import os
 import time
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from tests.nemesis.calls import Args, Caller, Config
 from tests.nemesis.history import read_client
@@ -28,20 +27,21 @@ STOP: Final = "stop"
 class Admin:
     """One declared change after the other; what each life begins with is certain."""
 
-    def __init__(self, config: Config, clients: int) -> None:
+    def __init__(self, config: Config) -> None:
         self._folder = Path(config.folder)
         before = read_client(self._folder, ADMIN)
         asked = [each for each in before if each.act == APPLY and (each.is_done or each.is_unknown)]
         self._topology: Topology = asked[-1].args["topology"] if asked else initial()
         self._caller = Caller(config)
         self._chance = Random(f"{config.seed}-admin-{self._caller.journal.life}")
-        self._clients = clients
+        self._clients = config.clients
+        self._parent = os.getppid()
 
     def run(self) -> None:
         """Change something now and then, until told to stop."""
         self._declare(self._topology)
         (self._folder / "declared").touch()
-        while not (self._folder / STOP).exists():
+        while not (self._folder / STOP).exists() and os.getppid() == self._parent:
             self._step()
             time.sleep(PAUSE * self._chance.random() * 2)
 
@@ -90,12 +90,6 @@ class Admin:
         self._caller.invoke("rename_host", args)
 
 
-def main() -> None:
-    """Run it as a file describes."""
-    given: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
-    clients = given.pop("clients")
-    Admin(Config(**given), clients).run()
-
-
-if __name__ == "__main__":
-    main()
+def administer(config: Config) -> None:
+    """What the process does."""
+    Admin(config).run()

@@ -27,6 +27,7 @@ class Config:
     :ivar url: of the database, or of the service.
     :ivar folder: of the histories.
     :ivar quota: calls to make, over all lives.
+    :ivar clients: how many clients there are, numbered from 1.
     :ivar clocks_jump: whether the clock of the process goes hours wrong now and then.
     """
 
@@ -35,6 +36,7 @@ class Config:
     folder: str
     seed: int
     quota: int
+    clients: int
     patience: float = 8.0
     clocks_jump: bool = False
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from random import Random
 from typing import Final
 
 import borough
 from tests.nemesis import dump
-from tests.nemesis.admin import ADMIN, STOP
+from tests.nemesis.admin import ADMIN, STOP, administer
 from tests.nemesis.calls import Config
 from tests.nemesis.checker import Trouble, Verdict, judge
+from tests.nemesis.client import work
 from tests.nemesis.grounds import Fault, Ground, ServiceGround
 from tests.nemesis.history import Call, read_all
 
@@ -37,40 +40,39 @@ END: Final = 180.0
 STALLED: Final = 150.0
 
 
+#: Clients are forked from a process that has imported all they need: their lives are many and short.
+FORKS: Final = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.nemesis.admin", "tests.nemesis.client"])
+
+
 @dataclass
 class Process:
     """A client process, started again when it is killed."""
 
-    module: str
-    config: Path
-    log: Path
-    popen: subprocess.Popen[bytes] | None = None
+    work: Callable[[Config], None]
+    config: Config
+    life: ForkServerProcess | None = None
 
     def start(self) -> None:
         """Start its next life."""
-        with self.log.open("ab") as log:
-            self.popen = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", self.module, self.config],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self.life = FORKS.Process(target=self.work, args=(self.config,), daemon=True)
+        self.life.start()
 
     def kill(self) -> None:
         """Kill it at whatever it does."""
-        assert self.popen is not None
-        self.popen.kill()
-        self.popen.wait()
+        assert self.life is not None
+        self.life.kill()
+        self.life.join()
 
     @property
     def is_running(self) -> bool:
         """Whether it has not ended."""
-        return self.popen is not None and self.popen.poll() is None
+        return self.life is not None and self.life.is_alive()
 
     def check(self) -> None:
         """A client catches every error; one that ends in another way has a fault of its own."""
-        if self.popen is not None and self.popen.poll() not in (None, 0):
-            raise AssertionError(f"a client ended: {self.log.read_text()[-3000:]}")
+        if self.life is not None and self.life.exitcode not in (None, 0):
+            raise AssertionError(f"client {self.config.client} ended: {self.life.exitcode}")
 
 
 @dataclass
@@ -123,13 +125,10 @@ class Campaign:
             str(self._folder),
             self._seed,
             quota,
+            clients=CLIENTS,
             clocks_jump=self._ground.clocks_jump,
         )
-        written = asdict(config) | ({"clients": CLIENTS} if number == ADMIN else {})
-        path = self._folder / f"config-{number}.json"
-        path.write_text(json.dumps(written))
-        module = "tests.nemesis.admin" if number == ADMIN else "tests.nemesis.client"
-        return Process(module, path, self._folder / f"client-{number}.log")
+        return Process(administer if number == ADMIN else work, config)
 
     def run(self) -> None:
         """Run it to its end, and leave the ground whole."""
