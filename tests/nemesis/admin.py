@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.nemesis.calls import Args, Caller, Config
+from tests.nemesis.calls import Args, Caller, Config, keep_log
 from tests.nemesis.history import read_client
 from tests.nemesis.states import APPLY
 from tests.nemesis.workload import private_hosts
@@ -92,4 +92,5 @@ class Admin:
 
 def administer(config: Config) -> None:
     """What the process does."""
+    keep_log(config)
     Admin(config).run()

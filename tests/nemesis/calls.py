@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -39,6 +40,15 @@ class Config:
     clients: int
     patience: float = 8.0
     clocks_jump: bool = False
+
+
+def keep_log(config: Config) -> None:
+    """Write what the process says to a file beside its histories."""
+    log = os.open(
+        f"{config.folder}/client-{config.client}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    )
+    os.dup2(log, 2)
+    os.close(log)
 
 
 class Clock:

@@ -72,7 +72,8 @@ class Process:
     def check(self) -> None:
         """A client catches every error; one that ends in another way has a fault of its own."""
         if self.life is not None and self.life.exitcode not in (None, 0):
-            raise AssertionError(f"client {self.config.client} ended: {self.life.exitcode}")
+            said = Path(self.config.folder, f"client-{self.config.client}.log").read_text()
+            raise AssertionError(f"client {self.config.client} ended: {said[-3000:]}")
 
 
 @dataclass

@@ -177,12 +177,13 @@ def trail(holdings: Holdings, events: Sequence[Event]) -> Iterator[str]:
             yield f"no event: {each}"
         elif given[key].owner != each.owner:
             yield f"the event says {given[key].owner}: {each}"
+        elif each.is_stray:
+            yield f"{each} was given, against the answer: {each.calls[0]}"
         if each.released is not None and ended[key] != 1:
             yield f"{ended[key]} events of the release of {each}"
     for (address, sequence), event in given.items():
         if holdings.find(address, sequence) is None:
-            asked = holdings.requests.get(event.owner, [])
-            yield from _unexplained(address, sequence, asked)
+            yield f"{address} sequence {sequence} was given, and nobody asked: {event}"
     for (address, of), times in ended.items():
         found = holdings.find(address, of or 0)
         if found is None or times > 1 or (found.released is None and not found.is_doubtful):
@@ -190,13 +191,6 @@ def trail(holdings: Holdings, events: Sequence[Event]) -> Iterator[str]:
     yield from _in_turn(events)
     for asked in holdings.requests.values():
         yield from _too_many(asked, holdings)
-
-
-def _unexplained(address: str, sequence: int, asked: list[Call]) -> Iterator[str]:
-    """An allocation that is in no answer."""
-    if not any(call.is_unknown for call in asked) or any(call.is_done for call in asked):
-        said = asked[0] if asked else "nobody asked"
-        yield f"{address} sequence {sequence} was given, against the answer: {said}"
 
 
 def _too_many(asked: list[Call], holdings: Holdings) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from tests.nemesis.calls import Args, Caller, Config
+from tests.nemesis.calls import Args, Caller, Config, keep_log
 from tests.nemesis.history import Call, read_client
 from tests.nemesis.workload import allocation, private_hosts
 from tests.nemesis.world import CARVED_LENGTHS, ROAMING
@@ -169,4 +169,5 @@ class Client:
 
 def work(config: Config) -> None:
     """What the process does."""
+    keep_log(config)
     Client(config).run()

@@ -203,13 +203,16 @@ class PostgresqlGround(ServerGround):
         )
 
 
-def end_mariadb_sessions(server: Server) -> None:
+def end_mariadb_sessions(server: MariadbServer) -> None:
     """Kill every session that uses a database of the tests."""
-    found = server.run("SELECT id FROM information_schema.processlist WHERE db LIKE 'test%'")
-    for (id,) in found:
-        # It may have ended by itself.
-        with contextlib.suppress(Exception):
-            server.run(f"KILL {id}")
+    import pymysql
+
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM information_schema.processlist WHERE db LIKE 'test%'")
+        for (id,) in cursor.fetchall():
+            # It may have ended by itself.
+            with contextlib.suppress(pymysql.MySQLError):
+                cursor.execute(f"KILL {id}")
 
 
 class MariadbGround(ServerGround):
@@ -228,6 +231,7 @@ class MariadbGround(ServerGround):
         self._end_sessions()
 
     def _end_sessions(self) -> None:
+        assert isinstance(self.server, MariadbServer)
         end_mariadb_sessions(self.server)
 
 

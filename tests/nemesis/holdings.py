@@ -27,6 +27,7 @@ class Holding:
     :ivar released: the acknowledged release.
     :ivar is_doubtful: whether a release without an answer may have ended it.
     :ivar hosts: every host on which it may have lived.
+    :ivar is_stray: whether it is in the trail, against an answer that says otherwise.
     """
 
     address: str
@@ -40,6 +41,7 @@ class Holding:
     released: Call | None = None
     is_doubtful: bool = False
     hosts: set[str] = field(default_factory=set)
+    is_stray: bool = False
 
     @property
     def owner(self) -> str:
@@ -140,9 +142,11 @@ class Holdings:
     def _add_unanswered(self, event: Event) -> None:
         """What a call did whose answer was lost; its owner tells which call it was."""
         asked = self.requests.get(event.owner)
-        if event.act != "allocated" or asked is None or any(call.is_done for call in asked):
+        known = self.find(event.subject, event.id)
+        if event.act != "allocated" or asked is None or known is not None:
             return
         made = Holding(event.subject, event.id, asked, possible_from=asked[0].began)
+        made.is_stray = any(call.is_done for call in asked)
         made.hosts.add(asked[0].args.get("host") or "")
         self._add(made)
 
