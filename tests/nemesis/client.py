@@ -117,6 +117,9 @@ class Client:
         if error is None:
             self._absorb(act, args, answer)
             return False
+        if error["code"] == "unavailable":
+            # What is refused at once would use up all calls before anything is there again.
+            time.sleep(0.2)
         if act == "release" and "sequence" in args and error["outcome"] != "unknown":
             self._refused(args, error["code"])
         if act == "uncarve" and error["code"] == "unknown_object":
