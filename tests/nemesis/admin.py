@@ -91,6 +91,6 @@ class Admin:
 
 
 def administer(config: Config) -> None:
-    """What the process does."""
+    """Run the process."""
     keep_log(config)
     Admin(config).run()

@@ -23,7 +23,7 @@ _UNCLEAR: Final = frozenset({"corrupt", "internal", "failed", "raw"})
 
 @dataclass(frozen=True)
 class Config:
-    """What a client is told.
+    """The settings of a client process.
 
     :ivar url: of the database, or of the service.
     :ivar folder: of the histories.

@@ -66,7 +66,7 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """True while it runs."""
         return self.life is not None and self.life.is_alive()
 
     def check(self) -> None:
@@ -78,7 +78,7 @@ class Process:
 
 @dataclass
 class Report:
-    """What came of a campaign."""
+    """The result of a campaign."""
 
     kind: str
     seed: int
@@ -183,7 +183,7 @@ class Campaign:
                 each.start()
 
     def _calls(self) -> int:
-        """How many calls have been written down, clients' restarts included."""
+        """Count the calls that have been written down, in all lives of the clients."""
         for path in self._folder.glob("client-*.jsonl"):
             if path.name.startswith(f"client-{ADMIN}-"):
                 continue
@@ -217,7 +217,7 @@ class Campaign:
 
 
 def audit(url: str) -> list[str]:
-    """What an audit finds, run in a process of its own."""
+    """Run an audit in a process of its own; return its findings."""
     done = subprocess.run(
         [sys.executable, "-m", "borough.cli", "--json", "--db", url, "audit"],
         capture_output=True,

@@ -60,7 +60,7 @@ class Trouble:
 
 @dataclass
 class Verdict:
-    """What the judge found.
+    """The findings of the judge.
 
     :ivar violations: by kind, as text.
     :ivar judged: how often each promise was looked at: a promise that was never looked at is not kept.
@@ -78,7 +78,7 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was found."""
+        """True when nothing was found."""
         return not self.violations
 
     def __str__(self) -> str:
@@ -144,7 +144,7 @@ def sequences(holdings: Iterable[Holding]) -> Iterator[str]:
 
 
 def final_state(holdings: Holdings, dump: Dump) -> Iterator[str]:
-    """What clients hold is held; what they released is not; nobody else holds anything."""
+    """The final rows are the holdings of the clients, without those that were released."""
     held = {(each.address, each.sequence): each for each in dump.held}
     for each in holdings:
         row = held.get((each.address, each.sequence))

@@ -171,6 +171,6 @@ class Client:
 
 
 def work(config: Config) -> None:
-    """What the process does."""
+    """Run the process."""
     keep_log(config)
     Client(config).run()

@@ -40,7 +40,7 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True)
 class Dump:
-    """What was found at the end.
+    """The final state of a database.
 
     :ivar findings: what an audit found, as text.
     """

@@ -23,7 +23,7 @@ def _ip(*words: str) -> None:
 
 
 class Network:
-    """Namespaces on a bridge. Whoever is in none reaches all of them.
+    """Namespaces on a bridge. A process outside of them reaches all of them.
 
     :ivar places: one for each namespace.
     """
@@ -160,7 +160,7 @@ class GaleraGround(Ground):
         end_mariadb_sessions(node)
 
     def differences(self) -> list[str]:
-        """What the nodes do not agree on at the end."""
+        """Compare the nodes."""
         database = self.url.rpartition("/")[2]
         answers = []
         for number, node in enumerate(self._cluster.nodes):

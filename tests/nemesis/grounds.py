@@ -45,7 +45,7 @@ class Ground(ABC):
         self.without: list[str] = []
 
     def client_url(self, _client: int) -> str:
-        """What a client is told."""
+        """The URL for a client."""
         return self.url
 
     @abstractmethod
@@ -53,7 +53,7 @@ class Ground(ABC):
         """Faults by name."""
 
     def differences(self) -> list[str]:
-        """What several copies of the database do not agree on at the end."""
+        """Compare several copies of the database at the end."""
         return []
 
     @abstractmethod
@@ -132,7 +132,7 @@ class ServerGround(Ground):
 
     @abstractmethod
     def _end_sessions(self) -> None:
-        """What an administrator does to sessions that are in the way."""
+        """End all sessions, as an administrator does."""
 
     def faults(self) -> dict[str, Fault]:
         """See :class:`Ground`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,12 +42,12 @@ class Call:
 
     @property
     def is_done(self) -> bool:
-        """Whether it was acknowledged."""
+        """True when it was acknowledged."""
         return self.answer is not None
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nobody was told if it was done."""
+        """True when the client was not told if it was done."""
         if self.error is None:
             return self.answer is None
         return bool(self.error["outcome"] == "unknown")
@@ -128,9 +128,3 @@ def read_all(folder: Path) -> list[Call]:
 def began(call: Call) -> int:
     """When a call began."""
     return call.began
-
-
-def count_calls(folder: Path, clients: Iterable[int]) -> int:
-    """How many calls these clients have made, counted by lines without reading them."""
-    files = [path for number in clients for path in folder.glob(f"client-{number}-*.jsonl")]
-    return sum(path.read_bytes().count(b"\n") for path in files) // 2

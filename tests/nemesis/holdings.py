@@ -50,7 +50,7 @@ class Holding:
 
     @property
     def is_certain(self) -> bool:
-        """Whether a client was told of it, and none may have released it."""
+        """True when a client was told of it, and none may have released it."""
         return self.certain_from < NEVER and self.released is None and not self.is_doubtful
 
     def __str__(self) -> str:
@@ -100,7 +100,7 @@ class Holdings:
         return self._all.get((address, sequence))
 
     def of_owner(self, owner: str) -> Sequence[Holding]:
-        """What one request was given."""
+        """The holdings that one request was given."""
         return self._of_owner.get(owner, [])
 
     def _add(self, holding: Holding) -> None:
@@ -140,7 +140,7 @@ class Holdings:
                 )
 
     def _add_unanswered(self, event: Event) -> None:
-        """What a call did whose answer was lost; its owner tells which call it was."""
+        """Add the holding of a call whose answer was lost; the owner names the call."""
         asked = self.requests.get(event.owner)
         known = self.find(event.subject, event.id)
         if event.act != "allocated" or asked is None or known is not None:
@@ -167,7 +167,7 @@ class Holdings:
     # --- Releases ---------------------------------------------------------------------------------
 
     def _targets(self, args: dict[str, Any]) -> list[Holding]:
-        """What a release may have meant."""
+        """The holdings that a release may have meant."""
         if "sequence" in args:
             found = self.find(args["address"], args["sequence"])
             return [] if found is None else [found]
@@ -218,7 +218,7 @@ class Holdings:
 
 
 def _spans(holding: Holding, call: Call) -> bool:
-    """Whether it was held for certain during the whole of a call."""
+    """True when it was held for certain during the whole of a call."""
     return holding.certain_from <= call.began and call.ended <= holding.certain_to
 
 

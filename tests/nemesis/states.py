@@ -33,7 +33,7 @@ def number(address: str) -> int:
 
 @dataclass(frozen=True)
 class Request:
-    """What an allocation asks for, as far as boundaries go.
+    """The part of an allocation request that boundaries depend on.
 
     :ivar named: labels by dimension; the host's own are not among them.
     :ivar subnets: names, when the request names its subnets; boundaries do not apply then.
@@ -58,7 +58,7 @@ class Request:
 class Subnet:
     """A declared subnet.
 
-    :ivar usable: what *any* and *next* may give.
+    :ivar usable: addresses that *any* and *next* may give.
     :ivar never: network, broadcast or anycast address: given to nobody.
     """
 
@@ -87,11 +87,11 @@ class Subnet:
         return cls(entry["name"], first, last, usable, frozenset(never), labels)
 
     def holds(self, address: int) -> bool:
-        """Whether the address lies in its prefix and can be held at all."""
+        """True when the address lies in its prefix and can be held at all."""
         return self.first <= address <= self.last and address not in self.never
 
     def gives(self, address: int) -> bool:
-        """Whether *any* and *next* may give the address."""
+        """True when *any* and *next* may give the address."""
         return any(low <= address <= high for low, high in self.usable)
 
 
@@ -133,7 +133,7 @@ class State:
         return {name: values for name, values in own.items() if name not in named}
 
     def admits(self, request: Request, subnet: Subnet) -> bool:
-        """Whether no hard boundary lies between the request and the subnet."""
+        """True when no hard boundary lies between the request and the subnet."""
         if request.subnets is not None:
             return subnet.name in request.subnets
         named, implied = dict(request.named), self.implied(request)
@@ -192,7 +192,7 @@ class States:
 
 
 def common(states: Sequence[State], request: Request) -> dict[tuple[Any, ...], Pieces]:
-    """What *any* may give to a request in each of the states, by home."""
+    """Addresses that *any* may give to a request in each of the states, by home."""
     found: dict[tuple[Any, ...], Pieces] | None = None
     for state in states:
         homes: dict[tuple[Any, ...], Pieces] = {}
@@ -222,7 +222,7 @@ def merge(pieces: Pieces) -> Pieces:
 
 
 def intersect(left: Pieces, right: Pieces) -> Pieces:
-    """What lies in both."""
+    """Addresses that lie in both."""
     made = [
         (max(low, other), min(high, end))
         for low, high in left
@@ -250,7 +250,7 @@ def without(pieces: Pieces, addresses: Iterable[int]) -> Pieces:
 
 
 def size(pieces: Pieces) -> int:
-    """How many addresses pieces have."""
+    """The number of addresses in pieces."""
     return sum(high - low + 1 for low, high in pieces)
 
 

@@ -60,12 +60,12 @@ class Story:
         self.calls.append(Call(1, 0, number, act, args, began, ended, None, error))
 
     def given(self, address: str, sequence: int, owner: str) -> None:
-        """What the tables say of an allocation."""
+        """Add an allocation to the tables."""
         self.events.append(Event(sequence, "allocated", address, owner, None))
         self.held[address] = Held(address, sequence, owner, "")
 
     def taken(self, address: str, sequence: int) -> None:
-        """What the tables say of a release."""
+        """Add a release to the tables."""
         self.events.append(Event(100 + sequence, "released", address, "", sequence))
         del self.held[address]
 
@@ -93,6 +93,6 @@ class Story:
         self.taken(address, sequence)
 
     def found(self) -> dict[str, list[str]]:
-        """What the judge finds."""
+        """Run the judge."""
         dump = Dump(self.events, list(self.held.values()), self.findings)
         return dict(judge(self.calls, dump, self.troubles, slack=self.slack).violations)

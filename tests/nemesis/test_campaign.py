@@ -35,7 +35,7 @@ KINDS: Final = ("sqlite", "postgresql", "mariadb", "http", "galera")
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Where the histories are, kept when something was found."""
+    """A folder for the histories, kept when something was found."""
     made = Path(tempfile.mkdtemp(prefix="borough-nemesis-"))
     yield made
     if not (made / "keep").exists():

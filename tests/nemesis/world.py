@@ -41,7 +41,7 @@ PASSING: Final = (
 
 
 def initial() -> Topology:
-    """What is declared at first."""
+    """The first topology."""
     return {
         "name": "campaign",
         "dimensions": {

@@ -22,7 +22,7 @@ def _library() -> str:
 
 
 class Place(NamedTuple):
-    """Where a node runs.
+    """The place of a node.
 
     :ivar inside: what its command begins with: a network namespace.
     """
