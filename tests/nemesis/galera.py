@@ -103,8 +103,7 @@ class GaleraGround(Ground):
         except Missing as missing:
             self.without.append(f"node partitioned: {missing}")
         try:
-            places = self._network.places if self._network else [Place()] * 3
-            self._cluster = GaleraCluster(places)
+            self._cluster = GaleraCluster(places=self._network.places if self._network else ())
         except BaseException:
             if self._network:
                 self._network.remove()

@@ -32,9 +32,14 @@ class Place(NamedTuple):
 
 
 class GaleraCluster:
-    """Nodes from ``mariadb-server``, ``galera-4`` and ``rsync``: three on loopback, unless told otherwise."""
+    """Three nodes, or as many as are wanted, from ``mariadb-server``, ``galera-4`` and ``rsync``."""
 
-    def __init__(self, places: Sequence[Place] = (Place(),) * 3) -> None:
+    def __init__(self, size: int = 3, places: Sequence[Place] = ()) -> None:
+        """Start the nodes.
+
+        :param places: one for each node; on loopback when left out.
+        """
+        places = places or (Place(),) * size
         library = _library()
         find_program("rsync", package="rsync")
         find_program("lsof", package="lsof")
