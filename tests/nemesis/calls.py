@@ -183,7 +183,8 @@ def _remove_host(ipam: Ipam, args: Args) -> bool:
 
 
 def _audit(ipam: Ipam, args: Args) -> list[str]:
-    return [str(finding) for finding in ipam.audit(repair=args["repair"])]
+    found = ipam.audit(repair=args["repair"])
+    return [f"{each.code} {each.subnet} {each.subject}: {each.message}" for each in found]
 
 
 _ACTS: Final[dict[str, Callable[[Ipam, Args], Any]]] = {

@@ -228,7 +228,9 @@ def audit(url: str) -> list[str]:
     if not done.stdout.strip():
         return [f"the audit failed: {done.stderr[-2000:]}"]
     said = json.loads(done.stdout)
-    return [str(each) for each in said["findings"]] if "findings" in said else [str(said)]
+    if "findings" not in said:
+        return [str(said)]
+    return [f"{each['code']} {each['subnet']}: {each['message']}" for each in said["findings"]]
 
 
 def conduct(kind: str, ground: Ground, folder: Path, *, seed: int, operations: int) -> Report:
@@ -243,7 +245,9 @@ def conduct(kind: str, ground: Ground, folder: Path, *, seed: int, operations: i
     calls = read_all(folder)
     findings = [*audit(ground.url), *ground.differences()]
     seen = dump.read(ground.url, findings)
-    verdict = judge(calls, seen, campaign.troubles, slack=ground.slack)
+    verdict = judge(
+        calls, seen, campaign.troubles, slack=ground.slack, clocks_jump=ground.clocks_jump
+    )
     return Report(
         kind,
         seed,

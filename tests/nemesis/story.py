@@ -41,6 +41,7 @@ class Story:
     findings: list[str] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     slack: int = 0
+    clocks_jump: bool = False
 
     def __post_init__(self) -> None:
         self.call("apply", {"topology": TOPOLOGY}, 0, 1, True)
@@ -95,4 +96,7 @@ class Story:
     def found(self) -> dict[str, list[str]]:
         """Run the judge."""
         dump = Dump(self.events, list(self.held.values()), self.findings)
-        return dict(judge(self.calls, dump, self.troubles, slack=self.slack).violations)
+        verdict = judge(
+            self.calls, dump, self.troubles, slack=self.slack, clocks_jump=self.clocks_jump
+        )
+        return dict(verdict.violations)

@@ -344,3 +344,14 @@ def test_a_fault_explains_an_error() -> None:
     assert story.found() == {}
     story.troubles = [Trouble("server killed", 55, 65)]
     assert list(story.found()) == ["error"]
+
+
+def test_a_clock_that_was_ahead_explains_times_that_are_to_come() -> None:
+    """And nothing else."""
+    story = good()
+    story.call("audit", {"repair": False}, 60, 70, ["rest_too_long n 10.0.0.0/30: until tomorrow"])
+    assert list(story.found()) == ["audit"]
+    story.clocks_jump = True
+    assert story.found() == {}
+    story.findings = ["bit_without_allocation n: 10.0.0.1"]
+    assert list(story.found()) == ["audit"]

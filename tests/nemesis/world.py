@@ -173,7 +173,7 @@ def _weight(chance: Random, made: Topology) -> None:
 
 
 def _cooldown(chance: Random, made: Topology) -> None:
-    _named(made, "rest-6")["cooldown"] = chance.choice((0, 1, 60, 3600))
+    _named(made, "rest-6")["cooldown"] = chance.choice((0, 1, 60, 240))
 
 
 def _passing(chance: Random, made: Topology) -> None:
