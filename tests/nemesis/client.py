@@ -61,7 +61,7 @@ class Client:
             self._aside()
         elif lot < 0.03 and self._keyed:
             self._call("allocate", chance.choice(self._keyed))
-        elif count and chance.random() < (0.44 if count < ENOUGH else 0.9):
+        elif count and chance.random() < (0.38 if count < ENOUGH else 0.9):
             self._give_back()
         else:
             self._call("allocate", allocation(chance, self._config.client, self._name("o")))
