@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +11,7 @@ import borough
 from borough.errors import BoroughError, DiskFull, RetryLater
 from tests.fault.test_servers import assert_whole
 from tests.servers.base import Server
+from tests.servers.disk import SmallDisk
 from tests.servers.mariadb import QUICK as MARIADB_QUICK
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgresql import QUICK as POSTGRESQL_QUICK
@@ -27,30 +24,22 @@ L = {"network": "n"}
 
 
 @pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """A file system of 400 MB, where the server's user may go."""
-    place = Path(tempfile.mkdtemp(prefix="borough-disk-"))
-    place.chmod(0o755)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0777", "tmpfs", str(place)]
-    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        said = "a small file system cannot be mounted (only root may)"
-        if os.environ.get("CI"):
-            pytest.fail(said)
-        pytest.skip(said)
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-    place.rmdir()
+def small_disk() -> Iterator[SmallDisk]:
+    """A file system of 400 MB."""
+    made = must_have(lambda: SmallDisk(400))
+    yield made
+    made.remove()
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
-def server(request: pytest.FixtureRequest, small_disk: Path) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, small_disk: SmallDisk) -> Iterator[Server]:
     """A server whose data is on the small disk."""
 
     class Postgresql(PostgresqlServer):
-        home = small_disk
+        home = small_disk.path
 
     class Mariadb(MariadbServer):
-        home = small_disk
+        home = small_disk.path
 
     def make() -> Server:
         if request.param == "postgresql":
@@ -62,20 +51,7 @@ def server(request: pytest.FixtureRequest, small_disk: Path) -> Iterator[Server]
     made.remove()
 
 
-def fill_up(disk: Path) -> Path:
-    """Leave no room at all."""
-    filler = disk / "filler"
-    with filler.open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(1 << 16))
-                file.flush()
-        except OSError:
-            pass
-    return filler
-
-
-def test_a_full_disk_is_said_and_loses_nothing(server: Server, small_disk: Path) -> None:
+def test_a_full_disk_is_said_and_loses_nothing(server: Server, small_disk: SmallDisk) -> None:
     """Every call either succeeds or says what is wrong; with room again, all that was given is there."""
     url = server.fresh()
     given: list[str] = []
@@ -83,7 +59,7 @@ def test_a_full_disk_is_said_and_loses_nothing(server: Server, small_disk: Path)
     with borough.open(url, create=True, patience=1) as ipam:
         ipam.add_subnet("10.0.0.0/14", labels=L)
         given += [ipam.allocate(labels=L).address for _ in range(5)]
-        filler = fill_up(small_disk)
+        small_disk.fill()
         until = time.monotonic() + 20
         while len(errors) < 3 and time.monotonic() < until:
             try:
@@ -91,7 +67,7 @@ def test_a_full_disk_is_said_and_loses_nothing(server: Server, small_disk: Path)
                 given += [each.address for each in answer.allocations]
             except BoroughError as error:
                 errors.append(error)
-        filler.unlink()
+        small_disk.free()
         if not server.is_up:
             server.start()
     assert len(errors) == 3, "the disk never became full"

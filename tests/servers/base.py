@@ -65,7 +65,7 @@ def _clear_away(home: Path) -> None:
 class Server(ABC):
     """A server process of one's own.
 
-    :ivar port: where it listens on 127.0.0.1.
+    :ivar port: where it listens on its address.
     """
 
     #: Whom the process runs as when the tests run as root, which servers refuse to do.
@@ -76,6 +76,10 @@ class Server(ABC):
 
     #: Where its folder is made; None for the usual place.
     home: Path | None = None
+
+    #: Where it listens, and what a command begins with that is to run there: a network namespace.
+    address = "127.0.0.1"
+    inside: tuple[str, ...] = ()
 
     def __init__(self, *, quick: bool) -> None:
         """Make the folder.
@@ -128,7 +132,8 @@ class Server(ABC):
     def as_user(self, command: list[str]) -> list[str]:
         """The command, run as the server's user, and never longer than these tests."""
         drop = ["--reuid", self.user, "--regid", self.user, "--init-groups"]
-        return ["setpriv", "--pdeathsig", "KILL", *(drop if os.getuid() == 0 else []), *command]
+        own = drop if os.getuid() == 0 else []
+        return [*self.inside, "setpriv", "--pdeathsig", "KILL", *own, *command]
 
     def start(self) -> None:
         """Start the process and wait until it answers."""

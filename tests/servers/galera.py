@@ -1,8 +1,12 @@
-"""A private Galera cluster: several MariaDB nodes on loopback, all of them writable."""
+"""A private Galera cluster: several MariaDB nodes, all of them writable."""
 
 from __future__ import annotations
 
+import re
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.servers.base import Missing, find_program, free_port
 from tests.servers.mariadb import QUICK, MariadbServer
@@ -17,29 +21,47 @@ def _library() -> str:
     raise Missing("Galera is not installed (on Debian and Ubuntu: apt-get install galera-4)")
 
 
+class Place(NamedTuple):
+    """The place of a node.
+
+    :ivar inside: what its command begins with: a network namespace.
+    """
+
+    address: str = "127.0.0.1"
+    inside: tuple[str, ...] = ()
+
+
 class GaleraCluster:
     """Three nodes, or as many as are wanted, from ``mariadb-server``, ``galera-4`` and ``rsync``."""
 
-    def __init__(self, size: int = 3) -> None:
+    def __init__(self, size: int = 3, places: Sequence[Place] = ()) -> None:
+        """Start the nodes.
+
+        :param places: one for each node; on loopback when left out.
+        """
+        places = places or (Place(),) * size
         library = _library()
         find_program("rsync", package="rsync")
         find_program("lsof", package="lsof")
-        groups = [free_port() for _ in range(size)]
-        members = ",".join(f"127.0.0.1:{port}" for port in groups)
+        groups = [free_port() for _ in places]
+        members = ",".join(
+            f"{place.address}:{port}" for place, port in zip(places, groups, strict=True)
+        )
         self.nodes: list[MariadbServer] = []
         try:
-            for number, port in enumerate(groups):
-                self.nodes.append(self._node(number, port, members, library))
+            for number, (place, port) in enumerate(zip(places, groups, strict=True)):
+                self.nodes.append(self._node(number, place, port, members, library))
                 self._join(number, bootstrap=number == 0)
         except BaseException:
             self.remove()
             raise
 
     @staticmethod
-    def _node(number: int, port: int, members: str, library: str) -> MariadbServer:
+    def _node(number: int, place: Place, port: int, members: str, library: str) -> MariadbServer:
+        here = place.address
         options = {
-            "gmcast.listen_addr": f"tcp://127.0.0.1:{port}",
-            "ist.recv_addr": f"127.0.0.1:{free_port()}",
+            "gmcast.listen_addr": f"tcp://{here}:{port}",
+            "ist.recv_addr": f"{here}:{free_port()}",
             "gcache.size": "64M",
         }
         settings = {
@@ -49,9 +71,9 @@ class GaleraCluster:
             "wsrep_cluster_name": "borough",
             "wsrep_cluster_address": f"gcomm://{members}",
             "wsrep_node_name": f"node{number + 1}",
-            "wsrep_node_address": f"127.0.0.1:{port}",
+            "wsrep_node_address": f"{here}:{port}",
             "wsrep_sst_method": "rsync",
-            "wsrep_sst_receive_address": f"127.0.0.1:{free_port()}",
+            "wsrep_sst_receive_address": f"{here}:{free_port()}",
             "wsrep_provider_options": ";".join(
                 f"{name}={value}" for name, value in options.items()
             ),
@@ -59,17 +81,28 @@ class GaleraCluster:
             "innodb_autoinc_lock_mode": "2",
             "innodb_buffer_pool_size": "128M",
         }
-        return MariadbServer(settings, start=False)
+        return MariadbServer(settings, start=False, address=here, inside=place.inside)
 
-    def _join(self, number: int, *, bootstrap: bool = False) -> None:
+    def _join(self, number: int, *, bootstrap: bool = False, position: str = "") -> None:
+        """Start a node.
+
+        :param position: up to where its own files go; what came after it gets from the others.
+        """
         node = self.nodes[number]
-        if bootstrap:
-            node.settings["wsrep_new_cluster"] = "1"
+        once = {"wsrep_new_cluster": "1"} if bootstrap else {}
+        once |= {"wsrep_start_position": position} if position else {}
+        node.settings.update(once)
         try:
             node.start()
-            node.wait_until(lambda: self.status(number, "wsrep_local_state_comment") == "Synced")
+            self.wait_until_synced(number)
         finally:
-            node.settings.pop("wsrep_new_cluster", None)
+            for name in once:
+                del node.settings[name]
+
+    def wait_until_synced(self, number: int) -> None:
+        """Wait until a node has caught up with the others."""
+        node = self.nodes[number]
+        node.wait_until(lambda: self.status(number, "wsrep_local_state_comment") == "Synced")
 
     def status(self, number: int, name: str) -> str:
         """A status variable of a node."""
@@ -77,7 +110,32 @@ class GaleraCluster:
 
     def bring_back(self, number: int) -> None:
         """Start a node again after it was killed, and wait until it has caught up."""
-        self._join(number)
+        self._join(number, position=self._recover(number))
+
+    def bring_all_back(self) -> None:
+        """Start the cluster again after all nodes were killed, from the one that knows most."""
+        positions = [self._recover(number) for number in range(len(self.nodes))]
+        known = [int(position.rpartition(":")[2]) for position in positions]
+        order = sorted(range(len(self.nodes)), key=lambda number: -known[number])
+        state = self.nodes[order[0]].folder / "data" / "grastate.dat"
+        state.write_text(re.sub(r"(safe_to_bootstrap): 0", r"\1: 1", state.read_text()))
+        for turn, number in enumerate(order):
+            self._join(number, bootstrap=turn == 0, position=positions[number])
+
+    def _recover(self, number: int) -> str:
+        """Up to where the files of a node go that was killed, as ``mariadbd-safe`` finds out."""
+        node = self.nodes[number]
+        done = subprocess.run(
+            node.as_user([*node.command(), "--wsrep-recover"]),
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=node.folder,
+            timeout=node.patience,
+        )
+        found = re.search(r"Recovered position: (\S+)", done.stderr)
+        assert found, done.stderr[-2000:]
+        return found[1]
 
     def restart(self) -> None:
         """Start all nodes after all of them were killed: first the one that has got farthest."""
@@ -96,8 +154,8 @@ class GaleraCluster:
 
     def url(self, database: str, first: int = 0) -> str:
         """The URL of a database, with all nodes in it, from ``first`` on."""
-        ports = [node.port for node in self.nodes[first:] + self.nodes[:first]]
-        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+        ordered = self.nodes[first:] + self.nodes[:first]
+        hosts = ",".join(f"{node.address}:{node.port}" for node in ordered)
         return f"mysql://root@{hosts}/{database}"
 
     def remove(self) -> None:

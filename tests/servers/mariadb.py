@@ -21,14 +21,22 @@ class MariadbServer(Server):
 
     user = "mysql"
 
-    def __init__(self, settings: dict[str, str] | None = None, *, start: bool = True) -> None:
+    def __init__(
+        self,
+        settings: dict[str, str] | None = None,
+        *,
+        start: bool = True,
+        address: str = "127.0.0.1",
+        inside: tuple[str, ...] = (),
+    ) -> None:
+        self.address, self.inside = address, inside
         install = find_program("mariadb-install-db", "usr/bin", package="mariadb-server")
         self._program = find_program("mariadbd", "usr/sbin", package="mariadb-server")
         settings = QUICK if settings is None else settings
         super().__init__(quick=settings.items() >= QUICK.items())
         self._data = self.folder / "data"
         self.settings = {
-            "bind_address": "127.0.0.1",
+            "bind_address": address,
             "max_connections": "300",
             "tmpdir": str(self.folder),
             "innodb_buffer_pool_size": "256M",
@@ -36,7 +44,14 @@ class MariadbServer(Server):
             "skip_name_resolve": "1",
             **settings,
         }
+        # In a network namespace nobody comes from the local host.
+        login = self.folder / "login.sql"
+        login.write_text(
+            "FLUSH PRIVILEGES;\nCREATE USER root@'%';\nGRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;\n"
+        )
+        login.chmod(0o644)
         create = [install, "--no-defaults", f"--datadir={self._data}", f"--user={self.user}"]
+        create.append(f"--extra-file={login}")
         done = subprocess.run(
             self.as_user([*create, "--auth-root-authentication-method=normal", "--skip-test-db"]),
             check=False,
@@ -86,7 +101,7 @@ class MariadbServer(Server):
         import pymysql
 
         return pymysql.connect(
-            host="127.0.0.1",
+            host=self.address,
             port=self.port,
             user="root",
             database=database,
@@ -105,7 +120,7 @@ class MariadbServer(Server):
         return True
 
     def url(self, database: str) -> str:
-        return f"mysql://root@127.0.0.1:{self.port}/{database}"
+        return f"mysql://root@{self.address}:{self.port}/{database}"
 
     def run(self, statement: str, database: str | None = None) -> list[tuple[object, ...]]:
         with self.connect(database) as connection, connection.cursor() as cursor:

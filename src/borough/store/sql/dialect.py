@@ -46,6 +46,10 @@ class Busy(Exception):
     """The database asks to run the transaction again: a lock wait, a deadlock, a serialisation."""
 
 
+class Interrupted(Busy):
+    """A statement was ended from outside. A commit may have taken effect by then."""
+
+
 class Duplicate(Exception):
     """A unique constraint refused a row."""
 

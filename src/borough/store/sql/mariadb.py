@@ -25,7 +25,17 @@ from borough.errors import (
     StatementTooLarge,
 )
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Native, NotReady, Runner, risk
+from borough.store.sql.dialect import (
+    Busy,
+    Duplicate,
+    Gone,
+    Interrupted,
+    Line,
+    Native,
+    NotReady,
+    Runner,
+    risk,
+)
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.mariadb_give import MariadbGiver
 from borough.store.sql.mariadb_horizon import Horizon
@@ -95,8 +105,8 @@ _ERRORS: Final[dict[int, _Make]] = {
     1213: Busy,  # ER_LOCK_DEADLOCK, and a lost certification of Galera
     1451: Busy,  # ER_ROW_IS_REFERENCED_2: an allocation came in meanwhile
     1452: Busy,  # ER_NO_REFERENCED_ROW_2: a subnet was removed meanwhile
-    1317: Busy,  # ER_QUERY_INTERRUPTED
-    1969: Busy,  # ER_STATEMENT_TIMEOUT
+    1317: Interrupted,  # ER_QUERY_INTERRUPTED
+    1969: Interrupted,  # ER_STATEMENT_TIMEOUT
     1180: Busy,  # ER_ERROR_DURING_COMMIT: Galera
     1040: NotReady,  # ER_CON_COUNT_ERROR
     1047: NotReady,  # ER_UNKNOWN_COM_ERROR: a Galera node outside the majority, or still joining

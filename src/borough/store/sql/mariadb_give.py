@@ -14,7 +14,7 @@ from borough.store.actor import actor
 from borough.store.port import Order, Taken
 from borough.store.sql import rows
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Native, Runner, Statement, shaped
+from borough.store.sql.dialect import Gone, Native, Runner, Statement, shaped
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.indexes import block_index
 from borough.store.sql.offers import Shape, offers
@@ -38,6 +38,7 @@ DECLARE the_bitmap, the_version, the_sequence, the_idle BIGINT;
 DECLARE the_base, the_address VARBINARY(16);
 DECLARE the_length, the_region, the_bit, the_rung, the_kind, the_held, the_reach, has_run SMALLINT;
 DECLARE the_holder VARCHAR(320);
+DECLARE the_answer VARCHAR(1024) CHARACTER SET utf8mb4;
 DECLARE sought SMALLINT DEFAULT 0;
 DECLARE now_is BIGINT DEFAULT %(at)s;
 DECLARE the_owner VARCHAR(255) CHARACTER SET utf8mb4 DEFAULT %(owner)s;
@@ -75,19 +76,36 @@ IF the_id IS NOT NULL AND {{fine}} THEN
             %(attributes)s, now_is);
     {{keyed}}
 END IF;
-{{commit}}
 IF the_sequence IS NULL THEN
-    SELECT CONCAT_WS(' ', 0, sought AND the_id IS NULL, IFNULL(has_run, 0));
+    SET the_answer = CONCAT_WS(' ', 0, sought AND the_id IS NULL, IFNULL(has_run, 0));
 ELSE
-    SELECT CONCAT_WS(' ', the_sequence, the_bit, HEX(the_base), the_id, the_subnet, the_cohort,
-        the_length, the_bitmap, the_region, the_version + 1, the_reach, the_idle, the_holder);
+    SET the_answer = CONCAT_WS(' ', the_sequence, the_bit, HEX(the_base), the_id, the_subnet,
+        the_cohort, the_length, the_bitmap, the_region, the_version + 1, the_reach, the_idle,
+        the_holder);
 END IF;
+{{commit}}
+SELECT the_answer;
 END
 """
 
 _BEGIN: Final = """DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET @borough_answer = NULL;
 START TRANSACTION;"""
+
+# The session keeps the answer: a statement may be interrupted when it has committed and not answered.
+_COMMIT: Final = "SET @borough_answer = the_answer; COMMIT;"
+
+#: The answer of an interrupted statement, if what it did was committed.
+_ANSWER: Final = Native(
+    "SELECT @borough_answer FROM borough_event "
+    "WHERE id = CAST(SUBSTRING_INDEX(@borough_answer, ' ', 1) AS UNSIGNED)",
+    (),
+    True,
+)
+
+#: ER_QUERY_INTERRUPTED and ER_STATEMENT_TIMEOUT.
+_INTERRUPTED: Final = (1317, 1969)
 
 _HINTED: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b
     WHERE b.subnet_id = %(hint_subnet)s AND b.base = %(hint_base)s AND b.is_open = 1
@@ -147,7 +165,7 @@ def _text(
     return Native.marked(
         _SQL.format(
             begin="" if inside else _BEGIN,
-            commit="" if inside else "COMMIT;",
+            commit="" if inside else _COMMIT,
             first=first.format(column=column, index=block_index(column, "base")),
             # What is not in one's area is for a unit of work to find.
             look="FALSE" if first is _AREA else "the_id IS NULL",
@@ -192,9 +210,10 @@ class MariadbGiver:
             order.catalogue.cools,
             self._inside,
         )
-        ((found,),) = run.prepared(
+        found = self._ask(
+            run,
             run.built(text),
-            hints.prepared,
+            hints,
             {
                 **values,
                 "count": 1,
@@ -223,6 +242,29 @@ class MariadbGiver:
         )
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, block.prefix.base + int(bit), int(sequence)))
+
+    def _ask(self, run: Runner, text: Native, hints: Hints, values: dict[str, Any]) -> str:
+        """Run the statement; return its answer, also when it was interrupted after its commit."""
+        try:
+            ((found,),) = run.prepared(text, hints.prepared, values)
+        except Exception as error:
+            if self._inside or not error.args or error.args[0] not in _INTERRUPTED:
+                raise
+            kept = self._kept_answer(run)
+            if kept is None:
+                raise
+            return kept
+        return str(found)
+
+    @staticmethod
+    def _kept_answer(run: Runner) -> str | None:
+        """The answer that the session kept; None when nothing was committed."""
+        try:
+            run.text("ROLLBACK")
+            found = run.native(_ANSWER, {})
+        except Exception as error:
+            raise Gone(f"interrupted, and what it did cannot be read: {error}") from error
+        return str(found[0][0]) if found else None
 
     @staticmethod
     def _prepare(run: Runner, order: Order) -> tuple[Shape, tuple[int, ...], dict[str, Any]]:

@@ -24,6 +24,7 @@ from borough.store.sql.dialect import (
     Dialect,
     Duplicate,
     Gone,
+    Interrupted,
     Line,
     LockFirst,
     Runner,
@@ -393,9 +394,10 @@ class SqlStore:
                     link.hints.clear()
                 if order is not None:
                     link.hints.keep(order, unit.given_from)
-        except Gone as lost:
-            if committing and not repeatable and is_in_doubt(lost):
-                raise public(lost, "unknown") from lost
+        except (Gone, Interrupted) as lost:
+            is_unknown = is_in_doubt(lost) or isinstance(lost, Interrupted)
+            if committing and not repeatable and is_unknown:
+                raise public(Gone(str(lost)), "unknown") from lost
             raise
         if unit.cacheable is not None:
             self._catalogue = unit.cacheable

@@ -1,0 +1,96 @@
+"""The process that changes what is declared. It may be killed, and started again."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tests.nemesis.calls import Args, Caller, Config, keep_log
+from tests.nemesis.history import read_client
+from tests.nemesis.states import APPLY
+from tests.nemesis.workload import private_hosts
+from tests.nemesis.world import ROAMING, Topology, change, initial
+
+#: Its number among the clients.
+ADMIN: Final = 0
+
+#: Between two changes, in seconds.
+PAUSE: Final = 0.15
+
+#: A file of this name says that it is enough.
+STOP: Final = "stop"
+
+
+class Admin:
+    """One declared change after the other; what each life begins with is certain."""
+
+    def __init__(self, config: Config) -> None:
+        self._folder = Path(config.folder)
+        before = read_client(self._folder, ADMIN)
+        asked = [each for each in before if each.act == APPLY and (each.is_done or each.is_unknown)]
+        self._topology: Topology = asked[-1].args["topology"] if asked else initial()
+        self._caller = Caller(config)
+        self._chance = Random(f"{config.seed}-admin-{self._caller.journal.life}")
+        self._clients = config.clients
+        self._parent = os.getppid()
+
+    def run(self) -> None:
+        """Change something now and then, until told to stop."""
+        self._declare(self._topology)
+        (self._folder / "declared").touch()
+        while not (self._folder / STOP).exists() and os.getppid() == self._parent:
+            self._step()
+            time.sleep(PAUSE * self._chance.random() * 2)
+
+    def _step(self) -> None:
+        chance = self._chance
+        lot = chance.random()
+        if lot < 0.7:
+            self._declare(change(chance, self._topology))
+        elif lot < 0.76:
+            host = chance.choice(private_hosts(chance.randrange(1, self._clients + 1)))
+            self._caller.invoke("drain", {"host": chance.choice((host, *ROAMING))})
+        elif lot < 0.82:
+            self._rename()
+        elif lot < 0.85:
+            self._caller.invoke("remove_host", {"host": chance.choice(ROAMING)})
+        elif lot < 0.9:
+            self._caller.invoke("sweep", {})
+        elif lot < 0.96:
+            self._caller.invoke("audit", {"repair": False})
+        else:
+            self._caller.invoke("audit", {"repair": True})
+
+    def _declare(self, topology: Topology) -> None:
+        """Apply a topology until it is known whether it is so."""
+        while True:
+            _, error = self._caller.invoke(APPLY, {"topology": topology})
+            if error is None:
+                self._topology = topology
+                return
+            if error["outcome"] != "unknown":
+                # What it tried for was refused, and whatever it had been unsure of is made certain.
+                if topology is self._topology and error["code"] in ("contended", "unavailable"):
+                    time.sleep(0.05)
+                    continue
+                return
+            time.sleep(0.05)
+            if (self._folder / STOP).exists():
+                return
+
+    def _rename(self) -> None:
+        """Rename a host there and back; the next topology declares the old name again."""
+        name = self._chance.choice(ROAMING)
+        names = [name, f"{name}-2nd"]
+        self._chance.shuffle(names)
+        args: Args = {"host": names[0], "to": names[1]}
+        self._caller.invoke("rename_host", args)
+
+
+def administer(config: Config) -> None:
+    """Run the process."""
+    keep_log(config)
+    Admin(config).run()
