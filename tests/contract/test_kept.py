@@ -13,7 +13,7 @@ from borough import Ipam
 from borough.engine import allocation, request
 from borough.store.cache import Cache, weigh
 from borough.store.sql import store as store_module
-from borough.store.sql.dialect import Prepared, Shaped, shaped
+from borough.store.sql.runner import Prepared, Shaped, shaped
 from borough.store.sql.store import SqlStore
 from tests.servers.shared import shared_server
 

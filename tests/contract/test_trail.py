@@ -17,7 +17,7 @@ from borough.engine import trail
 from borough.errors import EventsPruned
 from borough.store.port import Event, Unit
 from borough.store.sql import trail as sql_trail
-from borough.store.sql.dialect import Statement
+from borough.store.sql.runner import Statement
 from borough.store.sql.store import SqlStore
 from tests.conftest import STORES, Clock, each_store
 

@@ -11,7 +11,7 @@ import pytest
 import borough
 from borough.errors import Unavailable
 from borough.store.sql import mariadb_give
-from borough.store.sql.dialect import Runner
+from borough.store.sql.runner import Runner
 from tests.fault.test_servers import L, assert_whole
 from tests.servers.mariadb import MariadbServer
 from tests.servers.shared import must_have

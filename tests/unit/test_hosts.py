@@ -6,7 +6,7 @@ import pytest
 
 from borough.errors import FixInput
 from borough.store.open import resolve
-from borough.store.sql.dialect import Gone
+from borough.store.sql.failures import Gone
 from borough.store.sql.hosts import Address, connector, split, without_password
 
 

@@ -25,9 +25,10 @@ from borough.neutron.unit import SessionUnit
 from borough.store.cache import Cache
 from borough.store.port import LostRace, Order, Taken
 from borough.store.sql import migrate
-from borough.store.sql.dialect import KEPT, Busy, Duplicate
+from borough.store.sql.failures import Busy, Duplicate
 from borough.store.sql.giving import Areas, Hints, Word
 from borough.store.sql.probes import Probes
+from borough.store.sql.runner import KEPT
 
 T = TypeVar("T")
 

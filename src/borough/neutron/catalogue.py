@@ -19,7 +19,7 @@ from borough.domain.model import Catalogue, Cohort, Interval, Subnet
 from borough.domain.prefix import subtract
 from borough.store.sql import schema as t
 from borough.store.sql.catalogue import SUBNET_COLUMNS, parse_cohort, to_dimension, to_subnet
-from borough.store.sql.dialect import Runner, shaped
+from borough.store.sql.runner import Runner, shaped
 
 #: What says of a subnet that Neutron declared it.
 SOURCE: Final = "neutron"

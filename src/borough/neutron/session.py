@@ -19,7 +19,9 @@ from borough.domain.inspect import Finding
 from borough.domain.lane import ALONE, Lane
 from borough.errors import FixInput
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Busy, Duplicate, Giver, Line, Row, Runner, Statement, Writer
+from borough.store.sql.dialect import Giver, Line, Writer
+from borough.store.sql.failures import Busy, Duplicate
+from borough.store.sql.runner import Row, Runner, Statement
 
 #: ER_CHECKREAD: with ``innodb_snapshot_isolation`` a row that has changed since the snapshot is not
 #: locked. MariaDB has it on from 11.6.2.

@@ -17,8 +17,8 @@ from borough.errors import Corrupt, FixInput
 from borough.store.sql import change_log
 from borough.store.sql import schema as t
 from borough.store.sql.change_log import Kind
-from borough.store.sql.dialect import Runner
 from borough.store.sql.rows import prefix_of
+from borough.store.sql.runner import Runner
 
 _SCOPES = sa.select(t.scope.c.id, t.scope.c.name, t.scope.c.source)
 _DIMENSIONS = sa.select(

@@ -19,7 +19,7 @@ from borough.errors import Corrupt
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
 from borough.store.sql.catalogue import parse_cohort
-from borough.store.sql.dialect import Runner
+from borough.store.sql.runner import Runner
 
 _P = sa.bindparam
 

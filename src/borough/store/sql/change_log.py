@@ -14,7 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Runner
+from borough.store.sql.runner import Runner
 
 #: Versions that are kept.
 KEPT: Final = 256

@@ -18,9 +18,9 @@ from borough.domain.lane import ALONE, Lane, area
 from borough.domain.model import Catalogue
 from borough.store.cache import Cache
 from borough.store.port import Order, Taken
-from borough.store.sql.dialect import Prepared
 from borough.store.sql.offers import Shape
 from borough.store.sql.probes import ids_of
+from borough.store.sql.runner import Prepared
 
 
 class Word(Enum):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final, NoReturn
 
@@ -22,60 +21,16 @@ from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan
 from borough.store.memory_space import MemorySpace, Tables
 from borough.store.port import Binding
-from borough.store.sql.dialect import Dialect, Runner
+from borough.store.sql.dialect import Dialect
 from borough.store.sql.giving import NO_AREAS
 from borough.store.sql.probes import Probes
+from borough.store.sql.read_set import Guess, Held, Offered, Within
+from borough.store.sql.runner import Runner
 from borough.store.sql.unit import SqlUnit
 
 
 class Unknown(Exception):
     """What is remembered does not answer the question."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """The first offer on a ladder, as it is believed to be."""
-
-    rungs: Sequence[Rung]
-    claimant: str
-    lowest: bool
-    piece: Block | Run
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """All blocks of a holder on a rung, as they are believed to be."""
-
-    rung: Rung
-    holder: str
-    blocks: Sequence[Block]
-
-
-@dataclass(frozen=True, slots=True)
-class Within:
-    """The runs inside a prefix down to a size, as they are believed to be."""
-
-    subnet_id: int
-    prefix: Prefix
-    longest: int
-    runs: Sequence[Run]
-
-
-@dataclass(slots=True)
-class Guess:
-    """What a decision was made on, all of it to be checked.
-
-    :ivar queried: places that were asked for runs, and how many of them had one.
-    """
-
-    catalogue: Catalogue
-    now: int = 0
-    bind: Binding | None = None
-    offered: Offered | None = None
-    held: Held | None = None
-    queried: list[tuple[int, Prefix]] = field(default_factory=list)
-    found: int = 0
-    within: Within | None = None
 
 
 class Sketch:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from borough.errors import FixInput
-from borough.store.sql.dialect import Gone
+from borough.store.sql.failures import Gone
 
 _PARTS: Final = re.compile(
     r"(?P<head>[^:/?#]+://(?:[^/?#]*@)?)(?P<hosts>[^/?#@]*)(?P<tail>.*)", re.S

@@ -25,21 +25,13 @@ from borough.errors import (
     StatementTooLarge,
 )
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import (
-    Busy,
-    Duplicate,
-    Gone,
-    Interrupted,
-    Line,
-    Native,
-    NotReady,
-    Runner,
-    risk,
-)
+from borough.store.sql.dialect import Line, risk
+from borough.store.sql.failures import Busy, Duplicate, Gone, Interrupted, NotReady
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.mariadb_give import MariadbGiver
 from borough.store.sql.mariadb_horizon import Horizon
 from borough.store.sql.mariadb_write import LEAST_PACKET, MariadbWriter
+from borough.store.sql.runner import Native, Runner
 
 #: Seconds to wait for a host to answer before the next one is tried.
 CONNECT_TIMEOUT: Final = 5

@@ -14,11 +14,12 @@ from borough.store.actor import actor
 from borough.store.port import Order, Taken
 from borough.store.sql import rows
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Gone, Native, Runner, Statement, shaped
+from borough.store.sql.failures import Gone
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.indexes import block_index
 from borough.store.sql.offers import Shape, offers
 from borough.store.sql.probes import ids_of
+from borough.store.sql.runner import Native, Runner, Statement, shaped
 from borough.store.sql.turns import turn_of
 
 _DIALECT: Final = MariaDBDialect(paramstyle="pyformat")

@@ -36,7 +36,7 @@ import time
 from collections import deque
 from typing import Final
 
-from borough.store.sql.dialect import Native, Row, Runner
+from borough.store.sql.runner import Native, Row, Runner
 
 #: How long an id is left alone where ids are given without a lock, in seconds.
 PAUSE: Final = 2.0

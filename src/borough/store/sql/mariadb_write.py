@@ -16,8 +16,6 @@ from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Native, Row, Runner
-from borough.store.sql.guess import Guess
 from borough.store.sql.plan_rows import (
     ALLOCATION,
     BITS,
@@ -31,6 +29,8 @@ from borough.store.sql.plan_rows import (
     SHAPE,
     plan_rows,
 )
+from borough.store.sql.read_set import Guess
+from borough.store.sql.runner import Native, Row, Runner
 
 #: Rows from which on it is worth it.
 _MANY: Final = 8

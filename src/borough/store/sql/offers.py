@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from borough.domain.ladder import Hold, Rung
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Runner, shaped
 from borough.store.sql.indexes import block_index, by_index, run_index
+from borough.store.sql.runner import Runner, shaped
 from borough.store.sql.statements import BLOCK_COLUMNS, RUN_COLUMNS
 
 _P = sa.bindparam

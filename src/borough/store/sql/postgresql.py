@@ -21,11 +21,13 @@ from borough.domain.inspect import Finding
 from borough.domain.lane import ALONE, Lane
 from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.port import LostRace
-from borough.store.sql.dialect import Busy, Duplicate, Gone, Line, Native, NotReady, Runner, risk
+from borough.store.sql.dialect import Line, risk
+from borough.store.sql.failures import Busy, Duplicate, Gone, NotReady
 from borough.store.sql.hosts import Address, connector
 from borough.store.sql.postgresql_floor import horizon
 from borough.store.sql.postgresql_give import PostgresqlGiver
 from borough.store.sql.postgresql_write import PostgresqlWriter
+from borough.store.sql.runner import Native, Runner
 
 #: Seconds to wait for a host to answer before the next one is tried.
 CONNECT_TIMEOUT: Final = 5

@@ -8,11 +8,11 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.address import to_bytes
 from borough.domain.block import Block, Run
-from borough.store.sql.dialect import Runner, Statement, shaped
 from borough.store.sql.giving import shape_of
-from borough.store.sql.guess import Guess, Held, Offered, Within
 from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
+from borough.store.sql.read_set import Guess, Held, Offered, Within
+from borough.store.sql.runner import Runner, Statement, shaped
 
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from borough.store.sql.dialect import Native, Runner
+from borough.store.sql.runner import Native, Runner
 
 #: What the keys of the locks begin with: the letters "BRO", 40 bits up; the floor is in the bits below.
 _BASE: Final = 0x42524F << 40

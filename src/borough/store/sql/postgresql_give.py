@@ -10,10 +10,10 @@ from borough.domain.address import from_bytes
 from borough.store.actor import actor
 from borough.store.port import Order, Taken
 from borough.store.sql import rows
-from borough.store.sql.dialect import Native, Runner, Statement, shaped
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
+from borough.store.sql.runner import Native, Runner, Statement, shaped
 from borough.store.sql.turns import turn_of
 
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]

@@ -14,8 +14,6 @@ from borough.domain.model import Subnet
 from borough.domain.space import Plan
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Native, Row, Runner, shaped
-from borough.store.sql.guess import Guess
 from borough.store.sql.plan_rows import (
     ALLOCATION,
     BITS,
@@ -30,6 +28,8 @@ from borough.store.sql.plan_rows import (
     plan_rows,
 )
 from borough.store.sql.postgresql_check import check
+from borough.store.sql.read_set import Guess
+from borough.store.sql.runner import Native, Row, Runner, shaped
 
 #: Most rows of one kind in a statement. A row has at most some 15 KiB, and PostgreSQL bounds a message
 #: and what it keeps of it by 1 GiB each.

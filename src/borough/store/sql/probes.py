@@ -8,8 +8,8 @@ from typing import Any
 from borough.domain.ladder import Rung
 from borough.store.cache import Cache
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Shaped
 from borough.store.sql.offers import offers
+from borough.store.sql.runner import Shaped
 
 
 class Probes:

@@ -15,7 +15,7 @@ from borough.store.port import Binding, Filter, Remembered
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Row, Runner
+from borough.store.sql.runner import Row, Runner
 from borough.store.sql.turns import turn_of
 
 #: Ids written into one query.

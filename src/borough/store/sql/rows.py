@@ -16,7 +16,7 @@ from borough.domain.space import Act, Plan
 from borough.domain.token import Need, Token
 from borough.store.actor import actor
 from borough.store.port import Event
-from borough.store.sql.dialect import Row
+from borough.store.sql.runner import Row
 
 _SIGN = 1 << 63
 _WRAP = 1 << 64

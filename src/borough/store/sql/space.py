@@ -17,10 +17,11 @@ from borough.store.sql import schema as t
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue import load
 from borough.store.sql.change_log import Change
-from borough.store.sql.dialect import Dialect, Runner
+from borough.store.sql.dialect import Dialect
 from borough.store.sql.giving import Areas
 from borough.store.sql.offers import offers_of_many
 from borough.store.sql.probes import Probes, ids_of
+from borough.store.sql.runner import Runner
 
 #: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
 _RUNGS = 16

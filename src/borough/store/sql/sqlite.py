@@ -27,8 +27,10 @@ from borough.errors import (
     ReadOnlyDatabase,
 )
 from borough.store.deadline import is_over
-from borough.store.sql.dialect import Busy, Duplicate, Line, Runner
+from borough.store.sql.dialect import Line
+from borough.store.sql.failures import Busy, Duplicate
 from borough.store.sql.hosts import Address
+from borough.store.sql.runner import Runner
 from borough.store.sql.statements import NEWEST
 
 #: How long one attempt to begin waits for the writer before it, in seconds. The whole unit is bounded

@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import shaped
 from borough.store.sql.indexes import block_index, by_index
+from borough.store.sql.runner import shaped
 
 _P = sa.bindparam
 _ONE: Any = sa.literal_column("1")

@@ -18,22 +18,20 @@ from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.cache import Cache
 from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
-from borough.store.sql.dialect import (
-    KEPT,
+from borough.store.sql.dialect import Dialect, Line
+from borough.store.sql.failures import (
     Busy,
-    Dialect,
     Duplicate,
     Gone,
     Interrupted,
-    Line,
     LockFirst,
-    Runner,
     is_in_doubt,
     public,
 )
 from borough.store.sql.giving import NO_AREAS, Areas, Hints, Word
 from borough.store.sql.guess import GuessUnit, Sketch, Unknown
 from borough.store.sql.probes import Probes
+from borough.store.sql.runner import KEPT, Runner
 from borough.store.sql.unit import SqlUnit
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from borough.store.port import Times
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Runner
+from borough.store.sql.runner import Runner
 
 _P = sa.bindparam
 

@@ -13,7 +13,7 @@ from borough.store.port import Event, Trail
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
-from borough.store.sql.dialect import Row, Runner, shaped
+from borough.store.sql.runner import Row, Runner, shaped
 
 #: Most cohorts that one query looks at.
 _BRANCHES: Final = 128

@@ -29,7 +29,7 @@ from borough.store.sql import change_log, queries, rows, times, trail
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue_write import all_met
 from borough.store.sql.change_log import Kind
-from borough.store.sql.dialect import Duplicate, LockFirst
+from borough.store.sql.failures import Duplicate, LockFirst
 from borough.store.sql.plan_rows import old_run
 from borough.store.sql.space import SqlSpace
 

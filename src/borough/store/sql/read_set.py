@@ -1,0 +1,58 @@
+"""The answers that a decision was given, to be compared by the statement that writes its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from borough.domain.block import Block, Run
+from borough.domain.ladder import Rung
+from borough.domain.model import Catalogue
+from borough.domain.prefix import Prefix
+from borough.store.port import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The first offer on a ladder, as it is believed to be."""
+
+    rungs: Sequence[Rung]
+    claimant: str
+    lowest: bool
+    piece: Block | Run
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """All blocks of a holder on a rung, as they are believed to be."""
+
+    rung: Rung
+    holder: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The runs inside a prefix down to a size, as they are believed to be."""
+
+    subnet_id: int
+    prefix: Prefix
+    longest: int
+    runs: Sequence[Run]
+
+
+@dataclass(slots=True)
+class Guess:
+    """What a decision was made on, all of it to be checked.
+
+    :ivar queried: places that were asked for runs, and how many of them had one.
+    """
+
+    catalogue: Catalogue
+    now: int = 0
+    bind: Binding | None = None
+    offered: Offered | None = None
+    held: Held | None = None
+    queried: list[tuple[int, Prefix]] = field(default_factory=list)
+    found: int = 0
+    within: Within | None = None
