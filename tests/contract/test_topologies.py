@@ -9,6 +9,7 @@ import pytest
 
 from borough import Ipam
 from borough.errors import (
+    Exhausted,
     FixInput,
     InUse,
     InvalidTopology,
@@ -19,7 +20,7 @@ from borough.errors import (
     UnknownObject,
     WouldStrand,
 )
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, Clock
 
 L = {"network": "n"}
 
@@ -265,3 +266,32 @@ def test_a_carved_subnet_survives_topologies(ipam: Ipam) -> None:
     adopted = {**POOLS, "subnets": [{"name": "x", "cidr": "10.0.0.0/28", "labels": L}]}
     assert lines(ipam, adopted) == [("change", "subnet", "x")]
     assert ipam.subnets()[0].pool == "p"
+
+
+@pytest.mark.parametrize(("cooldown", "rest"), [(60, 60), (0, 0)])
+def test_a_shorter_cooldown_counts_for_what_rests_already(
+    ipam: Ipam, clock: Clock, cooldown: int, rest: int
+):
+    subnet = {"name": "s", "cidr": "10.0.0.0/30", "labels": {"network": "n"}}
+    ipam.apply({"subnets": [{**subnet, "cooldown": 3600}]})
+    group = {"labels": {"network": "n"}}
+    given = [ipam.allocate(**group).address for _ in range(2)]
+    ipam.release(given)
+    ipam.apply({"subnets": [{**subnet, "cooldown": cooldown}]})
+    assert ipam.audit() == []
+    if rest:
+        with pytest.raises(Exhausted):
+            ipam.allocate(**group)
+    clock.advance(rest)
+    assert sorted(ipam.allocate(**group).address for _ in range(2)) == given
+    assert ipam.audit() == []
+
+
+def test_a_longer_cooldown_leaves_what_rests_already(ipam: Ipam, clock: Clock):
+    subnet = {"name": "s", "cidr": "10.0.0.0/32", "labels": {"network": "n"}}
+    ipam.apply({"subnets": [{**subnet, "cooldown": 60}]})
+    address = ipam.allocate(labels={"network": "n"}).address
+    ipam.release(address)
+    ipam.apply({"subnets": [{**subnet, "cooldown": 3600}]})
+    clock.advance(60)
+    assert ipam.allocate(labels={"network": "n"}).address == address

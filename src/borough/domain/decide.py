@@ -293,18 +293,21 @@ def free(catalogue: Catalogue, space: Space, allocations: Iterable[Allocation], 
     plan = Plan()
     for allocation in sorted(allocations, key=lambda each: (each.subnet_id, each.address)):
         subnet = catalogue.subnets[allocation.subnet_id]
-        if allocation.state is State.ALLOCATED and subnet.cooldown:
+        rests = allocation.state is State.ALLOCATED and subnet.cooldown > 0
+        if rests:
             until = now + subnet.cooldown * SECOND
             plan.cooled.append(replace(allocation, state=State.COOLING, until=until))
-            continue
-        plan.removed.append(allocation)
+        else:
+            plan.removed.append(allocation)
         if not subnet.is_usable(allocation.address):
             continue
         piece = _piece_of(plan, space, subnet, allocation.address)
         if isinstance(piece, Block):
             block = plan.current(piece)
-            reserved = reserved_bits(subnet, block.prefix)
-            plan.change(piece, block.give(allocation.address, reserved))
+            # The block is changed though its bits stay: a cool-down that is declared anew changes it too.
+            if not rests:
+                block = block.give(allocation.address, reserved_bits(subnet, block.prefix))
+            plan.change(piece, block)
     return plan
 
 

@@ -193,7 +193,7 @@ class Plan:
         given = (grant.allocation for grant in self.grants)
         found = {
             each.subnet_id: subnets[each.subnet_id]
-            for each in (*given, *self.removed)
+            for each in (*given, *self.removed, *self.cooled)
             if not _lies_in(each.address, shown.get(each.subnet_id, []))
         }
         return [found[id] for id in sorted(found)]

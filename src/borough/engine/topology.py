@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from borough.domain import decide
 from borough.domain.address import parse_address
 from borough.domain.dimension import Labels, Settings, make_labels
 from borough.domain.estate import regions
@@ -151,6 +152,7 @@ def _is_remade(before: Subnet, after: Subnet) -> bool:
 
 
 def _change_subnet(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None:
+    _shorten_rests(unit, before, subnet, now)
     if not _is_remade(before, subnet):
         unit.put_subnet(subnet)
         return
@@ -166,6 +168,18 @@ def _change_subnet(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None
     taken = [each.address for each in found if not _outside(subnet, each)]
     blocks, runs = rebuild(subnet, unit.cohort_of(subnet.id), taken, claims)
     unit.commit(Plan(blocks_added=blocks, runs_added=runs), 0)
+
+
+def _shorten_rests(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None:
+    """Let a shorter cool-down count for addresses that rest already; without one they are free at once."""
+    if subnet.cooldown >= before.cooldown:
+        return
+    if subnet.cooldown:
+        unit.cut_rests(subnet.id, now + subnet.cooldown * decide.SECOND)
+        return
+    found = unit.allocations(Filter(subnet_id=subnet.id))
+    resting = [each for each in found if each.state is State.COOLING]
+    unit.commit(decide.free(unit.catalogue, unit, resting, now), now)
 
 
 def _refuse_stranding(
