@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from tests.servers.base import Missing
+
+_PREFIX: Final = "borough-disk-"
+
+
+def _clear_away() -> None:
+    """Unmount the disks of processes that were killed: they hold memory."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        number = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if number.isdecimal() and not Path(f"/proc/{number}").exists():
+            subprocess.run(["umount", "-l", str(path)], capture_output=True, check=False)
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 class SmallDisk:
@@ -23,7 +37,8 @@ class SmallDisk:
         :raises Missing: only root may mount.
         """
         self._size = megabytes << 20
-        self.path = Path(tempfile.mkdtemp(prefix="borough-disk-"))
+        _clear_away()
+        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         self.path.chmod(0o755)
         if os.getuid() != 0 or self._mount(f"size={self._size},mode=0777").returncode:
             self.path.rmdir()
