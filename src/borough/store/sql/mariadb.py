@@ -39,7 +39,7 @@ CONNECT_TIMEOUT: Final = 5
 #: Most seconds that a statement waits for a row lock; the unit of work is then run again.
 LOCK_TIMEOUT: Final = 2
 
-#: Subnets whose space one statement locks.
+#: Keys that one statement locks; a list of all could exceed the largest statement that is accepted.
 _BATCH: Final = 500
 
 _QUEUE: Final = sa.select(t.meta.c.id).with_for_update()
@@ -204,10 +204,9 @@ class Mariadb:
         if line.declares:
             run.rows(_QUEUE)
         for column, keys in ((t.run.c.id, line.runs), (t.block.c.id, line.blocks)):
-            if keys:
-                run.once(
-                    sa.select(column).where(column.in_(keys)).order_by(column).with_for_update()
-                )
+            for start in range(0, len(keys), _BATCH):
+                some = column.in_(keys[start : start + _BATCH])
+                run.once(sa.select(column).where(some).order_by(column).with_for_update())
         for start in range(0, len(line.subnets), _BATCH):
             _lock_space(run, line.subnets[start : start + _BATCH])
 
