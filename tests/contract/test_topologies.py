@@ -274,16 +274,16 @@ def test_a_shorter_cooldown_counts_for_what_rests_already(
 ):
     subnet = {"name": "s", "cidr": "10.0.0.0/30", "labels": {"network": "n"}}
     ipam.apply({"subnets": [{**subnet, "cooldown": 3600}]})
-    group = {"labels": {"network": "n"}}
-    given = [ipam.allocate(**group).address for _ in range(2)]
+    labels = {"network": "n"}
+    given = [ipam.allocate(labels=labels).address for _ in range(2)]
     ipam.release(given)
     ipam.apply({"subnets": [{**subnet, "cooldown": cooldown}]})
     assert ipam.audit() == []
     if rest:
         with pytest.raises(Exhausted):
-            ipam.allocate(**group)
+            ipam.allocate(labels=labels)
     clock.advance(rest)
-    assert sorted(ipam.allocate(**group).address for _ in range(2)) == given
+    assert sorted(ipam.allocate(labels=labels).address for _ in range(2)) == given
     assert ipam.audit() == []
 
 
