@@ -31,24 +31,24 @@ def worker(url: str, log: Path, life: int) -> None:
     chance = random.Random(life)
     journal = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-    def say(*words: object) -> None:
-        os.write(journal, (" ".join(map(str, words)) + "\n").encode())
+    def say(*lines: str) -> None:
+        # At once: a kill between two lines of one answer would look like half an answer.
+        os.write(journal, "".join(f"{line}\n" for line in lines).encode())
 
     ipam = borough.open(url)
     held: list[str] = []
     for turn in range(100_000):
         key = f"life{life}-{turn}"
-        say("asking", key)
+        say(f"asking {key}")
         host = f"h{chance.randrange(5)}"
         answer = ipam.allocate(labels={"network": "n"}, host=host, families=[4, 6], key=key)
-        for each in answer.allocations:
-            say("got", each.address, each.sequence, key)
-            held.append(each.address)
+        say(*(f"got {each.address} {each.sequence} {key}" for each in answer.allocations))
+        held += [each.address for each in answer.allocations]
         if len(held) > 40:
             address = held.pop(chance.randrange(len(held)))
-            say("releasing", address)
+            say(f"releasing {address}")
             ipam.release(address)
-            say("released", address)
+            say(f"released {address}")
 
 
 def replay(log: Path) -> tuple[dict[str, int], set[str], set[str]]:

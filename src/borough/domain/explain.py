@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any, Final
 
 from borough.domain.address import Family
@@ -384,7 +385,10 @@ def _passed(setting: Setting) -> tuple[PassedLine, ...]:
     return tuple(
         PassedLine(
             reason,
-            tuple(f"{subnet.name} ({subnet.prefix})" for subnet in subnets[:LISTED]),
+            tuple(
+                f"{subnet.name} ({subnet.prefix})"
+                for subnet in nsmallest(LISTED, subnets, key=lambda each: each.prefix)
+            ),
             max(len(subnets) - LISTED, 0),
         )
         for reason, subnets in sorted(reasons.items())

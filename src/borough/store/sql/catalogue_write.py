@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -351,7 +352,7 @@ def _add_labels(run: Runner, texts: Sequence[str]) -> list[int]:
         run, _ADD_LABELS, [{"labels": text} for text in texts], t.cohort_labels.c.labels
     )
     ids: dict[str, list[int]] = {}
-    for text, id in added:
+    for text, id in sorted(added, key=itemgetter(1), reverse=True):
         ids.setdefault(text, []).append(id)
     return [ids[text].pop() for text in texts]
 
