@@ -36,7 +36,7 @@ def is_waiting(engine: sa.Engine, kind: str) -> Callable[[], bool]:
     return ask
 
 
-def _engine(url: str) -> sa.Engine:
+def engine_of(url: str) -> sa.Engine:
     parsed, dialect = resolve(url)
     return dialect.engine(parsed, create=False)
 
@@ -46,7 +46,7 @@ def single(kind: str, folder: Path) -> Iterator[Ground]:
     """One database on a single server, or in a file."""
     url = STORES[kind](folder, 0)
     borough.open(url, create=True).close()
-    engine = _engine(url)
+    engine = engine_of(url)
     waits = is_waiting(engine, kind) if kind in _WAITING else None
     made = Ground((url, url), engine, is_waiting=waits)
     yield made
@@ -61,7 +61,7 @@ def galera() -> Iterator[Ground]:
         url = cluster.fresh()
         borough.open(url, create=True).close()
         urls = (url, cluster.url(url.rpartition("/")[2], 1))
-        engines = [_engine(each) for each in urls]
+        engines = [engine_of(each) for each in urls]
         waits = [is_waiting(each, "mariadb") for each in engines]
 
         def settle() -> None:

@@ -61,10 +61,12 @@ def apply(
         )
     changes = diff(catalogue, topology)
     if not dry_run:
-        moved = [
-            before.id for before, after in changes.subnets_changed if _is_remade(before, after)
+        changed = [
+            before.id
+            for before, after in changes.subnets_changed
+            if _is_remade(before, after) or after.cooldown < before.cooldown
         ]
-        unit.lock_space([*moved, *(subnet.id for subnet in changes.subnets_removed)])
+        unit.lock_space([*changed, *(subnet.id for subnet in changes.subnets_removed)])
     _refuse_stranding(unit, changes.subnets_removed, changes.subnets_changed)
     if dry_run or not changes:
         return changes
