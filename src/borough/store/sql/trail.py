@@ -133,7 +133,10 @@ _OLDEST: Final = (
     .limit(_P("count"))
 )
 _REMOVE: Final = sa.delete(t.event).where(t.event.c.id <= _P("upto"))
-_MARK: Final = sa.update(t.pruned).values(through=_P("through"))
+# On MariaDB, a transaction that prunes fewer events may commit after one that prunes more.
+_MARK: Final = (
+    sa.update(t.pruned).where(t.pruned.c.through < _P("upto")).values(through=_P("through"))
+)
 
 
 def pruned(run: Runner) -> int:
@@ -149,5 +152,5 @@ def prune(run: Runner, through: int, limit: int) -> int:
         return 0
     last = oldest[-1][0]
     count = run.write(_REMOVE, upto=last)
-    run.write(_MARK, through=last)
+    run.write(_MARK, upto=last, through=last)
     return count
