@@ -108,3 +108,29 @@ def test_a_commit_of_a_unit_that_is_interrupted(
             assert ipam.allocate(labels=L, count=3, key=key).replayed
         assert interrupted == 1
         assert_whole(ipam, 6)
+
+
+@pytest.mark.parametrize("word", ["PREPARE", "EXECUTE"])
+def test_interrupted_before_it_began(url: str, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    """The answer of the call before it on the same connection is not taken for its own."""
+    real: Callable[..., None] = Runner._execute
+    interrupted = 0
+
+    def execute(self: Runner, statement: str, values: Any) -> None:
+        nonlocal interrupted
+        if statement.startswith(word) and not interrupted:
+            interrupted += 1
+            raise pymysql.err.OperationalError(1317, "Query execution was interrupted")
+        real(self, statement, values)
+
+    with borough.open(url) as ipam:
+        ipam.allocate(labels=L)
+        first = ipam.allocate(labels=L, owner="first")
+        monkeypatch.setattr(Runner, "_execute", execute)
+        # With a key the statement is another one, and is prepared anew.
+        second = ipam.allocate(labels=L, owner="second", key="k" if word == "PREPARE" else None)
+        assert interrupted == 1
+        assert second.address != first.address
+        (held,) = ipam.allocations(owner="second")
+        assert held.address == second.address
+        assert_whole(ipam, 3)

@@ -6,6 +6,7 @@ driver in Python needs longer for a dozen columns than the server for the whole 
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, Final
 
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
@@ -91,18 +92,16 @@ END
 
 _BEGIN: Final = """DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-SET @borough_answer = NULL;
 START TRANSACTION;"""
 
 # The session keeps the answer: a statement may be interrupted when it has committed and not answered.
-_COMMIT: Final = "SET @borough_answer = the_answer; COMMIT;"
+_COMMIT: Final = "SET @borough_call = %(call)s, @borough_answer = the_answer; COMMIT;"
 
-#: The answer of an interrupted statement, if what it did was committed.
-_ANSWER: Final = Native(
-    "SELECT @borough_answer FROM borough_event "
-    "WHERE id = CAST(SUBSTRING_INDEX(@borough_answer, ' ', 1) AS UNSIGNED)",
-    (),
-    True,
+#: The answer of an interrupted call, if what it did was committed. A call that was interrupted before it
+#: began finds the answer of the one before it, which has another number.
+_ANSWER: Final = Native.named(
+    "SELECT @borough_answer FROM borough_event WHERE @borough_call = %(call)s "
+    "AND id = CAST(SUBSTRING_INDEX(@borough_answer, ' ', 1) AS UNSIGNED)"
 )
 
 #: ER_QUERY_INTERRUPTED and ER_STATEMENT_TIMEOUT.
@@ -192,6 +191,8 @@ class MariadbGiver:
         :param inside: whether the caller is in a transaction already, which is his to end.
         """
         self._inside = inside
+        #: Numbers of calls, each used once in this process.
+        self._calls = count(1)
 
     def give(self, run: Runner, order: Order, hints: Hints, areas: Areas, *, wait: bool) -> Outcome:
         """See :meth:`borough.store.sql.dialect.Giver.give`."""
@@ -217,6 +218,7 @@ class MariadbGiver:
             hints,
             {
                 **values,
+                "call": next(self._calls),
                 "count": 1,
                 "claimant": order.claimant,
                 "version": order.catalogue.version,
@@ -251,18 +253,18 @@ class MariadbGiver:
         except Exception as error:
             if self._inside or not error.args or error.args[0] not in _INTERRUPTED:
                 raise
-            kept = self._kept_answer(run)
+            kept = self._kept_answer(run, values["call"])
             if kept is None:
                 raise
             return kept
         return str(found)
 
     @staticmethod
-    def _kept_answer(run: Runner) -> str | None:
-        """The answer that the session kept; None when nothing was committed."""
+    def _kept_answer(run: Runner, call: int) -> str | None:
+        """The answer that the session kept of a call; None when nothing was committed."""
         try:
             run.text("ROLLBACK")
-            found = run.native(_ANSWER, {})
+            found = run.native(_ANSWER, {"call": call})
         except Exception as error:
             raise Gone(f"interrupted, and what it did cannot be read: {error}") from error
         return str(found[0][0]) if found else None
