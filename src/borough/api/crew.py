@@ -33,8 +33,9 @@ class _Job(Generic[T]):
 
     def __call__(self) -> T:
         """Do it, in a thread."""
+        # Before the look at the clock: the caller may be told at any moment that nothing was begun.
+        self.begun = True
         with until(self._ends):
-            self.begun = True
             return self._work()
 
 
