@@ -35,6 +35,9 @@ def connect(url: str, token: str | None = None, *, timeout: float = 60.0) -> "Re
     return connect_to(url, token, timeout=timeout)
 
 
+#: The release.
+__version__ = "0.1.0"
+
 __all__ = [
     "Allocation",
     "Answer",
@@ -45,6 +48,7 @@ __all__ = [
     "Route",
     "SubnetView",
     "Usage",
+    "__version__",
     "connect",
     "move",
     "open",

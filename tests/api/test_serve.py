@@ -41,7 +41,7 @@ class Process:
                 [
                     sys.executable,
                     "-m",
-                    "borough.cli",
+                    "borough",
                     "--db",
                     url,
                     "serve",
@@ -128,7 +128,7 @@ def url(tmp_path: Path) -> str:
 
 def refused(url: str, *options: str) -> tuple[int, str]:
     found = subprocess.run(
-        [sys.executable, "-m", "borough.cli", "--db", url, "serve", *options],
+        [sys.executable, "-m", "borough", "--db", url, "serve", *options],
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "500"},

@@ -299,7 +299,7 @@ def test_a_file_that_may_not_grow(used: Cli):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = subprocess.run(
-        [sys.executable, "-m", "borough.cli", "--json", *ALLOCATE, "--count", "20000"],
+        [sys.executable, "-m", "borough", "--json", *ALLOCATE, "--count", "20000"],
         env={**os.environ, "BOROUGH_DB": used.url},
         preexec_fn=small_files,
         capture_output=True,

@@ -246,7 +246,7 @@ class Service:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "borough.cli", "--db", self._database, "serve"]
+        command = [sys.executable, "-m", "borough", "--db", self._database, "serve"]
         options = ["--port", str(self._port), "--workers", "2", "--patience", "8"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -1,26 +1,16 @@
-"""The entry point, which also works without the libraries that the command line needs."""
+"""The entry point: streams that take any text, and an end without a traceback."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Final, TextIO
+from typing import TextIO
 
-#: What ``pip install 'borough[cli]'`` brings.
-_EXTRA: Final = ("click", "rich")
+from borough.cli.app import app
 
 
 def main() -> None:
     """Run the command line and exit."""
-    try:
-        from borough.cli.app import app
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        sys.stderr.write(
-            f"borough: the command line needs {error.name}; run: pip install 'borough[cli]'\n"
-        )
-        sys.exit(1)
     for stream in (sys.stdout, sys.stderr):
         _accept_all(stream)
     try:

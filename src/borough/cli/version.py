@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 
+from borough import __version__
 from borough.cli.command import command
 from borough.cli.output import emit
 from borough.cli.state import State, pass_state
@@ -19,10 +19,9 @@ def version(state: State) -> None:
 
 def show_version(state: State) -> None:
     """Print the version of Borough and of the Python that runs it."""
-    here = metadata.version("borough")
     python = platform.python_version()
     emit(
         state,
-        {"borough": here, "python": python},
-        lambda page: page.line(f"borough {here} (Python {python})"),
+        {"borough": __version__, "python": python},
+        lambda page: page.line(f"borough {__version__} (Python {python})"),
     )
