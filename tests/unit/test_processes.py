@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -24,13 +25,13 @@ def test_a_process_that_has_ended_takes_no_requests(monkeypatch: pytest.MonkeyPa
         child.stdin.close()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert child.pid not in processes.workers_of(os.getpid())
-        read = processes.Path.read_text
+        read = Path.read_text
 
-        def read_and_reap(path: processes.Path) -> str:
+        def read_and_reap(path: Path) -> str:
             children = read(path)
             assert str(child.pid) in children.split()
             child.wait()
             return children
 
-        monkeypatch.setattr(processes.Path, "read_text", read_and_reap)
+        monkeypatch.setattr(Path, "read_text", read_and_reap)
         assert child.pid not in processes.workers_of(os.getpid())
