@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-from borough.cli.app import app
+from borough.cli.app import INTERRUPTED, app
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     try:
         app(prog_name="borough")
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     finally:
         _flush(sys.stdout)
 
