@@ -202,7 +202,7 @@ def pages(url: str, wanted: int, readers: int) -> None:
         _, red = ipam.create_token(f"red-{time.time()}", may="read", labels={"tenant": "red"})
         _, one = ipam.create_token(f"one-{time.time()}", may="allocate")
     service = subprocess.Popen(
-        [sys.executable, "-m", "borough.cli", "serve", "--port", "18081", "--tokens"],
+        [sys.executable, "-m", "borough", "serve", "--port", "18081", "--tokens"],
         env={**os.environ, "BOROUGH_DB": url},
     )
     try:

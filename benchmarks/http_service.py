@@ -156,7 +156,7 @@ def serve(url: str, workers: int, folder: Path) -> Iterator[int]:
     with log.open("wb") as file:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "borough.cli", "--db", url),
+                *(sys.executable, "-m", "borough", "--db", url),
                 *("serve", "--port", "0", "--workers", str(workers)),
             ],
             stderr=file,

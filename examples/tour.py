@@ -61,7 +61,7 @@ class Tour:
         words = [word.replace("@", f"{HERE}/", 1) for word in shlex.split(line)]
         words = [word.replace("%", f"{self._folder}/", 1) for word in words]
         done = subprocess.run(
-            [sys.executable, "-m", "borough.cli", *words], env=self._environment, check=False
+            [sys.executable, "-m", "borough", *words], env=self._environment, check=False
         )
         if done.returncode != expect:
             sys.exit(f"the tour expected exit code {expect} and got {done.returncode}")

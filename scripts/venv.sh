@@ -58,25 +58,26 @@ venv_create() {
         _say "pip stays as old as Python brings it."
 }
 
-# venv_install EXTRA...: install the project with these extras, unless that was done for this
-# pyproject.toml and these constraints before. The stamps inside the environment, one for each extra, remember it.
+# venv_install [EXTRA...]: install the project with these extras, unless that was done for this
+# pyproject.toml and these constraints before. The stamps inside the environment remember it: one for each extra,
+# and one for the project without any.
 venv_install() {
     local extra wanted stale="" constraints=() IFS=,
     [ -z "${VENV_CONSTRAINTS:-}" ] || constraints=(--constraint "$VENV_CONSTRAINTS")
     wanted="$(cat pyproject.toml ${VENV_CONSTRAINTS:+"$VENV_CONSTRAINTS"} | cksum) $PWD"
-    for extra in "$@"; do
+    for extra in core "$@"; do
         [ "$(cat "$VENV/stamp-$extra" 2>/dev/null)" = "$wanted" ] || stale=yes
     done
     [ -n "$stale" ] || return 0
-    _say "Installing borough[$*] into $VENV"
+    _say "Installing borough${1:+[$*]} into $VENV"
     : >"$VENV/unfinished"
     "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-compile \
-        ${constraints[@]+"${constraints[@]}"} -e ".[$*]" || return 1
+        ${constraints[@]+"${constraints[@]}"} -e ".${1:+[$*]}" || return 1
     rm "$VENV/unfinished"
-    for extra in "$@"; do
+    for extra in core "$@"; do
         printf '%s\n' "$wanted" >"$VENV/stamp-$extra"
     done
 }
 
 venv_create
-venv_install "${VENV_EXTRAS[@]}"
+venv_install ${VENV_EXTRAS[@]+"${VENV_EXTRAS[@]}"}

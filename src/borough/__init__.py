@@ -8,16 +8,35 @@
 '10.64.0.1'
 """
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from borough.domain.explain import Explanation
-from borough.engine.ipam import Ipam, open  # noqa: A004  (users read borough.open)
-from borough.engine.views import Allocation, Answer, Route, SubnetView, Usage
 from borough.errors import BoroughError
-from borough.store.sql.move import Moved, move
 
 if TYPE_CHECKING:
     from borough.client.ipam import RemoteIpam
+    from borough.domain.explain import Explanation
+    from borough.engine.ipam import Ipam, open  # noqa: A004  (users read borough.open)
+    from borough.engine.views import Allocation, Answer, Route, SubnetView, Usage
+    from borough.store.sql.move import Moved, move
+
+#: The release.
+__version__ = "0.1.0"
+
+#: Module of each name that is imported when it is first used: the engine and its database library take
+#: several times as long to import as a small command takes to run.
+_MODULES: Final = {
+    "Allocation": "borough.engine.views",
+    "Answer": "borough.engine.views",
+    "Explanation": "borough.domain.explain",
+    "Ipam": "borough.engine.ipam",
+    "Moved": "borough.store.sql.move",
+    "Route": "borough.engine.views",
+    "SubnetView": "borough.engine.views",
+    "Usage": "borough.engine.views",
+    "move": "borough.store.sql.move",
+    "open": "borough.engine.ipam",
+}
 
 
 def connect(url: str, token: str | None = None, *, timeout: float = 60.0) -> "RemoteIpam":
@@ -35,6 +54,16 @@ def connect(url: str, token: str | None = None, *, timeout: float = 60.0) -> "Re
     return connect_to(url, token, timeout=timeout)
 
 
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})
+
+
 __all__ = [
     "Allocation",
     "Answer",
@@ -45,6 +74,7 @@ __all__ = [
     "Route",
     "SubnetView",
     "Usage",
+    "__version__",
     "connect",
     "move",
     "open",

@@ -20,6 +20,7 @@ from grafana_foundation_sdk.models.prometheus import Dataquery
 
 import borough
 from borough.cli.app import app
+from borough.cli.command import subcommands
 from tests.api.serving import Served
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
@@ -122,7 +123,7 @@ def test_the_commands_of_unit_and_container_exist() -> None:
     assert len(lines) == 3
     for line in lines:
         name, *words = line.split()
-        command = app.commands[name]
+        command = subcommands(app)[name]
         known = {each for option in command.params for each in option.opts}
         assert {word for word in words if word.startswith("--")} <= known
         assert isinstance(command, click.Command)

@@ -25,6 +25,7 @@ from borough.client.ipam import connect
 from borough.errors import RetryLater
 from tests.api.serving import wait_until
 from tests.conftest import EXAMPLES
+from tests.processes import workers_of
 from tests.servers.postgresql import PostgresqlServer
 from tests.servers.shared import must_have
 
@@ -41,7 +42,7 @@ class Process:
                 [
                     sys.executable,
                     "-m",
-                    "borough.cli",
+                    "borough",
                     "--db",
                     url,
                     "serve",
@@ -85,12 +86,7 @@ class Process:
 
     def workers(self) -> list[int]:
         """The processes that take requests."""
-        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [
-            int(pid)
-            for pid in pids.split()
-            if "resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_text()
-        ]
+        return workers_of(self.process.pid)
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         self.process.send_signal(how)
@@ -128,7 +124,7 @@ def url(tmp_path: Path) -> str:
 
 def refused(url: str, *options: str) -> tuple[int, str]:
     found = subprocess.run(
-        [sys.executable, "-m", "borough.cli", "--db", url, "serve", *options],
+        [sys.executable, "-m", "borough", "--db", url, "serve", *options],
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "500"},

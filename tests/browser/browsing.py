@@ -61,7 +61,7 @@ return [null, seen];
 @contextlib.contextmanager
 def start_service(database: str, *options: str) -> Iterator[str]:
     """``borough serve`` on a database, in a process of its own; gives its URL."""
-    command = [sys.executable, "-m", "borough.cli", "--db", database, "serve", "--port", "0"]
+    command = [sys.executable, "-m", "borough", "--db", database, "serve", "--port", "0"]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen([*command, *options], stderr=log, env=dict(os.environ))
         try:

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from borough.cli.app import app
-from borough.cli.command import Command
+from borough.cli.command import Command, subcommands
 from tests.cli.conftest import Cli, addresses
 from tests.conftest import EXAMPLES
 
@@ -20,7 +20,7 @@ CONTAINERS = str(EXAMPLES / "container-hosts.yaml")
 
 def walk(group: click.Group, *path: str) -> list[tuple[tuple[str, ...], click.Command]]:
     found: list[tuple[tuple[str, ...], click.Command]] = []
-    for name, command in group.commands.items():
+    for name, command in subcommands(group).items():
         found.append(((*path, name), command))
         if isinstance(command, click.Group):
             found += walk(command, *path, name)

@@ -163,7 +163,7 @@ def test_exhaustion_shows_the_ladder_and_what_to_try(make_cli: Any):
 def test_usage_errors_say_how_it_is_meant(cli: Cli):
     said = cli.run("allocate", "--frobnicate").stderr
     assert said.startswith("Usage: borough allocate [OPTIONS]\nTry 'borough allocate --help'")
-    assert "Missing command: one of allocations," in cli.run("list").stderr
+    assert "Missing command: one of subnets, allocations," in cli.run("list").stderr
     assert cli.error("allocate", "--count", "x")[1]["detail"] == {"command": "borough allocate"}
     found = cli.run()
     assert (found.exit_code, found.stdout) == (2, "")
@@ -240,7 +240,7 @@ def test_a_read_only_database_can_be_read(used: Cli):
 
 def test_a_locked_database_is_tried_again_later(used: Cli, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sqlite, "WAIT", 0.05)
-    monkeypatch.setattr("borough.cli.state.open_ipam", partial(borough.open, patience=0.1))
+    monkeypatch.setattr(borough, "open", partial(borough.open, patience=0.1))
     before = used.allocations()
     other = sqlite3.connect(used.path, isolation_level=None)
     try:
@@ -299,7 +299,7 @@ def test_a_file_that_may_not_grow(used: Cli):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = subprocess.run(
-        [sys.executable, "-m", "borough.cli", "--json", *ALLOCATE, "--count", "20000"],
+        [sys.executable, "-m", "borough", "--json", *ALLOCATE, "--count", "20000"],
         env={**os.environ, "BOROUGH_DB": used.url},
         preexec_fn=small_files,
         capture_output=True,

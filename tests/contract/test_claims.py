@@ -9,7 +9,7 @@ import pytest
 from borough import Ipam
 from borough.domain.address import parse_address
 from borough.domain.prefix import parse_prefix
-from borough.engine.ipam import RouteForm
+from borough.engine.queries import RouteForm
 from borough.errors import FixInput, UnknownObject
 
 L = {"network": "n"}

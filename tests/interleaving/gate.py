@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from borough import BoroughError, Ipam
-from borough.store.open import resolve
+from borough.store.sql.open import resolve
 from borough.store.sql.store import SqlStore
 
 _BEGINS: Final = re.compile(r"\s*(BEGIN|START TRANSACTION)\b")

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 import borough
-from borough.store.open import resolve
+from borough.store.sql.open import resolve
 from tests.conftest import STORES
 from tests.interleaving.matrix import Ground
 from tests.servers.galera import GaleraCluster

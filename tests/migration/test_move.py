@@ -13,10 +13,10 @@ import sqlalchemy as sa
 import borough
 from borough import Ipam
 from borough.errors import FixInput, SourceChanged, TargetInUse, UnfinishedMove
-from borough.store.open import resolve
 from borough.store.port import Leftover
 from borough.store.sql import move as moving
 from borough.store.sql import schema
+from borough.store.sql.open import resolve
 from tests.conftest import STORES, each_store
 
 L = {"network": "n"}

@@ -15,8 +15,8 @@ from alembic.runtime.migration import MigrationContext
 
 import borough
 from borough.errors import NotInitialised, NotOurDatabase, SchemaTooNew, SchemaTooOld
-from borough.store.open import resolve
 from borough.store.sql import migrate, schema
+from borough.store.sql.open import resolve
 from tests.conftest import STORES, each_store
 
 

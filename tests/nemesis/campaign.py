@@ -219,7 +219,7 @@ class Campaign:
 def audit(url: str) -> list[str]:
     """Run an audit in a process of its own; return its findings."""
     done = subprocess.run(
-        [sys.executable, "-m", "borough.cli", "--json", "--db", url, "audit"],
+        [sys.executable, "-m", "borough", "--json", "--db", url, "audit"],
         capture_output=True,
         text=True,
         check=False,

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from tests.processes import workers_of
 from tests.servers.base import Missing, Server, free_port
 from tests.servers.disk import SmallDisk
 from tests.servers.mariadb import QUICK as MARIADB_QUICK
@@ -246,7 +247,7 @@ class Service:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "borough.cli", "--db", self._database, "serve"]
+        command = [sys.executable, "-m", "borough", "--db", self._database, "serve"]
         options = ["--port", str(self._port), "--workers", "2", "--patience", "8"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -286,13 +287,7 @@ class Service:
     def kill_one(self, chance: Random) -> None:
         """Kill one of the processes that take requests; it is replaced."""
         assert self._process is not None
-        pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        workers = [
-            int(child)
-            for child in children
-            if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
+        workers = workers_of(self._process.pid)
         if workers:
             os.kill(chance.choice(workers), signal.SIGKILL)
 

@@ -41,7 +41,7 @@ class Served:
         words = ["--db", self._database, "serve", "--port", str(self.port), *self._options]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "borough.cli", *words],
+                [sys.executable, "-m", "borough", *words],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "BOROUGH_SERVER": ""},

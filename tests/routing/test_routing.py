@@ -12,7 +12,7 @@ import pytest
 
 import borough
 from borough import Ipam
-from borough.engine.ipam import RouteForm
+from borough.engine.queries import RouteForm
 from borough.engine.views import Allocation
 from tests.cli.conftest import Cli
 from tests.routing.namespaces import Bird, Fabric, Frr, Node, require_namespaces, wait_until

@@ -22,8 +22,9 @@ from borough.domain.ladder import unknown
 from borough.domain.model import Catalogue, Host
 from borough.domain.pool import PoolUsage
 from borough.engine import queries
-from borough.engine.ipam import Ipam, KindName, RouteForm
-from borough.engine.request import LabelsIn, SubnetsIn
+from borough.engine.ipam import Ipam
+from borough.engine.queries import RouteForm
+from borough.engine.request import KindName, LabelsIn, SubnetsIn
 from borough.engine.space_map import SpaceMap
 from borough.engine.tokens import check_fence
 from borough.engine.views import (

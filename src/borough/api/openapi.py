@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import metadata
 from typing import Any, Final
 
 import msgspec
 
+from borough import __version__
 from borough.api import problem
 from borough.api.operation import HEADERS, Operation
 
@@ -67,7 +67,7 @@ def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any
         "info": {
             "title": "Borough",
             "summary": "Ask once for an IP address from a group of subnets.",
-            "version": metadata.version("borough"),
+            "version": __version__,
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

@@ -4,38 +4,59 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
 import click
 
-from borough.cli import failure
-from borough.cli.allocate import allocate
-from borough.cli.apply import apply
-from borough.cli.audit import audit
 from borough.cli.command import common_options
-from borough.cli.defragment import defragment
-from borough.cli.events import events
-from borough.cli.explain import explain
-from borough.cli.host import host
-from borough.cli.init import init
-from borough.cli.list import list_
-from borough.cli.move import move
-from borough.cli.neutron import neutron
-from borough.cli.reassign import reassign
-from borough.cli.release import release
-from borough.cli.routes import routes
-from borough.cli.serve import serve
-from borough.cli.show import show
 from borough.cli.state import State
-from borough.cli.subnet import subnet
-from borough.cli.sweep import sweep
-from borough.cli.token import token
-from borough.cli.usage import usage
-from borough.cli.version import show_version, version
+
+#: Exit code after Ctrl-C, as shells have it: 128 and the number of the signal.
+INTERRUPTED: Final = 130
+
+#: The commands in the order of the help, each with its module and its name in there. A module is imported
+#: when its command is used: all of them together take longer than any command.
+_COMMANDS: Final = {
+    "init": "borough.cli.init:init",
+    "apply": "borough.cli.apply:apply",
+    "allocate": "borough.cli.allocate:allocate",
+    "explain": "borough.cli.explain:explain",
+    "release": "borough.cli.release:release",
+    "reassign": "borough.cli.reassign:reassign",
+    "show": "borough.cli.show:show",
+    "list": "borough.cli.list:list_",
+    "subnet": "borough.cli.subnet:subnet",
+    "host": "borough.cli.host:host",
+    "usage": "borough.cli.usage:usage",
+    "routes": "borough.cli.routes:routes",
+    "sweep": "borough.cli.sweep:sweep",
+    "defragment": "borough.cli.defragment:defragment",
+    "audit": "borough.cli.audit:audit",
+    "events": "borough.cli.events:events",
+    "move": "borough.cli.move:move",
+    "serve": "borough.cli.serve:serve",
+    "token": "borough.cli.token:token",
+    "neutron": "borough.cli.neutron:neutron",
+    "version": "borough.cli.version:version",
+}
 
 
 class App(click.Group):
     """The program. Every error ends as one report and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(module), name)
+        assert isinstance(found, click.Command)
+        return found
 
     def main(
         self,
@@ -59,16 +80,21 @@ class App(click.Group):
                 **extra,
             )
         except click.Abort:
-            sys.exit(failure.INTERRUPTED)
+            sys.exit(INTERRUPTED)
         except Exception as error:  # whatever it is, a report is better than a traceback
+            # Most runs do not fail, and need not import the tables of a report.
+            from borough.cli.failure import report
+
             # A line that cannot be parsed may not have got as far as its --json.
             as_json = state.json or (isinstance(error, click.UsageError) and "--json" in words)
-            sys.exit(failure.report(error, as_json=as_json))
+            sys.exit(report(error, as_json=as_json))
         sys.exit(code if isinstance(code, int) else 0)
 
 
 def _show_version(context: click.Context, _option: click.Parameter, value: bool) -> None:
     if value:
+        from borough.cli.version import show_version
+
         show_version(context.ensure_object(State))
         context.exit()
 
@@ -96,29 +122,3 @@ def app(context: click.Context) -> None:
             raise click.UsageError("Missing command.", context)
         click.echo(context.get_help(), err=True)
         context.exit(2)
-
-
-for _command in (
-    init,
-    apply,
-    allocate,
-    explain,
-    release,
-    reassign,
-    show,
-    list_,
-    subnet,
-    host,
-    usage,
-    routes,
-    sweep,
-    defragment,
-    audit,
-    events,
-    move,
-    serve,
-    token,
-    neutron,
-    version,
-):
-    app.add_command(_command)

@@ -110,6 +110,10 @@ class Family(click.Group):
         super().__init__(*args, **kwargs)
         self.params += common_options()
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order in which they were added."""
+        return list(self.commands)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command named."""
         answer = super().invoke(ctx)
@@ -117,6 +121,13 @@ class Family(click.Group):
             names = ", ".join(self.list_commands(ctx))
             raise click.UsageError(f"Missing command: one of {names}.", ctx)
         return answer
+
+
+def subcommands(group: click.Group) -> dict[str, click.Command]:
+    """The commands of a group by name, in the order of its help."""
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def command(name: str, *, example: str) -> Callable[[Callable[..., None]], Command]:

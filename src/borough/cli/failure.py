@@ -15,9 +15,6 @@ from borough.cli.ladder import show_ladder
 from borough.cli.output import Column, Page, plain, to_json
 from borough.errors import BoroughError
 
-#: Exit code after Ctrl-C, as shells have it: 128 and the number of the signal.
-INTERRUPTED: Final = 130
-
 _STRANDED: Final = (
     Column("address"),
     Column("subnet", soft=True),

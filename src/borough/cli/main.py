@@ -1,32 +1,22 @@
-"""The entry point, which also works without the libraries that the command line needs."""
+"""The entry point: streams that take any text, and an end without a traceback."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Final, TextIO
+from typing import TextIO
 
-#: What ``pip install 'borough[cli]'`` brings.
-_EXTRA: Final = ("click", "rich")
+from borough.cli.app import INTERRUPTED, app
 
 
 def main() -> None:
     """Run the command line and exit."""
-    try:
-        from borough.cli.app import app
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        sys.stderr.write(
-            f"borough: the command line needs {error.name}; run: pip install 'borough[cli]'\n"
-        )
-        sys.exit(1)
     for stream in (sys.stdout, sys.stderr):
         _accept_all(stream)
     try:
         app(prog_name="borough")
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     finally:
         _flush(sys.stdout)
 

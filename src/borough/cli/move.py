@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
+import borough
 from borough.cli.command import command
 from borough.cli.output import Page, counted, emit
 from borough.cli.progress import progress_bar
 from borough.cli.state import State, pass_state
 from borough.store.sql.hosts import without_password
-from borough.store.sql.move import Moved
-from borough.store.sql.move import move as carry_over
 
 
 @command(
@@ -26,7 +25,7 @@ def move(state: State, source: str, target: str) -> None:
     Stop whatever writes to the source first. When it is interrupted, run it again: it goes on where it was.
     """
     with progress_bar(state, "Moving") as progress:
-        moved = carry_over(source, target, progress)
+        moved = borough.move(source, target, progress)
     data = {
         "from": without_password(source),
         "to": without_password(target),
@@ -38,6 +37,6 @@ def move(state: State, source: str, target: str) -> None:
     emit(state, data, lambda page: _show(page, moved, without_password(target)))
 
 
-def _show(page: Page, moved: Moved, target: str) -> None:
+def _show(page: Page, moved: borough.Moved, target: str) -> None:
     page.line(f"Moved {counted(sum(moved.rows.values()), 'row')}, and verified every one.")
     page.line(f"From now on name the new database: BOROUGH_DB={target}")

@@ -14,7 +14,7 @@ import click
 
 from borough import errors
 from borough.cli.app import app
-from borough.cli.command import Command
+from borough.cli.command import Command, subcommands
 from borough.errors import BoroughError
 
 _HEAD: Final = """\
@@ -94,7 +94,7 @@ def _kinds(kind: type[BoroughError]) -> Iterator[type[BoroughError]]:
 def _sections(path: str, command: click.Command) -> Iterator[str]:
     yield _section(path, command)
     if isinstance(command, click.Group):
-        for name, each in command.commands.items():
+        for name, each in subcommands(command).items():
             yield from _sections(f"{path} {name}", each)
 
 
@@ -111,7 +111,7 @@ def _section(path: str, command: click.Command) -> str:
     text = inspect.cleandoc(command.help or "")
     parts = [f"## {path}", f"    {' '.join(words)} [OPTION]…", text]
     if isinstance(command, click.Group):
-        parts.append("Commands: " + ", ".join(f"`{name}`" for name in command.commands) + ".")
+        parts.append("Commands: " + ", ".join(f"`{name}`" for name in subcommands(command)) + ".")
     parts.append("\n".join(["| option | meaning |", "|---|---|", *rows]))
     if isinstance(command, Command):
         parts.append(f"Example:\n\n    {command.example}")

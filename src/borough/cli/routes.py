@@ -11,7 +11,7 @@ from borough.cli.options import text_option
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.state import State, pass_state
 from borough.engine import route_config
-from borough.engine.ipam import RouteForm
+from borough.engine.queries import RouteForm
 from borough.engine.views import Route
 
 _COLUMNS: Final = (Column("host", soft=True), Column("scope", soft=True), Column("prefix"))

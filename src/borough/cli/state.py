@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from borough.engine.ipam import Ipam
-from borough.engine.ipam import open as open_ipam
+import borough
 from borough.errors import FixInput
 from borough.store.sql.hosts import without_password
 
 if TYPE_CHECKING:
     from borough.client.ipam import RemoteIpam
+    from borough.engine.ipam import Ipam
 
 #: Where the token for a service is read from: on a command line everybody could see it.
 TOKEN: Final = "BOROUGH_TOKEN"  # noqa: S105  (the name of a variable)
@@ -38,7 +38,7 @@ class State:
     def open(self) -> Ipam | RemoteIpam:
         """Open the database or the service that the user named."""
         if self.server is None:
-            return open_ipam(self.url)
+            return borough.open(self.url)
         try:
             from borough.client.ipam import connect
         except ModuleNotFoundError as error:
@@ -54,7 +54,7 @@ class State:
         """
         if self.server is not None:
             raise FixInput("this works on a database and not through a service: use --db")
-        return open_ipam(self.url, create=create)
+        return borough.open(self.url, create=create)
 
     @property
     def shown_url(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import platform
-from importlib import metadata
 
+import click
+
+from borough import __version__
 from borough.cli.command import command
-from borough.cli.output import emit
 from borough.cli.state import State, pass_state
 
 
@@ -18,11 +20,12 @@ def version(state: State) -> None:
 
 
 def show_version(state: State) -> None:
-    """Print the version of Borough and of the Python that runs it."""
-    here = metadata.version("borough")
+    """Print the version of Borough and of the Python that runs it.
+
+    One line needs no tables, and :mod:`borough.cli.output` imports what draws them.
+    """
     python = platform.python_version()
-    emit(
-        state,
-        {"borough": here, "python": python},
-        lambda page: page.line(f"borough {here} (Python {python})"),
-    )
+    if state.json:
+        click.echo(json.dumps({"borough": __version__, "python": python}, indent=2))
+    else:
+        click.echo(f"borough {__version__} (Python {python})")

@@ -20,9 +20,8 @@ from borough.domain.pool import PoolUsage
 from borough.domain.token import Token
 from borough.domain.topology import Changes, Topology
 from borough.engine import topology
-from borough.engine.ipam import KindName, RouteForm
-from borough.engine.queries import check_page, each_page
-from borough.engine.request import LabelsIn, SubnetsIn, parse_request
+from borough.engine.queries import RouteForm, check_page, each_page
+from borough.engine.request import KindName, LabelsIn, SubnetsIn, parse_request
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology_writer import write_topology
 from borough.engine.views import (

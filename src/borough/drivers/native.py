@@ -8,7 +8,7 @@ from borough.driver.settings import Settings
 from borough.drivers.engine import EngineDriver
 from borough.engine.ipam import Ipam
 from borough.engine.ipam import open as open_ipam
-from borough.store.sql.store import PATIENCE
+from borough.store.port import PATIENCE
 
 
 class NativeDriver(EngineDriver[Ipam]):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from borough.domain.address import parse_address
 from borough.domain.dimension import Dimension, make_labels
@@ -19,8 +19,8 @@ from borough.domain.topology import Changes, Topology
 from borough.engine import audit, queries, tokens, topology, trail
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.audit import Finding
-from borough.engine.queries import each_page
-from borough.engine.request import LabelsIn, SubnetsIn, optional_text, parse_request
+from borough.engine.queries import RouteForm, each_page
+from borough.engine.request import KindName, LabelsIn, SubnetsIn, optional_text, parse_request
 from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.upkeep import Upkeep
 from borough.engine.views import (
@@ -35,13 +35,9 @@ from borough.engine.views import (
     show_subnet,
 )
 from borough.store.open import open_store
-from borough.store.port import Event, Store, Unit
-from borough.store.sql.store import PATIENCE
+from borough.store.port import PATIENCE, Event, Store, Unit
 
 T = TypeVar("T")
-
-KindName = Literal["any", "next", "specific", "eui64", "gateway"]
-RouteForm = Literal["strict", "lpm"]
 
 
 def _now() -> int:

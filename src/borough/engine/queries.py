@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from borough.domain import model
 from borough.domain.address import Family, format_address
@@ -34,7 +34,8 @@ from borough.errors import FixInput, NotAllocated
 from borough.store.port import Filter, Unit
 
 #: The forms that routes come in; see :mod:`borough.domain.aggregate`.
-FORMS: Final = ("strict", "lpm")
+RouteForm = Literal["strict", "lpm"]
+FORMS: Final[tuple[RouteForm, ...]] = get_args(RouteForm)
 
 #: Allocations read at a time.
 _PAGE = 5000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from borough.domain.address import Family, parse_address, parse_family, parse_mac
 from borough.domain.dimension import HOST, Labels, make_labels
@@ -25,6 +25,7 @@ ATTRIBUTES_LIMIT: Final = 10_240
 #: Most bytes of labels kept as they were written and as they were parsed.
 _KEPT: Final = 2 << 20
 
+KindName = Literal["any", "next", "specific", "eui64", "gateway"]
 LabelsIn = Mapping[str, str | Iterable[str]]
 SubnetsIn = Sequence[str | Sequence[str]]
 

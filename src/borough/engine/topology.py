@@ -28,7 +28,6 @@ from borough.engine.settings import (
     parse_cooldown,
     parse_range,
 )
-from borough.engine.topology_file import load_topology
 from borough.engine.views import SubnetView, show_subnet
 from borough.errors import FixInput, Overlap, StaleVersion, UnknownDimension, WouldStrand
 from borough.store.port import Event, Filter, Unit
@@ -46,6 +45,9 @@ def load(
     """A topology from whatever form the caller has it in."""
     if isinstance(source, Topology):
         return source
+    # The parser of YAML takes long to import: only what reads a file pays for it.
+    from borough.engine.topology_file import load_topology
+
     return load_topology(source, name=name)
 
 

@@ -23,6 +23,10 @@ from borough.domain.token import Token
 
 T = TypeVar("T")
 
+#: Seconds for which a unit of work is run again, unless the caller says otherwise, before others are
+#: reported to be in the way.
+PATIENCE: Final = 30.0
+
 
 class LostRace(Exception):
     """A precondition of a unit no longer holds; the store runs the unit again."""

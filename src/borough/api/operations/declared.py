@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import metadata
 from typing import Any
 
+from borough import __version__
 from borough.api import schema as s
 from borough.api.access import Identity, View
 from borough.api.operation import operation
@@ -104,9 +103,4 @@ def pools(ipam: View) -> s.Pools:
 def whoami(ipam: View, caller: Identity) -> s.Caller:
     """Who asks, and what he may do."""
     labels = {name: sorted(values) for name, values in sorted(caller.labels.items())}
-    return s.Caller(caller.name, caller.may, labels, _release())
-
-
-@cache
-def _release() -> str:
-    return metadata.version("borough")
+    return s.Caller(caller.name, caller.may, labels, __version__)

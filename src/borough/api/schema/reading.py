@@ -19,7 +19,7 @@ from borough.api.schema.base import (
     Text,
 )
 from borough.domain.inspect import Finding
-from borough.engine.ipam import RouteForm
+from borough.engine.queries import RouteForm
 from borough.engine.views import BlockView, Route, Usage, iso, total
 from borough.store import port
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.errors import Corrupt, FixInput, SourceChanged, TargetInUse
-from borough.store.open import resolve
 from borough.store.sql import migrate, schema
 from borough.store.sql.dialect import Dialect
 from borough.store.sql.failures import public
+from borough.store.sql.open import resolve
 
 #: Rows carried over by one transaction.
 BATCH: Final = 1000

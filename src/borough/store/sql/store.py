@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from borough.domain.model import Catalogue
 from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.cache import Cache
-from borough.store.port import Contradiction, LostRace, Order, Taken, Unit
+from borough.store.port import PATIENCE, Contradiction, LostRace, Order, Taken, Unit
 from borough.store.sql import migrate
 from borough.store.sql.dialect import Dialect, Line
 from borough.store.sql.failures import (
@@ -38,9 +38,6 @@ T = TypeVar("T")
 
 #: How often a unit of work is run before its caller is told that others are in the way.
 ATTEMPTS: Final = 24
-
-#: And for how long, in seconds.
-PATIENCE: Final = 30.0
 
 #: After how many lost attempts a unit of work waits in line for what it wants, before it reads; after
 #: twice as many, it waits firmly.

@@ -1,4 +1,4 @@
-"""``python -m borough.cli``."""
+"""``python -m borough``."""
 
 from borough.cli.main import main
 
