@@ -23,9 +23,11 @@ from borough.store.sql.dialect import Giver, Line, Writer
 from borough.store.sql.failures import Busy, Duplicate
 from borough.store.sql.runner import Row, Runner, Statement
 
-#: ER_CHECKREAD: with ``innodb_snapshot_isolation`` a row that has changed since the snapshot is not
-#: locked. MariaDB has it on from 11.6.2.
-_CHANGED: Final = 1020
+#: Errors of MariaDB after which a transaction begins anew, and which Neutron does not know as such.
+_LOST: Final = (
+    1020,  # ER_CHECKREAD: a row has changed since the snapshot (innodb_snapshot_isolation, on from 11.6.2)
+    1467,  # ER_AUTOINC_READ_FAILED: a deadlock over the lock that ids are given under
+)
 
 _NUMBERED: Final = re.compile(r"\$(\d+)")
 
@@ -112,9 +114,10 @@ class SessionRunner(Runner):
         return super()._compile(clause)
 
 
-def _number(error: db_exc.DBError) -> int:
-    """MariaDB's number of an error; 0 for none."""
-    driver = getattr(error.inner_exception, "orig", None)
+def _number(error: Exception) -> int:
+    """MariaDB's number of an error, as the driver or Neutron's translation raises it; 0 for none."""
+    raised = error.inner_exception if isinstance(error, db_exc.DBError) else error
+    driver = raised.orig if isinstance(raised, sa.exc.DBAPIError) else None
     number = driver.args[0] if driver is not None and driver.args else 0
     return number if isinstance(number, int) else 0
 
@@ -216,6 +219,6 @@ class SessionDialect:
         if isinstance(error, db_exc.DBReferenceError):
             # The subnet was removed meanwhile, or an address came into it.
             return Busy(str(error))
-        if isinstance(error, db_exc.DBError) and _number(error) == _CHANGED:
+        if _number(error) in _LOST:
             return Busy(str(error))
         return error

@@ -94,6 +94,7 @@ _ERRORS: Final[dict[int, _Make]] = {
     1062: Duplicate,  # ER_DUP_ENTRY
     1020: Busy,  # ER_CHECKREAD: the row has changed since the snapshot
     1205: Busy,  # ER_LOCK_WAIT_TIMEOUT
+    1467: Busy,  # ER_AUTOINC_READ_FAILED: a deadlock over the lock that ids are given under
     1213: Busy,  # ER_LOCK_DEADLOCK, and a lost certification of Galera
     1451: Busy,  # ER_ROW_IS_REFERENCED_2: an allocation came in meanwhile
     1452: Busy,  # ER_NO_REFERENCED_ROW_2: a subnet was removed meanwhile

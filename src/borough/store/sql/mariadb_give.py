@@ -31,6 +31,8 @@ _INTO: Final = (
     "the_version, the_reach, the_idle"
 )
 
+# The event is written by INSERT … SELECT from no table: while it holds the lock that ids are given under, it
+# must not wait for a row. See borough.store.sql.mariadb_horizon.
 # The block is locked before anything is read without a lock: the snapshot is taken then, so that the
 # catalogue's version is that of a moment when the block could no longer change.
 _SQL: Final = f"""
@@ -44,6 +46,7 @@ DECLARE the_answer VARCHAR(1024) CHARACTER SET utf8mb4;
 DECLARE sought SMALLINT DEFAULT 0;
 DECLARE now_is BIGINT DEFAULT %(at)s;
 DECLARE the_owner VARCHAR(255) CHARACTER SET utf8mb4 DEFAULT %(owner)s;
+DECLARE the_name VARCHAR(255) CHARACTER SET utf8mb4;
 DECLARE the_host VARCHAR(255) CHARACTER SET utf8mb4 DEFAULT %(host)s;
 {{begin}}
 {{first}}
@@ -66,11 +69,11 @@ IF the_id IS NOT NULL AND {{fine}} THEN
     UPDATE borough_block SET bitmap = the_bitmap, free = free - 1, is_open = free > 0,
         version = version + 1, reach = the_reach,
         turn = IF(the_holder = '', 0, {{turn}}) WHERE id = the_id;
+    SELECT name INTO the_name FROM borough_subnet WHERE id = the_subnet;
     INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
         actor, cohort_id)
-        SELECT now_is, 'allocated', INET6_NTOA(the_address), name, the_owner, the_host, NULL, '',
-            %(actor)s, the_cohort
-        FROM borough_subnet WHERE id = the_subnet;
+        SELECT now_is, 'allocated', INET6_NTOA(the_address), the_name, the_owner, the_host, NULL, '',
+            %(actor)s, the_cohort;
     SET the_sequence = LAST_INSERT_ID();
     INSERT INTO borough_allocation
         (sequence, scope_id, address, subnet_id, owner, host, attributes, at)
