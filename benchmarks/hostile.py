@@ -1,4 +1,4 @@
-"""What a worker of the service keeps while one caller tries to fill it.
+"""Memory of a service worker while one caller tries to fill it.
 
     python benchmarks/hostile.py [--seconds 20] [--markdown]
 
@@ -82,7 +82,7 @@ class Target:
         ).encode() + data
 
     def is_alive(self) -> bool:
-        """Whether another token is answered."""
+        """True when another token is answered."""
         with self.connect() as line:
             line.settimeout(60)
             line.sendall(self.ask("GET /v1/subnets?limit=1", token=self.other))

@@ -29,7 +29,7 @@ from tests.conftest import STORES, each_store
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """What work waits for."""
+    """An event that work waits for."""
     monkeypatch.setattr(crew, "_GRACE", 0.0)
     made = threading.Event()
     yield made
@@ -132,7 +132,7 @@ def ipam(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ipam]:
 def test_a_store_begins_no_statement_after_the_deadline(
     ipam: Ipam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the unit of work has written before is undone."""
+    """Earlier writes of the unit of work are undone."""
     over: list[bool] = []
     monkeypatch.setattr(deadline, "is_over", lambda: bool(over))
     before = ipam.catalogue().version

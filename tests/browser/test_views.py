@@ -226,7 +226,7 @@ def test_a_stream_that_was_cut_goes_on_where_it_was(
 def test_a_stream_whose_events_were_pruned_reads_everything_anew(
     page: Served, ipam: Ipam, browser: Browser
 ) -> None:
-    """What it missed is in what it reads, and events go on from there."""
+    """The page reads what it missed, and events go on from there."""
     browser.press("5")
     browser.until("tbody tr", "web-2")
     browser.run("const { state } = await import('/static/core/state.js');state.feed.stop()")

@@ -108,7 +108,7 @@ def test_a_change_that_is_undone_is_not_kept(another: Open) -> None:
 
 
 def agrees(reader: Ipam, another: Open) -> bool:
-    """Whether a process that has read an earlier version sees what a new process sees."""
+    """True when a process that has read an earlier version sees what a new process sees."""
     seen = reader.catalogue()
     with another() as newcomer:
         anew = newcomer.catalogue()
@@ -121,7 +121,7 @@ def agrees(reader: Ipam, another: Open) -> bool:
 
 
 def test_the_last_subnet_that_lets_addresses_rest_is_gone(another: Open) -> None:
-    """Whether there is any decides what every allocation looks for."""
+    """A cool-down anywhere decides what every allocation looks for."""
     writer, reader = another(), another()
     writer.apply(topology("a", {"cooldown": 60}))
     assert reader.catalogue().cools
@@ -215,7 +215,7 @@ def test_where_rows_change_without_a_version_everything_is_read(another: Open) -
 def test_a_process_that_only_declares_follows_as_well(
     another: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it read before its own change is what the database had: it need not read all again."""
+    """A process knows the catalogue from before its own change, and need not read all again."""
     writer = another()
     writer.apply(topology("a", {}))
     writer.add_subnet("10.0.1.0/24", name="b")

@@ -1,4 +1,4 @@
-"""What a store and an engine keep is bounded in bytes, whatever callers ask for."""
+"""The caches of a store and an engine are bounded in bytes, whatever callers ask for."""
 
 from __future__ import annotations
 

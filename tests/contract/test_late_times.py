@@ -1,4 +1,4 @@
-"""What a clock that was a year ahead for a minute leaves behind, and how an audit brings it back."""
+"""A clock that was a year ahead for a minute leaves late times behind; an audit mends them."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_allocations_are_read_page_by_page(ipam: Ipam, monkeypatch: pytest.Monke
 def test_a_large_release_lists_some_and_counts_all(
     ipam: Ipam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an answer holds is bounded; what is released is not."""
+    """An answer lists a bounded number of addresses; all of them are released."""
     monkeypatch.setattr(engine_ipam, "RELEASED_LISTED", 4)
     monkeypatch.setattr(queries, "_PAGE", 3)
     ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})

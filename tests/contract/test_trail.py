@@ -283,7 +283,7 @@ def test_others_events_are_not_read(store: str, tmp_path: Path) -> None:
 
 
 def explain(cursor: Any, statement: Statement, values: dict[str, Any]) -> str:
-    """How a statement is carried out; on PostgreSQL as it is for any values, as ours are."""
+    """The plan of a statement; on PostgreSQL the generic one, which ours use."""
     text, bound = statement.text, statement.bind(values)
     if "$1" in text:
         cursor.execute(f"PREPARE borough_plan AS {text}")

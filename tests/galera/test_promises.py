@@ -1,4 +1,4 @@
-"""What a cluster promises: no acknowledged change is lost, as long as one node keeps what it wrote."""
+"""Promises of a cluster: no acknowledged change is lost, as long as one node keeps what it wrote."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ Piece = Block | Run
 
 
 class Size(NamedTuple):
-    """How many pieces a subnet falls into.
+    """The number of pieces that a subnet falls into.
 
     :ivar depth: how often it is halved at most.
     :ivar kept: the share of pieces that are there; the rest is outside the ranges.
@@ -161,7 +161,7 @@ def analyse(store: SqlStore, kind: str) -> None:
 
 
 class Question(NamedTuple):
-    """What a request asks of a space: see :meth:`borough.domain.space.Space.offers`.
+    """A question of a request to a space: see :meth:`borough.domain.space.Space.offers`.
 
     :ivar wanted: how many pieces.
     :ivar spread: whether unused space comes first on its rung.

@@ -79,7 +79,7 @@ class MariadbServer(Server):
         ]
 
     def reached(self) -> int:
-        """How far a node of a cluster that does not run has got: the number of its last change."""
+        """The number of the last change on a node of a cluster that does not run."""
         found = subprocess.run(
             self.as_user([*self.command(), "--wsrep-recover"]),
             check=False,

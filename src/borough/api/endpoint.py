@@ -108,7 +108,7 @@ class Endpoint:
         return work
 
     def _reader(self, headers: Mapping[bytes, bytes]) -> Callable[[bytes], Any]:
-        """How the body is read.
+        """The way in which the body is read.
 
         :raises Malformed: it is not said to be JSON. What a page of another site can make a browser send
             without asking first is not.

@@ -107,7 +107,7 @@ class Fenced:
         return self._sights.of(self._ipam.catalogue(), self._fence)
 
     def _sees(self, host: Host) -> bool:
-        """Whether the labels of a host are within the fence."""
+        """True when the labels of a host are within the fence."""
         return all(host.labels.get(name, frozenset()) & self._fence[name] for name in self._fence)
 
     def _read(self, work: Callable[[Unit, frozenset[str]], T]) -> T:

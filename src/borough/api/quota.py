@@ -1,4 +1,4 @@
-"""How much one caller, and all of them together, may have of something at a time."""
+"""Limits on what one caller, and all callers together, may hold at a time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Quota:
             self.give_back(caller)
 
     def of(self, caller: str) -> int:
-        """How much a caller holds."""
+        """The amount that a caller holds."""
         return self._by_caller.get(caller, 0)
 
     def take(self, caller: str, amount: int = 1) -> None:
@@ -68,7 +68,7 @@ class Quota:
 
 
 class Load:
-    """What one request holds of a quota.
+    """The part of a quota that one request holds.
 
     :ivar caller: name of the token, once it is known.
     """

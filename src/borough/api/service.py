@@ -53,7 +53,7 @@ class Service:
         return self.ipam
 
     def deadline(self, need: Need) -> float:
-        """How long a request may take, in seconds: administrators change and audit everything there is."""
+        """Most seconds that a request may take: administrators change and audit everything there is."""
         return self.settings.deadline * (_LONG if need is Need.ADMINISTER else 1)
 
     def cohorts(self, view: View, labels: LabelsIn) -> frozenset[int] | None:

@@ -321,7 +321,7 @@ def _piece_of(plan: Plan, space: Space, subnet: Subnet, address: int) -> object:
 
 
 def emptied(catalogue: Catalogue, plan: Plan) -> set[tuple[str, int]]:
-    """Who has a block without any address in use after a plan: holder and cohort id."""
+    """Holders of a block without any address in use after a plan, each with the cohort id."""
     return {
         (block.holder, block.cohort_id)
         for _, block in plan.changed.values()

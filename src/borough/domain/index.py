@@ -39,7 +39,7 @@ class Index(Generic[K, T]):
         return self._groups.get(key, ())
 
     def __contains__(self, key: K) -> bool:
-        """Whether a key has records."""
+        """True when a key has records."""
         return key in self._groups
 
     def after(self, gone: Iterable[tuple[K, T]], come: Iterable[tuple[K, T]]) -> Self:

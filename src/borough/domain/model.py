@@ -284,7 +284,7 @@ def _id(cohort: Cohort) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Indexes:
-    """What is looked up in a catalogue otherwise than by id.
+    """Look-ups in a catalogue otherwise than by id.
 
     :ivar members: by cohort id.
     :ivar labelled: by dimension and value.

@@ -277,6 +277,6 @@ class Plan:
 
 
 def _lies_in(address: int, prefixes: Sequence[Prefix]) -> bool:
-    """Whether one of some prefixes, disjoint and by address, holds an address."""
+    """True when one of some prefixes, disjoint and by address, holds an address."""
     at = bisect_right(prefixes, address, key=lambda prefix: prefix.base) - 1
     return at >= 0 and prefixes[at].holds(address)

@@ -20,7 +20,7 @@ SLACK: Final = 300 * SECOND
 
 
 def late(unit: Unit, now: int) -> list[Finding]:
-    """What is dated later than it can have been.
+    """Find times that are later than they can have been.
 
     :param now: microseconds since the epoch, by a clock that is right.
     """
@@ -43,7 +43,7 @@ def bring_back(unit: Unit, now: int) -> list[Finding]:
 
 
 def _late(unit: Unit, now: int) -> Iterator[tuple[int, Finding]]:
-    """What is late, and the id of its subnet; 0 for none."""
+    """Times that are late, each with the id of its subnet; 0 for none."""
     subnets = unit.catalogue.subnets
     latest = now + SLACK
     times = unit.times_after(latest)

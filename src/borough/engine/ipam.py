@@ -390,7 +390,7 @@ class Ipam(Upkeep):
         )
 
     def each_allocation(self, **filters: Any) -> Iterator[Allocation]:
-        """What :meth:`allocations` lists, read page by page: for more than a process should hold.
+        """Iterate over :meth:`allocations` page by page: for more than a process should hold.
 
         Each page is read by itself: an address that is given or released meanwhile may be among them or
         not, and none is listed twice.

@@ -92,7 +92,7 @@ def check_fence(catalogue: Catalogue, fence: Iterable[str]) -> None:
 
 
 def is_formed(text: str) -> bool:
-    """Whether a text has the form of a token."""
+    """True when a text has the form of a token."""
     return bool(_FORM.fullmatch(text))
 
 

@@ -151,7 +151,7 @@ def _add_subnets(unit: Unit, subnets: Sequence[Subnet]) -> list[Subnet]:
 
 
 def _is_remade(before: Subnet, after: Subnet) -> bool:
-    """Whether a change of a subnet makes its space anew."""
+    """True when a change of a subnet makes its space anew."""
     return (before.prefix, before.usable) != (after.prefix, after.usable)
 
 

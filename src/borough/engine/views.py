@@ -113,7 +113,7 @@ RELEASED_LISTED: Final = 10_000
 
 
 class Released(tuple[Allocation, ...]):
-    """What was released, as it was.
+    """Released addresses, as they were held.
 
     Of an owner or a host it lists the first 10,000 addresses; the events say all of them.
 

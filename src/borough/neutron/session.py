@@ -162,7 +162,7 @@ class SessionDialect:
 
     @property
     def reads_late(self) -> bool:
-        """Whether a plain read shows what there was when the transaction began, and not what there is."""
+        """True when a plain read shows the state at the beginning of the transaction, not the present one."""
         return self.name in ("mysql", "mariadb")
 
     @property

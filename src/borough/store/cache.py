@@ -1,4 +1,4 @@
-"""What a process remembers to be quicker, bounded in bytes.
+"""A cache bounded in bytes.
 
 Callers choose what is remembered: selectors, lists of subnets, shapes of statements. A bound on the number of
 entries would leave the size of each to them.

@@ -29,7 +29,7 @@ def until(ends: float) -> Iterator[None]:
 
 
 def is_over() -> bool:
-    """Whether the deadline of the present work is over; never where there is none."""
+    """True when the deadline of the present work is over; never where there is none."""
     return time.monotonic() >= _ENDS.get()
 
 

@@ -103,7 +103,7 @@ class Leftover(NamedTuple):
     reason: str
 
     def may_be_under_way(self, now: int) -> bool:
-        """Whether it was left a moment ago. Left by a clock that was ahead of its time, it was not.
+        """True when it was left a moment ago. Left by a clock that was ahead of its time, it was not.
 
         :param now: microseconds since the epoch.
         """

@@ -31,7 +31,7 @@ class Health(Output):
 
 
 class Readiness(Health):
-    """Whether requests should be sent here.
+    """Readiness of this worker for requests.
 
     :ivar warnings: what does not keep it from answering, but should be mended.
     """

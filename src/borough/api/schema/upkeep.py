@@ -21,7 +21,7 @@ class Prune(Input):
 
 
 class Pruned(Output):
-    """How many events were removed."""
+    """Number of events that were removed."""
 
     pruned: int
 

@@ -118,7 +118,7 @@ def all_met(met: int, expected: int) -> None:
 
 
 def outside(run: Runner, ids: Sequence[int]) -> dict[int, int]:
-    """How often addresses that lie in no block have changed, by subnet id."""
+    """The count of changes to addresses that lie in no block, by subnet id."""
     found: dict[int, int] = {}
     for start in range(0, len(ids), _BATCH):
         some: list[Any] = [sa.literal_column(str(int(id))) for id in ids[start : start + _BATCH]]

@@ -70,7 +70,7 @@ def write(run: Runner, version: int, changes: Iterable[Change]) -> None:
 
 
 def since(run: Runner, seen: int, version: int) -> set[Change] | None:
-    """What changed after version ``seen`` up to the present one; None when that is not known."""
+    """Changes after version ``seen`` up to the present one; None when they are not known."""
     if version < seen:
         return None
     rows = run.rows(_SINCE, seen=seen)

@@ -1,4 +1,4 @@
-"""What differs between databases."""
+"""The differences between databases, as protocols."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def risk(code: str, setting: str, value: object, wanted: str, loss: str) -> Find
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a transaction waits for before it reads.
+    """The locks that a transaction waits for before it reads.
 
     :ivar runs: the keys of the unused runs that the last attempt wanted, in ascending order.
     :ivar blocks: the keys of the blocks that earlier attempts wanted to change, in ascending order.

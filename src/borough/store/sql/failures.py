@@ -42,12 +42,12 @@ class NotReady(Gone):
 
 
 def is_in_doubt(error: Exception) -> bool:
-    """Whether a statement that failed so may have been carried out."""
+    """True when a statement that failed so may have been carried out."""
     return isinstance(error, Gone) and not isinstance(error, NotReady)
 
 
 def public(error: Exception, outcome: str) -> Exception:
-    """What a caller gets to see of an error that only this package knows; others as they are.
+    """The public error for one that only this package knows; others as they are.
 
     :param outcome: ``not_done`` or ``unknown``, for a connection that is lost.
     """

@@ -85,7 +85,7 @@ class Horizon:
             return self._complete
 
     def _seen_before(self, newest: int) -> int:
-        """What the newest id was before the pause; wait for the pause when nobody looked then."""
+        """The newest id before the pause; wait for the pause when it was not read then."""
         now = time.monotonic()
         self._seen.append((now, newest))
         while len(self._seen) > 1 and self._seen[1][0] <= now - PAUSE:

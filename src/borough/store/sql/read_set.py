@@ -43,7 +43,7 @@ class Within:
 
 @dataclass(slots=True)
 class Guess:
-    """What a decision was made on, all of it to be checked.
+    """Everything that a decision was made on, all of it to be checked.
 
     :ivar queried: places that were asked for runs, and how many of them had one.
     """

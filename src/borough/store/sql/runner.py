@@ -152,7 +152,7 @@ class Prepared:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """Whether the server has as many prepared statements as it may, or that is what was wrapped."""
+    """True when the error, or the one that it wraps, says that the server takes no more statements."""
     while error is not None:
         if error.args[:1] == (_TOO_MANY_PREPARED,):
             return True

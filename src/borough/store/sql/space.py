@@ -99,7 +99,7 @@ class SqlSpace:
 
     @property
     def has_declared(self) -> bool:
-        """Whether this unit made another version of the catalogue."""
+        """True when this unit made another version of the catalogue."""
         return self._touched
 
     def _saw(self, pieces: Sequence[Block | Run]) -> None:

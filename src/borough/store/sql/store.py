@@ -82,7 +82,7 @@ class _Bound:
 
     @property
     def line(self) -> Line | None:
-        """What to wait for in line, before anything is read; None when there is nothing."""
+        """Locks to wait for before anything is read; None for none."""
         starved = self._write and self.insists
         if not (starved or self._declares or self.subnets):
             return None

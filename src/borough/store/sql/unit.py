@@ -81,7 +81,7 @@ class SqlUnit(SqlSpace):
         return sequences
 
     def _count_outside(self, plan: Plan) -> None:
-        """What this unit itself has done outside of blocks is no reason to lose a race."""
+        """Count the changes outside of blocks that this unit makes: they are no lost race."""
         for subnet in plan.outside(self.catalogue.subnets):
             if subnet.id in self._outside:
                 self._outside[subnet.id] += 1

@@ -1,4 +1,4 @@
-"""What each version of the catalogue changed.
+"""A log of the changes that each version of the catalogue made.
 
 Revision: 0008
 """
