@@ -115,6 +115,13 @@ def test_a_proposal_renumbers_nothing(cli: Cli):
     assert {second, other} < {each["address"] for each in before["allocations"]}
 
 
+def test_an_archive_of_events_is_its_owners(cli: Cli, tmp_path: Path):
+    take(cli, "node-1", 1)
+    archive = tmp_path / "events.jsonl"
+    cli.text("events", "prune", "--older-than", "90d", "--archive", str(archive))
+    assert archive.stat().st_mode & 0o777 == 0o600
+
+
 def test_old_events_are_archived_and_removed(cli: Cli, tmp_path: Path):
     take(cli, "node-1", 3)
     told = cli.json("list", "events")["events"]

@@ -33,7 +33,9 @@ def _archive(path: str) -> Iterator[Callable[[Sequence[Event]], None]]:
     :raises NeedsOperator: it cannot be written.
     """
     try:
-        with Path(path).open("a", encoding="utf-8") as file:
+        # Readable by its owner only, as a database file is: it names owners and hosts.
+        number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(number, "a", encoding="utf-8") as file:
             # A new file's name is not on the disk before its folder is.
             _sync(Path(path).absolute().parent)
 
