@@ -6,6 +6,7 @@ import json
 import resource
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -74,8 +75,9 @@ class Wire:
         return self.socket.recv(1) == b""
 
 
-@pytest.fixture
-def wire(served: Served) -> Iterator[Callable[[], Wire]]:
+@contextmanager
+def wires(served: Served) -> Iterator[Callable[[], Wire]]:
+    """Open connections to a service, and close them in the end."""
     made: list[Wire] = []
 
     def new() -> Wire:
@@ -85,6 +87,12 @@ def wire(served: Served) -> Iterator[Callable[[], Wire]]:
     yield new
     for each in made:
         each.socket.close()
+
+
+@pytest.fixture
+def wire(served: Served) -> Iterator[Callable[[], Wire]]:
+    with wires(served) as new:
+        yield new
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from borough.api import protocol
 from borough.api.protocol import HEAD_LIMIT, PIPELINED, BoundedProtocol
 from borough.api.settings import Settings
 from tests.api.serving import Served, wait_until
-from tests.api.test_abuse import Wire
+from tests.api.test_abuse import Wire, wires
 from tests.conftest import EXAMPLES
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -32,15 +32,8 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture
 def wire(served: Served) -> Iterator[Callable[[], Wire]]:
-    made: list[Wire] = []
-
-    def new() -> Wire:
-        made.append(Wire(served))
-        return made[-1]
-
-    yield new
-    for each in made:
-        each.socket.close()
+    with wires(served) as new:
+        yield new
     wait_until(lambda: served.connections == 0)
     assert BoundedProtocol.unfinished == 0
 
