@@ -8,6 +8,7 @@ An allocation that leaves nothing to decide is one statement: :mod:`.mariadb_giv
 
 from __future__ import annotations
 
+import re
 import select
 import struct
 from collections.abc import Callable, Sequence
@@ -111,6 +112,7 @@ _ERRORS: Final[dict[int, _Make]] = {
     2006: Gone,  # CR_SERVER_GONE_ERROR
     2013: Gone,  # CR_SERVER_LOST
     2055: Gone,  # CR_SERVER_LOST_EXTENDED
+    20: _no_room,  # EE_DISK_FULL
     1021: _no_room,  # ER_DISK_FULL
     1041: _no_room,  # ER_OUT_OF_RESOURCES
     1114: _no_room,  # ER_RECORD_FILE_FULL
@@ -125,6 +127,22 @@ _ERRORS: Final[dict[int, _Make]] = {
     1792: _read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
     1836: _read_only,  # ER_READ_ONLY_MODE
 }
+
+#: Errors of the server's own files, temporary ones of a sort among them; the text tells the system's reason.
+_FILE_ERRORS: Final = frozenset(
+    {
+        1,  # EE_CANTCREATEFILE
+        3,  # EE_WRITE
+        1004,  # ER_CANT_CREATE_FILE
+        1026,  # ER_ERROR_ON_WRITE
+        1030,  # ER_GET_ERRNO: of a storage engine
+        1034,  # ER_NOT_KEYFILE
+    }
+)
+#: ENOSPC or EDQUOT, as MariaDB writes them. A temporary table cut short by a full disk has a "corrupt" index.
+_NO_SPACE: Final = re.compile(
+    r"(?i)\b(?:errcode|errno|error):? (?:28|122)\b|index for table '[^']*#sql"
+)
 
 
 class Mariadb:
@@ -264,7 +282,7 @@ class Mariadb:
         if kind.__name__ == "InterfaceError" or "sequence number wrong" in text:
             # The connection was closed under one's feet, or is not where the driver thinks it is.
             return Gone(text)
-        if number == 1030 and "28" in text:
+        if number in _FILE_ERRORS and _NO_SPACE.search(text):
             return _no_room(text)
         made = _ERRORS.get(number)
         return made(text) if made else error
