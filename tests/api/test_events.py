@@ -13,7 +13,7 @@ import pytest
 import borough
 from borough import Ipam
 from borough.api.settings import Settings
-from borough.store.memory import MemoryStore
+from borough.store.memory.store import MemoryStore
 from tests.api.serving import Served, wait_until
 
 L = {"network": "n"}

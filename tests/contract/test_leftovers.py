@@ -8,10 +8,12 @@ import pytest
 
 import borough
 from borough import Ipam
+from borough.domain.key import Binding
+from borough.domain.orphan import GRACE, Leftover
 from borough.driver.ledger import Ledger
 from borough.driver.shim import Shim
 from borough.errors import Contended, KeyReused
-from borough.store.port import GRACE, Binding, Leftover, Unit
+from borough.store.port import Unit
 from tests.conftest import Clock
 from tests.driver.classic import ClassicDriver
 from tests.driver.test_shim import ask, subnet

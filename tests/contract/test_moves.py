@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from borough import Ipam
+from borough.domain.query import Filter
 from borough.domain.space import Act, Plan
 from borough.errors import (
     AddressOutsideGroup,
@@ -20,7 +21,7 @@ from borough.errors import (
     StaleSequence,
     UnknownObject,
 )
-from borough.store.port import Filter, Unit
+from borough.store.port import Unit
 from tests.conftest import Clock
 
 L = {"network": "n"}

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 import borough
 from borough import Ipam
+from borough.domain.orphan import Leftover
 from borough.errors import FixInput, SourceChanged, TargetInUse, UnfinishedMove
-from borough.store.port import Leftover
 from borough.store.sql import move as moving
 from borough.store.sql import schema
 from borough.store.sql.open import resolve

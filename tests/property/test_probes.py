@@ -21,9 +21,11 @@ from borough.domain.block import Block, Run
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import Catalogue, Subnet
 from borough.domain.prefix import Prefix, enclosing
+from borough.domain.query import Filter
 from borough.domain.space import Plan, Space
-from borough.store.memory_space import MemorySpace, Tables
-from borough.store.port import Filter, Order
+from borough.domain.take import Order
+from borough.store.memory.space import MemorySpace
+from borough.store.memory.tables import Tables
 from borough.store.sql.giving import NO_AREAS, Hints, Word, takeable
 from borough.store.sql.offers import locking
 from borough.store.sql.probes import ids_of

@@ -47,6 +47,19 @@ class Finding:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+class Times(NamedTuple):
+    """The latest times that are stored, in microseconds since the epoch.
+
+    :ivar rests: by subnet id, when its longest cool-down ends.
+    :ivar idle_marks: by subnet id, its latest mark of a region or block as idle.
+    :ivar key: when the newest idempotency key was bound; None for no key.
+    """
+
+    rests: dict[int, int]
+    idle_marks: dict[int, int]
+    key: int | None
+
+
 class StoredCohort(NamedTuple):
     """A cohort as a store keeps it.
 

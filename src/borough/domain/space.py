@@ -8,13 +8,14 @@ unique constraint), so that a plan made from a stale view fails as a whole and i
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from borough.domain.address import Family
-from borough.domain.block import Block, Run
+from borough.domain.block import Block, Run, room_in
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import Allocation, Subnet
 from borough.domain.prefix import Prefix
@@ -135,6 +136,36 @@ class Tally:
     def total_free(self) -> int:
         """Free addresses, claimed or not."""
         return sum(self.free.values())
+
+
+def free_of(
+    subnets: Mapping[int, Subnet], pieces: Iterable[Block | Run]
+) -> Counter[tuple[int, str]]:
+    """Free addresses of blocks and of unused space by subnet id and holder."""
+    free: Counter[tuple[int, str]] = Counter()
+    for piece in pieces:
+        if isinstance(piece, Block):
+            free[piece.subnet_id, piece.holder] += piece.free
+        else:
+            free[piece.subnet_id, ""] += room_in(subnets[piece.subnet_id], piece.prefix)
+    return free
+
+
+def tallies_of(
+    free: Mapping[tuple[int, str], int], held: Mapping[int, tuple[int, int]]
+) -> dict[int, Tally]:
+    """Tallies by subnet id.
+
+    :param free: free addresses by subnet id and holder.
+    :param held: by subnet id, how many allocations there are, and how many of them cool.
+    """
+    holders: dict[int, dict[str, int]] = {id: {} for id in held}
+    for (id, holder), count in free.items():
+        if count and id in holders:
+            holders[id][holder] = count
+    return {
+        id: Tally(total - cooling, cooling, holders[id]) for id, (total, cooling) in held.items()
+    }
 
 
 @dataclass

@@ -13,15 +13,18 @@ from dataclasses import dataclass, field
 
 from borough.domain import decide
 from borough.domain.address import parse_address
+from borough.domain.key import Binding
 from borough.domain.model import Allocation as Held
 from borough.domain.model import Catalogue, Kind, Request, State, Subnet
+from borough.domain.orphan import Leftover
+from borough.domain.query import Filter
 from borough.domain.topology import Changes, Topology
 from borough.driver.interface import Given
 from borough.engine import topology
 from borough.engine.allocation import Allocator, Ladders, digest
 from borough.engine.views import Allocation, Answer, show
 from borough.errors import BoroughError, NeedsSpace
-from borough.store.port import Binding, Filter, Leftover, Store, Unit
+from borough.store.port import ReadSpace, Store, Unit
 
 
 def make_token() -> str:
@@ -68,7 +71,7 @@ class Ledger:
         """
         return self.store.transact(lambda unit: self._resolve(unit, request), write=False)
 
-    def _resolve(self, unit: Unit, request: Request) -> decide.Setting:
+    def _resolve(self, unit: ReadSpace, request: Request) -> decide.Setting:
         setting = self._allocator.setting(unit.catalogue, request, self.clock())
         if not setting.ladder.homes:
             raise self._allocator.refusal(unit, setting)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from borough.domain.address import format_address, parse_address
 from borough.domain.model import Kind, Subnet
+from borough.domain.orphan import GRACE, Leftover
 from borough.driver.calls import Calls
 from borough.driver.interface import Given, SubnetRequest
 from borough.driver.ledger import Ledger, make_token
@@ -22,7 +23,6 @@ from borough.errors import (
     Exhausted,
     InvalidAddress,
 )
-from borough.store.port import GRACE, Leftover
 
 #: Most characters of a wrong answer that an error repeats.
 _TOLD = 80

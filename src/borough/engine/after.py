@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
-from borough.domain.block import Block, Run, room_in
+from borough.domain.block import Block, Run
 from borough.domain.ladder import Rung
-from borough.domain.model import Allocation, Catalogue
+from borough.domain.model import Allocation
 from borough.domain.prefix import Prefix
-from borough.domain.space import Offer, Plan, Tally
-from borough.store.memory_space import MemorySpace, Tables
-from borough.store.memory_unit import MemoryUnit
-from borough.store.port import Unit
+from borough.domain.space import Offer, Plan, Tally, free_of, tallies_of
+from borough.store.memory.space import MemorySpace
+from borough.store.memory.tables import Tables
+from borough.store.memory.unit import MemoryUnit
+from borough.store.port import ReadSpace
 
 #: Ids from which on pieces are those of the plan, above every id that a database gives.
 _MADE: Final = 1 << 62
@@ -28,7 +29,7 @@ class After:
     leaves in their place. The latter are kept in memory.
     """
 
-    def __init__(self, unit: Unit, plan: Plan) -> None:
+    def __init__(self, unit: ReadSpace, plan: Plan) -> None:
         """Look past a plan that takes cooling addresses back.
 
         :param unit: what the plan was decided on.
@@ -105,17 +106,18 @@ class After:
 
     def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
         """See :meth:`borough.store.port.Unit.tallies`."""
-        catalogue, made = self._unit.catalogue, self._made
-        change = _free(catalogue, [*made.blocks.values(), *made.runs.values()])
-        change.subtract(_free(catalogue, [*self._old_blocks.values(), *self._old_runs.values()]))
+        below = self._unit.tallies(subnet_ids)
+        subnets, made = self._unit.catalogue.subnets, self._made
+        free = free_of(subnets, [*made.blocks.values(), *made.runs.values()])
+        free.subtract(free_of(subnets, [*self._old_blocks.values(), *self._old_runs.values()]))
+        for id, tally in below.items():
+            free.update({(id, holder): count for holder, count in tally.free.items()})
         rested = Counter(each.subnet_id for each in self._removed.values())
-        found = {}
-        for id, tally in self._unit.tallies(subnet_ids).items():
-            free = Counter(tally.free)
-            free.update({holder: more for (at, holder), more in change.items() if at == id})
-            left = {holder: count for holder, count in free.items() if count}
-            found[id] = Tally(tally.allocated, tally.cooling - rested[id], left)
-        return found
+        held = {
+            id: (tally.allocated + tally.cooling - rested[id], tally.cooling - rested[id])
+            for id, tally in below.items()
+        }
+        return tallies_of(free, held)
 
     def _left(self, pieces: Iterable[_Piece]) -> list[_Piece]:
         """Those that the plan leaves as they are."""
@@ -127,15 +129,3 @@ class After:
 
 def _sorted(pieces: list[_Piece]) -> list[_Piece]:
     return sorted(pieces, key=lambda piece: piece.prefix)
-
-
-def _free(catalogue: Catalogue, pieces: Iterable[Block | Run]) -> Counter[tuple[int, str]]:
-    """Free addresses by subnet and holder."""
-    free: Counter[tuple[int, str]] = Counter()
-    for piece in pieces:
-        if isinstance(piece, Block):
-            free[piece.subnet_id, piece.holder] += piece.free
-        else:
-            subnet = catalogue.subnets[piece.subnet_id]
-            free[piece.subnet_id, ""] += room_in(subnet, piece.prefix)
-    return free

@@ -12,9 +12,12 @@ from borough.domain import decide, model
 from borough.domain.address import format_address
 from borough.domain.dimension import HOST
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
+from borough.domain.key import Binding
 from borough.domain.ladder import Ladder, Wanted, check_scope, climb, did_you_mean, wanted
 from borough.domain.model import Catalogue, Host, Kind, Request, State
-from borough.domain.space import Plan, Tally
+from borough.domain.query import Filter
+from borough.domain.space import Plan, Space, Tally
+from borough.domain.take import Order, Taken
 from borough.engine.after import After
 from borough.engine.queries import pages
 from borough.engine.views import Allocation, Answer, Released, show, show_all
@@ -30,7 +33,7 @@ from borough.errors import (
     StaleSequence,
 )
 from borough.store.cache import Cache
-from borough.store.port import Binding, Filter, Order, Store, Taken, Unit
+from borough.store.port import ReadSpace, ReadUnit, Store, Unit
 
 #: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
 SWEEP: Final = 256
@@ -174,7 +177,7 @@ class Allocator:
         )
         return Answer(given, explanation=story)
 
-    def explain(self, unit: Unit, request: Request) -> Explanation:
+    def explain(self, unit: ReadUnit, request: Request) -> Explanation:
         """Tell what a request would get. Nothing is written.
 
         The decision is made on the space as it would be once the addresses whose rest is over were
@@ -221,7 +224,11 @@ class Allocator:
         return len(over)
 
     def _story(
-        self, space: Unit | After, setting: decide.Setting, plan: Plan | None, outcome: str = ""
+        self,
+        space: ReadSpace | After,
+        setting: decide.Setting,
+        plan: Plan | None,
+        outcome: str = "",
     ) -> Explanation:
         tallies: dict[int, Tally] = space.tallies(subnets_to_tally(setting))
         return explain(self._told(setting), plan, tallies, outcome)
@@ -233,7 +240,7 @@ class Allocator:
             return setting
         return replace(setting, want=replace(setting.want, implied={}))
 
-    def refusal(self, unit: Unit, setting: decide.Setting) -> NeedsSpace:
+    def refusal(self, unit: ReadSpace, setting: decide.Setting) -> NeedsSpace:
         """Why a request gets nothing: the error to raise."""
         story = self._story(unit, setting, None)
         request = setting.request
@@ -267,7 +274,7 @@ class Allocator:
             **{"try": ["release addresses", "add a subnet to the group", "ask a wider group"]},
         )
 
-    def replay(self, unit: Unit, request: Request) -> Answer | None:
+    def replay(self, unit: ReadUnit, request: Request) -> Answer | None:
         """The answer that a key was given before (rule 7)."""
         remembered = unit.recall(request.key)
         if remembered is None:
@@ -324,7 +331,7 @@ class Allocator:
         wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
         return _release_all(unit, wanted_ones, now, leaving, most)
 
-    def _held(self, unit: Unit, scope: str, family: int, number: int) -> model.Allocation:
+    def _held(self, unit: Space, scope: str, family: int, number: int) -> model.Allocation:
         found = unit.allocation_at(scope, family, number)
         if found is None or found.state is not State.ALLOCATED:
             text = format_address(family, number)

@@ -20,10 +20,11 @@ from borough.domain.inspect import (
     misfiled,
 )
 from borough.domain.model import Allocation, Catalogue, Subnet
+from borough.domain.orphan import Leftover
 from borough.domain.rebuild import rebuild
 from borough.domain.space import Act, Plan
 from borough.engine.audit_times import bring_back, late
-from borough.store.port import Event, Leftover, Store, Unit
+from borough.store.port import Event, Inspection, ReadSpace, ReadUnit, Store, Unit, WriteTrail
 
 __all__ = ["Finding", "audit"]
 
@@ -73,7 +74,7 @@ def audit(
     return [*unreadable, *general, *each_local, *survey.unmendable]
 
 
-def _mended(unit: Unit, seen: Iterable[Finding], now: int) -> list[Finding]:
+def _mended(unit: WriteTrail, seen: Iterable[Finding], now: int) -> list[Finding]:
     """What was seen, each thing once, marked as repaired and recorded as an event."""
     found = {(each.code, each.subnet, each.subject): each for each in seen}
     for each in found.values():
@@ -98,12 +99,12 @@ class _Survey:
     subnet_ids: list[int]
 
 
-def _unreadable_cohorts(unit: Unit) -> list[Finding]:
+def _unreadable_cohorts(unit: Inspection) -> list[Finding]:
     stored = [each for each in unit.stored_cohorts() if each.key is None]
     return list(inspect_cohorts(stored).values())
 
 
-def _survey(unit: Unit, now: int) -> _Survey:
+def _survey(unit: ReadUnit, now: int) -> _Survey:
     catalogue = unit.reload()
     ordered = sorted(catalogue.subnets.values(), key=lambda subnet: (subnet.scope, subnet.prefix))
     return _Survey(
@@ -218,7 +219,7 @@ class _Reading:
     space: list[Finding]
 
 
-def _read(unit: Unit, subnet: Subnet) -> _Reading:
+def _read(unit: ReadUnit, subnet: Subnet) -> _Reading:
     catalogue = unit.catalogue
     blocks, runs = unit.blocks([subnet.id]), unit.runs([subnet.id])
     taken: list[int] = []
@@ -249,7 +250,7 @@ def _lies_in(catalogue: Catalogue, subnet_id: int, here: Subnet, address: int) -
     )
 
 
-def _findings(unit: Unit, subnet: Subnet, reading: _Reading) -> list[Finding]:
+def _findings(unit: ReadSpace, subnet: Subnet, reading: _Reading) -> list[Finding]:
     strangers = (_misnamed(unit.catalogue, each, subnet) for each in reading.strangers)
     return [*reading.space, *strangers]
 
@@ -260,7 +261,7 @@ class _Inspect:
 
     subnet_id: int
 
-    def __call__(self, unit: Unit) -> list[Finding]:
+    def __call__(self, unit: ReadUnit) -> list[Finding]:
         # It may have been removed since the survey.
         subnet = unit.catalogue.subnets.get(self.subnet_id)
         return _findings(unit, subnet, _read(unit, subnet)) if subnet else []

@@ -13,13 +13,13 @@ from typing import Final
 from borough.domain.decide import SECOND
 from borough.domain.inspect import Finding
 from borough.engine.views import iso
-from borough.store.port import Unit
+from borough.store.port import ReadUnit, Unit
 
 #: Microseconds by which clocks that are right may differ.
 SLACK: Final = 300 * SECOND
 
 
-def late(unit: Unit, now: int) -> list[Finding]:
+def late(unit: ReadUnit, now: int) -> list[Finding]:
     """Find times that are later than they can have been.
 
     :param now: microseconds since the epoch, by a clock that is right.
@@ -42,7 +42,7 @@ def bring_back(unit: Unit, now: int) -> list[Finding]:
     return [finding for _, finding in found]
 
 
-def _late(unit: Unit, now: int) -> Iterator[tuple[int, Finding]]:
+def _late(unit: ReadUnit, now: int) -> Iterator[tuple[int, Finding]]:
     """Times that are late, each with the id of its subnet; 0 for none."""
     subnets = unit.catalogue.subnets
     latest = now + SLACK

@@ -16,11 +16,13 @@ from borough.domain.defragment import Renumbering, propose
 from borough.domain.dimension import HOST
 from borough.domain.model import Allocation, Catalogue, State
 from borough.domain.prefix import Prefix
+from borough.domain.query import Filter
 from borough.domain.space import Plan
 from borough.engine.queries import all_allocations, routes
-from borough.store.memory_space import MemorySpace, Tables
-from borough.store.memory_unit import MemoryUnit
-from borough.store.port import Filter, Unit
+from borough.store.memory.space import MemorySpace
+from borough.store.memory.tables import Tables
+from borough.store.memory.unit import MemoryUnit
+from borough.store.port import ReadUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Snapshot:
     routes: int
 
 
-def snapshot(unit: Unit, scope: str | None) -> Snapshot:
+def snapshot(unit: ReadUnit, scope: str | None) -> Snapshot:
     """Read what is needed; to think about it takes longer than a transaction should."""
     return Snapshot(
         unit.catalogue,

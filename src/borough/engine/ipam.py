@@ -35,7 +35,7 @@ from borough.engine.views import (
     show_subnet,
 )
 from borough.store.open import open_store
-from borough.store.port import PATIENCE, Event, Store, Unit
+from borough.store.port import PATIENCE, Event, ReadUnit, Store
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Ipam(Upkeep):
     ) -> None:
         self.close()
 
-    def _read(self, work: Callable[[Unit], T]) -> T:
+    def _read(self, work: Callable[[ReadUnit], T]) -> T:
         return self._store.transact(work, write=False)
 
     # --- Addresses ------------------------------------------------------------------------------
@@ -455,7 +455,7 @@ class Ipam(Upkeep):
         wanted = make_labels(labels or {})
         upto = self._store.horizon()
 
-        def read(unit: Unit) -> list[Event]:
+        def read(unit: ReadUnit) -> list[Event]:
             cohorts = self._cohorts.within(unit, wanted) if wanted else None
             return trail.events(unit, after, upto, limit, cohorts)
 

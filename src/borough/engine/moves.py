@@ -12,12 +12,13 @@ from borough.domain.block import Block
 from borough.domain.ladder import check_scope, unknown
 from borough.domain.model import Allocation as Held
 from borough.domain.model import State
+from borough.domain.query import Filter
 from borough.domain.space import Act, Note
 from borough.domain.topology import labels_text
 from borough.engine.queries import all_allocations
 from borough.engine.views import Allocation, Claim, show_all, show_claim
 from borough.errors import AddressOutsideGroup, FixInput, NotAllocated, StaleSequence
-from borough.store.port import Event, Filter, Unit
+from borough.store.port import Event, ReadAllocations, ReadSpace, ReadUnit, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
     return Vacated(host, claims, remaining, released, _undeclare(unit, host, now))
 
 
-def _known(unit: Unit, host: str) -> None:
+def _known(unit: ReadUnit, host: str) -> None:
     """Refuse a host that is neither declared nor holds or claims anything: most likely a misspelt name.
 
     :raises UnknownObject: with a hint.
@@ -114,7 +115,7 @@ def _known(unit: Unit, host: str) -> None:
         raise unknown("host", host, catalogue.hosts)
 
 
-def _held_on(unit: Unit, host: str) -> list[Held]:
+def _held_on(unit: ReadAllocations, host: str) -> list[Held]:
     return [
         each for each in all_allocations(unit, Filter(host=host)) if each.state is State.ALLOCATED
     ]
@@ -126,7 +127,7 @@ def _vacate(unit: Unit, host: str, now: int) -> tuple[Claim, ...]:
     return _claims(unit, plan.notes, moves.holder_of(host))
 
 
-def _claims(unit: Unit, notes: Sequence[Note], holder: str) -> tuple[Claim, ...]:
+def _claims(unit: ReadSpace, notes: Sequence[Note], holder: str) -> tuple[Claim, ...]:
     return tuple(
         show_claim(unit.catalogue, note.subnet_id, note.prefix, holder)
         for note in notes
@@ -223,7 +224,7 @@ def move(
     return show_all(unit, [plan.moved[0][1]])[0]
 
 
-def _check_reach(unit: Unit, held: Held, host: str) -> None:
+def _check_reach(unit: ReadSpace, held: Held, host: str) -> None:
     catalogue = unit.catalogue
     subnet = catalogue.subnets[held.subnet_id]
     fenced = moves.out_of_reach(catalogue, subnet, host)

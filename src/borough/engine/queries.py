@@ -17,6 +17,7 @@ from borough.domain.ladder import check_scope, climb, unknown
 from borough.domain.model import Catalogue, Host, Request, State, Subnet, families_of
 from borough.domain.pool import PoolUsage, pool_usage
 from borough.domain.prefix import Prefix, parse_prefix
+from borough.domain.query import Filter
 from borough.domain.space import Tally
 from borough.domain.topology import DEFAULT_SCOPE
 from borough.engine.request import LabelsIn, optional_text
@@ -31,7 +32,7 @@ from borough.engine.views import (
     show_subnet,
 )
 from borough.errors import FixInput, NotAllocated
-from borough.store.port import Filter, Unit
+from borough.store.port import ReadAllocations, ReadSpace, ReadUnit
 
 #: The forms that routes come in; see :mod:`borough.domain.aggregate`.
 RouteForm = Literal["strict", "lpm"]
@@ -44,7 +45,7 @@ _PAGE = 5000
 _LARGEST = (1 << 62) - 1
 
 
-def show(unit: Unit, scope: str, family: Family, number: int) -> Allocation:
+def show(unit: ReadSpace, scope: str, family: Family, number: int) -> Allocation:
     """See :meth:`borough.engine.ipam.Ipam.show`."""
     check_scope(unit.catalogue, scope)
     found = unit.allocation_at(scope, family, number)
@@ -65,7 +66,7 @@ def find_subnet(catalogue: Catalogue, name: str) -> Subnet:
     return found
 
 
-def subnets(unit: Unit, labels: LabelsIn | None, scope: str | None) -> list[SubnetView]:
+def subnets(unit: ReadSpace, labels: LabelsIn | None, scope: str | None) -> list[SubnetView]:
     """See :meth:`borough.engine.ipam.Ipam.subnets`."""
     wanted = make_labels(labels or {})
     found = [
@@ -78,12 +79,12 @@ def subnets(unit: Unit, labels: LabelsIn | None, scope: str | None) -> list[Subn
     return [show_subnet(subnet) for subnet in found]
 
 
-def hosts(unit: Unit) -> list[Host]:
+def hosts(unit: ReadSpace) -> list[Host]:
     """See :meth:`borough.engine.ipam.Ipam.hosts`."""
     return sorted(unit.catalogue.hosts.values(), key=lambda host: host.name)
 
 
-def pools(unit: Unit) -> list[tuple[str, PoolUsage]]:
+def pools(unit: ReadSpace) -> list[tuple[str, PoolUsage]]:
     """See :meth:`borough.engine.ipam.Ipam.pools`."""
     catalogue = unit.catalogue
     return [
@@ -99,7 +100,7 @@ def _seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, 
 
 
 def blocks(
-    unit: Unit, host: str | None, subnet: str | None, seen: Collection[str] | None = None
+    unit: ReadUnit, host: str | None, subnet: str | None, seen: Collection[str] | None = None
 ) -> list[BlockView]:
     """See :meth:`borough.engine.ipam.Ipam.blocks`.
 
@@ -150,7 +151,7 @@ def _block_view(
     )
 
 
-def all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
+def all_allocations(unit: ReadAllocations, wanted: Filter) -> Iterator[model.Allocation]:
     """Allocations by sequence number, read page by page and no further than they are looked at.
 
     Those of some subnets are read at once: each page of them would read them all.
@@ -162,7 +163,7 @@ def all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
         yield from page
 
 
-def pages(unit: Unit, wanted: Filter) -> Iterator[list[model.Allocation]]:
+def pages(unit: ReadAllocations, wanted: Filter) -> Iterator[list[model.Allocation]]:
     """Allocations by sequence number, page by page; a page may be removed before the next is read."""
     after = 0
     while True:
@@ -174,7 +175,7 @@ def pages(unit: Unit, wanted: Filter) -> Iterator[list[model.Allocation]]:
 
 
 def allocations(
-    unit: Unit,
+    unit: ReadUnit,
     scope: str | None,
     owner: str | None,
     host: str | None,
@@ -253,7 +254,7 @@ def check_page(after: int, limit: int | None) -> None:
 
 
 def usage(
-    unit: Unit,
+    unit: ReadSpace,
     labels: LabelsIn | None,
     host: str | None,
     scope: str,
@@ -310,7 +311,7 @@ def _usage(subnet: Subnet, tally: Tally) -> Usage:
 
 
 def routes(
-    unit: Unit,
+    unit: ReadUnit,
     host: str | None,
     form: str,
     scope: str | None,
@@ -369,7 +370,7 @@ class _Fabric:
 
 
 def _fabrics(
-    unit: Unit, scope: str | None, ids: tuple[int, ...] | None
+    unit: ReadUnit, scope: str | None, ids: tuple[int, ...] | None
 ) -> dict[tuple[str, Family], _Fabric]:
     """The fabrics of all scopes or of one, by scope and family.
 

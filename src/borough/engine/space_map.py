@@ -10,7 +10,7 @@ from operator import attrgetter
 from borough.domain.block import Block, room_in
 from borough.domain.ladder import check_scope
 from borough.domain.model import Subnet
-from borough.store.port import Unit
+from borough.store.port import ReadUnit
 
 #: The largest whole number that every reader of JSON gets right (RFC 8259, section 6).
 EXACT = (1 << 53) - 1
@@ -45,7 +45,7 @@ class SpaceMap:
     holder: list[int] = field(default_factory=list)
 
 
-def space_map(unit: Unit, scope: str, seen: Collection[str] | None, upto: int) -> SpaceMap:
+def space_map(unit: ReadUnit, scope: str, seen: Collection[str] | None, upto: int) -> SpaceMap:
     """See :meth:`borough.engine.ipam.Ipam.space_map`.
 
     :param upto: the horizon, from before the unit.

@@ -12,7 +12,7 @@ from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan
 from borough.domain.sweep import tidy
 from borough.engine.views import Claim, show_claim
-from borough.store.port import Store, Unit
+from borough.store.port import ReadSpace, Store, Unit
 
 #: Regions that one unit of work changes: few enough that it is short, and seldom meets another one.
 _PAGE: Final = 32
@@ -80,7 +80,7 @@ class _Look:
     subnet_id: int
     now: int
 
-    def __call__(self, unit: Unit) -> list[Prefix]:
+    def __call__(self, unit: ReadSpace) -> list[Prefix]:
         # It may have been removed since the list was made.
         if self.subnet_id not in unit.catalogue.subnets:
             return []
@@ -114,7 +114,7 @@ class _Tidy:
         return _tally(unit, plan)
 
 
-def _tally(unit: Unit, plan: Plan) -> _Tally:
+def _tally(unit: ReadSpace, plan: Plan) -> _Tally:
     def claim(block: Block) -> Claim:
         return show_claim(unit.catalogue, block.subnet_id, block.region(), block.holder)
 

@@ -15,6 +15,7 @@ from borough.domain.ladder import check_scope, did_you_mean, unknown
 from borough.domain.model import Allocation, Catalogue, State, Subnet
 from borough.domain.pool import carve
 from borough.domain.prefix import Prefix, parse_prefix
+from borough.domain.query import Filter
 from borough.domain.rebuild import rebuild
 from borough.domain.space import Act, Plan
 from borough.domain.text import check_text
@@ -30,7 +31,7 @@ from borough.engine.settings import (
 )
 from borough.engine.views import SubnetView, show_subnet
 from borough.errors import FixInput, Overlap, StaleVersion, UnknownDimension, WouldStrand
-from borough.store.port import Event, Filter, Unit
+from borough.store.port import Event, ReadAllocations, ReadUnit, Unit
 
 #: Allocations that a refusal lists.
 _LISTED = 20
@@ -187,7 +188,7 @@ def _shorten_rests(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None
 
 
 def _refuse_stranding(
-    unit: Unit, removed: Iterable[Subnet], changed: Iterable[tuple[Subnet, Subnet]]
+    unit: ReadUnit, removed: Iterable[Subnet], changed: Iterable[tuple[Subnet, Subnet]]
 ) -> None:
     """Refuse a change that would leave allocations without a subnet.
 
@@ -211,7 +212,7 @@ def _outside(subnet: Subnet, allocation: Allocation) -> bool:
     return not subnet.prefix.holds(allocation.address) or allocation.address in subnet.never
 
 
-def _held(unit: Unit, subnet: Subnet) -> list[Allocation]:
+def _held(unit: ReadAllocations, subnet: Subnet) -> list[Allocation]:
     found = unit.allocations(Filter(subnet_id=subnet.id))
     cooling = [each for each in found if each.state is State.COOLING]
     return found if len(cooling) < len(found) else []

@@ -7,9 +7,10 @@ from itertools import takewhile
 from typing import Final, Protocol
 
 from borough.domain.dimension import Labels
+from borough.domain.query import Trail
 from borough.domain.space import Act
 from borough.errors import EventsPruned
-from borough.store.port import Event, Trail, Unit
+from borough.store.port import Event, ReadTrail, ReadUnit, Unit
 
 #: Most events that one transaction removes.
 PIECE: Final = 5000
@@ -21,7 +22,7 @@ class Cohorts:
     def __init__(self) -> None:
         self._known: tuple[int, Mapping[int, Labels]] = (-1, {})
 
-    def within(self, unit: Unit, labels: Labels) -> frozenset[int]:
+    def within(self, unit: ReadUnit, labels: Labels) -> frozenset[int]:
         """The cohorts that have one of the values named in every dimension that is named.
 
         A unit sees all cohorts that the events in its snapshot name: they come with a new version of the
@@ -38,7 +39,7 @@ class Cohorts:
 
 
 def events(
-    unit: Unit, after: int, upto: int, limit: int, cohorts: frozenset[int] | None
+    unit: ReadTrail, after: int, upto: int, limit: int, cohorts: frozenset[int] | None
 ) -> list[Event]:
     """See :meth:`borough.engine.ipam.Ipam.events`.
 

@@ -14,7 +14,7 @@ from borough.domain.explain import Explanation
 from borough.domain.model import Catalogue
 from borough.domain.prefix import Prefix
 from borough.errors import FixInput
-from borough.store.port import Event, Unit
+from borough.store.port import Event, ReadSpace
 
 
 def iso(at: int) -> str:
@@ -177,7 +177,7 @@ def holders_of(host: str, catalogue: Catalogue) -> set[str]:
     return names | {f"host={host}"}
 
 
-def show_all(unit: Unit, allocations: Sequence[model.Allocation]) -> list[Allocation]:
+def show_all(unit: ReadSpace, allocations: Sequence[model.Allocation]) -> list[Allocation]:
     """Allocations as callers see them, their blocks looked up."""
     catalogue = unit.catalogue
     blocks = _blocks_of(unit, allocations)
@@ -186,7 +186,9 @@ def show_all(unit: Unit, allocations: Sequence[model.Allocation]) -> list[Alloca
     ]
 
 
-def _blocks_of(unit: Unit, allocations: Sequence[model.Allocation]) -> dict[tuple[int, int], Block]:
+def _blocks_of(
+    unit: ReadSpace, allocations: Sequence[model.Allocation]
+) -> dict[tuple[int, int], Block]:
     found: dict[tuple[int, int], Block] = {}
     for subnet_id in {each.subnet_id for each in allocations}:
         addresses = sorted(each.address for each in allocations if each.subnet_id == subnet_id)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from borough.domain import decide
 from borough.domain.address import format_address
 from borough.domain.model import Allocation, Kind, Request, State
+from borough.domain.query import Filter
 from borough.domain.space import Grant, Plan
 from borough.engine.allocation import Allocator, Ladders
 from borough.errors import AddressInUse
@@ -24,7 +25,6 @@ from borough.neutron.database import Database
 from borough.neutron.subnets import Declared
 from borough.neutron.truth import Given
 from borough.neutron.unit import SessionUnit
-from borough.store.port import Filter
 from borough.store.sql import schema as t
 
 #: An address without a port is left alone for so long, in seconds: Neutron takes addresses for many ports at

@@ -15,6 +15,7 @@ from oslo_db import exception as db_exc
 from borough.domain import decide, ladder
 from borough.domain.dimension import HOST
 from borough.domain.model import Catalogue, Kind, Request, State
+from borough.domain.take import Order, Taken
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.views import Allocation
 from borough.neutron.catalogue import Dimensions, NeutronSubnet
@@ -23,7 +24,7 @@ from borough.neutron.place import NOWHERE, Place
 from borough.neutron.session import SessionDialect, SessionRunner
 from borough.neutron.unit import SessionUnit
 from borough.store.cache import Cache
-from borough.store.port import LostRace, Order, Taken
+from borough.store.port import LostRace
 from borough.store.sql import migrate
 from borough.store.sql.failures import Busy, Duplicate
 from borough.store.sql.giving import Areas, Hints, Word

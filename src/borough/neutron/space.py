@@ -17,6 +17,7 @@ from oslo_log import log as logging
 
 from borough.domain.address import format_address, parse_address
 from borough.domain.model import Kind, Subnet
+from borough.domain.query import Filter
 from borough.errors import UnknownObject
 from borough.neutron import subnets, truth
 from borough.neutron.adopt import adopt_one
@@ -25,7 +26,6 @@ from borough.neutron.errors import AddressSpaceNotReady, refusals
 from borough.neutron.requests import place_in
 from borough.neutron.subnets import Declared
 from borough.neutron.unit import SessionUnit
-from borough.store.port import Filter
 
 LOG: Final = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from borough.domain.space import Act, Plan
 from borough.neutron.catalogue import SOURCE, NeutronSubnet
 from borough.neutron.unit import SessionUnit
 from borough.store.port import Event
-from borough.store.sql import catalogue_write as stored
 from borough.store.sql import schema as t
 
 #: The prefix of every subnet that waits for its own by prefix delegation (RFC 8415).
@@ -116,15 +115,14 @@ def add(
         assert isinstance(present, NeutronSubnet)
         return present
     subnet = replace(wanted.settle(), scope=_scope_for(unit, wanted))
-    scope_id = _scope_id(unit, subnet.scope)
-    ((stored_one, cohort_id),) = stored.add_subnets(unit.runner, [subnet], {subnet.scope: scope_id})
-    blocks, runs = rebuild(stored_one, cohort_id, taken, {})
-    blocks, runs = _open_some(stored_one, cohort_id, blocks, runs)
+    stored, cohort_id = unit.add_subnet(subnet, _scope_id(unit, subnet.scope))
+    blocks, runs = rebuild(stored, cohort_id, taken, {})
+    blocks, runs = _open_some(stored, cohort_id, blocks, runs)
     unit.commit(Plan(blocks_added=blocks, runs_added=runs), now)
     unit.changed()
     unit.record(Event(0, now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
-    assert isinstance(stored_one, NeutronSubnet)
-    return stored_one
+    assert isinstance(stored, NeutronSubnet)
+    return stored
 
 
 def _scope_for(unit: SessionUnit, wanted: Declared) -> str:

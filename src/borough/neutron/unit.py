@@ -22,7 +22,6 @@ from borough.store.sql import statements as s
 from borough.store.sql.giving import Areas
 from borough.store.sql.offers import locking
 from borough.store.sql.probes import Probes, ids_of
-from borough.store.sql.queries import in_subnet
 from borough.store.sql.unit import SqlUnit
 
 
@@ -107,11 +106,16 @@ class SessionUnit(SqlUnit):
 
     def taken(self, subnet: Subnet) -> list[int]:
         """The addresses that a subnet holds or lets rest now, whoever gave them."""
-        values = in_subnet(self.catalogue, subnet.id)
+        values = rows.in_subnet(self.catalogue, subnet.id)
         query = sa.select(t.allocation.c.address).where(*s.IN_SUBNET)
         if self.reads_late:
             query = query.with_for_update(read=True)
         return [from_bytes(address) for (address,) in self._run.once(query, **values)]
+
+    def add_subnet(self, subnet: Subnet, scope_id: int) -> tuple[Subnet, int]:
+        """See :meth:`borough.store.port.Unit.add_subnets`; the catalogue may not know its scope."""
+        (added,) = self._add_subnets([subnet], {subnet.scope: scope_id})
+        return added
 
     @property
     def reads_late(self) -> bool:

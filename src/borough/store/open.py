@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from borough.store.memory import MemoryStore
+from borough.store.memory.store import MemoryStore
 from borough.store.port import PATIENCE, Store
 
 

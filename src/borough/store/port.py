@@ -4,21 +4,26 @@ A store runs a *unit of work* in one transaction and retries it as a whole when 
 unit reads through the methods of :class:`~borough.domain.space.Space` and writes a
 :class:`~borough.domain.space.Plan` with :meth:`Unit.commit`; every row of a plan has a precondition,
 and one that does not hold raises :class:`LostRace`, which undoes the whole unit.
+
+A unit is composed of one protocol for each subject. A function names the smallest one that it needs;
+one that names a reading protocol cannot write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import Dimension, Labels
-from borough.domain.inspect import Finding, StoredCohort
-from borough.domain.ladder import Rung
+from borough.domain.inspect import Finding, StoredCohort, Times
+from borough.domain.key import Binding, Remembered
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
-from borough.domain.prefix import Prefix
+from borough.domain.orphan import Leftover
+from borough.domain.query import Filter, Trail
 from borough.domain.space import Act, Plan, Space, Tally
+from borough.domain.take import Order, Taken
 from borough.domain.token import Token
 
 T = TypeVar("T")
@@ -64,162 +69,114 @@ class Event:
     cohort_id: int | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
-    """Which events are meant.
-
-    :ivar after: only ids above this one, for paging.
-    :ivar upto: only ids up to this one: what :meth:`Store.horizon` said.
-    :ivar cohorts: only events of these cohorts; None for all events.
-    """
-
-    after: int
-    upto: int
-    limit: int
-    cohorts: Sequence[int] | None = None
+# --- A unit of work: what it reads ------------------------------------------------------------------
 
 
-#: Microseconds for which somebody may be busy giving an address back.
-GRACE: Final = 60_000_000
-
-
-class Leftover(NamedTuple):
-    """What a system behind a driver may hold for nobody, until it has been given back.
-
-    :ivar token: its key: what the system was told to remember the address by.
-    :ivar at: when it was left, in microseconds since the epoch.
-    :ivar address: in text; empty when the answer was lost that would have told it.
-    :ivar owner: whom it was meant for.
-    :ivar reason: one sentence for a person; empty while somebody is giving it back.
-    """
-
-    token: str
-    at: int
-    driver: str
-    scope: str
-    subnet: str
-    address: str
-    owner: str
-    reason: str
-
-    def may_be_under_way(self, now: int) -> bool:
-        """True when it was left a moment ago. Left by a clock that was ahead of its time, it was not.
-
-        :param now: microseconds since the epoch.
-        """
-        return abs(now - self.at) <= GRACE
-
-    def is_due(self, now: int) -> bool:
-        """Whether it is nobody's work in progress: it has failed, or its process must be dead by now.
-
-        :param now: microseconds since the epoch.
-        """
-        return bool(self.reason) or not self.may_be_under_way(now)
-
-
-class Times(NamedTuple):
-    """The latest times that are stored, in microseconds since the epoch.
-
-    :ivar rests: by subnet id, when its longest cool-down ends.
-    :ivar idle_marks: by subnet id, its latest mark of a region or block as idle.
-    :ivar key: when the newest idempotency key was bound; None for no key.
-    """
-
-    rests: dict[int, int]
-    idle_marks: dict[int, int]
-    key: int | None
-
-
-class Binding(NamedTuple):
-    """An idempotency key, and the fingerprint of the request that it is used with."""
-
-    key: str
-    fingerprint: str
-
-
-class Remembered(NamedTuple):
-    """What an idempotency key stands for.
-
-    :ivar sequences: sequence numbers of the allocations that were given.
-    """
-
-    fingerprint: str
-    sequences: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which allocations are meant; None leaves a field out.
-
-    :ivar subnet_ids: only addresses of these subnets.
-    :ivar within: only addresses of this prefix; comes with a scope.
-    :ivar owner_prefix: only owners whose name begins so.
-    :ivar after: only sequence numbers above this one, for paging.
-    """
-
-    scope: str | None = None
-    owner: str | None = None
-    host: str | None = None
-    subnet_id: int | None = None
-    subnet_ids: tuple[int, ...] | None = None
-    within: Prefix | None = None
-    owner_prefix: str | None = None
-    sequences: tuple[int, ...] | None = None
-    after: int = 0
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One address wanted, for stores that can give it in one round trip.
-
-    A store may give it by itself where the rules leave no choice: the first block that the rungs have to
-    offer is the claimant's own, or there is no claimant, and the address is the lowest free one of it.
-    Everything else is decided in a unit of work.
-
-    :ivar catalogue: what the ladder was made from; the order is void when it changed since.
-    :ivar rungs: the ladder; empty when the address is known beforehand.
-    :ivar ladder: tells the ladder apart from all others, without keeping it.
-    :ivar claimant: see :class:`borough.domain.ladder.Wanted`.
-    :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
-    :ivar now: microseconds since the epoch.
-    :ivar key: idempotency key; empty for none.
-    :ivar fingerprint: what the key is bound to.
-    """
-
-    catalogue: Catalogue
-    rungs: tuple[Rung, ...]
-    ladder: object
-    claimant: str
-    lowest: bool
-    scope: str
-    owner: str
-    host: str
-    attributes: Mapping[str, Any]
-    now: int
-    key: str
-    fingerprint: str
-
-
-class Taken(NamedTuple):
-    """What a store gave by itself.
-
-    :ivar block: where the address lies, as it is now.
-    """
-
-    block: Block
-    address: int
-    sequence: int
-
-
-class Unit(Space, Protocol):
-    """One transaction's view of the store, and its writes."""
+class ReadSpace(Space, Protocol):
+    """Address space, and what is declared of it."""
 
     @property
     def catalogue(self) -> Catalogue:
         """The declared objects, as they stand in this transaction."""
 
-    # Allocations
+    def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
+        """All blocks, or those of some subnets, by subnet and address."""
+
+    def runs(self, subnet_ids: Sequence[int] | None = None) -> list[Run]:
+        """All runs, or those of some subnets, by subnet and address."""
+
+    def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
+        """How subnets stand."""
+
+
+class ReadAllocations(Protocol):
+    """Allocations, and idempotency keys."""
+
+    def allocations(self, wanted: Filter) -> list[Allocation]:
+        """Allocations by sequence number."""
+
+    def expired(self, now: int, limit: int) -> list[Allocation]:
+        """Cooling allocations whose rest is over, the longest expired first."""
+
+    def recall(self, key: str) -> Remembered | None:
+        """What an idempotency key was used for."""
+
+
+class ReadTrail(Protocol):
+    """The trail of events."""
+
+    def events(self, wanted: Trail) -> list[Event]:
+        """Events by id, ascending."""
+
+    def newest_event(self, upto: int) -> int:
+        """The largest id of an event up to one; 0 when there is none."""
+
+    def cohort_labels(self) -> dict[int, Labels]:
+        """The labels of every cohort that events name, also of those that are gone."""
+
+    def pruned(self) -> int:
+        """The largest id of an event that was pruned; 0 when none was."""
+
+
+class ReadTokens(Protocol):
+    """Tokens of the service."""
+
+    def tokens(self) -> list[Token]:
+        """All tokens by name."""
+
+
+class ReadOrphans(Protocol):
+    """What drivers have left behind in other systems."""
+
+    def leftovers(self, driver: str | None = None) -> list[Leftover]:
+        """Leftovers of a driver, or all of them, the oldest first."""
+
+
+class Inspection(Protocol):
+    """What is stored, as it is stored."""
+
+    def reload(self) -> Catalogue:
+        """The catalogue read anew, whatever is cached of it."""
+
+    def risks(self) -> list[Finding]:
+        """The settings of the database server by which an acknowledged change may be lost."""
+
+    def times_after(self, bound: int) -> Times:
+        """The latest times, of those that are later than a bound."""
+
+    def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
+        """Addresses of the subnet's scope and prefix that are held or cool, ascending.
+
+        :return: each with the id of the subnet that its row names.
+        """
+
+    def homeless(self) -> list[Allocation]:
+        """Allocations that lie in no subnet of their scope, whichever they name."""
+
+    def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
+        """What is stored beside each bitmap, by block id: free addresses, and 1 when it has any."""
+
+    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+        """Blocks and runs whose columns that only serve a search differ from what they repeat."""
+
+    def stored_cohorts(self) -> list[StoredCohort]:
+        """All cohorts; does not need the catalogue to be readable."""
+
+    def strays(self) -> list[Block | Run]:
+        """Blocks and runs whose subnet does not exist."""
+
+
+class ReadUnit(
+    ReadSpace, ReadAllocations, ReadTrail, ReadTokens, ReadOrphans, Inspection, Protocol
+):
+    """One transaction's view of the store."""
+
+
+# --- A unit of work: what it writes -----------------------------------------------------------------
+
+
+class WriteAllocations(Protocol):
+    """Changes of address space and allocations, and of idempotency keys."""
 
     def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
         """Write a plan and its events.
@@ -235,74 +192,12 @@ class Unit(Space, Protocol):
         :raises LostRace: when the key is bound already.
         """
 
-    def recall(self, key: str) -> Remembered | None:
-        """What an idempotency key was used for."""
-
     def forget(self, before: int, limit: int) -> int:
         """Drop the oldest keys bound before a time whose addresses are gone; return how many."""
 
-    def expired(self, now: int, limit: int) -> list[Allocation]:
-        """Cooling allocations whose rest is over, the longest expired first."""
 
-    # Reading
-
-    def allocations(self, wanted: Filter) -> list[Allocation]:
-        """Allocations by sequence number."""
-
-    def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
-        """All blocks, or those of some subnets, by subnet and address."""
-
-    def runs(self, subnet_ids: Sequence[int] | None = None) -> list[Run]:
-        """All runs, or those of some subnets, by subnet and address."""
-
-    def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
-        """How subnets stand."""
-
-    def events(self, wanted: Trail) -> list[Event]:
-        """Events by id, ascending."""
-
-    def newest_event(self, upto: int) -> int:
-        """The largest id of an event up to one; 0 when there is none."""
-
-    def cohort_labels(self) -> dict[int, Labels]:
-        """The labels of every cohort that events name, also of those that are gone."""
-
-    def pruned(self) -> int:
-        """The largest id of an event that was pruned; 0 when none was."""
-
-    def prune(self, through: int, limit: int) -> int:
-        """Remove the oldest events, but never the newest one; return how many were removed.
-
-        :param through: the largest id to remove.
-        :param limit: the most events to remove.
-        """
-
-    # Tokens of the service
-
-    def tokens(self) -> list[Token]:
-        """All tokens by name."""
-
-    def add_token(self, token: Token) -> None:
-        """Add a token.
-
-        :raises LostRace: when there is one of its name.
-        """
-
-    def remove_token(self, name: str) -> None:
-        """Remove a token."""
-
-    # What drivers have left behind in other systems
-
-    def leave(self, leftover: Leftover) -> None:
-        """Keep a leftover; one with the same token is replaced."""
-
-    def leftovers(self, driver: str | None = None) -> list[Leftover]:
-        """Leftovers of a driver, or all of them, the oldest first."""
-
-    def settle(self, token: str) -> None:
-        """Forget a leftover, if it is still kept."""
-
-    # Declared objects. Each of these is followed by one :meth:`touch`.
+class WriteDeclarations(Protocol):
+    """Changes of declared objects; each is followed by one :meth:`touch`."""
 
     def touch(self, seen: int) -> None:
         """Move the catalogue to its next version, and drop cohorts without subnets.
@@ -361,13 +256,46 @@ class Unit(Space, Protocol):
     def cohort_of(self, subnet_id: int) -> int:
         """The cohort of a subnet written in this unit."""
 
+
+class WriteTrail(Protocol):
+    """Changes of the trail of events."""
+
     def record(self, *events: Event) -> None:
         """Add events."""
 
-    # Auditing: what is stored, as it is stored
+    def prune(self, through: int, limit: int) -> int:
+        """Remove the oldest events, but never the newest one; return how many were removed.
 
-    def times_after(self, bound: int) -> Times:
-        """The latest times, of those that are later than a bound."""
+        :param through: the largest id to remove.
+        :param limit: the most events to remove.
+        """
+
+
+class WriteTokens(Protocol):
+    """Changes of tokens."""
+
+    def add_token(self, token: Token) -> None:
+        """Add a token.
+
+        :raises LostRace: when there is one of its name.
+        """
+
+    def remove_token(self, name: str) -> None:
+        """Remove a token."""
+
+
+class WriteOrphans(Protocol):
+    """Changes of what drivers have left behind."""
+
+    def leave(self, leftover: Leftover) -> None:
+        """Keep a leftover; one with the same token is replaced."""
+
+    def settle(self, token: str) -> None:
+        """Forget a leftover, if it is still kept."""
+
+
+class Repair(Protocol):
+    """Changes of what an inspection found."""
 
     def cut_rests(self, subnet_id: int, until: int) -> None:
         """Let the cool-downs of a subnet end no later than this."""
@@ -378,44 +306,33 @@ class Unit(Space, Protocol):
     def cut_keys(self, latest: int) -> None:
         """Date the idempotency keys no later than this."""
 
-    def risks(self) -> list[Finding]:
-        """The settings of the database server by which an acknowledged change may be lost."""
-
-    def reload(self) -> Catalogue:
-        """The catalogue read anew, whatever is cached of it."""
-
-    def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
-        """Addresses of the subnet's scope and prefix that are held or cool, ascending.
-
-        :return: each with the id of the subnet that its row names.
-        """
-
-    def homeless(self) -> list[Allocation]:
-        """Allocations that lie in no subnet of their scope, whichever they name."""
-
-    def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
-        """What is stored beside each bitmap, by block id: free addresses, and 1 when it has any."""
-
-    def misfiled(self, subnet_id: int) -> list[Block | Run]:
-        """Blocks and runs whose columns that only serve a search differ from what they repeat."""
-
-    def stored_cohorts(self) -> list[StoredCohort]:
-        """All cohorts; does not need the catalogue to be readable."""
-
     def retire_cohort(self, id: int) -> None:
         """Make a cohort one that nothing can mean; put its subnets again and :meth:`touch`."""
 
-    def strays(self) -> list[Block | Run]:
-        """Blocks and runs whose subnet does not exist."""
-
     def remove_strays(self) -> None:
-        """Remove what :meth:`strays` finds."""
+        """Remove what :meth:`Inspection.strays` finds."""
 
     def rehome(self, allocation: Allocation, subnet_id: int) -> None:
         """Make an allocation name another subnet; it keeps its sequence number.
 
         :raises LostRace: when it is gone.
         """
+
+
+class Unit(
+    ReadUnit,
+    WriteAllocations,
+    WriteDeclarations,
+    WriteTrail,
+    WriteTokens,
+    WriteOrphans,
+    Repair,
+    Protocol,
+):
+    """One transaction's view of the store, and its writes."""
+
+
+# --- The store --------------------------------------------------------------------------------------
 
 
 class Store(Protocol):

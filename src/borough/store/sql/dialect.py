@@ -12,7 +12,7 @@ from borough.domain.inspect import Finding
 from borough.domain.lane import Lane
 from borough.domain.model import Subnet
 from borough.domain.space import Plan
-from borough.store.port import Order
+from borough.domain.take import Order
 from borough.store.sql.giving import Areas, Hints, Outcome
 from borough.store.sql.read_set import Guess
 from borough.store.sql.runner import Runner

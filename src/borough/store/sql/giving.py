@@ -16,8 +16,8 @@ from borough.domain.block import Block
 from borough.domain.ladder import Hold, Rung
 from borough.domain.lane import ALONE, Lane, area
 from borough.domain.model import Catalogue
+from borough.domain.take import Order, Taken
 from borough.store.cache import Cache
-from borough.store.port import Order, Taken
 from borough.store.sql.offers import Shape
 from borough.store.sql.probes import ids_of
 from borough.store.sql.runner import Prepared

@@ -15,12 +15,13 @@ from itertools import count
 from typing import Any, Final, NoReturn
 
 from borough.domain.block import Block, Run
+from borough.domain.key import Binding
 from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan
-from borough.store.memory_space import MemorySpace, Tables
-from borough.store.port import Binding
+from borough.store.memory.space import MemorySpace
+from borough.store.memory.tables import Tables
 from borough.store.sql.dialect import Dialect
 from borough.store.sql.giving import NO_AREAS
 from borough.store.sql.probes import Probes
@@ -148,7 +149,6 @@ class GuessUnit(SqlUnit):
     def offers(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Offer]:
-        """See :meth:`borough.domain.space.Space.offers`."""
         if self._guess.offered is not None or count > 1:
             raise Unknown
         with self._sketch.lock:
@@ -160,7 +160,6 @@ class GuessUnit(SqlUnit):
         return found
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.holdings`."""
         if self._guess.held is not None:
             raise Unknown
         with self._sketch.lock:
@@ -169,11 +168,9 @@ class GuessUnit(SqlUnit):
         return found
 
     def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.blocks_in`."""
         raise Unknown
 
     def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
-        """See :meth:`borough.domain.space.Space.runs_at`."""
         with self._sketch.lock:
             found = self._sketch.space(self._believed).runs_at(subnet_id, prefixes)
         self._guess.queried += [(subnet_id, prefix) for prefix in prefixes]
@@ -181,7 +178,6 @@ class GuessUnit(SqlUnit):
         return found
 
     def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
-        """See :meth:`borough.domain.space.Space.runs_in`."""
         if self._guess.within is not None:
             raise Unknown
         with self._sketch.lock:
@@ -190,7 +186,6 @@ class GuessUnit(SqlUnit):
         return found
 
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
-        """See :meth:`borough.domain.space.Space.piece_at`."""
         with self._sketch.lock:
             found = self._sketch.space(self._believed).piece_at(subnet_id, address)
         if found is None:

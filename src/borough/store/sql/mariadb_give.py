@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 
+from borough.domain.take import Order, Taken
 from borough.store.actor import actor
-from borough.store.port import Order, Taken
 from borough.store.sql import rows
 from borough.store.sql import statements as s
 from borough.store.sql.failures import Gone

@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.address import from_bytes
+from borough.domain.take import Order, Taken
 from borough.store.actor import actor
-from borough.store.port import Order, Taken
 from borough.store.sql import rows
 from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.offers import Shape, frontier

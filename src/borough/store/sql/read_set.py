@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from borough.domain.block import Block, Run
+from borough.domain.key import Binding
 from borough.domain.ladder import Rung
 from borough.domain.model import Catalogue
 from borough.domain.prefix import Prefix
-from borough.store.port import Binding
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,9 @@ from typing import Any
 
 from borough.domain.address import WIDTH, Family, from_bytes, to_bytes
 from borough.domain.block import Block, Run
-from borough.domain.dimension import make_labels
-from borough.domain.model import Allocation, State, Subnet
+from borough.domain.model import Allocation, Catalogue, State, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan
-from borough.domain.token import Need, Token
 from borough.store.actor import actor
 from borough.store.port import Event
 from borough.store.sql.runner import Row
@@ -217,20 +215,20 @@ def event_values(event: Event) -> dict[str, Any]:
     }
 
 
-def token_values(token: Token) -> dict[str, Any]:
-    """The columns of a token, its id aside."""
+def in_subnet(catalogue: Catalogue, subnet_id: int) -> dict[str, Any]:
+    """The parameters of ``statements.IN_SUBNET``."""
+    subnet = catalogue.subnets[subnet_id]
     return {
-        "name": token.name,
-        "public": token.public,
-        "digest": token.digest,
-        "may": token.may.value,
-        "labels": json.dumps({name: sorted(token.labels[name]) for name in sorted(token.labels)}),
-        "created": token.created,
-        "expires": token.expires,
+        **between(subnet.family, subnet.prefix.base, subnet.prefix.last),
+        "scope_id": catalogue.scopes[subnet.scope],
+        "subnet_id": subnet_id,
     }
 
 
-def to_token(row: Row) -> Token:
-    """A row of ``TOKEN_COLUMNS``."""
-    name, public, digest, may, labels, created, expires = row
-    return Token(name, public, digest, Need(may), make_labels(json.loads(labels)), created, expires)
+def between(family: int, first: int, last: int) -> dict[str, Any]:
+    """The range that ``statements.IN_SPACE`` compares addresses with."""
+    return {
+        "first": to_bytes(family, first),
+        "last": to_bytes(family, last),
+        "width": WIDTH[family] // 8,
+    }

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
+
+import sqlalchemy as sa
 
 from borough.domain.address import from_bytes, to_bytes
 from borough.domain.block import BLOCK_BITS, Block, Run
 from borough.domain.ladder import Rung
-from borough.domain.model import Allocation, Catalogue
+from borough.domain.model import Allocation
 from borough.domain.prefix import Prefix
-from borough.domain.space import Offer, Plan
+from borough.domain.space import Offer, Tally, free_of, tallies_of
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
-from borough.store.sql.catalogue import load
-from borough.store.sql.change_log import Change
-from borough.store.sql.dialect import Dialect
-from borough.store.sql.giving import Areas
 from borough.store.sql.offers import offers_of_many
-from borough.store.sql.probes import Probes, ids_of
-from borough.store.sql.runner import Runner
+from borough.store.sql.part import SqlPart
+from borough.store.sql.probes import ids_of
+from borough.store.sql.runner import Row
 
 #: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
 _RUNGS = 16
@@ -31,87 +29,20 @@ _RUNGS = 16
 _ROOM = 8 << BLOCK_BITS
 
 
-#: Plans of one unit that are remembered.
-_REMEMBERED: Final = 8
+#: Ids written into one query.
+_BATCH: Final = 500
 
 
-class SqlSpace:
-    """See :class:`borough.domain.space.Space`."""
-
-    def __init__(
-        self,
-        run: Runner,
-        cached: Catalogue | None,
-        dialect: Dialect,
-        probes: Probes,
-        *,
-        areas: Areas,
-        spread: bool = False,
-        locked: frozenset[int] | None = None,
-    ) -> None:
-        """Work in a transaction.
-
-        :param cached: the catalogue as this process has read it last.
-        :param areas: where this writer looks for unclaimed space first.
-        :param spread: whether unused space is offered before the blocks of its rung.
-        :param locked: the subnets whose space was locked before this transaction's snapshot; None where
-            no lock is needed, or where reading takes it.
-        """
-        self._run = run
-        self._cached = cached
-        self._dialect = dialect
-        self._guard = dialect.translate
-        self._probes = probes
-        self._areas = areas
-        self._spread = spread
-        #: Blocks and runs that were read, and plans that were written, for who wants to guess.
-        self.read: list[Block | Run] = []
-        #: Of plans the last ones: what is believed of the others is found out to be wrong by the database.
-        self.written: deque[Plan] = deque(maxlen=_REMEMBERED)
-        #: Whether addresses have come free.
-        self.freed = False
-        #: The block that the last address was given from, as it is then.
-        self.given_from: Block | None = None
-        #: Declared objects that were changed, for the next version of the catalogue.
-        self._declared: set[Change] = set()
-        self._touched = False
-        self._locked = locked
-        #: Of the subnets whose space this unit keeps locked: their counts of changes outside of blocks.
-        self._outside: dict[int, int] = {}
-        self._fresh: Catalogue | None = None
-        #: The catalogue as it was before this unit changed it.
-        self.cacheable: Catalogue | None = None
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The declared objects, as they stand in this transaction."""
-        if self._fresh is None:
-            found = self._run.one(s.version)
-            assert found is not None
-            version = found[0]
-            if self._cached is None or self._cached.version != version:
-                self._fresh = load(self._run, self._cached, version)
-            else:
-                self._fresh = self._cached
-            if not (self._touched or self._declared):
-                self.cacheable = self._fresh
-        return self._fresh
-
-    @property
-    def has_declared(self) -> bool:
-        """True when this unit made another version of the catalogue."""
-        return self._touched
+class SqlSpace(SqlPart):
+    """See :class:`borough.store.port.ReadSpace`."""
 
     def _saw(self, pieces: Sequence[Block | Run]) -> None:
         """Keep in mind what was read of space; it may be of no use with another catalogue."""
         self.read += pieces
 
-    # --- Space --------------------------------------------------------------------------------
-
     def offers(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Offer]:
-        """See :meth:`borough.domain.space.Space.offers`."""
         found: list[Offer] = []
         if count == 1 and not lowest and not claimant:
             near = self._near(rungs)
@@ -158,7 +89,6 @@ class SqlSpace:
         return self._run.rows(probe[0], count=count, claimant=claimant, **probe[1])
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.holdings`."""
         column, ids = ids_of(rung)
         if not ids:
             return []
@@ -173,12 +103,10 @@ class SqlSpace:
         return blocks
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.held_in`."""
         found = self._run.rows(s.held_in, cohort_id=cohort_id, holder=holder)
         return [rows.to_block(row) for row in found]
 
     def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.blocks_in`."""
         found = self._run.rows(
             s.blocks_in,
             subnet_id=subnet_id,
@@ -190,7 +118,6 @@ class SqlSpace:
         return blocks
 
     def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
-        """See :meth:`borough.domain.space.Space.runs_at`."""
         if not prefixes:
             return []
         bases = {f"base_{at}": to_bytes(p.family, p.base) for at, p in enumerate(prefixes)}
@@ -201,7 +128,6 @@ class SqlSpace:
         return runs
 
     def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
-        """See :meth:`borough.domain.space.Space.runs_in`."""
         found = self._run.rows(
             s.runs_in,
             subnet_id=subnet_id,
@@ -214,7 +140,6 @@ class SqlSpace:
         return runs
 
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
-        """See :meth:`borough.domain.space.Space.piece_at`."""
         packed = to_bytes(self.catalogue.subnets[subnet_id].family, address)
         for clause, read in ((s.block_at, rows.to_block), (s.run_at, rows.to_run)):
             row = self._run.one(clause, subnet_id=subnet_id, address=packed)
@@ -226,10 +151,49 @@ class SqlSpace:
         return None
 
     def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
-        """See :meth:`borough.domain.space.Space.allocation_at`."""
         row = self._run.one(
             s.allocation_at,
             scope_id=self.catalogue.scopes[scope],
             address=to_bytes(family, address),
         )
         return rows.to_allocation(row) if row else None
+
+    def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
+        found = map(rows.to_block, self._in_batches(_BLOCKS, t.block.c.subnet_id, subnet_ids))
+        return sorted(found, key=lambda block: (block.subnet_id, block.prefix))
+
+    def runs(self, subnet_ids: Sequence[int] | None = None) -> list[Run]:
+        found = map(rows.to_run, self._in_batches(_RUNS, t.run.c.subnet_id, subnet_ids))
+        return sorted(found, key=lambda run: (run.subnet_id, run.prefix))
+
+    def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
+        free = free_of(self.catalogue.subnets, self.runs(subnet_ids))
+        for subnet_id, holder, count in self._in_batches(_FREE, t.block.c.subnet_id, subnet_ids):
+            free[subnet_id, holder] += int(count)
+        held: dict[int, tuple[int, int]] = {}
+        for id in subnet_ids:
+            row = self._run.one(s.count_in_subnet, **rows.in_subnet(self.catalogue, id))
+            assert row is not None
+            held[id] = row[0], row[1]
+        return tallies_of(free, held)
+
+    def _in_batches(
+        self, query: sa.Select[Any], column: Any, ids: Sequence[int] | None
+    ) -> list[Row]:
+        if ids is None:
+            return self._run.once(query)
+        found: list[Row] = []
+        for start in range(0, len(ids), _BATCH):
+            some = ids[start : start + _BATCH]
+            clause = query.where(self._run.among(column, "ids", some))
+            found += self._run.once(clause, ids=self._run.many(some))
+        return found
+
+
+_BLOCKS = sa.select(*s.BLOCK_COLUMNS).order_by(t.block.c.subnet_id, t.block.c.base)
+_RUNS = sa.select(*s.RUN_COLUMNS).order_by(t.run.c.subnet_id, t.run.c.base)
+_FREE = (
+    sa.select(t.block.c.subnet_id, t.block.c.holder, sa.func.sum(t.block.c.free))
+    .where(t.block.c.is_open == sa.literal_column("1"))
+    .group_by(t.block.c.subnet_id, t.block.c.holder)
+)

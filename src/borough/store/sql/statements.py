@@ -17,10 +17,25 @@ _ZERO: Any = sa.literal_column("0")
 _NOBODY: Any = sa.literal_column("''")
 
 
-def _insert(table: sa.Table, *leave_out: str) -> Any:
+def insert(table: sa.Table, *leave_out: str) -> Any:
+    """Add a row: a parameter for each column."""
     return sa.insert(table).values(
         {column.name: _P(column.name) for column in table.c if column.name not in leave_out}
     )
+
+
+def update(table: sa.Table) -> Any:
+    """Change all of a row but its id, which is ``old_id``."""
+    return (
+        sa.update(table)
+        .where(table.c.id == _P("old_id"))
+        .values({column.name: _P(column.name) for column in table.c if column.name != "id"})
+    )
+
+
+def remove(table: sa.Table, column: str = "id") -> Any:
+    """Remove the rows with ``old_id`` in a column."""
+    return sa.delete(table).where(table.c[column] == _P("old_id"))
 
 
 #: Longer lists of ids are written into the text: databases bound the number of parameters.
@@ -43,8 +58,8 @@ BLOCK_COLUMNS = (
 )
 RUN_COLUMNS = (t.run.c.id, t.run.c.subnet_id, t.run.c.cohort_id, t.run.c.base, t.run.c.length)
 
-add_block = _insert(t.block, "id")
-add_run = _insert(t.run, "id")
+add_block = insert(t.block, "id")
+add_run = insert(t.run, "id")
 
 change_block = (
     sa.update(t.block)
@@ -216,7 +231,7 @@ _ALLOCATIONS = sa.select(*ALLOCATION_COLUMNS).select_from(
     t.allocation.join(t.scope, t.scope.c.id == t.allocation.c.scope_id)
 )
 
-add_allocation = _insert(t.allocation, "until")
+add_allocation = insert(t.allocation, "until")
 allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
@@ -318,7 +333,7 @@ def _narrowed(query: Any, fields: tuple[str, ...]) -> Any:
 recall = sa.select(t.idempotency_key.c.fingerprint, t.idempotency_key.c.sequences).where(
     t.idempotency_key.c.key == _P("key")
 )
-remember = _insert(t.idempotency_key)
+remember = insert(t.idempotency_key)
 old_keys = (
     sa.select(t.idempotency_key.c.key, t.idempotency_key.c.sequences)
     .where(t.idempotency_key.c.at < _P("before"))
@@ -350,22 +365,6 @@ def add_events_returning(count: int) -> Any:
 
 
 NEWEST = sa.select(sa.func.max(t.event.c.id))
-
-# --- Tokens ------------------------------------------------------------------------------------
-
-TOKEN_COLUMNS = tuple(column for column in t.token.c if column.name != "id")
-tokens = sa.select(*TOKEN_COLUMNS).order_by(t.token.c.name)
-add_token = _insert(t.token, "id")
-remove_token = sa.delete(t.token).where(t.token.c.name == _P("old_name"))
-# --- Leftovers ---------------------------------------------------------------------------------
-
-leave = _insert(t.leftover)
-settle = sa.delete(t.leftover).where(t.leftover.c.token == _P("old_token"))
-_leftovers = sa.select(*t.leftover.c).order_by(t.leftover.c.at, t.leftover.c.token)
-leftovers = {
-    False: _leftovers,
-    True: _leftovers.where(t.leftover.c.driver == _P("of_driver")),
-}
 
 # --- Catalogue ---------------------------------------------------------------------------------
 

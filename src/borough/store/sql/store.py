@@ -14,9 +14,10 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from borough.domain.model import Catalogue
+from borough.domain.take import Order, Taken
 from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.cache import Cache
-from borough.store.port import PATIENCE, Contradiction, LostRace, Order, Taken, Unit
+from borough.store.port import PATIENCE, Contradiction, LostRace, Unit
 from borough.store.sql import migrate
 from borough.store.sql.dialect import Dialect, Line
 from borough.store.sql.failures import (

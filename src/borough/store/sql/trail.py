@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from borough.domain.dimension import Labels, make_labels
-from borough.store.port import Event, Trail
+from borough.domain.query import Trail
+from borough.store.port import Event
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
+from borough.store.sql.part import SqlPart
 from borough.store.sql.runner import Row, Runner, shaped
 
 #: Most cohorts that one query looks at.
@@ -30,33 +33,63 @@ _EVENTS: Final = sa.select(*_COLUMNS).where(*_BETWEEN).order_by(t.event.c.id).li
 _NEWEST: Final = sa.select(sa.func.max(t.event.c.id)).where(t.event.c.id <= _P("upto"))
 _LABELS: Final = sa.select(t.cohort_labels.c.id, t.cohort_labels.c.labels)
 _PRUNED: Final = sa.select(t.pruned.c.through)
+_OLDEST: Final = (
+    sa.select(t.event.c.id)
+    .where(t.event.c.id <= _P("upto"))
+    .order_by(t.event.c.id)
+    .limit(_P("count"))
+)
+_REMOVE: Final = sa.delete(t.event).where(t.event.c.id <= _P("upto"))
+# On MariaDB, a transaction that prunes fewer events may commit after one that prunes more.
+_MARK: Final = (
+    sa.update(t.pruned).where(t.pruned.c.through < _P("upto")).values(through=_P("through"))
+)
 
 
-def events(run: Runner, wanted: Trail) -> list[Event]:
-    """See :meth:`borough.store.port.Unit.events`."""
-    if wanted.cohorts is not None:
-        return [rows.to_event(row) for row in _of_cohorts(run, wanted, wanted.cohorts)]
-    found = run.rows(_EVENTS, after=wanted.after, upto=wanted.upto, count=wanted.limit)
-    return [rows.to_event(row) for row in found]
+class SqlTrail(SqlPart):
+    """See :class:`borough.store.port.ReadTrail` and :class:`borough.store.port.WriteTrail`."""
 
+    def events(self, wanted: Trail) -> list[Event]:
+        if wanted.cohorts is not None:
+            return [rows.to_event(row) for row in _of_cohorts(self._run, wanted, wanted.cohorts)]
+        found = self._run.rows(_EVENTS, after=wanted.after, upto=wanted.upto, count=wanted.limit)
+        return [rows.to_event(row) for row in found]
 
-def newest(run: Runner, upto: int) -> int:
-    """See :meth:`borough.store.port.Unit.newest_event`."""
-    return _number(run.one(_NEWEST, upto=upto))
+    def newest_event(self, upto: int) -> int:
+        return _number(self._run.one(_NEWEST, upto=upto))
+
+    def cohort_labels(self) -> dict[int, Labels]:
+        return {id: make_labels(json.loads(text)) for id, text in self._run.rows(_LABELS)}
+
+    def pruned(self) -> int:
+        return _number(self._run.one(_PRUNED))
+
+    def prune(self, through: int, limit: int) -> int:
+        newest = _number(self._run.one(s.NEWEST))
+        oldest = self._run.rows(_OLDEST, upto=min(through, newest - 1), count=limit)
+        if not oldest:
+            return 0
+        last = oldest[-1][0]
+        count = self._run.write(_REMOVE, upto=last)
+        self._run.write(_MARK, upto=last, through=last)
+        return count
+
+    def record(self, *events: Event) -> None:
+        self._run.write_all(
+            s.add_event, [rows.event_values(self._seen_by(each)) for each in events]
+        )
+
+    def _seen_by(self, event: Event) -> Event:
+        """The event with the cohort that its subnet belongs to."""
+        # The catalogue may have to be read anew: not for an event that is of no subnet.
+        home = self.catalogue.by_name.get(event.subnet) if event.subnet else None
+        return replace(event, cohort_id=self.catalogue.cohort_of[home.id]) if home else event
 
 
 def _number(row: Row | None) -> int:
     """The answer to a query for one number; 0 for null."""
     assert row is not None
     return int(row[0] or 0)
-
-
-def cohort_labels(run: Runner) -> dict[int, Labels]:
-    """See :meth:`borough.store.port.Unit.cohort_labels`."""
-    return {id: make_labels(json.loads(text)) for id, text in run.rows(_LABELS)}
-
-
-# --- Events of some cohorts ----------------------------------------------------------------------
 
 
 def _of_cohorts(run: Runner, wanted: Trail, cohorts: Sequence[int]) -> list[Row]:
@@ -122,35 +155,3 @@ def _branch(name: str, each: int, dialect: str) -> Any:
         pair > sa.tuple_(_P(name, type_=t.Id), _P("after", type_=t.Id)),
         pair <= sa.tuple_(_P(name, type_=t.Id), _P("upto", type_=t.Id)),
     )
-
-
-# --- Pruning -------------------------------------------------------------------------------------
-
-_OLDEST: Final = (
-    sa.select(t.event.c.id)
-    .where(t.event.c.id <= _P("upto"))
-    .order_by(t.event.c.id)
-    .limit(_P("count"))
-)
-_REMOVE: Final = sa.delete(t.event).where(t.event.c.id <= _P("upto"))
-# On MariaDB, a transaction that prunes fewer events may commit after one that prunes more.
-_MARK: Final = (
-    sa.update(t.pruned).where(t.pruned.c.through < _P("upto")).values(through=_P("through"))
-)
-
-
-def pruned(run: Runner) -> int:
-    """See :meth:`borough.store.port.Unit.pruned`."""
-    return _number(run.one(_PRUNED))
-
-
-def prune(run: Runner, through: int, limit: int) -> int:
-    """See :meth:`borough.store.port.Unit.prune`."""
-    newest = _number(run.one(s.NEWEST))
-    oldest = run.rows(_OLDEST, upto=min(through, newest - 1), count=limit)
-    if not oldest:
-        return 0
-    last = oldest[-1][0]
-    count = run.write(_REMOVE, upto=last)
-    run.write(_MARK, upto=last, through=last)
-    return count

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from borough.domain.model import Catalogue
+from borough.domain.take import Order, Taken
 from borough.errors import Contended
-from borough.store.memory_space import Tables, catalogue_of
-from borough.store.memory_unit import MemoryUnit
-from borough.store.port import LostRace, Order, Taken, Unit
+from borough.store.memory.tables import Tables
+from borough.store.memory.unit import MemoryUnit
+from borough.store.port import LostRace, Unit
 
 T = TypeVar("T")
 
@@ -27,16 +28,14 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._tables = Tables()
-        self._catalogue = catalogue_of(self._tables)
+        self._catalogue = self._tables.catalogue
         self.retries = 0
 
     @property
     def known(self) -> Catalogue | None:
-        """See :meth:`borough.store.port.Store.known`."""
         return None
 
     def give(self, _order: Order, work: Callable[[Unit], T]) -> Taken | T:
-        """See :meth:`borough.store.port.Store.give`."""
         return self.transact(work)
 
     def transact(
@@ -47,7 +46,6 @@ class MemoryStore:
         repeatable: bool = False,
         declares: bool = False,
     ) -> T:
-        """See :meth:`borough.store.port.Store.transact`."""
         with self._lock:
             for _ in range(_ATTEMPTS):
                 tables = self._tables.copy() if write else self._tables
@@ -60,7 +58,7 @@ class MemoryStore:
                 if write:
                     self._tables = tables
                     if tables.version != self._catalogue.version:
-                        self._catalogue = catalogue_of(tables)
+                        self._catalogue = tables.catalogue
                 return answer
         raise Contended("the unit of work kept losing races", attempts=_ATTEMPTS)
 

@@ -1,0 +1,113 @@
+"""Allocations and idempotency keys in the in-memory tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from borough.domain.key import Binding, Remembered
+from borough.domain.model import Allocation, State
+from borough.domain.query import Filter
+from borough.domain.space import Plan
+from borough.store.memory.part import MemoryPart, expect
+from borough.store.plan_events import event_of_grant, events_of
+from borough.store.port import Contradiction, LostRace
+
+
+class MemoryAllocations(MemoryPart):
+    """See :class:`borough.store.port.WriteAllocations`."""
+
+    def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
+        tables = self._tables
+        for run in plan.runs_removed:
+            if tables.runs.pop(run.id, None) is None:
+                raise LostRace(run)
+        for run in plan.runs_added:
+            id = tables.new_id()
+            tables.runs[id] = replace(run, id=id)
+        for block in plan.blocks_removed:
+            expect(tables.blocks.pop(block.id, None), block)
+        for old, new in plan.changed.values():
+            expect(tables.blocks.get(old.id), old)
+            tables.blocks[old.id] = replace(new, version=old.version + 1)
+        for block in plan.blocks_added:
+            id = tables.new_id()
+            tables.blocks[id] = replace(block, id=id)
+        for allocation in plan.removed:
+            expect(tables.allocations.pop(_key(allocation), None), allocation)
+        for allocation in plan.cooled:
+            stored = tables.allocations.get(_key(allocation))
+            expect(
+                stored and (stored.sequence, stored.state), (allocation.sequence, State.ALLOCATED)
+            )
+            tables.allocations[_key(allocation)] = allocation
+        for before, after in plan.moved:
+            expect(tables.allocations.get(_key(before)), before)
+            tables.allocations[_key(before)] = after
+        for event in events_of(plan, self.catalogue, now):
+            tables.add_event(event)
+        sequences = [self._grant(grant.allocation, now) for grant in plan.grants]
+        if bind is not None:
+            self.bind(bind, sequences, now)
+        return sequences
+
+    def _grant(self, allocation: Allocation, now: int) -> int:
+        tables, key = self._tables, _key(allocation)
+        if key in tables.allocations:
+            raise LostRace(allocation.text)
+        stored = replace(allocation, sequence=tables.newest_event + 1)
+        tables.allocations[key] = stored
+        tables.add_event(event_of_grant(stored, self.catalogue, now))
+        return stored.sequence
+
+    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+        if bind.key in self._tables.keys:
+            raise Contradiction(bind.key)
+        remembered = Remembered(bind.fingerprint, tuple(sequences))
+        self._tables.keys[bind.key] = (remembered, now)
+
+    def recall(self, key: str) -> Remembered | None:
+        found = self._tables.keys.get(key)
+        return found[0] if found else None
+
+    def forget(self, before: int, limit: int) -> int:
+        live = {allocation.sequence for allocation in self._tables.allocations.values()}
+        old = [
+            key
+            for key, (remembered, at) in self._tables.keys.items()
+            if at < before and not live.intersection(remembered.sequences)
+        ]
+        for key in old[:limit]:
+            del self._tables.keys[key]
+        return len(old[:limit])
+
+    def expired(self, now: int, limit: int) -> list[Allocation]:
+        over = [
+            allocation
+            for allocation in self._tables.allocations.values()
+            if allocation.until is not None and allocation.until <= now
+        ]
+        return sorted(over, key=lambda each: (each.until, each.sequence))[:limit]
+
+    def allocations(self, wanted: Filter) -> list[Allocation]:
+        found = [
+            each
+            for each in self._tables.allocations.values()
+            if each.sequence > wanted.after
+            and wanted.scope in (None, each.scope)
+            and wanted.owner in (None, each.owner)
+            and wanted.host in (None, each.host)
+            and wanted.subnet_id in (None, each.subnet_id)
+            and (wanted.subnet_ids is None or each.subnet_id in wanted.subnet_ids)
+            and (
+                wanted.within is None
+                or (each.family == wanted.within.family and wanted.within.holds(each.address))
+            )
+            and each.owner.startswith(wanted.owner_prefix or "")
+            and (wanted.sequences is None or each.sequence in wanted.sequences)
+        ]
+        return sorted(found, key=lambda each: each.sequence)[: wanted.limit]
+
+
+def _key(allocation: Allocation) -> tuple[str, int, int]:
+    return allocation.scope, allocation.family, allocation.address

@@ -1,0 +1,105 @@
+"""Auditing and mending the in-memory tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from borough.domain.block import Block, Run
+from borough.domain.inspect import Finding, StoredCohort, Times
+from borough.domain.model import Allocation, Catalogue, Subnet
+from borough.store.memory.part import expect
+from borough.store.memory.space import MemorySpace
+
+
+class MemoryInspection(MemorySpace):
+    """See :class:`borough.store.port.Repair`."""
+
+    def times_after(self, bound: int) -> Times:
+        rests: dict[int, int] = {}
+        for each in self._tables.allocations.values():
+            if each.until is not None and each.until > bound:
+                rests[each.subnet_id] = max(each.until, rests.get(each.subnet_id, 0))
+        marks: dict[int, int] = {}
+        for block in self._tables.blocks.values():
+            if block.idle_since > bound:
+                marks[block.subnet_id] = max(block.idle_since, marks.get(block.subnet_id, 0))
+        late = [at for _, at in self._tables.keys.values() if at > bound]
+        return Times(rests, marks, max(late, default=None))
+
+    def cut_rests(self, subnet_id: int, until: int) -> None:
+        for key, each in self._tables.allocations.items():
+            if each.subnet_id == subnet_id and each.until is not None and each.until > until:
+                self._tables.allocations[key] = replace(each, until=until)
+
+    def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
+        for id, block in self._tables.blocks.items():
+            if block.subnet_id == subnet_id and block.idle_since > latest:
+                version = block.version + 1
+                self._tables.blocks[id] = replace(block, idle_since=latest, version=version)
+
+    def cut_keys(self, latest: int) -> None:
+        for key, (remembered, at) in self._tables.keys.items():
+            self._tables.keys[key] = (remembered, min(at, latest))
+
+    def risks(self) -> list[Finding]:
+        """See :meth:`borough.store.port.Unit.risks`; there is no server."""
+        return []
+
+    def reload(self) -> Catalogue:
+        self.catalogue = self._tables.catalogue
+        return self.catalogue
+
+    def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
+        found = [
+            (each.address, each.subnet_id)
+            for each in self._tables.allocations.values()
+            if _inside(subnet, each)
+        ]
+        return iter(sorted(found))
+
+    def homeless(self) -> list[Allocation]:
+        subnets = self._tables.subnets.values()
+        found = [
+            each
+            for each in self._tables.allocations.values()
+            if not any(_inside(subnet, each) for subnet in subnets)
+        ]
+        return sorted(found, key=lambda each: each.sequence)
+
+    def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
+        """See :meth:`borough.store.port.Unit.stored_counts`; nothing is stored, so it is right."""
+        return {}
+
+    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+        """See :meth:`borough.store.port.Unit.misfiled`; there are no such columns."""
+        return []
+
+    def stored_cohorts(self) -> list[StoredCohort]:
+        return [
+            StoredCohort(cohort.id, cohort.key, cohort.key, findable=True)
+            for cohort in self._tables.cohorts.values()
+        ]
+
+    def retire_cohort(self, id: int) -> None:
+        self._tables.cohorts.pop(id, None)
+
+    def strays(self) -> list[Block | Run]:
+        pieces: list[Block | Run] = [*self.blocks(), *self.runs()]
+        return [each for each in pieces if each.subnet_id not in self._tables.subnets]
+
+    def remove_strays(self) -> None:
+        for piece in self.strays():
+            self._tables.clear_space(piece.subnet_id)
+
+    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+        key = (allocation.scope, allocation.family, allocation.address)
+        expect(self._tables.allocations.get(key), allocation)
+        self._tables.allocations[key] = replace(allocation, subnet_id=subnet_id)
+
+
+def _inside(subnet: Subnet, allocation: Allocation) -> bool:
+    return (allocation.scope, allocation.family) == (
+        subnet.scope,
+        subnet.family,
+    ) and subnet.prefix.holds(allocation.address)

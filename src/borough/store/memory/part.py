@@ -1,0 +1,24 @@
+"""What the parts of a unit of work on the in-memory tables share."""
+
+from __future__ import annotations
+
+from borough.domain.model import Catalogue
+from borough.store.memory.tables import Tables
+from borough.store.port import LostRace
+
+
+class MemoryPart:
+    """The tables that a unit of work reads and writes."""
+
+    def __init__(self, tables: Tables, catalogue: Catalogue) -> None:
+        self._tables = tables
+        self.catalogue = catalogue
+
+
+def expect(stored: object, expected: object) -> None:
+    """A row is as it was read, or the whole unit is run again.
+
+    :raises LostRace: it is not.
+    """
+    if stored != expected:
+        raise LostRace(expected)

@@ -1,0 +1,46 @@
+"""The trail of events in the in-memory tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from borough.domain.dimension import Labels
+from borough.domain.query import Trail
+from borough.store.memory.part import MemoryPart
+from borough.store.port import Event
+
+
+class MemoryTrail(MemoryPart):
+    """See :class:`borough.store.port.WriteTrail`."""
+
+    def events(self, wanted: Trail) -> list[Event]:
+        found = [
+            event
+            for event in self._tables.events
+            if wanted.after < event.id <= wanted.upto
+            and (wanted.cohorts is None or event.cohort_id in wanted.cohorts)
+        ]
+        return found[: wanted.limit]
+
+    def newest_event(self, upto: int) -> int:
+        return min(upto, self._tables.newest_event)
+
+    def cohort_labels(self) -> dict[int, Labels]:
+        return dict(self._tables.cohort_labels)
+
+    def pruned(self) -> int:
+        return self._tables.pruned
+
+    def prune(self, through: int, limit: int) -> int:
+        tables = self._tables
+        gone = [event for event in tables.events[:-1] if event.id <= through][:limit]
+        del tables.events[: len(gone)]
+        if gone:
+            tables.pruned = gone[-1].id
+        return len(gone)
+
+    def record(self, *events: Event) -> None:
+        for event in events:
+            home = self.catalogue.by_name.get(event.subnet)
+            cohort_id = None if home is None else self.catalogue.cohort_of[home.id]
+            self._tables.add_event(replace(event, cohort_id=cohort_id))

@@ -1,0 +1,56 @@
+"""The events that a plan leaves in the trail."""
+
+from __future__ import annotations
+
+from borough.domain.address import format_address
+from borough.domain.model import Allocation, Catalogue, State
+from borough.domain.space import Act, Note, Plan
+from borough.store.port import Event
+
+
+def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[Event]:
+    """The events of a plan, except those of its grants."""
+    # What is removed from its rest was released before.
+    held = [each for each in plan.removed if each.state is State.ALLOCATED]
+    return [
+        *(_event(Act.RELEASED, each, catalogue, now) for each in (*held, *plan.cooled)),
+        *(
+            _event(Act.MOVED, new, catalogue, now, f"from host {old.host}" if old.host else "")
+            for old, new in plan.moved
+        ),
+        *(_event_of_note(note, catalogue, now) for note in plan.notes),
+    ]
+
+
+def event_of_grant(allocation: Allocation, catalogue: Catalogue, now: int) -> Event:
+    """The event of an address that a plan grants."""
+    return _event(Act.ALLOCATED, allocation, catalogue, now)
+
+
+def _event(
+    act: Act, allocation: Allocation, catalogue: Catalogue, now: int, detail: str = ""
+) -> Event:
+    return Event(
+        0,
+        now,
+        act,
+        format_address(allocation.family, allocation.address),
+        catalogue.subnets[allocation.subnet_id].name,
+        allocation.owner,
+        allocation.host,
+        allocation.sequence,
+        detail,
+        cohort_id=catalogue.cohort_of[allocation.subnet_id],
+    )
+
+
+def _event_of_note(note: Note, catalogue: Catalogue, now: int) -> Event:
+    return Event(
+        0,
+        now,
+        note.act,
+        str(note.prefix),
+        catalogue.subnets[note.subnet_id].name,
+        detail=note.holder,
+        cohort_id=catalogue.cohort_of[note.subnet_id],
+    )
