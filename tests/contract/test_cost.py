@@ -25,7 +25,7 @@ class Meter:
     def __init__(self, ipam: Ipam) -> None:
         assert isinstance(ipam.store, SqlStore)
         self._store = ipam.store
-        connection = self._store._idle[0].connection
+        connection = self._store._links.idle[0].connection
         self._steps = 0
         connection.dbapi_connection.set_progress_handler(self._step, 1)
 

@@ -196,7 +196,7 @@ def test_few_statements_are_prepared_on_postgresql() -> None:
         ipam.apply({"subnets": subnets})
         store = ipam.store
         assert isinstance(store, SqlStore)
-        raw = store._idle[-1].connection.dbapi_connection
+        raw = store._links.idle[-1].connection.dbapi_connection
         assert raw.prepared_max <= 100
         raw.prepared_max = most = len(
             raw.execute("SELECT 1 FROM pg_prepared_statements").fetchall()

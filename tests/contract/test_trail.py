@@ -274,7 +274,7 @@ def test_others_events_are_not_read(store: str, tmp_path: Path) -> None:
         compiler = ipam.store._compiler
         statement = Statement.of(sql_trail.first_of(2, 16, compiler.name).made(), compiler)
         values = {"cohort_0": 1, "cohort_1": 2, "after": 0, "upto": 1 << 40}
-        with ipam.store._linked() as link:
+        with ipam.store._links.use() as link:
             plan = explain(link.cursor, statement, values)
         assert plan.count("ix_borough_event_cohort") >= 2
         assert "Seq Scan" not in plan
@@ -306,7 +306,7 @@ def test_others_events_cost_nothing(tmp_path: Path) -> None:
                 count[0] += 1
                 return 0
 
-            raw = ipam.store._idle[0].connection.dbapi_connection
+            raw = ipam.store._links.idle[0].connection.dbapi_connection
             raw.set_progress_handler(step, 1)
             ipam.events(labels=RED)
             raw.set_progress_handler(None, 1)

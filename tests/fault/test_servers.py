@@ -69,7 +69,7 @@ def assert_whole(ipam: Ipam, count: int) -> None:
     store = ipam.store
     assert isinstance(store, SqlStore)
     pool: Any = store._engine.pool
-    assert pool.checkedout() == len(store._idle) <= 2
+    assert pool.checkedout() == len(store._links.idle) <= 2
 
 
 def test_a_connection_cut_in_mid_transaction(url: str, proxy: Proxy) -> None:
@@ -229,7 +229,7 @@ def test_a_server_restarted_under_load(server: Server, url: str, how: str) -> No
         assert stored == still_held(calls)
         assert ipam.audit() == []
         pool: Any = ipam.store._engine.pool  # type: ignore[attr-defined]
-        assert pool.checkedout() == len(ipam.store._idle) <= 7  # type: ignore[attr-defined]
+        assert pool.checkedout() == len(ipam.store._links.idle) <= 7  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -279,7 +279,7 @@ def take(dice: random.Random, asked: Question, store: SqlStore, tables: Tables) 
         "",
         "",
     )
-    with store._linked() as link:
+    with store._links.use() as link:
         hints = Hints()
         hints.prepared = link.hints.prepared
         run = store._run_on(link.cursor)
