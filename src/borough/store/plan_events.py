@@ -1,6 +1,8 @@
-"""The events that a plan leaves in the trail."""
+"""The events that a plan leaves in the trail, and the cohort that an event is filed under."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from borough.domain.address import format_address
 from borough.domain.model import Allocation, Catalogue, State
@@ -54,3 +56,9 @@ def _event_of_note(note: Note, catalogue: Catalogue, now: int) -> Event:
         detail=note.holder,
         cohort_id=catalogue.cohort_of[note.subnet_id],
     )
+
+
+def in_cohort(event: Event, catalogue: Catalogue) -> Event:
+    """The event with the cohort that its subnet belongs to."""
+    home = catalogue.by_name.get(event.subnet)
+    return event if home is None else replace(event, cohort_id=catalogue.cohort_of[home.id])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from borough.domain.dimension import Labels
 from borough.domain.query import Trail
 from borough.store.memory.part import MemoryPart
+from borough.store.plan_events import in_cohort
 from borough.store.port import Event
 
 
@@ -41,6 +40,4 @@ class MemoryTrail(MemoryPart):
 
     def record(self, *events: Event) -> None:
         for event in events:
-            home = self.catalogue.by_name.get(event.subnet)
-            cohort_id = None if home is None else self.catalogue.cohort_of[home.id]
-            self._tables.add_event(replace(event, cohort_id=cohort_id))
+            self._tables.add_event(in_cohort(event, self.catalogue))

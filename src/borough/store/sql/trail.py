@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from borough.domain.dimension import Labels, make_labels
 from borough.domain.query import Trail
+from borough.store.plan_events import in_cohort
 from borough.store.port import Event
 from borough.store.sql import rows
 from borough.store.sql import schema as t
@@ -75,15 +75,9 @@ class SqlTrail(SqlPart):
         return count
 
     def record(self, *events: Event) -> None:
-        self._run.write_all(
-            s.add_event, [rows.event_values(self._seen_by(each)) for each in events]
-        )
-
-    def _seen_by(self, event: Event) -> Event:
-        """The event with the cohort that its subnet belongs to."""
         # The catalogue may have to be read anew: not for an event that is of no subnet.
-        home = self.catalogue.by_name.get(event.subnet) if event.subnet else None
-        return replace(event, cohort_id=self.catalogue.cohort_of[home.id]) if home else event
+        filed = [in_cohort(each, self.catalogue) if each.subnet else each for each in events]
+        self._run.write_all(s.add_event, map(rows.event_values, filed))
 
 
 def _number(row: Row | None) -> int:
