@@ -330,10 +330,9 @@ event = _table(
     sa.Column("host", Name, nullable=False),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("detail", Long, nullable=False),
-    # Added by a later migration, which had to say what it is in older rows.
     sa.Column("actor", Name, nullable=False, server_default=""),
-    # The cohort of the subnet at the time, a row of borough_cohort_labels; null where there is no subnet,
-    # and in rows from before the column. No foreign key: each event would lock the row it refers to.
+    # The cohort of the subnet at the time, a row of borough_cohort_labels; null where there is no subnet.
+    # No foreign key: each event would lock the row it refers to.
     sa.Column("cohort_id", Id),
     sa.Index("ix_borough_event_cohort", "cohort_id", "id"),
 )
