@@ -356,6 +356,7 @@ pruned = _table(
 change = _table(
     "borough_change",
     _id(),
+    sa.Column("previous", sa.BigInteger, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("object_id", sa.BigInteger, nullable=False),

@@ -439,24 +439,14 @@ class SqlStore:
                 return _Link(connection, self._dialect.cursor(connection), areas)
             if self._dialect.is_alive(link.connection):
                 return link
-            self._lose(link)
+            link.connection.invalidate()
 
     def _let_go(self, link: _Link, error: BaseException) -> None:
         if isinstance(error, Exception) and not isinstance(self._dialect.translate(error), Gone):
             link.connection.close()
         else:
             # The connection is dead, or an interrupt left it in a state that nobody knows.
-            self._lose(link)
-
-    def _lose(self, link: _Link) -> None:
-        """Give up a connection, and the catalogue with it.
-
-        The next connection may lead to a server that took over without the last commits, or to a restored
-        state: versions are counted on from there, and one that this process has read stands for another
-        catalogue.
-        """
-        link.connection.invalidate()
-        self._catalogue = None
+            link.connection.invalidate()
 
     def _run_on(self, cursor: Any) -> Runner:
         return Runner(cursor, self._compiler, self._kept, tells_key=self._dialect.tells_key)

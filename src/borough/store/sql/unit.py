@@ -315,10 +315,11 @@ class SqlUnit(SqlSpace):
 
     def touch(self, seen: int) -> None:
         """See :meth:`borough.store.port.Unit.touch`."""
-        if self._run.write(s.touch, seen=seen) != 1:
+        version = seen + change_log.step()
+        if self._run.write(s.touch, seen=seen, version=version) != 1:
             raise LostRace("catalogue")
         declared.drop_unused_cohorts(self._run)
-        change_log.write(self._run, seen + 1, self._declared)
+        change_log.write(self._run, seen, version, self._declared)
         self._declared.clear()
         self._changed()
 

@@ -112,6 +112,7 @@ def _declared() -> None:
     _table(
         "borough_change",
         _id(),
+        _big("previous"),
         _big("version"),
         _text("kind", 16),
         _big("object_id"),
