@@ -111,8 +111,8 @@ cohort = _table(
     sa.UniqueConstraint("digest", name="uq_borough_cohort_digest"),
 )
 
-#: The labels of every cohort that ever was, as JSON. Events name cohorts, and who may see an event is
-#: decided on the labels of its time: so a row stays when its cohort goes. Cohorts take their ids from here,
+#: The labels of cohorts, as JSON. Events name cohorts, and who may see an event is decided on the labels of
+#: its time: so a row stays when its cohort goes, until no event names it. Cohorts take their ids from here,
 #: so that none is used twice.
 cohort_labels = _table(
     "borough_cohort_labels",
@@ -348,6 +348,8 @@ pruned = _table(
     "borough_pruned",
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("through", sa.BigInteger, nullable=False),
+    # Events up to this id are known to be complete. See borough.store.sql.mariadb_horizon.
+    sa.Column("complete", sa.BigInteger, nullable=False),
     sa.CheckConstraint("id = 1", name="ck_borough_pruned_single"),
 )
 

@@ -293,6 +293,7 @@ def _events() -> None:
         "borough_pruned",
         sa.Column("id", sa.SmallInteger(), primary_key=True, autoincrement=False),
         _big("through"),
+        _big("complete"),
         sa.CheckConstraint("id = 1", name="ck_borough_pruned_single"),
     )
     if op.get_context().dialect.name == "postgresql":
@@ -329,7 +330,7 @@ def _service() -> None:
 
 def _fill() -> None:
     _insert("borough_meta", {"id": 1, "catalogue_version": 1})
-    _insert("borough_pruned", {"id": 1, "through": 0})
+    _insert("borough_pruned", {"id": 1, "through": 0, "complete": 0})
     _insert("borough_scope", {"name": "default", "source": ""})
     for position, (name, fallback, claims) in enumerate(
         (
