@@ -225,6 +225,9 @@ class MemoryUnit(MemorySpace):
         del tables.events[: len(gone)]
         if gone:
             tables.pruned = gone[-1].id
+            named = {event.cohort_id for event in tables.events} | tables.cohorts.keys()
+            for id in tables.cohort_labels.keys() - named:
+                del tables.cohort_labels[id]
         return len(gone)
 
     # --- Tokens -------------------------------------------------------------------------------

@@ -137,6 +137,15 @@ _REMOVE: Final = sa.delete(t.event).where(t.event.c.id <= _P("upto"))
 _MARK: Final = (
     sa.update(t.pruned).where(t.pruned.c.through < _P("upto")).values(through=_P("through"))
 )
+# Labels of a cohort that is gone, hence gets no event any more, and that no event names. SQLite counts ids on
+# from the largest one, so that the newest row stays. They are read without a lock, and then removed: a query
+# that removes would lock, on MariaDB, the places where others add events.
+_FORGOTTEN: Final = sa.select(t.cohort_labels.c.id).where(
+    t.cohort_labels.c.id.not_in(sa.select(t.cohort.c.id)),
+    ~sa.exists().where(t.event.c.cohort_id == t.cohort_labels.c.id),
+    t.cohort_labels.c.id < sa.select(sa.func.max(t.cohort_labels.alias().c.id)).scalar_subquery(),
+)
+_FORGET: Final = sa.delete(t.cohort_labels).where(t.cohort_labels.c.id == _P("old_id"))
 
 
 def pruned(run: Runner) -> int:
@@ -153,4 +162,6 @@ def prune(run: Runner, through: int, limit: int) -> int:
     last = oldest[-1][0]
     count = run.write(_REMOVE, upto=last)
     run.write(_MARK, upto=last, through=last)
+    if count < limit:
+        run.write_all(_FORGET, [{"old_id": id} for (id,) in run.rows(_FORGOTTEN)])
     return count
