@@ -1,4 +1,4 @@
-"""A database goes on from an older state: a server takes over that lacks the last commits, or a backup is restored."""
+"""A database goes on from an older state: that of a server that takes over, or of a backup."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The log of what each version of the catalogue changed.
 
 A process that has read one version reads only what later versions changed. Every version has at least one
-row here, written by the transaction that makes it, and each row names the version before. Where a link of that
-chain is missing, the whole catalogue is read: rows were dropped, a writer keeps no log, or the version that the
-process has read belongs to another history of the database.
+row here, written by the transaction that makes it, and each row names the version before. Where a link of
+that chain is missing, the whole catalogue is read: rows were dropped, a writer keeps no log, or the version
+that the process has read belongs to another history of the database.
 
 A version is larger than the one before by a random step. After a failover that lost commits, or in a database
 that was restored from a backup, the same number would otherwise come to stand for another catalogue, and
@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from borough.store.sql import schema as t
 from borough.store.sql.runner import Runner
 
-#: The mean step from a version to the next. Steps are spread evenly, from 1 on: two histories of a database come
-#: to the same number once in two million times. JavaScript has room for eight thousand million versions.
+#: The mean step from a version to the next. Steps are spread evenly, from 1 on: two histories of a database
+#: come to the same number once in two million times. JavaScript has room for eight thousand million versions.
 STEP: Final = 1 << 20
 
 #: About how many versions are kept.
