@@ -111,6 +111,31 @@ def test_a_confined_caller_hears_of_his_own_only(ipam: Ipam) -> None:
         served.close()
 
 
+def test_what_a_stream_asks_counts_for_its_token(
+    ipam: Ipam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams of a token look past what is not theirs, and read what they missed, in its share of threads."""
+    _, secret = ipam.create_token("n", may="read", labels=L)
+    served = Served(ipam, Settings(requires_token=True))
+    asked: list[str] = []
+    run = served.service.crew.run
+
+    async def noted(work: Any, caller: str = "", deadline: float = 0) -> Any:
+        asked.append(caller)
+        return await run(work, caller, deadline)
+
+    monkeypatch.setattr(served.service.crew, "run", noted)
+    try:
+        ipam.allocate(labels=L, count=2)
+        stream = Stream(served, "/v1/events?after=0", Authorization=f"Bearer {secret}")
+        stream.take(2)
+        stream.close()
+    finally:
+        served.close()
+    # The place to go on after; the cohorts before the answer; a batch, and the cohorts in it.
+    assert asked.count("n") == 4
+
+
 @pytest.mark.slow
 def test_a_thousand_listen(ipam: Ipam, served: Served) -> None:
     """All hear the same, the service goes on, and one more than it can take is told so."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import json
 import select
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import hostile
 import pytest
@@ -16,7 +18,7 @@ from borough.api.problem import Overloaded
 from borough.api.quota import Load, Quota
 from borough.api.settings import Settings
 from borough.client.ipam import connect
-from borough.errors import TokenRefused
+from borough.errors import NotPermitted, TokenRefused, Unavailable
 from tests.api.serving import Served, wait_until
 from tests.api.test_abuse import Wire
 from tests.api.test_events import Stream
@@ -174,3 +176,38 @@ def test_a_worker_under_attack_stays_small() -> None:
     rows = hostile.run(4)
     assert len(rows) == len(hostile.ATTACKS) + 1
     assert rows[-1][2] < hostile.LIMIT, rows
+
+
+def ready(served: Served, secret: str = "") -> tuple[int, dict[str, Any]]:
+    head = {"Authorization": f"Bearer {secret}"} if secret else {}
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection.request("GET", "/readyz", headers=head)
+    answer = connection.getresponse()
+    found = answer.status, json.loads(answer.read())
+    connection.close()
+    return found
+
+
+def test_readiness_tells_strangers_no_more_than_a_code(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How the database is set up, and where it is, is for those who may read everything."""
+    _, reader = served.ipam.create_token("reader", may="read")
+    _, confined = served.ipam.create_token("confined", may="read", labels={"network": "n"})
+    for secret in ("", "nonsense", confined):
+        assert ready(served, secret) == (200, {"status": "ok"})
+    assert ready(served, reader) == (200, {"status": "ok", "warnings": []})
+    with connect(served.url, reader) as client:
+        assert client.risks() == []
+    with connect(served.url, confined) as client, pytest.raises(NotPermitted):
+        client.risks()
+
+    def gone() -> int:
+        raise Unavailable("db.internal does not answer", outcome="not_done", host="db.internal")
+
+    monkeypatch.setattr(served.ipam, "newest_event", gone)
+    for secret in ("", confined):
+        status, told = ready(served, secret)
+        assert (status, told["code"], told["facts"]) == (503, "unavailable", {})
+        assert "db.internal" not in json.dumps(told)
+    assert "db.internal" in ready(served, reader)[1]["detail"]

@@ -232,3 +232,11 @@ def test_the_meter_sees_every_statement(meter: Meter) -> None:
     group(meter.ipam, 1)
     with_transaction = meter(lambda: meter.ipam.allocate(labels=L, count=3))
     assert with_transaction >= 5
+
+
+def test_events_of_one_change_are_counted(meter: Meter) -> None:
+    """Each is a statement on MariaDB: no driver joins queries."""
+    subnets = [{"name": f"s{n}", "cidr": f"10.0.{n}.0/24"} for n in range(4)]
+    # What a connection is set up with is not counted.
+    meter.ipam.apply({})
+    meter(lambda: meter.ipam.apply({"subnets": subnets}))

@@ -10,6 +10,7 @@ import pytest
 
 import borough
 from borough import BoroughError, Ipam
+from borough.engine import allocation
 from borough.errors import (
     AddressInUse,
     AddressOutsideGroup,
@@ -591,6 +592,25 @@ def test_more_than_one_sweep_of_cooled_addresses(ipam: Ipam, clock: Clock) -> No
     ipam.release(owner="all")
     clock.advance(61)
     assert len(ipam.allocate(labels={"network": "n"}, count=1022).allocations) == 1022
+
+
+def test_an_explanation_looks_past_so_many_rests(
+    ipam: Ipam, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules 9 and 11: it keeps them in memory, and says so when it would need more."""
+    monkeypatch.setattr(allocation, "SWEEP", 2)
+    monkeypatch.setattr(allocation, "EXPLAINED", 8)
+    other = {**subnet("other", "10.0.1.0/24", cooldown=60), "labels": {"network": "o"}}
+    declare(ipam, subnet("s", "10.0.0.0/30"), other)
+    ipam.allocate(labels={"network": "n"}, count=2)
+    ipam.allocate(labels={"network": "o"}, owner="gone", count=9)
+    ipam.release(owner="gone")
+    assert "full" in ipam.explain(labels={"network": "n"}).outcome
+    clock.advance(61)
+    assert ipam.explain(labels={"network": "o"}).outcome.startswith("given")
+    assert ipam.explain(labels={"network": "n"}).outcome.startswith("not decided")
+    ipam.sweep()
+    assert "full" in ipam.explain(labels={"network": "n"}).outcome
 
 
 # --- 10 and 11. Exhausted, explained ---------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from borough import Ipam
+from borough.store.port import Unit
 from tests.conftest import Clock
 
 L = {"network": "n"}
@@ -40,6 +42,24 @@ def test_nothing_to_do(ipam: Ipam) -> None:
     swept = ipam.sweep()
     assert (swept.rested, swept.marked, swept.given_back, swept.joined) == (0, (), (), 0)
     assert ipam.events() == before
+
+
+def test_a_rest_ends_where_nothing_cools_any_more(ipam: Ipam, clock: Clock) -> None:
+    """As no subnet says so, no allocation looks for it."""
+    pods(ipam, cooldown=60)
+    address = ipam.allocate(labels=L).address
+    ipam.release(address)
+
+    def no_cooldown(unit: Unit) -> None:
+        version = unit.catalogue.version
+        unit.put_subnet(replace(unit.catalogue.by_name["pods"], cooldown=0))
+        unit.touch(version)
+
+    ipam.store.transact(no_cooldown)
+    assert ipam.show(address).state == "cooling"
+    clock.advance(61)
+    assert ipam.sweep().rested == 1
+    assert ipam.allocations() == []
 
 
 def test_an_empty_region_goes_after_a_quarter_of_an_hour(ipam: Ipam, clock: Clock) -> None:

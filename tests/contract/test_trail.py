@@ -375,6 +375,29 @@ def test_pruning_is_in_pieces(
         assert trail.prune(ipam, clock.now) == 6
 
 
+@pytest.mark.parametrize("store", each_store())
+def test_labels_that_no_event_names_are_pruned(store: str, tmp_path: Path, clock: Clock) -> None:
+    """Those of cohorts that are gone; a cohort that comes later gets another id."""
+    url = STORES[store](tmp_path, 0)
+    with borough.open(url, create=True, clock=clock) as ipam:
+        ipam.apply(DIMENSIONS)
+
+        def known() -> dict[int, Any]:
+            return ipam.store.transact(lambda unit: unit.cohort_labels(), write=False)
+
+        for rack in ("r1", "r2", "r3"):
+            ipam.apply(DIMENSIONS | {"subnets": [subnet("a", "10.0.0.0/24", rack=rack)]})
+        before = known()
+        assert len(before) == 3
+        clock.advance(3600)
+        ipam.allocate(labels={"rack": "r3"})
+        trail.prune(ipam, clock.now)
+        assert list(known().values()) == [{"rack": frozenset({"r3"})}]
+        ipam.apply(DIMENSIONS | {"subnets": [subnet("a", "10.0.0.0/24", rack="r4")]})
+        assert max(known()) > max(before)
+        assert len(ipam.events(labels={"rack": "r3"})) > 0
+
+
 def test_an_open_transaction_is_not_pruned(url: str) -> None:
     """Nor what comes after it: its events are still to be told."""
     with borough.open(url) as ipam:

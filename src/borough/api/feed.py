@@ -10,13 +10,16 @@ import asyncio
 import contextlib
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final, TypeVar
 
 from borough.api.crew import Crew
+from borough.api.problem import Overloaded
 from borough.engine.ipam import Ipam
 from borough.errors import BoroughError, EventsPruned
 from borough.store.port import Event
+
+T = TypeVar("T")
 
 #: How often the database is asked for new events, in seconds.
 INTERVAL: Final = 0.25
@@ -59,18 +62,32 @@ class Feed:
             self._last = newest if self._last is None else self._last
         return self._last
 
-    async def check(self, after: int) -> None:
+    async def check(self, after: int, caller: str) -> None:
         """Accept an id to follow events after.
 
         :raises EventsPruned: events after it have been pruned.
         """
-        await self._crew.run(lambda: self._ipam.events(after=after, limit=1))
+        await self._crew.run(lambda: self._ipam.events(after=after, limit=1), caller)
 
-    async def follow(self, after: int | None, heartbeat: float) -> AsyncIterator[Sequence[Event]]:
+    async def ask(self, work: Callable[[], T], caller: str) -> T:
+        """Have something done for one stream, in its token's share of threads.
+
+        A stream waits where a request would be refused.
+        """
+        while True:
+            try:
+                return await self._crew.run(work, caller)
+            except Overloaded:
+                await asyncio.sleep(self._interval)
+
+    async def follow(
+        self, after: int | None, heartbeat: float, caller: str
+    ) -> AsyncIterator[Sequence[Event]]:
         """Events with a larger id, as they happen, in batches; an empty one is a sign of life.
 
         :param after: None for those that happen from now on.
         :param heartbeat: seconds between signs of life.
+        :param caller: name of the token.
         """
         start = await self.newest()
         at = start if after is None else after
@@ -79,7 +96,7 @@ class Feed:
             self._reader = asyncio.create_task(self._read())
         try:
             while not self.closed:
-                batch = await self._next(at)
+                batch = await self._next(at, caller)
                 if batch:
                     at = batch[-1].id
                     yield batch
@@ -93,7 +110,7 @@ class Feed:
         finally:
             self.streams -= 1
 
-    async def _next(self, at: int) -> Sequence[Event]:
+    async def _next(self, at: int, caller: str) -> Sequence[Event]:
         """Events after an id that were read, a batch of them."""
         last = await self.newest()
         if at >= last:
@@ -101,7 +118,7 @@ class Feed:
         if self._kept and self._kept[0].id <= at + 1:
             start = bisect_right(self._kept, at, key=lambda event: event.id)
             return [self._kept[i] for i in range(start, min(start + BATCH, len(self._kept)))]
-        return await self._crew.run(lambda: self._ipam.events(after=at, limit=BATCH))
+        return await self.ask(lambda: self._ipam.events(after=at, limit=BATCH), caller)
 
     async def _read(self) -> None:
         """Ask the database, again and again, as long as anybody listens."""

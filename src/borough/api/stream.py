@@ -63,9 +63,9 @@ class EventEndpoint:
         try:
             # Nothing has been sent yet: a database that does not answer is still an error.
             if after is not None:
-                await service.feed.check(after)
+                await service.feed.check(after, caller.name)
             await service.feed.newest()
-            await service.crew.run(partial(service.cohorts, view, labels))
+            await service.crew.run(partial(service.cohorts, view, labels), caller.name)
             watch.done(200)
             await self._stream(caller, after, labels, scope, receive, send)
         except BoroughError as error:
@@ -83,7 +83,7 @@ class EventEndpoint:
         send: Send,
     ) -> None:
         view = self._service.view(caller)
-        teller = asyncio.create_task(self._tell(view, after, labels, send))
+        teller = asyncio.create_task(self._tell(caller.name, view, after, labels, send))
         leaver = asyncio.create_task(_until_gone(receive))
         guard = asyncio.create_task(self._service.guard.until_refused(caller))
         tasks = (teller, leaver, guard)
@@ -102,7 +102,12 @@ class EventEndpoint:
                 task.result()
 
     async def _tell(
-        self, view: View, after: int | None, labels: Mapping[str, list[str]], send: Send
+        self,
+        caller: str,
+        view: View,
+        after: int | None,
+        labels: Mapping[str, list[str]],
+        send: Send,
     ) -> None:
         await send(
             {
@@ -117,11 +122,12 @@ class EventEndpoint:
         )
         # A first sign of life, so that the caller sees the head now and not with the first event.
         await self._put(send, b"retry: 2000\n\n")
-        async for batch in self._service.feed.follow(after, HEARTBEAT):
+        feed = self._service.feed
+        async for batch in feed.follow(after, HEARTBEAT, caller):
             seen = batch
             if batch and (labels or isinstance(view, Fenced)):
                 # Read after the batch: then all cohorts that it names are there.
-                cohorts = await self._service.crew.run(partial(self._service.cohorts, view, labels))
+                cohorts = await feed.ask(partial(self._service.cohorts, view, labels), caller)
                 seen = [each for each in batch if cohorts is None or each.cohort_id in cohorts]
             if seen:
                 await self._put(send, b"".join(map(_frame, seen)))

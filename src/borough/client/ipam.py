@@ -33,6 +33,7 @@ from borough.engine.views import (
     SubnetView,
     Usage,
 )
+from borough.errors import NotPermitted
 from borough.store.port import Event
 
 #: Lines asked for at a time.
@@ -372,7 +373,10 @@ class RemoteIpam(RemoteUpkeep):
 
     def risks(self) -> list[Finding]:
         """See :meth:`borough.engine.ipam.Ipam.risks`."""
-        return [records.plain(Finding, each) for each in self._http.get("/readyz")["warnings"]]
+        told = self._http.get("/readyz")
+        if "warnings" not in told:
+            raise NotPermitted("this is not for a token that is confined to labels")
+        return [records.plain(Finding, each) for each in told["warnings"]]
 
 
 def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> RemoteIpam:

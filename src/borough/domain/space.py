@@ -191,20 +191,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not any(
-            (
-                self.runs_removed,
-                self.runs_added,
-                self.changed,
-                self.blocks_added,
-                self.blocks_removed,
-                self.grants,
-                self.removed,
-                self.cooled,
-                self.moved,
-                self.notes,
-            )
-        )
+        return not any(vars(self).values())
 
     def outside(self, subnets: Mapping[int, Subnet]) -> list[Subnet]:
         """The subnets in which the plan gives or takes back addresses but changes no block of theirs, by id.

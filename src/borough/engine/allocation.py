@@ -38,6 +38,9 @@ from borough.store.port import ReadSpace, ReadUnit, Store, Unit
 #: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
 SWEEP: Final = 256
 
+#: Most of them that an explanation looks past; it keeps them in memory.
+EXPLAINED: Final = 64 * SWEEP
+
 #: For how long an idempotency key is kept after its addresses are gone, in microseconds.
 KEY_LIFE: Final = 7 * 24 * 3600 * decide.SECOND
 
@@ -48,6 +51,12 @@ FORGET: Final = 1024
 #: Most bytes of ladders kept; one for each distinct selector of the present catalogue.
 _LADDERS: Final = 16 << 20
 
+
+#: What an explanation comes to when it would have to look past more.
+_UNDECIDED: Final = (
+    f"not decided: more than {EXPLAINED} addresses have rested long enough and are not free yet; "
+    "sweep, and ask again"
+)
 
 #: What a group lacks when no address can be computed in it.
 _COMPUTED: Final = {
@@ -197,6 +206,8 @@ class Allocator:
                 return self._story(space, setting, None, taken.message)
             if plan is not None or len(over) < most:
                 return self._story(space, setting, plan)
+            if most >= EXPLAINED:
+                return self._story(space, setting, None, _UNDECIDED)
             most *= 2
 
     def setting(self, catalogue: Catalogue, request: Request, now: int) -> decide.Setting:

@@ -117,9 +117,8 @@ class Upkeep:
         return sweep(self._store, self._clock, rested)
 
     def _take_back(self) -> int:
-        if not self._store.transact(
-            lambda unit: unit.catalogue.cools and unit.expired(self._clock(), 1), write=False
-        ):
+        # Also where no subnet has a cool-down any more: a rest that is left over would else last for ever.
+        if not self._store.transact(lambda unit: unit.expired(self._clock(), 1), write=False):
             return 0
         return self._store.transact(lambda unit: self._allocator.sweep(unit, self._clock()))
 

@@ -16,7 +16,7 @@ from borough.neutron import catalogue as declared
 from borough.neutron.catalogue import Dimensions
 from borough.neutron.session import SessionDialect, SessionRunner
 from borough.store.port import LostRace
-from borough.store.sql import rows
+from borough.store.sql import change_log, rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
 from borough.store.sql.giving import Areas
@@ -129,7 +129,7 @@ class SessionUnit(SqlUnit):
 
     def move_version(self) -> None:
         """Make every worker look at the subnets' labels anew."""
-        self._run.write(_MOVE_VERSION)
+        self._run.write(_MOVE_VERSION, step=change_log.step())
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
         """See :meth:`borough.domain.space.Space.held_in`; of the subnets named, for others are not known."""
@@ -179,5 +179,5 @@ class SessionUnit(SqlUnit):
 _BLOCKS_OF = sa.select(*s.BLOCK_COLUMNS).where(t.block.c.subnet_id == sa.bindparam("subnet_id"))
 _RUNS_OF = sa.select(*s.RUN_COLUMNS).where(t.run.c.subnet_id == sa.bindparam("subnet_id"))
 _MOVE_VERSION = sa.update(t.meta).values(
-    catalogue_version=t.meta.c.catalogue_version + sa.literal_column("1")
+    catalogue_version=t.meta.c.catalogue_version + sa.bindparam("step")
 )

@@ -112,7 +112,7 @@ class ReadTrail(Protocol):
         """The largest id of an event up to one; 0 when there is none."""
 
     def cohort_labels(self) -> dict[int, Labels]:
-        """The labels of every cohort that events name, also of those that are gone."""
+        """The labels of every cohort that there is or that events name."""
 
     def pruned(self) -> int:
         """The largest id of an event that was pruned; 0 when none was."""
@@ -265,6 +265,8 @@ class WriteTrail(Protocol):
 
     def prune(self, through: int, limit: int) -> int:
         """Remove the oldest events, but never the newest one; return how many were removed.
+
+        Labels of cohorts go with the last event that names them.
 
         :param through: the largest id to remove.
         :param limit: the most events to remove.

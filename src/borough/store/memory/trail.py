@@ -36,6 +36,9 @@ class MemoryTrail(MemoryPart):
         del tables.events[: len(gone)]
         if gone:
             tables.pruned = gone[-1].id
+            named = {event.cohort_id for event in tables.events} | tables.cohorts.keys()
+            for id in tables.cohort_labels.keys() - named:
+                del tables.cohort_labels[id]
         return len(gone)
 
     def record(self, *events: Event) -> None:

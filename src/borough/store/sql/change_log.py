@@ -1,14 +1,20 @@
 """The log of what each version of the catalogue changed.
 
 A process that has read one version reads only what later versions changed. Every version has at least one
-row here, written by the transaction that makes it; a version without a row is one that nothing is known of,
-because its row was dropped or its writer keeps no log, and the whole catalogue is read.
+row here, written by the transaction that makes it, and each row names the version before. Where a link of
+that chain is missing, the whole catalogue is read: rows were dropped, a writer keeps no log, or the version
+that the process has read belongs to another history of the database.
+
+A version is larger than the one before by a random step. After a failover that lost commits, or in a database
+that was restored from a backup, the same number would otherwise come to stand for another catalogue, and
+everything that is kept with a version would be wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from secrets import randbelow
 from typing import Final
 
 import sqlalchemy as sa
@@ -16,7 +22,11 @@ import sqlalchemy as sa
 from borough.store.sql import schema as t
 from borough.store.sql.runner import Runner
 
-#: Versions that are kept.
+#: The mean step from a version to the next. Steps are spread evenly, from 1 on: two histories of a database
+#: come to the same number once in two million times. JavaScript has room for eight thousand million versions.
+STEP: Final = 1 << 20
+
+#: About how many versions are kept.
 KEPT: Final = 256
 
 #: Objects that one version lists, and that a process follows at once; more are read with all others.
@@ -41,10 +51,12 @@ class Kind(StrEnum):
 Change = tuple[Kind, int]
 
 _P = sa.bindparam
-_ADD = sa.insert(t.change).values(version=_P("version"), kind=_P("kind"), object_id=_P("object_id"))
+_ADD = sa.insert(t.change).values(
+    {name: _P(name) for name in ("previous", "version", "kind", "object_id")}
+)
 _DROP = sa.delete(t.change).where(t.change.c.version <= _P("oldest"))
 _SINCE = (
-    sa.select(t.change.c.version, t.change.c.kind, t.change.c.object_id)
+    sa.select(t.change.c.previous, t.change.c.version, t.change.c.kind, t.change.c.object_id)
     .where(t.change.c.version > _P("seen"))
     .limit(sa.literal_column(str(LISTED + 1)))
 )
@@ -57,31 +69,35 @@ def ids(kind: Kind) -> sa.Select[tuple[int]]:
     )
 
 
-def write(run: Runner, version: int, changes: Iterable[Change]) -> None:
-    """Write down what a version changed, and drop the oldest version."""
+def step() -> int:
+    """How much larger the next version is."""
+    return 1 + randbelow(2 * STEP - 1)
+
+
+def write(run: Runner, previous: int, version: int, changes: Iterable[Change]) -> None:
+    """Write down what a version changed, and drop the oldest versions."""
     listed = set(changes)
     if not listed or len(listed) > LISTED:
         listed = {(Kind.ALL, 0)}
+    link = {"previous": previous, "version": version}
     run.write_all(
-        _ADD,
-        [{"version": version, "kind": kind.value, "object_id": id} for kind, id in sorted(listed)],
+        _ADD, [{**link, "kind": kind.value, "object_id": id} for kind, id in sorted(listed)]
     )
-    run.write(_DROP, oldest=version - KEPT)
+    run.write(_DROP, oldest=version - KEPT * STEP)
 
 
 def since(run: Runner, seen: int, version: int) -> set[Change] | None:
     """Changes after version ``seen`` up to the present one; None when they are not known."""
-    if version < seen:
-        return None
     rows = run.rows(_SINCE, seen=seen)
-    changes = {(Kind(kind), id) for _, kind, id in rows}
-    known = {at for at, _, _ in rows}.issuperset(range(seen + 1, version + 1))
-    return changes if known and len(rows) <= LISTED and (Kind.ALL, 0) not in changes else None
+    links = sorted({(at, previous) for previous, at, _, _ in rows})
+    is_chain = [seen, *(at for at, _ in links)] == [*(previous for _, previous in links), version]
+    changes = {(Kind(kind), id) for _, _, kind, id in rows}
+    return changes if is_chain and len(rows) <= LISTED and (Kind.ALL, 0) not in changes else None
 
 
 def keep_none(connection: sa.Connection) -> None:
     """Make every process read the whole catalogue at each version: rows change without one here."""
     found = sa.select(t.change.c.id).where(t.change.c.version == _NEVER)
     if connection.scalar(found) is None:
-        everything = {"version": _NEVER, "kind": Kind.ALL.value, "object_id": 0}
+        everything = {"previous": 0, "version": _NEVER, "kind": Kind.ALL.value, "object_id": 0}
         connection.execute(sa.insert(t.change), [everything])

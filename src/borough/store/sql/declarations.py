@@ -40,10 +40,11 @@ class SqlDeclarations(SqlSubnets):
     """See :class:`borough.store.port.WriteDeclarations`."""
 
     def touch(self, seen: int) -> None:
-        if self._run.write(s.touch, seen=seen) != 1:
+        version = seen + change_log.step()
+        if self._run.write(s.touch, seen=seen, version=version) != 1:
             raise LostRace("catalogue")
         self._run.write(_DROP_COHORTS)
-        change_log.write(self._run, seen + 1, self._declared)
+        change_log.write(self._run, seen, version, self._declared)
         self._declared.clear()
         self._changed()
 

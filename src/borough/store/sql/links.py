@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -35,14 +35,9 @@ class Links:
     :ivar idle: those that no unit of work uses.
     """
 
-    def __init__(self, engine: sa.Engine, dialect: Dialect, forget: Callable[[], None]) -> None:
-        """Take connections out of a pool.
-
-        :param forget: forgets what is known of the database's state.
-        """
+    def __init__(self, engine: sa.Engine, dialect: Dialect) -> None:
         self._engine = engine
         self._dialect = dialect
-        self._forget = forget
         self._process = os.getpid()
         self.idle: deque[HeldConnection] = deque()
 
@@ -82,24 +77,14 @@ class Links:
                 return HeldConnection(connection, self._dialect.cursor(connection), areas)
             if self._dialect.is_alive(link.connection):
                 return link
-            self._lose(link)
+            link.connection.invalidate()
 
     def _let_go(self, link: HeldConnection, error: BaseException) -> None:
         if isinstance(error, Exception) and not isinstance(self._dialect.translate(error), Gone):
             link.connection.close()
         else:
             # The connection is dead, or an interrupt left it in a state that nobody knows.
-            self._lose(link)
-
-    def _lose(self, link: HeldConnection) -> None:
-        """Give up a connection, and the catalogue with it.
-
-        The next connection may lead to a server that took over without the last commits, or to a restored
-        state: versions are counted on from there, and one that this process has read stands for another
-        catalogue.
-        """
-        link.connection.invalidate()
-        self._forget()
+            link.connection.invalidate()
 
     def _leave_parent(self) -> None:
         """Forget the connections of the process that this one was forked from.

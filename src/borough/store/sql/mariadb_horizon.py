@@ -22,7 +22,8 @@ whose client dies, takes its rows out of the table, and its ids hold nobody up.
 U and C are not read row by row: ids are counted and added up, and a range where U and C differ is halved
 until it is small. Pruning cannot hide an open id there: pruned ids lie below the horizon, so that as many of
 them have a smaller sum. What was found complete is not read again; nothing is read while the open id that
-ended the last search is still open.
+ended the last search is still open. A process that had to look at very many ids writes down how far they are
+complete (``borough_pruned.complete``), and the next process begins there.
 
 Galera needs lock mode 2: ids are given without a lock, and transactions of other nodes cannot be seen. A row
 may be missing at step 1 that is about to be added, or to arrive. There M is what step 1 found :data:`PAUSE`
@@ -34,6 +35,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Final
 
 from borough.store.sql.runner import Native, Row, Runner
@@ -47,7 +49,13 @@ _CONSECUTIVE: Final = 1
 #: Ids that are compared row by row.
 _FEW: Final = 1000
 
-_MODE: Final = Native.named("SELECT @@innodb_autoinc_lock_mode")
+#: Ids from which on it is written down that they are complete.
+_FAR: Final = 50_000
+
+_BEGIN: Final = Native.named("SELECT @@innodb_autoinc_lock_mode, complete FROM borough_pruned")
+_KEEP: Final = Native.named(
+    "UPDATE borough_pruned SET complete = %(upto)s WHERE complete < %(upto)s"
+)
 _NEWEST: Final = Native.named("SELECT MAX(id) FROM borough_event")
 _SUMS: Final = Native.named(
     "SELECT COUNT(*), SUM(id) FROM borough_event WHERE id > %(after)s AND id <= %(upto)s"
@@ -71,30 +79,43 @@ class Horizon:
     def find(self, run: Runner) -> int:
         """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
         with self._lock:
-            if self._mode < 0:
-                self._mode = int(run.native(_MODE, {})[0][0])
             newest = int(_uncommitted(run, _NEWEST, 0, 0)[0][0] or 0)
-            if newest < self._complete:
-                # An older state of the database was restored.
-                self._complete = self._open = 0
+            if self._mode < 0 or newest < self._complete:
+                # An older state of the database was restored, where this is not the first look.
+                self._mode, kept = map(int, run.native(_BEGIN, {})[0])
+                self._complete, self._open = min(kept, newest), 0
                 self._seen.clear()
-            if newest > self._complete and not (self._open and _is_open(run, self._open)):
-                upto = newest if self._mode <= _CONSECUTIVE else self._seen_before(newest)
-                self._open = _first_open(run, self._complete, upto)
-                self._complete = self._open - 1 if self._open else max(upto, self._complete)
+            if newest <= self._complete or (self._open and _is_open(run, self._open)):
+                return self._complete
+            settled = newest if self._mode <= _CONSECUTIVE else self._seen_before(newest)
+        if settled is None:
+            # Without the lock: others may have looked when it mattered, and need not wait.
+            time.sleep(PAUSE)
+            settled = newest
+        with self._lock:
+            self._look(run, settled)
             return self._complete
 
-    def _seen_before(self, newest: int) -> int:
-        """The newest id before the pause; wait for the pause when it was not read then."""
+    def _look(self, run: Runner, upto: int) -> None:
+        """Find out how far ids are complete, up to one that no smaller id comes after."""
+        start = self._complete
+        if upto <= start:
+            return
+        self._open = _first_open(run, start, upto)
+        self._complete = self._open - 1 if self._open else upto
+        if self._complete - start > _FAR:
+            # A server that only reads refuses it, or another process has the row: the next one looks again.
+            with suppress(Exception):
+                run.change(_KEEP, {"upto": self._complete})
+
+    def _seen_before(self, newest: int) -> int | None:
+        """The newest id before the pause; None when it was not read then."""
         now = time.monotonic()
         self._seen.append((now, newest))
         while len(self._seen) > 1 and self._seen[1][0] <= now - PAUSE:
             self._seen.popleft()
         then, before = self._seen[0]
-        if now - 2 * PAUSE <= then <= now - PAUSE:
-            return before
-        time.sleep(PAUSE)
-        return newest
+        return before if now - 2 * PAUSE <= then <= now - PAUSE else None
 
 
 def _uncommitted(run: Runner, query: Native, after: int, upto: int) -> list[Row]:

@@ -6,7 +6,7 @@ More rows than a server accepts in one statement travel in several, all in the s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -34,6 +34,11 @@ from borough.store.sql.runner import Native, Row, Runner
 
 #: Rows from which on it is worth it.
 _MANY: Final = 8
+
+#: The fields of a plan that do not count for that. New space alone is inserted by VALUES: a query that
+#: inserts keeps the lock under which ids are given while it waits for a gap that another transaction has
+#: locked, which deadlocks with that one.
+_BY_VALUES: Final = frozenset({"runs_added", "blocks_added", "notes"})
 
 #: The smallest ``max_allowed_packet`` of a server that is worked with, in bytes.
 LEAST_PACKET: Final = 1 << 20
@@ -166,18 +171,9 @@ class MariadbWriter:
 
     def wants(self, plan: Plan) -> bool:
         """See :meth:`borough.store.sql.dialect.Writer.wants`."""
-        # New space alone is inserted by VALUES: a query that inserts keeps the lock under which ids are
-        # given while it waits for a gap that another transaction has locked, which deadlocks with that one.
-        kinds: tuple[Sized, ...] = (
-            plan.grants,
-            plan.removed,
-            plan.cooled,
-            plan.moved,
-            plan.changed,
-            plan.blocks_removed,
-            plan.runs_removed,
+        return any(
+            len(rows) >= _MANY for name, rows in vars(plan).items() if name not in _BY_VALUES
         )
-        return max(map(len, kinds)) >= _MANY
 
     def write(
         self,

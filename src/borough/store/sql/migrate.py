@@ -32,7 +32,7 @@ VERSION_TABLE: Final = "borough_alembic_version"
 _LOCK: Final = 7_016_996_765_293_437_281
 
 #: Every revision, the oldest first: the names of the files in ``migrations/versions``.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS: Final = ("0001",)
 
 _version = sa.table(VERSION_TABLE, sa.column("version_num", sa.String))
 

@@ -303,8 +303,8 @@ class Runner:
         if len(bound) == 1:
             return self.write(clause, **bound[0])
         statement = self._statement(clause)
-        # A driver that tells keys joins inserted rows to one statement.
-        joined = self._tells_key and isinstance(clause, sa.Insert)
+        # A driver that tells keys joins rows of VALUES to one statement.
+        joined = self._tells_key and isinstance(clause, sa.Insert) and clause.select is None
         check()
         self.statements += 1 if joined else len(bound)
         self._cursor.executemany(statement.text, [statement.bind(values) for values in bound])

@@ -111,8 +111,8 @@ cohort = _table(
     sa.UniqueConstraint("digest", name="uq_borough_cohort_digest"),
 )
 
-#: The labels of every cohort that ever was, as JSON. Events name cohorts, and who may see an event is
-#: decided on the labels of its time: so a row stays when its cohort goes. Cohorts take their ids from here,
+#: The labels of cohorts, as JSON. Events name cohorts, and who may see an event is decided on the labels of
+#: its time: so a row stays when its cohort goes, until no event names it. Cohorts take their ids from here,
 #: so that none is used twice.
 cohort_labels = _table(
     "borough_cohort_labels",
@@ -330,10 +330,9 @@ event = _table(
     sa.Column("host", Name, nullable=False),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("detail", Long, nullable=False),
-    # Added by a later migration, which had to say what it is in older rows.
     sa.Column("actor", Name, nullable=False, server_default=""),
-    # The cohort of the subnet at the time, a row of borough_cohort_labels; null where there is no subnet,
-    # and in rows from before the column. No foreign key: each event would lock the row it refers to.
+    # The cohort of the subnet at the time, a row of borough_cohort_labels; null where there is no subnet.
+    # No foreign key: each event would lock the row it refers to.
     sa.Column("cohort_id", Id),
     sa.Index("ix_borough_event_cohort", "cohort_id", "id"),
 )
@@ -349,6 +348,8 @@ pruned = _table(
     "borough_pruned",
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("through", sa.BigInteger, nullable=False),
+    # Events up to this id are known to be complete. See borough.store.sql.mariadb_horizon.
+    sa.Column("complete", sa.BigInteger, nullable=False),
     sa.CheckConstraint("id = 1", name="ck_borough_pruned_single"),
 )
 
@@ -357,6 +358,7 @@ pruned = _table(
 change = _table(
     "borough_change",
     _id(),
+    sa.Column("previous", sa.BigInteger, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("object_id", sa.BigInteger, nullable=False),

@@ -372,5 +372,5 @@ version = sa.select(t.meta.c.catalogue_version)
 touch = (
     sa.update(t.meta)
     .where(t.meta.c.catalogue_version == _P("seen"))
-    .values(catalogue_version=t.meta.c.catalogue_version + sa.literal_column("1"))
+    .values(catalogue_version=_P("version"))
 )

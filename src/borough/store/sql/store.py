@@ -46,7 +46,7 @@ class SqlStore:
         self._catalogue: Catalogue | None = None
         self._probes = Probes(self._kept)
         self._sketch = Sketch()
-        self._links = Links(engine, dialect, self._forget)
+        self._links = Links(engine, dialect)
         self.retries = 0
         #: Statements sent, transaction brackets included; for tests that count them.
         self.statements = 0
@@ -312,9 +312,6 @@ class SqlStore:
 
     def _run_on(self, cursor: Any) -> Runner:
         return Runner(cursor, self._compiler, self._kept, tells_key=self._dialect.tells_key)
-
-    def _forget(self) -> None:
-        self._catalogue = None
 
     def close(self) -> None:
         """Close all connections."""

@@ -45,6 +45,16 @@ _MARK: Final = (
     sa.update(t.pruned).where(t.pruned.c.through < _P("upto")).values(through=_P("through"))
 )
 
+# Labels of a cohort that is gone, hence gets no event any more, and that no event names. SQLite counts ids on
+# from the largest one, so that the newest row stays. They are read without a lock, and then removed: a query
+# that removes would lock, on MariaDB, the places where others add events.
+_FORGOTTEN: Final = sa.select(t.cohort_labels.c.id).where(
+    t.cohort_labels.c.id.not_in(sa.select(t.cohort.c.id)),
+    ~sa.exists().where(t.event.c.cohort_id == t.cohort_labels.c.id),
+    t.cohort_labels.c.id < sa.select(sa.func.max(t.cohort_labels.alias().c.id)).scalar_subquery(),
+)
+_FORGET: Final = s.remove(t.cohort_labels)
+
 
 class SqlTrail(SqlPart):
     """See :class:`borough.store.port.ReadTrail` and :class:`borough.store.port.WriteTrail`."""
@@ -72,6 +82,8 @@ class SqlTrail(SqlPart):
         last = oldest[-1][0]
         count = self._run.write(_REMOVE, upto=last)
         self._run.write(_MARK, upto=last, through=last)
+        if count < limit:
+            self._run.write_all(_FORGET, [{"old_id": id} for (id,) in self._run.rows(_FORGOTTEN)])
         return count
 
     def record(self, *events: Event) -> None:

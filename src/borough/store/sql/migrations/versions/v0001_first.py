@@ -29,344 +29,358 @@ MARIADB: dict[str, Any] = {
     )
 }
 
-
-def _open(*columns: str) -> list[str]:
-    """The columns of an index over open blocks; where there are partial indexes, it holds no others."""
-    partial = op.get_context().dialect.name in ("sqlite", "postgresql")
-    return [*(() if partial else ("is_open",)), *columns]
+# A copy of borough.store.sql.postgresql_floor, as it was at this revision.
+FLOOR = (
+    f"""
+CREATE OR REPLACE FUNCTION borough_event_floor() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Once a transaction: the first floor is the lowest, and locks are few. The setting is undone with
+    -- the savepoint or transaction that it was made in, as the lock is.
+    IF coalesce(current_setting('borough.has_floor', true), '') = '' THEN
+        PERFORM pg_advisory_xact_lock_shared(
+            {0x42524F << 40} + CASE WHEN is_called THEN last_value ELSE 0 END
+        ) FROM borough_event_id_seq;
+        PERFORM set_config('borough.has_floor', 'yes', true);
+    END IF;
+    RETURN NULL;
+END $$
+""",
+    """
+CREATE TRIGGER borough_event_floor BEFORE INSERT ON borough_event
+FOR EACH STATEMENT EXECUTE FUNCTION borough_event_floor()
+""",
+)
 
 
 def upgrade() -> None:
-    """Apply."""
-    op.create_table(
-        "borough_cohort",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("description", LONG, nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("digest", name="uq_borough_cohort_digest"),
-        **MARIADB,
-    )
-    op.create_table(
-        "borough_dimension",
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("position", sa.SmallInteger(), nullable=False),
-        sa.Column("fallback", sa.String(length=16), nullable=False),
-        sa.Column("claims", sa.SmallInteger(), nullable=False),
-        sa.Column("source", sa.String(length=255), nullable=False),
-        sa.PrimaryKeyConstraint("name"),
-        sa.UniqueConstraint("position", name="uq_borough_dimension_position"),
-        **MARIADB,
-    )
-    op.create_table(
-        "borough_event",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("act", sa.String(length=16), nullable=False),
-        sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("subnet", sa.String(length=255), nullable=False),
-        sa.Column("owner", sa.String(length=255), nullable=False),
-        sa.Column("host", sa.String(length=255), nullable=False),
-        sa.Column("sequence", sa.BigInteger(), nullable=True),
-        sa.Column("detail", LONG, nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        **MARIADB,
-    )
-    op.create_table(
-        "borough_host",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("source", sa.String(length=255), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("name", name="uq_borough_host_name"),
-        **MARIADB,
-    )
-    op.create_table(
-        "borough_idempotency_key",
-        sa.Column("key", sa.String(length=255), nullable=False),
-        sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("sequences", LONG, nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("key"),
-        **MARIADB,
-    )
-    op.create_index(
-        "ix_borough_idempotency_key_at", "borough_idempotency_key", ["at"], unique=False
-    )
-    op.create_table(
+    """Apply; where data definition is not transactional, :mod:`..migrate` first removes half a schema."""
+    _declared()
+    _subnets()
+    _hosts()
+    _space()
+    _allocations()
+    _events()
+    _service()
+    _fill()
+
+
+def _declared() -> None:
+    _table(
         "borough_meta",
-        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("catalogue_version", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.SmallInteger(), primary_key=True, autoincrement=False),
+        _big("catalogue_version"),
         sa.CheckConstraint("id = 1", name="ck_borough_meta_single"),
-        sa.PrimaryKeyConstraint("id"),
-        **MARIADB,
     )
-    op.create_table(
+    _table(
         "borough_scope",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("source", sa.String(length=255), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        _id(),
+        _text("name"),
+        _text("source"),
         sa.UniqueConstraint("name", name="uq_borough_scope_name"),
-        **MARIADB,
     )
-    op.create_table(
-        "borough_host_label",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("host_id", ID, nullable=False),
-        sa.Column("dimension", sa.String(length=64), nullable=False),
-        sa.Column("value", sa.String(length=255), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["host_id"], ["borough_host.id"], name="fk_borough_host_label_host"
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("host_id", "dimension", "value", name="uq_borough_host_label_value"),
-        **MARIADB,
+    _table(
+        "borough_dimension",
+        sa.Column("name", sa.String(64), primary_key=True),
+        _small("position"),
+        _text("fallback", 16),
+        _small("claims"),
+        _text("source"),
+        _text("claiming", server_default=""),
+        sa.UniqueConstraint("position", name="uq_borough_dimension_position"),
     )
-    op.create_table(
+    _table(
         "borough_pool",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("scope_id", ID, nullable=False),
-        sa.Column("family", sa.SmallInteger(), nullable=False),
-        sa.Column("minimum_length", sa.SmallInteger(), nullable=False),
-        sa.Column("maximum_length", sa.SmallInteger(), nullable=False),
-        sa.Column("default_length", sa.SmallInteger(), nullable=False),
-        sa.Column("quota", sa.BigInteger(), nullable=True),
-        sa.Column("source", sa.String(length=255), nullable=False),
-        sa.ForeignKeyConstraint(["scope_id"], ["borough_scope.id"], name="fk_borough_pool_scope"),
-        sa.PrimaryKeyConstraint("id"),
+        _id(),
+        _text("name"),
+        _ref("scope_id", "borough_scope", "fk_borough_pool_scope"),
+        _small("family"),
+        _small("minimum_length"),
+        _small("maximum_length"),
+        _small("default_length"),
+        _big("quota", nullable=True),
+        _text("source"),
         sa.UniqueConstraint("name", name="uq_borough_pool_name"),
-        **MARIADB,
     )
-    op.create_table(
+    _table(
+        "borough_pool_prefix",
+        _id(),
+        _ref("pool_id", "borough_pool", "fk_borough_pool_prefix_pool"),
+        _packed("base"),
+        _small("length"),
+        sa.UniqueConstraint("pool_id", "base", name="uq_borough_pool_prefix_base"),
+    )
+    _table(
+        "borough_change",
+        _id(),
+        _big("previous"),
+        _big("version"),
+        _text("kind", 16),
+        _big("object_id"),
+    )
+    op.create_index("ix_borough_change_version", "borough_change", ["version", "kind", "object_id"])
+
+
+def _subnets() -> None:
+    _table(
+        "borough_cohort",
+        _id(),
+        _long("description"),
+        _text("digest", 64),
+        sa.UniqueConstraint("digest", name="uq_borough_cohort_digest"),
+    )
+    _table("borough_cohort_labels", _id(), _long("labels"))
+    _table(
         "borough_subnet",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("scope_id", ID, nullable=False),
-        sa.Column("cohort_id", ID, nullable=False),
-        sa.Column("base", PACKED, nullable=False),
-        sa.Column("length", sa.SmallInteger(), nullable=False),
-        sa.Column("gateway", PACKED, nullable=True),
+        _id(),
+        _text("name"),
+        _ref("scope_id", "borough_scope", "fk_borough_subnet_scope"),
+        _ref("cohort_id", "borough_cohort", "fk_borough_subnet_cohort"),
+        _packed("base"),
+        _small("length"),
+        _packed("gateway", nullable=True),
         sa.Column("weight", sa.Integer(), nullable=False),
-        sa.Column("project", sa.String(length=255), nullable=False),
-        sa.Column("pool", sa.String(length=255), nullable=False),
+        _text("project"),
+        _text("pool"),
         sa.Column("cooldown", sa.Integer(), nullable=False),
-        sa.Column("attributes", LONG, nullable=False),
-        sa.Column("source", sa.String(length=255), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["cohort_id"], ["borough_cohort.id"], name="fk_borough_subnet_cohort"
-        ),
-        sa.ForeignKeyConstraint(["scope_id"], ["borough_scope.id"], name="fk_borough_subnet_scope"),
-        sa.PrimaryKeyConstraint("id"),
+        _long("attributes"),
+        _text("source"),
+        _text("claiming", server_default=""),
+        _big("version", server_default="0"),
+        _big("outside", server_default="0"),
         sa.UniqueConstraint("name", name="uq_borough_subnet_name"),
         sa.UniqueConstraint("scope_id", "base", name="uq_borough_subnet_scope_base"),
-        **MARIADB,
     )
-    op.create_table(
-        "borough_allocation",
-        sa.Column("sequence", ID, autoincrement=False, nullable=False),
-        sa.Column("scope_id", ID, nullable=False),
-        sa.Column("address", PACKED, nullable=False),
-        sa.Column("subnet_id", ID, nullable=False),
-        sa.Column("owner", sa.String(length=255), nullable=False),
-        sa.Column("host", sa.String(length=255), nullable=False),
-        sa.Column("attributes", LONG, nullable=True),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("until", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["scope_id"], ["borough_scope.id"], name="fk_borough_allocation_scope"
-        ),
-        sa.ForeignKeyConstraint(
-            ["subnet_id"], ["borough_subnet.id"], name="fk_borough_allocation_subnet"
-        ),
-        sa.PrimaryKeyConstraint("sequence"),
-        sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
-        **MARIADB,
+    _table(
+        "borough_subnet_range",
+        _id(),
+        _ref("subnet_id", "borough_subnet", "fk_borough_subnet_range_subnet"),
+        _packed("first"),
+        _packed("last"),
+        sa.UniqueConstraint("subnet_id", "first", name="uq_borough_subnet_range_first"),
     )
-    op.create_index(
-        "ix_borough_allocation_host",
-        "borough_allocation",
-        ["host"],
-        unique=False,
-        sqlite_where=sa.text("host != ''"),
-        postgresql_where=sa.text("host != ''"),
-    )
-    op.create_index(
-        "ix_borough_allocation_owner",
-        "borough_allocation",
-        ["owner"],
-        unique=False,
-        sqlite_where=sa.text("owner != ''"),
-        postgresql_where=sa.text("owner != ''"),
-    )
-    op.create_index(
-        "ix_borough_allocation_until",
-        "borough_allocation",
-        ["until"],
-        unique=False,
-        sqlite_where=sa.text("until IS NOT NULL"),
-        postgresql_where=sa.text("until IS NOT NULL"),
-    )
-    op.create_table(
-        "borough_block",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("subnet_id", ID, nullable=False),
-        sa.Column("cohort_id", ID, nullable=False),
-        sa.Column("base", PACKED, nullable=False),
-        sa.Column("length", sa.SmallInteger(), nullable=False),
-        sa.Column("bitmap", sa.BigInteger(), nullable=False),
-        sa.Column("free", sa.SmallInteger(), nullable=False),
-        sa.Column("is_open", sa.SmallInteger(), nullable=False),
-        sa.Column("holder", sa.String(length=320), nullable=False),
-        sa.Column("is_held", sa.SmallInteger(), nullable=False),
-        sa.Column("region_length", sa.SmallInteger(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["subnet_id"], ["borough_subnet.id"], name="fk_borough_block_subnet"
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("subnet_id", "base", name="uq_borough_block_subnet_base"),
-        **MARIADB,
-    )
-    op.create_index(
-        "ix_borough_block_held",
-        "borough_block",
-        ["holder", "cohort_id"],
-        unique=False,
-        sqlite_where=sa.text("holder != ''"),
-        postgresql_where=sa.text("holder != ''"),
-    )
-    op.create_index(
-        "ix_borough_block_open_base",
-        "borough_block",
-        _open("cohort_id", "is_held", "base"),
-        unique=False,
-        sqlite_where=sa.text("is_open = 1"),
-        postgresql_where=sa.text("is_open = 1"),
-    )
-    op.create_index(
-        "ix_borough_block_open_held",
-        "borough_block",
-        _open("cohort_id", "holder", "region_length", "base"),
-        unique=False,
-        sqlite_where=sa.text("is_open = 1"),
-        postgresql_where=sa.text("is_open = 1"),
-    )
-    op.create_index(
-        "ix_borough_block_open_subnet_base",
-        "borough_block",
-        _open("subnet_id", "is_held", "base"),
-        unique=False,
-        sqlite_where=sa.text("is_open = 1"),
-        postgresql_where=sa.text("is_open = 1"),
-    )
-    op.create_index(
-        "ix_borough_block_open_subnet_held",
-        "borough_block",
-        _open("subnet_id", "holder", "region_length", "base"),
-        unique=False,
-        sqlite_where=sa.text("is_open = 1"),
-        postgresql_where=sa.text("is_open = 1"),
-    )
-    op.create_table(
-        "borough_pool_prefix",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("pool_id", ID, nullable=False),
-        sa.Column("base", PACKED, nullable=False),
-        sa.Column("length", sa.SmallInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["pool_id"], ["borough_pool.id"], name="fk_borough_pool_prefix_pool"
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("pool_id", "base", name="uq_borough_pool_prefix_base"),
-        **MARIADB,
-    )
-    op.create_table(
-        "borough_run",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("subnet_id", ID, nullable=False),
-        sa.Column("cohort_id", ID, nullable=False),
-        sa.Column("base", PACKED, nullable=False),
-        sa.Column("length", sa.SmallInteger(), nullable=False),
-        sa.Column("host_bits", sa.SmallInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["subnet_id"], ["borough_subnet.id"], name="fk_borough_run_subnet"),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("subnet_id", "base", name="uq_borough_run_subnet_base"),
-        **MARIADB,
-    )
-    op.create_index(
-        "ix_borough_run_cohort_base", "borough_run", ["cohort_id", "base"], unique=False
-    )
-    op.create_index(
-        "ix_borough_run_cohort_host_bits",
-        "borough_run",
-        ["cohort_id", "host_bits", "base"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_borough_run_cohort_length", "borough_run", ["cohort_id", "length", "base"], unique=False
-    )
-    op.create_table(
+    _table(
         "borough_subnet_label",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("subnet_id", ID, nullable=False),
-        sa.Column("dimension", sa.String(length=64), nullable=False),
-        sa.Column("value", sa.String(length=255), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["subnet_id"], ["borough_subnet.id"], name="fk_borough_subnet_label_subnet"
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        _id(),
+        _ref("subnet_id", "borough_subnet", "fk_borough_subnet_label_subnet"),
+        _text("dimension", 64),
+        _text("value"),
         sa.UniqueConstraint(
             "subnet_id", "dimension", "value", name="uq_borough_subnet_label_value"
         ),
-        **MARIADB,
     )
-    op.create_table(
-        "borough_subnet_range",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("subnet_id", ID, nullable=False),
-        sa.Column("first", PACKED, nullable=False),
-        sa.Column("last", PACKED, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["subnet_id"], ["borough_subnet.id"], name="fk_borough_subnet_range_subnet"
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("subnet_id", "first", name="uq_borough_subnet_range_first"),
-        **MARIADB,
+
+
+def _hosts() -> None:
+    _table(
+        "borough_host",
+        _id(),
+        _text("name"),
+        _text("source"),
+        _text("claiming", server_default=""),
+        sa.UniqueConstraint("name", name="uq_borough_host_name"),
     )
-    op.bulk_insert(
-        sa.table("borough_meta", sa.column("id"), sa.column("catalogue_version")),
-        [{"id": 1, "catalogue_version": 1}],
+    _table(
+        "borough_host_label",
+        _id(),
+        _ref("host_id", "borough_host", "fk_borough_host_label_host"),
+        _text("dimension", 64),
+        _text("value"),
+        sa.UniqueConstraint("host_id", "dimension", "value", name="uq_borough_host_label_value"),
     )
-    op.bulk_insert(
-        sa.table("borough_scope", sa.column("name"), sa.column("source")),
-        [{"name": "default", "source": ""}],
+
+
+def _space() -> None:
+    _table(
+        "borough_run",
+        _id(),
+        _ref("subnet_id", "borough_subnet", "fk_borough_run_subnet"),
+        sa.Column("cohort_id", ID, nullable=False),
+        _packed("base"),
+        _small("length"),
+        _small("host_bits"),
+        sa.UniqueConstraint("subnet_id", "base", name="uq_borough_run_subnet_base"),
     )
-    op.bulk_insert(
-        sa.table(
-            "borough_dimension",
-            sa.column("name"),
-            sa.column("position"),
-            sa.column("fallback"),
-            sa.column("claims"),
-            sa.column("source"),
-        ),
-        [
-            {
-                "name": name,
-                "position": position,
-                "fallback": fallback,
-                "claims": claims,
-                "source": "",
-            }
-            for position, (name, fallback, claims) in enumerate(
-                [
-                    ("network", "none", 0),
-                    ("segment", "none", 0),
-                    ("service_type", "unlabelled", 0),
-                    ("host", "any", 1),
-                ]
-            )
-        ],
+    for name, *columns in (
+        ("ix_borough_run_cohort_base", "cohort_id", "base"),
+        ("ix_borough_run_cohort_host_bits", "cohort_id", "host_bits", "base"),
+        ("ix_borough_run_cohort_length", "cohort_id", "length", "base"),
+    ):
+        op.create_index(name, "borough_run", columns)
+    _table(
+        "borough_block",
+        _id(),
+        _ref("subnet_id", "borough_subnet", "fk_borough_block_subnet"),
+        sa.Column("cohort_id", ID, nullable=False),
+        _packed("base"),
+        _small("length"),
+        _big("bitmap"),
+        _small("free"),
+        _small("is_open"),
+        _text("holder", 320),
+        _small("is_held"),
+        _small("region_length"),
+        sa.Column("version", sa.Integer(), nullable=False),
+        _small("reach", server_default="64"),
+        _small("turn", server_default="0"),
+        _big("idle_since", server_default="0"),
+        sa.UniqueConstraint("subnet_id", "base", name="uq_borough_block_subnet_base"),
     )
+    _partial_index(
+        "ix_borough_block_held", "borough_block", ["holder", "cohort_id"], "holder != ''"
+    )
+    # Where there are no partial indexes, full blocks stand in an index too, apart from the open ones.
+    partial = op.get_context().dialect.name in ("sqlite", "postgresql")
+    for name, *columns in (
+        ("ix_borough_block_open_base", "cohort_id", "is_held", "base"),
+        ("ix_borough_block_open_held", "cohort_id", "holder", "region_length", "base"),
+        ("ix_borough_block_open_subnet_base", "subnet_id", "is_held", "base"),
+        ("ix_borough_block_open_subnet_held", "subnet_id", "holder", "region_length", "base"),
+        ("ix_borough_block_open_turn", "cohort_id", "is_held", "turn", "base"),
+        ("ix_borough_block_open_subnet_turn", "subnet_id", "is_held", "turn", "base"),
+    ):
+        _partial_index(
+            name, "borough_block", [*(() if partial else ("is_open",)), *columns], "is_open = 1"
+        )
+
+
+def _allocations() -> None:
+    _table(
+        "borough_allocation",
+        sa.Column("sequence", ID, primary_key=True, autoincrement=False),
+        _ref("scope_id", "borough_scope", "fk_borough_allocation_scope"),
+        _packed("address"),
+        _ref("subnet_id", "borough_subnet", "fk_borough_allocation_subnet"),
+        _text("owner"),
+        _text("host"),
+        sa.Column("attributes", LONG),
+        _big("at"),
+        _big("until", nullable=True),
+        sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
+    )
+    for column, condition in (
+        ("host", "host != ''"),
+        ("owner", "owner != ''"),
+        ("until", "until IS NOT NULL"),
+    ):
+        _partial_index(f"ix_borough_allocation_{column}", "borough_allocation", [column], condition)
+    _table(
+        "borough_idempotency_key",
+        sa.Column("key", sa.String(255), primary_key=True),
+        _text("fingerprint", 64),
+        _long("sequences"),
+        _big("at"),
+    )
+    op.create_index("ix_borough_idempotency_key_at", "borough_idempotency_key", ["at"])
+
+
+def _events() -> None:
+    _table(
+        "borough_event",
+        _id(),
+        _big("at"),
+        _text("act", 16),
+        _text("subject"),
+        _text("subnet"),
+        _text("owner"),
+        _text("host"),
+        _big("sequence", nullable=True),
+        _long("detail"),
+        _text("actor", server_default=""),
+        sa.Column("cohort_id", ID),
+    )
+    op.create_index("ix_borough_event_cohort", "borough_event", ["cohort_id", "id"])
+    _table(
+        "borough_pruned",
+        sa.Column("id", sa.SmallInteger(), primary_key=True, autoincrement=False),
+        _big("through"),
+        _big("complete"),
+        sa.CheckConstraint("id = 1", name="ck_borough_pruned_single"),
+    )
+    if op.get_context().dialect.name == "postgresql":
+        for statement in FLOOR:
+            op.execute(statement)
+
+
+def _service() -> None:
+    _table(
+        "borough_leftover",
+        sa.Column("token", sa.String(64), primary_key=True),
+        _big("at"),
+        _text("driver"),
+        _text("scope"),
+        _text("subnet"),
+        _text("address", 64),
+        _text("owner"),
+        _long("reason"),
+    )
+    _table(
+        "borough_token",
+        _id(),
+        _text("name"),
+        _text("public", 32),
+        _text("digest", 64),
+        _text("may", 16),
+        _long("labels"),
+        _big("created"),
+        _big("expires", nullable=True),
+        sa.UniqueConstraint("name", name="uq_borough_token_name"),
+        sa.UniqueConstraint("public", name="uq_borough_token_public"),
+    )
+
+
+def _fill() -> None:
+    _insert("borough_meta", {"id": 1, "catalogue_version": 1})
+    _insert("borough_pruned", {"id": 1, "through": 0, "complete": 0})
+    _insert("borough_scope", {"name": "default", "source": ""})
+    for position, (name, fallback, claims) in enumerate(
+        (
+            ("network", "none", 0),
+            ("segment", "none", 0),
+            ("service_type", "unlabelled", 0),
+            ("host", "any", 1),
+        )
+    ):
+        row = {"name": name, "position": position, "fallback": fallback, "claims": claims}
+        _insert("borough_dimension", {**row, "source": ""})
+
+
+def _insert(table: str, row: dict[str, object]) -> None:
+    op.bulk_insert(sa.table(table, *map(sa.column, row)), [row])
+
+
+def _table(name: str, *parts: Any) -> None:
+    op.create_table(name, *parts, **MARIADB)
+
+
+def _partial_index(name: str, table: str, columns: list[str], condition: str) -> None:
+    """An index over the rows that meet a condition, where there are such indexes; else over all."""
+    where = sa.text(condition)
+    op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)
+
+
+def _id() -> sa.Column[Any]:
+    return sa.Column("id", ID, primary_key=True)
+
+
+def _ref(column: str, target: str, name: str) -> sa.Column[Any]:
+    return sa.Column(column, ID, sa.ForeignKey(f"{target}.id", name=name), nullable=False)
+
+
+def _text(name: str, length: int = 255, **more: Any) -> sa.Column[Any]:
+    return sa.Column(name, sa.String(length), **{"nullable": False, **more})
+
+
+def _long(name: str) -> sa.Column[Any]:
+    return sa.Column(name, LONG, nullable=False)
+
+
+def _packed(name: str, *, nullable: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, PACKED, nullable=nullable)
+
+
+def _small(name: str, **more: Any) -> sa.Column[Any]:
+    return sa.Column(name, sa.SmallInteger(), nullable=False, **more)
+
+
+def _big(name: str, **more: Any) -> sa.Column[Any]:
+    return sa.Column(name, sa.BigInteger(), **{"nullable": False, **more})
