@@ -40,7 +40,7 @@ def test_a_service_gives_back_what_lies_idle(tmp_path: Path, clock: Clock) -> No
 
     def given_back() -> bool:
         clock.advance(5 * 60)
-        return any(each.act is Act.GAVE_UP for each in ipam.events(limit=10_000))
+        return any(each.act == Act.GAVE_UP for each in ipam.events(limit=10_000))
 
     assert ipam.blocks() != []
     try:

@@ -15,6 +15,7 @@ from borough.api.operation import Operation
 from borough.api.problem import Malformed
 from borough.api.quota import Load
 from borough.api.service import Service
+from borough.domain.encode import plain
 from borough.errors import BoroughError, StaleSequence, StaleVersion
 from borough.store.actor import acting
 
@@ -138,7 +139,7 @@ class Endpoint:
             if _text(headers, b"if-none-match") == told["etag"]:
                 return 304, b"", told
         made = operation.function(view, **given)
-        return operation.status, _ENCODER.encode(made), told
+        return operation.status, _ENCODER.encode(plain(made)), told
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:

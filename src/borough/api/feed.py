@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from borough.api.crew import Crew
+from borough.domain.event import Event
 from borough.engine.ipam import Ipam
 from borough.errors import BoroughError, EventsPruned
-from borough.store.port import Event
 
 #: How often the database is asked for new events, in seconds.
 INTERVAL: Final = 0.25

@@ -16,6 +16,7 @@ from borough.api.operation import Operation
 from borough.api.problem import Malformed, Overloaded
 from borough.api.schema import Health, Readiness
 from borough.api.service import Service
+from borough.domain.encode import plain
 from borough.domain.token import Need
 from borough.errors import BoroughError, NotPermitted
 
@@ -49,7 +50,7 @@ def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRo
 
     async def health(_scope: Scope, _receive: Receive, send: Send) -> None:
         """That the process lives and answers; nothing else is looked at."""
-        await answer(send, 200, _ENCODER.encode(Health("ok")))
+        await answer(send, 200, _ENCODER.encode(plain(Health("ok"))))
 
     async def ready(_scope: Scope, _receive: Receive, send: Send) -> None:
         """Whether requests should be sent here: not when stopping, nor without the database."""
@@ -57,7 +58,7 @@ def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRo
             raise Overloaded("the service is stopping")
         await service.crew.run(service.ipam.newest_event)
         risks = await service.crew.run(service.ipam.risks)
-        await answer(send, 200, _ENCODER.encode(Readiness("ok", risks)))
+        await answer(send, 200, _ENCODER.encode(plain(Readiness("ok", risks))))
 
     async def openapi(_scope: Scope, _receive: Receive, send: Send) -> None:
         await answer(send, 200, description)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from borough.api.access import Identity, View
@@ -18,7 +17,7 @@ from borough.domain.dimension import make_labels
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
 from borough.engine.request import LabelsIn
-from borough.engine.trail import Cohorts, prune
+from borough.engine.trail import Cohorts, ago, prune
 
 #: How long a sweep may still take when everything else has ended, in seconds.
 _LAST: Final = 5.0
@@ -86,7 +85,7 @@ class Service:
     def _prune(self) -> int:
         """Prune the events that are older than the settings say; return how many."""
         keep = self.settings.keep_events
-        return prune(self.ipam, time.time_ns() // 1000 - int(keep * 1_000_000)) if keep else 0
+        return prune(self.ipam, ago(keep)) if keep else 0
 
     def stop(self) -> None:
         """Let event streams end, and sweep no more; everything else under way is finished."""

@@ -20,8 +20,9 @@ from borough.api.fence import Fenced
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
 from borough.api.service import Service
+from borough.domain.encode import plain
+from borough.domain.event import Event
 from borough.errors import BoroughError
-from borough.store.port import Event
 
 MEDIA_TYPE: Final = "text/event-stream"
 
@@ -146,7 +147,7 @@ async def _until_gone(receive: Receive) -> None:
 
 
 def _frame(event: Event) -> bytes:
-    data = _ENCODER.encode(s.Event.of(event))
+    data = _ENCODER.encode(plain(event))
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.act.encode(), data)
 
 

@@ -10,6 +10,7 @@ from borough.cli.command import command
 from borough.cli.options import any_scope_option, text_option
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.state import State, pass_state
+from borough.domain.encode import plain
 from borough.engine.defragment import Defragmentation
 
 _COLUMNS: Final = (
@@ -51,7 +52,7 @@ def defragment(
     del dry_run
     with state.open() as ipam:
         found = ipam.defragment(host=host, scope=scope, limit=limit)
-    emit(state, found.as_json() | {"dry_run": True}, lambda page: _show(page, found))
+    emit(state, plain(found) | {"dry_run": True}, lambda page: _show(page, found))
 
 
 def _show(page: Page, found: Defragmentation) -> None:

@@ -9,6 +9,7 @@ from borough.cli.ladder import show_ladder
 from borough.cli.options import selector, selector_options
 from borough.cli.output import emit
 from borough.cli.state import State, pass_state
+from borough.domain.encode import plain
 
 
 @command("explain", example="borough explain -l network=pods --host node-3")
@@ -21,5 +22,5 @@ def explain(state: State, /, **options: Any) -> None:
     """
     asked = selector(**options)
     with state.open() as ipam:
-        story = ipam.explain(**asked).as_json()
+        story = plain(ipam.explain(**asked))
     emit(state, story, lambda page: show_ladder(page, story))

@@ -70,7 +70,7 @@ def drain(state: State, name: str) -> None:
     """
     with state.open() as ipam:
         done = ipam.drain(name)
-    emit(state, done.as_json(), lambda page: _show_vacated(page, done))
+    emit(state, done, lambda page: _show_vacated(page, done))
 
 
 @command("remove", example="borough host remove node-1 --release")
@@ -89,7 +89,7 @@ def remove(state: State, name: str, release: bool) -> None:
         _show_vacated(page, done)
         _warn_of_source(page, name, done.source)
 
-    emit(state, done.as_json(), show)
+    emit(state, done, show)
 
 
 @command("rename", example="borough host rename node-2 node-2.example")
@@ -109,7 +109,7 @@ def rename(state: State, old: str, new: str) -> None:
         _show_renamed(page, done)
         _warn_of_source(page, old, done.source)
 
-    emit(state, done.as_json(), show)
+    emit(state, done, show)
 
 
 def _show_renamed(page: Page, done: Renamed) -> None:

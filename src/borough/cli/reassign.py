@@ -44,4 +44,4 @@ def reassign(
         page.line(f"{moved.address} is on {moved.host}.")
         show_allocations(page, [moved])
 
-    emit(state, {"allocation": moved.as_json()}, show)
+    emit(state, {"allocation": moved}, show)

@@ -43,7 +43,7 @@ def release(
         )
     emit(
         state,
-        {"released": [each.as_json() for each in released], "total": released.total},
+        released,
         lambda page: _show(page, released),
     )
 

@@ -60,7 +60,7 @@ def routes(state: State, host: str | None, form: RouteForm, scope: str | None, o
     if output in _CONFIG:
         click.echo(_CONFIG[output](found, host=host, form=form, scope=scope or ""), nl=False)
         return
-    emit(state, {"routes": [each.as_json() for each in found]}, lambda page: _show(page, found))
+    emit(state, {"routes": found}, lambda page: _show(page, found))
 
 
 def _show(page: Page, found: list[Route]) -> None:

@@ -111,7 +111,7 @@ def add(
             made = ipam.allocate_subnet(pool, prefix_length=length, cidr=cidr, **settings)
         else:
             made = ipam.add_subnet(str(cidr), **settings)
-    emit(state, {"subnet": made.as_json()}, lambda page: _show(page, "Added", made))
+    emit(state, {"subnet": made}, lambda page: _show(page, "Added", made))
 
 
 @command("remove", example="borough subnet remove pods-c")
@@ -124,7 +124,7 @@ def remove(state: State, name: str) -> None:
     """
     with state.open() as ipam:
         gone = ipam.remove_subnet(name)
-    emit(state, {"subnet": gone.as_json()}, lambda page: _show(page, "Removed", gone))
+    emit(state, {"subnet": gone}, lambda page: _show(page, "Removed", gone))
 
 
 for _command in (add, remove):

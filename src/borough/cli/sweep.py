@@ -20,7 +20,7 @@ def sweep(state: State) -> None:
     """
     with state.open() as ipam:
         swept = ipam.sweep()
-    emit(state, swept.as_json(), lambda page: _show(page, swept))
+    emit(state, swept, lambda page: _show(page, swept))
 
 
 def _show(page: Page, swept: Swept) -> None:

@@ -209,7 +209,7 @@ class GroupDriver(ABC):
         host: str = "",
         sequence: int | None = None,
         scope: str = "default",
-    ) -> tuple[Allocation, ...]:
+    ) -> Sequence[Allocation]:
         """Take addresses back; see :meth:`borough.engine.ipam.Ipam.release`."""
 
     def settle(self) -> int:

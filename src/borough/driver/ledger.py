@@ -111,7 +111,7 @@ class Ledger:
         if request.key:
             sequences = [each.sequence for each in shown]
             unit.bind(Binding(request.key, digest(request)), sequences, now)
-        return Answer(tuple(shown))
+        return Answer(tuple(shown), replayed=False)
 
     def _grant(self, unit: Unit, request: Request, given: Given, now: int) -> Allocation:
         family, number = parse_address(given.address)

@@ -11,6 +11,7 @@ from typing import Final
 from borough.domain import decide, model
 from borough.domain.address import format_address
 from borough.domain.dimension import HOST
+from borough.domain.encode import plain
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
 from borough.domain.ladder import Ladder, Wanted, check_scope, climb, did_you_mean, wanted
 from borough.domain.model import Catalogue, Host, Kind, Request, State
@@ -112,7 +113,11 @@ class Allocator:
         if order is None:
             return store.transact(work, repeatable=bool(request.key))
         given = store.give(order, work)
-        return given if isinstance(given, Answer) else Answer((self.given(order, given),))
+        return (
+            given
+            if isinstance(given, Answer)
+            else Answer((self.given(order, given),), replayed=False)
+        )
 
     @staticmethod
     def given(order: Order, taken: Taken) -> Allocation:
@@ -172,7 +177,7 @@ class Allocator:
             show(grant.allocation, setting.catalogue, grant.block, sequence)
             for grant, sequence in zip(plan.grants, sequences, strict=True)
         )
-        return Answer(given, explanation=story)
+        return Answer(given, replayed=False, explanation=story)
 
     def explain(self, unit: Unit, request: Request) -> Explanation:
         """Tell what a request would get. Nothing is written.
@@ -244,7 +249,7 @@ class Allocator:
             "host": request.host,
             "families": list(setting.ladder.families),
             "count": request.count,
-            "explanation": story.as_json(),
+            "explanation": plain(story),
         }
         if not setting.ladder.homes:
             return NoMatchingSubnet(
@@ -318,7 +323,7 @@ class Allocator:
                 _check_holder(each, owner, host, sequence)
             shown = show_all(unit, found)
             unit.commit(decide.release(unit.catalogue, unit, found, now), now)
-            return Released(shown)
+            return Released(tuple(shown), len(shown))
         # A host that is released as a whole is gone, and so are its claims.
         leaving = f"{HOST}={host}" if host and not owner else ""
         wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
@@ -348,7 +353,7 @@ def _release_all(unit: Unit, wanted: Filter, now: int, leaving: str, most: int |
     plan = Plan()
     decide.give_up_unused(catalogue, unit, plan, among, leaving=leaving)
     unit.commit(plan, now)
-    return Released(shown, total)
+    return Released(tuple(shown), total)
 
 
 def _check_holder(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from borough.domain.block import Block, Run
+from borough.domain.event import EventRow
 from borough.domain.inspect import (
     Finding,
     certain_claims,
@@ -23,7 +24,7 @@ from borough.domain.model import Allocation, Catalogue, Subnet
 from borough.domain.rebuild import rebuild
 from borough.domain.space import Act, Plan
 from borough.engine.audit_times import bring_back, late
-from borough.store.port import Event, Leftover, Store, Unit
+from borough.store.port import Leftover, Store, Unit
 
 __all__ = ["Finding", "audit"]
 
@@ -78,7 +79,7 @@ def _mended(unit: Unit, seen: Iterable[Finding], now: int) -> list[Finding]:
     found = {(each.code, each.subnet, each.subject): each for each in seen}
     for each in found.values():
         subject, detail = each.subject[:_SUBJECT], f"{each.code}: {each.message}"
-        unit.record(Event(0, now, Act.REPAIRED, subject, each.subnet, detail=detail))
+        unit.record(EventRow(now, Act.REPAIRED, subject, each.subnet, detail=detail))
     return [replace(each, repaired=True) for each in found.values()]
 
 

@@ -14,7 +14,7 @@ from borough.domain.block import BLOCK_BITS, Block, room_in
 from borough.domain.dimension import HOST, make_labels
 from borough.domain.estate import regions
 from borough.domain.ladder import check_scope, climb, unknown
-from borough.domain.model import Catalogue, Host, Request, State, Subnet, families_of
+from borough.domain.model import Catalogue, Request, State, Subnet, families_of
 from borough.domain.pool import PoolUsage, pool_usage
 from borough.domain.prefix import Prefix, parse_prefix
 from borough.domain.space import Tally
@@ -23,11 +23,13 @@ from borough.engine.request import LabelsIn, optional_text
 from borough.engine.views import (
     Allocation,
     BlockView,
+    HostView,
     Route,
     SubnetView,
     Usage,
     holders_of,
     show_all,
+    show_host,
     show_subnet,
 )
 from borough.errors import FixInput, NotAllocated
@@ -78,17 +80,15 @@ def subnets(unit: Unit, labels: LabelsIn | None, scope: str | None) -> list[Subn
     return [show_subnet(subnet) for subnet in found]
 
 
-def hosts(unit: Unit) -> list[Host]:
+def hosts(unit: Unit) -> list[HostView]:
     """See :meth:`borough.engine.ipam.Ipam.hosts`."""
-    return sorted(unit.catalogue.hosts.values(), key=lambda host: host.name)
+    return [show_host(host) for _, host in sorted(unit.catalogue.hosts.items())]
 
 
-def pools(unit: Unit) -> list[tuple[str, PoolUsage]]:
+def pools(unit: Unit) -> list[PoolUsage]:
     """See :meth:`borough.engine.ipam.Ipam.pools`."""
     catalogue = unit.catalogue
-    return [
-        (name, pool_usage(catalogue, catalogue.pools[name])) for name in sorted(catalogue.pools)
-    ]
+    return [pool_usage(catalogue, pool) for _, pool in sorted(catalogue.pools.items())]
 
 
 def _seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, ...] | None:

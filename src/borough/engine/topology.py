@@ -11,6 +11,7 @@ from borough.domain import decide
 from borough.domain.address import parse_address
 from borough.domain.dimension import Labels, Settings, make_labels
 from borough.domain.estate import regions
+from borough.domain.event import EventRow
 from borough.domain.ladder import check_scope, did_you_mean, unknown
 from borough.domain.model import Allocation, Catalogue, State, Subnet
 from borough.domain.pool import carve
@@ -30,7 +31,7 @@ from borough.engine.settings import (
 )
 from borough.engine.views import SubnetView, show_subnet
 from borough.errors import FixInput, Overlap, StaleVersion, UnknownDimension, WouldStrand
-from borough.store.port import Event, Filter, Unit
+from borough.store.port import Filter, Unit
 
 #: Allocations that a refusal lists.
 _LISTED = 20
@@ -76,7 +77,7 @@ def apply(
     unit.touch(catalogue.version)
     unit.record(
         *(
-            Event(0, now, Act.TOPOLOGY, change.name, detail=f"{change.action} {change.kind}")
+            EventRow(now, Act.TOPOLOGY, change.name, detail=f"{change.action} {change.kind}")
             for change in changes.changes
         )
     )
@@ -376,7 +377,7 @@ def carve_subnet(
 def _store(unit: Unit, catalogue: Catalogue, subnet: Subnet, now: int) -> SubnetView:
     (stored,) = _add_subnets(unit, [subnet])
     unit.touch(catalogue.version)
-    unit.record(Event(0, now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
+    unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
     return show_subnet(stored)
 
 
@@ -388,5 +389,5 @@ def remove_subnet(unit: Unit, name: str, now: int) -> SubnetView:
     _refuse_stranding(unit, [subnet], ())
     unit.remove_subnet(subnet)
     unit.touch(catalogue.version)
-    unit.record(Event(0, now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
+    unit.record(EventRow(now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
     return show_subnet(subnet)

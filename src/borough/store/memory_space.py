@@ -9,6 +9,7 @@ from typing import Any
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import BUILT_IN, Dimension, Labels
+from borough.domain.event import Event
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import (
     Allocation,
@@ -21,7 +22,7 @@ from borough.domain.model import (
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer
 from borough.domain.token import Token
-from borough.store.port import Event, Leftover, Remembered
+from borough.store.port import Leftover, Remembered
 
 
 @dataclass

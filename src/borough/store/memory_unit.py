@@ -9,6 +9,8 @@ from typing import Any
 from borough.domain.address import format_address
 from borough.domain.block import Block, Run, room_in
 from borough.domain.dimension import Dimension, Labels
+from borough.domain.encode import utc
+from borough.domain.event import Event, EventRow
 from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.model import (
     Allocation,
@@ -27,7 +29,6 @@ from borough.store.memory_space import MemorySpace, catalogue_of
 from borough.store.port import (
     Binding,
     Contradiction,
-    Event,
     Filter,
     Leftover,
     LostRace,
@@ -97,8 +98,7 @@ class MemoryUnit(MemorySpace):
     def _record(self, now: int, act: Act, allocation: Allocation, detail: str = "") -> None:
         subnet = self.catalogue.subnets[allocation.subnet_id]
         self.record(
-            Event(
-                0,
+            EventRow(
                 now,
                 act,
                 format_address(allocation.family, allocation.address),
@@ -112,7 +112,7 @@ class MemoryUnit(MemorySpace):
 
     def _record_note(self, now: int, note: Note) -> None:
         subnet = self.catalogue.subnets[note.subnet_id]
-        self.record(Event(0, now, note.act, str(note.prefix), subnet.name, detail=note.holder))
+        self.record(EventRow(now, note.act, str(note.prefix), subnet.name, detail=note.holder))
 
     def recall(self, key: str) -> Remembered | None:
         """See :meth:`borough.store.port.Unit.recall`."""
@@ -354,16 +354,23 @@ class MemoryUnit(MemorySpace):
         tables.blocks = {id: b for id, b in tables.blocks.items() if b.subnet_id != subnet_id}
         tables.runs = {id: r for id, r in tables.runs.items() if r.subnet_id != subnet_id}
 
-    def record(self, *events: Event) -> None:
+    def record(self, *events: EventRow) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
         for event in events:
             home = self.catalogue.by_name.get(event.subnet)
             self._tables.events.append(
-                replace(
-                    event,
-                    id=self._tables.newest_event + 1,
-                    actor=actor(),
-                    cohort_id=None if home is None else self.catalogue.cohort_of[home.id],
+                Event(
+                    self._tables.newest_event + 1,
+                    utc(event.at),
+                    event.act.value,
+                    event.subject,
+                    event.subnet,
+                    event.owner,
+                    event.host,
+                    event.sequence,
+                    event.detail,
+                    actor(),
+                    None if home is None else self.catalogue.cohort_of[home.id],
                 )
             )
 

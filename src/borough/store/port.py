@@ -9,16 +9,17 @@ and one that does not hold raises :class:`LostRace`, which undoes the whole unit
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import Dimension, Labels
+from borough.domain.event import Event, EventRow
 from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.ladder import Rung
 from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
 from borough.domain.prefix import Prefix
-from borough.domain.space import Act, Plan, Space, Tally
+from borough.domain.space import Plan, Space, Tally
 from borough.domain.token import Token
 
 T = TypeVar("T")
@@ -37,31 +38,6 @@ class Contradiction(LostRace):
 
     Somebody was faster; or, when it happens again and again, the tables contradict each other.
     """
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the audit trail.
-
-    :ivar id: ascending; 0 before it is stored.
-    :ivar at: microseconds since the epoch.
-    :ivar subject: an address, a prefix or the name of an object.
-    :ivar actor: who did it; a store writes down who acts (:mod:`borough.store.actor`).
-    :ivar cohort_id: the cohort that its subnet belonged to at the time, which decides who may see it; None
-        where there is no subnet. Each store counts its own.
-    """
-
-    id: int
-    at: int
-    act: Act
-    subject: str
-    subnet: str = ""
-    owner: str = ""
-    host: str = ""
-    sequence: int | None = None
-    detail: str = ""
-    actor: str = ""
-    cohort_id: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +337,7 @@ class Unit(Space, Protocol):
     def cohort_of(self, subnet_id: int) -> int:
         """The cohort of a subnet written in this unit."""
 
-    def record(self, *events: Event) -> None:
+    def record(self, *events: EventRow) -> None:
         """Add events."""
 
     # Auditing: what is stored, as it is stored

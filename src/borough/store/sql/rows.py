@@ -10,12 +10,13 @@ from typing import Any
 from borough.domain.address import WIDTH, Family, from_bytes, to_bytes
 from borough.domain.block import Block, Run
 from borough.domain.dimension import make_labels
+from borough.domain.encode import utc
+from borough.domain.event import Event, EventRow
 from borough.domain.model import Allocation, State, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan
 from borough.domain.token import Need, Token
 from borough.store.actor import actor
-from borough.store.port import Event
 from borough.store.sql.runner import Row
 
 _SIGN = 1 << 63
@@ -198,10 +199,10 @@ def to_event(row: Row) -> Event:
     if act == Act.ALLOCATED:
         # The event that gave an address is where its sequence number comes from.
         sequence = id
-    return Event(id, at, Act(act), subject, subnet, owner, host, sequence, detail, actor, cohort_id)
+    return Event(id, utc(at), act, subject, subnet, owner, host, sequence, detail, actor, cohort_id)
 
 
-def event_values(event: Event) -> dict[str, Any]:
+def event_values(event: EventRow) -> dict[str, Any]:
     """The columns of an event, its id aside."""
     return {
         "at": event.at,

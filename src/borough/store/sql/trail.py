@@ -9,7 +9,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.dimension import Labels, make_labels
-from borough.store.port import Event, Trail
+from borough.domain.event import Event
+from borough.store.port import Trail
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s

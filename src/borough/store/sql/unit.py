@@ -9,6 +9,7 @@ from typing import Any
 from borough.domain.address import format_address
 from borough.domain.block import Block, Run, room_in
 from borough.domain.dimension import Dimension, Labels
+from borough.domain.event import Event, EventRow
 from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
 from borough.domain.space import Act, Grant, Note, Plan, Tally
@@ -16,7 +17,6 @@ from borough.domain.token import Token
 from borough.store.port import (
     Binding,
     Contradiction,
-    Event,
     Filter,
     Leftover,
     LostRace,
@@ -191,12 +191,11 @@ class SqlUnit(SqlSpace):
             found |= {subject: id for id, subject in added}
         return [found[event["subject"]] for event in events]
 
-    def _move(self, now: int, old: Allocation, new: Allocation) -> Event:
+    def _move(self, now: int, old: Allocation, new: Allocation) -> EventRow:
         return self._event(now, Act.MOVED, new, f"from host {old.host}" if old.host else "")
 
-    def _event(self, now: int, act: Act, allocation: Allocation, detail: str = "") -> Event:
-        return Event(
-            0,
+    def _event(self, now: int, act: Act, allocation: Allocation, detail: str = "") -> EventRow:
+        return EventRow(
             now,
             act,
             format_address(allocation.family, allocation.address),
@@ -208,10 +207,9 @@ class SqlUnit(SqlSpace):
             cohort_id=self.catalogue.cohort_of[allocation.subnet_id],
         )
 
-    def _note(self, now: int, note: Note) -> Event:
+    def _note(self, now: int, note: Note) -> EventRow:
         subnet = self.catalogue.subnets[note.subnet_id].name
-        return Event(
-            0,
+        return EventRow(
             now,
             note.act,
             str(note.prefix),
@@ -395,13 +393,13 @@ class SqlUnit(SqlSpace):
         """See :meth:`borough.store.port.Unit.cohort_of`."""
         return declared.cohort_of(self._run, subnet_id)
 
-    def record(self, *events: Event) -> None:
+    def record(self, *events: EventRow) -> None:
         """See :meth:`borough.store.port.Unit.record`."""
         self._run.write_all(
             s.add_event, [rows.event_values(self._seen_by(each)) for each in events]
         )
 
-    def _seen_by(self, event: Event) -> Event:
+    def _seen_by(self, event: EventRow) -> EventRow:
         """The event with the cohort that its subnet belongs to."""
         # The catalogue may have to be read anew: not for an event that is of no subnet.
         home = self.catalogue.by_name.get(event.subnet) if event.subnet else None
