@@ -14,7 +14,7 @@ import borough
 from borough.api import guard
 from borough.api.problem import Overloaded
 from borough.api.quota import Load, Quota
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.client.ipam import connect
 from borough.domain.encode import micros
 from borough.errors import TokenRefused
@@ -27,7 +27,7 @@ from tests.api.test_events import Stream
 def served() -> Iterator[Served]:
     ipam = borough.open("memory:", create=True)
     ipam.add_subnet("10.0.0.0/24", name="n")
-    made = Served(ipam, Settings(requires_token=True, streams=3, token_streams=2))
+    made = Served(ipam, ServiceSettings(requires_token=True, streams=3, token_streams=2))
     yield made
     made.close()
 

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from borough.api import problem, reading
 from borough.api.access import Identity
-from borough.api.answers import Gone, abort, answer, read_body, refuse
+from borough.api.answers import CallerGone, abort, answer, read_body, refuse
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
 from borough.api.quota import Load
@@ -55,7 +55,7 @@ class Endpoint:
                 send, status, body, headers=told, patience=self._service.settings.send_time
             )
             watch.done(status)
-        except Gone:
+        except CallerGone:
             abort(scope)
             watch.done(499)
         except Exception as error:

@@ -10,7 +10,7 @@ from borough.api.feed import Feed
 from borough.api.fence import Fenced, Sights
 from borough.api.guard import Guard
 from borough.api.quota import Quota
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.api.sweeper import Sweeper
 from borough.api.watch import RETRIES, STATEMENTS, Watch
 from borough.domain.dimension import make_labels
@@ -30,7 +30,7 @@ _LONG: Final = 10
 class Service:
     """One process of the service."""
 
-    def __init__(self, ipam: Ipam, settings: Settings) -> None:
+    def __init__(self, ipam: Ipam, settings: ServiceSettings) -> None:
         self.ipam = ipam
         self.settings = settings
         self.crew = Crew(settings)

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from borough.api import reading
 from borough.api import schema as s
 from borough.api.access import Identity, View
-from borough.api.answers import Gone, abort, refuse
+from borough.api.answers import CallerGone, abort, refuse
 from borough.api.endpoint import Endpoint
 from borough.api.fence import Fenced
 from borough.api.operation import Operation
@@ -97,7 +97,7 @@ class EventEndpoint:
             abort(scope)
             await _until_gone(receive)
         for task in done:
-            if isinstance(task.exception(), Gone):
+            if isinstance(task.exception(), CallerGone):
                 abort(scope)
             elif not isinstance(task.exception(), BoroughError | None):
                 task.result()
@@ -138,7 +138,7 @@ class EventEndpoint:
             async with asyncio.timeout(self._service.settings.send_time):
                 await send({"type": "http.response.body", "body": data, "more_body": True})
         except TimeoutError:
-            raise Gone from None
+            raise CallerGone from None
 
 
 async def _until_gone(receive: Receive) -> None:

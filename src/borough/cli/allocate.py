@@ -11,7 +11,7 @@ from borough.cli.command import command
 from borough.cli.ladder import show_ladder
 from borough.cli.options import attributes_of, pair, selector, selector_options, text_option
 from borough.cli.output import Page, emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.encode import plain
 from borough.engine.views import Answer
 
@@ -31,7 +31,7 @@ from borough.engine.views import Answer
 @click.option("--explain", "told", is_flag=True, help="Say why it is these.")
 @pass_state
 def allocate(
-    state: State,
+    state: GlobalOptions,
     /,
     owner: str | None,
     key: str | None,

@@ -8,7 +8,7 @@ from borough.cli.command import command
 from borough.cli.options import text_option
 from borough.cli.output import Page, emit
 from borough.cli.progress import spinner
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.topology import Change
 from borough.engine.views import Applied
 
@@ -21,7 +21,7 @@ _STYLE = {"add": "green", "change": "yellow", "remove": "red"}
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @text_option("--name", "NAME", "Apply it under this name instead of the one in the file.")
 @pass_state
-def apply(state: State, file: str, dry_run: bool, name: str | None) -> None:
+def apply(state: GlobalOptions, file: str, dry_run: bool, name: str | None) -> None:
     """Make what is declared be as a topology file says.
 
     That is dimensions, scopes, pools, subnets and hosts. What is new is added, what differs is

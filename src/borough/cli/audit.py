@@ -9,7 +9,7 @@ import click
 from borough.cli.command import command
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.progress import progress_bar
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.views import Audited
 
 _COLUMNS: Final = (
@@ -25,7 +25,7 @@ _COLUMNS: Final = (
 @click.option("--repair", is_flag=True, help="Mend what is found.")
 @click.pass_context
 @pass_state
-def audit(state: State, context: click.Context, repair: bool) -> None:
+def audit(state: GlobalOptions, context: click.Context, repair: bool) -> None:
     """Find, and mend, where the database contradicts itself.
 
     Tells as well by which settings its server may lose what it acknowledged, which no repair mends.

@@ -9,7 +9,7 @@ import click
 from borough.cli.command import command
 from borough.cli.options import any_scope_option, text_option
 from borough.cli.output import Column, Page, counted, emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.encode import plain
 from borough.engine.defragment import Defragmentation
 
@@ -41,7 +41,7 @@ _COLUMNS: Final = (
 )
 @pass_state
 def defragment(
-    state: State, dry_run: bool, host: str | None, scope: str | None, limit: int
+    state: GlobalOptions, dry_run: bool, host: str | None, scope: str | None, limit: int
 ) -> None:
     """Propose which addresses to renumber to save routes.
 

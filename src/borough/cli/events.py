@@ -12,7 +12,7 @@ import click
 from borough.cli.command import Family, command
 from borough.cli.options import span
 from borough.cli.output import counted, emit, to_json
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.event import Event
 from borough.engine.trail import ago
 from borough.engine.trail import prune as prune_trail
@@ -69,7 +69,7 @@ def _sync(folder: Path) -> None:
     help="Add the events to this file first, as JSON lines.",
 )
 @pass_state
-def prune(state: State, older_than: int, archive: str | None) -> None:
+def prune(state: GlobalOptions, older_than: int, archive: str | None) -> None:
     """Remove old events.
 
     A few thousand at a time, each time in a transaction of its own. The newest event stays. Readers that go

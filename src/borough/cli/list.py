@@ -17,7 +17,7 @@ from borough.cli.options import (
     text_option,
 )
 from borough.cli.output import Column, Page, counted, emit, labels_text, moment, quantity
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.event import Event
 
 
@@ -27,7 +27,7 @@ def list_() -> None:
 
 
 def _answer(
-    state: State,
+    state: GlobalOptions,
     what: str,
     data: Sequence[object],
     columns: Sequence[Column],
@@ -67,7 +67,7 @@ _SUBNETS: Final = (
 @labels_option("Only those with this label; of several values any matches.")
 @any_scope_option()
 @pass_state
-def subnets(state: State, labels: tuple[tuple[str, str], ...], scope: str | None) -> None:
+def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: str | None) -> None:
     """List subnets by scope and address."""
     with state.open() as ipam:
         found = ipam.subnets(labels=gather(labels), scope=scope)
@@ -97,7 +97,7 @@ def subnets(state: State, labels: tuple[tuple[str, str], ...], scope: str | None
 @page_options("sequence number")
 @pass_state
 def allocations(
-    state: State,
+    state: GlobalOptions,
     scope: str | None,
     owner: str | None,
     host: str | None,
@@ -147,7 +147,7 @@ _BLOCKS: Final = (
 @text_option("--host", "HOST", "Only those that this host has claimed.")
 @text_option("--subnet", "NAME", "Only those of this subnet.")
 @pass_state
-def blocks(state: State, host: str | None, subnet: str | None) -> None:
+def blocks(state: GlobalOptions, host: str | None, subnet: str | None) -> None:
     """List blocks: who has claimed them, how full they are.
 
     Also which of their addresses others have borrowed, and who. The region is what the holder
@@ -183,7 +183,7 @@ _HOSTS: Final = (
 
 @command("hosts", example="borough list hosts")
 @pass_state
-def hosts(state: State) -> None:
+def hosts(state: GlobalOptions) -> None:
     """List the declared hosts, their labels and settings of claims."""
     with state.open() as ipam:
         found = ipam.hosts()
@@ -209,7 +209,7 @@ _DIMENSIONS: Final = (
 
 @command("dimensions", example="borough list dimensions")
 @pass_state
-def dimensions(state: State) -> None:
+def dimensions(state: GlobalOptions) -> None:
     """List the dimensions in order of importance."""
     with state.open() as ipam:
         found = ipam.dimensions()
@@ -233,7 +233,7 @@ _POOLS: Final = (
 
 @command("pools", example="borough list pools")
 @pass_state
-def pools(state: State) -> None:
+def pools(state: GlobalOptions) -> None:
     """List pools and how full they are."""
     with state.open() as ipam:
         found = ipam.pools()
@@ -283,7 +283,9 @@ def _event_detail(event: Event) -> str:
 @labels_option("Only events of subnets that had these labels at the time.")
 @page_options("id")
 @pass_state
-def events(state: State, labels: tuple[tuple[str, str], ...], after: int, limit: int) -> None:
+def events(
+    state: GlobalOptions, labels: tuple[tuple[str, str], ...], after: int, limit: int
+) -> None:
     """List the audit trail, oldest first, page by page."""
     with state.open() as ipam:
         found = ipam.events(after=after, limit=limit + 1, labels=gather(labels))

@@ -20,7 +20,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from borough.cli.state import State
+from borough.cli.state import GlobalOptions
 from borough.domain.encode import plain as to_plain
 
 #: Width when the output goes to a file or a pipe and COLUMNS does not say otherwise: a row of a
@@ -55,7 +55,7 @@ def moment(at: datetime | None) -> str:
     return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
-def emit(state: State, data: object, show: Callable[[Page], None]) -> None:
+def emit(state: GlobalOptions, data: object, show: Callable[[Page], None]) -> None:
     """Answer on standard output.
 
     :param data: the answer for programs.

@@ -12,7 +12,7 @@ import click
 from borough.cli.command import Family, command
 from borough.cli.options import gather, labels_option, span, words
 from borough.cli.output import Column, Page, emit, labels_text, moment
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.token import Need
 from borough.engine.views import TokenView
 
@@ -54,7 +54,7 @@ def _end(text: str) -> datetime:
 )
 @pass_state
 def create(
-    state: State,
+    state: GlobalOptions,
     name: str,
     may: str,
     labels: tuple[tuple[str, str], ...],
@@ -89,7 +89,7 @@ _COLUMNS: Final = (
 
 @command("list", example="borough token list")
 @pass_state
-def list_(state: State) -> None:
+def list_(state: GlobalOptions) -> None:
     """List the tokens, and nothing of them that lets anybody in."""
     with state.open() as ipam:
         found = ipam.tokens()
@@ -119,7 +119,7 @@ def _show(page: Page, found: Sequence[TokenView]) -> None:
 @command("revoke", example="borough token revoke node-1")
 @click.argument("name", metavar="NAME", type=words)
 @pass_state
-def revoke(state: State, name: str) -> None:
+def revoke(state: GlobalOptions, name: str) -> None:
     """End a token. A service may still let it in for a second."""
     with state.open() as ipam:
         gone = ipam.revoke_token(name)

@@ -7,7 +7,7 @@ from typing import Final
 from borough.cli.command import command
 from borough.cli.options import gather, labels_option, scope_option, text_option
 from borough.cli.output import Column, Page, emit, quantity
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.views import GroupUsage, Total, Usage
 
 _COLUMNS: Final = (
@@ -27,7 +27,9 @@ _COLUMNS: Final = (
 @text_option("--host", "HOST", "The group as this host sees it.")
 @scope_option()
 @pass_state
-def usage(state: State, labels: tuple[tuple[str, str], ...], host: str | None, scope: str) -> None:
+def usage(
+    state: GlobalOptions, labels: tuple[tuple[str, str], ...], host: str | None, scope: str
+) -> None:
     """Say how full the subnets of a group are.
 
     They stand in the order in which the group uses them. Without labels and host: all subnets of

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from borough.domain.block import Block, Run, room_in
 from borough.domain.ladder import Rung
-from borough.domain.model import Allocation, Catalogue
+from borough.domain.model import AllocationRow, Catalogue
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan, Tally
 from borough.store.memory_space import MemorySpace, Tables
@@ -98,7 +98,7 @@ class After:
         below = self._unit.piece_at(subnet_id, address)
         return None if below is None or self._is_replaced(below) else below
 
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """See :meth:`borough.domain.space.Space.allocation_at`."""
         found = self._unit.allocation_at(scope, family, address)
         return None if found and found.sequence in self._removed else found

@@ -13,7 +13,7 @@ from borough.domain.address import format_address
 from borough.domain.dimension import HOST
 from borough.domain.encode import plain
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
-from borough.domain.ladder import Ladder, Wanted, check_scope, climb, did_you_mean, wanted
+from borough.domain.ladder import Ladder, ResolvedSelector, check_scope, climb, did_you_mean, wanted
 from borough.domain.model import Catalogue, Host, Kind, Request, State
 from borough.domain.space import Plan, Tally
 from borough.engine.after import After
@@ -59,9 +59,9 @@ class Ladders:
 
     def __init__(self) -> None:
         self._version = -1
-        self._kept: Cache[object, tuple[Wanted, Ladder]] = Cache(_LADDERS)
+        self._kept: Cache[object, tuple[ResolvedSelector, Ladder]] = Cache(_LADDERS)
 
-    def climb(self, catalogue: Catalogue, request: Request) -> tuple[Wanted, Ladder]:
+    def climb(self, catalogue: Catalogue, request: Request) -> tuple[ResolvedSelector, Ladder]:
         """See :func:`borough.domain.ladder.climb`."""
         if self._version != catalogue.version:
             self._kept.clear()
@@ -123,7 +123,7 @@ class Allocator:
     def given(order: Order, taken: Taken) -> Allocation:
         """What a store gave by itself, as callers see it."""
         block, address, sequence = taken
-        allocation = model.Allocation(
+        allocation = model.AllocationRow(
             scope=order.scope,
             family=block.prefix.family,
             address=address,
@@ -329,7 +329,7 @@ class Allocator:
         wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
         return _release_all(unit, wanted_ones, now, leaving, most)
 
-    def _held(self, unit: Unit, scope: str, family: int, number: int) -> model.Allocation:
+    def _held(self, unit: Unit, scope: str, family: int, number: int) -> model.AllocationRow:
         found = unit.allocation_at(scope, family, number)
         if found is None or found.state is not State.ALLOCATED:
             text = format_address(family, number)
@@ -357,7 +357,7 @@ def _release_all(unit: Unit, wanted: Filter, now: int, leaving: str, most: int |
 
 
 def _check_holder(
-    allocation: model.Allocation, owner: str, host: str, sequence: int | None
+    allocation: model.AllocationRow, owner: str, host: str, sequence: int | None
 ) -> None:
     """A release that says whose address it means must mean the present holder (rule 8)."""
     facts = {

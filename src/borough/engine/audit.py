@@ -20,7 +20,7 @@ from borough.domain.inspect import (
     inspect_overlaps,
     misfiled,
 )
-from borough.domain.model import Allocation, Catalogue, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Subnet
 from borough.domain.rebuild import rebuild
 from borough.domain.space import Act, Plan
 from borough.engine.audit_times import bring_back, late
@@ -180,7 +180,7 @@ def _left(leftover: Leftover) -> Finding:
     )
 
 
-def _misnamed(catalogue: Catalogue, allocation: Allocation, home: Subnet | None) -> Finding:
+def _misnamed(catalogue: Catalogue, allocation: AllocationRow, home: Subnet | None) -> Finding:
     """An allocation that is filed under a subnet in which it does not lie.
 
     :param home: the subnet in which it lies.
@@ -215,7 +215,7 @@ class _Reading:
     blocks: list[Block]
     runs: list[Run]
     taken: list[int]
-    strangers: list[Allocation]
+    strangers: list[AllocationRow]
     space: list[Finding]
 
 

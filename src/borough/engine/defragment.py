@@ -14,7 +14,7 @@ from borough.domain.aggregate import Territory
 from borough.domain.block import Block, Run
 from borough.domain.defragment import Renumbering, propose
 from borough.domain.dimension import HOST
-from borough.domain.model import Allocation, Catalogue, State
+from borough.domain.model import AllocationRow, Catalogue, State
 from borough.domain.prefix import Prefix
 from borough.domain.space import Plan
 from borough.engine.queries import all_allocations, routes
@@ -65,7 +65,7 @@ class Snapshot:
     catalogue: Catalogue
     blocks: list[Block]
     runs: list[Run]
-    held: list[Allocation]
+    held: list[AllocationRow]
     routes: int
 
 

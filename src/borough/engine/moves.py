@@ -10,8 +10,7 @@ from borough.domain.address import format_address
 from borough.domain.block import Block
 from borough.domain.event import EventRow
 from borough.domain.ladder import check_scope, unknown
-from borough.domain.model import Allocation as Held
-from borough.domain.model import State
+from borough.domain.model import AllocationRow, State
 from borough.domain.space import Act, Note
 from borough.domain.topology import labels_text
 from borough.engine.queries import all_allocations
@@ -93,7 +92,7 @@ def _known(unit: Unit, host: str) -> None:
         raise unknown("host", host, catalogue.hosts)
 
 
-def _held_on(unit: Unit, host: str) -> list[Held]:
+def _held_on(unit: Unit, host: str) -> list[AllocationRow]:
     return [
         each for each in all_allocations(unit, Filter(host=host)) if each.state is State.ALLOCATED
     ]
@@ -202,7 +201,7 @@ def move(
     return show_all(unit, [plan.moved[0][1]])[0]
 
 
-def _check_reach(unit: Unit, held: Held, host: str) -> None:
+def _check_reach(unit: Unit, held: AllocationRow, host: str) -> None:
     catalogue = unit.catalogue
     subnet = catalogue.subnets[held.subnet_id]
     fenced = moves.out_of_reach(catalogue, subnet, host)

@@ -110,7 +110,7 @@ def blocks(
     found = [
         block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
-    guests: dict[tuple[int, int], list[model.Allocation]] = defaultdict(list)
+    guests: dict[tuple[int, int], list[model.AllocationRow]] = defaultdict(list)
     homes = tuple({block.subnet_id for block in found if block.holder})
     if homes:
         everywhere = ids is None and host is None
@@ -125,7 +125,7 @@ def blocks(
 
 
 def _block_view(
-    catalogue: Catalogue, block: Block, inside: Sequence[model.Allocation]
+    catalogue: Catalogue, block: Block, inside: Sequence[model.AllocationRow]
 ) -> BlockView:
     """A block as callers see it; ``inside`` are the allocations in and around it."""
     subnet = catalogue.subnets[block.subnet_id]
@@ -150,7 +150,7 @@ def _block_view(
     )
 
 
-def all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
+def all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.AllocationRow]:
     """Allocations by sequence number, read page by page and no further than they are looked at.
 
     Those of some subnets are read at once: each page of them would read them all.
@@ -162,7 +162,7 @@ def all_allocations(unit: Unit, wanted: Filter) -> Iterator[model.Allocation]:
         yield from page
 
 
-def pages(unit: Unit, wanted: Filter) -> Iterator[list[model.Allocation]]:
+def pages(unit: Unit, wanted: Filter) -> Iterator[list[model.AllocationRow]]:
     """Allocations by sequence number, page by page; a page may be removed before the next is read."""
     after = 0
     while True:

@@ -13,7 +13,7 @@ from borough.domain.dimension import Labels, Settings, make_labels
 from borough.domain.estate import regions
 from borough.domain.event import EventRow
 from borough.domain.ladder import check_scope, did_you_mean, unknown
-from borough.domain.model import Allocation, Catalogue, State, Subnet
+from borough.domain.model import AllocationRow, Catalogue, State, Subnet
 from borough.domain.pool import carve
 from borough.domain.prefix import Prefix, parse_prefix
 from borough.domain.rebuild import rebuild
@@ -194,7 +194,7 @@ def _refuse_stranding(
 
     Addresses that only cool are nobody's: those of a removed subnet are forgotten with it.
     """
-    stranded: list[Allocation] = []
+    stranded: list[AllocationRow] = []
     for subnet in removed:
         stranded += _held(unit, subnet)
     for before, after in changed:
@@ -208,17 +208,17 @@ def _refuse_stranding(
         raise _strands(unit.catalogue, stranded)
 
 
-def _outside(subnet: Subnet, allocation: Allocation) -> bool:
+def _outside(subnet: Subnet, allocation: AllocationRow) -> bool:
     return not subnet.prefix.holds(allocation.address) or allocation.address in subnet.never
 
 
-def _held(unit: Unit, subnet: Subnet) -> list[Allocation]:
+def _held(unit: Unit, subnet: Subnet) -> list[AllocationRow]:
     found = unit.allocations(Filter(subnet_id=subnet.id))
     cooling = [each for each in found if each.state is State.COOLING]
     return found if len(cooling) < len(found) else []
 
 
-def _strands(catalogue: Catalogue, stranded: list[Allocation]) -> WouldStrand:
+def _strands(catalogue: Catalogue, stranded: list[AllocationRow]) -> WouldStrand:
     listed = [
         {
             "address": each.text,

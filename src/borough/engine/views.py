@@ -106,7 +106,7 @@ class Released(Sequence[Allocation]):
 
 
 def show(
-    allocation: model.Allocation,
+    allocation: model.AllocationRow,
     catalogue: Catalogue,
     block: Block | None,
     sequence: int | None = None,
@@ -150,7 +150,7 @@ def holders_of(host: str, catalogue: Catalogue) -> set[str]:
     return names | {f"host={host}"}
 
 
-def show_all(unit: Unit, allocations: Sequence[model.Allocation]) -> list[Allocation]:
+def show_all(unit: Unit, allocations: Sequence[model.AllocationRow]) -> list[Allocation]:
     """Allocations as callers see them, their blocks looked up."""
     catalogue = unit.catalogue
     blocks = _blocks_of(unit, allocations)
@@ -159,7 +159,9 @@ def show_all(unit: Unit, allocations: Sequence[model.Allocation]) -> list[Alloca
     ]
 
 
-def _blocks_of(unit: Unit, allocations: Sequence[model.Allocation]) -> dict[tuple[int, int], Block]:
+def _blocks_of(
+    unit: Unit, allocations: Sequence[model.AllocationRow]
+) -> dict[tuple[int, int], Block]:
     found: dict[tuple[int, int], Block] = {}
     for subnet_id in {each.subnet_id for each in allocations}:
         addresses = sorted(each.address for each in allocations if each.subnet_id == subnet_id)

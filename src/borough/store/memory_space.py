@@ -12,7 +12,7 @@ from borough.domain.dimension import BUILT_IN, Dimension, Labels
 from borough.domain.event import Event
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import (
-    Allocation,
+    AllocationRow,
     Catalogue,
     Cohort,
     Host,
@@ -41,7 +41,7 @@ class Tables:
     hosts: dict[str, Host] = field(default_factory=dict)
     blocks: dict[int, Block] = field(default_factory=dict)
     runs: dict[int, Run] = field(default_factory=dict)
-    allocations: dict[tuple[str, int, int], Allocation] = field(default_factory=dict)
+    allocations: dict[tuple[str, int, int], AllocationRow] = field(default_factory=dict)
     keys: dict[str, tuple[Remembered, int]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     cohort_labels: dict[int, Labels] = field(default_factory=dict)
@@ -174,7 +174,7 @@ class MemorySpace:
                     return piece
         return None
 
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """See :meth:`borough.domain.space.Space.allocation_at`."""
         return self._tables.allocations.get((scope, family, address))
 

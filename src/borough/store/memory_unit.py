@@ -13,7 +13,7 @@ from borough.domain.encode import utc
 from borough.domain.event import Event, EventRow
 from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.model import (
-    Allocation,
+    AllocationRow,
     Catalogue,
     Cohort,
     Host,
@@ -84,7 +84,7 @@ class MemoryUnit(MemorySpace):
             self.bind(bind, sequences, now)
         return sequences
 
-    def _grant(self, allocation: Allocation, now: int) -> int:
+    def _grant(self, allocation: AllocationRow, now: int) -> int:
         tables = self._tables
         key = (allocation.scope, allocation.family, allocation.address)
         if key in tables.allocations:
@@ -95,7 +95,7 @@ class MemoryUnit(MemorySpace):
         self._record(now, Act.ALLOCATED, stored)
         return sequence
 
-    def _record(self, now: int, act: Act, allocation: Allocation, detail: str = "") -> None:
+    def _record(self, now: int, act: Act, allocation: AllocationRow, detail: str = "") -> None:
         subnet = self.catalogue.subnets[allocation.subnet_id]
         self.record(
             EventRow(
@@ -138,7 +138,7 @@ class MemoryUnit(MemorySpace):
             del self._tables.keys[key]
         return len(old[:limit])
 
-    def expired(self, now: int, limit: int) -> list[Allocation]:
+    def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """See :meth:`borough.store.port.Unit.expired`."""
         over = [
             allocation
@@ -149,7 +149,7 @@ class MemoryUnit(MemorySpace):
 
     # --- Reading ------------------------------------------------------------------------------
 
-    def allocations(self, wanted: Filter) -> list[Allocation]:
+    def allocations(self, wanted: Filter) -> list[AllocationRow]:
         """See :meth:`borough.store.port.Unit.allocations`."""
         found = [
             each
@@ -425,7 +425,7 @@ class MemoryUnit(MemorySpace):
         ]
         return iter(sorted(found))
 
-    def homeless(self) -> list[Allocation]:
+    def homeless(self) -> list[AllocationRow]:
         """See :meth:`borough.store.port.Unit.homeless`."""
         subnets = self._tables.subnets.values()
         return [
@@ -463,7 +463,7 @@ class MemoryUnit(MemorySpace):
         for piece in self.strays():
             self._clear_space(piece.subnet_id)
 
-    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
         """See :meth:`borough.store.port.Unit.rehome`."""
         key = (allocation.scope, allocation.family, allocation.address)
         _expect(self._tables.allocations.get(key), allocation)
@@ -489,7 +489,7 @@ def _expect(stored: object, expected: object) -> None:
         raise LostRace(expected)
 
 
-def _inside(subnet: Subnet, allocation: Allocation) -> bool:
+def _inside(subnet: Subnet, allocation: AllocationRow) -> bool:
     return (allocation.scope, allocation.family) == (
         subnet.scope,
         subnet.family,

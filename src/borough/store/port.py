@@ -17,7 +17,7 @@ from borough.domain.dimension import Dimension, Labels
 from borough.domain.event import Event, EventRow
 from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.ladder import Rung
-from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Host, Pool, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Plan, Space, Tally
 from borough.domain.token import Token
@@ -156,7 +156,7 @@ class Order:
     :ivar catalogue: what the ladder was made from; the order is void when it changed since.
     :ivar rungs: the ladder; empty when the address is known beforehand.
     :ivar ladder: tells the ladder apart from all others, without keeping it.
-    :ivar claimant: see :class:`borough.domain.ladder.Wanted`.
+    :ivar claimant: see :class:`borough.domain.ladder.ResolvedSelector`.
     :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
     :ivar now: microseconds since the epoch.
     :ivar key: idempotency key; empty for none.
@@ -217,12 +217,12 @@ class Unit(Space, Protocol):
     def forget(self, before: int, limit: int) -> int:
         """Drop the oldest keys bound before a time whose addresses are gone; return how many."""
 
-    def expired(self, now: int, limit: int) -> list[Allocation]:
+    def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """Cooling allocations whose rest is over, the longest expired first."""
 
     # Reading
 
-    def allocations(self, wanted: Filter) -> list[Allocation]:
+    def allocations(self, wanted: Filter) -> list[AllocationRow]:
         """Allocations by sequence number."""
 
     def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
@@ -366,7 +366,7 @@ class Unit(Space, Protocol):
         :return: each with the id of the subnet that its row names.
         """
 
-    def homeless(self) -> list[Allocation]:
+    def homeless(self) -> list[AllocationRow]:
         """Allocations that lie in no subnet of their scope, whichever they name."""
 
     def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
@@ -387,7 +387,7 @@ class Unit(Space, Protocol):
     def remove_strays(self) -> None:
         """Remove what :meth:`strays` finds."""
 
-    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
         """Make an allocation name another subnet; it keeps its sequence number.
 
         :raises LostRace: when it is gone.

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from borough.domain.address import WIDTH, from_bytes, to_bytes
 from borough.domain.block import Block, Run
-from borough.domain.model import Allocation, Catalogue
+from borough.domain.model import AllocationRow, Catalogue
 from borough.domain.prefix import Prefix, subtract
 from borough.store.port import Binding, Filter, Remembered
 from borough.store.sql import rows
@@ -65,7 +65,7 @@ def _sequences(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split()))
 
 
-def allocations(run: Runner, wanted: Filter, catalogue: Catalogue) -> list[Allocation]:
+def allocations(run: Runner, wanted: Filter, catalogue: Catalogue) -> list[AllocationRow]:
     """Allocations by sequence number."""
     values: dict[str, Any] = {
         name: value
@@ -97,7 +97,7 @@ def allocations(run: Runner, wanted: Filter, catalogue: Catalogue) -> list[Alloc
         return [
             rows.to_allocation(row) for row in run.rows(s.allocations(fields, 0, place), **values)
         ]
-    found: list[Allocation] = []
+    found: list[AllocationRow] = []
     for start in range(0, len(wanted.sequences), _BATCH):
         some = wanted.sequences[start : start + _BATCH]
         named = {f"sequence_{at}": sequence for at, sequence in enumerate(some)}
@@ -108,7 +108,7 @@ def allocations(run: Runner, wanted: Filter, catalogue: Catalogue) -> list[Alloc
 
 def _allocations_of(
     run: Runner, wanted: Filter, catalogue: Catalogue, values: Mapping[str, Any]
-) -> list[Allocation]:
+) -> list[AllocationRow]:
     """Allocations of some subnets, each a range of addresses, by sequence number."""
     assert wanted.subnet_ids is not None
     assert wanted.subnet_id is None
@@ -272,9 +272,9 @@ def taken_in(run: Runner, scope_id: int, prefix: Prefix) -> Iterator[tuple[int, 
         first = from_bytes(page[-1][0]) + 1
 
 
-def homeless(run: Runner, catalogue: Catalogue) -> list[Allocation]:
+def homeless(run: Runner, catalogue: Catalogue) -> list[AllocationRow]:
     """See :meth:`borough.store.port.Unit.homeless`."""
-    found: list[Allocation] = []
+    found: list[AllocationRow] = []
     covered: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for subnet in catalogue.subnets.values():
         interval = (subnet.prefix.base, subnet.prefix.last)

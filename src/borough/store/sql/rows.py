@@ -12,7 +12,7 @@ from borough.domain.block import Block, Run
 from borough.domain.dimension import make_labels
 from borough.domain.encode import utc
 from borough.domain.event import Event, EventRow
-from borough.domain.model import Allocation, State, Subnet
+from borough.domain.model import AllocationRow, State, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan
 from borough.domain.token import Need, Token
@@ -123,10 +123,10 @@ def run_values(run: Run) -> dict[str, Any]:
     }
 
 
-def to_allocation(row: Row) -> Allocation:
+def to_allocation(row: Row) -> AllocationRow:
     """A row of ``ALLOCATION_COLUMNS``."""
     sequence, scope, packed, subnet_id, owner, host, attributes, at, until = row
-    return Allocation(
+    return AllocationRow(
         scope,
         family_of(packed),
         from_bytes(packed),
@@ -147,7 +147,7 @@ def attributes_text(attributes: Mapping[str, Any]) -> str | None:
 
 
 def allocation_values(
-    allocation: Allocation, scopes: Mapping[str, int], sequence: int
+    allocation: AllocationRow, scopes: Mapping[str, int], sequence: int
 ) -> dict[str, Any]:
     """The columns of a new allocation."""
     return {
@@ -162,7 +162,7 @@ def allocation_values(
     }
 
 
-def old_allocation(old: Allocation) -> dict[str, Any]:
+def old_allocation(old: AllocationRow) -> dict[str, Any]:
     """An allocation as its row must still be like."""
     return {
         "old_sequence": old.sequence,

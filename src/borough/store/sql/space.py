@@ -9,7 +9,7 @@ from typing import Any, Final
 from borough.domain.address import from_bytes, to_bytes
 from borough.domain.block import BLOCK_BITS, Block, Run
 from borough.domain.ladder import Rung
-from borough.domain.model import Allocation, Catalogue
+from borough.domain.model import AllocationRow, Catalogue
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan
 from borough.store.sql import rows
@@ -225,7 +225,7 @@ class SqlSpace:
                     return piece
         return None
 
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """See :meth:`borough.domain.space.Space.allocation_at`."""
         row = self._run.one(
             s.allocation_at,

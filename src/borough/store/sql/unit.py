@@ -11,7 +11,7 @@ from borough.domain.block import Block, Run, room_in
 from borough.domain.dimension import Dimension, Labels
 from borough.domain.event import Event, EventRow
 from borough.domain.inspect import Finding, StoredCohort
-from borough.domain.model import Allocation, Catalogue, Host, Pool, State, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Host, Pool, State, Subnet
 from borough.domain.space import Act, Grant, Note, Plan, Tally
 from borough.domain.token import Token
 from borough.store.port import (
@@ -191,10 +191,10 @@ class SqlUnit(SqlSpace):
             found |= {subject: id for id, subject in added}
         return [found[event["subject"]] for event in events]
 
-    def _move(self, now: int, old: Allocation, new: Allocation) -> EventRow:
+    def _move(self, now: int, old: AllocationRow, new: AllocationRow) -> EventRow:
         return self._event(now, Act.MOVED, new, f"from host {old.host}" if old.host else "")
 
-    def _event(self, now: int, act: Act, allocation: Allocation, detail: str = "") -> EventRow:
+    def _event(self, now: int, act: Act, allocation: AllocationRow, detail: str = "") -> EventRow:
         return EventRow(
             now,
             act,
@@ -226,13 +226,13 @@ class SqlUnit(SqlSpace):
         """See :meth:`borough.store.port.Unit.forget`."""
         return queries.forget(self._run, before, limit)
 
-    def expired(self, now: int, limit: int) -> list[Allocation]:
+    def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """See :meth:`borough.store.port.Unit.expired`."""
         return [rows.to_allocation(row) for row in self._run.rows(s.expired, now=now, count=limit)]
 
     # --- Reading ------------------------------------------------------------------------------
 
-    def allocations(self, wanted: Filter) -> list[Allocation]:
+    def allocations(self, wanted: Filter) -> list[AllocationRow]:
         """See :meth:`borough.store.port.Unit.allocations`."""
         return queries.allocations(self._run, wanted, self.catalogue)
 
@@ -438,7 +438,7 @@ class SqlUnit(SqlSpace):
         """See :meth:`borough.store.port.Unit.taken_in`."""
         return queries.taken_in(self._run, self.catalogue.scopes[subnet.scope], subnet.prefix)
 
-    def homeless(self) -> list[Allocation]:
+    def homeless(self) -> list[AllocationRow]:
         """See :meth:`borough.store.port.Unit.homeless`."""
         return queries.homeless(self._run, self.catalogue)
 
@@ -467,10 +467,10 @@ class SqlUnit(SqlSpace):
         """See :meth:`borough.store.port.Unit.remove_strays`."""
         queries.remove_strays(self._run)
 
-    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
         """See :meth:`borough.store.port.Unit.rehome`."""
         all_met(queries.rehome(self._run, allocation.sequence, subnet_id), 1)
 
 
-def _is_held(allocation: Allocation) -> bool:
+def _is_held(allocation: AllocationRow) -> bool:
     return allocation.state is State.ALLOCATED
