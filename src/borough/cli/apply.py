@@ -10,7 +10,7 @@ from borough.cli.output import Page, emit
 from borough.cli.progress import spinner
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.topology import Change
-from borough.engine.views import Applied
+from borough.engine.summaries import Applied
 
 _SIGN = {"add": "+", "change": "~", "remove": "-"}
 _STYLE = {"add": "green", "change": "yellow", "remove": "red"}

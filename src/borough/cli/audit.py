@@ -10,7 +10,7 @@ from borough.cli.command import command
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.progress import progress_bar
 from borough.cli.state import GlobalOptions, pass_state
-from borough.engine.views import Audited
+from borough.engine.summaries import Audited
 
 _COLUMNS: Final = (
     Column("subnet", soft=True),

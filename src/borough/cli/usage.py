@@ -8,7 +8,8 @@ from borough.cli.command import command
 from borough.cli.options import gather, labels_option, scope_option, text_option
 from borough.cli.output import Column, Page, emit, quantity
 from borough.cli.state import GlobalOptions, pass_state
-from borough.engine.views import GroupUsage, Total, Usage
+from borough.engine.summaries import GroupUsage, Total
+from borough.engine.views import Usage
 
 _COLUMNS: Final = (
     Column("subnet", soft=True),

@@ -6,10 +6,10 @@ Their fields are the fields of the JSON that the command line prints and the ser
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Self, overload
+from typing import Any, Final, overload
 
 from borough.domain import model, token
 from borough.domain.address import format_address
@@ -17,11 +17,9 @@ from borough.domain.block import Block
 from borough.domain.dimension import Dimension, Fallback, Labels
 from borough.domain.encode import utc
 from borough.domain.explain import Explanation
-from borough.domain.inspect import Finding
 from borough.domain.model import Catalogue
 from borough.domain.prefix import Prefix
 from borough.domain.token import Need
-from borough.domain.topology import Change, Changes
 from borough.errors import FixInput
 from borough.store.port import Unit
 
@@ -194,51 +192,6 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
-    """The sum over the subnets of one family."""
-
-    family: int
-    size: int
-    allocated: int
-    cooling: int
-    free: int
-    claimed_free: int
-
-    @classmethod
-    def of(cls, family: int, lines: Sequence[Usage]) -> Self:
-        """The sum over some subnets of a family."""
-        return cls(
-            family,
-            sum(line.size for line in lines),
-            sum(line.allocated for line in lines),
-            sum(line.cooling for line in lines),
-            sum(line.free for line in lines),
-            sum(line.claimed_free for line in lines),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class GroupUsage:
-    """How full the subnets of a group are, in the order in which the group uses them."""
-
-    subnets: tuple[Usage, ...]
-    totals: tuple[Total, ...]
-
-    @classmethod
-    def of(cls, lines: Iterable[Usage]) -> Self:
-        """With the sum of each family."""
-        subnets = tuple(lines)
-        families = sorted({line.family for line in subnets})
-        return cls(
-            subnets,
-            tuple(
-                Total.of(family, [line for line in subnets if line.family == family])
-                for family in families
-            ),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class SubnetView:
     """A subnet, its prefixes in text."""
 
@@ -408,47 +361,3 @@ class Route:
     scope: str
     family: int
     prefix: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeCount:
-    """How many objects."""
-
-    added: int
-    changed: int
-    removed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What changed, or would."""
-
-    changes: tuple[Change, ...]
-    summary: ChangeCount
-    dry_run: bool
-
-    @classmethod
-    def of(cls, changes: Changes, *, dry_run: bool) -> Self:
-        """The lines of a diff, counted."""
-        actions = [each.action for each in changes.changes]
-        count = ChangeCount(*(actions.count(word) for word in ("add", "change", "remove")))
-        return cls(changes.changes, count, dry_run)
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """Where the stored state contradicts itself.
-
-    :ivar clean: whether nothing is wrong any more.
-    """
-
-    clean: bool
-    findings: tuple[Finding, ...]
-    repaired: int
-    left: int
-
-    @classmethod
-    def of(cls, findings: Sequence[Finding]) -> Self:
-        """What an audit found, counted."""
-        left = sum(not each.repaired for each in findings)
-        return cls(not left, tuple(findings), len(findings) - left, left)

@@ -12,8 +12,9 @@ from borough.api.paging import by_place, page_of
 from borough.api.problem import Malformed
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
+from borough.engine.summaries import Applied
 from borough.engine.topology_file import load_topology, parse_topology_text
-from borough.engine.views import Applied, show_labels
+from borough.engine.views import show_labels
 
 
 @operation("PUT", "/v1/topology", need=Need.ADMINISTER, tags=True, is_large=True, takes_yaml=True)

@@ -10,7 +10,8 @@ from borough.domain.prefix import parse_prefix
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
 from borough.engine.space_map import SpaceMap
-from borough.engine.views import Audited, BlockView, GroupUsage
+from borough.engine.summaries import Audited, GroupUsage
+from borough.engine.views import BlockView
 
 
 @operation("GET", "/v1/blocks", need=Need.READ)
