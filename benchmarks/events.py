@@ -31,9 +31,10 @@ from typing import Any
 import borough
 from borough.api.fence import Fenced, Sights
 from borough.domain.dimension import make_labels
+from borough.domain.event import EventRow
 from borough.domain.space import Act
 from borough.errors import BoroughError
-from borough.store.port import Event, Unit
+from borough.store.port import Unit
 
 WRITERS = 6
 OPEN_TIME = 10.0
@@ -75,7 +76,7 @@ def _hold_open(url: str, stop: Any) -> None:
                 continue
 
             def work(unit: Unit, turn: int = turn) -> None:
-                unit.record(Event(0, turn, Act.TOPOLOGY, "open"))
+                unit.record(EventRow(turn, Act.TOPOLOGY, "open"))
                 stop.wait(OPEN_TIME)
                 if turn % 3 == 1:
                     raise _Undo
@@ -88,7 +89,7 @@ def _die(url: str) -> None:
     with borough.open(url) as ipam:
 
         def work(unit: Unit) -> None:
-            unit.record(Event(0, 0, Act.TOPOLOGY, "dies"))
+            unit.record(EventRow(0, Act.TOPOLOGY, "dies"))
             time.sleep(1)
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -107,7 +108,7 @@ def _read(url: str, last: Any, told: Any) -> None:
             times.append(time.perf_counter() - began)
             ids += [each.id for each in page]
             if page:
-                lags.append(time.time() - page[-1].at / 1_000_000)
+                lags.append(time.time() - page[-1].at.timestamp())
             else:
                 time.sleep(0.01)
     told.put((ids, times, lags))

@@ -17,7 +17,7 @@ from borough.domain.address import WIDTH, Family, parse_address
 from borough.domain.block import BLOCK_BITS, Block, Run, initial_runs
 from borough.domain.dimension import BUILT_IN
 from borough.domain.ladder import Hold, Rung
-from borough.domain.model import Allocation, Catalogue, Cohort, Host, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Cohort, Host, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan
 
@@ -82,7 +82,7 @@ class Ground:
         self._others: list[tuple[Any, int]] = []
         self._plain: list[tuple[Any, int]] = []
         self._runs: list[tuple[int, int, int]] = []
-        self.given: dict[int, Allocation] = {}
+        self.given: dict[int, AllocationRow] = {}
         for subnet in subnets:
             for prefix in initial_runs(subnet):
                 self._add_run(Run(0, subnet.id, COHORT, prefix))
@@ -172,7 +172,7 @@ class Ground:
                 return piece
         return None
 
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """Who holds an address."""
         return self.given.get(address)
 

@@ -21,7 +21,7 @@ from borough.domain import decide
 from borough.domain.aggregate import minimal
 from borough.domain.dimension import HOST
 from borough.domain.estate import regions
-from borough.domain.ladder import Ladder, Wanted, climb, wanted
+from borough.domain.ladder import Ladder, ResolvedSelector, climb, wanted
 from borough.domain.model import Interval, Request, Subnet
 from borough.domain.prefix import subtract
 from borough.domain.space import Plan
@@ -73,7 +73,7 @@ class Borough:
         self.touched: set[int] = set()
         self.reserved = 0
         self._family = subnets[0].family
-        self._ladders: dict[int, tuple[Request, Wanted, Ladder]] = {}
+        self._ladders: dict[int, tuple[Request, ResolvedSelector, Ladder]] = {}
         self._loans: dict[int, set[int]] = {}
 
     @property
@@ -81,7 +81,7 @@ class Borough:
         """See :class:`Policy`."""
         return sum(map(len, self._loans.values()))
 
-    def _ladder(self, host: int) -> tuple[Request, Wanted, Ladder]:
+    def _ladder(self, host: int) -> tuple[Request, ResolvedSelector, Ladder]:
         found = self._ladders.get(host)
         if found is None:
             name = f"h{host}"

@@ -7,7 +7,6 @@ never look at the message text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -27,10 +26,6 @@ class BoroughError(Exception):
         super().__init__(message)
         self.message = message
         self.detail: dict[str, Any] = detail
-
-    def as_json(self) -> Mapping[str, Any]:
-        """The error as the JSON object that every face prints."""
-        return {"code": self.code, "message": self.message, "detail": self.detail}
 
 
 # --- Fix the input: asking again unchanged will fail again -----------------------------------

@@ -13,7 +13,7 @@ import uvicorn
 from borough import Ipam
 from borough.api.app import open_app
 from borough.api.protocol import BoundedProtocol
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.client.ipam import RemoteIpam
 from borough.client.transport import Transport
 from borough.store.port import Store
@@ -25,8 +25,8 @@ class Served:
     :ivar url: where it listens.
     """
 
-    def __init__(self, ipam: Ipam, settings: Settings | None = None, **server: Any) -> None:
-        settings = settings or Settings()
+    def __init__(self, ipam: Ipam, settings: ServiceSettings | None = None, **server: Any) -> None:
+        settings = settings or ServiceSettings()
         self.ipam = ipam
         self.service, app = open_app(ipam, settings)
         config = uvicorn.Config(

@@ -13,13 +13,13 @@ import pytest
 
 import borough
 from borough.api import protocol
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.api.watch import OUTCOMES
 from borough.client.ipam import connect
 from tests.api.serving import Served, wait_until
 from tests.conftest import EXAMPLES
 
-SETTINGS = Settings(body_limit=100_000, body_time=0.3, send_time=0.5)
+SETTINGS = ServiceSettings(body_limit=100_000, body_time=0.3, send_time=0.5)
 
 
 @pytest.fixture(scope="module")

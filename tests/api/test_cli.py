@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import borough
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.cli.app import app
 from tests.api.serving import Served
 from tests.conftest import EXAMPLES
@@ -152,7 +152,7 @@ def test_the_token_comes_from_the_environment(tmp_path: Path) -> None:
     """And is refused by its own words when it is wrong."""
     ipam = borough.open(f"sqlite:///{tmp_path}/t.db", create=True)
     _, secret = ipam.create_token("reader")
-    served = Served(ipam, Settings(requires_token=True))
+    served = Served(ipam, ServiceSettings(requires_token=True))
     try:
         assert run("list hosts", "--server", served.url, BOROUGH_TOKEN=secret).exit_code == 0
         for wrong in ("", "nonsense", secret[:-1]):

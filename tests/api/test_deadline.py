@@ -16,7 +16,7 @@ from borough import Ipam
 from borough.api import crew
 from borough.api.crew import Crew
 from borough.api.problem import Overloaded
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.client.ipam import connect
 from borough.errors import DeadlineExceeded
 from borough.store import deadline
@@ -45,7 +45,7 @@ def test_work_that_takes_too_long_is_not_waited_for(gate: threading.Event) -> No
     """Its thread is taken until it ends; what waits behind it is never begun."""
 
     async def play() -> None:
-        team = Crew(Settings(threads=1, deadline=0.1))
+        team = Crew(ServiceSettings(threads=1, deadline=0.1))
         begun = []
         with pytest.raises(DeadlineExceeded) as slow:
             await team.run(gate.wait)
@@ -66,7 +66,7 @@ def test_one_token_leaves_threads_to_the_others(gate: threading.Event) -> None:
     """Seventeen slow requests of one token kept everybody waiting."""
 
     async def play() -> None:
-        team = Crew(Settings(threads=4, token_threads=2, token_queue=15, deadline=60))
+        team = Crew(ServiceSettings(threads=4, token_threads=2, token_queue=15, deadline=60))
         slow = [asyncio.create_task(team.run(gate.wait, "slow")) for _ in range(17)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="this token"):
@@ -84,7 +84,7 @@ def test_one_token_leaves_threads_to_the_others(gate: threading.Event) -> None:
 
 def test_an_error_of_the_work_itself_is_no_deadline() -> None:
     async def play() -> None:
-        team = Crew(Settings())
+        team = Crew(ServiceSettings())
 
         def fail() -> None:
             raise TimeoutError("of the work")
@@ -102,7 +102,7 @@ def test_a_request_over_its_deadline_is_answered(
 ) -> None:
     ipam = borough.open("memory:", create=True)
     monkeypatch.setattr(ipam, "usage", lambda **_: gate.wait())
-    served = Served(ipam, Settings(deadline=0.2))
+    served = Served(ipam, ServiceSettings(deadline=0.2))
     try:
         with connect(served.url) as client:
             with pytest.raises(DeadlineExceeded) as error:

@@ -12,7 +12,7 @@ import pytest
 
 import borough
 from borough import Ipam
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.store.memory.store import MemoryStore
 from tests.api.serving import Served, wait_until
 
@@ -29,7 +29,7 @@ def ipam() -> Ipam:
 
 @pytest.fixture
 def served(ipam: Ipam) -> Iterator[Served]:
-    made = Served(ipam, Settings(streams=1100))
+    made = Served(ipam, ServiceSettings(streams=1100))
     yield made
     made.close()
 
@@ -96,7 +96,7 @@ def test_from_now_on_and_from_where_one_was_cut_off(ipam: Ipam, served: Served) 
 def test_a_confined_caller_hears_of_his_own_only(ipam: Ipam) -> None:
     """And nothing of what happened in between."""
     _, secret = ipam.create_token("n", may="read", labels=L)
-    served = Served(ipam, Settings(requires_token=True))
+    served = Served(ipam, ServiceSettings(requires_token=True))
     try:
         stream = Stream(served, "/v1/events?after=0", Authorization=f"Bearer {secret}")
         wait_until(lambda: served.service.feed.streams == 1)
@@ -116,7 +116,7 @@ def test_what_a_stream_asks_counts_for_its_token(
 ) -> None:
     """Streams of a token look past what is not theirs, and read what they missed, in its share of threads."""
     _, secret = ipam.create_token("n", may="read", labels=L)
-    served = Served(ipam, Settings(requires_token=True))
+    served = Served(ipam, ServiceSettings(requires_token=True))
     asked: list[str] = []
     run = served.service.crew.run
 

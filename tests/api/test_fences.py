@@ -12,7 +12,7 @@ import pytest
 import borough
 from borough import Ipam
 from borough.api.app import OPERATIONS
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.client.ipam import RemoteIpam, connect
 from borough.errors import (
     AddressOutsideGroup,
@@ -66,7 +66,7 @@ class World:
         _, admin = self.ipam.create_token("admin", may="administer")
         _, red = self.ipam.create_token("red", may="allocate", labels={"tenant": "red"})
         _, reader = self.ipam.create_token("reader", may="read", labels={"tenant": "red"})
-        self.served = Served(self.ipam, Settings(requires_token=True))
+        self.served = Served(self.ipam, ServiceSettings(requires_token=True))
         self.token = red
         self.admin = connect(self.served.url, admin)
         self.red = connect(self.served.url, red)

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 import borough
 from borough.api import protocol
 from borough.api.protocol import HEAD_LIMIT, PIPELINED, BoundedProtocol
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from tests.api.serving import Served, wait_until
 from tests.api.test_abuse import Wire, wires
 from tests.conftest import EXAMPLES
@@ -25,7 +25,7 @@ CHUNKED = b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chun
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    made = Served(borough.open("memory:", create=True), Settings(body_time=5))
+    made = Served(borough.open("memory:", create=True), ServiceSettings(body_time=5))
     yield made
     made.close()
 

@@ -17,6 +17,10 @@ from borough.api.app import OPERATIONS
 from borough.api.fence import Fenced
 from borough.api.openapi import describe
 from borough.client.ipam import RemoteIpam
+from borough.domain.encode import plain, utc
+from borough.domain.event import Event
+from borough.domain.token import Need, Token
+from borough.engine.views import show_token
 from tests.api.serving import Served
 from tests.conftest import EXAMPLES
 
@@ -113,3 +117,12 @@ def test_client_and_fence_have_the_librarys_signatures() -> None:
     for name in ("allocate", "explain"):
         fenced = inspect.signature(getattr(Fenced, name))
         assert fenced == inspect.signature(getattr(borough.Ipam, name)), name
+
+
+def test_every_answer_has_the_fields_that_are_described() -> None:
+    """The description is made by msgspec, the answer by the library's encoder: of the same record."""
+    described = describe(OPERATIONS, secured=True)["components"]["schemas"]
+    event = Event(1, utc(0), "moved", "10.0.0.1", "s", "o", "h", 7, "", "", cohort_id=3)
+    assert list(described["Event"]["properties"]) == list(plain(event))
+    token = Token("t", "public", "digest", Need.READ)
+    assert list(described["TokenView"]["properties"]) == list(plain(show_token(token)))

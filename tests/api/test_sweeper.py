@@ -11,7 +11,7 @@ import pytest
 
 import borough
 from borough.api.metrics import SHARED
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.api.sweeper import SWEEPS, Sweeper, Turn
 from borough.domain.space import Act
 from borough.engine.sweep import Swept
@@ -36,11 +36,11 @@ def test_a_service_gives_back_what_lies_idle(tmp_path: Path, clock: Clock) -> No
     ipam.apply({"subnets": [{"name": "pods", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
     ipam.allocate(labels={"network": "n"}, host="h1", owner="o")
     ipam.release(owner="o")
-    served = Served(ipam, Settings(sweep_every=SOON))
+    served = Served(ipam, ServiceSettings(sweep_every=SOON))
 
     def given_back() -> bool:
         clock.advance(5 * 60)
-        return any(each.act is Act.GAVE_UP for each in ipam.events(limit=10_000))
+        return any(each.act == Act.GAVE_UP for each in ipam.events(limit=10_000))
 
     assert ipam.blocks() != []
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import select
-import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import hostile
@@ -16,8 +16,9 @@ import borough
 from borough.api import guard
 from borough.api.problem import Overloaded
 from borough.api.quota import Load, Quota
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.client.ipam import connect
+from borough.domain.encode import micros
 from borough.errors import NotPermitted, TokenRefused, Unavailable
 from tests.api.serving import Served, wait_until
 from tests.api.test_abuse import Wire
@@ -28,7 +29,7 @@ from tests.api.test_events import Stream
 def served() -> Iterator[Served]:
     ipam = borough.open("memory:", create=True)
     ipam.add_subnet("10.0.0.0/24", name="n")
-    made = Served(ipam, Settings(requires_token=True, streams=3, token_streams=2))
+    made = Served(ipam, ServiceSettings(requires_token=True, streams=3, token_streams=2))
     yield made
     made.close()
 
@@ -72,12 +73,11 @@ def test_a_token_of_the_same_name_does_not_keep_a_stream(served: Served) -> None
 def test_the_stream_of_a_token_that_expires_ends(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hour = 3_600_000_000
-    now = time.time_ns() // 1000
-    _, secret = served.ipam.create_token("short", may="read", expires=now + hour)
+    end = datetime.now(UTC) + timedelta(hours=1)
+    _, secret = served.ipam.create_token("short", may="read", expires=end)
     stream = follow(served, secret)
     assert stream.answer.status == 200
-    monkeypatch.setattr(served.service.guard, "_wall", lambda: now + hour)
+    monkeypatch.setattr(served.service.guard, "_wall", lambda: micros(end))
     assert is_ended(stream)
 
 

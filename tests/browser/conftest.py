@@ -10,7 +10,7 @@ import pytest
 
 import borough
 from borough import Ipam
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from tests.api.serving import Served
 from tests.browser.browsing import CHROMIUM, DRIVER, Browser
 
@@ -90,7 +90,7 @@ def serve() -> Iterator[Callable[..., Served]]:
     running: list[Served] = []
 
     def start(ipam: Ipam, **settings: Any) -> Served:
-        running.append(Served(ipam, Settings(**settings)))
+        running.append(Served(ipam, ServiceSettings(**settings)))
         return running[-1]
 
     yield start

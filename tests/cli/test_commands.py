@@ -260,7 +260,13 @@ def test_list_hosts_and_dimensions(cli: Cli):
     assert re.search(r"node-4 +rack=r2 +container-hosts", cli.text("list", "hosts"))
     found = cli.json("list", "dimensions")["dimensions"]
     assert [each["rank"] for each in found] == list(range(5))
-    assert found[-1] == {"name": "host", "fallback": "any", "rank": 4, "claims": True}
+    assert found[-1] == {
+        "name": "host",
+        "fallback": "any",
+        "rank": 4,
+        "claims": True,
+        "claiming": {},
+    }
     assert re.search(r"service_type +unlabelled +no", cli.text("list", "dimensions"))
 
 

@@ -17,6 +17,7 @@ import pytest
 
 import borough
 from borough import BoroughError, Ipam
+from borough.domain.encode import plain
 from borough.engine.audit import Finding
 from borough.errors import Corrupt, Exhausted
 from tests.conftest import Clock
@@ -582,15 +583,15 @@ def test_everything_at_once(ipam: Ipam, database: Database) -> None:
 
 
 def test_claims_survive_a_repair(ipam: Ipam, database: Database) -> None:
-    routes = [each.as_json() for each in ipam.routes()]
-    blocks = [each.as_json() for each in ipam.blocks(host="node-1")]
+    routes = plain(ipam.routes())
+    blocks = plain(ipam.blocks(host="node-1"))
     database.flip("10.0.0.5")
     database.flip("10.0.0.203")
     a_run_over_blocks(database)
     a_region_larger_than_its_subnet(database)
     ipam.audit(repair=True)
-    assert [each.as_json() for each in ipam.routes()] == routes
-    assert [each.as_json() for each in ipam.blocks(host="node-1")] == blocks
+    assert plain(ipam.routes()) == routes
+    assert plain(ipam.blocks(host="node-1")) == blocks
 
 
 def test_a_claim_wider_than_the_usable_space_survives(tmp_path: Path, clock: Clock) -> None:
@@ -608,7 +609,7 @@ def test_a_claim_wider_than_the_usable_space_survives(tmp_path: Path, clock: Clo
         database = Database(path)
         database.run("UPDATE borough_block SET free = free + 1")
         database.close()
-        routes = [each.as_json() for each in ipam.routes()]
+        routes = plain(ipam.routes())
         assert all(each.repaired for each in ipam.audit(repair=True))
         assert ipam.audit() == []
         assert len(ipam.routes()) <= len(routes)
@@ -690,7 +691,7 @@ def test_progress_and_json(ipam: Ipam, database: Database) -> None:
     steps: list[tuple[int, int]] = []
     found = ipam.audit(progress=lambda done, total: steps.append((done, total)))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert [each.as_json() for each in found] == [
+    assert plain(found) == [
         {
             "code": "bit_without_allocation",
             "subnet": "a",

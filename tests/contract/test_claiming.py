@@ -187,7 +187,7 @@ def test_settings_are_kept(ipam: Ipam) -> None:
     assert ipam.apply(topology)
     assert not ipam.apply(topology)
     (host,) = [each for each in ipam.dimensions() if each.name == "host"]
-    assert (host.claiming.block, host.claiming.at_cap) == (8, "fail")
+    assert host.claiming == {"block": 8, "at_cap": "fail"}
     assert ipam.subnets()[0].claims == {"cap": 4}
     topology["subnets"][0].pop("claims")
     assert ipam.apply(topology)
@@ -302,17 +302,17 @@ def test_the_settings_of_a_host_are_kept(ipam: Ipam) -> None:
     assert ipam.apply(topology)
     assert not ipam.apply(topology)
     kept = {each.name: each for each in ipam.hosts()}
-    assert kept["large"].claiming == {"expected": 110, "at_cap": "fail"}
-    assert kept["large"].labels == {"rack": {"r1"}}
-    assert kept["small"].claiming == {}
+    assert kept["large"].claims == {"expected": 110, "at_cap": "fail"}
+    assert kept["large"].labels == {"rack": ["r1"]}
+    assert kept["small"].claims == {}
     topology["hosts"]["large"]["claims"] = {"expected": 60}
     (change,) = ipam.apply(topology).changes
-    assert [each[0] for each in change.fields] == ["claiming"]
+    assert [each.field for each in change.fields] == ["claiming"]
     ipam.rename_host("large", "larger")
-    assert [each.claiming for each in ipam.hosts() if each.name == "larger"] == [{"expected": 60}]
+    assert [each.claims for each in ipam.hosts() if each.name == "larger"] == [{"expected": 60}]
     topology["hosts"] = {"larger": {"rack": "r1"}}
     assert ipam.apply(topology)
-    assert [each.claiming for each in ipam.hosts()] == [{}]
+    assert [each.claims for each in ipam.hosts()] == [{}]
 
 
 @pytest.mark.parametrize("claims", [{"expected": -1}, {"expected": "many"}, {"expects": 4}, True])

@@ -10,9 +10,10 @@ import pytest
 
 from borough import Ipam
 from borough.domain.block import Block
+from borough.domain.event import EventRow
 from borough.domain.space import Act, Plan
 from borough.errors import Contended
-from borough.store.port import Event, LostRace, Unit
+from borough.store.port import LostRace, Unit
 
 L = {"network": "n"}
 
@@ -63,7 +64,7 @@ def test_a_unit_that_fails_leaves_nothing(ipam: Ipam) -> None:
     before = len(ipam.events())
 
     def fail(unit: Unit) -> NoReturn:
-        unit.record(Event(0, 1, Act.TOPOLOGY, "x"))
+        unit.record(EventRow(1, Act.TOPOLOGY, "x"))
         unit.commit(Plan(runs_removed=unit.runs()), 1)
         raise RuntimeError("half way")
 

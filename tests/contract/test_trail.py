@@ -12,10 +12,12 @@ import pytest
 
 import borough
 from borough import Ipam
+from borough.domain.encode import utc
+from borough.domain.event import Event, EventRow
 from borough.domain.space import Act
 from borough.engine import trail
 from borough.errors import EventsPruned
-from borough.store.port import Event, Unit
+from borough.store.port import Unit
 from borough.store.sql import trail as sql_trail
 from borough.store.sql.runner import Statement
 from borough.store.sql.store import SqlStore
@@ -32,7 +34,7 @@ DIMENSIONS = {"dimensions": {"tenant": {"fallback": "none"}, "rack": {"fallback"
 
 
 def subjects(found: list[Event]) -> list[str]:
-    return [each.subject for each in found if each.act is not Act.TOPOLOGY]
+    return [each.subject for each in found if each.act != Act.TOPOLOGY]
 
 
 def subnet(name: str, cidr: str, **labels: str) -> dict[str, Any]:
@@ -52,8 +54,8 @@ def held_open(url: str, *, undo: bool = False) -> Iterator[Callable[[], None]]:
     written, go_on = threading.Event(), threading.Event()
 
     def work(unit: Unit) -> None:
-        unit.record(Event(0, 1, Act.TOPOLOGY, "early"))
-        unit.record(Event(0, 1, Act.TOPOLOGY, "early too"))
+        unit.record(EventRow(1, Act.TOPOLOGY, "early"))
+        unit.record(EventRow(1, Act.TOPOLOGY, "early too"))
         written.set()
         assert go_on.wait(PATIENCE)
         if undo:
@@ -332,7 +334,7 @@ def test_pruned_events_are_gone_and_the_newest_stays(ipam: Ipam) -> None:
     assert (kept[-1].act, kept[-1].detail) == (Act.PRUNED, f"5 events, up to {ids[4]}")
     assert ipam.events() == kept
     assert ipam.prune_events(1 << 40) == len(kept) - 1
-    assert ipam.events(after=kept[-1].id)[0].act is Act.PRUNED
+    assert ipam.events(after=kept[-1].id)[0].act == Act.PRUNED
     sequence = ipam.allocate(labels={"network": "n"}).allocations[0].sequence
     assert sequence > kept[-1].id
     assert ipam.audit() == []
@@ -353,12 +355,12 @@ def test_old_events_are_archived_and_pruned(ipam: Ipam, clock: Clock) -> None:
         assert ipam.events(limit=len(found)) == list(found)
         archived.extend(found)
 
-    assert trail.prune(ipam, cut, archive) == len(before)
+    assert trail.prune(ipam, utc(cut), archive) == len(before)
     assert archived == before
     assert ipam.events()[: len(kept)] == kept
     clock.advance(3600)
     count = len(ipam.events())
-    assert trail.prune(ipam, clock.now) == count - 1
+    assert trail.prune(ipam, utc(clock.now)) == count - 1
 
 
 @pytest.mark.parametrize("store", each_store())
@@ -372,7 +374,7 @@ def test_pruning_is_in_pieces(
         ipam.allocate(labels={"network": "n"}, count=9)
         assert ipam.prune_events(1 << 40) == 4
         clock.advance(1)
-        assert trail.prune(ipam, clock.now) == 6
+        assert trail.prune(ipam, utc(clock.now)) == 6
 
 
 @pytest.mark.parametrize("store", each_store())
@@ -391,7 +393,7 @@ def test_labels_that_no_event_names_are_pruned(store: str, tmp_path: Path, clock
         assert len(before) == 3
         clock.advance(3600)
         ipam.allocate(labels={"rack": "r3"})
-        trail.prune(ipam, clock.now)
+        trail.prune(ipam, utc(clock.now))
         assert list(known().values()) == [{"rack": frozenset({"r3"})}]
         ipam.apply(DIMENSIONS | {"subnets": [subnet("a", "10.0.0.0/24", rack="r4")]})
         assert max(known()) > max(before)

@@ -12,7 +12,14 @@ from typing import Self
 from borough.domain.address import format_address
 from borough.domain.dimension import Fallback
 from borough.domain.model import Kind, Subnet
-from borough.driver import Decides, DriverSubnet, Given, Settings, SubnetDriver, SubnetRequest
+from borough.driver import (
+    Decides,
+    DriverAddress,
+    DriverSubnet,
+    Settings,
+    SubnetDriver,
+    SubnetRequest,
+)
 from borough.errors import AddressInUse, Exhausted, NotAllocated
 
 
@@ -117,14 +124,14 @@ class WholeDriver(ClassicDriver):
 
     def allocate_from(
         self, subnets: Sequence[Subnet], count: int, request: SubnetRequest
-    ) -> Sequence[Given]:
+    ) -> Sequence[DriverAddress]:
         self.whole += 1
-        given: list[Given] = []
+        given: list[DriverAddress] = []
         for subnet in subnets:
             place = ClassicSubnet(self.system, subnet)
             try:
                 while len(given) < count:
-                    given.append(Given(subnet, place.allocate(request)))
+                    given.append(DriverAddress(subnet, place.allocate(request)))
             except Exhausted:
                 continue
         if len(given) < count:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -144,13 +144,13 @@ class Straddles(Faulty):
             for each in given:
                 self.release(each.address, scope=each.scope)
             raise
-        return Answer(tuple(given))
+        return Answer(tuple(given), replayed=False)
 
 
 class KeepsTheFirstHalf(Straddles):
     """The same, and what it got before it failed stays taken."""
 
-    def release(self, address: Any = None, **more: Any) -> tuple[Allocation, ...]:
+    def release(self, address: Any = None, **more: Any) -> Sequence[Allocation]:
         if sys._getframe(1).f_code.co_name == "allocate":
             return ()
         return super().release(address, **more)
@@ -164,7 +164,7 @@ class NextIsAny(Faulty):
             several = super().allocate(group, replace(request, count=4)).allocations
             for each in several[:-1]:
                 self.release(each.address)
-            return Answer(several[-1:])
+            return Answer(several[-1:], replayed=False)
         return super().allocate(group, request)
 
 
@@ -269,7 +269,7 @@ class ReleasesStale(Faulty):
         host: str = "",
         sequence: int | None = None,
         scope: str = "default",
-    ) -> tuple[Allocation, ...]:
+    ) -> Sequence[Allocation]:
         if address:
             owner = host = ""
         return super().release(address, owner=owner, host=host, scope=scope)
@@ -278,7 +278,7 @@ class ReleasesStale(Faulty):
 class ReleasesQuietly(Faulty):
     """Takes a release of what is free for done."""
 
-    def release(self, address: Any = None, **more: Any) -> tuple[Allocation, ...]:
+    def release(self, address: Any = None, **more: Any) -> Sequence[Allocation]:
         try:
             return super().release(address, **more)
         except NotAllocated:

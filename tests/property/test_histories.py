@@ -22,7 +22,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import borough
 from borough import BoroughError, Ipam
-from borough.engine.views import Answer
+from borough.domain.encode import plain, utc
+from borough.engine.views import Answer, Released
 from tests.conftest import STORES, Clock, each_store
 from tests.model.oracle import Oracle
 
@@ -228,7 +229,7 @@ class Histories(RuleBasedStateMachine):
         return Oracle(dimensions, [*self.topology["subnets"], *extra], self.topology["hosts"], held)
 
     def _rests(self, allocation: Any) -> bool:
-        return bool(allocation.until > self.clock.now)
+        return bool(allocation.cooling_until > utc(self.clock.now))
 
     # --- Rules ------------------------------------------------------------------------------------
 
@@ -382,24 +383,21 @@ class Histories(RuleBasedStateMachine):
 
     @rule(host=st.sampled_from(HOSTS))
     def drain(self, host: str) -> None:
-        self.both(lambda ipam: _without_numbers(ipam.drain(host).as_json()))
+        self.both(lambda ipam: _without_numbers(plain(ipam.drain(host))))
 
     @rule(host=st.sampled_from(HOSTS), release=st.booleans())
     def remove_host(self, host: str, release: bool) -> None:
-        self.both(lambda ipam: _without_numbers(ipam.remove_host(host, release=release).as_json()))
+        self.both(lambda ipam: _without_numbers(plain(ipam.remove_host(host, release=release))))
         self._forget_hosts()
 
     @rule(old=st.sampled_from(HOSTS), new=st.sampled_from(HOSTS))
     def rename_host(self, old: str, new: str) -> None:
-        self.both(lambda ipam: _without_numbers(ipam.rename_host(old, new).as_json()))
+        self.both(lambda ipam: _without_numbers(plain(ipam.rename_host(old, new))))
         self._forget_hosts()
 
     def _forget_hosts(self) -> None:
         """Let the oracle know the hosts that are left, whatever the topology says."""
-        declared = {
-            host.name: {name: sorted(values) for name, values in host.labels.items()}
-            for host in self.ipams[0].hosts()
-        }
+        declared = {host.name: dict(host.labels) for host in self.ipams[0].hosts()}
         self.topology = {**self.topology, "hosts": declared}
 
     @rule(data=st.data(), host=st.sampled_from(HOSTS), force=st.booleans())
@@ -423,7 +421,7 @@ class Histories(RuleBasedStateMachine):
         # It plays a release and an allocation for each address: as dear as all other rules together.
         if turn:
             return
-        self.both(lambda ipam: _without_numbers(ipam.defragment(limit=5).as_json()))
+        self.both(lambda ipam: _without_numbers(plain(ipam.defragment(limit=5))))
 
     @rule(seconds=st.sampled_from([1, 59, 61, 900, 7200]))
     def pass_time(self, seconds: int) -> None:
@@ -485,9 +483,9 @@ def _plain(outcome: Any) -> Any:
         return outcome.code, _without_numbers(outcome.detail)
     if isinstance(outcome, Answer):
         return outcome.replayed, [_without_sequence(each) for each in outcome.allocations]
-    if isinstance(outcome, tuple):
+    if isinstance(outcome, tuple | Released):
         return [_without_sequence(each) for each in outcome]
-    return outcome.as_json() if hasattr(outcome, "as_json") else outcome
+    return plain(outcome)
 
 
 def _without_numbers(value: Any) -> Any:
@@ -497,7 +495,7 @@ def _without_numbers(value: Any) -> Any:
 
 
 def _without_sequence(allocation: Any) -> dict[str, Any]:
-    return {name: value for name, value in allocation.as_json().items() if name != "sequence"}
+    return {name: value for name, value in plain(allocation).items() if name != "sequence"}
 
 
 def _allocations(ipam: Ipam) -> Any:
@@ -505,16 +503,16 @@ def _allocations(ipam: Ipam) -> Any:
 
 
 def _blocks(ipam: Ipam) -> Any:
-    found = [each.as_json() for each in ipam.blocks()]
+    found = plain(ipam.blocks())
     return sorted(found, key=lambda each: (each["scope"], each["subnet"], each["prefix"]))
 
 
 def _usage(ipam: Ipam) -> Any:
-    return [each.as_json() for scope in ("default",) for each in ipam.usage(scope=scope)]
+    return plain(ipam.usage())
 
 
 def _routes(ipam: Ipam) -> Any:
-    return [each.as_json() for each in ipam.routes()]
+    return plain(ipam.routes())
 
 
 def _histories() -> int:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import borough
+from borough.domain.event import EventRow
 from borough.domain.space import Act
 from borough.errors import BoroughError
-from borough.store.port import Event, Unit
+from borough.store.port import Unit
 from tests.conftest import STORES, each_store
 
 WRITERS = 6
@@ -34,7 +35,7 @@ def write(number: int, url: str) -> None:
     with borough.open(url) as ipam:
 
         def undo(unit: Unit) -> None:
-            unit.record(Event(0, 1, Act.TOPOLOGY, "undone"))
+            unit.record(EventRow(1, Act.TOPOLOGY, "undone"))
             raise Undo
 
         for _ in range(CALLS):
@@ -43,7 +44,7 @@ def write(number: int, url: str) -> None:
                 if turn == 0:
                     ipam.allocate(labels=L, host=f"h{number}", count=chance.choice([3, 40]))
                 elif turn == 1:
-                    ipam.store.transact(lambda unit: unit.record(Event(0, 1, Act.TOPOLOGY, "one")))
+                    ipam.store.transact(lambda unit: unit.record(EventRow(1, Act.TOPOLOGY, "one")))
                 elif turn == 2:
                     ipam.store.transact(undo)
                 else:

@@ -40,7 +40,7 @@ def test_the_bench_gives_the_addresses_that_a_store_gives(
             address = given.pop(event.workload)
             policy.release(event.host, address, event.at)
             ipam.release(format_address(family, address))
-    acts = {each.act.value for each in ipam.events(limit=100_000)}
+    acts = {each.act for each in ipam.events(limit=100_000)}
     assert {"claimed", "grew", "transferred", "gave_up"} <= acts
     assert ipam.audit() == []
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from borough.domain.address import parse_address
 from borough.domain.block import Block, Run
+from borough.domain.encode import plain as to_plain
 from borough.domain.inspect import (
     Finding,
     StoredCohort,
@@ -95,7 +96,7 @@ def test_addresses_of_elsewhere_are_passed_over() -> None:
 
 def test_a_finding_says_all_there_is_as_json() -> None:
     finding = Finding("code", "net", "10.0.0.1", "a sentence", repaired=True)
-    assert finding.as_json() == {
+    assert to_plain(finding) == {
         "code": "code",
         "subnet": "net",
         "subject": "10.0.0.1",

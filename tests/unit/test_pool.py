@@ -345,6 +345,7 @@ def test_usage_against_sets(subnets: list[Subnet]) -> None:
     carved = [each for each in subnets if each.pool == "pool"]
     gaps = {gap_of(enclosing(4, address, 32), whole - taken).length for address in whole - taken}
     assert pool_usage(make_catalogue(*subnets), POOL) == PoolUsage(
+        name="pool",
         size=len(whole),
         used=len(whole & taken),
         free=len(whole - taken),

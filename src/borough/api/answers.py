@@ -24,7 +24,7 @@ _COMMON: Final = (
 )
 
 
-class Gone(Exception):
+class CallerGone(Exception):
     """The caller is no longer there, or too slow to be waited for."""
 
 
@@ -40,7 +40,7 @@ async def answer(
     """Send a whole answer.
 
     :param patience: how long the caller may leave a piece of it lying, in seconds.
-    :raises Gone: he left it longer.
+    :raises CallerGone: he left it longer.
     """
     head = [
         (b"content-type", media_type.encode()),
@@ -58,7 +58,7 @@ async def answer(
             async with asyncio.timeout(patience):
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
     except TimeoutError:
-        raise Gone from None
+        raise CallerGone from None
 
 
 def abort(scope: Scope) -> None:
@@ -76,7 +76,7 @@ async def refuse(
     body = problem.body_of(error, status)
     try:
         await answer(send, status, body, problem.MEDIA_TYPE, problem.headers_of(error))
-    except Gone:
+    except CallerGone:
         abort(scope or {})
     return status
 
@@ -94,7 +94,7 @@ async def read_body(
     :param patience: how long it may take to arrive, in seconds.
     :param count: is told the size of each piece before it is kept, and may refuse it.
     :raises Malformed: it is too large, or too slow.
-    :raises Gone: the caller went away in the middle of it.
+    :raises CallerGone: the caller went away in the middle of it.
     """
     told = headers.get(b"content-length", b"0")
     if int(told) > limit:
@@ -116,7 +116,7 @@ async def _collect(receive: Receive, limit: int, count: Callable[[int], None]) -
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Gone
+            raise CallerGone
         part = message.get("body", b"")
         size += len(part)
         if size > limit:

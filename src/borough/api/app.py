@@ -17,7 +17,7 @@ from borough.api.own import own_routes
 from borough.api.page import page_routes
 from borough.api.problem import Malformed
 from borough.api.service import Service
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.api.stream import EventEndpoint
 from borough.engine.ipam import Ipam
 
@@ -111,7 +111,7 @@ async def _nothing_here(scope: Scope, _receive: Receive, send: Send) -> None:
     await refuse(send, Malformed("there is nothing here; see /openapi.json", status=404))
 
 
-def open_app(ipam: Ipam, settings: Settings) -> tuple[Service, App]:
+def open_app(ipam: Ipam, settings: ServiceSettings) -> tuple[Service, App]:
     """A service on an open address space, and its application."""
     service = Service(ipam, settings)
     return service, make_app(service)

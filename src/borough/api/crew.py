@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Generic, TypeVar
 
 from borough.api.quota import Quota
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.errors import DeadlineExceeded
 from borough.store.deadline import until
 
@@ -45,7 +45,7 @@ class Crew:
     :ivar quota: counts what is under way or waits.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServiceSettings) -> None:
         """Start with no thread; each is made when it is needed."""
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="borough")
         self._threads = settings.threads

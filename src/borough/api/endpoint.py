@@ -10,11 +10,12 @@ from starlette.types import Receive, Scope, Send
 
 from borough.api import problem, reading
 from borough.api.access import Identity
-from borough.api.answers import Gone, abort, answer, read_body, refuse
+from borough.api.answers import CallerGone, abort, answer, read_body, refuse
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
 from borough.api.quota import Load
 from borough.api.service import Service
+from borough.domain.encode import plain
 from borough.errors import BoroughError, StaleSequence, StaleVersion
 from borough.store.actor import acting
 
@@ -54,7 +55,7 @@ class Endpoint:
                 send, status, body, headers=told, patience=self._service.settings.send_time
             )
             watch.done(status)
-        except Gone:
+        except CallerGone:
             abort(scope)
             watch.done(499)
         except Exception as error:
@@ -138,7 +139,7 @@ class Endpoint:
             if _text(headers, b"if-none-match") == told["etag"]:
                 return 304, b"", told
         made = operation.function(view, **given)
-        return operation.status, _ENCODER.encode(made), told
+        return operation.status, _ENCODER.encode(plain(made)), told
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:

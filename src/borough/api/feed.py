@@ -15,9 +15,9 @@ from typing import Final, TypeVar
 
 from borough.api.crew import Crew
 from borough.api.problem import Overloaded
+from borough.domain.event import Event
 from borough.engine.ipam import Ipam
 from borough.errors import BoroughError, EventsPruned
-from borough.store.port import Event
 
 T = TypeVar("T")
 

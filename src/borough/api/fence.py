@@ -16,7 +16,8 @@ from sys import getsizeof
 from typing import Any, Final, TypeVar
 
 from borough.domain.address import parse_address
-from borough.domain.dimension import Dimension, Labels, make_labels
+from borough.domain.dimension import Labels, make_labels
+from borough.domain.event import Event
 from borough.domain.explain import Explanation
 from borough.domain.ladder import unknown
 from borough.domain.model import Catalogue, Host
@@ -31,6 +32,8 @@ from borough.engine.views import (
     Allocation,
     Answer,
     BlockView,
+    DimensionView,
+    HostView,
     Released,
     Route,
     SubnetView,
@@ -48,7 +51,7 @@ from borough.errors import (
     UnknownObject,
 )
 from borough.store.cache import Cache
-from borough.store.port import Event, Unit
+from borough.store.port import Unit
 
 T = TypeVar("T")
 
@@ -106,9 +109,11 @@ class Fenced:
     def _sight(self) -> frozenset[str]:
         return self._sights.of(self._ipam.catalogue(), self._fence)
 
-    def _sees(self, host: Host) -> bool:
+    def _sees(self, host: Host | HostView) -> bool:
         """True when the labels of a host are within the fence."""
-        return all(host.labels.get(name, frozenset()) & self._fence[name] for name in self._fence)
+        return all(
+            self._fence[name].intersection(host.labels.get(name, ())) for name in self._fence
+        )
 
     def _read(self, work: Callable[[Unit, frozenset[str]], T]) -> T:
         """Read what lies in the subnets that are seen, and nothing else, in one transaction."""
@@ -262,7 +267,7 @@ class Fenced:
                 # Somebody has released one of them meanwhile.
                 if attempt == _ATTEMPTS - 1:
                     raise
-        return Released()
+        return Released((), 0)
 
     def _held(self, owner: str, host: str, scope: str) -> list[Allocation]:
         found = self._read(
@@ -299,16 +304,16 @@ class Fenced:
             raise unknown("subnet", name, sight)
         return self._ipam.subnet(name)
 
-    def hosts(self) -> list[Host]:
+    def hosts(self) -> list[HostView]:
         """Hosts whose labels are within the fence."""
         self._sight()
         return [host for host in self._ipam.hosts() if self._sees(host)]
 
-    def dimensions(self) -> list[Dimension]:
+    def dimensions(self) -> list[DimensionView]:
         """See :meth:`borough.engine.ipam.Ipam.dimensions`: they belong to all."""
         return self._ipam.dimensions()
 
-    def pools(self) -> list[tuple[str, PoolUsage]]:
+    def pools(self) -> list[PoolUsage]:
         """None: a pool belongs to whoever carves subnets."""
         return []
 

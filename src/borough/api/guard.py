@@ -146,9 +146,13 @@ class Guard:
                         # Whoever sends tokens that nobody knows does not make the database busy.
                         await asyncio.sleep(self._read_at + PAUSE - self._clock())
                     begun = self._clock()
-                    found = await self._crew.run(self._ipam.tokens)
+                    found = await self._crew.run(self._stored)
                     self._tokens = {token.public: token for token in found}
                     self._read_at = begun
+
+    def _stored(self) -> list[Token]:
+        """All tokens with their digests."""
+        return self._ipam.store.transact(lambda unit: unit.tokens(), write=False)
 
     def _is_since(self, since: float) -> bool:
         return self._read_at is not None and self._read_at >= since

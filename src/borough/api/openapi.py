@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from borough import __version__
 from borough.api import problem
 from borough.api.operation import HEADERS, Operation
+from borough.domain.event import Event
 
 _REF: Final = "#/components/schemas/{name}"
 
@@ -57,6 +59,8 @@ def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any
     """
     types = _types(operations)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    for hidden in (each.name for each in fields(Event) if not each.repr):
+        del components["Event"]["properties"][hidden]
     by_type = dict(zip(map(_key, types), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for each in operations:
@@ -186,9 +190,17 @@ def _tidy(schema: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: _line(words) for name, words in _FIELD.findall(text)}
     made["description"] = _line(text.partition(":ivar")[0])
     made["properties"] = {
-        name: {**form, "description": told[name]} if name in told else form
+        name: {**_text(form), "description": told[name]} if name in told else _text(form)
         for name, form in made.get("properties", {}).items()
     }
+    return made
+
+
+def _text(form: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a value, in which a time is text: what a client makes of it is its own choice."""
+    made = {name: value for name, value in form.items() if (name, value) != ("format", "date-time")}
+    if "anyOf" in made:
+        made["anyOf"] = [_text(each) for each in made["anyOf"]]
     return made
 
 

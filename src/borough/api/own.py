@@ -16,6 +16,7 @@ from borough.api.operation import Operation
 from borough.api.problem import Malformed, Overloaded
 from borough.api.schema import Health, Readiness
 from borough.api.service import Service
+from borough.domain.encode import plain
 from borough.domain.token import Need
 from borough.errors import BoroughError, NotPermitted
 
@@ -49,7 +50,7 @@ def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRo
 
     async def health(_scope: Scope, _receive: Receive, send: Send) -> None:
         """That the process lives and answers; nothing else is looked at."""
-        await answer(send, 200, _ENCODER.encode(Health("ok")))
+        await answer(send, 200, _ENCODER.encode(plain(Health("ok"))))
 
     async def reads_all(scope: Scope) -> bool:
         """True when a request comes from somebody who may read everything."""
@@ -74,7 +75,9 @@ def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRo
             if await reads_all(scope):
                 raise
             raise type(error)("the service is not ready") from None
-        await answer(send, 200, _ENCODER.encode(Readiness("ok", risks) if told else Health("ok")))
+        await answer(
+            send, 200, _ENCODER.encode(plain(Readiness("ok", risks) if told else Health("ok")))
+        )
 
     async def openapi(_scope: Scope, _receive: Receive, send: Send) -> None:
         await answer(send, 200, description)

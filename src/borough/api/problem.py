@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
+from borough.domain.encode import plain
 from borough.errors import (
     BoroughError,
     EventsPruned,
@@ -75,7 +76,8 @@ class Fault(BoroughError):
         super().__init__("an unexpected error; the log of the service says more")
 
 
-class Problem(Struct, frozen=True):
+@dataclass(frozen=True)
+class Problem:
     """What went wrong.
 
     :ivar type: names the kind of problem; `urn:borough:` and the code.
@@ -127,12 +129,4 @@ def body_of(error: BoroughError, status: int) -> bytes:
         error.code,
         error.detail,
     )
-    return _ENCODER.encode(problem)
-
-
-def _plain(value: object) -> Any:
-    """What JSON has no form for, in a detail: a set, or something that has a text."""
-    return sorted(value) if isinstance(value, set | frozenset) else str(value)
-
-
-_ENCODER: Final = msgspec.json.Encoder(enc_hook=_plain)
+    return msgspec.json.encode(plain(problem))

@@ -19,7 +19,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from borough.api.metrics import SHARED
 from borough.api.protocol import BoundedProtocol
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.domain.inspect import Finding
 from borough.engine.ipam import open as open_ipam
 from borough.errors import FixInput, NeedsOperator
@@ -34,10 +34,10 @@ _KEEP_ALIVE: Final = 75
 
 
 @dataclass(frozen=True)
-class Factory:
+class AppFactory:
     """Makes the application of a process, in that process."""
 
-    settings: Settings
+    settings: ServiceSettings
 
     def __call__(self) -> Any:
         """Open the database, and make the application."""
@@ -71,7 +71,7 @@ def _first(number: signal.Signals, do: Callable[[], None]) -> None:
     signal.signal(number, hear)
 
 
-def check(settings: Settings, *, has_tokens: Callable[[], bool]) -> None:
+def check(settings: ServiceSettings, *, has_tokens: Callable[[], bool]) -> None:
     """Refuse to listen where the settings would let anybody in.
 
     :raises FixInput: to be reached from elsewhere takes tokens.
@@ -111,7 +111,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def bind(settings: Settings) -> socket.socket:
+def bind(settings: ServiceSettings) -> socket.socket:
     """Listen.
 
     :raises NeedsOperator: somebody else does, or the address is not this machine's.
@@ -137,11 +137,11 @@ def _allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def run(settings: Settings, listener: socket.socket) -> None:
+def run(settings: ServiceSettings, listener: socket.socket) -> None:
     """Serve until told to stop."""
     _allow_connections()
     config = uvicorn.Config(
-        Factory(settings),
+        AppFactory(settings),
         http=BoundedProtocol,
         factory=True,
         workers=settings.workers,

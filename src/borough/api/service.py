@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from borough.api.access import Identity, View
@@ -11,14 +10,14 @@ from borough.api.feed import Feed
 from borough.api.fence import Fenced, Sights
 from borough.api.guard import Guard
 from borough.api.quota import Quota
-from borough.api.settings import Settings
+from borough.api.settings import ServiceSettings
 from borough.api.sweeper import Sweeper
 from borough.api.watch import RETRIES, STATEMENTS, Watch
 from borough.domain.dimension import make_labels
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
 from borough.engine.request import LabelsIn
-from borough.engine.trail import Cohorts, prune
+from borough.engine.trail import Cohorts, ago, prune
 
 #: How long a sweep may still take when everything else has ended, in seconds.
 _LAST: Final = 5.0
@@ -31,7 +30,7 @@ _LONG: Final = 10
 class Service:
     """One process of the service."""
 
-    def __init__(self, ipam: Ipam, settings: Settings) -> None:
+    def __init__(self, ipam: Ipam, settings: ServiceSettings) -> None:
         self.ipam = ipam
         self.settings = settings
         self.crew = Crew(settings)
@@ -86,7 +85,7 @@ class Service:
     def _prune(self) -> int:
         """Prune the events that are older than the settings say; return how many."""
         keep = self.settings.keep_events
-        return prune(self.ipam, time.time_ns() // 1000 - int(keep * 1_000_000)) if keep else 0
+        return prune(self.ipam, ago(keep)) if keep else 0
 
     def stop(self) -> None:
         """Let event streams end, and sweep no more; everything else under way is finished."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServiceSettings:
     """What can be set.
 
     :ivar database: URL of the database.

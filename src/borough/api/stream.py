@@ -14,14 +14,15 @@ from starlette.types import Receive, Scope, Send
 from borough.api import reading
 from borough.api import schema as s
 from borough.api.access import Identity, View
-from borough.api.answers import Gone, abort, refuse
+from borough.api.answers import CallerGone, abort, refuse
 from borough.api.endpoint import Endpoint
 from borough.api.fence import Fenced
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
 from borough.api.service import Service
+from borough.domain.encode import plain
+from borough.domain.event import Event
 from borough.errors import BoroughError
-from borough.store.port import Event
 
 MEDIA_TYPE: Final = "text/event-stream"
 
@@ -96,7 +97,7 @@ class EventEndpoint:
             abort(scope)
             await _until_gone(receive)
         for task in done:
-            if isinstance(task.exception(), Gone):
+            if isinstance(task.exception(), CallerGone):
                 abort(scope)
             elif not isinstance(task.exception(), BoroughError | None):
                 task.result()
@@ -143,7 +144,7 @@ class EventEndpoint:
             async with asyncio.timeout(self._service.settings.send_time):
                 await send({"type": "http.response.body", "body": data, "more_body": True})
         except TimeoutError:
-            raise Gone from None
+            raise CallerGone from None
 
 
 async def _until_gone(receive: Receive) -> None:
@@ -152,7 +153,7 @@ async def _until_gone(receive: Receive) -> None:
 
 
 def _frame(event: Event) -> bytes:
-    data = _ENCODER.encode(s.Event.of(event))
+    data = _ENCODER.encode(plain(event))
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.act.encode(), data)
 
 

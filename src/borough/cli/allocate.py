@@ -11,7 +11,8 @@ from borough.cli.command import command
 from borough.cli.ladder import show_ladder
 from borough.cli.options import attributes_of, pair, selector, selector_options, text_option
 from borough.cli.output import Page, emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
+from borough.domain.encode import plain
 from borough.engine.views import Answer
 
 
@@ -30,7 +31,7 @@ from borough.engine.views import Answer
 @click.option("--explain", "told", is_flag=True, help="Say why it is these.")
 @pass_state
 def allocate(
-    state: State,
+    state: GlobalOptions,
     /,
     owner: str | None,
     key: str | None,
@@ -46,7 +47,10 @@ def allocate(
     kept = attributes_of(attributes)
     with state.open() as ipam:
         answer = ipam.allocate(**asked, owner=owner or "", key=key, attributes=kept, explain=told)
-    emit(state, answer.as_json(), lambda page: _show(page, answer))
+    said = plain(answer)
+    if answer.explanation is None:
+        del said["explanation"]
+    emit(state, said, lambda page: _show(page, answer))
 
 
 def _show(page: Page, answer: Answer) -> None:
@@ -55,4 +59,4 @@ def _show(page: Page, answer: Answer) -> None:
         page.line("These were given to the same idempotency key before.")
     if answer.explanation:
         page.line()
-        show_ladder(page, answer.explanation.as_json())
+        show_ladder(page, plain(answer.explanation))

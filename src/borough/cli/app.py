@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from borough.cli.command import common_options
-from borough.cli.state import State
+from borough.cli.state import GlobalOptions
 
 #: Exit code after Ctrl-C, as shells have it: 128 and the number of the signal.
 INTERRUPTED: Final = 130
@@ -69,7 +69,7 @@ class App(click.Group):
     ) -> Any:
         """Run a command line, and exit."""
         words = list(sys.argv[1:] if args is None else args)
-        state = extra.setdefault("obj", State())
+        state = extra.setdefault("obj", GlobalOptions())
         try:
             code = super().main(
                 words,
@@ -95,7 +95,7 @@ def _show_version(context: click.Context, _option: click.Parameter, value: bool)
     if value:
         from borough.cli.version import show_version
 
-        show_version(context.ensure_object(State))
+        show_version(context.ensure_object(GlobalOptions))
         context.exit()
 
 
@@ -118,7 +118,7 @@ def _show_version(context: click.Context, _option: click.Parameter, value: bool)
 def app(context: click.Context) -> None:
     """Ask once for an IP address from a group of subnets."""
     if context.invoked_subcommand is None:
-        if context.ensure_object(State).json:
+        if context.ensure_object(GlobalOptions).json:
             raise click.UsageError("Missing command.", context)
         click.echo(context.get_help(), err=True)
         context.exit(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import click
@@ -10,8 +9,8 @@ import click
 from borough.cli.command import command
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.progress import progress_bar
-from borough.cli.state import State, pass_state
-from borough.engine.audit import Finding
+from borough.cli.state import GlobalOptions, pass_state
+from borough.engine.summaries import Audited
 
 _COLUMNS: Final = (
     Column("subnet", soft=True),
@@ -26,7 +25,7 @@ _COLUMNS: Final = (
 @click.option("--repair", is_flag=True, help="Mend what is found.")
 @click.pass_context
 @pass_state
-def audit(state: State, context: click.Context, repair: bool) -> None:
+def audit(state: GlobalOptions, context: click.Context, repair: bool) -> None:
     """Find, and mend, where the database contradicts itself.
 
     Tells as well by which settings its server may lose what it acknowledged, which no repair mends.
@@ -34,18 +33,13 @@ def audit(state: State, context: click.Context, repair: bool) -> None:
     """
     with state.open() as ipam, progress_bar(state, "Auditing") as progress:
         found = ipam.audit(repair=repair, progress=progress)
-    left = sum(not each.repaired for each in found)
-    data = {
-        "clean": not left,
-        "findings": [each.as_json() for each in found],
-        "repaired": len(found) - left,
-        "left": left,
-    }
-    emit(state, data, lambda page: _show(page, found, left, repair=repair))
-    context.exit(1 if left else 0)
+    audited = Audited.of(found)
+    emit(state, audited, lambda page: _show(page, audited, repair=repair))
+    context.exit(0 if audited.clean else 1)
 
 
-def _show(page: Page, found: Sequence[Finding], left: int, *, repair: bool) -> None:
+def _show(page: Page, audited: Audited, *, repair: bool) -> None:
+    found, left = audited.findings, audited.left
     if not found:
         page.line("Nothing is wrong: the tables agree with each other.")
         return
@@ -56,6 +50,6 @@ def _show(page: Page, found: Sequence[Finding], left: int, *, repair: bool) -> N
             for each in found
         ],
     )
-    page.line(f"{counted(len(found), 'finding')}, {len(found) - left} repaired, {left} left.")
+    page.line(f"{counted(len(found), 'finding')}, {audited.repaired} repaired, {left} left.")
     if left and not repair:
         page.line("Run `borough audit --repair` to mend what can be mended.")

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from borough.cli.state import DEFAULT_URL, TOKEN, State
+from borough.cli.state import DEFAULT_URL, TOKEN, GlobalOptions
 
 _DB_HELP: Final = f"Database to work on, instead of BOROUGH_DB or {DEFAULT_URL}."
 _SERVER_HELP: Final = (
@@ -19,11 +19,11 @@ _JSON_HELP: Final = "Answer, and fail, with one JSON document."
 
 def _set_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
     if value:
-        context.ensure_object(State).json = True
+        context.ensure_object(GlobalOptions).json = True
 
 
 def _set_url(context: click.Context, option: click.Parameter, value: str | None) -> None:
-    state = context.ensure_object(State)
+    state = context.ensure_object(GlobalOptions)
     if value is not None:
         state.url = value
         if not _is_environment(context, option):
@@ -40,9 +40,9 @@ def _set_server(context: click.Context, option: click.Parameter, value: str | No
     if not _is_environment(context, option):
         if named:
             raise click.UsageError("Use only one of --db and --server.", context)
-        context.ensure_object(State).server = value
+        context.ensure_object(GlobalOptions).server = value
     elif not named:
-        context.ensure_object(State).server = value
+        context.ensure_object(GlobalOptions).server = value
 
 
 def _is_environment(context: click.Context, option: click.Parameter) -> bool:

@@ -9,7 +9,8 @@ import click
 from borough.cli.command import command
 from borough.cli.options import any_scope_option, text_option
 from borough.cli.output import Column, Page, counted, emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
+from borough.domain.encode import plain
 from borough.engine.defragment import Defragmentation
 
 _COLUMNS: Final = (
@@ -40,7 +41,7 @@ _COLUMNS: Final = (
 )
 @pass_state
 def defragment(
-    state: State, dry_run: bool, host: str | None, scope: str | None, limit: int
+    state: GlobalOptions, dry_run: bool, host: str | None, scope: str | None, limit: int
 ) -> None:
     """Propose which addresses to renumber to save routes.
 
@@ -51,7 +52,7 @@ def defragment(
     del dry_run
     with state.open() as ipam:
         found = ipam.defragment(host=host, scope=scope, limit=limit)
-    emit(state, found.as_json() | {"dry_run": True}, lambda page: _show(page, found))
+    emit(state, plain(found) | {"dry_run": True}, lambda page: _show(page, found))
 
 
 def _show(page: Page, found: Defragmentation) -> None:

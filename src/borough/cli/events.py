@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,12 +11,12 @@ import click
 
 from borough.cli.command import Family, command
 from borough.cli.options import span
-from borough.cli.output import counted, emit
-from borough.cli.state import State, pass_state
+from borough.cli.output import counted, emit, to_json
+from borough.cli.state import GlobalOptions, pass_state
+from borough.domain.event import Event
+from borough.engine.trail import ago
 from borough.engine.trail import prune as prune_trail
-from borough.engine.views import event_json
 from borough.errors import NeedsOperator
-from borough.store.port import Event
 
 
 @click.group("events", cls=Family)
@@ -40,7 +38,7 @@ def _archive(path: str) -> Iterator[Callable[[Sequence[Event]], None]]:
             _sync(Path(path).absolute().parent)
 
             def add(found: Sequence[Event]) -> None:
-                file.writelines(json.dumps(event_json(each)) + "\n" for each in found)
+                file.writelines(to_json(each, indent=None) + "\n" for each in found)
                 file.flush()
                 os.fsync(file.fileno())
 
@@ -71,16 +69,15 @@ def _sync(folder: Path) -> None:
     help="Add the events to this file first, as JSON lines.",
 )
 @pass_state
-def prune(state: State, older_than: int, archive: str | None) -> None:
+def prune(state: GlobalOptions, older_than: int, archive: str | None) -> None:
     """Remove old events.
 
     A few thousand at a time, each time in a transaction of its own. The newest event stays. Readers that go
     on after an event that is older than those removed are told so. A run that was cut off may have archived
     events that the next run archives again.
     """
-    before = time.time_ns() // 1000 - older_than * 1_000_000
     with state.open() as ipam, nullcontext() if archive is None else _archive(archive) as keep:
-        count = prune_trail(ipam, before, keep)
+        count = prune_trail(ipam, ago(older_than), keep)
     emit(state, {"pruned": count}, lambda page: page.line(f"Pruned {counted(count, 'event')}."))
 
 

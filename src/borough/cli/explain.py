@@ -8,18 +8,19 @@ from borough.cli.command import command
 from borough.cli.ladder import show_ladder
 from borough.cli.options import selector, selector_options
 from borough.cli.output import emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
+from borough.domain.encode import plain
 
 
 @command("explain", example="borough explain -l network=pods --host node-3")
 @selector_options
 @pass_state
-def explain(state: State, /, **options: Any) -> None:
+def explain(state: GlobalOptions, /, **options: Any) -> None:
     """Tell what allocate would give now, and why.
 
     Nothing is given.
     """
     asked = selector(**options)
     with state.open() as ipam:
-        story = ipam.explain(**asked).as_json()
+        story = plain(ipam.explain(**asked))
     emit(state, story, lambda page: show_ladder(page, story))

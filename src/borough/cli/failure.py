@@ -30,7 +30,8 @@ def report(error: Exception, *, as_json: bool) -> int:
     :return: the exit code.
     """
     if isinstance(error, BoroughError):
-        facts, code = error.as_json(), error.exit_code
+        facts = {"code": error.code, "message": error.message, "detail": error.detail}
+        code = error.exit_code
     elif isinstance(error, click.ClickException):
         facts, code = _usage(error), 2
     else:

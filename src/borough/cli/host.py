@@ -11,7 +11,7 @@ from borough.cli.addresses import show_allocations
 from borough.cli.command import Family, command
 from borough.cli.options import words
 from borough.cli.output import Column, Page, counted, emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.moves import Renamed, Vacated
 from borough.engine.views import Claim
 
@@ -61,7 +61,7 @@ def _warn_of_source(page: Page, name: str, source: str | None) -> None:
 @command("drain", example="borough host drain node-1")
 @click.argument("name", metavar="HOST", type=words)
 @pass_state
-def drain(state: State, name: str) -> None:
+def drain(state: GlobalOptions, name: str) -> None:
     """Take all claims from a host.
 
     What it does not use can be claimed by others at once. Its addresses stay held until they are released or
@@ -70,14 +70,14 @@ def drain(state: State, name: str) -> None:
     """
     with state.open() as ipam:
         done = ipam.drain(name)
-    emit(state, done.as_json(), lambda page: _show_vacated(page, done))
+    emit(state, done, lambda page: _show_vacated(page, done))
 
 
 @command("remove", example="borough host remove node-1 --release")
 @click.argument("name", metavar="HOST", type=words)
 @click.option("--release", is_flag=True, help="Release the addresses that are held on it as well.")
 @pass_state
-def remove(state: State, name: str, release: bool) -> None:
+def remove(state: GlobalOptions, name: str, release: bool) -> None:
     """Forget a host that is gone.
 
     Its claims are given up and it is declared no more. Its addresses stay held, unless --release is given.
@@ -89,14 +89,14 @@ def remove(state: State, name: str, release: bool) -> None:
         _show_vacated(page, done)
         _warn_of_source(page, name, done.source)
 
-    emit(state, done.as_json(), show)
+    emit(state, done, show)
 
 
 @command("rename", example="borough host rename node-2 node-2.example")
 @click.argument("old", metavar="OLD", type=words)
 @click.argument("new", metavar="NEW", type=words)
 @pass_state
-def rename(state: State, old: str, new: str) -> None:
+def rename(state: GlobalOptions, old: str, new: str) -> None:
     """Give a host another name.
 
     Its claims, its addresses and its labels go with it, all at once. What there is under the new name
@@ -109,7 +109,7 @@ def rename(state: State, old: str, new: str) -> None:
         _show_renamed(page, done)
         _warn_of_source(page, old, done.source)
 
-    emit(state, done.as_json(), show)
+    emit(state, done, show)
 
 
 def _show_renamed(page: Page, done: Renamed) -> None:

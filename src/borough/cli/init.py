@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from borough.cli.command import command
 from borough.cli.output import emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.errors import NotInitialised, SchemaTooOld
 
 
 @command("init", example="borough --db sqlite:///borough.db init")
 @pass_state
-def init(state: State) -> None:
+def init(state: GlobalOptions) -> None:
     """Make the database, or upgrade it to this release.
 
     It is safe to run again: a database that is ready is left as it is.

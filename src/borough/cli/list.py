@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -17,10 +16,9 @@ from borough.cli.options import (
     page_options,
     text_option,
 )
-from borough.cli.output import Column, Page, counted, emit, labels_text, quantity
-from borough.cli.state import State, pass_state
-from borough.engine.views import event_json, iso
-from borough.store.port import Event
+from borough.cli.output import Column, Page, counted, emit, labels_text, moment, quantity
+from borough.cli.state import GlobalOptions, pass_state
+from borough.domain.event import Event
 
 
 @click.group("list", cls=Family)
@@ -29,9 +27,9 @@ def list_() -> None:
 
 
 def _answer(
-    state: State,
+    state: GlobalOptions,
     what: str,
-    data: Sequence[dict[str, Any]],
+    data: Sequence[object],
     columns: Sequence[Column],
     rows: Sequence[Sequence[object]],
 ) -> None:
@@ -69,7 +67,7 @@ _SUBNETS: Final = (
 @labels_option("Only those with this label; of several values any matches.")
 @any_scope_option()
 @pass_state
-def subnets(state: State, labels: tuple[tuple[str, str], ...], scope: str | None) -> None:
+def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: str | None) -> None:
     """List subnets by scope and address."""
     with state.open() as ipam:
         found = ipam.subnets(labels=gather(labels), scope=scope)
@@ -88,7 +86,7 @@ def subnets(state: State, labels: tuple[tuple[str, str], ...], scope: str | None
         )
         for each in found
     ]
-    _answer(state, "subnets", [each.as_json() for each in found], _SUBNETS, rows)
+    _answer(state, "subnets", found, _SUBNETS, rows)
 
 
 @command("allocations", example="borough list allocations --owner web-1")
@@ -99,7 +97,7 @@ def subnets(state: State, labels: tuple[tuple[str, str], ...], scope: str | None
 @page_options("sequence number")
 @pass_state
 def allocations(
-    state: State,
+    state: GlobalOptions,
     scope: str | None,
     owner: str | None,
     host: str | None,
@@ -125,7 +123,7 @@ def allocations(
         show_allocations(page, shown)
         _say_more(page, counted(len(shown), "allocation"), follow)
 
-    emit(state, {"allocations": [each.as_json() for each in shown], "next": follow}, show)
+    emit(state, {"allocations": shown, "next": follow}, show)
 
 
 def _say_more(page: Page, number: str, follow: int | None) -> None:
@@ -149,7 +147,7 @@ _BLOCKS: Final = (
 @text_option("--host", "HOST", "Only those that this host has claimed.")
 @text_option("--subnet", "NAME", "Only those of this subnet.")
 @pass_state
-def blocks(state: State, host: str | None, subnet: str | None) -> None:
+def blocks(state: GlobalOptions, host: str | None, subnet: str | None) -> None:
     """List blocks: who has claimed them, how full they are.
 
     Also which of their addresses others have borrowed, and who. The region is what the holder
@@ -172,7 +170,7 @@ def blocks(state: State, host: str | None, subnet: str | None) -> None:
         )
         for each in found
     ]
-    _answer(state, "blocks", [each.as_json() for each in found], _BLOCKS, rows)
+    _answer(state, "blocks", found, _BLOCKS, rows)
 
 
 _HOSTS: Final = (
@@ -185,29 +183,20 @@ _HOSTS: Final = (
 
 @command("hosts", example="borough list hosts")
 @pass_state
-def hosts(state: State) -> None:
+def hosts(state: GlobalOptions) -> None:
     """List the declared hosts, their labels and settings of claims."""
     with state.open() as ipam:
         found = ipam.hosts()
-    data = [
-        {
-            "name": each.name,
-            "labels": {name: sorted(values) for name, values in sorted(each.labels.items())},
-            "claims": dict(each.claiming),
-            "source": each.source,
-        }
-        for each in found
-    ]
     rows = [
         (
             each.name,
             labels_text(each.labels),
-            " ".join(f"{name}={value}" for name, value in sorted(each.claiming.items())),
+            " ".join(f"{name}={value}" for name, value in sorted(each.claims.items())),
             each.source,
         )
         for each in found
     ]
-    _answer(state, "hosts", data, _HOSTS, rows)
+    _answer(state, "hosts", found, _HOSTS, rows)
 
 
 _DIMENSIONS: Final = (
@@ -220,24 +209,15 @@ _DIMENSIONS: Final = (
 
 @command("dimensions", example="borough list dimensions")
 @pass_state
-def dimensions(state: State) -> None:
+def dimensions(state: GlobalOptions) -> None:
     """List the dimensions in order of importance."""
     with state.open() as ipam:
         found = ipam.dimensions()
-    data = [
-        {
-            "name": each.name,
-            "fallback": each.fallback.value,
-            "rank": each.rank,
-            "claims": each.claims,
-        }
-        for each in found
-    ]
     rows = [
         (each.rank, each.name, each.fallback.value, "yes" if each.claims else "no")
         for each in found
     ]
-    _answer(state, "dimensions", data, _DIMENSIONS, rows)
+    _answer(state, "dimensions", found, _DIMENSIONS, rows)
 
 
 _POOLS: Final = (
@@ -253,27 +233,26 @@ _POOLS: Final = (
 
 @command("pools", example="borough list pools")
 @pass_state
-def pools(state: State) -> None:
+def pools(state: GlobalOptions) -> None:
     """List pools and how full they are."""
     with state.open() as ipam:
         found = ipam.pools()
     rows = [
         (
-            name,
-            usage.subnets,
-            quantity(usage.size),
-            quantity(usage.used),
-            quantity(usage.free),
-            "none" if usage.largest_free_length is None else f"/{usage.largest_free_length}",
+            each.name,
+            each.subnets,
+            quantity(each.size),
+            quantity(each.used),
+            quantity(each.free),
+            "none" if each.largest_free_length is None else f"/{each.largest_free_length}",
             ", ".join(
                 f"{project or '(no project)'}: {quantity(units)}"
-                for project, units in usage.quota_used.items()
+                for project, units in each.quota_used.items()
             ),
         )
-        for name, usage in found
+        for each in found
     ]
-    data = [{"name": name, **asdict(usage)} for name, usage in found]
-    _answer(state, "pools", data, _POOLS, rows)
+    _answer(state, "pools", found, _POOLS, rows)
 
 
 _EVENTS: Final = (
@@ -304,13 +283,14 @@ def _event_detail(event: Event) -> str:
 @labels_option("Only events of subnets that had these labels at the time.")
 @page_options("id")
 @pass_state
-def events(state: State, labels: tuple[tuple[str, str], ...], after: int, limit: int) -> None:
+def events(
+    state: GlobalOptions, labels: tuple[tuple[str, str], ...], after: int, limit: int
+) -> None:
     """List the audit trail, oldest first, page by page."""
     with state.open() as ipam:
         found = ipam.events(after=after, limit=limit + 1, labels=gather(labels))
     shown = found[:limit]
     follow = shown[-1].id if len(found) > limit else None
-    data = [event_json(each) for each in shown]
 
     def show(page: Page) -> None:
         if not shown:
@@ -319,8 +299,8 @@ def events(state: State, labels: tuple[tuple[str, str], ...], after: int, limit:
         rows = [
             (
                 each.id,
-                iso(each.at)[:19].replace("T", " "),
-                each.act.value,
+                moment(each.at),
+                each.act,
                 each.subject,
                 _event_detail(each),
             )
@@ -329,7 +309,7 @@ def events(state: State, labels: tuple[tuple[str, str], ...], after: int, limit:
         page.table(_EVENTS, rows)
         _say_more(page, counted(len(shown), "event"), follow)
 
-    emit(state, {"events": data, "next": follow}, show)
+    emit(state, {"events": shown, "next": follow}, show)
 
 
 for _command in (subnets, allocations, blocks, hosts, dimensions, pools, events):

@@ -8,7 +8,7 @@ import borough
 from borough.cli.command import command
 from borough.cli.output import Page, counted, emit
 from borough.cli.progress import progress_bar
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.store.sql.hosts import without_password
 
 
@@ -19,7 +19,7 @@ from borough.store.sql.hosts import without_password
 @click.option("--from", "source", required=True, metavar="URL", help="The database as it is.")
 @click.option("--to", "target", required=True, metavar="URL", help="An empty database.")
 @pass_state
-def move(state: State, source: str, target: str) -> None:
+def move(state: GlobalOptions, source: str, target: str) -> None:
     """Carry a database over to another one, and verify it.
 
     Stop whatever writes to the source first. When it is interrupted, run it again: it goes on where it was.

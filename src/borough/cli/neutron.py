@@ -11,7 +11,7 @@ import click
 from borough.cli.command import Family, command
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.progress import progress_bar
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.errors import FixInput
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def neutron() -> None:
 @command("upgrade", example="borough neutron upgrade --config-file /etc/neutron/neutron.conf")
 @_config_file
 @pass_state
-def upgrade(state: State, files: tuple[str, ...]) -> None:
+def upgrade(state: GlobalOptions, files: tuple[str, ...]) -> None:
     """Make Borough's tables in Neutron's database, or upgrade them.
 
     Their names begin with borough_; Neutron's own tables are not touched.
@@ -89,7 +89,7 @@ def upgrade(state: State, files: tuple[str, ...]) -> None:
 @_config_file
 @_dry_run
 @pass_state
-def adopt(state: State, files: tuple[str, ...], dry_run: bool) -> None:
+def adopt(state: GlobalOptions, files: tuple[str, ...], dry_run: bool) -> None:
     """Take over the subnets and addresses of a running cloud.
 
     It may be run again at any time, and does only what is missing; both sides are compared in the end.
@@ -112,7 +112,7 @@ def adopt(state: State, files: tuple[str, ...], dry_run: bool) -> None:
 @_config_file
 @click.option("--repair", is_flag=True, help="Make Borough agree with Neutron.")
 @pass_state
-def audit(state: State, files: tuple[str, ...], repair: bool) -> None:
+def audit(state: GlobalOptions, files: tuple[str, ...], repair: bool) -> None:
     """Compare Borough with Neutron's ports and subnets.
 
     Exits with 0 when they agree, or were made to, with 1 when they differ. An address without a port is
@@ -131,7 +131,7 @@ def audit(state: State, files: tuple[str, ...], repair: bool) -> None:
 @_dry_run
 @click.option("--drop", is_flag=True, help="Remove Borough's tables as well.")
 @pass_state
-def leave(state: State, files: tuple[str, ...], dry_run: bool, drop: bool) -> None:
+def leave(state: GlobalOptions, files: tuple[str, ...], dry_run: bool, drop: bool) -> None:
     """Go back to Neutron's reference driver.
 
     Stop neutron-server first: the tables of the driver named internal are written anew and verified.

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import click
@@ -19,7 +20,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from borough.cli.state import State
+from borough.cli.state import GlobalOptions
+from borough.domain.encode import plain as to_plain
 
 #: Width when the output goes to a file or a pipe and COLUMNS does not say otherwise: a row of a
 #: table stays one line, which other programs can search.
@@ -45,14 +47,15 @@ def plain(value: object) -> str:
 
 def to_json(data: object, *, indent: int | None = 2) -> str:
     """One JSON document, in ASCII so that every terminal and locale can carry it."""
-    return json.dumps(data, indent=indent, allow_nan=False, default=_encode)
+    return json.dumps(to_plain(data), indent=indent, allow_nan=False)
 
 
-def _encode(value: object) -> Any:
-    return sorted(value) if isinstance(value, set | frozenset) else str(value)
+def moment(at: datetime | None) -> str:
+    """A time for people, to the second and in UTC; nothing for None."""
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
-def emit(state: State, data: object, show: Callable[[Page], None]) -> None:
+def emit(state: GlobalOptions, data: object, show: Callable[[Page], None]) -> None:
     """Answer on standard output.
 
     :param data: the answer for programs.

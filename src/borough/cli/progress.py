@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress
 
-from borough.cli.state import State
+from borough.cli.state import GlobalOptions
 
 
-def _watched(state: State) -> bool:
+def _watched(state: GlobalOptions) -> bool:
     return not state.json and sys.stderr.isatty()
 
 
 @contextmanager
-def spinner(state: State, text: str) -> Iterator[None]:
+def spinner(state: GlobalOptions, text: str) -> Iterator[None]:
     """Show that something goes on."""
     if not _watched(state):
         yield
@@ -27,7 +27,7 @@ def spinner(state: State, text: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(state: State, text: str) -> Iterator[Callable[[int, int], None] | None]:
+def progress_bar(state: GlobalOptions, text: str) -> Iterator[Callable[[int, int], None] | None]:
     """Show how far something is.
 
     :return: what to call with (done, in all); None when nobody watches.

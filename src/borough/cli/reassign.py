@@ -8,7 +8,7 @@ from borough.cli.addresses import show_allocations
 from borough.cli.command import command
 from borough.cli.options import scope_option, words
 from borough.cli.output import Page, emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 
 
 @command("reassign", example="borough reassign 10.64.0.1 --host node-2")
@@ -30,7 +30,7 @@ from borough.cli.state import State, pass_state
 @scope_option("Address space (VRF) of the address.")
 @pass_state
 def reassign(
-    state: State, address: str, host: str, sequence: int | None, force: bool, scope: str
+    state: GlobalOptions, address: str, host: str, sequence: int | None, force: bool, scope: str
 ) -> None:
     """Move an address to another host, as a live migration does.
 
@@ -44,4 +44,4 @@ def reassign(
         page.line(f"{moved.address} is on {moved.host}.")
         show_allocations(page, [moved])
 
-    emit(state, {"allocation": moved.as_json()}, show)
+    emit(state, {"allocation": moved}, show)

@@ -8,7 +8,7 @@ from borough.cli.addresses import show_allocations
 from borough.cli.command import command
 from borough.cli.options import scope_option, text_option, words
 from borough.cli.output import Page, counted, emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.views import Released
 
 
@@ -25,7 +25,7 @@ from borough.engine.views import Released
 @scope_option("Address space (VRF) of the addresses.")
 @pass_state
 def release(
-    state: State,
+    state: GlobalOptions,
     addresses: tuple[str, ...],
     owner: str | None,
     host: str | None,
@@ -43,7 +43,7 @@ def release(
         )
     emit(
         state,
-        {"released": [each.as_json() for each in released], "total": released.total},
+        released,
         lambda page: _show(page, released),
     )
 

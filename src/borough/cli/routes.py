@@ -9,7 +9,7 @@ import click
 from borough.cli.command import command
 from borough.cli.options import text_option
 from borough.cli.output import Column, Page, counted, emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.engine import route_config
 from borough.engine.queries import RouteForm
 from borough.engine.views import Route
@@ -43,7 +43,9 @@ _CONFIG: Final = {"bird": route_config.bird, "frr": route_config.frr}
     help="How to print them: as a table, or as configuration of a routing daemon.",
 )
 @pass_state
-def routes(state: State, host: str | None, form: RouteForm, scope: str | None, output: str) -> None:
+def routes(
+    state: GlobalOptions, host: str | None, form: RouteForm, scope: str | None, output: str
+) -> None:
     """List the fewest prefixes that hosts must advertise.
 
     They lead to every address that a host holds or has claimed, by longest match. As configuration of
@@ -60,7 +62,7 @@ def routes(state: State, host: str | None, form: RouteForm, scope: str | None, o
     if output in _CONFIG:
         click.echo(_CONFIG[output](found, host=host, form=form, scope=scope or ""), nl=False)
         return
-    emit(state, {"routes": [each.as_json() for each in found]}, lambda page: _show(page, found))
+    emit(state, {"routes": found}, lambda page: _show(page, found))
 
 
 def _show(page: Page, found: list[Route]) -> None:

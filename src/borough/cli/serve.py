@@ -6,7 +6,7 @@ import click
 
 from borough.cli.command import command
 from borough.cli.options import span
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.errors import FixInput
 
 
@@ -78,7 +78,7 @@ from borough.errors import FixInput
 @click.option("--access-log", is_flag=True, help="Log every request, and not only faults.")
 @pass_state
 def serve(
-    state: State,
+    state: GlobalOptions,
     host: str,
     port: int,
     workers: int,
@@ -102,9 +102,9 @@ def serve(
         raise FixInput(
             f"the service needs {error.name}; run: pip install 'borough[serve]'"
         ) from None
-    from borough.api.settings import Settings
+    from borough.api.settings import ServiceSettings
 
-    settings = Settings(
+    settings = ServiceSettings(
         database=state.url,
         host=host,
         port=port,

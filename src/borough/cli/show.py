@@ -8,7 +8,8 @@ from borough.cli.addresses import block_text
 from borough.cli.command import command
 from borough.cli.options import scope_option, words
 from borough.cli.output import Page, emit, to_json
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
+from borough.domain.encode import rfc3339
 from borough.engine.views import Allocation
 
 
@@ -16,11 +17,11 @@ from borough.engine.views import Allocation
 @click.argument("address", metavar="ADDRESS", type=words)
 @scope_option("Address space (VRF) of the address.")
 @pass_state
-def show(state: State, address: str, scope: str) -> None:
+def show(state: GlobalOptions, address: str, scope: str) -> None:
     """Say who holds an address."""
     with state.open() as ipam:
         found = ipam.show(address, scope=scope)
-    emit(state, found.as_json(), lambda page: _show(page, found))
+    emit(state, found, lambda page: _show(page, found))
 
 
 def _show(page: Page, found: Allocation) -> None:
@@ -36,8 +37,8 @@ def _show(page: Page, found: Allocation) -> None:
             ("gateway", found.gateway),
             ("block", block_text(found)),
             ("sequence", found.sequence),
-            ("allocated at", found.allocated_at),
-            ("cooling until", found.cooling_until),
+            ("allocated at", rfc3339(found.allocated_at)),
+            ("cooling until", found.cooling_until and rfc3339(found.cooling_until)),
             ("attributes", attributes),
         ]
     )

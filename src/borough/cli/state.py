@@ -24,7 +24,7 @@ DEFAULT_URL: Final = "sqlite:///borough.db"
 
 
 @dataclass
-class State:
+class GlobalOptions:
     """The global options.
 
     :ivar server: URL of the service to work through; None to work on the database.
@@ -63,4 +63,4 @@ class State:
 
 
 #: Hands the global options to a command.
-pass_state = click.make_pass_decorator(State, ensure=True)
+pass_state = click.make_pass_decorator(GlobalOptions, ensure=True)

@@ -9,7 +9,7 @@ import click
 from borough.cli.command import Family, command
 from borough.cli.options import gather, labels_option, text_option, words
 from borough.cli.output import Page, emit, labels_text
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.views import SubnetView
 
 
@@ -73,7 +73,7 @@ _ADD_EXAMPLE = "borough subnet add pods-c --cidr 10.65.0.0/24 -l network=pods --
 @text_option("--scope", "SCOPE", "Its address space (VRF); the pool's, or `default`.")
 @pass_state
 def add(
-    state: State,
+    state: GlobalOptions,
     name: str | None,
     cidr: str | None,
     pool: str | None,
@@ -111,20 +111,20 @@ def add(
             made = ipam.allocate_subnet(pool, prefix_length=length, cidr=cidr, **settings)
         else:
             made = ipam.add_subnet(str(cidr), **settings)
-    emit(state, {"subnet": made.as_json()}, lambda page: _show(page, "Added", made))
+    emit(state, {"subnet": made}, lambda page: _show(page, "Added", made))
 
 
 @command("remove", example="borough subnet remove pods-c")
 @click.argument("name", metavar="NAME", type=words)
 @pass_state
-def remove(state: State, name: str) -> None:
+def remove(state: GlobalOptions, name: str) -> None:
     """Remove a subnet that nobody has an address of.
 
     One that was carved returns to its pool.
     """
     with state.open() as ipam:
         gone = ipam.remove_subnet(name)
-    emit(state, {"subnet": gone.as_json()}, lambda page: _show(page, "Removed", gone))
+    emit(state, {"subnet": gone}, lambda page: _show(page, "Removed", gone))
 
 
 for _command in (add, remove):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from borough.cli.command import command
 from borough.cli.host import show_claims
 from borough.cli.output import Page, counted, emit
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.sweep import Swept
 
 
 @command("sweep", example="borough sweep")
 @pass_state
-def sweep(state: State) -> None:
+def sweep(state: GlobalOptions) -> None:
     """Give back what nobody needs any more.
 
     Run it every five minutes, unless there is a service: that sweeps by itself. Claims that are empty or
@@ -20,7 +20,7 @@ def sweep(state: State) -> None:
     """
     with state.open() as ipam:
         swept = ipam.sweep()
-    emit(state, swept.as_json(), lambda page: _show(page, swept))
+    emit(state, swept, lambda page: _show(page, swept))
 
 
 def _show(page: Page, swept: Swept) -> None:

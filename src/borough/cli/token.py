@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import click
 
 from borough.cli.command import Family, command
 from borough.cli.options import gather, labels_option, span, words
-from borough.cli.output import Column, Page, emit, labels_text
-from borough.cli.state import State, pass_state
-from borough.domain.token import Need, Token
-from borough.engine.views import iso
+from borough.cli.output import Column, Page, emit, labels_text, moment
+from borough.cli.state import GlobalOptions, pass_state
+from borough.domain.token import Need
+from borough.engine.views import TokenView
 
 
 @click.group("token", cls=Family)
@@ -23,28 +22,17 @@ def token() -> None:
     """Make, list and end the tokens of the service."""
 
 
-def _end(text: str) -> int:
-    """When a token ends, in microseconds since the epoch."""
+def _end(text: str) -> datetime:
+    """When a token ends."""
     if re.fullmatch(r"[0-9]+[mhd]", text):
-        return time.time_ns() // 1000 + span(text) * 1_000_000
+        return datetime.now(UTC) + timedelta(seconds=span(text))
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
         raise click.BadParameter("write 30d, 12h, 90m, or a time such as 2030-01-31T12:00:00Z")
-    return round(at.timestamp() * 1_000_000)
-
-
-def _as_json(each: Token) -> dict[str, Any]:
-    return {
-        "name": each.name,
-        "public": each.public,
-        "may": each.may.value,
-        "labels": {name: sorted(values) for name, values in sorted(each.labels.items())},
-        "created": iso(each.created),
-        "expires": None if each.expires is None else iso(each.expires),
-    }
+    return at
 
 
 @command("create", example="borough token create node-1 --may allocate -l network=pods")
@@ -66,11 +54,11 @@ def _as_json(each: Token) -> dict[str, Any]:
 )
 @pass_state
 def create(
-    state: State,
+    state: GlobalOptions,
     name: str,
     may: str,
     labels: tuple[tuple[str, str], ...],
-    expires: int | None,
+    expires: datetime | None,
 ) -> None:
     """Make a token.
 
@@ -86,7 +74,7 @@ def create(
         )
         page.line(secret)
 
-    emit(state, {"token": _as_json(made), "secret": secret}, show)
+    emit(state, {"token": made, "secret": secret}, show)
 
 
 _COLUMNS: Final = (
@@ -101,15 +89,14 @@ _COLUMNS: Final = (
 
 @command("list", example="borough token list")
 @pass_state
-def list_(state: State) -> None:
+def list_(state: GlobalOptions) -> None:
     """List the tokens, and nothing of them that lets anybody in."""
     with state.open() as ipam:
         found = ipam.tokens()
-    data = {"tokens": [_as_json(each) for each in found]}
-    emit(state, data, lambda page: _show(page, found))
+    emit(state, {"tokens": found}, lambda page: _show(page, found))
 
 
-def _show(page: Page, found: Sequence[Token]) -> None:
+def _show(page: Page, found: Sequence[TokenView]) -> None:
     if not found:
         page.line("No tokens.")
         return
@@ -120,8 +107,8 @@ def _show(page: Page, found: Sequence[Token]) -> None:
                 each.name,
                 each.may.value,
                 labels_text(each.labels),
-                iso(each.created)[:16].replace("T", " "),
-                "" if each.expires is None else iso(each.expires)[:16].replace("T", " "),
+                moment(each.created)[:16],
+                moment(each.expires)[:16],
                 each.public,
             )
             for each in found
@@ -132,11 +119,11 @@ def _show(page: Page, found: Sequence[Token]) -> None:
 @command("revoke", example="borough token revoke node-1")
 @click.argument("name", metavar="NAME", type=words)
 @pass_state
-def revoke(state: State, name: str) -> None:
+def revoke(state: GlobalOptions, name: str) -> None:
     """End a token. A service may still let it in for a second."""
     with state.open() as ipam:
         gone = ipam.revoke_token(name)
-    emit(state, {"token": _as_json(gone)}, lambda page: page.line(f"Ended token {gone.name}."))
+    emit(state, {"token": gone}, lambda page: page.line(f"Ended token {gone.name}."))
 
 
 for _command in (create, list_, revoke):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from borough.cli.command import command
 from borough.cli.options import gather, labels_option, scope_option, text_option
 from borough.cli.output import Column, Page, emit, quantity
-from borough.cli.state import State, pass_state
-from borough.engine.views import Usage, total
+from borough.cli.state import GlobalOptions, pass_state
+from borough.engine.summaries import GroupUsage, Total
+from borough.engine.views import Usage
 
 _COLUMNS: Final = (
     Column("subnet", soft=True),
@@ -28,7 +28,9 @@ _COLUMNS: Final = (
 @text_option("--host", "HOST", "The group as this host sees it.")
 @scope_option()
 @pass_state
-def usage(state: State, labels: tuple[tuple[str, str], ...], host: str | None, scope: str) -> None:
+def usage(
+    state: GlobalOptions, labels: tuple[tuple[str, str], ...], host: str | None, scope: str
+) -> None:
     """Say how full the subnets of a group are.
 
     They stand in the order in which the group uses them. Without labels and host: all subnets of
@@ -37,29 +39,17 @@ def usage(state: State, labels: tuple[tuple[str, str], ...], host: str | None, s
     """
     with state.open() as ipam:
         lines = ipam.usage(labels=gather(labels), host=host, scope=scope)
-    totals = [
-        total(f"IPv{family} in all", family, [line for line in lines if line.family == family])
-        for family in sorted({line.family for line in lines})
-    ]
-    data = {
-        "subnets": [line.as_json() for line in lines],
-        "totals": [
-            {
-                name: value
-                for name, value in each.as_json().items()
-                if name not in ("name", "prefix")
-            }
-            for each in totals
-        ],
-    }
-    emit(state, data, lambda page: _show(page, lines, totals))
+    found = GroupUsage.of(lines)
+    emit(state, found, lambda page: _show(page, found))
 
 
-def _show(page: Page, lines: Sequence[Usage], totals: Sequence[Usage]) -> None:
-    if not lines:
+def _show(page: Page, found: GroupUsage) -> None:
+    if not found.subnets:
         page.line("No subnets.")
         return
-    page.table(_COLUMNS, [_row(line) for line in (*lines, *totals)])
+    rows = [_row(line, line.name, line.prefix) for line in found.subnets]
+    rows += [_row(each, f"IPv{each.family} in all", "") for each in found.totals]
+    page.table(_COLUMNS, rows)
 
 
 def share(used: int, size: int) -> str:
@@ -72,11 +62,11 @@ def share(used: int, size: int) -> str:
     return ">99.9%" if used < size and text == "100.0%" else text
 
 
-def _row(line: Usage) -> tuple[object, ...]:
+def _row(line: Usage | Total, name: str, prefix: str) -> tuple[object, ...]:
     used = line.allocated + line.cooling
     return (
-        line.name,
-        line.prefix,
+        name,
+        prefix,
         quantity(line.size),
         line.allocated,
         line.cooling or "",

@@ -9,17 +9,17 @@ import click
 
 from borough import __version__
 from borough.cli.command import command
-from borough.cli.state import State, pass_state
+from borough.cli.state import GlobalOptions, pass_state
 
 
 @command("version", example="borough version --json")
 @pass_state
-def version(state: State) -> None:
+def version(state: GlobalOptions) -> None:
     """Print the version."""
     show_version(state)
 
 
-def show_version(state: State) -> None:
+def show_version(state: GlobalOptions) -> None:
     """Print the version of Borough and of the Python that runs it.
 
     One line needs no tables, and :mod:`borough.cli.output` imports what draws them.

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from borough.client import records
+from msgspec import convert
+
 from borough.client.transport import TIMEOUT, Query, Transport, segment, write_key
 from borough.client.upkeep import RemoteUpkeep
 from borough.domain.address import parse_address
-from borough.domain.dimension import Dimension, make_labels
+from borough.domain.dimension import make_labels
+from borough.domain.event import Event
 from borough.domain.explain import Explanation
 from borough.domain.inspect import Finding
-from borough.domain.model import Host, Request
+from borough.domain.model import Request
 from borough.domain.pool import PoolUsage
-from borough.domain.token import Token
-from borough.domain.topology import Changes, Topology
+from borough.domain.topology import Change, Changes, Topology
 from borough.engine import topology
 from borough.engine.queries import RouteForm, check_page, each_page
 from borough.engine.request import KindName, LabelsIn, SubnetsIn, parse_request
@@ -28,13 +29,15 @@ from borough.engine.views import (
     Allocation,
     Answer,
     BlockView,
+    DimensionView,
+    HostView,
     Released,
     Route,
     SubnetView,
+    TokenView,
     Usage,
 )
 from borough.errors import NotPermitted
-from borough.store.port import Event
 
 #: Lines asked for at a time.
 _PAGE = 5_000
@@ -116,11 +119,10 @@ class RemoteIpam(RemoteUpkeep):
         body = _selector(asked, address, mac)
         body |= {"owner": asked.owner, "attributes": asked.attributes, "explain": explain}
         headers = {"Idempotency-Key": write_key(asked.key)} if asked.key else {}
-        return records.answer(
-            self._http.call(
-                "POST", "/v1/allocations", body=body, headers=headers, repeatable=bool(key)
-            )
+        found = self._http.call(
+            "POST", "/v1/allocations", body=body, headers=headers, repeatable=bool(key)
         )
+        return convert(found, Answer)
 
     def explain(
         self,
@@ -153,8 +155,9 @@ class RemoteIpam(RemoteUpkeep):
             attributes=None,
         )
         body = _selector(asked, address, mac)
-        found = self._http.call("POST", "/v1/explain", body=body, repeatable=True)
-        return records.plain(Explanation, found)
+        return convert(
+            self._http.call("POST", "/v1/explain", body=body, repeatable=True), Explanation
+        )
 
     def release(
         self,
@@ -170,14 +173,13 @@ class RemoteIpam(RemoteUpkeep):
         for name in names:
             parse_address(name)
         body = _given(addresses=names, owner=owner, host=host, sequence=sequence, scope=scope)
-        found = self._http.call("POST", "/v1/releases", body=body)
-        return Released(map(records.allocation, found["released"]), found["total"])
+        return convert(self._http.call("POST", "/v1/releases", body=body), Released)
 
     def show(self, address: str, *, scope: str = "default") -> Allocation:
         """See :meth:`borough.engine.ipam.Ipam.show`."""
         parse_address(address)
         path = f"/v1/allocations/{segment(scope)}/{segment(address)}"
-        return records.allocation(self._http.get(path))
+        return convert(self._http.get(path), Allocation)
 
     # --- Declared objects -------------------------------------------------------------------------
 
@@ -195,7 +197,7 @@ class RemoteIpam(RemoteUpkeep):
         found = self._http.call(
             "PUT", "/v1/topology", {"dry_run": dry_run}, wanted, headers, repeatable=dry_run
         )
-        return records.changes(found)
+        return Changes(convert(found["changes"], tuple[Change, ...]))
 
     def allocate_subnet(
         self,
@@ -212,7 +214,7 @@ class RemoteIpam(RemoteUpkeep):
         body = _draft(name=name, cidr=cidr, labels=labels, project=project, **settings)
         body |= _given(pool=pool, prefix_length=prefix_length)
         found = self._http.call("POST", "/v1/subnets", body=body)
-        return records.plain(SubnetView, found["subnet"])
+        return convert(found["subnet"], SubnetView)
 
     def add_subnet(
         self,
@@ -226,12 +228,12 @@ class RemoteIpam(RemoteUpkeep):
         """See :meth:`borough.engine.ipam.Ipam.add_subnet`."""
         body = _draft(name=name, cidr=cidr, labels=labels, project=project, **settings)
         found = self._http.call("POST", "/v1/subnets", body=body)
-        return records.plain(SubnetView, found["subnet"])
+        return convert(found["subnet"], SubnetView)
 
     def remove_subnet(self, name: str) -> SubnetView:
         """See :meth:`borough.engine.ipam.Ipam.remove_subnet`."""
         found = self._http.call("DELETE", f"/v1/subnets/{segment(name)}")
-        return records.plain(SubnetView, found["subnet"])
+        return convert(found["subnet"], SubnetView)
 
     # --- Reading ----------------------------------------------------------------------------------
 
@@ -240,30 +242,29 @@ class RemoteIpam(RemoteUpkeep):
     ) -> list[SubnetView]:
         """See :meth:`borough.engine.ipam.Ipam.subnets`."""
         query = {"label": _pairs(labels), "scope": scope}
-        found = self._pages("/v1/subnets", "subnets", query)
-        return [records.plain(SubnetView, each) for each in found]
+        return [convert(each, SubnetView) for each in self._pages("/v1/subnets", "subnets", query)]
 
     def subnet(self, name: str) -> SubnetView:
         """See :meth:`borough.engine.ipam.Ipam.subnet`."""
         found = self._http.get(f"/v1/subnets/{segment(name)}")
-        return records.plain(SubnetView, found["subnet"])
+        return convert(found["subnet"], SubnetView)
 
-    def hosts(self) -> list[Host]:
+    def hosts(self) -> list[HostView]:
         """See :meth:`borough.engine.ipam.Ipam.hosts`."""
-        return [records.host(each) for each in self._pages("/v1/hosts", "hosts", {})]
+        return [convert(each, HostView) for each in self._pages("/v1/hosts", "hosts", {})]
 
-    def dimensions(self) -> list[Dimension]:
+    def dimensions(self) -> list[DimensionView]:
         """See :meth:`borough.engine.ipam.Ipam.dimensions`."""
-        return [records.dimension(each) for each in self._http.get("/v1/dimensions")["dimensions"]]
+        return convert(self._http.get("/v1/dimensions")["dimensions"], list[DimensionView])
 
-    def pools(self) -> list[tuple[str, PoolUsage]]:
+    def pools(self) -> list[PoolUsage]:
         """See :meth:`borough.engine.ipam.Ipam.pools`."""
-        return [records.pool(each) for each in self._http.get("/v1/pools")["pools"]]
+        return convert(self._http.get("/v1/pools")["pools"], list[PoolUsage])
 
     def blocks(self, *, host: str | None = None, subnet: str | None = None) -> list[BlockView]:
         """See :meth:`borough.engine.ipam.Ipam.blocks`."""
         found = self._pages("/v1/blocks", "blocks", {"host": host, "subnet": subnet})
-        return [records.plain(BlockView, each) for each in found]
+        return [convert(each, BlockView) for each in found]
 
     def allocations(
         self,
@@ -289,7 +290,7 @@ class RemoteIpam(RemoteUpkeep):
             "after": after,
         }
         found = self._pages("/v1/allocations", "allocations", query, limit)
-        return [records.allocation(each) for each in found]
+        return [convert(each, Allocation) for each in found]
 
     def each_allocation(self, **filters: Any) -> Iterator[Allocation]:
         """See :meth:`borough.engine.ipam.Ipam.each_allocation`."""
@@ -302,22 +303,21 @@ class RemoteIpam(RemoteUpkeep):
         named = None if subnets is None else list(subnets)
         if named == []:
             named = [""]  # no subnet is called so
-        return records.plain(SpaceMap, self._http.get("/v1/map", {"scope": scope, "subnet": named}))
+        return convert(self._http.get("/v1/map", {"scope": scope, "subnet": named}), SpaceMap)
 
     def usage(
         self, *, labels: LabelsIn | None = None, host: str | None = None, scope: str = "default"
     ) -> list[Usage]:
         """See :meth:`borough.engine.ipam.Ipam.usage`."""
         query = {"label": _pairs(labels), "host": host, "scope": scope}
-        found = self._http.get("/v1/usage", query)
-        return [records.plain(Usage, each) for each in found["subnets"]]
+        return convert(self._http.get("/v1/usage", query)["subnets"], list[Usage])
 
     def routes(
         self, host: str | None = None, form: RouteForm = "strict", *, scope: str | None = None
     ) -> list[Route]:
         """See :meth:`borough.engine.ipam.Ipam.routes`."""
         found = self._http.get("/v1/routes", {"host": host, "form": form, "scope": scope})
-        return [records.plain(Route, each) for each in found["routes"]]
+        return convert(found["routes"], list[Route])
 
     def events(
         self, *, after: int = 0, limit: int = 1000, labels: LabelsIn | None = None
@@ -326,7 +326,7 @@ class RemoteIpam(RemoteUpkeep):
         check_page(after, limit)
         query = {"after": after, "label": _pairs(labels)}
         found = self._pages("/v1/events", "events", query, limit)
-        return [records.event(each) for each in found]
+        return [convert(each, Event) for each in found]
 
     def newest_event(self) -> int:
         """See :meth:`borough.engine.ipam.Ipam.newest_event`."""
@@ -341,23 +341,22 @@ class RemoteIpam(RemoteUpkeep):
         *,
         may: str = "read",
         labels: LabelsIn | None = None,
-        expires: int | None = None,
-    ) -> tuple[Token, str]:
+        expires: datetime | None = None,
+    ) -> tuple[TokenView, str]:
         """See :meth:`borough.engine.ipam.Ipam.create_token`."""
-        ends = None
-        if expires is not None:
-            ends = datetime.fromtimestamp(expires / 1_000_000, UTC).isoformat()
+        ends = None if expires is None else expires.isoformat()
         body = _given(name=name, may=may, labels=_labels(labels), expires=ends)
         found = self._http.call("POST", "/v1/tokens", body=body)
-        return records.token(found["token"]), found["secret"]
+        return convert(found["token"], TokenView), found["secret"]
 
-    def revoke_token(self, name: str) -> Token:
+    def revoke_token(self, name: str) -> TokenView:
         """See :meth:`borough.engine.ipam.Ipam.revoke_token`."""
-        return records.token(self._http.call("DELETE", f"/v1/tokens/{segment(name)}")["token"])
+        found = self._http.call("DELETE", f"/v1/tokens/{segment(name)}")
+        return convert(found["token"], TokenView)
 
-    def tokens(self) -> list[Token]:
+    def tokens(self) -> list[TokenView]:
         """See :meth:`borough.engine.ipam.Ipam.tokens`."""
-        return [records.token(each) for each in self._http.get("/v1/tokens")["tokens"]]
+        return convert(self._http.get("/v1/tokens")["tokens"], list[TokenView])
 
     # --- Looking after ----------------------------------------------------------------------------
 
@@ -369,14 +368,14 @@ class RemoteIpam(RemoteUpkeep):
     ) -> list[Finding]:
         """See :meth:`borough.engine.ipam.Ipam.audit`; of its progress nothing is heard."""
         found = self._http.call("POST", "/v1/audit", body={"repair": repair})
-        return [records.plain(Finding, each) for each in found["findings"]]
+        return convert(found["findings"], list[Finding])
 
     def risks(self) -> list[Finding]:
         """See :meth:`borough.engine.ipam.Ipam.risks`."""
         told = self._http.get("/readyz")
         if "warnings" not in told:
             raise NotPermitted("this is not for a token that is confined to labels")
-        return [records.plain(Finding, each) for each in told["warnings"]]
+        return convert(told["warnings"], list[Finding])
 
 
 def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> RemoteIpam:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from borough.client import records
+from msgspec import convert
+
 from borough.client.transport import Transport, segment
 from borough.domain.address import parse_address
 from borough.domain.text import check_text
@@ -20,16 +21,16 @@ class RemoteUpkeep:
 
     def drain(self, host: str) -> Vacated:
         """See :meth:`borough.engine.upkeep.Upkeep.drain`."""
-        return records.vacated(self._http.call("POST", f"{_host(host)}/drain"))
+        return convert(self._http.call("POST", f"{_host(host)}/drain"), Vacated)
 
     def remove_host(self, name: str, *, release: bool = False) -> Vacated:
         """See :meth:`borough.engine.upkeep.Upkeep.remove_host`."""
-        return records.vacated(self._http.call("DELETE", _host(name), {"release": release}))
+        return convert(self._http.call("DELETE", _host(name), {"release": release}), Vacated)
 
     def rename_host(self, old: str, new: str) -> Renamed:
         """See :meth:`borough.engine.upkeep.Upkeep.rename_host`."""
         body = {"name": check_text("host", new)}
-        return records.renamed(self._http.call("POST", f"{_host(old)}/rename", body=body))
+        return convert(self._http.call("POST", f"{_host(old)}/rename", body=body), Renamed)
 
     def move(
         self,
@@ -44,11 +45,11 @@ class RemoteUpkeep:
         parse_address(address)
         path = f"/v1/allocations/{segment(scope)}/{segment(address)}/move"
         body = {"host": check_text("host", host), "sequence": sequence, "force": force}
-        return records.allocation(self._http.call("POST", path, body=body))
+        return convert(self._http.call("POST", path, body=body), Allocation)
 
     def sweep(self) -> Swept:
         """See :meth:`borough.engine.upkeep.Upkeep.sweep`."""
-        return records.plain(Swept, self._http.call("POST", "/v1/sweep"))
+        return convert(self._http.call("POST", "/v1/sweep"), Swept)
 
     def defragment(
         self, *, host: str | None = None, scope: str | None = None, limit: int = 100
@@ -57,7 +58,7 @@ class RemoteUpkeep:
         place = None if host is None else check_text("host", host)
         check_page(0, limit)
         query = {"host": place, "scope": scope, "limit": limit}
-        return records.plain(Defragmentation, self._http.get("/v1/defragment", query))
+        return convert(self._http.get("/v1/defragment", query), Defragmentation)
 
     def prune_events(self, through: int) -> int:
         """See :meth:`borough.engine.upkeep.Upkeep.prune_events`."""

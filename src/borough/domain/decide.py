@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from borough.domain.address import Family, eui64, format_address
 from borough.domain.block import BLOCK_BITS, NOBODY, Block, blocks_for, cut, reserved_bits
 from borough.domain.estate import give_up, regions
-from borough.domain.ladder import Hold, Home, Ladder, Rung, Wanted
-from borough.domain.model import Allocation, Catalogue, Kind, Request, State, Subnet
+from borough.domain.ladder import Hold, Home, Ladder, ResolvedSelector, Rung
+from borough.domain.model import AllocationRow, Catalogue, Kind, Request, State, Subnet
 from borough.domain.placement import Placer, first_run_piece
 from borough.domain.space import Grant, Plan, Space
 from borough.errors import AddressInUse, AddressOutsideGroup, AddressUnusable
@@ -31,7 +31,7 @@ class Setting:
 
     catalogue: Catalogue
     request: Request
-    want: Wanted
+    want: ResolvedSelector
     ladder: Ladder
     now: int
 
@@ -103,9 +103,9 @@ def _settle(plan: Plan) -> None:
     ]
 
 
-def _allocation(setting: Setting, subnet: Subnet, address: int) -> Allocation:
+def _allocation(setting: Setting, subnet: Subnet, address: int) -> AllocationRow:
     request = setting.request
-    return Allocation(
+    return AllocationRow(
         scope=subnet.scope,
         family=subnet.family,
         address=address,
@@ -264,7 +264,7 @@ def named_addresses(setting: Setting) -> Iterator[tuple[Subnet, int]]:
 def release(
     catalogue: Catalogue,
     space: Space,
-    allocations: Iterable[Allocation],
+    allocations: Iterable[AllocationRow],
     now: int,
     *,
     leaving: str = "",
@@ -284,7 +284,9 @@ def release(
     return plan
 
 
-def free(catalogue: Catalogue, space: Space, allocations: Iterable[Allocation], now: int) -> Plan:
+def free(
+    catalogue: Catalogue, space: Space, allocations: Iterable[AllocationRow], now: int
+) -> Plan:
     """Take addresses back: each is free at once, or cools where its subnet says so (rule 9).
 
     :param allocations: allocated ones, or cooling ones whose rest is over.

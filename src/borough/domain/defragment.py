@@ -22,7 +22,7 @@ from borough.domain.aggregate import Territory, strict_routes
 from borough.domain.block import BLOCK_BITS, Block
 from borough.domain.dimension import HOST
 from borough.domain.ladder import climb, wanted
-from borough.domain.model import Allocation, Catalogue, Request, State
+from borough.domain.model import AllocationRow, Catalogue, Request, State
 from borough.domain.moves import claimant_of, holder_of
 from borough.domain.prefix import Prefix, merge_intervals, outermost
 from borough.domain.space import Plan, Space
@@ -47,8 +47,8 @@ class Renumbering:
     :ivar saves: routes saved by this step; 0 for one that only prepares those after it.
     """
 
-    allocation: Allocation
-    to: Allocation
+    allocation: AllocationRow
+    to: AllocationRow
     saves: int
 
 
@@ -58,14 +58,14 @@ class _Step(NamedTuple):
 
 
 #: Addresses that are renumbered together or not at all.
-_Batch = Sequence[Allocation]
+_Batch = Sequence[AllocationRow]
 
 
 def propose(
     catalogue: Catalogue,
     trial: Trial,
     blocks: Iterable[Block],
-    allocations: Iterable[Allocation],
+    allocations: Iterable[AllocationRow],
     now: int,
     limit: int,
 ) -> list[Renumbering]:
@@ -110,14 +110,14 @@ def _best(catalogue: Catalogue, trial: Trial, batch: _Batch, now: int) -> list[_
 
 
 def _batches(
-    catalogue: Catalogue, blocks: Iterable[Block], allocations: Iterable[Allocation]
+    catalogue: Catalogue, blocks: Iterable[Block], allocations: Iterable[AllocationRow]
 ) -> tuple[list[_Batch], list[_Batch], list[_Batch]]:
     """Addresses outside of their host's regions one by one, and by host; and small regions."""
     at: dict[tuple[int, int], list[Block]] = {}
     for block in blocks:
         at.setdefault((block.subnet_id, block.prefix.base >> BLOCK_BITS), []).append(block)
-    outside: dict[tuple[str, int], list[Allocation]] = {}
-    inside: dict[tuple[str, int], dict[Prefix, list[Allocation]]] = {}
+    outside: dict[tuple[str, int], list[AllocationRow]] = {}
+    inside: dict[tuple[str, int], dict[Prefix, list[AllocationRow]]] = {}
     for each in sorted(allocations, key=lambda each: (each.scope, each.family, each.address)):
         near = at.get((each.subnet_id, each.address >> BLOCK_BITS), ())
         around = next((block for block in near if block.prefix.holds(each.address)), None)
@@ -142,7 +142,9 @@ def _small(inside: Mapping[tuple[str, int], Mapping[Prefix, _Batch]]) -> Iterato
 # --- Trying it --------------------------------------------------------------------------------
 
 
-def _renumber(catalogue: Catalogue, trial: Trial, allocation: Allocation, now: int) -> _Step | None:
+def _renumber(
+    catalogue: Catalogue, trial: Trial, allocation: AllocationRow, now: int
+) -> _Step | None:
     """Release an address and ask for one of the same subnets; None when that gives the same again."""
     released = decide.release(catalogue, trial, [allocation], now)
     between = trial.play(released)
@@ -168,7 +170,7 @@ def _renumber(catalogue: Catalogue, trial: Trial, allocation: Allocation, now: i
     return _Step(after, Renumbering(allocation, replace(to, sequence=0), saves))
 
 
-def _host_prefix(allocation: Allocation) -> Prefix:
+def _host_prefix(allocation: AllocationRow) -> Prefix:
     return Prefix(allocation.family, allocation.address, WIDTH[allocation.family])
 
 

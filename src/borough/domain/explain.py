@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
-from typing import Any, Final
+from typing import Final
 
 from borough.domain.address import Family
 from borough.domain.block import Block
@@ -77,38 +77,6 @@ class Explanation:
     rungs: tuple[RungLine, ...]
     passed: tuple[PassedLine, ...]
     notes: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "group": self.group,
-            "outcome": self.outcome,
-            "rungs": [
-                {
-                    "step": rung.step,
-                    "family": rung.family,
-                    "hold": rung.hold,
-                    "verdict": rung.verdict,
-                    "reason": rung.reason,
-                    "subnets": [
-                        {
-                            "name": subnet.name,
-                            "prefix": subnet.prefix,
-                            "free": subnet.free,
-                            "reason": subnet.reason,
-                        }
-                        for subnet in rung.subnets
-                    ],
-                    "more": rung.more,
-                }
-                for rung in self.rungs
-            ],
-            "passed": [
-                {"reason": each.reason, "subnets": list(each.subnets), "more": each.more}
-                for each in self.passed
-            ],
-            "notes": list(self.notes),
-        }
 
 
 def describe_group(setting: Setting) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from borough.domain.address import WIDTH, format_address
 from borough.domain.block import (
@@ -41,10 +41,6 @@ class Finding:
     subject: str
     message: str
     repaired: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Times(NamedTuple):

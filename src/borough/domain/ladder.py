@@ -119,7 +119,7 @@ def candidate_subnets(catalogue: Catalogue, candidate: Candidate) -> list[Subnet
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ResolvedSelector:
     """What a request wants in each dimension, its host's labels included (rule 3).
 
     :ivar named: values by dimension that the request names.
@@ -148,7 +148,7 @@ class Wanted:
         return dimension.name in self.named or dimension.name in self.implied
 
 
-def wanted(catalogue: Catalogue, request: Request) -> Wanted:
+def wanted(catalogue: Catalogue, request: Request) -> ResolvedSelector:
     """Combine a request's labels with those that its host implies."""
     host = catalogue.hosts.get(request.host)
     implied = (
@@ -169,7 +169,7 @@ def wanted(catalogue: Catalogue, request: Request) -> Wanted:
     rules = claiming.claiming if claiming else Claiming()
     if host and claimant and claiming and claiming.name == HOST:
         rules = rules.with_settings(host.claiming)
-    return Wanted(request.labels, implied, claimant, claiming, rules)
+    return ResolvedSelector(request.labels, implied, claimant, claiming, rules)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -250,7 +250,7 @@ def _families(
     return families_of(catalogue.subnets.values())[:1]
 
 
-def _by_labels(catalogue: Catalogue, request: Request, want: Wanted) -> list[Candidate]:
+def _by_labels(catalogue: Catalogue, request: Request, want: ResolvedSelector) -> list[Candidate]:
     """Rules 1 to 4 over every cohort of the scope, best first."""
     ranked = catalogue.dimensions
     split = 1 + next(
@@ -291,7 +291,7 @@ def _reachable(catalogue: Catalogue, request: Request) -> Iterable[Cohort]:
 
 
 def _by_tiers(
-    catalogue: Catalogue, scope: str, tiers: tuple[tuple[str, ...], ...], want: Wanted
+    catalogue: Catalogue, scope: str, tiers: tuple[tuple[str, ...], ...], want: ResolvedSelector
 ) -> list[Candidate]:
     """Subnets named outright: the order given, and nothing else (rule 2)."""
     made = []
@@ -316,7 +316,7 @@ def _named_subnet(catalogue: Catalogue, scope: str, name: str) -> Subnet:
 
 
 def _homes(
-    catalogue: Catalogue, want: Wanted, candidates: Sequence[Candidate]
+    catalogue: Catalogue, want: ResolvedSelector, candidates: Sequence[Candidate]
 ) -> dict[tuple[tuple[str, str], ...], list[Candidate]]:
     """Divide candidates by the values they share in the hard dimensions that count (rule 5)."""
     hard = [
@@ -348,7 +348,7 @@ def _homes(
     return divided
 
 
-def _shared(dimension: Dimension, want: Wanted, labels: Labels) -> list[str]:
+def _shared(dimension: Dimension, want: ResolvedSelector, labels: Labels) -> list[str]:
     asked = want.named.get(dimension.name) or want.implied.get(dimension.name, NO_LABELS)
     return sorted(labels.get(dimension.name, NO_LABELS) & asked) or [""]
 

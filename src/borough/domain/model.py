@@ -431,7 +431,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Allocation:
+class AllocationRow:
     """One address held by an owner.
 
     :ivar sequence: never repeats for the address (rule 8).

@@ -12,8 +12,8 @@ from dataclasses import replace
 from borough.domain.block import NOBODY, Block, part, reserved_bits
 from borough.domain.dimension import HOST, Match, match
 from borough.domain.estate import Estate, add_run, give_up, regions
-from borough.domain.ladder import Hold, Rung, Wanted, wanted
-from borough.domain.model import NO_LABELS, Allocation, Catalogue, Request, State, Subnet
+from borough.domain.ladder import Hold, ResolvedSelector, Rung, wanted
+from borough.domain.model import NO_LABELS, AllocationRow, Catalogue, Request, State, Subnet
 from borough.domain.placement import NAMED_BITS
 from borough.domain.prefix import Prefix, free_prefixes
 from borough.domain.space import Act, Note, Plan, Space
@@ -29,7 +29,7 @@ def claimant_of(catalogue: Catalogue, host: str) -> str:
     return _wanted(catalogue, host).claimant if host else NOBODY
 
 
-def _wanted(catalogue: Catalogue, host: str) -> Wanted:
+def _wanted(catalogue: Catalogue, host: str) -> ResolvedSelector:
     labels = {HOST: frozenset([host])}
     return wanted(catalogue, Request(labels=labels, host=host))
 
@@ -113,7 +113,7 @@ def _used_pieces(block: Block, used: int, prefix: Prefix) -> list[Prefix]:
 
 
 def rename(
-    catalogue: Catalogue, space: Space, allocations: Iterable[Allocation], old: str, new: str
+    catalogue: Catalogue, space: Space, allocations: Iterable[AllocationRow], old: str, new: str
 ) -> Plan:
     """Give all that a host has to one of another name; what that one has already joins it.
 
@@ -155,9 +155,9 @@ def _hand_over(
 def move(
     catalogue: Catalogue,
     space: Space,
-    allocation: Allocation,
+    allocation: AllocationRow,
     host: str,
-    neighbours: Iterable[Allocation],
+    neighbours: Iterable[AllocationRow],
 ) -> Plan:
     """Put an address on another host; it keeps its sequence number, because its owner holds it still.
 

@@ -22,20 +22,18 @@ QUOTA_UNIT: Final[dict[int, int]] = {4: 32, 6: 64}
 
 @dataclass(frozen=True, slots=True)
 class PoolUsage:
-    """How full a pool is.
+    """A pool and how full it is, in addresses.
 
-    :ivar size: addresses in the pool's prefixes.
-    :ivar used: addresses of these that a subnet of the scope covers, carved from the pool or not.
-    :ivar free: the other addresses.
-    :ivar largest_free_length: length of the largest free prefix; None when nothing is free.
-    :ivar subnets: number of subnets that were carved from the pool.
-    :ivar quota_used: units used by project, see :func:`quota_units`.
+    :ivar quota_used: units of /32 or /64 by project.
     """
 
+    name: str
     size: int
+    # Of the size, what a subnet of the scope covers, carved from the pool or not.
     used: int
     free: int
     largest_free_length: int | None
+    # Those that were carved from the pool.
     subnets: int
     quota_used: dict[str, float]
 
@@ -99,6 +97,7 @@ def pool_usage(catalogue: Catalogue, pool: Pool) -> PoolUsage:
     for subnet in carved:
         addresses[subnet.project] += subnet.prefix.size
     return PoolUsage(
+        name=pool.name,
         size=size,
         used=size - free,
         free=free,

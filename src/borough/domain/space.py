@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from borough.domain.address import Family
 from borough.domain.block import Block, Run, room_in
 from borough.domain.ladder import Hold, Rung
-from borough.domain.model import Allocation, Subnet
+from borough.domain.model import AllocationRow, Subnet
 from borough.domain.prefix import Prefix
 
 
@@ -70,7 +70,7 @@ class Space(Protocol):
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
         """The block or run that an address lies in; None where nothing is tracked."""
 
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """Who holds an address, cooling included."""
 
 
@@ -113,7 +113,7 @@ class Grant(NamedTuple):
     :ivar found: how it was held before: the rung that the address was found on.
     """
 
-    allocation: Allocation
+    allocation: AllocationRow
     block: Block | None
     hold: Hold | None
     found: Hold | None
@@ -183,9 +183,9 @@ class Plan:
     blocks_added: list[Block] = field(default_factory=list)
     blocks_removed: list[Block] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
-    removed: list[Allocation] = field(default_factory=list)
-    cooled: list[Allocation] = field(default_factory=list)
-    moved: list[tuple[Allocation, Allocation]] = field(default_factory=list)
+    removed: list[AllocationRow] = field(default_factory=list)
+    cooled: list[AllocationRow] = field(default_factory=list)
+    moved: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     @property

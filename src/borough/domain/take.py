@@ -22,7 +22,7 @@ class Order:
     :ivar catalogue: what the ladder was made from; the order is void when it changed since.
     :ivar rungs: the ladder; empty when the address is known beforehand.
     :ivar ladder: tells the ladder apart from all others, without keeping it.
-    :ivar claimant: see :class:`borough.domain.ladder.Wanted`.
+    :ivar claimant: see :class:`borough.domain.ladder.ResolvedSelector`.
     :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
     :ivar now: microseconds since the epoch.
     :ivar key: idempotency key; empty for none.

@@ -53,28 +53,26 @@ class Topology:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that changes, in text."""
+
+    field: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One line of a diff.
 
-    :ivar fields: for a change, (field, old text, new text).
-    :ivar prefix: of a subnet, those of a pool; empty for anything else.
+    :ivar prefix: of a subnet or pool.
     """
 
     action: Action
     kind: Literal["dimension", "scope", "pool", "subnet", "host"]
     name: str
-    fields: tuple[tuple[str, str, str], ...] = ()
-    prefix: str = field(default="", compare=False)
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "action": self.action,
-            "kind": self.kind,
-            "name": self.name,
-            "fields": [{"field": field, "old": old, "new": new} for field, old, new in self.fields],
-            "prefix": self.prefix,
-        }
+    fields: tuple[FieldChange, ...]
+    prefix: str = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -102,10 +100,6 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(self.changes)
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {"changes": [change.as_json() for change in self.changes]}
 
 
 def diff(catalogue: Catalogue, topology: Topology) -> Changes:
@@ -136,11 +130,11 @@ def diff(catalogue: Catalogue, topology: Topology) -> Changes:
     return Changes(
         changes=(
             *_dimension_lines(catalogue, dimensions, sources),
-            *(Change("add", "scope", scope) for scope in scopes_added),
+            *(Change("add", "scope", scope, (), "") for scope in scopes_added),
             *pools.lines(),
             *subnets.lines(),
             *hosts.lines(),
-            *(Change("remove", "scope", scope) for scope in scopes_removed),
+            *(Change("remove", "scope", scope, (), "") for scope in scopes_removed),
         ),
         dimensions=dimensions,
         dimension_sources=sources,
@@ -260,7 +254,7 @@ def _check_place(old: Subnet | Pool, new: Subnet | Pool) -> None:
         )
 
 
-def _field_changes(old: Any, new: Any) -> tuple[tuple[str, str, str], ...]:
+def _field_changes(old: Any, new: Any) -> tuple[FieldChange, ...]:
     if old == new and not getattr(old, "attributes", None):
         return ()
     fields = []
@@ -271,7 +265,7 @@ def _field_changes(old: Any, new: Any) -> tuple[tuple[str, str, str], ...]:
             before, after = _json(before), _json(after)
         if before != after:
             label = "cidr" if name == "prefix" else name
-            fields.append((label, _text(old, name, before), _text(new, name, after)))
+            fields.append(FieldChange(label, _text(old, name, before), _text(new, name, after)))
     return tuple(fields)
 
 
@@ -369,7 +363,7 @@ def _dimension_lines(
 ) -> list[Change]:
     before = catalogue.by_dimension
     names = {dimension.name for dimension in after}
-    lines = [Change("remove", "dimension", name) for name in before if name not in names]
+    lines = [Change("remove", "dimension", name, (), "") for name in before if name not in names]
     common = [dimension for dimension in after if dimension.name in before]
     old_order = [d.name for d in catalogue.dimensions if d.name in names]
     for position, dimension in enumerate(common):
@@ -377,12 +371,14 @@ def _dimension_lines(
         fields = _field_changes(_settings(old), _settings(dimension))
         if old_order[position] != dimension.name:
             at = old_order.index(dimension.name)
-            fields = (*fields, ("order", str(at + 1), str(position + 1)))
+            fields = (*fields, FieldChange("order", str(at + 1), str(position + 1)))
         if sources.get(dimension.name, "") != catalogue.dimension_sources.get(dimension.name, ""):
-            fields = (*fields, ("source", "none", sources[dimension.name]))
+            fields = (*fields, FieldChange("source", "none", sources[dimension.name]))
         if fields:
-            lines.append(Change("change", "dimension", dimension.name, fields))
-    lines += [Change("add", "dimension", each.name) for each in after if each.name not in before]
+            lines.append(Change("change", "dimension", dimension.name, fields, ""))
+    lines += [
+        Change("add", "dimension", each.name, (), "") for each in after if each.name not in before
+    ]
     return lines
 
 

@@ -14,8 +14,8 @@ from borough.driver.feature import Feature
 from borough.driver.group import Group, make_group, make_request
 from borough.driver.interface import (
     Decides,
+    DriverAddress,
     DriverSubnet,
-    Given,
     GroupDriver,
     SubnetDriver,
     SubnetRequest,
@@ -26,9 +26,9 @@ from borough.driver.shim import Shim
 
 __all__ = [
     "Decides",
+    "DriverAddress",
     "DriverSubnet",
     "Feature",
-    "Given",
     "Group",
     "GroupDriver",
     "Settings",

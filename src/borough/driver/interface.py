@@ -77,7 +77,7 @@ class DriverSubnet(ABC):
         return None
 
 
-class Given(NamedTuple):
+class DriverAddress(NamedTuple):
     """An address that a system took.
 
     :ivar address: in text.
@@ -141,7 +141,7 @@ class SubnetDriver(ABC):
 
     def allocate_from(
         self, subnets: Sequence[Subnet], count: int, request: SubnetRequest
-    ) -> Sequence[Given]:
+    ) -> Sequence[DriverAddress]:
         """Take addresses from a group in one call; only what :attr:`decides` says comes here.
 
         :param subnets: the group, best first: all of one family, and all fit to be used together.
@@ -209,7 +209,7 @@ class GroupDriver(ABC):
         host: str = "",
         sequence: int | None = None,
         scope: str = "default",
-    ) -> tuple[Allocation, ...]:
+    ) -> Sequence[Allocation]:
         """Take addresses back; see :meth:`borough.engine.ipam.Ipam.release`."""
 
     def settle(self) -> int:

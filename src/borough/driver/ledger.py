@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from borough.domain import decide
 from borough.domain.address import parse_address
 from borough.domain.key import Binding
-from borough.domain.model import Allocation as Held
-from borough.domain.model import Catalogue, Kind, Request, State, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Kind, Request, State, Subnet
 from borough.domain.orphan import Leftover
 from borough.domain.query import Filter
 from borough.domain.topology import Changes, Topology
-from borough.driver.interface import Given
+from borough.driver.interface import DriverAddress
 from borough.engine import topology
 from borough.engine.allocation import Allocator, Ladders, digest
 from borough.engine.views import Allocation, Answer, show
@@ -81,7 +80,7 @@ class Ledger:
         """The error for a group of which the driver gave nothing."""
         return self.store.transact(lambda unit: self._allocator.refusal(unit, setting), write=False)
 
-    def holder(self, subnet: Subnet, address: int) -> Held | None:
+    def holder(self, subnet: Subnet, address: int) -> AllocationRow | None:
         """Who holds an address, as far as the ledger knows."""
         found = self.store.transact(
             lambda unit: unit.allocation_at(subnet.scope, subnet.family, address), write=False
@@ -96,7 +95,7 @@ class Ledger:
         """
         return self.store.transact(lambda unit: self._allocator.replay(unit, request), write=False)
 
-    def record(self, request: Request, given: Sequence[Given]) -> Answer:
+    def record(self, request: Request, given: Sequence[DriverAddress]) -> Answer:
         """Write down what a driver gave.
 
         :return: another answer, ``replayed``, when somebody with the same key was faster.
@@ -104,7 +103,7 @@ class Ledger:
         """
         return self.store.transact(lambda unit: self._record(unit, request, given))
 
-    def _record(self, unit: Unit, request: Request, given: Sequence[Given]) -> Answer:
+    def _record(self, unit: Unit, request: Request, given: Sequence[DriverAddress]) -> Answer:
         if request.key:
             replayed = self._allocator.replay(unit, request)
             if replayed is not None:
@@ -114,9 +113,9 @@ class Ledger:
         if request.key:
             sequences = [each.sequence for each in shown]
             unit.bind(Binding(request.key, digest(request)), sequences, now)
-        return Answer(tuple(shown))
+        return Answer(tuple(shown), replayed=False)
 
-    def _grant(self, unit: Unit, request: Request, given: Given, now: int) -> Allocation:
+    def _grant(self, unit: Unit, request: Request, given: DriverAddress, now: int) -> Allocation:
         family, number = parse_address(given.address)
         one = Request(
             scope=given.subnet.scope,

@@ -20,7 +20,7 @@ from borough.domain.topology import Changes, Topology
 from borough.driver.calls import ATTEMPTS, Calls
 from borough.driver.feature import Feature
 from borough.driver.group import Group, format_mac
-from borough.driver.interface import Given, GroupDriver, SubnetDriver, SubnetRequest
+from borough.driver.interface import DriverAddress, GroupDriver, SubnetDriver, SubnetRequest
 from borough.driver.ledger import Ledger, make_token
 from borough.driver.settings import Settings
 from borough.driver.take import Taker
@@ -166,7 +166,7 @@ class Shim(GroupDriver):
         return answer
 
     def _given_twice(
-        self, request: Request, given: list[Given], error: AddressInUse
+        self, request: Request, given: list[DriverAddress], error: AddressInUse
     ) -> DriverFault:
         """An address that the system gave has a holder, who keeps it; the others are given back."""
         address = error.detail.get("address", "")
@@ -180,7 +180,7 @@ class Shim(GroupDriver):
         self._taker.give_back(rest, request.owner, fault)
         return fault
 
-    def _take_all(self, setting: Setting) -> list[Given]:
+    def _take_all(self, setting: Setting) -> list[DriverAddress]:
         """All addresses of a request, from the best home that has them (rule 5).
 
         :raises Exhausted: no home has them all.
@@ -192,7 +192,7 @@ class Shim(GroupDriver):
         left: list[str] = []
         refused: AddressInUse | None = None
         for home in setting.ladder.homes:
-            taken: list[Given] = []
+            taken: list[DriverAddress] = []
             try:
                 for family in setting.ladder.families:
                     for given in self._family(setting, home, family, asked):
@@ -215,7 +215,7 @@ class Shim(GroupDriver):
         refusal.detail |= {"driver": self.name} | ({"left": left} if left else {})
         raise refusal
 
-    def _keep(self, taken: list[Given], given: Given) -> None:
+    def _keep(self, taken: list[DriverAddress], given: DriverAddress) -> None:
         if any(each.address == given.address for each in taken):
             raise self._calls.fault(
                 given.subnet, f"gave {given.address} twice", address=given.address
@@ -224,7 +224,7 @@ class Shim(GroupDriver):
 
     def _family(
         self, setting: Setting, home: Home, family: Family, asked: list[str]
-    ) -> Iterator[Given]:
+    ) -> Iterator[DriverAddress]:
         """The addresses of one family from one home.
 
         :raises Exhausted: it has too few of them; those yielded before are to be given back.
@@ -243,7 +243,9 @@ class Shim(GroupDriver):
         else:
             yield from self._any(order, request, asked)
 
-    def _any(self, order: Iterable[Subnet], request: Request, asked: list[str]) -> Iterator[Given]:
+    def _any(
+        self, order: Iterable[Subnet], request: Request, asked: list[str]
+    ) -> Iterator[DriverAddress]:
         left = request.count
         wanted = _subnet_request(request)
         for subnet in order:
@@ -259,7 +261,7 @@ class Shim(GroupDriver):
                 return
         raise Exhausted("the subnets of this home are full")
 
-    def _known(self, setting: Setting, subnets: list[Subnet], asked: list[str]) -> Given:
+    def _known(self, setting: Setting, subnets: list[Subnet], asked: list[str]) -> DriverAddress:
         """An address that is known beforehand: by name, from a MAC address, the gateway."""
         members = {each.id for each in subnets}
         refused: AddressInUse | None = None
@@ -307,7 +309,7 @@ class Shim(GroupDriver):
             and all(each.fallback in decides.fallbacks for each in counting)
         )
 
-    def _whole(self, subnets: list[Subnet], request: Request) -> Iterator[Given]:
+    def _whole(self, subnets: list[Subnet], request: Request) -> Iterator[DriverAddress]:
         """Ask the driver for the group as a whole."""
         wanted = replace(_subnet_request(request), token=make_token())
         answered = self._taker.take_whole(subnets, request.count, wanted)

@@ -13,7 +13,7 @@ from borough.domain.address import format_address, parse_address
 from borough.domain.model import Kind, Subnet
 from borough.domain.orphan import GRACE, Leftover
 from borough.driver.calls import Calls
-from borough.driver.interface import Given, SubnetRequest
+from borough.driver.interface import DriverAddress, SubnetRequest
 from borough.driver.ledger import Ledger, make_token
 from borough.errors import (
     AddressInUse,
@@ -40,7 +40,7 @@ class Taker:
     has_left: bool = True
     _tried: int = 0
 
-    def take(self, subnet: Subnet, wanted: SubnetRequest) -> Given:
+    def take(self, subnet: Subnet, wanted: SubnetRequest) -> DriverAddress:
         """Take one address from one subnet.
 
         :raises Exhausted: the subnet has none.
@@ -78,7 +78,7 @@ class Taker:
 
     def take_whole(
         self, subnets: Sequence[Subnet], count: int, request: SubnetRequest
-    ) -> list[Given]:
+    ) -> list[DriverAddress]:
         """Ask the driver for addresses of a group in one call; each has still to be checked.
 
         :raises Exhausted: the group has too few.
@@ -107,7 +107,7 @@ class Taker:
             raise fault
         return [each._replace(subnet=members[each.subnet.name]) for each in answered]
 
-    def check(self, subnet: Subnet, request: SubnetRequest, text: object) -> Given:
+    def check(self, subnet: Subnet, request: SubnetRequest, text: object) -> DriverAddress:
         """Accept an answer.
 
         :raises DriverFault: it is no address, or none that the subnet may give.
@@ -121,7 +121,7 @@ class Taker:
             fault = self.calls.fault(subnet, f"answered {told}, which is not an address")
             self._trace(subnet, request, fault)
             raise fault from None
-        given = Given(subnet, format_address(family, number), request.token)
+        given = DriverAddress(subnet, format_address(family, number), request.token)
         wrong = _wrong(subnet, request, family, number)
         if wrong:
             fault = self.calls.fault(
@@ -134,7 +134,7 @@ class Taker:
     # --- Giving back ----------------------------------------------------------------------------
 
     def give_back(
-        self, given: Iterable[Given], owner: str, error: BoroughError | None = None
+        self, given: Iterable[DriverAddress], owner: str, error: BoroughError | None = None
     ) -> None:
         """Give addresses back; what cannot be is kept as a leftover.
 
@@ -172,15 +172,17 @@ class Taker:
             # It may still be at work on the first attempt; what comes of that is found later.
             self.leave(subnet, request.owner, request.token, error.message)
             return None
-        self.give_back([Given(subnet, each, request.token) for each in found[1:]], request.owner)
+        self.give_back(
+            [DriverAddress(subnet, each, request.token) for each in found[1:]], request.owner
+        )
         return found[0]
 
-    def _late(self, subnet: Subnet, lost: Iterable[str]) -> Given | None:
+    def _late(self, subnet: Subnet, lost: Iterable[str]) -> DriverAddress | None:
         for token in lost:
             found = self._find(subnet, token)
             if found:
                 self.ledger.settle([token])
-                return Given(subnet, found[0], token)
+                return DriverAddress(subnet, found[0], token)
         return None
 
     def _find(self, subnet: Subnet, token: str) -> list[str] | None:
@@ -209,7 +211,7 @@ class Taker:
             self.leave(subnet, request.owner, request.token, error.message)
         else:
             self.give_back(
-                [Given(subnet, each, request.token) for each in found], request.owner, error
+                [DriverAddress(subnet, each, request.token) for each in found], request.owner, error
             )
 
     def settle_when_due(self) -> None:

@@ -55,7 +55,7 @@ class Affinity:
     def recent(self, claimant: str, host: str) -> list[int]:
         """Subnet ids, the one used last first.
 
-        :param claimant: see :class:`borough.domain.ladder.Wanted`; empty for nobody.
+        :param claimant: see :class:`borough.domain.ladder.ResolvedSelector`; empty for nobody.
         :param host: the host of the request, to look up when the claimant is not known yet.
         """
         if not claimant:

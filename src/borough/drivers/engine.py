@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -65,7 +65,7 @@ class EngineDriver(GroupDriver, Generic[Face]):
         host: str = "",
         sequence: int | None = None,
         scope: str = "default",
-    ) -> tuple[Allocation, ...]:
+    ) -> Sequence[Allocation]:
         """See :meth:`borough.driver.interface.GroupDriver.release`."""
         names = address if isinstance(address, str | None) else list(address)
         return self._call(

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.ladder import Rung
-from borough.domain.model import Allocation
+from borough.domain.model import AllocationRow
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan, Tally, free_of, tallies_of
 from borough.store.memory.space import MemorySpace
@@ -99,7 +99,7 @@ class After:
         below = self._unit.piece_at(subnet_id, address)
         return None if below is None or self._is_replaced(below) else below
 
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """See :meth:`borough.domain.space.Space.allocation_at`."""
         found = self._unit.allocation_at(scope, family, address)
         return None if found and found.sequence in self._removed else found

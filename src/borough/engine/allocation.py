@@ -11,9 +11,10 @@ from typing import Final
 from borough.domain import decide, model
 from borough.domain.address import format_address
 from borough.domain.dimension import HOST
+from borough.domain.encode import plain
 from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
 from borough.domain.key import Binding
-from borough.domain.ladder import Ladder, Wanted, check_scope, climb, did_you_mean, wanted
+from borough.domain.ladder import Ladder, ResolvedSelector, check_scope, climb, did_you_mean, wanted
 from borough.domain.model import Catalogue, Host, Kind, Request, State
 from borough.domain.query import Filter
 from borough.domain.space import Plan, Space, Tally
@@ -70,9 +71,9 @@ class Ladders:
 
     def __init__(self) -> None:
         self._version = -1
-        self._kept: Cache[object, tuple[Wanted, Ladder]] = Cache(_LADDERS)
+        self._kept: Cache[object, tuple[ResolvedSelector, Ladder]] = Cache(_LADDERS)
 
-    def climb(self, catalogue: Catalogue, request: Request) -> tuple[Wanted, Ladder]:
+    def climb(self, catalogue: Catalogue, request: Request) -> tuple[ResolvedSelector, Ladder]:
         """See :func:`borough.domain.ladder.climb`."""
         if self._version != catalogue.version:
             self._kept.clear()
@@ -124,13 +125,17 @@ class Allocator:
         if order is None:
             return store.transact(work, repeatable=bool(request.key))
         given = store.give(order, work)
-        return given if isinstance(given, Answer) else Answer((self.given(order, given),))
+        return (
+            given
+            if isinstance(given, Answer)
+            else Answer((self.given(order, given),), replayed=False)
+        )
 
     @staticmethod
     def given(order: Order, taken: Taken) -> Allocation:
         """What a store gave by itself, as callers see it."""
         block, address, sequence = taken
-        allocation = model.Allocation(
+        allocation = model.AllocationRow(
             scope=order.scope,
             family=block.prefix.family,
             address=address,
@@ -184,7 +189,7 @@ class Allocator:
             show(grant.allocation, setting.catalogue, grant.block, sequence)
             for grant, sequence in zip(plan.grants, sequences, strict=True)
         )
-        return Answer(given, explanation=story)
+        return Answer(given, replayed=False, explanation=story)
 
     def explain(self, unit: ReadUnit, request: Request) -> Explanation:
         """Tell what a request would get. Nothing is written.
@@ -262,7 +267,7 @@ class Allocator:
             "host": request.host,
             "families": list(setting.ladder.families),
             "count": request.count,
-            "explanation": story.as_json(),
+            "explanation": plain(story),
         }
         if not setting.ladder.homes:
             return NoMatchingSubnet(
@@ -336,13 +341,13 @@ class Allocator:
                 _check_holder(each, owner, host, sequence)
             shown = show_all(unit, found)
             unit.commit(decide.release(unit.catalogue, unit, found, now), now)
-            return Released(shown)
+            return Released(tuple(shown), len(shown))
         # A host that is released as a whole is gone, and so are its claims.
         leaving = f"{HOST}={host}" if host and not owner else ""
         wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
         return _release_all(unit, wanted_ones, now, leaving, most)
 
-    def _held(self, unit: Space, scope: str, family: int, number: int) -> model.Allocation:
+    def _held(self, unit: Space, scope: str, family: int, number: int) -> model.AllocationRow:
         found = unit.allocation_at(scope, family, number)
         if found is None or found.state is not State.ALLOCATED:
             text = format_address(family, number)
@@ -366,11 +371,11 @@ def _release_all(unit: Unit, wanted: Filter, now: int, leaving: str, most: int |
     plan = Plan()
     decide.give_up_unused(catalogue, unit, plan, among, leaving=leaving)
     unit.commit(plan, now)
-    return Released(shown, total)
+    return Released(tuple(shown), total)
 
 
 def _check_holder(
-    allocation: model.Allocation, owner: str, host: str, sequence: int | None
+    allocation: model.AllocationRow, owner: str, host: str, sequence: int | None
 ) -> None:
     """A release that says whose address it means must mean the present holder (rule 8)."""
     facts = {

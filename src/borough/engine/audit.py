@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from borough.domain.block import Block, Run
+from borough.domain.event import EventRow
 from borough.domain.inspect import (
     Finding,
     certain_claims,
@@ -19,12 +20,12 @@ from borough.domain.inspect import (
     inspect_overlaps,
     misfiled,
 )
-from borough.domain.model import Allocation, Catalogue, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Subnet
 from borough.domain.orphan import Leftover
 from borough.domain.rebuild import rebuild
 from borough.domain.space import Act, Plan
 from borough.engine.audit_times import bring_back, late
-from borough.store.port import Event, Inspection, ReadSpace, ReadUnit, Store, Unit, WriteTrail
+from borough.store.port import Inspection, ReadSpace, ReadUnit, Store, Unit, WriteTrail
 
 __all__ = ["Finding", "audit"]
 
@@ -79,7 +80,7 @@ def _mended(unit: WriteTrail, seen: Iterable[Finding], now: int) -> list[Finding
     found = {(each.code, each.subnet, each.subject): each for each in seen}
     for each in found.values():
         subject, detail = each.subject[:_SUBJECT], f"{each.code}: {each.message}"
-        unit.record(Event(0, now, Act.REPAIRED, subject, each.subnet, detail=detail))
+        unit.record(EventRow(now, Act.REPAIRED, subject, each.subnet, detail=detail))
     return [replace(each, repaired=True) for each in found.values()]
 
 
@@ -180,7 +181,7 @@ def _left(leftover: Leftover) -> Finding:
     )
 
 
-def _misnamed(catalogue: Catalogue, allocation: Allocation, home: Subnet | None) -> Finding:
+def _misnamed(catalogue: Catalogue, allocation: AllocationRow, home: Subnet | None) -> Finding:
     """An allocation that is filed under a subnet in which it does not lie.
 
     :param home: the subnet in which it lies.
@@ -215,7 +216,7 @@ class _Reading:
     blocks: list[Block]
     runs: list[Run]
     taken: list[int]
-    strangers: list[Allocation]
+    strangers: list[AllocationRow]
     space: list[Finding]
 
 

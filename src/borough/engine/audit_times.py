@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from borough.domain.decide import SECOND
+from borough.domain.encode import rfc3339, utc
 from borough.domain.inspect import Finding
-from borough.engine.views import iso
 from borough.store.port import ReadUnit, Unit
 
 #: Microseconds by which clocks that are right may differ.
@@ -51,7 +51,7 @@ def _late(unit: ReadUnit, now: int) -> Iterator[tuple[int, Finding]]:
         subnet = subnets.get(subnet_id)
         if subnet is not None and until > latest + subnet.cooldown * SECOND:
             message = (
-                f"released addresses of {subnet.name} rest until {iso(until)}, "
+                f"released addresses of {subnet.name} rest until {rfc3339(utc(until))}, "
                 f"longer than its cool-down of {subnet.cooldown} s from now"
             )
             yield subnet_id, Finding("rest_too_long", subnet.name, str(subnet.prefix), message)
@@ -59,10 +59,10 @@ def _late(unit: ReadUnit, now: int) -> Iterator[tuple[int, Finding]]:
         subnet = subnets.get(subnet_id)
         if subnet is not None:
             message = (
-                f"space of {subnet.name} is marked as idle since {iso(marked)}, which is to come: "
+                f"space of {subnet.name} is marked as idle since {rfc3339(utc(marked))}, which is to come: "
                 "no sweep gives it back before"
             )
             yield subnet_id, Finding("idle_since_future", subnet.name, str(subnet.prefix), message)
     if times.key is not None:
-        message = f"idempotency keys are dated up to {iso(times.key)}, which is to come"
+        message = f"idempotency keys are dated up to {rfc3339(utc(times.key))}, which is to come"
         yield 0, Finding("key_from_future", "", "idempotency keys", message)

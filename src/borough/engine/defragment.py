@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 from borough.domain.address import Family, format_address
 from borough.domain.aggregate import Territory
 from borough.domain.block import Block, Run
 from borough.domain.defragment import Renumbering, propose
 from borough.domain.dimension import HOST
-from borough.domain.model import Allocation, Catalogue, State
+from borough.domain.model import AllocationRow, Catalogue, State
 from borough.domain.prefix import Prefix
 from borough.domain.query import Filter
 from borough.domain.space import Plan
@@ -43,33 +43,18 @@ class Proposal:
     subnets: tuple[str, ...]
     saves: int
 
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 @dataclass(frozen=True, slots=True)
 class Defragmentation:
     """What would have to be renumbered, in this order, and what for.
 
     :ivar routes: how many there are now, in the strict form.
+    :ivar saves: routes that all of it together saves.
     """
 
     proposals: tuple[Proposal, ...]
     routes: int
-
-    @property
-    def saves(self) -> int:
-        """Routes that all of it together saves."""
-        return sum(each.saves for each in self.proposals)
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "proposals": [each.as_json() for each in self.proposals],
-            "routes": self.routes,
-            "saves": self.saves,
-        }
+    saves: int
 
 
 @dataclass(frozen=True)
@@ -82,7 +67,7 @@ class Snapshot:
     catalogue: Catalogue
     blocks: list[Block]
     runs: list[Run]
-    held: list[Allocation]
+    held: list[AllocationRow]
     routes: int
 
 
@@ -112,7 +97,8 @@ def defragment(seen: Snapshot, host: str | None, limit: int, now: int) -> Defrag
     )
     wanted = [each for each in seen.held if host in (None, each.host)]
     found = propose(catalogue, trial, seen.blocks, wanted, now, limit)
-    return Defragmentation(tuple(_proposal(catalogue, each) for each in found), seen.routes)
+    proposals = tuple(_proposal(catalogue, each) for each in found)
+    return Defragmentation(proposals, seen.routes, sum(each.saves for each in found))
 
 
 def _proposal(catalogue: Catalogue, found: Renumbering) -> Proposal:

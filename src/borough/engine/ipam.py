@@ -6,15 +6,16 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from borough.domain.address import parse_address
-from borough.domain.dimension import Dimension, make_labels
+from borough.domain.dimension import make_labels
+from borough.domain.event import Event
 from borough.domain.explain import Explanation
 from borough.domain.model import Catalogue, Host
 from borough.domain.pool import PoolUsage
-from borough.domain.token import Token
 from borough.domain.topology import Changes, Topology
 from borough.engine import audit, queries, tokens, topology, trail
 from borough.engine.allocation import Allocator, Ladders
@@ -28,14 +29,19 @@ from borough.engine.views import (
     Allocation,
     Answer,
     BlockView,
+    DimensionView,
+    HostView,
     Released,
     Route,
     SubnetView,
+    TokenView,
     Usage,
+    show_dimension,
     show_subnet,
+    show_token,
 )
 from borough.store.open import open_store
-from borough.store.port import PATIENCE, Event, ReadUnit, Store
+from borough.store.port import PATIENCE, ReadUnit, Store
 
 T = TypeVar("T")
 
@@ -348,15 +354,15 @@ class Ipam(Upkeep):
         """
         return self._read(lambda unit: show_subnet(queries.find_subnet(unit.catalogue, name)))
 
-    def hosts(self) -> list[Host]:
+    def hosts(self) -> list[HostView]:
         """Declared hosts by name."""
         return self._read(queries.hosts)
 
-    def dimensions(self) -> list[Dimension]:
+    def dimensions(self) -> list[DimensionView]:
         """Dimensions in rank order."""
-        return self._read(lambda unit: list(unit.catalogue.dimensions))
+        return self._read(lambda unit: list(map(show_dimension, unit.catalogue.dimensions)))
 
-    def pools(self) -> list[tuple[str, PoolUsage]]:
+    def pools(self) -> list[PoolUsage]:
         """Pools by name, and how full they are."""
         return self._read(queries.pools)
 
@@ -474,14 +480,14 @@ class Ipam(Upkeep):
         *,
         may: str = "read",
         labels: LabelsIn | None = None,
-        expires: int | None = None,
-    ) -> tuple[Token, str]:
+        expires: datetime | None = None,
+    ) -> tuple[TokenView, str]:
         """Make a token with which a caller of the service says who he is.
 
         :param name: who it stands for; events say it.
         :param may: ``read``, ``allocate`` or ``administer``, each including those before it.
         :param labels: confine it to the subnets with these labels, and what belongs to them.
-        :param expires: when it ends, in microseconds since the epoch; None for never.
+        :param expires: when it ends; None for never.
         :return: the token, and its text, which is stored nowhere and cannot be had again.
         :raises FixInput: there is a token of that name, or a setting cannot be meant so.
         """
@@ -491,16 +497,16 @@ class Ipam(Upkeep):
             )
         )
 
-    def revoke_token(self, name: str) -> Token:
+    def revoke_token(self, name: str) -> TokenView:
         """End a token.
 
         :raises UnknownObject: there is none of that name.
         """
         return self._store.transact(lambda unit: tokens.revoke(unit, name, self._clock()))
 
-    def tokens(self) -> list[Token]:
+    def tokens(self) -> list[TokenView]:
         """All tokens by name."""
-        return self._read(lambda unit: unit.tokens())
+        return self._read(lambda unit: list(map(show_token, unit.tokens())))
 
     # --- Looking after ----------------------------------------------------------------------------
 

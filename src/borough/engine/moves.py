@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from borough.domain import decide, moves
 from borough.domain.address import format_address
 from borough.domain.block import Block
+from borough.domain.event import EventRow
 from borough.domain.ladder import check_scope, unknown
-from borough.domain.model import Allocation as Held
-from borough.domain.model import State
+from borough.domain.model import AllocationRow, State
 from borough.domain.query import Filter
 from borough.domain.space import Act, Note
 from borough.domain.topology import labels_text
 from borough.engine.queries import all_allocations
 from borough.engine.views import Allocation, Claim, show_all, show_claim
 from borough.errors import AddressOutsideGroup, FixInput, NotAllocated, StaleSequence
-from borough.store.port import Event, ReadAllocations, ReadSpace, ReadUnit, Unit
+from borough.store.port import ReadAllocations, ReadSpace, ReadUnit, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +27,14 @@ class Vacated:
     :ivar claims: what it claimed, and nobody claims now.
     :ivar remaining: addresses that are still held on it, until they are released or moved.
     :ivar released: addresses that were released.
-    :ivar source: the topology that declared it, where its entry was removed; a file that still names it
-        would declare it again. None: no entry was removed, or none of a topology.
+    :ivar source: the topology that declared it, if its entry was removed.
     """
 
     host: str
-    claims: tuple[Claim, ...] = ()
-    remaining: tuple[Allocation, ...] = ()
-    released: tuple[Allocation, ...] = ()
-    source: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "host": self.host,
-            "claims": [each.as_json() for each in self.claims],
-            "remaining": [each.as_json() for each in self.remaining],
-            "released": [each.as_json() for each in self.released],
-            "source": self.source,
-        }
+    claims: tuple[Claim, ...]
+    remaining: tuple[Allocation, ...]
+    released: tuple[Allocation, ...]
+    source: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +43,14 @@ class Renamed:
 
     :ivar claims: what it claims under its new name, as far as it came from the old one.
     :ivar moved: addresses that are held on it under its new name.
-    :ivar source: see :class:`Vacated`.
+    :ivar source: the topology that declared it under its old name, if one did.
     """
 
     old: str
     new: str
     claims: tuple[Claim, ...]
     moved: tuple[Allocation, ...]
-    source: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "old": self.old,
-            "new": self.new,
-            "claims": [each.as_json() for each in self.claims],
-            "moved": [each.as_json() for each in self.moved],
-            "source": self.source,
-        }
+    source: str | None
 
 
 # --- A host that goes -------------------------------------------------------------------------
@@ -82,7 +60,7 @@ def drain(unit: Unit, host: str, now: int) -> Vacated:
     """See :meth:`borough.engine.ipam.Ipam.drain`."""
     _known(unit, host)
     claims = _vacate(unit, host, now)
-    return Vacated(host, claims, tuple(show_all(unit, _held_on(unit, host))))
+    return Vacated(host, claims, tuple(show_all(unit, _held_on(unit, host))), (), None)
 
 
 def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
@@ -115,7 +93,7 @@ def _known(unit: ReadUnit, host: str) -> None:
         raise unknown("host", host, catalogue.hosts)
 
 
-def _held_on(unit: ReadAllocations, host: str) -> list[Held]:
+def _held_on(unit: ReadAllocations, host: str) -> list[AllocationRow]:
     return [
         each for each in all_allocations(unit, Filter(host=host)) if each.state is State.ALLOCATED
     ]
@@ -143,7 +121,7 @@ def _undeclare(unit: Unit, host: str, now: int) -> str | None:
         return None
     unit.remove_host(declared)
     unit.touch(catalogue.version)
-    unit.record(Event(0, now, Act.TOPOLOGY, host, detail="remove host"))
+    unit.record(EventRow(now, Act.TOPOLOGY, host, detail="remove host"))
     return declared.source or None
 
 
@@ -177,7 +155,7 @@ def _redeclare(unit: Unit, old: str, new: str, now: int) -> str | None:
     unit.remove_host(declared)
     unit.put_host(replace(declared, id=0, name=new))
     unit.touch(version)
-    unit.record(Event(0, now, Act.TOPOLOGY, new, detail=f"rename host {old}"))
+    unit.record(EventRow(now, Act.TOPOLOGY, new, detail=f"rename host {old}"))
     return declared.source or None
 
 
@@ -224,7 +202,7 @@ def move(
     return show_all(unit, [plan.moved[0][1]])[0]
 
 
-def _check_reach(unit: ReadSpace, held: Held, host: str) -> None:
+def _check_reach(unit: ReadSpace, held: AllocationRow, host: str) -> None:
     catalogue = unit.catalogue
     subnet = catalogue.subnets[held.subnet_id]
     fenced = moves.out_of_reach(catalogue, subnet, host)

@@ -14,7 +14,7 @@ from borough.domain.block import BLOCK_BITS, Block, room_in
 from borough.domain.dimension import HOST, make_labels
 from borough.domain.estate import regions
 from borough.domain.ladder import check_scope, climb, unknown
-from borough.domain.model import Catalogue, Host, Request, State, Subnet, families_of
+from borough.domain.model import Catalogue, Request, State, Subnet, families_of
 from borough.domain.pool import PoolUsage, pool_usage
 from borough.domain.prefix import Prefix, parse_prefix
 from borough.domain.query import Filter
@@ -24,11 +24,13 @@ from borough.engine.request import LabelsIn, optional_text
 from borough.engine.views import (
     Allocation,
     BlockView,
+    HostView,
     Route,
     SubnetView,
     Usage,
     holders_of,
     show_all,
+    show_host,
     show_subnet,
 )
 from borough.errors import FixInput, NotAllocated
@@ -79,17 +81,15 @@ def subnets(unit: ReadSpace, labels: LabelsIn | None, scope: str | None) -> list
     return [show_subnet(subnet) for subnet in found]
 
 
-def hosts(unit: ReadSpace) -> list[Host]:
+def hosts(unit: ReadSpace) -> list[HostView]:
     """See :meth:`borough.engine.ipam.Ipam.hosts`."""
-    return sorted(unit.catalogue.hosts.values(), key=lambda host: host.name)
+    return [show_host(host) for _, host in sorted(unit.catalogue.hosts.items())]
 
 
-def pools(unit: ReadSpace) -> list[tuple[str, PoolUsage]]:
+def pools(unit: ReadSpace) -> list[PoolUsage]:
     """See :meth:`borough.engine.ipam.Ipam.pools`."""
     catalogue = unit.catalogue
-    return [
-        (name, pool_usage(catalogue, catalogue.pools[name])) for name in sorted(catalogue.pools)
-    ]
+    return [pool_usage(catalogue, pool) for _, pool in sorted(catalogue.pools.items())]
 
 
 def _seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, ...] | None:
@@ -111,7 +111,7 @@ def blocks(
     found = [
         block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
-    guests: dict[tuple[int, int], list[model.Allocation]] = defaultdict(list)
+    guests: dict[tuple[int, int], list[model.AllocationRow]] = defaultdict(list)
     homes = tuple({block.subnet_id for block in found if block.holder})
     if homes:
         everywhere = ids is None and host is None
@@ -126,7 +126,7 @@ def blocks(
 
 
 def _block_view(
-    catalogue: Catalogue, block: Block, inside: Sequence[model.Allocation]
+    catalogue: Catalogue, block: Block, inside: Sequence[model.AllocationRow]
 ) -> BlockView:
     """A block as callers see it; ``inside`` are the allocations in and around it."""
     subnet = catalogue.subnets[block.subnet_id]
@@ -151,7 +151,7 @@ def _block_view(
     )
 
 
-def all_allocations(unit: ReadAllocations, wanted: Filter) -> Iterator[model.Allocation]:
+def all_allocations(unit: ReadAllocations, wanted: Filter) -> Iterator[model.AllocationRow]:
     """Allocations by sequence number, read page by page and no further than they are looked at.
 
     Those of some subnets are read at once: each page of them would read them all.
@@ -163,7 +163,7 @@ def all_allocations(unit: ReadAllocations, wanted: Filter) -> Iterator[model.All
         yield from page
 
 
-def pages(unit: ReadAllocations, wanted: Filter) -> Iterator[list[model.Allocation]]:
+def pages(unit: ReadAllocations, wanted: Filter) -> Iterator[list[model.AllocationRow]]:
     """Allocations by sequence number, page by page; a page may be removed before the next is read."""
     after = 0
     while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from borough.domain.block import Block
 from borough.domain.estate import regions
@@ -32,15 +32,6 @@ class Swept:
     marked: tuple[Claim, ...] = ()
     given_back: tuple[Claim, ...] = ()
     joined: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {
-            "rested": self.rested,
-            "marked": [each.as_json() for each in self.marked],
-            "given_back": [each.as_json() for each in self.given_back],
-            "joined": self.joined,
-        }
 
 
 @dataclass

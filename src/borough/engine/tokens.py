@@ -7,23 +7,30 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Final
 
 from borough.domain.dimension import Fallback, make_labels
+from borough.domain.encode import micros
+from borough.domain.event import EventRow
 from borough.domain.ladder import unknown
 from borough.domain.model import Catalogue
 from borough.domain.space import Act
 from borough.domain.text import check_text
 from borough.domain.token import Need, Token
 from borough.engine.request import NAME_LIMIT, LabelsIn
+from borough.engine.views import TokenView, show_token
 from borough.errors import FixInput, UnknownDimension
-from borough.store.port import Event, Unit
+from borough.store.port import Unit
 
 #: The form of a token: so that scanners for leaked secrets know one, a public part, the secret.
 _FORM: Final = re.compile(r"borough_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 #: What a secret is compared with when nobody has such a token.
 _NOBODY: Final = "0" * 64
+
+#: The last time that can be shown, in microseconds since the epoch.
+_LAST: Final = micros(datetime.max.replace(tzinfo=UTC))
 
 
 def create(
@@ -32,15 +39,14 @@ def create(
     *,
     may: str,
     labels: LabelsIn | None,
-    expires: int | None,
+    expires: datetime | None,
     now: int,
-) -> tuple[Token, str]:
+) -> tuple[TokenView, str]:
     """See :meth:`borough.engine.ipam.Ipam.create_token`."""
     check_text("token name", name, NAME_LIMIT)
     if any(each.name == name for each in unit.tokens()):
         raise FixInput(f"there is a token named {name!r} already; revoke it first", name=name)
-    if expires is not None and not now < expires < 1 << 62:
-        raise FixInput("a token ends in the future", expires=expires)
+    ends = None if expires is None else _end(expires, now)
     try:
         allows = Need(may)
     except ValueError:
@@ -51,20 +57,33 @@ def create(
         raise FixInput("a token that may administer cannot be confined to labels")
     check_fence(unit.catalogue, fence)
     public, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    token = Token(name, public, _digest(secret), allows, fence, now, expires)
+    token = Token(name, public, _digest(secret), allows, fence, now, ends)
     unit.add_token(token)
-    unit.record(Event(0, now, Act.TOKEN, name, detail=f"create: {describe(token)}"))
-    return token, f"borough_{public}_{secret}"
+    unit.record(EventRow(now, Act.TOKEN, name, detail=f"create: {describe(token)}"))
+    return show_token(token), f"borough_{public}_{secret}"
 
 
-def revoke(unit: Unit, name: str, now: int) -> Token:
+def _end(expires: datetime, now: int) -> int:
+    """When a token ends, in microseconds since the epoch.
+
+    :raises FixInput: the time has no time zone, is past, or is later than a ``datetime`` in UTC can be.
+    """
+    if expires.tzinfo is None:
+        raise FixInput("the time when a token ends needs a time zone", expires=str(expires))
+    ends = micros(expires)
+    if not now < ends <= _LAST:
+        raise FixInput("a token ends in the future", expires=ends)
+    return ends
+
+
+def revoke(unit: Unit, name: str, now: int) -> TokenView:
     """See :meth:`borough.engine.ipam.Ipam.revoke_token`."""
     known = {each.name: each for each in unit.tokens()}
     if name not in known:
         raise unknown("token", name, known)
     unit.remove_token(name)
-    unit.record(Event(0, now, Act.TOKEN, name, detail="revoke"))
-    return known[name]
+    unit.record(EventRow(now, Act.TOKEN, name, detail="revoke"))
+    return show_token(known[name])
 
 
 def describe(token: Token) -> str:

@@ -11,8 +11,9 @@ from borough.domain import decide
 from borough.domain.address import parse_address
 from borough.domain.dimension import Labels, Settings, make_labels
 from borough.domain.estate import regions
+from borough.domain.event import EventRow
 from borough.domain.ladder import check_scope, did_you_mean, unknown
-from borough.domain.model import Allocation, Catalogue, State, Subnet
+from borough.domain.model import AllocationRow, Catalogue, State, Subnet
 from borough.domain.pool import carve
 from borough.domain.prefix import Prefix, parse_prefix
 from borough.domain.query import Filter
@@ -31,7 +32,7 @@ from borough.engine.settings import (
 )
 from borough.engine.views import SubnetView, show_subnet
 from borough.errors import FixInput, Overlap, StaleVersion, UnknownDimension, WouldStrand
-from borough.store.port import Event, ReadAllocations, ReadUnit, Unit
+from borough.store.port import ReadAllocations, ReadUnit, Unit
 
 #: Allocations that a refusal lists.
 _LISTED = 20
@@ -77,7 +78,7 @@ def apply(
     unit.touch(catalogue.version)
     unit.record(
         *(
-            Event(0, now, Act.TOPOLOGY, change.name, detail=f"{change.action} {change.kind}")
+            EventRow(now, Act.TOPOLOGY, change.name, detail=f"{change.action} {change.kind}")
             for change in changes.changes
         )
     )
@@ -194,7 +195,7 @@ def _refuse_stranding(
 
     Addresses that only cool are nobody's: those of a removed subnet are forgotten with it.
     """
-    stranded: list[Allocation] = []
+    stranded: list[AllocationRow] = []
     for subnet in removed:
         stranded += _held(unit, subnet)
     for before, after in changed:
@@ -208,17 +209,17 @@ def _refuse_stranding(
         raise _strands(unit.catalogue, stranded)
 
 
-def _outside(subnet: Subnet, allocation: Allocation) -> bool:
+def _outside(subnet: Subnet, allocation: AllocationRow) -> bool:
     return not subnet.prefix.holds(allocation.address) or allocation.address in subnet.never
 
 
-def _held(unit: ReadAllocations, subnet: Subnet) -> list[Allocation]:
+def _held(unit: ReadAllocations, subnet: Subnet) -> list[AllocationRow]:
     found = unit.allocations(Filter(subnet_id=subnet.id))
     cooling = [each for each in found if each.state is State.COOLING]
     return found if len(cooling) < len(found) else []
 
 
-def _strands(catalogue: Catalogue, stranded: list[Allocation]) -> WouldStrand:
+def _strands(catalogue: Catalogue, stranded: list[AllocationRow]) -> WouldStrand:
     listed = [
         {
             "address": each.text,
@@ -377,7 +378,7 @@ def carve_subnet(
 def _store(unit: Unit, catalogue: Catalogue, subnet: Subnet, now: int) -> SubnetView:
     (stored,) = _add_subnets(unit, [subnet])
     unit.touch(catalogue.version)
-    unit.record(Event(0, now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
+    unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
     return show_subnet(stored)
 
 
@@ -389,5 +390,5 @@ def remove_subnet(unit: Unit, name: str, now: int) -> SubnetView:
     _refuse_stranding(unit, [subnet], ())
     unit.remove_subnet(subnet)
     unit.touch(catalogue.version)
-    unit.record(Event(0, now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
+    unit.record(EventRow(now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
     return show_subnet(subnet)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from borough.domain.topology import Topology
-from borough.engine.topology_reader import Problem, Reader
+from borough.engine.topology_reader import Reader, TopologyProblem
 from borough.engine.yaml_tree import SIZE_LIMIT, Node, Unreadable, read_tree, tree_of
 from borough.errors import InvalidTopology
 
@@ -35,15 +35,17 @@ def load_topology(
             # Read and not asked for its size: a pipe has none, and some devices never end.
             data = file.read(SIZE_LIMIT + 1)
         if len(data) > SIZE_LIMIT:
-            raise _invalid(str(path), [Problem(None, "", f"larger than {SIZE_LIMIT} bytes")])
+            raise _invalid(
+                str(path), [TopologyProblem(None, "", f"larger than {SIZE_LIMIT} bytes")]
+            )
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         reason = f"not UTF-8 text: {error.reason}"
-        raise _invalid(str(path), [Problem(line, "", reason)]) from None
+        raise _invalid(str(path), [TopologyProblem(line, "", reason)]) from None
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else str(error)
-        raise _invalid(str(path), [Problem(None, "", f"cannot be read: {what}")]) from None
+        raise _invalid(str(path), [TopologyProblem(None, "", f"cannot be read: {what}")]) from None
     return parse_topology_text(text, filename=str(path), name=name)
 
 
@@ -54,7 +56,7 @@ def parse_topology_text(
     return _parse(lambda: read_tree(text), filename, name)
 
 
-def _invalid(filename: str, problems: Sequence[Problem]) -> InvalidTopology:
+def _invalid(filename: str, problems: Sequence[TopologyProblem]) -> InvalidTopology:
     ordered = sorted(problems, key=lambda problem: problem.line or 0)
     line, field, reason = ordered[0]
     place = f"{filename}:{line}: " if line else f"{filename}: " if filename else ""
@@ -72,7 +74,7 @@ def _parse(tree: Callable[[], Node], filename: str, name: str | None) -> Topolog
     try:
         topology = reader.topology(tree(), name)
     except Unreadable as error:
-        raise _invalid(filename, [Problem(error.line, error.field, error.reason)]) from None
+        raise _invalid(filename, [TopologyProblem(error.line, error.field, error.reason)]) from None
     if reader.problems:
         raise _invalid(filename, reader.problems)
     return topology

@@ -80,7 +80,7 @@ _BUILT_IN: Final = {dimension.name: dimension for dimension in BUILT_IN}
 _MINIMUM: Final[dict[int, int]] = {4: 8, 6: 64}
 
 
-class Problem(NamedTuple):
+class TopologyProblem(NamedTuple):
     """What is wrong at one place.
 
     :ivar line: from 1; None when it is not known, or there are no lines.
@@ -96,12 +96,12 @@ class Reader:
     """Reads the tree of a topology and collects what is wrong with it."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[TopologyProblem] = []
 
     def problem(self, node: Node, reason: str) -> None:
         """Note a problem."""
         # Cut, because a reason repeats the value, which may be as long as the file.
-        self.problems.append(Problem(node.line, node.field, shorten(reason, _REASON)))
+        self.problems.append(TopologyProblem(node.line, node.field, shorten(reason, _REASON)))
 
     @contextmanager
     def at(self, node: Node) -> Iterator[None]:

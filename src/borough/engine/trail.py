@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from itertools import takewhile
 from typing import Final, Protocol
 
 from borough.domain.dimension import Labels
+from borough.domain.encode import utc
+from borough.domain.event import Event, EventRow
 from borough.domain.query import Trail
 from borough.domain.space import Act
 from borough.errors import EventsPruned
-from borough.store.port import Event, ReadTrail, ReadUnit, Unit
+from borough.store.port import ReadTrail, ReadUnit, Unit
 
 #: Most events that one transaction removes.
 PIECE: Final = 5000
@@ -68,7 +72,7 @@ def prune_piece(unit: Unit, through: int, upto: int, now: int) -> int:
     count = unit.prune(min(through, unit.newest_event(upto) - 1), PIECE)
     if count:
         detail = f"{count} events, up to {unit.pruned()}"
-        unit.record(Event(0, now, Act.PRUNED, "events", detail=detail))
+        unit.record(EventRow(now, Act.PRUNED, "events", detail=detail))
     return count
 
 
@@ -85,14 +89,19 @@ class Prunable(Protocol):
         """See :meth:`borough.engine.ipam.Ipam.newest_event`."""
 
 
+def ago(seconds: float) -> datetime:
+    """The time that was some seconds ago, but not before the epoch."""
+    return utc(max(time.time_ns() // 1000 - int(seconds * 1_000_000), 0))
+
+
 def prune(
-    ipam: Prunable, before: int, archive: Callable[[Sequence[Event]], None] | None = None
+    ipam: Prunable, before: datetime, archive: Callable[[Sequence[Event]], None] | None = None
 ) -> int:
     """Prune the events before the first one that is recent enough; return how many.
 
     Events are pruned by id from the oldest on, a piece in a transaction. The newest event stays.
 
-    :param before: microseconds since the epoch; an event of this time or later is kept.
+    :param before: an event of this time or later is kept.
     :param archive: is given each piece before it is removed, and has it safe when it returns.
     """
     newest = ipam.newest_event()

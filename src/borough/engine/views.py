@@ -1,33 +1,27 @@
-"""What callers get to see: plain records, with addresses in text, ready for JSON."""
+"""The records that callers get: frozen, with addresses in text and times as ``datetime``.
+
+Their fields are the fields of the JSON that the command line prints and the service answers
+(:func:`borough.domain.encode.plain`); the service describes its answers from these classes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, overload
 
-from borough.domain import model
+from borough.domain import model, token
 from borough.domain.address import format_address
 from borough.domain.block import Block
+from borough.domain.dimension import Dimension, Fallback, Labels
+from borough.domain.encode import utc
 from borough.domain.explain import Explanation
 from borough.domain.model import Catalogue
 from borough.domain.prefix import Prefix
+from borough.domain.token import Need
 from borough.errors import FixInput
-from borough.store.port import Event, ReadSpace
-
-
-def iso(at: int) -> str:
-    """Microseconds since the epoch as RFC 3339 text in UTC."""
-    return datetime.fromtimestamp(at / 1_000_000, UTC).isoformat(timespec="microseconds")
-
-
-def event_json(event: Event) -> dict[str, Any]:
-    """JSON-ready form of an event."""
-    told = {**asdict(event), "at": iso(event.at), "act": event.act.value}
-    # A number of the store's own, which says nothing elsewhere.
-    del told["cohort_id"]
-    return told
+from borough.store.port import ReadSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +29,11 @@ class Allocation:
     """One address held by an owner.
 
     :ivar prefix_length: that of its subnet.
-    :ivar block: the prefix that its host has claimed around it, None for none.
+    :ivar block: the prefix that its host has claimed around it.
     :ivar borrowed: whether it lies in a block that somebody else has claimed.
     :ivar sequence: name it when releasing, so that a late release cannot hit the next holder.
-    :ivar at: when it was given, in microseconds since the epoch.
-    :ivar until: when a cooling address is free again; None while it is held.
+    :ivar state: `allocated` or `cooling`.
+    :ivar cooling_until: when a cooling address is free again.
     """
 
     address: str
@@ -54,37 +48,20 @@ class Allocation:
     borrowed: bool
     sequence: int
     state: str
-    at: int
-    until: int | None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def allocated_at(self) -> str:
-        """When it was given, as RFC 3339 text."""
-        return iso(self.at)
-
-    @property
-    def cooling_until(self) -> str | None:
-        """When it is free again, as RFC 3339 text; None while it is held."""
-        return None if self.until is None else iso(self.until)
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        made = {name: getattr(self, name) for name in self.__slots__}
-        del made["at"], made["until"]
-        return made | {"allocated_at": self.allocated_at, "cooling_until": self.cooling_until}
+    attributes: Mapping[str, Any]
+    allocated_at: datetime
+    cooling_until: datetime | None
 
 
 @dataclass(frozen=True)
 class Answer:
     """What a request got.
 
-    :ivar replayed: whether the answer was given before, to the same idempotency key.
-    :ivar explanation: why, when the request asked for it.
+    :ivar replayed: whether it was given before, to the same idempotency key.
     """
 
     allocations: tuple[Allocation, ...]
-    replayed: bool = False
+    replayed: bool
     explanation: Explanation | None = None
 
     @property
@@ -97,43 +74,37 @@ class Answer:
             raise FixInput("the answer has several addresses; go through .allocations")
         return self.allocations[0].address
 
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        made: dict[str, Any] = {
-            "allocations": [allocation.as_json() for allocation in self.allocations],
-            "replayed": self.replayed,
-        }
-        if self.explanation is not None:
-            made["explanation"] = self.explanation.as_json()
-        return made
-
 
 #: Most addresses that the answer of a release by owner or host lists.
 RELEASED_LISTED: Final = 10_000
 
 
-class Released(tuple[Allocation, ...]):
-    """Released addresses, as they were held.
+@dataclass(frozen=True)
+class Released(Sequence[Allocation]):
+    """Addresses that were taken back, as they were.
 
-    Of an owner or a host it lists the first 10,000 addresses; the events say all of them.
-
-    :ivar total: how many addresses were released.
+    :ivar released: of an owner or a host the first 10,000.
+    :ivar total: how many there were.
     """
 
+    released: tuple[Allocation, ...]
     total: int
 
-    def __new__(cls, listed: Iterable[Allocation] = (), total: int | None = None) -> Self:
-        """Make the answer.
+    @overload
+    def __getitem__(self, at: int) -> Allocation: ...
 
-        :param total: when it is not the number of those listed.
-        """
-        made = super().__new__(cls, listed)
-        made.total = len(made) if total is None else total
-        return made
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Allocation, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Allocation | tuple[Allocation, ...]:
+        return self.released[at]
+
+    def __len__(self) -> int:
+        return len(self.released)
 
 
 def show(
-    allocation: model.Allocation,
+    allocation: model.AllocationRow,
     catalogue: Catalogue,
     block: Block | None,
     sequence: int | None = None,
@@ -160,9 +131,9 @@ def show(
         and block.holder not in holders_of(allocation.host, catalogue),
         sequence=allocation.sequence if sequence is None else sequence,
         state=allocation.state.value,
-        at=allocation.at,
-        until=allocation.until,
         attributes=allocation.attributes,
+        allocated_at=utc(allocation.at),
+        cooling_until=None if allocation.until is None else utc(allocation.until),
     )
 
 
@@ -177,7 +148,7 @@ def holders_of(host: str, catalogue: Catalogue) -> set[str]:
     return names | {f"host={host}"}
 
 
-def show_all(unit: ReadSpace, allocations: Sequence[model.Allocation]) -> list[Allocation]:
+def show_all(unit: ReadSpace, allocations: Sequence[model.AllocationRow]) -> list[Allocation]:
     """Allocations as callers see them, their blocks looked up."""
     catalogue = unit.catalogue
     blocks = _blocks_of(unit, allocations)
@@ -187,7 +158,7 @@ def show_all(unit: ReadSpace, allocations: Sequence[model.Allocation]) -> list[A
 
 
 def _blocks_of(
-    unit: ReadSpace, allocations: Sequence[model.Allocation]
+    unit: ReadSpace, allocations: Sequence[model.AllocationRow]
 ) -> dict[tuple[int, int], Block]:
     found: dict[tuple[int, int], Block] = {}
     for subnet_id in {each.subnet_id for each in allocations}:
@@ -219,24 +190,6 @@ class Usage:
     free: int
     claimed_free: int
 
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-def total(name: str, family: int, lines: Iterable[Usage]) -> Usage:
-    """The sum of several."""
-    lines = list(lines)
-    return Usage(
-        name,
-        "",
-        family,
-        *(
-            sum(getattr(line, column) for line in lines)
-            for column in ("size", "allocated", "cooling", "free", "claimed_free")
-        ),
-    )
-
 
 @dataclass(frozen=True, slots=True)
 class SubnetView:
@@ -257,9 +210,10 @@ class SubnetView:
     attributes: Mapping[str, Any]
     claims: Mapping[str, Any]
 
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {name: getattr(self, name) for name in self.__slots__}
+
+def show_labels(labels: Labels) -> dict[str, list[str]]:
+    """Labels and their values in alphabetical order."""
+    return {name: sorted(values) for name, values in sorted(labels.items())}
 
 
 def show_subnet(subnet: model.Subnet) -> SubnetView:
@@ -275,7 +229,7 @@ def show_subnet(subnet: model.Subnet) -> SubnetView:
             f"{format_address(family, first)}-{format_address(family, last)}"
             for first, last in subnet.ranges
         ),
-        {name: sorted(values) for name, values in sorted(subnet.labels.items())},
+        show_labels(subnet.labels),
         subnet.weight,
         subnet.project,
         subnet.pool,
@@ -283,6 +237,78 @@ def show_subnet(subnet: model.Subnet) -> SubnetView:
         subnet.source,
         subnet.attributes,
         subnet.claiming,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """A declared host, and the labels that naming it implies.
+
+    :ivar claims: what it claims otherwise than the dimension says.
+    """
+
+    name: str
+    labels: Mapping[str, list[str]]
+    source: str
+    claims: Mapping[str, Any]
+
+
+def show_host(host: model.Host) -> HostView:
+    """A host as callers see it."""
+    return HostView(host.name, show_labels(host.labels), host.source, host.claiming)
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionView:
+    """One way to group subnets.
+
+    :ivar rank: its place in the order of importance.
+    :ivar claims: whether its values claim blocks.
+    :ivar claiming: how, where that is not as usual.
+    """
+
+    name: str
+    fallback: Fallback
+    rank: int
+    claims: bool
+    claiming: Mapping[str, Any]
+
+
+def show_dimension(each: Dimension) -> DimensionView:
+    """A dimension as callers see it."""
+    return DimensionView(
+        each.name, each.fallback, each.rank, each.claims, each.claiming.differences
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A token, as it is stored: nothing of it lets anybody in.
+
+    :ivar name: who it stands for.
+    :ivar public: the part of its text by which it is found.
+    :ivar may: `read`, `allocate` or `administer`, each including those before it.
+    :ivar labels: what it is confined to; empty for everything.
+    :ivar expires: when it ends; null for never.
+    """
+
+    name: str
+    public: str
+    may: Need
+    labels: Mapping[str, list[str]]
+    created: datetime
+    expires: datetime | None
+
+
+def show_token(each: token.Token) -> TokenView:
+    """A token as callers see it."""
+    return TokenView(
+        each.name,
+        each.public,
+        each.may,
+        show_labels(each.labels),
+        utc(each.created),
+        None if each.expires is None else utc(each.expires),
     )
 
 
@@ -307,10 +333,6 @@ class BlockView:
     borrowed: tuple[str, ...]
     borrowers: Mapping[str, str]
 
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -323,10 +345,6 @@ class Claim:
     subnet: str
     scope: str
     holder: str
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def show_claim(catalogue: Catalogue, subnet_id: int, prefix: Prefix, holder: str) -> Claim:
@@ -343,7 +361,3 @@ class Route:
     scope: str
     family: int
     prefix: str
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return {name: getattr(self, name) for name in self.__slots__}

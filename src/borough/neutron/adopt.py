@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from borough.domain import decide
 from borough.domain.address import format_address
-from borough.domain.model import Allocation, Kind, Request, State
+from borough.domain.model import AllocationRow, Kind, Request, State
 from borough.domain.query import Filter
 from borough.domain.space import Grant, Plan
 from borough.engine.allocation import Allocator, Ladders
@@ -225,8 +225,8 @@ def adopt_one(backend: Backend, connection: sa.Connection, name: str) -> None:
     backend.forget(name)
 
 
-def _held(subnet: NeutronSubnet, given: Given, at: int) -> Allocation:
-    return Allocation(
+def _held(subnet: NeutronSubnet, given: Given, at: int) -> AllocationRow:
+    return AllocationRow(
         scope=subnet.scope,
         family=subnet.family,
         address=given.address,

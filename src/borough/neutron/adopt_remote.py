@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from borough.domain import decide
 from borough.domain.address import format_address, parse_address
+from borough.domain.encode import utc
 from borough.domain.model import Subnet
 from borough.engine.views import Allocation, SubnetView, show_subnet
 from borough.neutron import truth
@@ -85,7 +86,7 @@ class _Audit:
         self._database = database
         self._service = service
         self._write = write
-        self._oldest = oldest
+        self._oldest = utc(oldest)
         self.report = Report()
 
     def compare(self, name: str, view: SubnetView | None) -> None:
@@ -111,7 +112,7 @@ class _Audit:
         self._leaked(name, held, {each.address for each in given})
 
     def _gone(self, name: str, view: SubnetView | None, held: list[Allocation]) -> None:
-        if view is None or any(each.at > self._oldest for each in held):
+        if view is None or any(each.allocated_at > self._oldest for each in held):
             return
         self.report.subnets_removed += 1
         self.report.tell(f"subnet {name} ({view.prefix}) is gone from Neutron")
@@ -155,7 +156,7 @@ class _Audit:
 
     def _leaked(self, name: str, held: list[Allocation], given: set[int]) -> None:
         for each in held:
-            if parse_address(each.address)[1] in given or each.at > self._oldest:
+            if parse_address(each.address)[1] in given or each.allocated_at > self._oldest:
                 continue
             self.report.addresses_removed += 1
             self.report.tell(f"{each.address} of subnet {name} has no port in Neutron any more")

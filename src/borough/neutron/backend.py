@@ -87,7 +87,9 @@ class OneForAllHosts(Ladders):
     Kept for each host, a worker of a large cloud would remember millions of them.
     """
 
-    def climb(self, catalogue: Catalogue, request: Request) -> tuple[ladder.Wanted, ladder.Ladder]:
+    def climb(
+        self, catalogue: Catalogue, request: Request
+    ) -> tuple[ladder.ResolvedSelector, ladder.Ladder]:
         """See :meth:`borough.engine.allocation.Ladders.climb`."""
         labels = dict.fromkeys(request.labels, _SOMEBODY)
         anyone = replace(request, host="", labels=labels)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from borough.domain.address import format_address
 from borough.domain.block import BLOCK_BITS, Block, Run, blocks_for, cut
 from borough.domain.estate import regions
+from borough.domain.event import EventRow
 from borough.domain.model import Interval, Subnet
 from borough.domain.placement import first_piece
 from borough.domain.prefix import Prefix
@@ -18,7 +19,6 @@ from borough.domain.rebuild import rebuild
 from borough.domain.space import Act, Plan
 from borough.neutron.catalogue import SOURCE, NeutronSubnet
 from borough.neutron.unit import SessionUnit
-from borough.store.port import Event
 from borough.store.sql import schema as t
 
 #: The prefix of every subnet that waits for its own by prefix delegation (RFC 8415).
@@ -120,7 +120,7 @@ def add(
     blocks, runs = _open_some(stored, cohort_id, blocks, runs)
     unit.commit(Plan(blocks_added=blocks, runs_added=runs), now)
     unit.changed()
-    unit.record(Event(0, now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
+    unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
     assert isinstance(stored, NeutronSubnet)
     return stored
 
@@ -181,7 +181,7 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     if before.labels != after.labels:
         unit.move_version()
     unit.changed()
-    unit.record(Event(0, now, Act.TOPOLOGY, after.name, detail=f"change subnet {after.prefix}"))
+    unit.record(EventRow(now, Act.TOPOLOGY, after.name, detail=f"change subnet {after.prefix}"))
     return True
 
 
@@ -225,5 +225,5 @@ def remove(unit: SessionUnit, name: str, *, now: int) -> bool:
     unit.runner.write(_REMOVE_ALLOCATIONS, scope_id=scope_id, subnet_id=subnet.id)
     unit.remove_subnet(subnet)
     unit.changed()
-    unit.record(Event(0, now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
+    unit.record(EventRow(now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
     return True

@@ -12,17 +12,17 @@ one that names a reading protocol cannot write.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import Dimension, Labels
+from borough.domain.event import Event, EventRow
 from borough.domain.inspect import Finding, StoredCohort, Times
 from borough.domain.key import Binding, Remembered
-from borough.domain.model import Allocation, Catalogue, Host, Pool, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Host, Pool, Subnet
 from borough.domain.orphan import Leftover
 from borough.domain.query import Filter, Trail
-from borough.domain.space import Act, Plan, Space, Tally
+from borough.domain.space import Plan, Space, Tally
 from borough.domain.take import Order, Taken
 from borough.domain.token import Token
 
@@ -42,31 +42,6 @@ class Contradiction(LostRace):
 
     Somebody was faster; or, when it happens again and again, the tables contradict each other.
     """
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the audit trail.
-
-    :ivar id: ascending; 0 before it is stored.
-    :ivar at: microseconds since the epoch.
-    :ivar subject: an address, a prefix or the name of an object.
-    :ivar actor: who did it; a store writes down who acts (:mod:`borough.store.actor`).
-    :ivar cohort_id: the cohort that its subnet belonged to at the time, which decides who may see it; None
-        where there is no subnet. Each store counts its own.
-    """
-
-    id: int
-    at: int
-    act: Act
-    subject: str
-    subnet: str = ""
-    owner: str = ""
-    host: str = ""
-    sequence: int | None = None
-    detail: str = ""
-    actor: str = ""
-    cohort_id: int | None = field(default=None, compare=False)
 
 
 # --- A unit of work: what it reads ------------------------------------------------------------------
@@ -92,10 +67,10 @@ class ReadSpace(Space, Protocol):
 class ReadAllocations(Protocol):
     """Allocations, and idempotency keys."""
 
-    def allocations(self, wanted: Filter) -> list[Allocation]:
+    def allocations(self, wanted: Filter) -> list[AllocationRow]:
         """Allocations by sequence number."""
 
-    def expired(self, now: int, limit: int) -> list[Allocation]:
+    def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """Cooling allocations whose rest is over, the longest expired first."""
 
     def recall(self, key: str) -> Remembered | None:
@@ -150,7 +125,7 @@ class Inspection(Protocol):
         :return: each with the id of the subnet that its row names.
         """
 
-    def homeless(self) -> list[Allocation]:
+    def homeless(self) -> list[AllocationRow]:
         """Allocations that lie in no subnet of their scope, whichever they name."""
 
     def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
@@ -260,7 +235,7 @@ class WriteDeclarations(Protocol):
 class WriteTrail(Protocol):
     """Changes of the trail of events."""
 
-    def record(self, *events: Event) -> None:
+    def record(self, *events: EventRow) -> None:
         """Add events."""
 
     def prune(self, through: int, limit: int) -> int:
@@ -314,7 +289,7 @@ class Repair(Protocol):
     def remove_strays(self) -> None:
         """Remove what :meth:`Inspection.strays` finds."""
 
-    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
         """Make an allocation name another subnet; it keeps its sequence number.
 
         :raises LostRace: when it is gone.

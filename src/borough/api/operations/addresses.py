@@ -7,15 +7,16 @@ from borough.api.access import View
 from borough.api.operation import operation
 from borough.domain.explain import Explanation
 from borough.domain.token import Need
+from borough.engine.views import Allocation, Answer, Released
 
 
 @operation("POST", "/v1/allocations", need=Need.ALLOCATE, status=201)
-def allocate(ipam: View, body: s.AllocationRequest, key: str | None) -> s.Allocated:
+def allocate(ipam: View, body: s.AllocationRequest, key: str | None) -> Answer:
     """Give addresses from a group, all that is asked for or none.
 
     With an `Idempotency-Key`, the same request gets the same answer again.
     """
-    return s.Allocated.of(ipam.allocate(**body.asked(), key=key))
+    return ipam.allocate(**body.asked(), key=key)
 
 
 @operation("POST", "/v1/explain", need=Need.READ)
@@ -39,51 +40,49 @@ def allocations(ipam: View, query: s.AllocationQuery) -> s.AllocationPage:
     )
     shown = found[: query.limit]
     follow = shown[-1].sequence if len(found) > query.limit else None
-    return s.AllocationPage([s.Allocation.of(each) for each in shown], follow)
+    return s.AllocationPage(shown, follow)
 
 
 @operation("GET", "/v1/allocations/{scope}/{address}", need=Need.READ)
-def show(ipam: View, path: s.Place) -> s.Allocation:
+def show(ipam: View, path: s.Place) -> Allocation:
     """Who holds an address."""
-    return s.Allocation.of(ipam.show(path.address, scope=path.scope))
+    return ipam.show(path.address, scope=path.scope)
 
 
 @operation("DELETE", "/v1/allocations/{scope}/{address}", need=Need.ALLOCATE)
 def release_address(
     ipam: View, path: s.Place, query: s.Condition, if_match: int | None
-) -> s.Released:
+) -> Released:
     """Take an address back, if its present holder is the one that the request names.
 
     The sequence may also stand in `If-Match`. A request that names nothing takes the address from
     whoever holds it.
     """
-    released = ipam.release(
+    return ipam.release(
         path.address,
         owner=query.owner,
         host=query.host,
         sequence=if_match if query.sequence is None else query.sequence,
         scope=path.scope,
     )
-    return s.Released.of(released)
 
 
 @operation("DELETE", "/v1/allocations", need=Need.ALLOCATE)
-def release_all(ipam: View, query: s.Holder) -> s.Released:
+def release_all(ipam: View, query: s.Holder) -> Released:
     """Take back all addresses of an owner, or all on a host.
 
     By host alone, the blocks that the host has claimed are given up too.
     """
-    return s.Released.of(ipam.release(owner=query.owner, host=query.host, scope=query.scope))
+    return ipam.release(owner=query.owner, host=query.host, scope=query.scope)
 
 
 @operation("POST", "/v1/releases", need=Need.ALLOCATE)
-def release(ipam: View, body: s.Release) -> s.Released:
+def release(ipam: View, body: s.Release) -> Released:
     """Take back the addresses named, or all of an owner, or all on a host: all or nothing."""
-    released = ipam.release(
+    return ipam.release(
         body.addresses,
         owner=body.owner,
         host=body.host,
         sequence=body.sequence,
         scope=body.scope,
     )
-    return s.Released.of(released)

@@ -12,13 +12,15 @@ from borough.api.paging import by_place, page_of
 from borough.api.problem import Malformed
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
+from borough.engine.summaries import Applied
 from borough.engine.topology_file import load_topology, parse_topology_text
+from borough.engine.views import show_labels
 
 
 @operation("PUT", "/v1/topology", need=Need.ADMINISTER, tags=True, is_large=True, takes_yaml=True)
 def apply(
     ipam: Ipam, query: s.TopologyQuery, body: dict[str, Any] | str, if_match: int | None
-) -> s.Applied:
+) -> Applied:
     """Make the declared objects be as a topology says, all of it or nothing.
 
     The body is a topology file, in JSON or YAML. With `If-Match`, only when nothing has been declared
@@ -29,7 +31,7 @@ def apply(
     else:
         wanted = load_topology(body, name=query.name)
     changes = ipam.apply(wanted, dry_run=query.dry_run, version=if_match)
-    return s.Applied.of(changes, dry_run=query.dry_run)
+    return Applied.of(changes, dry_run=query.dry_run)
 
 
 @operation("GET", "/v1/subnets", need=Need.READ, tags=True)
@@ -83,24 +85,22 @@ def remove_subnet(ipam: Ipam, path: s.Named) -> s.OneSubnet:
 @operation("GET", "/v1/hosts", need=Need.READ, tags=True)
 def hosts(ipam: View, query: s.Paged) -> s.HostPage:
     """The declared hosts and the labels that they imply."""
-    found, follow = page_of(ipam.hosts(), lambda host: [host.name], query)
-    return s.HostPage([s.Host.of(each) for each in found], follow)
+    return s.HostPage(*page_of(ipam.hosts(), lambda host: [host.name], query))
 
 
 @operation("GET", "/v1/dimensions", need=Need.READ, tags=True)
 def dimensions(ipam: View) -> s.Dimensions:
     """The dimensions in order of importance."""
-    return s.Dimensions([s.Dimension.of(each) for each in ipam.dimensions()])
+    return s.Dimensions(ipam.dimensions())
 
 
 @operation("GET", "/v1/pools", need=Need.READ, tags=True)
 def pools(ipam: View) -> s.Pools:
     """Pools and how full they are."""
-    return s.Pools([s.Pool.of(name, usage) for name, usage in ipam.pools()])
+    return s.Pools(ipam.pools())
 
 
 @operation("GET", "/v1/whoami", need=Need.READ)
 def whoami(ipam: View, caller: Identity) -> s.Caller:
     """Who asks, and what he may do."""
-    labels = {name: sorted(values) for name, values in sorted(caller.labels.items())}
-    return s.Caller(caller.name, caller.may, labels, __version__)
+    return s.Caller(caller.name, caller.may, show_labels(caller.labels), __version__)

@@ -10,6 +10,7 @@ from borough.domain.prefix import parse_prefix
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
 from borough.engine.space_map import SpaceMap
+from borough.engine.summaries import Audited, GroupUsage
 from borough.engine.views import BlockView
 
 
@@ -34,10 +35,10 @@ def space_map(ipam: View, query: s.MapQuery) -> SpaceMap:
 
 
 @operation("GET", "/v1/usage", need=Need.READ)
-def usage(ipam: View, query: s.UsageQuery) -> s.GroupUsage:
+def usage(ipam: View, query: s.UsageQuery) -> GroupUsage:
     """How full the subnets of a group are, in the order in which the group uses them."""
     found = ipam.usage(labels=s.gather(query.label), host=query.host, scope=query.scope)
-    return s.GroupUsage.of(found)
+    return GroupUsage.of(found)
 
 
 @operation("GET", "/v1/routes", need=Need.READ)
@@ -59,13 +60,13 @@ def events(ipam: View, query: s.EventQuery) -> s.EventPage:
     found = ipam.events(after=query.after, limit=query.limit + 1, labels=s.gather(query.label))
     shown = found[: query.limit]
     follow = shown[-1].id if len(found) > query.limit else None
-    return s.EventPage([s.Event.of(each) for each in shown], follow)
+    return s.EventPage(shown, follow)
 
 
 @operation("POST", "/v1/audit", need=Need.ADMINISTER)
-def audit(ipam: Ipam, body: s.Audit) -> s.Audited:
+def audit(ipam: Ipam, body: s.Audit) -> Audited:
     """Find, and mend, where the stored state contradicts itself."""
-    return s.Audited.of(ipam.audit(repair=body.repair))
+    return Audited.of(ipam.audit(repair=body.repair))
 
 
 @operation("GET", "/v1/events/newest", need=Need.READ)

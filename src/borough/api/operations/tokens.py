@@ -11,7 +11,7 @@ from borough.engine.ipam import Ipam
 @operation("GET", "/v1/tokens", need=Need.ADMINISTER)
 def tokens(ipam: Ipam) -> s.Tokens:
     """All tokens by name; nothing of what is told of them lets anybody in."""
-    return s.Tokens([s.Token.of(each) for each in ipam.tokens()])
+    return s.Tokens(ipam.tokens())
 
 
 @operation("POST", "/v1/tokens", need=Need.ADMINISTER, status=201)
@@ -19,10 +19,10 @@ def create_token(ipam: Ipam, body: s.NewToken) -> s.CreatedToken:
     """Make a token. Its text is in this answer, and cannot be had again."""
     expires = None if body.expires is None else s.read_time(body.expires)
     token, text = ipam.create_token(body.name, may=body.may, labels=body.labels, expires=expires)
-    return s.CreatedToken(s.Token.of(token), text)
+    return s.CreatedToken(token, text)
 
 
 @operation("DELETE", "/v1/tokens/{name:path}", need=Need.ADMINISTER)
 def revoke_token(ipam: Ipam, path: s.Named) -> s.OneToken:
     """End a token. It may still be let in for a second."""
-    return s.OneToken(s.Token.of(ipam.revoke_token(path.name)))
+    return s.OneToken(ipam.revoke_token(path.name))

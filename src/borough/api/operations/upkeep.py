@@ -9,42 +9,44 @@ from __future__ import annotations
 from borough.api import schema as s
 from borough.api.operation import operation
 from borough.domain.token import Need
+from borough.engine.defragment import Defragmentation
 from borough.engine.ipam import Ipam
+from borough.engine.moves import Renamed, Vacated
 from borough.engine.sweep import Swept
+from borough.engine.views import Allocation
 
 
 @operation("POST", "/v1/hosts/{host:path}/drain", need=Need.ADMINISTER)
-def drain(ipam: Ipam, path: s.HostName) -> s.Vacated:
+def drain(ipam: Ipam, path: s.HostName) -> Vacated:
     """Take all claims from a host whose workloads are about to leave; its addresses stay held."""
-    return s.Vacated.of(ipam.drain(path.host))
+    return ipam.drain(path.host)
 
 
 @operation("POST", "/v1/hosts/{host:path}/rename", need=Need.ADMINISTER)
-def rename_host(ipam: Ipam, path: s.HostName, body: s.NewName) -> s.Renamed:
+def rename_host(ipam: Ipam, path: s.HostName, body: s.NewName) -> Renamed:
     """Give a host another name: its claims, its addresses and its declared entry, all at once."""
-    return s.Renamed.of(ipam.rename_host(path.host, body.name))
+    return ipam.rename_host(path.host, body.name)
 
 
 @operation("DELETE", "/v1/hosts/{host:path}", need=Need.ADMINISTER)
-def remove_host(ipam: Ipam, path: s.HostName, query: s.Removal) -> s.Vacated:
+def remove_host(ipam: Ipam, path: s.HostName, query: s.Removal) -> Vacated:
     """Forget a host that is gone: its claims, its declared entry, and its addresses if that is asked for."""
-    return s.Vacated.of(ipam.remove_host(path.host, release=query.release))
+    return ipam.remove_host(path.host, release=query.release)
 
 
 @operation("POST", "/v1/allocations/{scope}/{address}/move", need=Need.ADMINISTER)
-def move(ipam: Ipam, path: s.Place, body: s.Move, if_match: int | None) -> s.Allocation:
+def move(ipam: Ipam, path: s.Place, body: s.Move, if_match: int | None) -> Allocation:
     """Put an address on another host, as a live migration does; its owner and sequence stay.
 
     The sequence may also stand in `If-Match`.
     """
-    moved = ipam.move(
+    return ipam.move(
         path.address,
         body.host,
         sequence=if_match if body.sequence is None else body.sequence,
         force=body.force,
         scope=path.scope,
     )
-    return s.Allocation.of(moved)
 
 
 @operation("POST", "/v1/sweep", need=Need.ADMINISTER)
@@ -54,10 +56,9 @@ def sweep(ipam: Ipam) -> Swept:
 
 
 @operation("GET", "/v1/defragment", need=Need.ADMINISTER)
-def defragment(ipam: Ipam, query: s.DefragmentQuery) -> s.Defragmentation:
+def defragment(ipam: Ipam, query: s.DefragmentQuery) -> Defragmentation:
     """Propose which addresses to renumber to save routes; nothing is renumbered."""
-    found = ipam.defragment(host=query.host, scope=query.scope, limit=query.limit)
-    return s.Defragmentation.of(found)
+    return ipam.defragment(host=query.host, scope=query.scope, limit=query.limit)
 
 
 @operation("POST", "/v1/events/prune", need=Need.ADMINISTER)

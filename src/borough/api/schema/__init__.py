@@ -1,13 +1,11 @@
-"""What requests and answers hold: the structs that parse the ones and write the others.
+"""The structs that parse requests, and the answers for which the library has no record.
 
-The OpenAPI description is made from these same structs. What they cannot say (that an address is one,
-that a label is known) is checked by the library, as for any other caller. Where the library's own
-record is what the service answers, there is no struct for it here.
+The OpenAPI description is made of these and of the library's records (:mod:`borough.engine.views`). What a
+struct cannot say (that an address is one, that a label is known) is checked by the library, as for any other
+caller.
 """
 
 from borough.api.schema.addresses import (
-    Allocated,
-    Allocation,
     AllocationPage,
     AllocationQuery,
     AllocationRequest,
@@ -15,26 +13,18 @@ from borough.api.schema.addresses import (
     Holder,
     Place,
     Release,
-    Released,
     Selector,
 )
-from borough.api.schema.base import LARGEST, PAGE, PAGE_LIMIT, Input, Nothing, Output, Paged
+from borough.api.schema.base import LARGEST, PAGE, PAGE_LIMIT, Input, Nothing, Paged
 from borough.api.schema.declared import (
-    Applied,
-    Change,
-    Dimension,
     Dimensions,
-    FieldChange,
-    Host,
     HostPage,
     Named,
     NewSubnet,
     OneSubnet,
-    Pool,
     Pools,
     SubnetPage,
     SubnetQuery,
-    Summary,
     TopologyQuery,
 )
 from borough.api.schema.own import (
@@ -44,29 +34,23 @@ from borough.api.schema.own import (
     NewToken,
     OneToken,
     Readiness,
-    Token,
     Tokens,
     gather,
     read_time,
 )
 from borough.api.schema.reading import (
     Audit,
-    Audited,
     BlockPage,
     BlockQuery,
-    Event,
     EventPage,
     EventQuery,
-    GroupUsage,
     MapQuery,
     Newest,
     RouteQuery,
     Routes,
-    Total,
     UsageQuery,
 )
 from borough.api.schema.upkeep import (
-    Defragmentation,
     DefragmentQuery,
     HostName,
     Move,
@@ -74,40 +58,27 @@ from borough.api.schema.upkeep import (
     Prune,
     Pruned,
     Removal,
-    Renamed,
-    Vacated,
 )
 
 __all__ = [
     "LARGEST",
     "PAGE",
     "PAGE_LIMIT",
-    "Allocated",
-    "Allocation",
     "AllocationPage",
     "AllocationQuery",
     "AllocationRequest",
-    "Applied",
     "Audit",
-    "Audited",
     "BlockPage",
     "BlockQuery",
     "Caller",
-    "Change",
     "Condition",
     "CreatedToken",
     "DefragmentQuery",
-    "Defragmentation",
-    "Dimension",
     "Dimensions",
-    "Event",
     "EventPage",
     "EventQuery",
-    "FieldChange",
-    "GroupUsage",
     "Health",
     "Holder",
-    "Host",
     "HostName",
     "HostPage",
     "Input",
@@ -121,30 +92,22 @@ __all__ = [
     "Nothing",
     "OneSubnet",
     "OneToken",
-    "Output",
     "Paged",
     "Place",
-    "Pool",
     "Pools",
     "Prune",
     "Pruned",
     "Readiness",
     "Release",
-    "Released",
     "Removal",
-    "Renamed",
     "RouteQuery",
     "Routes",
     "Selector",
     "SubnetPage",
     "SubnetQuery",
-    "Summary",
-    "Token",
     "Tokens",
     "TopologyQuery",
-    "Total",
     "UsageQuery",
-    "Vacated",
     "gather",
     "read_time",
 ]

@@ -1,9 +1,10 @@
-"""Requests for addresses, and what comes of them."""
+"""Requests for addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
@@ -15,12 +16,10 @@ from borough.api.schema.base import (
     Limit,
     MaybeText,
     Number,
-    Output,
     Text,
 )
-from borough.domain.explain import Explanation
-from borough.engine import views
 from borough.engine.request import COUNT_LIMIT
+from borough.engine.views import Allocation
 
 
 class Selector(Input):
@@ -67,72 +66,6 @@ class AllocationRequest(Selector):
     def asked(self) -> dict[str, Any]:
         """The arguments of :meth:`borough.engine.ipam.Ipam.allocate`."""
         return {name: getattr(self, name) for name in self.__struct_fields__}
-
-
-class Allocation(Output):
-    """One address held by an owner.
-
-    :ivar prefix_length: that of its subnet.
-    :ivar block: the prefix that its host has claimed around it.
-    :ivar borrowed: whether it lies in a block that somebody else has claimed.
-    :ivar sequence: name it when releasing, so that a late release cannot hit the next holder.
-    :ivar state: `allocated` or `cooling`.
-    :ivar cooling_until: when a cooling address is free again.
-    """
-
-    address: str
-    family: int
-    prefix_length: int
-    subnet: str
-    scope: str
-    gateway: str | None
-    host: str
-    owner: str
-    block: str | None
-    borrowed: bool
-    sequence: int
-    state: str
-    attributes: Mapping[str, Any]
-    allocated_at: str
-    cooling_until: str | None
-
-    @classmethod
-    def of(cls, view: views.Allocation) -> Self:
-        """From the library's record."""
-        return cls(*(getattr(view, name) for name in cls.__struct_fields__))
-
-
-class Allocated(Output):
-    """What a request got.
-
-    :ivar replayed: whether it was given before, to the same idempotency key.
-    """
-
-    allocations: list[Allocation]
-    replayed: bool
-    explanation: Explanation | None = None
-
-    @classmethod
-    def of(cls, answer: views.Answer) -> Self:
-        """From the library's record."""
-        given = [Allocation.of(each) for each in answer.allocations]
-        return cls(given, answer.replayed, answer.explanation)
-
-
-class Released(Output):
-    """Addresses that were taken back, as they were.
-
-    :ivar released: of an owner or a host the first 10,000.
-    :ivar total: how many there were.
-    """
-
-    released: list[Allocation]
-    total: int
-
-    @classmethod
-    def of(cls, released: views.Released) -> Self:
-        """From the library's records."""
-        return cls([Allocation.of(each) for each in released], released.total)
 
 
 class Release(Input):
@@ -188,11 +121,12 @@ class AllocationQuery(Input):
     limit: Limit = PAGE
 
 
-class AllocationPage(Output):
+@dataclass(frozen=True)
+class AllocationPage:
     """Allocations by sequence number, cooling ones included.
 
     :ivar next: `after` of the next page; null at the end.
     """
 
-    allocations: list[Allocation]
+    allocations: Sequence[Allocation]
     next: int | None

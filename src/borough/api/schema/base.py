@@ -1,4 +1,4 @@
-"""What all structs share: their two kinds, and the types of single values."""
+"""What all structs share: their base, and the types of single values."""
 
 from __future__ import annotations
 
@@ -37,10 +37,6 @@ class Input(Struct, kw_only=True, forbid_unknown_fields=True):
 
 class Nothing(Input):
     """An empty object, for what says everything in its path; no body at all says the same."""
-
-
-class Output(Struct):
-    """What the service answers."""
 
 
 class Paged(Input):

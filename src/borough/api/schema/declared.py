@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from msgspec import Meta, field
 
@@ -13,15 +14,12 @@ from borough.api.schema.base import (
     Label,
     Labels,
     MaybeText,
-    Output,
     Paged,
     Text,
 )
-from borough.domain import dimension, model, pool
-from borough.domain.dimension import Fallback
-from borough.domain.topology import Changes
+from borough.domain.pool import PoolUsage
 from borough.engine.settings import WEIGHT_LIMIT
-from borough.engine.views import SubnetView
+from borough.engine.views import DimensionView, HostView, SubnetView
 
 
 class TopologyQuery(Input):
@@ -33,59 +31,6 @@ class TopologyQuery(Input):
 
     name: Text | None = None
     dry_run: bool = False
-
-
-class FieldChange(Output):
-    """One field that changes, in text."""
-
-    field: str
-    old: str
-    new: str
-
-
-class Change(Output):
-    """One line of a diff.
-
-    :ivar prefix: of a subnet or pool.
-    """
-
-    action: Literal["add", "change", "remove"]
-    kind: Literal["dimension", "scope", "pool", "subnet", "host"]
-    name: str
-    fields: list[FieldChange]
-    prefix: str
-
-
-class Summary(Output):
-    """How many objects."""
-
-    added: int
-    changed: int
-    removed: int
-
-
-class Applied(Output):
-    """What changed, or would."""
-
-    changes: list[Change]
-    summary: Summary
-    dry_run: bool
-
-    @classmethod
-    def of(cls, changes: Changes, *, dry_run: bool) -> Self:
-        """From the library's record."""
-        lines = [
-            Change(
-                each.action,
-                each.kind,
-                each.name,
-                [FieldChange(*words) for words in each.fields],
-                each.prefix,
-            )
-            for each in changes.changes
-        ]
-        count = [sum(each.action == word for each in lines) for word in ("add", "change", "remove")]
-        return cls(lines, Summary(*count), dry_run)
 
 
 class NewSubnet(Input):
@@ -115,7 +60,8 @@ class NewSubnet(Input):
     claims: dict[str, Any] = field(default_factory=dict)
 
 
-class OneSubnet(Output):
+@dataclass(frozen=True)
+class OneSubnet:
     """One subnet."""
 
     subnet: SubnetView
@@ -134,85 +80,31 @@ class SubnetQuery(Paged):
     scope: Text | None = None
 
 
-class SubnetPage(Output):
+@dataclass(frozen=True)
+class SubnetPage:
     """Subnets by scope and address."""
 
     subnets: Sequence[SubnetView]
     next: str | None
 
 
-class Host(Output):
-    """A declared host, and the labels that naming it implies.
-
-    :ivar claims: what it claims otherwise than the dimension says.
-    """
-
-    name: str
-    labels: dict[str, list[str]]
-    source: str
-    claims: dict[str, Any]
-
-    @classmethod
-    def of(cls, host: model.Host) -> Self:
-        """From the library's record."""
-        labels = {name: sorted(values) for name, values in sorted(host.labels.items())}
-        return cls(host.name, labels, host.source, dict(host.claiming))
-
-
-class HostPage(Output):
+@dataclass(frozen=True)
+class HostPage:
     """Hosts by name."""
 
-    hosts: list[Host]
+    hosts: Sequence[HostView]
     next: str | None
 
 
-class Dimension(Output):
-    """One way to group subnets.
-
-    :ivar rank: its place in the order of importance.
-    :ivar claims: whether its values claim blocks.
-    :ivar claiming: how, where that is not as usual.
-    """
-
-    name: str
-    fallback: Fallback
-    rank: int
-    claims: bool
-    claiming: dict[str, Any]
-
-    @classmethod
-    def of(cls, each: dimension.Dimension) -> Self:
-        """From the library's record."""
-        return cls(each.name, each.fallback, each.rank, each.claims, each.claiming.differences)
-
-
-class Dimensions(Output):
+@dataclass(frozen=True)
+class Dimensions:
     """All dimensions in order of importance."""
 
-    dimensions: list[Dimension]
+    dimensions: Sequence[DimensionView]
 
 
-class Pool(Output):
-    """A pool and how full it is, in addresses.
-
-    :ivar quota_used: units of /32 or /64 by project.
-    """
-
-    name: str
-    size: int
-    used: int
-    free: int
-    largest_free_length: int | None
-    subnets: int
-    quota_used: dict[str, float]
-
-    @classmethod
-    def of(cls, name: str, usage: pool.PoolUsage) -> Self:
-        """From the library's record."""
-        return cls(name, *(getattr(usage, each) for each in cls.__struct_fields__[1:]))
-
-
-class Pools(Output):
+@dataclass(frozen=True)
+class Pools:
     """All pools by name."""
 
-    pools: list[Pool]
+    pools: Sequence[PoolUsage]

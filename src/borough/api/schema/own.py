@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
 from msgspec import field
 
 from borough.api.schema.base import (
     Input,
     Labels,
-    Output,
     Text,
 )
-from borough.domain import token as token_record
 from borough.domain.inspect import Finding
 from borough.domain.token import Need
-from borough.engine.views import iso
+from borough.engine.views import TokenView
 from borough.errors import FixInput
 
 
-class Health(Output):
+@dataclass(frozen=True)
+class Health:
     """How the service is.
 
     :ivar status: `ok`, or what is wrong.
@@ -30,6 +29,7 @@ class Health(Output):
     status: str
 
 
+@dataclass(frozen=True)
 class Readiness(Health):
     """Readiness of this worker for requests.
 
@@ -39,7 +39,8 @@ class Readiness(Health):
     warnings: Sequence[Finding]
 
 
-class Caller(Output):
+@dataclass(frozen=True)
+class Caller:
     """Who asks, and what he may do.
 
     :ivar name: of the token; empty where the service asks for none.
@@ -63,55 +64,28 @@ def gather(pairs: Iterable[str]) -> dict[str, list[str]]:
     return made
 
 
-class Token(Output):
-    """A token, as it is stored: nothing of it lets anybody in.
-
-    :ivar name: who it stands for.
-    :ivar public: the part of its text by which it is found.
-    :ivar may: `read`, `allocate` or `administer`, each including those before it.
-    :ivar labels: what it is confined to; empty for everything.
-    :ivar expires: when it ends; null for never.
-    """
-
-    name: str
-    public: str
-    may: Need
-    labels: dict[str, list[str]]
-    created: str
-    expires: str | None
-
-    @classmethod
-    def of(cls, token: token_record.Token) -> Self:
-        """From the library's record."""
-        return cls(
-            token.name,
-            token.public,
-            token.may,
-            {name: sorted(values) for name, values in sorted(token.labels.items())},
-            iso(token.created),
-            None if token.expires is None else iso(token.expires),
-        )
-
-
-class Tokens(Output):
+@dataclass(frozen=True)
+class Tokens:
     """All tokens by name."""
 
-    tokens: list[Token]
+    tokens: Sequence[TokenView]
 
 
-class OneToken(Output):
+@dataclass(frozen=True)
+class OneToken:
     """One token."""
 
-    token: Token
+    token: TokenView
 
 
-class CreatedToken(Output):
+@dataclass(frozen=True)
+class CreatedToken:
     """A new token.
 
     :ivar secret: its text: what to send as `Authorization: Bearer …`.
     """
 
-    token: Token
+    token: TokenView
     secret: str
 
 
@@ -128,8 +102,8 @@ class NewToken(Input):
     expires: Text | None = None
 
 
-def read_time(text: str) -> int:
-    """RFC 3339 text as microseconds since the epoch.
+def read_time(text: str) -> datetime:
+    """A time in RFC 3339 text.
 
     :raises FixInput: it is none, or says no time zone.
     """
@@ -139,4 +113,4 @@ def read_time(text: str) -> int:
             raise ValueError(text)
     except ValueError:
         raise FixInput(f"{text!r} is no time such as 2030-01-31T12:00:00Z") from None
-    return round(at.timestamp() * 1_000_000)
+    return at

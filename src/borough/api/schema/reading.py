@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from dataclasses import dataclass
 
 from msgspec import field
 
@@ -14,14 +14,12 @@ from borough.api.schema.base import (
     Limit,
     MaybeText,
     Number,
-    Output,
     Paged,
     Text,
 )
-from borough.domain.inspect import Finding
+from borough.domain.event import Event
 from borough.engine.queries import RouteForm
-from borough.engine.views import BlockView, Route, Usage, iso, total
-from borough.store import port
+from borough.engine.views import BlockView, Route
 
 
 class BlockQuery(Paged):
@@ -31,7 +29,8 @@ class BlockQuery(Paged):
     subnet: Text | None = None
 
 
-class BlockPage(Output):
+@dataclass(frozen=True)
+class BlockPage:
     """Blocks by subnet and address."""
 
     blocks: Sequence[BlockView]
@@ -56,34 +55,6 @@ class UsageQuery(Input):
     scope: Text = "default"
 
 
-class Total(Output):
-    """The sum over the subnets of one family."""
-
-    family: int
-    size: int
-    allocated: int
-    cooling: int
-    free: int
-    claimed_free: int
-
-
-class GroupUsage(Output):
-    """How full the subnets of a group are, in the order in which the group uses them."""
-
-    subnets: Sequence[Usage]
-    totals: list[Total]
-
-    @classmethod
-    def of(cls, lines: Sequence[Usage]) -> Self:
-        """From the library's records."""
-        sums = [
-            total("", family, [line for line in lines if line.family == family])
-            for family in sorted({line.family for line in lines})
-        ]
-        names = Total.__struct_fields__
-        return cls(lines, [Total(*(getattr(each, name) for name in names)) for each in sums])
-
-
 class RouteQuery(Input):
     """Whose routes.
 
@@ -96,7 +67,8 @@ class RouteQuery(Input):
     scope: Text | None = None
 
 
-class Routes(Output):
+@dataclass(frozen=True)
+class Routes:
     """The fewest prefixes that hosts must advertise for exactly what they have."""
 
     routes: Sequence[Route]
@@ -113,39 +85,16 @@ class EventQuery(Input):
     limit: Limit = PAGE
 
 
-class Event(Output):
-    """One line of the audit trail.
-
-    :ivar subject: an address, a prefix or the name of an object.
-    :ivar actor: who did it: the name of a token; empty for the library itself.
-    """
-
-    id: int
-    at: str
-    act: str
-    subject: str
-    subnet: str
-    owner: str
-    host: str
-    sequence: int | None
-    detail: str
-    actor: str
-
-    @classmethod
-    def of(cls, event: port.Event) -> Self:
-        """From the library's record."""
-        rest = (getattr(event, name) for name in cls.__struct_fields__[3:])
-        return cls(event.id, iso(event.at), event.act.value, *rest)
-
-
-class EventPage(Output):
+@dataclass(frozen=True)
+class EventPage:
     """Events, the oldest first."""
 
-    events: list[Event]
+    events: Sequence[Event]
     next: int | None
 
 
-class Newest(Output):
+@dataclass(frozen=True)
+class Newest:
     """The id of the newest event; 0 when there is none."""
 
     id: int
@@ -155,21 +104,3 @@ class Audit(Input):
     """Whether to mend what is found."""
 
     repair: bool = False
-
-
-class Audited(Output):
-    """Where the stored state contradicts itself.
-
-    :ivar clean: whether nothing is wrong any more.
-    """
-
-    clean: bool
-    findings: Sequence[Finding]
-    repaired: int
-    left: int
-
-    @classmethod
-    def of(cls, findings: Sequence[Finding]) -> Self:
-        """From the library's records."""
-        left = sum(not each.repaired for each in findings)
-        return cls(not left, findings, len(findings) - left, left)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Self
+from dataclasses import dataclass
+from typing import Annotated
 
 from msgspec import Meta
 
-from borough.api.schema.addresses import Allocation
-from borough.api.schema.base import LARGEST, Input, MaybeText, Number, Output, Text
-from borough.engine import defragment, moves, views
-from borough.engine.defragment import Proposal
-from borough.engine.views import Claim
+from borough.api.schema.base import LARGEST, Input, MaybeText, Number, Text
 
 
 class Prune(Input):
@@ -20,7 +16,8 @@ class Prune(Input):
     through: Number
 
 
-class Pruned(Output):
+@dataclass(frozen=True)
+class Pruned:
     """Number of events that were removed."""
 
     pruned: int
@@ -59,47 +56,6 @@ class Move(Input):
     force: bool = False
 
 
-class Vacated(Output):
-    """What became of a host that was drained or removed.
-
-    :ivar claims: what it claimed, and nobody claims now.
-    :ivar remaining: addresses that are still held on it, until they are released or moved.
-    :ivar released: addresses that were released.
-    :ivar source: the topology that declared it, if its entry was removed.
-    """
-
-    host: str
-    claims: Sequence[Claim]
-    remaining: list[Allocation]
-    released: list[Allocation]
-    source: str | None
-
-    @classmethod
-    def of(cls, done: moves.Vacated) -> Self:
-        """From the library's record."""
-        return cls(done.host, done.claims, _all(done.remaining), _all(done.released), done.source)
-
-
-class Renamed(Output):
-    """What became of a host that got another name.
-
-    :ivar claims: what it claims under its new name, as far as it came from the old one.
-    :ivar moved: addresses that are held on it under its new name.
-    :ivar source: the topology that declared it under its old name, if one did.
-    """
-
-    old: str
-    new: str
-    claims: Sequence[Claim]
-    moved: list[Allocation]
-    source: str | None
-
-    @classmethod
-    def of(cls, done: moves.Renamed) -> Self:
-        """From the library's record."""
-        return cls(done.old, done.new, done.claims, _all(done.moved), done.source)
-
-
 class DefragmentQuery(Input):
     """What to propose for.
 
@@ -109,24 +65,3 @@ class DefragmentQuery(Input):
     host: Text | None = None
     scope: MaybeText | None = None
     limit: Annotated[int, Meta(ge=1, le=LARGEST)] = 100
-
-
-class Defragmentation(Output):
-    """What would have to be renumbered, in this order, and what for.
-
-    :ivar routes: how many there are now, in the strict form.
-    :ivar saves: routes that all of it together saves.
-    """
-
-    proposals: Sequence[Proposal]
-    routes: int
-    saves: int
-
-    @classmethod
-    def of(cls, found: defragment.Defragmentation) -> Self:
-        """From the library's record."""
-        return cls(found.proposals, found.routes, found.saves)
-
-
-def _all(allocations: Iterable[views.Allocation]) -> list[Allocation]:
-    return [Allocation.of(each) for each in allocations]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from borough.domain.prefix import Prefix, parse_prefix
@@ -155,7 +155,7 @@ class Stage:
 
     # --- Clearing away --------------------------------------------------------------------------
 
-    def release(self, *addresses: str, **conditions: Any) -> tuple[Allocation, ...]:
+    def release(self, *addresses: str, **conditions: Any) -> Sequence[Allocation]:
         """Release by address, owner or host."""
         for field in ("owner", "host"):
             if field in conditions:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from borough.domain.key import Binding, Remembered
-from borough.domain.model import Allocation, State
+from borough.domain.model import AllocationRow, State
+from borough.domain.plan_events import event_of_grant, events_of
 from borough.domain.query import Filter
 from borough.domain.space import Plan
 from borough.store.memory.part import MemoryPart, expect
-from borough.store.plan_events import event_of_grant, events_of
 from borough.store.port import Contradiction, LostRace
 
 
@@ -51,7 +51,7 @@ class MemoryAllocations(MemoryPart):
             self.bind(bind, sequences, now)
         return sequences
 
-    def _grant(self, allocation: Allocation, now: int) -> int:
+    def _grant(self, allocation: AllocationRow, now: int) -> int:
         tables, key = self._tables, _key(allocation)
         if key in tables.allocations:
             raise LostRace(allocation.text)
@@ -81,7 +81,7 @@ class MemoryAllocations(MemoryPart):
             del self._tables.keys[key]
         return len(old[:limit])
 
-    def expired(self, now: int, limit: int) -> list[Allocation]:
+    def expired(self, now: int, limit: int) -> list[AllocationRow]:
         over = [
             allocation
             for allocation in self._tables.allocations.values()
@@ -89,7 +89,7 @@ class MemoryAllocations(MemoryPart):
         ]
         return sorted(over, key=lambda each: (each.until, each.sequence))[:limit]
 
-    def allocations(self, wanted: Filter) -> list[Allocation]:
+    def allocations(self, wanted: Filter) -> list[AllocationRow]:
         found = [
             each
             for each in self._tables.allocations.values()
@@ -109,5 +109,5 @@ class MemoryAllocations(MemoryPart):
         return sorted(found, key=lambda each: each.sequence)[: wanted.limit]
 
 
-def _key(allocation: Allocation) -> tuple[str, int, int]:
+def _key(allocation: AllocationRow) -> tuple[str, int, int]:
     return allocation.scope, allocation.family, allocation.address

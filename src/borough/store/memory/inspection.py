@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from borough.domain.block import Block, Run
 from borough.domain.inspect import Finding, StoredCohort, Times
-from borough.domain.model import Allocation, Catalogue, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Subnet
 from borough.store.memory.part import expect
 from borough.store.memory.space import MemorySpace
 
@@ -58,7 +58,7 @@ class MemoryInspection(MemorySpace):
         ]
         return iter(sorted(found))
 
-    def homeless(self) -> list[Allocation]:
+    def homeless(self) -> list[AllocationRow]:
         subnets = self._tables.subnets.values()
         found = [
             each
@@ -92,13 +92,13 @@ class MemoryInspection(MemorySpace):
         for piece in self.strays():
             self._tables.clear_space(piece.subnet_id)
 
-    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
         key = (allocation.scope, allocation.family, allocation.address)
         expect(self._tables.allocations.get(key), allocation)
         self._tables.allocations[key] = replace(allocation, subnet_id=subnet_id)
 
 
-def _inside(subnet: Subnet, allocation: Allocation) -> bool:
+def _inside(subnet: Subnet, allocation: AllocationRow) -> bool:
     return (allocation.scope, allocation.family) == (
         subnet.scope,
         subnet.family,

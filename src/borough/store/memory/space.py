@@ -7,7 +7,7 @@ from typing import Any
 
 from borough.domain.block import Block, Run
 from borough.domain.ladder import Hold, Rung
-from borough.domain.model import Allocation, State
+from borough.domain.model import AllocationRow, State
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Tally, free_of, tallies_of
 from borough.store.memory.part import MemoryPart
@@ -94,7 +94,7 @@ class MemorySpace(MemoryPart):
                     return piece
         return None
 
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         return self._tables.allocations.get((scope, family, address))
 
     def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:

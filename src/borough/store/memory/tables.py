@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import BUILT_IN, Dimension, Labels
+from borough.domain.encode import utc
+from borough.domain.event import Event, EventRow
 from borough.domain.key import Remembered
-from borough.domain.model import Allocation, Catalogue, Cohort, Host, Pool, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Cohort, Host, Pool, Subnet
 from borough.domain.orphan import Leftover
 from borough.domain.token import Token
 from borough.store.actor import actor
-from borough.store.port import Event
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Tables:
     hosts: dict[str, Host] = field(default_factory=dict)
     blocks: dict[int, Block] = field(default_factory=dict)
     runs: dict[int, Run] = field(default_factory=dict)
-    allocations: dict[tuple[str, int, int], Allocation] = field(default_factory=dict)
+    allocations: dict[tuple[str, int, int], AllocationRow] = field(default_factory=dict)
     keys: dict[str, tuple[Remembered, int]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     cohort_labels: dict[int, Labels] = field(default_factory=dict)
@@ -74,9 +75,23 @@ class Tables:
         self.next_id += 1
         return self.next_id - 1
 
-    def add_event(self, event: Event) -> None:
+    def add_event(self, event: EventRow) -> None:
         """Add an event; it gets its id, and names who acts."""
-        self.events.append(replace(event, id=self.newest_event + 1, actor=actor()))
+        self.events.append(
+            Event(
+                self.newest_event + 1,
+                utc(event.at),
+                event.act.value,
+                event.subject,
+                event.subnet,
+                event.owner,
+                event.host,
+                event.sequence,
+                event.detail,
+                actor(),
+                event.cohort_id,
+            )
+        )
 
     def clear_space(self, subnet_id: int) -> None:
         """Remove the blocks and runs of a subnet."""

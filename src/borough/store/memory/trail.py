@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from borough.domain.dimension import Labels
+from borough.domain.event import Event, EventRow
+from borough.domain.plan_events import in_cohort
 from borough.domain.query import Trail
 from borough.store.memory.part import MemoryPart
-from borough.store.plan_events import in_cohort
-from borough.store.port import Event
 
 
 class MemoryTrail(MemoryPart):
@@ -41,6 +41,6 @@ class MemoryTrail(MemoryPart):
                 del tables.cohort_labels[id]
         return len(gone)
 
-    def record(self, *events: Event) -> None:
+    def record(self, *events: EventRow) -> None:
         for event in events:
             self._tables.add_event(in_cohort(event, self.catalogue))

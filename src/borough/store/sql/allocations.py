@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from borough.domain.key import Binding, Remembered
-from borough.domain.model import Allocation, Subnet
+from borough.domain.model import AllocationRow, Subnet
+from borough.domain.plan_events import event_of_grant, events_of
 from borough.domain.prefix import Prefix
 from borough.domain.query import Filter
 from borough.domain.space import Grant, Plan
-from borough.store.plan_events import event_of_grant, events_of
 from borough.store.port import Contradiction
 from borough.store.sql import rows
 from borough.store.sql import statements as s
@@ -191,7 +191,7 @@ class SqlAllocations(SqlPart):
             found |= {subject: id for id, subject in added}
         return [found[event["subject"]] for event in events]
 
-    def expired(self, now: int, limit: int) -> list[Allocation]:
+    def expired(self, now: int, limit: int) -> list[AllocationRow]:
         return [rows.to_allocation(row) for row in self._run.rows(s.expired, now=now, count=limit)]
 
     def recall(self, key: str) -> Remembered | None:
@@ -207,7 +207,7 @@ class SqlAllocations(SqlPart):
                 gone.append({"old_key": key})
         return self._run.write_all(s.forget, gone)
 
-    def allocations(self, wanted: Filter) -> list[Allocation]:
+    def allocations(self, wanted: Filter) -> list[AllocationRow]:
         values: dict[str, Any] = {
             name: value
             for name, value in (
@@ -239,7 +239,7 @@ class SqlAllocations(SqlPart):
                 rows.to_allocation(row)
                 for row in self._run.rows(s.allocations(fields, 0, place), **values)
             ]
-        found: list[Allocation] = []
+        found: list[AllocationRow] = []
         for start in range(0, len(wanted.sequences), _IDS):
             some = wanted.sequences[start : start + _IDS]
             named = {f"sequence_{at}": sequence for at, sequence in enumerate(some)}
@@ -247,7 +247,7 @@ class SqlAllocations(SqlPart):
             found += [rows.to_allocation(row) for row in self._run.rows(clause, **values, **named)]
         return found[: wanted.limit]
 
-    def _allocations_of(self, wanted: Filter, values: Mapping[str, Any]) -> list[Allocation]:
+    def _allocations_of(self, wanted: Filter, values: Mapping[str, Any]) -> list[AllocationRow]:
         """Allocations of some subnets, each a range of addresses, by sequence number."""
         assert wanted.subnet_ids is not None
         assert wanted.subnet_id is None

@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 from borough.domain.block import Block, Run
 from borough.domain.key import Binding
 from borough.domain.ladder import Rung
-from borough.domain.model import Allocation, Catalogue
+from borough.domain.model import AllocationRow, Catalogue
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Plan
 from borough.store.memory.space import MemorySpace
@@ -192,7 +192,7 @@ class GuessUnit(SqlUnit):
             raise Unknown
         return found
 
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """See :meth:`borough.domain.space.Space.allocation_at`; nobody: a constraint checks that."""
         return None
 
@@ -200,7 +200,7 @@ class GuessUnit(SqlUnit):
         """See :meth:`borough.store.port.Unit.recall`; nothing: a constraint checks that."""
         return
 
-    def expired(self, now: int, limit: int) -> list[Allocation]:
+    def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """See :meth:`borough.store.port.Unit.expired`; none, to be checked."""
         return []
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from borough.domain.address import WIDTH, from_bytes
 from borough.domain.block import Block, Run
 from borough.domain.inspect import Finding, StoredCohort, Times
-from borough.domain.model import Allocation, Catalogue, Cohort, Subnet, cohort_key
+from borough.domain.model import AllocationRow, Catalogue, Cohort, Subnet, cohort_key
 from borough.domain.prefix import subtract
 from borough.errors import Corrupt
 from borough.store.sql import rows
@@ -145,8 +145,8 @@ class SqlInspection(SqlPart):
                 return
             first = from_bytes(page[-1][0]) + 1
 
-    def homeless(self) -> list[Allocation]:
-        found: list[Allocation] = []
+    def homeless(self) -> list[AllocationRow]:
+        found: list[AllocationRow] = []
         covered: dict[tuple[str, int], list[tuple[int, int]]] = {}
         for subnet in self.catalogue.subnets.values():
             interval = (subnet.prefix.base, subnet.prefix.last)
@@ -184,7 +184,7 @@ class SqlInspection(SqlPart):
         self._run.write(_REMOVE_STRAY_BLOCKS)
         self._run.write(_REMOVE_STRAY_RUNS)
 
-    def rehome(self, allocation: Allocation, subnet_id: int) -> None:
+    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
         values = {"old_sequence": allocation.sequence, "subnet_id": subnet_id}
         all_met(self._run.write(_REHOME, **values), 1)
 

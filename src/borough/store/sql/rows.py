@@ -9,11 +9,12 @@ from typing import Any
 
 from borough.domain.address import WIDTH, Family, from_bytes, to_bytes
 from borough.domain.block import Block, Run
-from borough.domain.model import Allocation, Catalogue, State, Subnet
+from borough.domain.encode import utc
+from borough.domain.event import Event, EventRow
+from borough.domain.model import AllocationRow, Catalogue, State, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan
 from borough.store.actor import actor
-from borough.store.port import Event
 from borough.store.sql.runner import Row
 
 _SIGN = 1 << 63
@@ -120,10 +121,10 @@ def run_values(run: Run) -> dict[str, Any]:
     }
 
 
-def to_allocation(row: Row) -> Allocation:
+def to_allocation(row: Row) -> AllocationRow:
     """A row of ``ALLOCATION_COLUMNS``."""
     sequence, scope, packed, subnet_id, owner, host, attributes, at, until = row
-    return Allocation(
+    return AllocationRow(
         scope,
         family_of(packed),
         from_bytes(packed),
@@ -144,7 +145,7 @@ def attributes_text(attributes: Mapping[str, Any]) -> str | None:
 
 
 def allocation_values(
-    allocation: Allocation, scopes: Mapping[str, int], sequence: int
+    allocation: AllocationRow, scopes: Mapping[str, int], sequence: int
 ) -> dict[str, Any]:
     """The columns of a new allocation."""
     return {
@@ -159,7 +160,7 @@ def allocation_values(
     }
 
 
-def old_allocation(old: Allocation) -> dict[str, Any]:
+def old_allocation(old: AllocationRow) -> dict[str, Any]:
     """An allocation as its row must still be like."""
     return {
         "old_sequence": old.sequence,
@@ -196,10 +197,10 @@ def to_event(row: Row) -> Event:
     if act == Act.ALLOCATED:
         # The event that gave an address is where its sequence number comes from.
         sequence = id
-    return Event(id, at, Act(act), subject, subnet, owner, host, sequence, detail, actor, cohort_id)
+    return Event(id, utc(at), act, subject, subnet, owner, host, sequence, detail, actor, cohort_id)
 
 
-def event_values(event: Event) -> dict[str, Any]:
+def event_values(event: EventRow) -> dict[str, Any]:
     """The columns of an event, its id aside."""
     return {
         "at": event.at,

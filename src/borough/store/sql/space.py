@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from borough.domain.address import from_bytes, to_bytes
 from borough.domain.block import BLOCK_BITS, Block, Run
 from borough.domain.ladder import Rung
-from borough.domain.model import Allocation
+from borough.domain.model import AllocationRow
 from borough.domain.prefix import Prefix
 from borough.domain.space import Offer, Tally, free_of, tallies_of
 from borough.store.sql import rows
@@ -150,7 +150,7 @@ class SqlSpace(SqlPart):
                     return piece
         return None
 
-    def allocation_at(self, scope: str, family: int, address: int) -> Allocation | None:
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         row = self._run.one(
             s.allocation_at,
             scope_id=self.catalogue.scopes[scope],

@@ -9,9 +9,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.dimension import Labels, make_labels
+from borough.domain.event import Event, EventRow
+from borough.domain.plan_events import in_cohort
 from borough.domain.query import Trail
-from borough.store.plan_events import in_cohort
-from borough.store.port import Event
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
@@ -86,7 +86,7 @@ class SqlTrail(SqlPart):
             self._run.write_all(_FORGET, [{"old_id": id} for (id,) in self._run.rows(_FORGOTTEN)])
         return count
 
-    def record(self, *events: Event) -> None:
+    def record(self, *events: EventRow) -> None:
         # The catalogue may have to be read anew: not for an event that is of no subnet.
         filed = [in_cohort(each, self.catalogue) if each.subnet else each for each in events]
         self._run.write_all(s.add_event, map(rows.event_values, filed))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from borough.domain.address import format_address
-from borough.domain.model import Allocation, Catalogue, State
+from borough.domain.event import EventRow
+from borough.domain.model import AllocationRow, Catalogue, State
 from borough.domain.space import Act, Note, Plan
-from borough.store.port import Event
 
 
-def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[Event]:
+def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
     """The events of a plan, except those of its grants."""
     # What is removed from its rest was released before.
     held = [each for each in plan.removed if each.state is State.ALLOCATED]
@@ -24,16 +24,15 @@ def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[Event]:
     ]
 
 
-def event_of_grant(allocation: Allocation, catalogue: Catalogue, now: int) -> Event:
+def event_of_grant(allocation: AllocationRow, catalogue: Catalogue, now: int) -> EventRow:
     """The event of an address that a plan grants."""
     return _event(Act.ALLOCATED, allocation, catalogue, now)
 
 
 def _event(
-    act: Act, allocation: Allocation, catalogue: Catalogue, now: int, detail: str = ""
-) -> Event:
-    return Event(
-        0,
+    act: Act, allocation: AllocationRow, catalogue: Catalogue, now: int, detail: str = ""
+) -> EventRow:
+    return EventRow(
         now,
         act,
         format_address(allocation.family, allocation.address),
@@ -46,9 +45,8 @@ def _event(
     )
 
 
-def _event_of_note(note: Note, catalogue: Catalogue, now: int) -> Event:
-    return Event(
-        0,
+def _event_of_note(note: Note, catalogue: Catalogue, now: int) -> EventRow:
+    return EventRow(
         now,
         note.act,
         str(note.prefix),
@@ -58,7 +56,7 @@ def _event_of_note(note: Note, catalogue: Catalogue, now: int) -> Event:
     )
 
 
-def in_cohort(event: Event, catalogue: Catalogue) -> Event:
+def in_cohort(event: EventRow, catalogue: Catalogue) -> EventRow:
     """The event with the cohort that its subnet belongs to."""
     home = catalogue.by_name.get(event.subnet)
     return event if home is None else replace(event, cohort_id=catalogue.cohort_of[home.id])
