@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any, Final
 
 import click
@@ -17,9 +18,11 @@ from borough.cli.options import (
     page_options,
     text_option,
 )
-from borough.cli.output import Column, Page, counted, emit, labels_text, quantity
+from borough.cli.output import Column, Page, emit, labels_text, quantity
+from borough.cli.rows import emit_rows
 from borough.cli.state import State, pass_state
-from borough.engine.views import event_json, iso
+from borough.engine.queries import each_page
+from borough.engine.views import Allocation, event_json, iso
 from borough.store.port import Event
 
 
@@ -105,32 +108,25 @@ def allocations(
     host: str | None,
     subnet: str | None,
     after: int,
-    limit: int,
+    limit: int | None,
 ) -> None:
     """List allocations by sequence number, page by page.
 
     Cooling ones, which nobody holds any more, are included.
     """
+    most = None if limit is None else limit + 1
     with state.open() as ipam:
-        found = ipam.allocations(
-            scope=scope, owner=owner, host=host, subnet=subnet, after=after, limit=limit + 1
+        emit_rows(
+            state,
+            "allocations",
+            ipam.each_allocation(
+                scope=scope, owner=owner, host=host, subnet=subnet, after=after, limit=most
+            ),
+            limit,
+            number=attrgetter("sequence"),
+            as_json=Allocation.as_json,
+            table=show_allocations,
         )
-    shown = found[:limit]
-    follow = shown[-1].sequence if len(found) > limit else None
-
-    def show(page: Page) -> None:
-        if not shown:
-            page.line("No allocations.")
-            return
-        show_allocations(page, shown)
-        _say_more(page, counted(len(shown), "allocation"), follow)
-
-    emit(state, {"allocations": [each.as_json() for each in shown], "next": follow}, show)
-
-
-def _say_more(page: Page, number: str, follow: int | None) -> None:
-    more = f", and there are more: go on with --after {follow}" if follow else ""
-    page.line(f"{number}{more}.")
 
 
 _BLOCKS: Final = (
@@ -304,32 +300,37 @@ def _event_detail(event: Event) -> str:
 @labels_option("Only events of subnets that had these labels at the time.")
 @page_options("id")
 @pass_state
-def events(state: State, labels: tuple[tuple[str, str], ...], after: int, limit: int) -> None:
+def events(
+    state: State, labels: tuple[tuple[str, str], ...], after: int, limit: int | None
+) -> None:
     """List the audit trail, oldest first, page by page."""
+    most = None if limit is None else limit + 1
     with state.open() as ipam:
-        found = ipam.events(after=after, limit=limit + 1, labels=gather(labels))
-    shown = found[:limit]
-    follow = shown[-1].id if len(found) > limit else None
-    data = [event_json(each) for each in shown]
+        emit_rows(
+            state,
+            "events",
+            each_page(
+                ipam.events, attrgetter("id"), after=after, limit=most, labels=gather(labels)
+            ),
+            limit,
+            number=attrgetter("id"),
+            as_json=event_json,
+            table=_show_events,
+        )
 
-    def show(page: Page) -> None:
-        if not shown:
-            page.line("No events.")
-            return
-        rows = [
-            (
-                each.id,
-                iso(each.at)[:19].replace("T", " "),
-                each.act.value,
-                each.subject,
-                _event_detail(each),
-            )
-            for each in shown
-        ]
-        page.table(_EVENTS, rows)
-        _say_more(page, counted(len(shown), "event"), follow)
 
-    emit(state, {"events": data, "next": follow}, show)
+def _show_events(page: Page, events: Sequence[Event]) -> None:
+    rows = [
+        (
+            each.id,
+            iso(each.at)[:19].replace("T", " "),
+            each.act.value,
+            each.subject,
+            _event_detail(each),
+        )
+        for each in events
+    ]
+    page.table(_EVENTS, rows)
 
 
 for _command in (subnets, allocations, blocks, hosts, dimensions, pools, events):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, get_args
+from operator import attrgetter
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from borough.domain import model
 from borough.domain.address import Family, format_address
@@ -32,6 +33,8 @@ from borough.engine.views import (
 )
 from borough.errors import FixInput, NotAllocated
 from borough.store.port import Filter, Unit
+
+T = TypeVar("T")
 
 #: The forms that routes come in; see :mod:`borough.domain.aggregate`.
 RouteForm = Literal["strict", "lpm"]
@@ -219,15 +222,17 @@ def allocations(
 
 
 def each_page(
-    read: Callable[..., list[Allocation]],
+    read: Callable[..., list[T]],
+    number: Callable[[T], int] = attrgetter("sequence"),
     *,
     after: int = 0,
     limit: int | None = None,
     **filters: Any,
-) -> Iterator[Allocation]:
-    """Allocations by sequence number, page by page.
+) -> Iterator[T]:
+    """Rows by their numbers, read page by page.
 
     :param read: reads one page.
+    :param number: the number of a row.
     """
     while limit is None or limit > 0:
         size = _PAGE if limit is None else min(limit, _PAGE)
@@ -235,7 +240,7 @@ def each_page(
         yield from page
         if len(page) < size:
             return
-        after = page[-1].sequence
+        after = number(page[-1])
         limit = None if limit is None else limit - size
 
 
