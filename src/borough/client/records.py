@@ -16,7 +16,7 @@ from borough.domain.pool import PoolUsage
 from borough.domain.space import Act
 from borough.domain.token import Need, Token
 from borough.engine.moves import Renamed, Vacated
-from borough.engine.views import Allocation, Answer, Claim
+from borough.engine.views import Allocation, Answer, Claim, Released
 from borough.store.port import Event
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ def vacated(data: Json) -> Vacated:
         data["host"],
         _claims(data),
         tuple(allocation(each) for each in data["remaining"]),
-        tuple(allocation(each) for each in data["released"]),
+        Released(map(allocation, data["released"]), data["total"]),
         data["source"],
     )
 

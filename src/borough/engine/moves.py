@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from borough.domain import decide, moves
+from borough.domain import moves
 from borough.domain.address import format_address
 from borough.domain.block import Block
 from borough.domain.ladder import check_scope, unknown
@@ -15,7 +15,15 @@ from borough.domain.model import State
 from borough.domain.space import Act, Note
 from borough.domain.topology import labels_text
 from borough.engine.queries import all_allocations
-from borough.engine.views import Allocation, Claim, show_all, show_claim
+from borough.engine.release import release_all
+from borough.engine.views import (
+    RELEASED_LISTED,
+    Allocation,
+    Claim,
+    Released,
+    show_all,
+    show_claim,
+)
 from borough.errors import AddressOutsideGroup, FixInput, NotAllocated, StaleSequence
 from borough.store.port import Event, Filter, Unit
 
@@ -26,7 +34,7 @@ class Vacated:
 
     :ivar claims: what it claimed, and nobody claims now.
     :ivar remaining: addresses that are still held on it, until they are released or moved.
-    :ivar released: addresses that were released.
+    :ivar released: addresses that were released, the first 10,000 of them.
     :ivar source: the topology that declared it, where its entry was removed; a file that still names it
         would declare it again. None: no entry was removed, or none of a topology.
     """
@@ -34,7 +42,7 @@ class Vacated:
     host: str
     claims: tuple[Claim, ...] = ()
     remaining: tuple[Allocation, ...] = ()
-    released: tuple[Allocation, ...] = ()
+    released: Released = field(default_factory=Released)
     source: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -44,6 +52,7 @@ class Vacated:
             "claims": [each.as_json() for each in self.claims],
             "remaining": [each.as_json() for each in self.remaining],
             "released": [each.as_json() for each in self.released],
+            "total": self.released.total,
             "source": self.source,
         }
 
@@ -87,16 +96,17 @@ def drain(unit: Unit, host: str, now: int) -> Vacated:
 def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
     """See :meth:`borough.engine.ipam.Ipam.remove_host`."""
     _known(unit, host)
-    held = _held_on(unit, host)
-    released = tuple(show_all(unit, held)) if release else ()
+    released = Released()
     given_up: tuple[Claim, ...] = ()
-    if release and held:
-        plan = decide.release(unit.catalogue, unit, held, now, leaving=moves.holder_of(host))
-        unit.commit(plan, now)
-        given_up = _claims(unit, plan.notes, moves.holder_of(host))
+    if release:
+        holder = moves.holder_of(host)
+        released, notes = release_all(
+            unit, Filter(host=host), now, leaving=holder, most=RELEASED_LISTED
+        )
+        given_up = _claims(unit, notes, holder)
     # What is left has cooling addresses in it, or such that others have borrowed.
     claims = given_up + _vacate(unit, host, now)
-    remaining = () if release else tuple(show_all(unit, held))
+    remaining = () if release else tuple(show_all(unit, _held_on(unit, host)))
     return Vacated(host, claims, remaining, released, _undeclare(unit, host, now))
 
 

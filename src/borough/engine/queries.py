@@ -94,8 +94,8 @@ def pools(unit: Unit) -> list[tuple[str, PoolUsage]]:
     ]
 
 
-def _seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, ...] | None:
-    """The subnets that a caller sees; None for all."""
+def seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, ...] | None:
+    """The ids of the subnets that a caller sees; None for all."""
     if seen is None:
         return None
     return tuple(subnet.id for subnet in catalogue.subnets.values() if subnet.name in seen)
@@ -109,7 +109,7 @@ def blocks(
     :param seen: names of the subnets that the caller sees; None for all.
     """
     catalogue = unit.catalogue
-    ids = _seen_ids(catalogue, seen) if subnet is None else (find_subnet(catalogue, subnet).id,)
+    ids = seen_ids(catalogue, seen) if subnet is None else (find_subnet(catalogue, subnet).id,)
     found = [
         block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
@@ -212,7 +212,7 @@ def allocations(
         owner=owner,
         host=host,
         subnet_id=None if home is None else home.id,
-        subnet_ids=_seen_ids(unit.catalogue, seen) if home is None else None,
+        subnet_ids=seen_ids(unit.catalogue, seen) if home is None else None,
         within=within,
         owner_prefix=owner_prefix,
         after=after,
@@ -330,7 +330,7 @@ def routes(
         raise FixInput(f"routes have the form {' or '.join(FORMS)}, not {form!r}", form=form)
     if scope is not None:
         check_scope(unit.catalogue, scope)
-    ids = _seen_ids(unit.catalogue, seen)
+    ids = seen_ids(unit.catalogue, seen)
     subnets = unit.catalogue.subnets
     area = subnets.values() if ids is None else [subnets[id] for id in ids]
     fabrics = _fabrics(unit, scope, ids)

@@ -64,7 +64,8 @@ class Vacated(Output):
 
     :ivar claims: what it claimed, and nobody claims now.
     :ivar remaining: addresses that are still held on it, until they are released or moved.
-    :ivar released: addresses that were released.
+    :ivar released: addresses that were released, the first 10,000 of them.
+    :ivar total: how many were released.
     :ivar source: the topology that declared it, if its entry was removed.
     """
 
@@ -72,12 +73,14 @@ class Vacated(Output):
     claims: Sequence[Claim]
     remaining: list[Allocation]
     released: list[Allocation]
+    total: int
     source: str | None
 
     @classmethod
     def of(cls, done: moves.Vacated) -> Self:
         """From the library's record."""
-        return cls(done.host, done.claims, _all(done.remaining), _all(done.released), done.source)
+        remaining, released = _all(done.remaining), _all(done.released)
+        return cls(done.host, done.claims, remaining, released, done.released.total, done.source)
 
 
 class Renamed(Output):
