@@ -238,7 +238,8 @@ class Unavailable(RetryLater):
     """The database cannot be reached, or went away in the middle.
 
     ``detail['outcome']`` says ``not_done`` when nothing was changed, and ``unknown`` when the answer of
-    a commit was lost: with an idempotency key the same request finds out.
+    a commit was lost: with an idempotency key the same request finds out. It says ``partial`` when a call
+    of several transactions (a sweep, a repair, pruning) had committed some: ``detail['done']`` tells them.
     """
 
     code = "unavailable"

@@ -14,6 +14,8 @@ from borough import Ipam
 from borough.api.app import OPERATIONS
 from borough.api.settings import ServiceSettings
 from borough.client.ipam import RemoteIpam, connect
+from borough.engine import ipam as engine_ipam
+from borough.engine import queries
 from borough.errors import (
     AddressOutsideGroup,
     BoroughError,
@@ -295,6 +297,21 @@ def test_inside_the_fence_everything_works() -> None:
         assert world.ipam.show(world.theirs).owner == "shared-owner"
     finally:
         world.served.close()
+
+
+def test_a_large_release_inside_the_fence_is_in_pieces(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer lists some and counts all, as without a fence; what lies outside is passed by."""
+    monkeypatch.setattr(engine_ipam, "RELEASED_LISTED", 4)
+    monkeypatch.setattr(queries, "_PAGE", 3)
+    for _ in range(8):
+        world.give({"tenant": "red"})
+        world.give({"tenant": "secret-green"})
+    released = world.red.release(owner="shared-owner")
+    assert (len(released), released.total) == (4, 9)
+    assert world.red.release(host="shared-host").total == 0
+    assert len(world.ipam.allocations(owner="shared-owner")) == 9
 
 
 def test_one_scope_does_not_include_the_next(world: World) -> None:

@@ -95,6 +95,7 @@ def test_every_method_of_the_library_has_its_endpoint_and_its_client() -> None:
         "close": "of the object itself",
         "store": "stays behind the service",
         "discreet": "what the service does for confined tokens",
+        "release_seen": "what the service does for confined tokens",
         "catalogue": "told piece by piece: subnets, hosts, dimensions, pools",
     }
     # What a service tells about itself is no operation of its description.

@@ -7,6 +7,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from borough.engine import upkeep
+from borough.errors import Unavailable
 from tests.cli.conftest import Cli, addresses
 
 
@@ -94,6 +98,17 @@ def test_a_sweep_says_what_it_found(cli: Cli):
     assert said.startswith("Idle, to be given back if they still are later:\n")
     assert "10.64.0.0/28" in said
     assert cli.json("sweep") == {"rested": 0, "marked": [], "given_back": [], "joined": 0}
+
+
+def test_a_sweep_that_fails_says_what_it_did(cli: Cli, monkeypatch: pytest.MonkeyPatch):
+    done = {"rested": 256, "marked": [{}], "given_back": [], "joined": 0}
+
+    def fails(*_: Any) -> None:
+        raise Unavailable("gone", outcome="partial", done=done)
+
+    monkeypatch.setattr(upkeep, "sweep", fails)
+    said = cli.fails("sweep", exit_code=5, code="unavailable")
+    assert "Done before that, and kept: rested 256, marked 1.\n" in said
 
 
 def test_a_proposal_renumbers_nothing(cli: Cli):

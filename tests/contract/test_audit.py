@@ -18,8 +18,10 @@ import pytest
 import borough
 from borough import BoroughError, Ipam
 from borough.domain.encode import plain
+from borough.engine import audit as audit_module
 from borough.engine.audit import Finding
-from borough.errors import Corrupt, Exhausted
+from borough.errors import Corrupt, Exhausted, Unavailable
+from borough.store.port import Unit
 from tests.conftest import Clock
 
 PODS = {"network": "pods"}
@@ -797,3 +799,27 @@ def test_repair_while_others_write(
     assert {each.address for each in ipam.allocations()} >= set(given)
     assert ipam.audit() == []
     use_up(ipam)
+
+
+def test_an_error_tells_what_was_repaired_before_it(
+    ipam: Ipam, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repair is many transactions, of which those before the error stay."""
+    database.run("UPDATE borough_block SET free = free - 1 WHERE free > 1")
+    count = len(ipam.audit())
+    mend = audit_module._Mend.__call__
+    mended: list[Finding] = []
+
+    def fails(self: audit_module._Mend, unit: Unit) -> list[Finding]:
+        if mended:
+            raise Unavailable("gone", outcome="not_done")
+        mended.extend(mend(self, unit))
+        return [*mended]
+
+    monkeypatch.setattr(audit_module._Mend, "__call__", fails)
+    with pytest.raises(Unavailable) as caught:
+        ipam.audit(repair=True)
+    assert caught.value.detail["outcome"] == "partial"
+    assert caught.value.detail["done"] == {"findings": plain([each) for each in mended]}
+    assert 0 < len(mended) < count
+    assert len(ipam.audit()) == count - len(mended)

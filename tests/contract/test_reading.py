@@ -7,7 +7,7 @@ import pytest
 from borough import Ipam
 from borough.domain.prefix import parse_prefix
 from borough.engine import ipam as engine_ipam
-from borough.engine import queries
+from borough.engine import moves, queries
 from borough.errors import InvalidPrefix, UnknownObject
 
 L = {"network": "n"}
@@ -176,3 +176,18 @@ def test_a_large_release_lists_some_and_counts_all(
     named = ipam.allocate(labels={"network": "n"}, count=6).allocations
     released = ipam.release([each.address for each in named])
     assert len(released) == released.total == 6
+
+
+def test_a_large_host_is_removed_page_by_page(ipam: Ipam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all its addresses and claims; the answer lists some of them."""
+    monkeypatch.setattr(moves, "RELEASED_LISTED", 4)
+    monkeypatch.setattr(queries, "_PAGE", 3)
+    ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
+    held = ipam.allocate(labels={"network": "n"}, host="h", count=40).allocations
+    done = ipam.remove_host("h", release=True)
+    assert [each.sequence for each in done.released] == sorted(each.sequence for each in held)[:4]
+    assert (done.total, done.remaining) == (40, ())
+    assert done.claims
+    assert ipam.allocations() == []
+    assert {each.holder for each in ipam.blocks()} <= {""}
+    assert ipam.audit() == []

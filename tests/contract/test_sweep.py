@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from borough import Ipam
+from borough.engine import sweep as sweep_module
+from borough.errors import Unavailable
 from borough.store.port import Unit
 from tests.conftest import Clock
 
@@ -198,3 +202,37 @@ def test_topologies_scopes_and_racks(ipam: Ipam, clock: Clock) -> None:
     assert len(ipam.sweep().given_back) == 2
     assert ipam.subnets() == declared
     assert runs(ipam) == ["10.0.0.0/28", "2001:db8::/64"]
+
+
+def test_an_error_tells_what_was_done_before_it(
+    ipam: Ipam, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep is many transactions, of which those before the error stay."""
+    subnets = [
+        {"name": name, "cidr": f"10.0.{at}.0/24", "labels": {"network": name}, "cooldown": 60}
+        for at, name in enumerate(("a", "b"))
+    ]
+    ipam.apply({"subnets": subnets})
+    for name in ("a", "b"):
+        ipam.allocate(labels={"network": name}, host="h", owner="o")
+    ipam.release(owner="o")
+    clock.advance(61)
+    tidied: list[int] = []
+    tidy = sweep_module._Tidy.__call__
+
+    def fails(self: sweep_module._Tidy, unit: Unit) -> Any:
+        if tidied and self.subnet_id not in tidied:
+            raise Unavailable("gone", outcome="not_done")
+        tidied.append(self.subnet_id)
+        return tidy(self, unit)
+
+    monkeypatch.setattr(sweep_module._Tidy, "__call__", fails)
+    with pytest.raises(Unavailable) as caught:
+        ipam.sweep()
+    detail = caught.value.detail
+    assert detail["outcome"] == "partial"
+    assert (detail["done"]["rested"], len(detail["done"]["marked"])) == (2, 1)
+    tidied[:] = [-1]
+    with pytest.raises(Unavailable) as caught:
+        ipam.sweep()
+    assert caught.value.detail == {"outcome": "not_done"}

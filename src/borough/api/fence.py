@@ -58,9 +58,6 @@ T = TypeVar("T")
 #: Most bytes of the names of subnets kept for all fences.
 _SIGHTS: Final = 64 << 20
 
-#: How often a release by owner is tried while others release the same addresses.
-_ATTEMPTS: Final = 8
-
 
 class Sights:
     """The subnets that each fence lets see, for one version of the catalogue each."""
@@ -257,25 +254,12 @@ class Fenced:
         if not (owner or host) or sequence is not None:
             # Not for this class to say what is wrong with that.
             return self._ipam.release(owner=owner, host=host, sequence=sequence, scope=scope)
-        for attempt in range(_ATTEMPTS):
-            held = [each.address for each in self._held(owner, host, scope)]
-            if not held:
-                break
-            try:
-                return self._ipam.release(held, owner=owner, host=host, scope=scope)
-            except NotAllocated:
-                # Somebody has released one of them meanwhile.
-                if attempt == _ATTEMPTS - 1:
-                    raise
-        return Released((), 0)
-
-    def _held(self, owner: str, host: str, scope: str) -> list[Allocation]:
-        found = self._read(
-            lambda unit, seen: queries.allocations(
-                unit, scope, owner or None, host or None, None, None, None, seen=seen
-            )
+        return self._ipam.release_seen(
+            lambda catalogue: self._sights.of(catalogue, self._fence),
+            owner=owner,
+            host=host,
+            scope=scope,
         )
-        return [each for each in found if each.state == "allocated"]
 
     def show(self, address: str, *, scope: str = "default") -> Allocation:
         """See :meth:`borough.engine.ipam.Ipam.show`."""

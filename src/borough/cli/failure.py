@@ -84,6 +84,13 @@ def show_failure(page: Page, facts: Mapping[str, Any]) -> None:
             _STRANDED,
             [[each.get(column.title) for column in _STRANDED] for each in allocations],
         )
+    if "done" in detail:
+        counts = (
+            (name.replace("_", " "), value if isinstance(value, int) else len(value))
+            for name, value in detail["done"].items()
+        )
+        done = ", ".join(f"{name} {count}" for name, count in counts if count)
+        page.line(f"Done before that, and kept: {done}.", hang=2)
     if "explanation" in detail:
         page.line()
         show_ladder(page, detail["explanation"])

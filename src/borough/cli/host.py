@@ -45,7 +45,7 @@ def _show_vacated(page: Page, done: Vacated) -> None:
     else:
         page.line(f"{done.host} claimed nothing.")
     if done.released:
-        page.line(f"Released {counted(len(done.released), 'address', 'addresses')}.")
+        page.line(f"Released {counted(done.total, 'address', 'addresses')}.")
     if done.remaining:
         page.line(f"Still held on {done.host}, until they are released or reassigned:")
         show_allocations(page, done.remaining)

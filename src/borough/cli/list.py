@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 import click
@@ -16,9 +17,11 @@ from borough.cli.options import (
     page_options,
     text_option,
 )
-from borough.cli.output import Column, Page, counted, emit, labels_text, moment, quantity
+from borough.cli.output import Column, Page, emit, labels_text, moment, quantity
+from borough.cli.rows import emit_rows
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.event import Event
+from borough.engine.queries import each_page
 
 
 @click.group("list", cls=Family)
@@ -103,32 +106,24 @@ def allocations(
     host: str | None,
     subnet: str | None,
     after: int,
-    limit: int,
+    limit: int | None,
 ) -> None:
     """List allocations by sequence number, page by page.
 
     Cooling ones, which nobody holds any more, are included.
     """
+    most = None if limit is None else limit + 1
     with state.open() as ipam:
-        found = ipam.allocations(
-            scope=scope, owner=owner, host=host, subnet=subnet, after=after, limit=limit + 1
+        emit_rows(
+            state,
+            "allocations",
+            ipam.each_allocation(
+                scope=scope, owner=owner, host=host, subnet=subnet, after=after, limit=most
+            ),
+            limit,
+            number=attrgetter("sequence"),
+            table=show_allocations,
         )
-    shown = found[:limit]
-    follow = shown[-1].sequence if len(found) > limit else None
-
-    def show(page: Page) -> None:
-        if not shown:
-            page.line("No allocations.")
-            return
-        show_allocations(page, shown)
-        _say_more(page, counted(len(shown), "allocation"), follow)
-
-    emit(state, {"allocations": shown, "next": follow}, show)
-
-
-def _say_more(page: Page, number: str, follow: int | None) -> None:
-    more = f", and there are more: go on with --after {follow}" if follow else ""
-    page.line(f"{number}{more}.")
 
 
 _BLOCKS: Final = (
@@ -284,32 +279,28 @@ def _event_detail(event: Event) -> str:
 @page_options("id")
 @pass_state
 def events(
-    state: GlobalOptions, labels: tuple[tuple[str, str], ...], after: int, limit: int
+    state: GlobalOptions, labels: tuple[tuple[str, str], ...], after: int, limit: int | None
 ) -> None:
     """List the audit trail, oldest first, page by page."""
+    most = None if limit is None else limit + 1
     with state.open() as ipam:
-        found = ipam.events(after=after, limit=limit + 1, labels=gather(labels))
-    shown = found[:limit]
-    follow = shown[-1].id if len(found) > limit else None
+        emit_rows(
+            state,
+            "events",
+            each_page(
+                ipam.events, attrgetter("id"), after=after, limit=most, labels=gather(labels)
+            ),
+            limit,
+            number=attrgetter("id"),
+            table=_show_events,
+        )
 
-    def show(page: Page) -> None:
-        if not shown:
-            page.line("No events.")
-            return
-        rows = [
-            (
-                each.id,
-                moment(each.at),
-                each.act,
-                each.subject,
-                _event_detail(each),
-            )
-            for each in shown
-        ]
-        page.table(_EVENTS, rows)
-        _say_more(page, counted(len(shown), "event"), follow)
 
-    emit(state, {"events": shown, "next": follow}, show)
+def _show_events(page: Page, events: Sequence[Event]) -> None:
+    rows = [
+        (each.id, moment(each.at), each.act, each.subject, _event_detail(each)) for each in events
+    ]
+    page.table(_EVENTS, rows)
 
 
 for _command in (subnets, allocations, blocks, hosts, dimensions, pools, events):

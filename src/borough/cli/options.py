@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any, Final, TypeVar
 
 import click
@@ -93,17 +94,24 @@ def any_scope_option() -> Callable[[F], F]:
     return text_option("--scope", "SCOPE", "Only those of one address space (VRF).")
 
 
-def page_options(what: str) -> Callable[[F], F]:
-    """``--limit`` and ``--after``."""
+def page_options(what: str) -> Callable[[F], Callable[..., Any]]:
+    """``--limit``, ``--all`` and ``--after``; the command is given a limit, None for all."""
 
-    def add(function: F) -> F:
-        function = click.option(
+    def add(function: F) -> Callable[..., Any]:
+        @wraps(function)
+        def limited(*args: Any, limit: int, everything: bool, **named: Any) -> Any:
+            return function(*args, limit=None if everything else limit, **named)
+
+        made = click.option(
             "--after",
             type=click.IntRange(0, _LARGEST),
             metavar="N",
             default=0,
             help=f"Only those with a larger {what} than N: the next page.",
-        )(function)
+        )(limited)
+        made = click.option(
+            "--all", "everything", is_flag=True, help="All rows, written while they are read."
+        )(made)
         return click.option(
             "--limit",
             type=click.IntRange(1, PAGE_LIMIT),
@@ -111,7 +119,7 @@ def page_options(what: str) -> Callable[[F], F]:
             default=100,
             show_default=True,
             help="Most rows to list.",
-        )(function)
+        )(made)
 
     return add
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
@@ -20,7 +20,8 @@ from borough.domain.query import Filter
 from borough.domain.space import Plan, Space, Tally
 from borough.domain.take import Order, Taken
 from borough.engine.after import After
-from borough.engine.queries import pages
+from borough.engine.queries import seen_ids
+from borough.engine.release import release_all
 from borough.engine.views import Allocation, Answer, Released, show, show_all
 from borough.errors import (
     AddressInUse,
@@ -322,11 +323,14 @@ class Allocator:
         host: str,
         sequence: int | None,
         most: int | None = None,
+        seen: Callable[[Catalogue], Collection[str]] | None = None,
     ) -> Released:
         """Take back addresses by name, or all of an owner, or all on a host.
 
         :param addresses: (family, address) pairs; every one must be allocated, or nothing changes.
         :param most: how many the answer lists of an owner or a host; None for all.
+        :param seen: names of the subnets that the caller sees. Of an owner or a host, what lies in them is
+            taken back, and claims stay. None for all.
         :return: what was released, as it was.
         """
         now = self.clock()
@@ -334,7 +338,8 @@ class Allocator:
             raise FixInput("name addresses, an owner or a host to release")
         if sequence is not None and len(addresses) != 1:
             raise FixInput("a sequence number goes with exactly one address")
-        check_scope(unit.catalogue, scope)
+        if seen is None:
+            check_scope(unit.catalogue, scope)
         if addresses:
             found = [self._held(unit, scope, family, number) for family, number in addresses]
             for each in found:
@@ -343,9 +348,10 @@ class Allocator:
             unit.commit(decide.release(unit.catalogue, unit, found, now), now)
             return Released(tuple(shown), len(shown))
         # A host that is released as a whole is gone, and so are its claims.
-        leaving = f"{HOST}={host}" if host and not owner else ""
+        leaving = f"{HOST}={host}" if host and not owner and seen is None else ""
         wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
-        return _release_all(unit, wanted_ones, now, leaving, most)
+        ids = None if seen is None else seen_ids(unit.catalogue, seen(unit.catalogue))
+        return release_all(unit, wanted_ones, now, leaving=leaving, most=most, subnet_ids=ids)[0]
 
     def _held(self, unit: Space, scope: str, family: int, number: int) -> model.AllocationRow:
         found = unit.allocation_at(scope, family, number)
@@ -353,25 +359,6 @@ class Allocator:
             text = format_address(family, number)
             raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
         return found
-
-
-def _release_all(unit: Unit, wanted: Filter, now: int, leaving: str, most: int | None) -> Released:
-    """Release all that a filter means, a page at a time."""
-    catalogue = unit.catalogue
-    shown: list[Allocation] = []
-    among: set[tuple[str, int]] = set()
-    total = 0
-    for page in pages(unit, wanted):
-        held = [each for each in page if each.state is State.ALLOCATED]
-        shown += show_all(unit, held if most is None else held[: most - len(shown)])
-        total += len(held)
-        plan = decide.free(catalogue, unit, held, now)
-        among |= decide.emptied(catalogue, plan)
-        unit.commit(plan, now)
-    plan = Plan()
-    decide.give_up_unused(catalogue, unit, plan, among, leaving=leaving)
-    unit.commit(plan, now)
-    return Released(tuple(shown), total)
 
 
 def _check_holder(

@@ -6,10 +6,12 @@ allocation is never removed and keeps its sequence number; whatever else is wron
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from borough.domain.block import Block, Run
+from borough.domain.encode import plain
 from borough.domain.event import EventRow
 from borough.domain.inspect import (
     Finding,
@@ -25,6 +27,7 @@ from borough.domain.orphan import Leftover
 from borough.domain.rebuild import rebuild
 from borough.domain.space import Act, Plan
 from borough.engine.audit_times import bring_back, late
+from borough.engine.partial import telling
 from borough.store.port import Inspection, ReadSpace, ReadUnit, Store, Unit, WriteTrail
 
 __all__ = ["Finding", "audit"]
@@ -43,36 +46,34 @@ def audit(
     """See :meth:`borough.engine.ipam.Ipam.audit`.
 
     Every subnet is read in a unit of its own, so that others can go on writing in between. With
-    ``repair``, what was found is then looked at again and mended, once more one unit a subnet.
+    ``repair``, what was found is then looked at again and mended, once more one unit a subnet. An error
+    says under ``done`` what was mended before it.
 
     :param clock: the time in microseconds since the epoch, for the events.
     """
-    unreadable = store.transact(_unreadable_cohorts, write=False)
-    if unreadable:
-        # Nothing else can be read before these are gone.
+    mended: list[Finding] = []
+    with telling(lambda: {"findings": plain(mended)} if mended else {}):
+        seen = store.transact(_unreadable_cohorts, write=False)
+        if seen:
+            # Nothing else can be read before these are gone.
+            if not repair:
+                return seen
+            mended += store.transact(_MendCatalogue(seen, clock()), declares=True)
+        survey = store.transact(lambda unit: _survey(unit, clock()), write=False)
+        local: dict[int, list[Finding]] = {}
+        for done, subnet_id in enumerate(survey.subnet_ids, 1):
+            found = store.transact(_Inspect(subnet_id), write=False)
+            if found:
+                local[subnet_id] = found
+            if progress:
+                progress(done, len(survey.subnet_ids))
         if not repair:
-            return unreadable
-        unreadable = store.transact(
-            lambda unit: _mend_catalogue(unit, unreadable, clock()), declares=True
-        )
-    survey = store.transact(lambda unit: _survey(unit, clock()), write=False)
-    general = survey.found
-    local: dict[int, list[Finding]] = {}
-    for done, subnet_id in enumerate(survey.subnet_ids, 1):
-        found = store.transact(_Inspect(subnet_id), write=False)
-        if found:
-            local[subnet_id] = found
-        if progress:
-            progress(done, len(survey.subnet_ids))
-    if repair:
-        if general:
-            general = store.transact(
-                lambda unit: _mend_catalogue(unit, survey.found, clock()), declares=True
-            )
+            return [*survey.found, *chain.from_iterable(local.values()), *survey.unmendable]
+        if survey.found:
+            mended += store.transact(_MendCatalogue(survey.found, clock()), declares=True)
         for subnet_id, found in local.items():
-            local[subnet_id] = store.transact(_Mend(subnet_id, found, clock()))
-    each_local = [finding for found in local.values() for finding in found]
-    return [*unreadable, *general, *each_local, *survey.unmendable]
+            mended += store.transact(_Mend(subnet_id, found, clock()))
+    return [*mended, *survey.unmendable]
 
 
 def _mended(unit: WriteTrail, seen: Iterable[Finding], now: int) -> list[Finding]:
@@ -125,36 +126,43 @@ def _survey(unit: ReadUnit, now: int) -> _Survey:
     )
 
 
-def _mend_catalogue(unit: Unit, seen: Sequence[Finding], now: int) -> list[Finding]:
-    """Put every subnet into its cohort, remove the space of no subnet, and bring late times back.
+@dataclass(frozen=True)
+class _MendCatalogue:
+    """A unit of work that puts every subnet into its cohort, removes the space of none, and mends times.
 
-    :param seen: what an earlier unit found.
+    :ivar seen: what an earlier unit found.
+    :ivar now: microseconds since the epoch.
     """
-    wrong = inspect_cohorts(unit.stored_cohorts())
-    for cohort_id in wrong:
-        # Otherwise its subnets could be put into the very row that is wrong.
-        unit.retire_cohort(cohort_id)
-    catalogue = unit.reload()
-    members = inspect_members(catalogue)
-    if wrong or members:
-        for subnet_id in members:
-            unit.put_subnet(catalogue.subnets[subnet_id])
-        unit.touch(catalogue.version)
-    strays = unit.strays()
-    unit.remove_strays()
-    overdue = bring_back(unit, now)
-    return _mended(
-        unit,
-        [
-            *seen,
-            *wrong.values(),
-            # A subnet of a retired cohort stood in the right one as far as anybody could see.
-            *(each for id, each in members.items() if catalogue.cohort_of[id] not in wrong),
-            *map(_stray, strays),
-            *overdue,
-        ],
-        now,
-    )
+
+    seen: list[Finding]
+    now: int
+
+    def __call__(self, unit: Unit) -> list[Finding]:
+        wrong = inspect_cohorts(unit.stored_cohorts())
+        for cohort_id in wrong:
+            # Otherwise its subnets could be put into the very row that is wrong.
+            unit.retire_cohort(cohort_id)
+        catalogue = unit.reload()
+        members = inspect_members(catalogue)
+        if wrong or members:
+            for subnet_id in members:
+                unit.put_subnet(catalogue.subnets[subnet_id])
+            unit.touch(catalogue.version)
+        strays = unit.strays()
+        unit.remove_strays()
+        overdue = bring_back(unit, self.now)
+        return _mended(
+            unit,
+            [
+                *self.seen,
+                *wrong.values(),
+                # A subnet of a retired cohort stood in the right one as far as anybody could see.
+                *(each for id, each in members.items() if catalogue.cohort_of[id] not in wrong),
+                *map(_stray, strays),
+                *overdue,
+            ],
+            self.now,
+        )
 
 
 def _stray(piece: Block | Run) -> Finding:

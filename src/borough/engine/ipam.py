@@ -228,6 +228,32 @@ class Ipam(Upkeep):
             )
         )
 
+    def release_seen(
+        self,
+        seen: Callable[[Catalogue], Collection[str]],
+        *,
+        owner: str = "",
+        host: str = "",
+        scope: str = "default",
+    ) -> Released:
+        """What :meth:`release` does for an owner or a host, in some subnets only; claims stay.
+
+        :param seen: names of these subnets.
+        """
+        who, where = optional_text("owner", owner), optional_text("host", host)
+        return self._store.transact(
+            lambda unit: self._allocator.release(
+                unit,
+                scope=scope,
+                addresses=(),
+                owner=who,
+                host=where,
+                sequence=None,
+                most=RELEASED_LISTED,
+                seen=seen,
+            )
+        )
+
     def show(self, address: str, *, scope: str = "default") -> Allocation:
         """Who holds an address.
 

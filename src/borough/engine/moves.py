@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from borough.domain import decide, moves
+from borough.domain import moves
 from borough.domain.address import format_address
 from borough.domain.block import Block
 from borough.domain.event import EventRow
@@ -15,7 +15,15 @@ from borough.domain.query import Filter
 from borough.domain.space import Act, Note
 from borough.domain.topology import labels_text
 from borough.engine.queries import all_allocations
-from borough.engine.views import Allocation, Claim, show_all, show_claim
+from borough.engine.release import release_all
+from borough.engine.views import (
+    RELEASED_LISTED,
+    Allocation,
+    Claim,
+    Released,
+    show_all,
+    show_claim,
+)
 from borough.errors import AddressOutsideGroup, FixInput, NotAllocated, StaleSequence
 from borough.store.port import ReadAllocations, ReadSpace, ReadUnit, Unit
 
@@ -26,14 +34,17 @@ class Vacated:
 
     :ivar claims: what it claimed, and nobody claims now.
     :ivar remaining: addresses that are still held on it, until they are released or moved.
-    :ivar released: addresses that were released.
-    :ivar source: the topology that declared it, if its entry was removed.
+    :ivar released: addresses that were released, the first 10,000 of them.
+    :ivar total: how many were released.
+    :ivar source: the topology that declared it, where its entry was removed; a file that still names it
+        would declare it again. None: no entry was removed, or none of a topology.
     """
 
     host: str
     claims: tuple[Claim, ...]
     remaining: tuple[Allocation, ...]
     released: tuple[Allocation, ...]
+    total: int
     source: str | None
 
 
@@ -60,23 +71,25 @@ def drain(unit: Unit, host: str, now: int) -> Vacated:
     """See :meth:`borough.engine.ipam.Ipam.drain`."""
     _known(unit, host)
     claims = _vacate(unit, host, now)
-    return Vacated(host, claims, tuple(show_all(unit, _held_on(unit, host))), (), None)
+    return Vacated(host, claims, tuple(show_all(unit, _held_on(unit, host))), (), 0, None)
 
 
 def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
     """See :meth:`borough.engine.ipam.Ipam.remove_host`."""
     _known(unit, host)
-    held = _held_on(unit, host)
-    released = tuple(show_all(unit, held)) if release else ()
+    released = Released((), 0)
     given_up: tuple[Claim, ...] = ()
-    if release and held:
-        plan = decide.release(unit.catalogue, unit, held, now, leaving=moves.holder_of(host))
-        unit.commit(plan, now)
-        given_up = _claims(unit, plan.notes, moves.holder_of(host))
+    if release:
+        holder = moves.holder_of(host)
+        released, notes = release_all(
+            unit, Filter(host=host), now, leaving=holder, most=RELEASED_LISTED
+        )
+        given_up = _claims(unit, notes, holder)
     # What is left has cooling addresses in it, or such that others have borrowed.
     claims = given_up + _vacate(unit, host, now)
-    remaining = () if release else tuple(show_all(unit, held))
-    return Vacated(host, claims, remaining, released, _undeclare(unit, host, now))
+    remaining = () if release else tuple(show_all(unit, _held_on(unit, host)))
+    source = _undeclare(unit, host, now)
+    return Vacated(host, claims, remaining, released.released, released.total, source)
 
 
 def _known(unit: ReadUnit, host: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, get_args
+from operator import attrgetter
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from borough.domain import model
 from borough.domain.address import Family, format_address
@@ -35,6 +36,8 @@ from borough.engine.views import (
 )
 from borough.errors import FixInput, NotAllocated
 from borough.store.port import ReadAllocations, ReadSpace, ReadUnit
+
+T = TypeVar("T")
 
 #: The forms that routes come in; see :mod:`borough.domain.aggregate`.
 RouteForm = Literal["strict", "lpm"]
@@ -92,8 +95,8 @@ def pools(unit: ReadSpace) -> list[PoolUsage]:
     return [pool_usage(catalogue, pool) for _, pool in sorted(catalogue.pools.items())]
 
 
-def _seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, ...] | None:
-    """The subnets that a caller sees; None for all."""
+def seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, ...] | None:
+    """The ids of the subnets that a caller sees; None for all."""
     if seen is None:
         return None
     return tuple(subnet.id for subnet in catalogue.subnets.values() if subnet.name in seen)
@@ -107,7 +110,7 @@ def blocks(
     :param seen: names of the subnets that the caller sees; None for all.
     """
     catalogue = unit.catalogue
-    ids = _seen_ids(catalogue, seen) if subnet is None else (find_subnet(catalogue, subnet).id,)
+    ids = seen_ids(catalogue, seen) if subnet is None else (find_subnet(catalogue, subnet).id,)
     found = [
         block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
@@ -210,7 +213,7 @@ def allocations(
         owner=owner,
         host=host,
         subnet_id=None if home is None else home.id,
-        subnet_ids=_seen_ids(unit.catalogue, seen) if home is None else None,
+        subnet_ids=seen_ids(unit.catalogue, seen) if home is None else None,
         within=within,
         owner_prefix=owner_prefix,
         after=after,
@@ -220,15 +223,17 @@ def allocations(
 
 
 def each_page(
-    read: Callable[..., list[Allocation]],
+    read: Callable[..., list[T]],
+    number: Callable[[T], int] = attrgetter("sequence"),
     *,
     after: int = 0,
     limit: int | None = None,
     **filters: Any,
-) -> Iterator[Allocation]:
-    """Allocations by sequence number, page by page.
+) -> Iterator[T]:
+    """Rows by their numbers, read page by page.
 
     :param read: reads one page.
+    :param number: the number of a row.
     """
     while limit is None or limit > 0:
         size = _PAGE if limit is None else min(limit, _PAGE)
@@ -236,7 +241,7 @@ def each_page(
         yield from page
         if len(page) < size:
             return
-        after = page[-1].sequence
+        after = number(page[-1])
         limit = None if limit is None else limit - size
 
 
@@ -326,7 +331,7 @@ def routes(
         raise FixInput(f"routes have the form {' or '.join(FORMS)}, not {form!r}", form=form)
     if scope is not None:
         check_scope(unit.catalogue, scope)
-    ids = _seen_ids(unit.catalogue, seen)
+    ids = seen_ids(unit.catalogue, seen)
     subnets = unit.catalogue.subnets
     area = subnets.values() if ids is None else [subnets[id] for id in ids]
     fabrics = _fabrics(unit, scope, ids)

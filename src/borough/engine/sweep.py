@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from borough.domain.block import Block
+from borough.domain.encode import plain
 from borough.domain.estate import regions
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan
 from borough.domain.sweep import tidy
+from borough.engine.partial import telling
 from borough.engine.views import Claim, show_claim
 from borough.store.port import ReadSpace, Store, Unit
 
@@ -36,28 +38,40 @@ class Swept:
 
 @dataclass
 class _Tally:
+    rested: int = 0
     marked: list[Claim] = field(default_factory=list)
     given_back: list[Claim] = field(default_factory=list)
     joined: int = 0
 
+    def swept(self) -> Swept:
+        return Swept(self.rested, tuple(self.marked), tuple(self.given_back), self.joined)
 
-def sweep(store: Store, clock: Callable[[], int], rested: int) -> Swept:
+    def as_json(self) -> dict[str, Any]:
+        """What was done; empty for nothing."""
+        swept = self.swept()
+        return {} if swept == Swept() else dict(plain(swept))
+
+
+def sweep(store: Store, clock: Callable[[], int], take_back: Callable[[], int]) -> Swept:
     """Look at all blocks, and write where there is something to do, a page of regions at a time.
 
     Looking takes no lock. Whoever loses a race for a page does that page again, and no other.
 
-    :param rested: how many cooling addresses were taken back before.
+    :param take_back: takes back some of the cooling addresses whose rest is over, and returns how many.
     """
     tally = _Tally()
-    subnet_ids = store.transact(lambda unit: sorted(unit.catalogue.subnets), write=False)
-    for subnet_id in subnet_ids:
-        idle = store.transact(_Look(subnet_id, clock()), write=False)
-        for page in _pages(idle):
-            done = store.transact(_Tidy(subnet_id, page, clock()))
-            tally.marked += done.marked
-            tally.given_back += done.given_back
-            tally.joined += done.joined
-    return Swept(rested, tuple(tally.marked), tuple(tally.given_back), tally.joined)
+    with telling(tally.as_json):
+        while taken := take_back():
+            tally.rested += taken
+        subnet_ids = store.transact(lambda unit: sorted(unit.catalogue.subnets), write=False)
+        for subnet_id in subnet_ids:
+            idle = store.transact(_Look(subnet_id, clock()), write=False)
+            for page in _pages(idle):
+                done = store.transact(_Tidy(subnet_id, page, clock()))
+                tally.marked += done.marked
+                tally.given_back += done.given_back
+                tally.joined += done.joined
+    return tally.swept()
 
 
 def _pages(prefixes: list[Prefix]) -> Iterable[list[Prefix]]:

@@ -13,6 +13,7 @@ from borough.domain.encode import utc
 from borough.domain.event import Event, EventRow
 from borough.domain.query import Trail
 from borough.domain.space import Act
+from borough.engine.partial import telling
 from borough.errors import EventsPruned
 from borough.store.port import ReadTrail, ReadUnit, Unit
 
@@ -99,20 +100,22 @@ def prune(
 ) -> int:
     """Prune the events before the first one that is recent enough; return how many.
 
-    Events are pruned by id from the oldest on, a piece in a transaction. The newest event stays.
+    Events are pruned by id from the oldest on, a piece in a transaction. The newest event stays. An error
+    says under ``done`` how many were pruned before it.
 
     :param before: an event of this time or later is kept.
     :param archive: is given each piece before it is removed, and has it safe when it returns.
     """
     newest = ipam.newest_event()
     total = 0
-    while True:
-        page = ipam.events(limit=PIECE)
-        old = [*takewhile(lambda each: each.at < before and each.id < newest, page)]
-        if not old:
-            return total
-        if archive is not None:
-            archive(old)
-        total += ipam.prune_events(old[-1].id)
-        if len(old) < len(page):
-            return total
+    with telling(lambda: {"pruned": total} if total else {}):
+        while True:
+            page = ipam.events(limit=PIECE)
+            old = [*takewhile(lambda each: each.at < before and each.id < newest, page)]
+            if not old:
+                return total
+            if archive is not None:
+                archive(old)
+            total += ipam.prune_events(old[-1].id)
+            if len(old) < len(page):
+                return total

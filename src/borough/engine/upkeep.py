@@ -7,7 +7,7 @@ from collections.abc import Callable
 from borough.domain.address import parse_address
 from borough.domain.text import check_text
 from borough.engine import moves
-from borough.engine.allocation import SWEEP, Allocator
+from borough.engine.allocation import Allocator
 from borough.engine.defragment import Defragmentation, defragment, snapshot
 from borough.engine.moves import Renamed, Vacated
 from borough.engine.queries import check_page
@@ -108,13 +108,10 @@ class Upkeep:
         Cooling addresses whose rest is over are free again; a region that is empty, or little used,
         is marked, and given back by a later sweep that finds it so still: after 15 minutes, or its
         unused half after an hour. It never takes an address from its owner, and works in short
-        units, so that it may run beside everything else, also several times at once.
+        units, so that it may run beside everything else, also several times at once. An error says under
+        ``done`` what was done before it.
         """
-        rested = taken = self._take_back()
-        while taken == SWEEP:
-            taken = self._take_back()
-            rested += taken
-        return sweep(self._store, self._clock, rested)
+        return sweep(self._store, self._clock, self._take_back)
 
     def _take_back(self) -> int:
         # Also where no subnet has a cool-down any more: a rest that is left over would else last for ever.

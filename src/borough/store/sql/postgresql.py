@@ -160,7 +160,8 @@ class Postgresql:
 
         A row lock would come with a snapshot from before the wait; the lock of a table is the one thing
         that a transaction can wait for without one. It is held for a few statements. Declared changes
-        queue at the table of the catalogue's version, everything else at the table of blocks.
+        queue at the table of the catalogue's version, everything else at the table of blocks. Each mode that
+        keeps writers away also meets a vacuum: see "What is asked of the server" in docs/operations.md.
         """
         run.text(self.begin_write)
         if line.declares:

@@ -1,0 +1,48 @@
+"""Releasing all that a filter means, in one transaction and a page of addresses at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from borough.domain import decide
+from borough.domain.model import State
+from borough.domain.query import Filter
+from borough.domain.space import Note, Plan
+from borough.engine.queries import pages
+from borough.engine.views import Allocation, Released, show_all
+from borough.store.port import Unit
+
+
+def release_all(
+    unit: Unit,
+    wanted: Filter,
+    now: int,
+    *,
+    leaving: str = "",
+    most: int | None = None,
+    subnet_ids: Collection[int] | None = None,
+) -> tuple[Released, Sequence[Note]]:
+    """Release what is held, and give up the regions that are unused then.
+
+    :param leaving: see :func:`borough.domain.decide.release`.
+    :param most: how many addresses the answer lists; None for all.
+    :param subnet_ids: release what lies in these subnets; None for all. Whatever else the filter means is
+        read as well, but in order: a page of some subnets would read all that they hold.
+    :return: what was released, as it was, and what was given up.
+    """
+    catalogue = unit.catalogue
+    inside = catalogue.subnets.keys() if subnet_ids is None else frozenset(subnet_ids)
+    shown: list[Allocation] = []
+    among: set[tuple[str, int]] = set()
+    total = 0
+    for page in pages(unit, wanted):
+        held = [each for each in page if each.state is State.ALLOCATED and each.subnet_id in inside]
+        shown += show_all(unit, held if most is None else held[: most - len(shown)])
+        total += len(held)
+        plan = decide.free(catalogue, unit, held, now)
+        among |= decide.emptied(catalogue, plan)
+        unit.commit(plan, now)
+    plan = Plan()
+    decide.give_up_unused(catalogue, unit, plan, among, leaving=leaving)
+    unit.commit(plan, now)
+    return Released(tuple(shown), total), plan.notes

@@ -1,0 +1,75 @@
+"""Lists of any length: the same answer, whole or in pieces, and few rows in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from borough.cli import rows
+from borough.cli.output import Page
+from borough.engine import queries
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "_PAGE", 4)
+    monkeypatch.setattr(rows, "_PIECE", 3)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("what", ["allocations", "events"])
+def test_all_is_what_there_is(cli: Cli, what: str) -> None:
+    """In the form of any other answer."""
+    cli.text("init")
+    cli.text("subnet", "add", "n", "--cidr", "10.0.0.0/24")
+    empty = cli.run("list", "allocations", "--all", "--json").stdout
+    assert empty == '{\n  "allocations": [],\n  "next": null\n}\n'
+    cli.text("allocate", "--count", "11", "--owner", "\u00e9")
+    listed = cli.run("list", what, "--limit", "100", "--json").stdout
+    assert listed == json.dumps(json.loads(listed), indent=2) + "\n"
+    assert cli.run("list", what, "--all", "--json").stdout == listed
+    count = len(json.loads(listed)[what])
+    said = cli.text("list", what, "--all")
+    assert said.endswith(f"\n{count} {what}.\n")
+    # Each table has its own head.
+    assert said.count("subnet  ") + said.count("detail") == -(-count // 3)
+    part = json.loads(cli.run("list", what, "--limit", "5", "--json").stdout)
+    assert (len(part[what]), part["next"] is None) == (5, False)
+
+
+class Row:
+    """Counts those that are alive."""
+
+    alive = peak = 0
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        Row.alive += 1
+        Row.peak = max(Row.peak, Row.alive)
+
+    def __del__(self) -> None:
+        Row.alive -= 1
+
+
+@pytest.mark.usefixtures("small")
+def test_rows_are_written_while_they_are_read() -> None:
+    def read() -> Iterator[Row]:
+        yield from map(Row, range(1000))
+
+    def table(page: Page, some: Sequence[Row]) -> None:
+        for row in some:
+            page.line(row.number)
+
+    Row.peak = 0
+    rows.emit_rows(
+        "things",
+        read(),
+        None,
+        number=lambda row: row.number,
+        table=table,
+    )
+    assert "\n999" in capsys.readouterr().out.replace("    ", "")
+    assert Row.peak < 10
