@@ -16,9 +16,9 @@ from borough.api import schema as s
 from borough.api.access import Identity, View
 from borough.api.answers import CallerGone, abort, refuse
 from borough.api.endpoint import Endpoint
-from borough.api.fence import Fenced
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
+from borough.api.scoped import ScopedIpam
 from borough.api.service import Service
 from borough.domain.encode import plain
 from borough.domain.event import Event
@@ -120,7 +120,7 @@ class EventEndpoint:
         await self._put(send, b"retry: 2000\n\n")
         async for batch in self._service.feed.follow(after, HEARTBEAT):
             seen = batch
-            if batch and (labels or isinstance(view, Fenced)):
+            if batch and (labels or isinstance(view, ScopedIpam)):
                 # Read after the batch: then all cohorts that it names are there.
                 cohorts = await self._service.crew.run(partial(self._service.cohorts, view, labels))
                 seen = [each for each in batch if cohorts is None or each.cohort_id in cohorts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -96,23 +96,13 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
 @text_option("--subnet", "NAME", "Only those in this subnet.")
 @page_options("sequence number")
 @pass_state
-def allocations(
-    state: GlobalOptions,
-    scope: str | None,
-    owner: str | None,
-    host: str | None,
-    subnet: str | None,
-    after: int,
-    limit: int,
-) -> None:
+def allocations(state: GlobalOptions, /, limit: int, **filters: Any) -> None:
     """List allocations by sequence number, page by page.
 
     Cooling ones, which nobody holds any more, are included.
     """
     with state.open() as ipam:
-        found = ipam.allocations(
-            scope=scope, owner=owner, host=host, subnet=subnet, after=after, limit=limit + 1
-        )
+        found = ipam.allocations(limit=limit + 1, **filters)
     shown = found[:limit]
     follow = shown[-1].sequence if len(found) > limit else None
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from borough.domain.block import Block, Run
 from borough.domain.dimension import Dimension, Labels
 from borough.domain.event import Event, EventRow
 from borough.domain.inspect import Finding, StoredCohort
 from borough.domain.ladder import Rung
-from borough.domain.model import AllocationRow, Catalogue, Host, Pool, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Host, Pool, Request, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Plan, Space, Tally
 from borough.domain.token import Token
@@ -159,8 +159,7 @@ class Order:
     :ivar claimant: see :class:`borough.domain.ladder.ResolvedSelector`.
     :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
     :ivar now: microseconds since the epoch.
-    :ivar key: idempotency key; empty for none.
-    :ivar fingerprint: what the key is bound to.
+    :ivar fingerprint: what the idempotency key is bound to; empty without one.
     """
 
     catalogue: Catalogue
@@ -168,12 +167,8 @@ class Order:
     ladder: object
     claimant: str
     lowest: bool
-    scope: str
-    owner: str
-    host: str
-    attributes: Mapping[str, Any]
+    request: Request
     now: int
-    key: str
     fingerprint: str
 
 

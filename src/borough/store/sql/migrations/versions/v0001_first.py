@@ -172,6 +172,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=255), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("attributes", LONG, nullable=True),
+        sa.Column("note", LONG, nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
