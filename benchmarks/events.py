@@ -29,7 +29,7 @@ from collections.abc import Callable
 from typing import Any
 
 import borough
-from borough.api.fence import Fenced, Sights
+from borough.api.scoped import ScopedIpam, VisibleSubnets
 from borough.domain.dimension import make_labels
 from borough.domain.event import EventRow
 from borough.domain.space import Act
@@ -179,17 +179,17 @@ def pages(url: str, wanted: int, readers: int) -> None:
         if _count(ipam) < wanted:
             _fill(ipam, wanted)
         print(f"{_count(ipam)} events")
-        fenced = Fenced(ipam, make_labels({"tenant": "red"}), Sights())
+        scoped = ScopedIpam(ipam, make_labels({"tenant": "red"}), VisibleSubnets())
         reads: dict[str, Callable[[], Any]] = {
-            "events": lambda: fenced.events(limit=100),
-            "allocations": lambda: fenced.allocations(limit=100),
-            "allocations of a host": lambda: fenced.allocations(host="red-host", limit=100),
-            "blocks": fenced.blocks,
-            "hosts": fenced.hosts,
-            "subnets": fenced.subnets,
-            "map": fenced.space_map,
-            "usage": fenced.usage,
-            "routes": fenced.routes,
+            "events": lambda: scoped.events(limit=100),
+            "allocations": lambda: scoped.allocations(limit=100),
+            "allocations of a host": lambda: scoped.allocations(host="red-host", limit=100),
+            "blocks": scoped.blocks,
+            "hosts": scoped.hosts,
+            "subnets": scoped.subnets,
+            "map": scoped.space_map,
+            "usage": scoped.usage,
+            "routes": scoped.routes,
             "newest event": ipam.newest_event,
             "events of all": lambda: ipam.events(limit=100),
         }

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from aggregation.count import lpm_count
 from aggregation.policies import Policy, Routes
 from aggregation.trace import FILL, HOUR, MINUTE, Event
 from borough.domain.address import Family
-from borough.domain.aggregate import lpm_count
 from borough.domain.model import Interval
 
 #: How often a policy may tidy up, and how often what costs much is measured.

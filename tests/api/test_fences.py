@@ -12,8 +12,11 @@ import pytest
 import borough
 from borough import Ipam
 from borough.api.app import OPERATIONS
+from borough.api.scoped import ScopedIpam, VisibleSubnets
 from borough.api.settings import ServiceSettings
 from borough.client.ipam import RemoteIpam, connect
+from borough.domain.dimension import make_labels
+from borough.domain.token import Need
 from borough.engine import ipam as engine_ipam
 from borough.engine import queries
 from borough.errors import (
@@ -142,14 +145,12 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/allocations/default/10.2.0.1", None, {404}),
         ("/v1/allocations/default/10.2.0.1?owner=shared-owner", None, {404}),
     ],
-    "release_all": [
-        ("/v1/allocations?owner=secret-nobody", None, {200}),
-        ("/v1/allocations?owner=shared-owner&scope=blue", None, {200}),
-    ],
     "release": [
         ("/v1/releases", {"addresses": ["10.2.0.1"]}, {404}),
         ("/v1/releases", {"addresses": ["10.1.0.1", "10.2.0.1"]}, {404}),
         ("/v1/releases", {"addresses": ["10.1.0.1"], "scope": "blue"}, {404}),
+        ("/v1/releases", {"owner": "secret-nobody"}, {200}),
+        ("/v1/releases", {"owner": "shared-owner", "scope": "blue"}, {200}),
     ],
     "apply": [("/v1/topology", {"subnets": []}, {403}), ("/v1/topology?dry_run=true", {}, {403})],
     "subnets": [
@@ -314,6 +315,39 @@ def test_a_large_release_inside_the_fence_is_in_pieces(
     assert len(world.ipam.allocations(owner="shared-owner")) == 9
 
 
+#: What is refused to a confined token, whoever calls it: arguments that are good otherwise.
+REFUSED: dict[str, tuple[Any, ...]] = {
+    "apply": ({},),
+    "add_subnet": ("10.50.0.0/24",),
+    "allocate_subnet": ("secret-pool",),
+    "remove_subnet": ("ours",),
+    "drain": ("red-host",),
+    "remove_host": ("red-host",),
+    "rename_host": ("red-host", "another"),
+    "move": ("10.1.0.1", "red-host"),
+    "sweep": (),
+    "defragment": (),
+    "create_token": ("mine",),
+    "revoke_token": ("admin",),
+    "tokens": (),
+    "audit": (),
+    "risks": (),
+    "prune_events": (1,),
+}
+
+
+def test_every_method_is_implemented_or_refused(world: World) -> None:
+    """The class has all methods of the library, and those that it refuses are for administrators."""
+    scoped = ScopedIpam(world.ipam, make_labels({"tenant": "red"}), VisibleSubnets())
+    for name, arguments in REFUSED.items():
+        with pytest.raises(NotPermitted, match="confined to labels"):
+            getattr(scoped, name)(*arguments)
+        assert name not in EACH or EACH[name].need is Need.ADMINISTER
+    refused = vars(ScopedIpam)["_apply"]
+    hidden = {name for name, method in vars(ScopedIpam).items() if method is refused}
+    assert hidden == {f"_{name}" for name in REFUSED} - {"_allocate_subnet"}
+
+
 def test_one_scope_does_not_include_the_next(world: World) -> None:
     """Reading is not allocating, and allocating is not administering."""
     assert world.reader.subnets()
@@ -427,4 +461,4 @@ def test_labels_of_another_tenants_host_are_not_told(world: World, rack: dict[st
         assert status in (expected, 200), text
     told = world.admin.explain(labels={"tenant": "red"}, host="other-host")
     assert "rack=secret-rack (implied by host other-host)" in told.group
-    assert "tenant=red" in world.red.explain(host="red-host").group
+    assert "tenant=red" in world.red.explain(host="red-host", owner="o", note="n").group

@@ -14,12 +14,14 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 import borough
 from borough.api.app import OPERATIONS
-from borough.api.fence import Fenced
 from borough.api.openapi import describe
+from borough.api.scoped import ScopedIpam
 from borough.client.ipam import RemoteIpam
 from borough.domain.encode import plain, utc
 from borough.domain.event import Event
 from borough.domain.token import Need, Token
+from borough.engine.face import Face
+from borough.engine.ipam import Ipam
 from borough.engine.views import show_token
 from tests.api.serving import Served
 from tests.conftest import EXAMPLES
@@ -88,36 +90,36 @@ def test_requests_made_from_the_description_find_nothing(
     )
 
 
-def test_every_method_of_the_library_has_its_endpoint_and_its_client() -> None:
-    """One name for each thing everywhere; what has none over HTTP is listed, with the reason."""
-    library = {name for name in dir(borough.Ipam) if not name.startswith("_")}
-    apart = {
-        "close": "of the object itself",
-        "store": "stays behind the service",
-        "discreet": "what the service does for confined tokens",
-        "release_seen": "what the service does for confined tokens",
-        "catalogue": "told piece by piece: subnets, hosts, dimensions, pools",
-    }
-    # What a service tells about itself is no operation of its description.
+def test_every_public_method_has_its_endpoint() -> None:
+    """One name for each thing everywhere; what a service tells about itself is in no description."""
     endpoints = {each.name for each in OPERATIONS} | {"risks"}
     grouped = {"allocate_subnet": "add_subnet", "each_allocation": "allocations"}
-    for name in library - set(apart):
-        assert hasattr(RemoteIpam, name), f"the client lacks {name}"
+    for name in public_methods(Face) - {"close"}:
         assert grouped.get(name, name) in endpoints, f"there is no endpoint {name}"
 
 
-def test_client_and_fence_have_the_librarys_signatures() -> None:
-    """Parameter by parameter, with types and defaults."""
-    import inspect
+def test_no_face_has_public_methods_of_its_own() -> None:
+    """What a face adds is listed, with the reason."""
+    added: dict[type, dict[str, str]] = {
+        Ipam: {
+            "store": "stays behind the service",
+            "catalogue": "told piece by piece: subnets, hosts, dimensions, pools",
+            "with_visible_hosts": "what the service does for confined tokens",
+        },
+        RemoteIpam: {},
+        ScopedIpam: {
+            "catalogue": "its version, for entity tags",
+            "narrow": "labels of an event stream",
+        },
+    }
+    for face, known in added.items():
+        own = {name for name in vars(face) if not name.startswith("_")} - {"close"}
+        assert own == set(known), face
+        assert not own & public_methods(Face), face
 
-    for name, method in inspect.getmembers(RemoteIpam, inspect.isfunction):
-        if name.startswith("_") or name == "close":
-            continue
-        ours, theirs = (inspect.signature(each) for each in (method, getattr(borough.Ipam, name)))
-        assert ours == theirs, name
-    for name in ("allocate", "explain"):
-        fenced = inspect.signature(getattr(Fenced, name))
-        assert fenced == inspect.signature(getattr(borough.Ipam, name)), name
+
+def public_methods(face: type) -> set[str]:
+    return {name for name in dir(face) if not name.startswith("_")}
 
 
 def test_every_answer_has_the_fields_that_are_described() -> None:

@@ -100,11 +100,14 @@ def test_allocate_says_what_it_gave(cli: Cli):
 def test_allocate_in_json_is_the_answer_of_the_library(cli: Cli):
     answer = cli.json(
         "allocate", "-l", "network=pods", "--host", "node-1", "--family", "both",
-        "--owner", "web-1", "--attribute", "port=eth0=a",
+        "--owner", "web-1", "--attribute", "port=eth0=a", "--note", "for the shop",
     )  # fmt: skip
     assert addresses(answer) == ["10.64.0.1", "2001:db8:64::1"]
     first = answer["allocations"][0]
     assert first["attributes"] == {"port": "eth0=a"}
+    assert first["note"] == "for the shop"
+    assert re.search(r"note +for the shop", cli.text("show", "10.64.0.1"))
+    assert "shop" in cli.text("list", "allocations")
     assert first["block"] == "10.64.0.0/28"
     assert "explanation" not in answer
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
 from borough.cli import rows
 from borough.cli.output import Page
+from borough.cli.state import GlobalOptions
 from borough.engine import queries
 from tests.cli.conftest import Cli
 
@@ -40,13 +43,15 @@ def test_all_is_what_there_is(cli: Cli, what: str) -> None:
     assert (len(part[what]), part["next"] is None) == (5, False)
 
 
+@dataclass
 class Row:
     """Counts those that are alive."""
 
-    alive = peak = 0
+    number: int
+    alive: ClassVar[int] = 0
+    peak: ClassVar[int] = 0
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __post_init__(self) -> None:
         Row.alive += 1
         Row.peak = max(Row.peak, Row.alive)
 
@@ -55,7 +60,10 @@ class Row:
 
 
 @pytest.mark.usefixtures("small")
-def test_rows_are_written_while_they_are_read() -> None:
+@pytest.mark.parametrize("json", [True, False])
+def test_rows_are_written_while_they_are_read(
+    json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     def read() -> Iterator[Row]:
         yield from map(Row, range(1000))
 
@@ -65,11 +73,12 @@ def test_rows_are_written_while_they_are_read() -> None:
 
     Row.peak = 0
     rows.emit_rows(
+        GlobalOptions(json=json),
         "things",
         read(),
         None,
         number=lambda row: row.number,
         table=table,
     )
-    assert "\n999" in capsys.readouterr().out.replace("    ", "")
+    assert "999" in capsys.readouterr().out
     assert Row.peak < 10

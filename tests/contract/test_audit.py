@@ -820,6 +820,6 @@ def test_an_error_tells_what_was_repaired_before_it(
     with pytest.raises(Unavailable) as caught:
         ipam.audit(repair=True)
     assert caught.value.detail["outcome"] == "partial"
-    assert caught.value.detail["done"] == {"findings": plain([each) for each in mended]}
+    assert caught.value.detail["done"] == {"findings": plain(mended)}
     assert 0 < len(mended) < count
     assert len(ipam.audit()) == count - len(mended)

@@ -76,7 +76,7 @@ def group(ipam: Ipam, size: int) -> None:
 REQUESTS: dict[str, dict[str, Any]] = {
     "any": {},
     "next": {"kind": "next"},
-    "for an owner, with attributes": {"owner": "web-1", "attributes": {"note": "x"}},
+    "for an owner, with attributes": {"owner": "web-1", "attributes": {"x": "y"}, "note": "z"},
     "IPv6": {"families": 6},
     "on a host": {"host": "h1"},
     "on a host, the lowest": {"host": "h1", "kind": "next"},

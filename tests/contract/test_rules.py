@@ -687,6 +687,8 @@ def test_scopes_may_overlap(ipam: Ipam) -> None:
         ({"subnets": ["nowhere"]}, FixInput),
         ({"attributes": {"x": object()}}, FixInput),
         ({"attributes": {"x": "y" * 20_000}}, FixInput),
+        ({"note": "x" * 1_025}, FixInput),
+        ({"note": "two\nlines"}, FixInput),
         ({"key": "k" * 300}, FixInput),
     ],
 )
@@ -701,6 +703,36 @@ def test_bad_input_is_refused_and_changes_nothing(
     assert refused.value.code != "failed"
     assert ipam.allocations() == []
     assert ipam.audit() == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"host": "h"},
+        {"families": 6},
+        {"key": "k"},
+        {"address": "10.0.0.9"},
+        {"count": 3},
+        {"families": (4, 6)},
+    ],
+)
+def test_a_note_is_kept_with_the_addresses(ipam: Ipam, request_: dict[str, Any]) -> None:
+    """Whichever way it is stored: by one statement, by a plan, in a new block or an open one."""
+    declare(ipam, subnet("s", "10.0.0.0/24"), subnet("s6", "2001:db8::/64"))
+    ipam.allocate(labels={"network": "n"}, families=(4, 6))
+    note = "Müllers 'Drücker'; \\ 50 % \N{KISSING FACE} " + "x" * 988
+    request_ = {"labels": {"network": "n"}, "note": note, **request_}
+    given = ipam.allocate(**request_).allocations
+    assert {each.note for each in given} == {note}
+    assert [ipam.show(each.address) for each in given] == [*given]
+    assert ipam.allocations()[-len(given) :] == [*given]
+    assert ipam.allocations(limit=1)[0].note == ""
+    if "key" in request_:
+        assert ipam.allocate(**request_).replayed
+        with pytest.raises(KeyReused):
+            ipam.allocate(**request_ | {"note": "another"})
+    assert {each.note for each in ipam.release([each.address for each in given])} == {note}
 
 
 def test_every_act_is_an_event(ipam: Ipam) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import borough
-from borough.driver import make_group, make_request
+from borough.driver import SubnetRequest, make_group, make_request
 from borough.driver.shim import Shim
 from borough.driver.walk import CLAIMANTS, SUBNETS, Affinity
 from borough.errors import (
@@ -230,6 +230,16 @@ def test_a_leftover_that_was_given_again_is_left_to_its_holder(clock: Clock) -> 
     assert ask(driver, owner="next") == [address]
     assert driver.settle() == 0
     assert system(driver).all_held() == {address}
+
+
+def test_a_driver_is_told_the_note_and_the_ledger_keeps_it(clock: Clock) -> None:
+    driver = shim(subnet("a", "10.0.0.0/30"), clock=clock)
+    told: list[object] = []
+    system(driver).before = lambda what, name, request: told.append(request)
+    answer = driver.allocate(make_group(subnets=["a"]), make_request(note="for the shop"))
+    assert answer.allocations[0].note == "for the shop"
+    assert {each.note for each in told if isinstance(each, SubnetRequest)} == {"for the shop"}
+    assert driver.release(answer.address)[0].note == "for the shop"
 
 
 def test_leftovers_outlive_the_process_and_are_audited(tmp_path: Any, clock: Clock) -> None:

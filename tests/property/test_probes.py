@@ -19,7 +19,7 @@ from borough import Ipam
 from borough.domain.address import WIDTH, Family
 from borough.domain.block import Block, Run
 from borough.domain.ladder import Hold, Rung
-from borough.domain.model import Catalogue, Subnet
+from borough.domain.model import Catalogue, Request, Subnet
 from borough.domain.prefix import Prefix, enclosing
 from borough.domain.query import Filter
 from borough.domain.space import Plan, Space
@@ -271,12 +271,8 @@ def take(dice: random.Random, asked: Question, store: SqlStore, tables: Tables) 
         object(),
         asked.claimant,
         asked.lowest,
-        "default",
-        "o",
-        "",
-        {},
+        Request(owner="o"),
         1,
-        "",
         "",
     )
     with store._links.use() as link:

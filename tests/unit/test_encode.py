@@ -49,7 +49,22 @@ def test_values_become_what_json_has(value: Any, expected: Any) -> None:
 
 def test_a_record_becomes_its_fields_in_order() -> None:
     held = Allocation(
-        "10.0.0.1", 4, 24, "s", "default", None, "h", "o", None, False, 7, "allocated", {}, AT, None
+        "10.0.0.1",
+        4,
+        24,
+        "s",
+        "default",
+        None,
+        "h",
+        "o",
+        None,
+        False,
+        7,
+        "allocated",
+        {},
+        "",
+        AT,
+        None,
     )
     made = plain(Answer((held,), replayed=False))
     assert list(made) == ["allocations", "replayed", "explanation"]

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from aggregation.count import lpm_count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,6 @@ from borough.domain.address import WIDTH, Family, parse_address
 from borough.domain.aggregate import (
     Routes,
     Territory,
-    lpm_count,
     lpm_routes,
     strict_routes,
 )

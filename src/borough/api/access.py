@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from borough.api.fence import Fenced
+from borough.api.scoped import ScopedIpam
 from borough.domain.dimension import Labels
 from borough.domain.token import Need, Token
 from borough.engine.ipam import Ipam
 
 #: The address space as a caller may see it.
-View = Ipam | Fenced
+View = Ipam | ScopedIpam
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,6 @@ class Guard:
                 need=operation.need.value,
                 may=caller.may.value,
             )
-        if operation.whole and caller.labels:
-            raise NotPermitted("this is not for a token that is confined to labels")
         return caller
 
     async def identify(self, headers: Mapping[bytes, bytes]) -> Identity:

@@ -2,8 +2,7 @@
 
 A function marked with :func:`operation` is called with the address space as its caller may see it and, by
 the names of its parameters, with the parsed ``path``, ``query`` and ``body``. The types of these parameters
-parse the request; together with the return type they are what the OpenAPI description is made of. One that
-takes an :class:`~borough.engine.ipam.Ipam` and not a :class:`View` is not for confined tokens.
+parse the request; together with the return type they are what the OpenAPI description is made of.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from borough.api.schema import Input, Nothing
 from borough.domain.token import Need
-from borough.engine.ipam import Ipam
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,7 +27,6 @@ class Operation:
 
     :ivar name: that of the function, and of the library's method.
     :ivar need: what a token must allow.
-    :ivar whole: whether it is refused to tokens that are confined to labels.
     :ivar headers: the parameters among :data:`HEADERS` that it takes.
     :ivar tags: whether its answer carries the version of what is declared, as an entity tag.
     :ivar takes_body: whether the function takes the body; where it does not, the body says nothing.
@@ -43,7 +40,6 @@ class Operation:
     need: Need
     function: Callable[..., Any]
     status: int
-    whole: bool
     path_type: type[Input] | None
     query_type: type[Input] | None
     body_type: Any
@@ -85,7 +81,6 @@ def operation(
             need=need,
             function=function,
             status=status,
-            whole=hints["ipam"] is Ipam,
             path_type=hints.get("path"),
             query_type=hints.get("query"),
             body_type=hints.get("body", Nothing if method in ("POST", "PUT") else None),

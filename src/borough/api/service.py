@@ -7,13 +7,13 @@ from typing import Final
 from borough.api.access import Identity, View
 from borough.api.crew import Crew
 from borough.api.feed import Feed
-from borough.api.fence import Fenced, Sights
 from borough.api.guard import Guard
 from borough.api.quota import Quota
+from borough.api.scoped import ScopedIpam, VisibleSubnets
 from borough.api.settings import ServiceSettings
 from borough.api.sweeper import Sweeper
 from borough.api.watch import RETRIES, STATEMENTS, Watch
-from borough.domain.dimension import make_labels
+from borough.domain.dimension import Labels, make_labels
 from borough.domain.token import Need
 from borough.engine.ipam import Ipam
 from borough.engine.request import LabelsIn
@@ -41,14 +41,14 @@ class Service:
             settings.in_flight, settings.token_in_flight, "bytes of requests and answers under way"
         )
         self.sweeper = Sweeper(ipam.sweep, settings.sweep_every, self._prune)
-        self._sights = Sights()
+        self._visible_subnets = VisibleSubnets()
         self._cohorts = Cohorts()
         self._counted = (0, 0)
 
     def view(self, caller: Identity) -> View:
         """The address space as a caller may see it."""
         if caller.labels:
-            return Fenced(self.ipam, caller.labels, self._sights)
+            return ScopedIpam(self.ipam, caller.labels, self._visible_subnets)
         return self.ipam
 
     def deadline(self, need: Need) -> float:
@@ -61,7 +61,9 @@ class Service:
         :param labels: what the caller asks for.
         :raises NotPermitted: it is not the caller's to see.
         """
-        wanted = make_labels(view.event_labels(labels) if isinstance(view, Fenced) else labels)
+        wanted: Labels = make_labels(labels)
+        if isinstance(view, ScopedIpam):
+            wanted = view.narrow(wanted)
         if not wanted:
             return None
         return self.ipam.store.transact(

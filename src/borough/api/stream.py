@@ -16,9 +16,9 @@ from borough.api import schema as s
 from borough.api.access import Identity, View
 from borough.api.answers import CallerGone, abort, refuse
 from borough.api.endpoint import Endpoint
-from borough.api.fence import Fenced
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
+from borough.api.scoped import ScopedIpam
 from borough.api.service import Service
 from borough.domain.encode import plain
 from borough.domain.event import Event
@@ -126,7 +126,7 @@ class EventEndpoint:
         feed = self._service.feed
         async for batch in feed.follow(after, HEARTBEAT, caller):
             seen = batch
-            if batch and (labels or isinstance(view, Fenced)):
+            if batch and (labels or isinstance(view, ScopedIpam)):
                 # Read after the batch: then all cohorts that it names are there.
                 cohorts = await feed.ask(partial(self._service.cohorts, view, labels), caller)
                 seen = [each for each in batch if cohorts is None or each.cohort_id in cohorts]

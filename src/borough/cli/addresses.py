@@ -17,6 +17,7 @@ _COLUMNS: Final = (
     Column("block"),
     Column("state"),
     Column("sequence", right=True),
+    Column("note", soft=True),
 )
 
 
@@ -34,6 +35,7 @@ def show_allocations(page: Page, allocations: Sequence[Allocation]) -> None:
                 block_text(each),
                 "" if each.state == "allocated" else each.state,
                 each.sequence,
+                each.note,
             )
             for each in allocations
         ],

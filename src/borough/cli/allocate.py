@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from borough.cli.addresses import show_allocations
 from borough.cli.command import command
 from borough.cli.ladder import show_ladder
-from borough.cli.options import attributes_of, pair, selector, selector_options, text_option
+from borough.cli.options import request, request_options
 from borough.cli.output import Page, emit
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.encode import plain
@@ -17,36 +15,16 @@ from borough.engine.views import Answer
 
 
 @command("allocate", example="borough allocate -l network=pods --host node-1 --owner web-1")
-@selector_options
-@text_option("--owner", "OWNER", "Your name for what holds the addresses, to release them by.")
-@text_option("--key", "KEY", "Idempotency key: asked again with it, you get the same addresses.")
-@click.option(
-    "--attribute",
-    "attributes",
-    type=pair,
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Something to keep with the addresses. Again for more.",
-)
-@click.option("--explain", "told", is_flag=True, help="Say why it is these.")
+@request_options
 @pass_state
-def allocate(
-    state: GlobalOptions,
-    /,
-    owner: str | None,
-    key: str | None,
-    attributes: tuple[tuple[str, str], ...],
-    told: bool,
-    **options: Any,
-) -> None:
+def allocate(state: GlobalOptions, /, **options: Any) -> None:
     """Give addresses from a group of subnets.
 
     All that is asked for is given, or none.
     """
-    asked = selector(**options)
-    kept = attributes_of(attributes)
+    asked = request(options)
     with state.open() as ipam:
-        answer = ipam.allocate(**asked, owner=owner or "", key=key, attributes=kept, explain=told)
+        answer = ipam.allocate(**asked)
     said = plain(answer)
     if answer.explanation is None:
         del said["explanation"]

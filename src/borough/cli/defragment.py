@@ -10,7 +10,6 @@ from borough.cli.command import command
 from borough.cli.options import any_scope_option, text_option
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.state import GlobalOptions, pass_state
-from borough.domain.encode import plain
 from borough.engine.defragment import Defragmentation
 
 _COLUMNS: Final = (
@@ -23,12 +22,7 @@ _COLUMNS: Final = (
 )
 
 
-@command("defragment", example="borough defragment --dry-run")
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Say outright that nothing is to be renumbered. It never is.",
-)
+@command("defragment", example="borough defragment --host node-1")
 @text_option("--host", "HOST", "Only addresses of this host.")
 @any_scope_option()
 @click.option(
@@ -40,19 +34,15 @@ _COLUMNS: Final = (
     help="Most addresses to propose.",
 )
 @pass_state
-def defragment(
-    state: GlobalOptions, dry_run: bool, host: str | None, scope: str | None, limit: int
-) -> None:
+def defragment(state: GlobalOptions, host: str | None, scope: str | None, limit: int) -> None:
     """Propose which addresses to renumber to save routes.
 
-    Nothing is renumbered, with --dry-run or without: an address belongs to its owner. Let the owners release
-    these addresses and ask again for the same host, in this order.
+    Nothing is renumbered: an address belongs to its owner. Let the owners release these addresses and ask
+    again for the same host, in this order.
     """
-    # A proposal either way: the option is for those who do not trust that.
-    del dry_run
     with state.open() as ipam:
         found = ipam.defragment(host=host, scope=scope, limit=limit)
-    emit(state, plain(found) | {"dry_run": True}, lambda page: _show(page, found))
+    emit(state, found, lambda page: _show(page, found))
 
 
 def _show(page: Page, found: Defragmentation) -> None:

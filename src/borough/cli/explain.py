@@ -6,7 +6,7 @@ from typing import Any
 
 from borough.cli.command import command
 from borough.cli.ladder import show_ladder
-from borough.cli.options import selector, selector_options
+from borough.cli.options import request, selector_options
 from borough.cli.output import emit
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.encode import plain
@@ -20,7 +20,7 @@ def explain(state: GlobalOptions, /, **options: Any) -> None:
 
     Nothing is given.
     """
-    asked = selector(**options)
+    asked = request(options)
     with state.open() as ipam:
         story = plain(ipam.explain(**asked))
     emit(state, story, lambda page: show_ladder(page, story))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -99,15 +99,7 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
 @text_option("--subnet", "NAME", "Only those in this subnet.")
 @page_options("sequence number")
 @pass_state
-def allocations(
-    state: GlobalOptions,
-    scope: str | None,
-    owner: str | None,
-    host: str | None,
-    subnet: str | None,
-    after: int,
-    limit: int | None,
-) -> None:
+def allocations(state: GlobalOptions, /, limit: int | None, **filters: Any) -> None:
     """List allocations by sequence number, page by page.
 
     Cooling ones, which nobody holds any more, are included.
@@ -117,9 +109,7 @@ def allocations(
         emit_rows(
             state,
             "allocations",
-            ipam.each_allocation(
-                scope=scope, owner=owner, host=host, subnet=subnet, after=after, limit=most
-            ),
+            ipam.each_allocation(limit=most, **filters),
             limit,
             number=attrgetter("sequence"),
             table=show_allocations,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final, TypeVar
 
@@ -43,6 +43,11 @@ def gather(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     for name, value in pairs:
         made.setdefault(name, []).append(value)
     return made
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not left out."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def attributes_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -167,6 +172,24 @@ _SELECTOR: Final[tuple[Callable[[Any], Any], ...]] = (
 )
 
 
+_KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
+    text_option("--owner", "OWNER", "Your name for what holds the addresses, to release them by."),
+    text_option(
+        "--key", "KEY", "Idempotency key: asked again with it, you get the same addresses."
+    ),
+    click.option(
+        "--attribute",
+        "attributes",
+        type=pair,
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Something to keep with the addresses. Again for more.",
+    ),
+    text_option("--note", "TEXT", "Free text to keep with the addresses, on one line."),
+    click.option("--explain", is_flag=True, help="Say why it is these."),
+)
+
+
 def selector_options(function: F) -> F:
     """Add the options that say which addresses a request is for."""
     for add in reversed(_SELECTOR):
@@ -174,40 +197,33 @@ def selector_options(function: F) -> F:
     return function
 
 
-def selector(
-    *,
-    labels: Sequence[tuple[str, str]],
-    subnets: Sequence[str],
-    host: str | None,
-    claims: bool,
-    family: str | None,
-    address: str | None,
-    lowest: bool,
-    gateway: bool,
-    mac: str | None,
-    count: int,
-    scope: str,
-) -> dict[str, Any]:
-    """The arguments of :meth:`~borough.engine.ipam.Ipam.allocate` that the options stand for."""
+def request_options(function: F) -> F:
+    """Add all options of a request for addresses."""
+    for add in reversed(_KEPT):
+        function = add(function)
+    return selector_options(function)
+
+
+def request(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of :meth:`borough.engine.face.Face.allocate` that options stand for.
+
+    An option that is not named here is the parameter of its name.
+    """
+    made = given(options)
+    family, lowest, gateway = (made.pop(name, None) for name in ("family", "lowest", "gateway"))
     asked = {
-        "--address": address is not None,
+        "--address": "address" in made,
         "--next": lowest,
         "--gateway": gateway,
-        "--mac": mac is not None,
+        "--mac": "mac" in made,
     }
-    named = [option for option, given in asked.items() if given]
+    named = [option for option, is_given in asked.items() if is_given]
     if len(named) > 1:
         raise click.UsageError(f"Use only one of {' and '.join(named)}.")
-    families = {None: None, "4": (4,), "6": (6,), "both": (4, 6)}[family]
-    return {
-        "labels": gather(labels),
-        "subnets": list(subnets) or None,
-        "host": host,
-        "families": families,
-        "count": count,
-        "address": address,
-        "mac": mac,
-        "kind": "next" if lowest else "gateway" if gateway else None,
-        "claims": claims,
-        "scope": scope,
-    }
+    made["labels"] = gather(made["labels"])
+    made["subnets"] = list(made["subnets"]) or None
+    made["families"] = {None: None, "4": (4,), "6": (6,), "both": (4, 6)}[family]
+    made["kind"] = "next" if lowest else "gateway" if gateway else None
+    if "attributes" in made:
+        made["attributes"] = attributes_of(made["attributes"])
+    return made

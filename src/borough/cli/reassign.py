@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from borough.cli.addresses import show_allocations
@@ -29,16 +31,14 @@ from borough.cli.state import GlobalOptions, pass_state
 )
 @scope_option("Address space (VRF) of the address.")
 @pass_state
-def reassign(
-    state: GlobalOptions, address: str, host: str, sequence: int | None, force: bool, scope: str
-) -> None:
+def reassign(state: GlobalOptions, /, **options: Any) -> None:
     """Move an address to another host, as a live migration does.
 
     Its owner keeps it, with its sequence number; the route follows. When nobody else has an address in the
     region any more, the claim follows too.
     """
     with state.open() as ipam:
-        moved = ipam.move(address, host, sequence=sequence, force=force, scope=scope)
+        moved = ipam.move(**options)
 
     def show(page: Page) -> None:
         page.line(f"{moved.address} is on {moved.host}.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from borough.cli.addresses import show_allocations
 from borough.cli.command import command
-from borough.cli.options import scope_option, text_option, words
+from borough.cli.options import given, scope_option, text_option, words
 from borough.cli.output import Page, counted, emit
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.views import Released
@@ -24,23 +26,14 @@ from borough.engine.views import Released
 )
 @scope_option("Address space (VRF) of the addresses.")
 @pass_state
-def release(
-    state: GlobalOptions,
-    addresses: tuple[str, ...],
-    owner: str | None,
-    host: str | None,
-    sequence: int | None,
-    scope: str,
-) -> None:
+def release(state: GlobalOptions, /, addresses: tuple[str, ...], **conditions: Any) -> None:
     """Take addresses back.
 
     Those named, or all of an owner, or all on a host. Releasing by host alone also gives up the
     blocks that the host has claimed.
     """
     with state.open() as ipam:
-        released = ipam.release(
-            addresses, owner=owner or "", host=host or "", sequence=sequence, scope=scope
-        )
+        released = ipam.release(addresses, **given(conditions))
     emit(
         state,
         released,

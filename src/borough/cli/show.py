@@ -40,5 +40,6 @@ def _show(page: Page, found: Allocation) -> None:
             ("allocated at", rfc3339(found.allocated_at)),
             ("cooling until", found.cooling_until and rfc3339(found.cooling_until)),
             ("attributes", attributes),
+            ("note", found.note),
         ]
     )

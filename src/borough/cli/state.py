@@ -13,7 +13,7 @@ from borough.errors import FixInput
 from borough.store.sql.hosts import without_password
 
 if TYPE_CHECKING:
-    from borough.client.ipam import RemoteIpam
+    from borough.engine.face import Face
     from borough.engine.ipam import Ipam
 
 #: Where the token for a service is read from: on a command line everybody could see it.
@@ -35,7 +35,7 @@ class GlobalOptions:
     server: str | None = None
     json: bool = False
 
-    def open(self) -> Ipam | RemoteIpam:
+    def open(self) -> Face:
         """Open the database or the service that the user named."""
         if self.server is None:
             return borough.open(self.url)

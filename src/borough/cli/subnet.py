@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from borough.cli.command import Family, command
-from borough.cli.options import gather, labels_option, text_option, words
+from borough.cli.options import gather, given, labels_option, text_option, words
 from borough.cli.output import Page, emit, labels_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.views import SubnetView
@@ -44,6 +44,7 @@ _ADD_EXAMPLE = "borough subnet add pods-c --cidr 10.65.0.0/24 -l network=pods --
 @text_option("--pool", "POOL", "The pool to carve it from.")
 @click.option(
     "--length",
+    "prefix_length",
     type=int,
     metavar="N",
     help="Prefix length to carve. When left out, the default of the pool.",
@@ -72,45 +73,20 @@ _ADD_EXAMPLE = "borough subnet add pods-c --cidr 10.65.0.0/24 -l network=pods --
 )
 @text_option("--scope", "SCOPE", "Its address space (VRF); the pool's, or `default`.")
 @pass_state
-def add(
-    state: GlobalOptions,
-    name: str | None,
-    cidr: str | None,
-    pool: str | None,
-    length: int | None,
-    labels: tuple[tuple[str, str], ...],
-    project: str | None,
-    gateway: str | None,
-    ranges: tuple[str, ...],
-    weight: int,
-    cooldown: str | None,
-    scope: str | None,
-) -> None:
+def add(state: GlobalOptions, /, labels: tuple[tuple[str, str], ...], **options: Any) -> None:
     """Add a subnet, by its prefix or carved from a pool.
 
     NAME is how it is called; when left out, it is called by its prefix.
     """
-    settings: dict[str, Any] = {
-        "name": name,
-        "labels": gather(labels),
-        "project": project or "",
-        "gateway": gateway,
-        "ranges": ranges,
-        "weight": weight,
-        "cooldown": cooldown or 0,
-        "scope": scope,
-    }
-    if pool is None and cidr is None:
+    settings = given(options) | {"labels": gather(labels)}
+    if not settings.keys() & {"pool", "cidr"}:
         raise click.UsageError(
             "Name its prefix with --cidr, or a pool to carve it from with --pool."
         )
-    if pool is None and length is not None:
+    if "pool" not in settings and "prefix_length" in settings:
         raise click.UsageError("--length goes with --pool.")
     with state.open() as ipam:
-        if pool is not None:
-            made = ipam.allocate_subnet(pool, prefix_length=length, cidr=cidr, **settings)
-        else:
-            made = ipam.add_subnet(str(cidr), **settings)
+        made = (ipam.allocate_subnet if "pool" in settings else ipam.add_subnet)(**settings)
     emit(state, {"subnet": made}, lambda page: _show(page, "Added", made))
 
 

@@ -1,29 +1,37 @@
-"""The library's face, spoken over HTTP."""
+"""The address space of a service, over HTTP."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import fields
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from msgspec import convert
 
 from borough.client.transport import TIMEOUT, Query, Transport, segment, write_key
-from borough.client.upkeep import RemoteUpkeep
-from borough.domain.address import parse_address
-from borough.domain.dimension import make_labels
+from borough.domain.address import Family, format_address
+from borough.domain.dimension import Labels
 from borough.domain.event import Event
 from borough.domain.explain import Explanation
 from borough.domain.inspect import Finding
 from borough.domain.model import Request
 from borough.domain.pool import PoolUsage
 from borough.domain.topology import Change, Changes, Topology
-from borough.engine import topology
-from borough.engine.queries import RouteForm, check_page, each_page
-from borough.engine.request import KindName, LabelsIn, SubnetsIn, parse_request
+from borough.engine.defragment import Defragmentation
+from borough.engine.face import Face
+from borough.engine.moves import Renamed, Vacated
+from borough.engine.queries import RouteForm
+from borough.engine.request import (
+    SELECTOR,
+    AllocationFilter,
+    ReassignRequest,
+    ReleaseRequest,
+    write_request,
+)
 from borough.engine.space_map import SpaceMap
+from borough.engine.sweep import Swept
+from borough.engine.topology import Draft
 from borough.engine.topology_writer import write_topology
 from borough.engine.views import (
     Allocation,
@@ -43,11 +51,11 @@ from borough.errors import NotPermitted
 _PAGE = 5_000
 
 
-class RemoteIpam(RemoteUpkeep):
-    """Address space behind a service; see :class:`borough.engine.ipam.Ipam`.
+class RemoteIpam(Face):
+    """Address space behind a service; see :class:`borough.engine.face.Face`.
 
-    Safe to share between threads. Errors are those of the library; :class:`~borough.errors.Unavailable`
-    when the service cannot be reached.
+    Errors are those of the library; :class:`~borough.errors.Unavailable` when the service cannot be
+    reached. A topology file is read here, and not at the service.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -57,16 +65,8 @@ class RemoteIpam(RemoteUpkeep):
         """Close the connections."""
         self._http.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _post(self, path: str, body: object = None, *, repeatable: bool = False) -> Any:
+        return self._http.call("POST", path, body=body, repeatable=repeatable)
 
     def _pages(self, path: str, what: str, query: Query, limit: int | None = None) -> Iterator[Any]:
         """The lines of a list, page by page."""
@@ -82,300 +82,155 @@ class RemoteIpam(RemoteUpkeep):
 
     # --- Addresses ------------------------------------------------------------------------------
 
-    def allocate(
-        self,
-        *,
-        labels: LabelsIn | None = None,
-        subnets: SubnetsIn | None = None,
-        host: str | None = None,
-        families: Iterable[int] | int | None = None,
-        count: int = 1,
-        address: str | None = None,
-        mac: str | None = None,
-        kind: KindName | None = None,
-        claims: bool = True,
-        owner: str = "",
-        key: str | None = None,
-        scope: str = "default",
-        attributes: Mapping[str, Any] | None = None,
-        explain: bool = False,
-    ) -> Answer:
-        """See :meth:`borough.engine.ipam.Ipam.allocate`."""
-        asked = parse_request(
-            labels=labels,
-            subnets=subnets,
-            host=host,
-            families=families,
-            count=count,
-            address=address,
-            mac=mac,
-            kind=kind,
-            claims=claims,
-            owner=owner,
-            key=key,
-            scope=scope,
-            attributes=attributes,
-        )
-        body = _selector(asked, address, mac)
-        body |= {"owner": asked.owner, "attributes": asked.attributes, "explain": explain}
-        headers = {"Idempotency-Key": write_key(asked.key)} if asked.key else {}
+    def _allocate(self, request: Request) -> Answer:
+        body = write_request(request)
+        key = body.pop("key", None)
+        headers = {"Idempotency-Key": write_key(key)} if key else {}
         found = self._http.call(
             "POST", "/v1/allocations", body=body, headers=headers, repeatable=bool(key)
         )
         return convert(found, Answer)
 
-    def explain(
-        self,
-        *,
-        labels: LabelsIn | None = None,
-        subnets: SubnetsIn | None = None,
-        host: str | None = None,
-        families: Iterable[int] | int | None = None,
-        count: int = 1,
-        address: str | None = None,
-        mac: str | None = None,
-        kind: KindName | None = None,
-        claims: bool = True,
-        scope: str = "default",
-    ) -> Explanation:
-        """See :meth:`borough.engine.ipam.Ipam.explain`."""
-        asked = parse_request(
-            labels=labels,
-            subnets=subnets,
-            host=host,
-            families=families,
-            count=count,
-            address=address,
-            mac=mac,
-            kind=kind,
-            claims=claims,
-            owner="",
-            key=None,
-            scope=scope,
-            attributes=None,
-        )
-        body = _selector(asked, address, mac)
-        return convert(
-            self._http.call("POST", "/v1/explain", body=body, repeatable=True), Explanation
-        )
+    def _explain(self, request: Request) -> Explanation:
+        asked = write_request(request)
+        body = {name: value for name, value in asked.items() if name in SELECTOR}
+        return convert(self._post("/v1/explain", body, repeatable=True), Explanation)
 
-    def release(
-        self,
-        address: str | Iterable[str] | None = None,
-        *,
-        owner: str = "",
-        host: str = "",
-        sequence: int | None = None,
-        scope: str = "default",
-    ) -> Released:
-        """See :meth:`borough.engine.ipam.Ipam.release`."""
-        names = [address] if isinstance(address, str) else list(address or ())
-        for name in names:
-            parse_address(name)
-        body = _given(addresses=names, owner=owner, host=host, sequence=sequence, scope=scope)
-        return convert(self._http.call("POST", "/v1/releases", body=body), Released)
+    def _release(self, request: ReleaseRequest) -> Released:
+        body = _fields(request) | {
+            "addresses": [format_address(*each) for each in request.addresses]
+        }
+        found = self._post("/v1/releases", body)
+        return convert(found, Released)
 
-    def show(self, address: str, *, scope: str = "default") -> Allocation:
-        """See :meth:`borough.engine.ipam.Ipam.show`."""
-        parse_address(address)
-        path = f"/v1/allocations/{segment(scope)}/{segment(address)}"
-        return convert(self._http.get(path), Allocation)
+    def _show(self, scope: str, family: Family, number: int) -> Allocation:
+        return convert(self._http.get(_place(scope, family, number)), Allocation)
 
     # --- Declared objects -------------------------------------------------------------------------
 
-    def apply(
-        self,
-        source: Topology | Mapping[str, Any] | str | os.PathLike[str],
-        *,
-        dry_run: bool = False,
-        name: str | None = None,
-        version: int | None = None,
-    ) -> Changes:
-        """See :meth:`borough.engine.ipam.Ipam.apply`; a file is read here, and not at the service."""
-        wanted = write_topology(topology.load(source, name))
+    def _apply(self, wanted: Topology, dry_run: bool, version: int | None) -> Changes:
         headers = {} if version is None else {"If-Match": f'"{version}"'}
-        found = self._http.call(
-            "PUT", "/v1/topology", {"dry_run": dry_run}, wanted, headers, repeatable=dry_run
-        )
+        query, body = {"dry_run": dry_run}, write_topology(wanted)
+        found = self._http.call("PUT", "/v1/topology", query, body, headers, repeatable=dry_run)
         return Changes(convert(found["changes"], tuple[Change, ...]))
 
-    def allocate_subnet(
-        self,
-        pool: str,
-        *,
-        prefix_length: int | None = None,
-        cidr: str | None = None,
-        name: str | None = None,
-        labels: LabelsIn | None = None,
-        project: str = "",
-        **settings: Any,
-    ) -> SubnetView:
-        """See :meth:`borough.engine.ipam.Ipam.allocate_subnet`."""
-        body = _draft(name=name, cidr=cidr, labels=labels, project=project, **settings)
-        body |= _given(pool=pool, prefix_length=prefix_length)
-        found = self._http.call("POST", "/v1/subnets", body=body)
+    def _add_subnet(self, draft: Draft) -> SubnetView:
+        body = _fields(draft) | {"labels": _plain(draft.labels), "claims": draft.claiming}
+        del body["claiming"]
+        body["name"] = draft.name or None
+        body["cidr"] = None if draft.cidr is None else str(draft.cidr)
+        found = self._post("/v1/subnets", body)
         return convert(found["subnet"], SubnetView)
 
-    def add_subnet(
-        self,
-        cidr: str,
-        *,
-        name: str | None = None,
-        labels: LabelsIn | None = None,
-        project: str = "",
-        **settings: Any,
-    ) -> SubnetView:
-        """See :meth:`borough.engine.ipam.Ipam.add_subnet`."""
-        body = _draft(name=name, cidr=cidr, labels=labels, project=project, **settings)
-        found = self._http.call("POST", "/v1/subnets", body=body)
-        return convert(found["subnet"], SubnetView)
-
-    def remove_subnet(self, name: str) -> SubnetView:
-        """See :meth:`borough.engine.ipam.Ipam.remove_subnet`."""
+    def _remove_subnet(self, name: str) -> SubnetView:
         found = self._http.call("DELETE", f"/v1/subnets/{segment(name)}")
         return convert(found["subnet"], SubnetView)
 
     # --- Reading ----------------------------------------------------------------------------------
 
-    def subnets(
-        self, *, labels: LabelsIn | None = None, scope: str | None = None
-    ) -> list[SubnetView]:
-        """See :meth:`borough.engine.ipam.Ipam.subnets`."""
-        query = {"label": _pairs(labels), "scope": scope}
-        return [convert(each, SubnetView) for each in self._pages("/v1/subnets", "subnets", query)]
+    def _subnets(self, labels: Labels, scope: str | None) -> list[SubnetView]:
+        found = self._pages("/v1/subnets", "subnets", {"label": _pairs(labels), "scope": scope})
+        return [convert(each, SubnetView) for each in found]
 
-    def subnet(self, name: str) -> SubnetView:
-        """See :meth:`borough.engine.ipam.Ipam.subnet`."""
+    def _subnet(self, name: str) -> SubnetView:
         found = self._http.get(f"/v1/subnets/{segment(name)}")
         return convert(found["subnet"], SubnetView)
 
-    def hosts(self) -> list[HostView]:
-        """See :meth:`borough.engine.ipam.Ipam.hosts`."""
+    def _hosts(self) -> list[HostView]:
         return [convert(each, HostView) for each in self._pages("/v1/hosts", "hosts", {})]
 
-    def dimensions(self) -> list[DimensionView]:
-        """See :meth:`borough.engine.ipam.Ipam.dimensions`."""
+    def _dimensions(self) -> list[DimensionView]:
         return convert(self._http.get("/v1/dimensions")["dimensions"], list[DimensionView])
 
-    def pools(self) -> list[PoolUsage]:
-        """See :meth:`borough.engine.ipam.Ipam.pools`."""
+    def _pools(self) -> list[PoolUsage]:
         return convert(self._http.get("/v1/pools")["pools"], list[PoolUsage])
 
-    def blocks(self, *, host: str | None = None, subnet: str | None = None) -> list[BlockView]:
-        """See :meth:`borough.engine.ipam.Ipam.blocks`."""
+    def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]:
         found = self._pages("/v1/blocks", "blocks", {"host": host, "subnet": subnet})
         return [convert(each, BlockView) for each in found]
 
-    def allocations(
-        self,
-        *,
-        scope: str | None = None,
-        owner: str | None = None,
-        host: str | None = None,
-        subnet: str | None = None,
-        prefix: str | None = None,
-        owner_prefix: str | None = None,
-        after: int = 0,
-        limit: int | None = None,
-    ) -> list[Allocation]:
-        """See :meth:`borough.engine.ipam.Ipam.allocations`."""
-        check_page(after, limit)
-        query = {
-            "scope": scope,
-            "owner": owner,
-            "host": host,
-            "subnet": subnet,
-            "prefix": prefix,
-            "owner_prefix": owner_prefix,
-            "after": after,
-        }
+    def _allocations(self, wanted: AllocationFilter) -> list[Allocation]:
+        query = _fields(wanted)
+        limit = query.pop("limit")
         found = self._pages("/v1/allocations", "allocations", query, limit)
         return [convert(each, Allocation) for each in found]
 
-    def each_allocation(self, **filters: Any) -> Iterator[Allocation]:
-        """See :meth:`borough.engine.ipam.Ipam.each_allocation`."""
-        return each_page(self.allocations, **filters)
-
-    def space_map(
-        self, *, scope: str = "default", subnets: Collection[str] | None = None
-    ) -> SpaceMap:
-        """See :meth:`borough.engine.ipam.Ipam.space_map`."""
+    def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         named = None if subnets is None else list(subnets)
         if named == []:
             named = [""]  # no subnet is called so
         return convert(self._http.get("/v1/map", {"scope": scope, "subnet": named}), SpaceMap)
 
-    def usage(
-        self, *, labels: LabelsIn | None = None, host: str | None = None, scope: str = "default"
-    ) -> list[Usage]:
-        """See :meth:`borough.engine.ipam.Ipam.usage`."""
+    def _usage(self, labels: Labels, host: str | None, scope: str) -> list[Usage]:
         query = {"label": _pairs(labels), "host": host, "scope": scope}
         return convert(self._http.get("/v1/usage", query)["subnets"], list[Usage])
 
-    def routes(
-        self, host: str | None = None, form: RouteForm = "strict", *, scope: str | None = None
-    ) -> list[Route]:
-        """See :meth:`borough.engine.ipam.Ipam.routes`."""
+    def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]:
         found = self._http.get("/v1/routes", {"host": host, "form": form, "scope": scope})
         return convert(found["routes"], list[Route])
 
-    def events(
-        self, *, after: int = 0, limit: int = 1000, labels: LabelsIn | None = None
-    ) -> list[Event]:
-        """See :meth:`borough.engine.ipam.Ipam.events`."""
-        check_page(after, limit)
+    def _events(self, after: int, limit: int, labels: Labels) -> list[Event]:
         query = {"after": after, "label": _pairs(labels)}
         found = self._pages("/v1/events", "events", query, limit)
         return [convert(each, Event) for each in found]
 
-    def newest_event(self) -> int:
-        """See :meth:`borough.engine.ipam.Ipam.newest_event`."""
+    def _newest_event(self) -> int:
         newest: int = self._http.get("/v1/events/newest")["id"]
         return newest
 
-    # --- Tokens of the service --------------------------------------------------------------------
+    # --- Hosts that go, addresses that move, claims -------------------------------------------------
 
-    def create_token(
-        self,
-        name: str,
-        *,
-        may: str = "read",
-        labels: LabelsIn | None = None,
-        expires: datetime | None = None,
-    ) -> tuple[TokenView, str]:
-        """See :meth:`borough.engine.ipam.Ipam.create_token`."""
-        ends = None if expires is None else expires.isoformat()
-        body = _given(name=name, may=may, labels=_labels(labels), expires=ends)
-        found = self._http.call("POST", "/v1/tokens", body=body)
-        return convert(found["token"], TokenView), found["secret"]
+    def _drain(self, host: str) -> Vacated:
+        return convert(self._post(f"/v1/hosts/{segment(host)}/drain"), Vacated)
 
-    def revoke_token(self, name: str) -> TokenView:
-        """See :meth:`borough.engine.ipam.Ipam.revoke_token`."""
-        found = self._http.call("DELETE", f"/v1/tokens/{segment(name)}")
-        return convert(found["token"], TokenView)
+    def _remove_host(self, name: str, release: bool) -> Vacated:
+        path = f"/v1/hosts/{segment(name)}"
+        return convert(self._http.call("DELETE", path, {"release": release}), Vacated)
 
-    def tokens(self) -> list[TokenView]:
-        """See :meth:`borough.engine.ipam.Ipam.tokens`."""
-        return convert(self._http.get("/v1/tokens")["tokens"], list[TokenView])
+    def _rename_host(self, old: str, new: str) -> Renamed:
+        return convert(self._post(f"/v1/hosts/{segment(old)}/rename", {"name": new}), Renamed)
+
+    def _move(self, request: ReassignRequest) -> Allocation:
+        path = _place(request.scope, request.family, request.address) + "/move"
+        body = {"host": request.host, "sequence": request.sequence, "force": request.force}
+        return convert(self._post(path, body), Allocation)
+
+    def _sweep(self) -> Swept:
+        return convert(self._post("/v1/sweep"), Swept)
+
+    def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation:
+        query = {"host": host, "scope": scope, "limit": limit}
+        return convert(self._http.get("/v1/defragment", query), Defragmentation)
 
     # --- Looking after ----------------------------------------------------------------------------
 
-    def audit(
-        self,
-        *,
-        repair: bool = False,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> list[Finding]:
-        """See :meth:`borough.engine.ipam.Ipam.audit`; of its progress nothing is heard."""
-        found = self._http.call("POST", "/v1/audit", body={"repair": repair})
-        return convert(found["findings"], list[Finding])
+    def _create_token(
+        self, name: str, may: str, labels: Labels, expires: datetime | None
+    ) -> tuple[TokenView, str]:
+        ends = None if expires is None else expires.isoformat()
+        body = {"name": name, "may": may, "labels": _plain(labels), "expires": ends}
+        found = self._post("/v1/tokens", body)
+        return convert(found["token"], TokenView), found["secret"]
 
-    def risks(self) -> list[Finding]:
-        """See :meth:`borough.engine.ipam.Ipam.risks`."""
+    def _revoke_token(self, name: str) -> TokenView:
+        return convert(self._http.call("DELETE", f"/v1/tokens/{segment(name)}")["token"], TokenView)
+
+    def _tokens(self) -> list[TokenView]:
+        return [convert(each, TokenView) for each in self._http.get("/v1/tokens")["tokens"]]
+
+    def _audit(self, repair: bool, progress: Callable[[int, int], None] | None) -> list[Finding]:
+        found = self._post("/v1/audit", {"repair": repair})
+        return [convert(each, Finding) for each in found["findings"]]
+
+    def _risks(self) -> list[Finding]:
         told = self._http.get("/readyz")
         if "warnings" not in told:
             raise NotPermitted("this is not for a token that is confined to labels")
         return convert(told["warnings"], list[Finding])
+
+    def _prune_events(self, through: int) -> int:
+        pruned: int = self._post("/v1/events/prune", {"through": through})["pruned"]
+        return pruned
 
 
 def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> RemoteIpam:
@@ -389,53 +244,19 @@ def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> 
     return RemoteIpam(Transport(url, token, timeout))
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    """What is not left out."""
-    return {name: value for name, value in values.items() if value is not None}
+def _place(scope: str, family: Family, number: int) -> str:
+    """The path of an allocation."""
+    return f"/v1/allocations/{segment(scope)}/{segment(format_address(family, number))}"
 
 
-def _selector(asked: Request, address: str | None, mac: str | None) -> dict[str, Any]:
-    """A request, parsed as the library does it, as the service reads it."""
-    tiers = None if asked.tiers is None else [list(tier) for tier in asked.tiers]
-    return _given(
-        labels={name: sorted(values) for name, values in asked.labels.items()},
-        subnets=tiers,
-        host=asked.host or None,
-        families=list(asked.families) or None,
-        count=asked.count,
-        address=address,
-        mac=mac,
-        kind=asked.kind.value,
-        claims=None if asked.claims else False,
-        scope=asked.scope,
-    )
+def _fields(record: Any) -> dict[str, Any]:
+    """The fields of a record by name."""
+    return {each.name: getattr(record, each.name) for each in fields(record)}
 
 
-def _draft(*, cidr: str | None, **settings: Any) -> dict[str, Any]:
-    """A subnet, parsed as the library does it, as the service reads it."""
-    draft = topology.Draft.parse(cidr=cidr, **settings)
-    return _given(
-        cidr=cidr,
-        name=draft.name or None,
-        labels={name: sorted(values) for name, values in draft.labels.items()},
-        project=draft.project,
-        scope=draft.scope,
-        gateway=draft.gateway,
-        ranges=list(draft.ranges),
-        weight=draft.weight,
-        cooldown=draft.cooldown,
-        attributes=draft.attributes,
-        claims=draft.claiming,
-    )
+def _plain(labels: Labels) -> dict[str, list[str]]:
+    return {name: sorted(values) for name, values in labels.items()}
 
 
-def _labels(labels: LabelsIn | None) -> dict[str, list[str]]:
-    """Labels as the library reads them.
-
-    :raises InvalidLabel: for a bad name or value.
-    """
-    return {name: sorted(values) for name, values in make_labels(labels or {}).items()}
-
-
-def _pairs(labels: LabelsIn | None) -> list[str]:
-    return [f"{name}={value}" for name, values in _labels(labels).items() for value in values]
+def _pairs(labels: Labels) -> list[str]:
+    return [f"{name}={value}" for name, values in _plain(labels).items() for value in values]

@@ -81,6 +81,11 @@ def parse_mac(text: str) -> int:
     return int(text.replace(":", "").replace("-", ""), 16)
 
 
+def format_mac(mac: int) -> str:
+    """Write a MAC address with colons."""
+    return mac.to_bytes(6, "big").hex(":")
+
+
 def eui64(mac: int) -> int:
     """The modified EUI-64 interface identifier of a MAC address (RFC 4291, appendix A).
 

@@ -272,7 +272,7 @@ def lpm_routes(
         for prefix in span(family, piece.first, piece.last)
     ]
     made: Routes = {}
-    for tree in _grow(family, roots, leaves, _join_loose):
+    for tree in grow(family, roots, leaves, _join_loose):
         todo = [(tree, 0)]
         while todo:
             node, above = todo.pop()
@@ -288,7 +288,7 @@ def _join_loose(left: _Loose, right: _Loose, length: int) -> _Loose:
     return _Loose(prefix, left.best & right.best or left.best | right.best, (left, right))
 
 
-def _grow(
+def grow(
     family: Family,
     roots: Iterable[Prefix],
     leaves: Iterable[tuple[int, T]],
@@ -304,30 +304,3 @@ def _grow(
             leaf = next(rest, None)
         if inside:
             yield _fold(WIDTH[family], inside, join)
-
-
-def lpm_count(family: Family, owned: Iterable[Iterable[Interval]], area: Iterable[Interval]) -> int:
-    """How many prefixes :func:`lpm_routes` has, without making them.
-
-    :param owned: for each host the addresses that must lead to it, in any order; no address is in
-        the intervals of two hosts.
-    :param area: where prefixes may lie; all that is owned is inside.
-    """
-    leaves = [
-        (prefix.base, 1 << at)
-        for at, intervals in enumerate(owned)
-        for first, last in merge_intervals(intervals)
-        for prefix in span(family, first, last)
-    ]
-    leaves.sort()
-    exceptions = 0
-
-    def join(left: int, right: int, _length: int) -> int:
-        nonlocal exceptions
-        if left & right:
-            return left & right
-        exceptions += 1
-        return left | right
-
-    covers = sum(1 for _ in _grow(family, minimal(family, area), leaves, join))
-    return covers + exceptions

@@ -74,7 +74,12 @@ def _family(setting: Setting, space: Space, home: Home, family: Family, plan: Pl
     for each in picked:
         subnet = setting.catalogue.subnets[each.block.subnet_id]
         plan.grants.append(
-            Grant(_allocation(setting, subnet, each.address), each.block, each.hold, each.found)
+            Grant(
+                AllocationRow.granted(setting.request, subnet, each.address, setting.now),
+                each.block,
+                each.hold,
+                each.found,
+            )
         )
     return len(picked) == request.count
 
@@ -101,20 +106,6 @@ def _settle(plan: Plan) -> None:
         )
         for grant in plan.grants
     ]
-
-
-def _allocation(setting: Setting, subnet: Subnet, address: int) -> AllocationRow:
-    request = setting.request
-    return AllocationRow(
-        scope=subnet.scope,
-        family=subnet.family,
-        address=address,
-        subnet_id=subnet.id,
-        owner=request.owner,
-        host=request.host,
-        attributes=request.attributes,
-        at=setting.now,
-    )
 
 
 # --- Addresses known beforehand: specific, EUI-64, gateway ------------------------------------
@@ -208,7 +199,11 @@ def _take(setting: Setting, space: Space, subnet: Subnet, address: int, plan: Pl
     hold = None
     if block is not None:
         hold = _hold(block.holder, setting.want.claimant)
-    plan.grants.append(Grant(_allocation(setting, subnet, address), block, hold, hold))
+    plan.grants.append(
+        Grant(
+            AllocationRow.granted(setting.request, subnet, address, setting.now), block, hold, hold
+        )
+    )
     return True
 
 

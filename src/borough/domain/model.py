@@ -382,6 +382,7 @@ class Request:
     :ivar address: for :attr:`Kind.SPECIFIC`, the address.
     :ivar mac: for :attr:`Kind.EUI64`, the MAC address.
     :ivar key: idempotency key, empty for none.
+    :ivar explain: whether the answer carries its explanation.
     """
 
     scope: str = "default"
@@ -396,6 +397,8 @@ class Request:
     owner: str = ""
     key: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    explain: bool = False
 
     @property
     def claims(self) -> bool:
@@ -404,23 +407,9 @@ class Request:
 
     def fingerprint(self) -> str:
         """Text that two requests share when they ask for the same (rule 7); the key is not in it."""
-        return json.dumps(
-            [
-                self.scope,
-                {name: sorted(values) for name, values in sorted(self.labels.items())},
-                self.tiers,
-                self.host,
-                self.kind,
-                self.families,
-                self.count,
-                None if self.address is None else str(self.address),
-                None if self.mac is None else str(self.mac),
-                self.owner,
-                self.attributes,
-            ],
-            sort_keys=True,
-            separators=(",", ":"),
-        )
+        asked = {name: getattr(self, name) for name in self.__slots__}
+        del asked["key"], asked["explain"]
+        return json.dumps(asked, default=sorted, sort_keys=True, separators=(",", ":"))
 
 
 class State(StrEnum):
@@ -448,8 +437,24 @@ class AllocationRow:
     sequence: int = 0
     state: State = State.ALLOCATED
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
     at: int = 0
     until: int | None = None
+
+    @classmethod
+    def granted(cls, request: Request, subnet: Subnet, address: int, at: int) -> Self:
+        """A new allocation for a request."""
+        return cls(
+            scope=subnet.scope,
+            family=subnet.family,
+            address=address,
+            subnet_id=subnet.id,
+            owner=request.owner,
+            host=request.host,
+            attributes=request.attributes,
+            note=request.note,
+            at=at,
+        )
 
     @property
     def text(self) -> str:

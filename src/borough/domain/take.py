@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from borough.domain.block import Block
 from borough.domain.ladder import Rung
-from borough.domain.model import Catalogue
+from borough.domain.model import Catalogue, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +24,7 @@ class Order:
     :ivar claimant: see :class:`borough.domain.ladder.ResolvedSelector`.
     :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
     :ivar now: microseconds since the epoch.
-    :ivar key: idempotency key; empty for none.
-    :ivar fingerprint: what the key is bound to.
+    :ivar fingerprint: what the idempotency key is bound to; empty without one.
     """
 
     catalogue: Catalogue
@@ -34,12 +32,8 @@ class Order:
     ladder: object
     claimant: str
     lowest: bool
-    scope: str
-    owner: str
-    host: str
-    attributes: Mapping[str, Any]
+    request: Request
     now: int
-    key: str
     fingerprint: str
 
 

@@ -11,7 +11,7 @@ says with :attr:`SubnetDriver.decides` which groups it wants whole.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
@@ -22,6 +22,8 @@ from borough.domain.topology import Changes, Topology
 from borough.driver.feature import Feature
 from borough.driver.group import Group
 from borough.driver.settings import Settings
+from borough.engine.face import takes
+from borough.engine.request import ReleaseRequest, parse_release
 from borough.engine.views import Allocation, Answer
 
 
@@ -34,6 +36,7 @@ class SubnetRequest:
     :ivar mac: for *eui64*, the MAC address that the address was made from.
     :ivar owner: the caller's name for what will hold the address.
     :ivar host: where the address will live; empty for nowhere in particular.
+    :ivar note: free text that the caller keeps with the address.
     :ivar token: unique to this attempt. A system that can keep a remark should keep it, so that
         :meth:`DriverSubnet.find` can tell what a lost reply would have said.
     """
@@ -45,6 +48,7 @@ class SubnetRequest:
     host: str = ""
     token: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 class DriverSubnet(ABC):
@@ -186,7 +190,7 @@ class GroupDriver(ABC):
     def apply(
         self, source: Topology | Mapping[str, Any] | str, *, name: str | None = None
     ) -> Changes:
-        """Make the declared objects be as a topology says; see :meth:`borough.engine.ipam.Ipam.apply`."""
+        """Make the declared objects be as a topology says; see :meth:`borough.engine.face.Face.apply`."""
 
     @abstractmethod
     def allocate(self, group: Group, request: Request) -> Answer:
@@ -200,17 +204,16 @@ class GroupDriver(ABC):
         :raises RetryLater: a passing condition; ``detail['outcome']`` says whether something was done.
         """
 
+    @takes(parse_release)
+    def release(self, request: ReleaseRequest) -> Sequence[Allocation]:
+        """Release addresses; see :meth:`borough.engine.face.Face.release`.
+
+        What the system does not take back now is kept as a leftover.
+        """
+        return self._release(request)
+
     @abstractmethod
-    def release(
-        self,
-        address: str | Iterable[str] | None = None,
-        *,
-        owner: str = "",
-        host: str = "",
-        sequence: int | None = None,
-        scope: str = "default",
-    ) -> Sequence[Allocation]:
-        """Take addresses back; see :meth:`borough.engine.ipam.Ipam.release`."""
+    def _release(self, request: ReleaseRequest) -> Sequence[Allocation]: ...
 
     def settle(self) -> int:
         """Give back what earlier could not be given back.

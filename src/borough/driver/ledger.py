@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from borough.domain import decide
 from borough.domain.address import parse_address
@@ -21,6 +21,7 @@ from borough.domain.topology import Changes, Topology
 from borough.driver.interface import DriverAddress
 from borough.engine import topology
 from borough.engine.allocation import Allocator, Ladders, digest
+from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Answer, show
 from borough.errors import BoroughError, NeedsSpace
 from borough.store.port import ReadSpace, Store, Unit
@@ -117,15 +118,16 @@ class Ledger:
 
     def _grant(self, unit: Unit, request: Request, given: DriverAddress, now: int) -> Allocation:
         family, number = parse_address(given.address)
-        one = Request(
+        one = replace(
+            request,
             scope=given.subnet.scope,
+            labels={},
             tiers=((given.subnet.name,),),
-            host=request.host,
             kind=Kind.SPECIFIC,
             families=(family,),
+            count=1,
             address=number,
-            owner=request.owner,
-            attributes=request.attributes,
+            mac=None,
         )
         plan = decide.allocate(self._allocator.setting(unit.catalogue, one, now), unit)
         assert plan is not None
@@ -133,15 +135,7 @@ class Ledger:
         (grant,) = plan.grants
         return show(grant.allocation, unit.catalogue, grant.block, sequence)
 
-    def release(
-        self,
-        *,
-        scope: str,
-        addresses: Sequence[tuple[int, int]],
-        owner: str,
-        host: str,
-        sequence: int | None,
-    ) -> list[tuple[Allocation, Leftover]]:
+    def release(self, request: ReleaseRequest) -> list[tuple[Allocation, Leftover]]:
         """Take addresses off the book, and put them on the list of what is to be given back.
 
         Both at once: whoever asks second is told that there is nothing to release, and if this process
@@ -149,9 +143,7 @@ class Ledger:
         """
 
         def work(unit: Unit) -> list[tuple[Allocation, Leftover]]:
-            released = self._allocator.release(
-                unit, scope=scope, addresses=addresses, owner=owner, host=host, sequence=sequence
-            )
+            released = self._allocator.release(unit, request)
             made = [(each, self.leftover(each.scope, each.subnet, each.owner)) for each in released]
             listed = [(each, left._replace(address=each.address)) for each, left in made]
             for _, left in listed:

@@ -12,21 +12,21 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any, Self
 
-from borough.domain.address import Family, format_address, parse_address
+from borough.domain.address import Family, format_address, format_mac
 from borough.domain.decide import Setting, named_addresses
 from borough.domain.ladder import Home
 from borough.domain.model import Kind, Request, Subnet
 from borough.domain.topology import Changes, Topology
 from borough.driver.calls import ATTEMPTS, Calls
 from borough.driver.feature import Feature
-from borough.driver.group import Group, format_mac
+from borough.driver.group import Group
 from borough.driver.interface import DriverAddress, GroupDriver, SubnetDriver, SubnetRequest
 from borough.driver.ledger import Ledger, make_token
 from borough.driver.settings import Settings
 from borough.driver.take import Taker
 from borough.driver.walk import Affinity, walk
 from borough.engine import topology
-from borough.engine.request import optional_text
+from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Answer
 from borough.errors import AddressInUse, BoroughError, DriverFault, Exhausted, NotSupported
 from borough.store.open import open_store
@@ -344,29 +344,10 @@ class Shim(GroupDriver):
 
     # --- Taking back ----------------------------------------------------------------------------
 
-    def release(
-        self,
-        address: str | Iterable[str] | None = None,
-        *,
-        owner: str = "",
-        host: str = "",
-        sequence: int | None = None,
-        scope: str = "default",
-    ) -> tuple[Allocation, ...]:
-        """Take addresses back; what the system does not take back now is kept as a leftover.
-
-        See :meth:`borough.driver.interface.GroupDriver.release`.
-        """
-        names = [address] if isinstance(address, str) else list(address or ())
+    def _release(self, request: ReleaseRequest) -> tuple[Allocation, ...]:
         # A subnet may be removed as soon as its last address is off the book.
         subnets = dict(self.ledger.catalogue.by_name)
-        released = self.ledger.release(
-            scope=scope,
-            addresses=list(dict.fromkeys(parse_address(name) for name in names)),
-            owner=optional_text("owner", owner),
-            host=optional_text("host", host),
-            sequence=sequence,
-        )
+        released = self.ledger.release(request)
         subnets |= self.ledger.catalogue.by_name
         done: list[str] = []
         for allocation, left in released:
@@ -399,4 +380,5 @@ def _subnet_request(request: Request, address: str | None = None) -> SubnetReque
         owner=request.owner,
         host=request.host,
         attributes=request.attributes,
+        note=request.note,
     )

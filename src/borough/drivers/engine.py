@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from borough.domain.model import Request
 from borough.domain.topology import Changes, Topology
 from borough.driver.group import Group
 from borough.driver.interface import GroupDriver
-from borough.engine.ipam import Ipam
+from borough.engine.face import Face
+from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Answer
 
-if TYPE_CHECKING:
-    from borough.client.ipam import RemoteIpam
-
-Face = TypeVar("Face", bound="Ipam | RemoteIpam")
 T = TypeVar("T")
 
 
-class EngineDriver(GroupDriver, Generic[Face]):
+class EngineDriver(GroupDriver):
     """Hands every group and every kind to the engine whole: one call for each request.
 
-    :ivar ipam: the engine's face, for what a driver has no call for: routes, usage, explanations.
+    :ivar ipam: the engine, for what a driver has no call for: routes, usage, explanations.
     """
 
     def __init__(self, ipam: Face, name: str) -> None:
@@ -54,26 +51,11 @@ class EngineDriver(GroupDriver, Generic[Face]):
 
     def allocate(self, group: Group, request: Request) -> Answer:
         """See :meth:`borough.driver.interface.GroupDriver.allocate`."""
-        arguments = group.arguments(request)
-        return self._call(lambda: self.ipam.allocate(**arguments), repeatable=bool(request.key))
+        asked = group.narrow(request)
+        return self._call(lambda: self.ipam._allocate(asked), repeatable=bool(request.key))
 
-    def release(
-        self,
-        address: str | Iterable[str] | None = None,
-        *,
-        owner: str = "",
-        host: str = "",
-        sequence: int | None = None,
-        scope: str = "default",
-    ) -> Sequence[Allocation]:
-        """See :meth:`borough.driver.interface.GroupDriver.release`."""
-        names = address if isinstance(address, str | None) else list(address)
-        return self._call(
-            lambda: self.ipam.release(
-                names, owner=owner, host=host, sequence=sequence, scope=scope
-            ),
-            repeatable=False,
-        )
+    def _release(self, request: ReleaseRequest) -> Sequence[Allocation]:
+        return self._call(lambda: self.ipam._release(request), repeatable=False)
 
     def close(self) -> None:
         """Close the database, or the connections."""

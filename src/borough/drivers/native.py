@@ -11,7 +11,7 @@ from borough.engine.ipam import open as open_ipam
 from borough.store.port import PATIENCE
 
 
-class NativeDriver(EngineDriver[Ipam]):
+class NativeDriver(EngineDriver):
     """The engine on a database of its own."""
 
     def __init__(self, ipam: Ipam, name: str = "native") -> None:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 TIMEOUT: Final = 30.0
 
 
-class RemoteDriver(EngineDriver[RemoteIpam]):
+class RemoteDriver(EngineDriver):
     """The engine as a service.
 
     An allocation always carries an idempotency key, so that one whose answer was lost is asked for again

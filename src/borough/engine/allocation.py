@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
@@ -22,6 +22,7 @@ from borough.domain.take import Order, Taken
 from borough.engine.after import After
 from borough.engine.queries import seen_ids
 from borough.engine.release import release_all
+from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Answer, Released, show, show_all
 from borough.errors import (
     AddressInUse,
@@ -110,19 +111,16 @@ class Allocator:
     keyed: Iterator[int] = field(default_factory=count)
     shows: Callable[[Host], bool] = lambda _host: True
 
-    def allocate(self, store: Store, request: Request, *, told: bool = False) -> Answer:
-        """Give what a request asks for, or raise why not.
-
-        :param told: whether the answer shall carry its explanation.
-        """
+    def allocate(self, store: Store, request: Request) -> Answer:
+        """Give what a request asks for, or raise why not."""
 
         def work(unit: Unit) -> Answer:
-            return self.allocate_in(unit, request, told=told)
+            return self.allocate_in(unit, request)
 
         if request.key and next(self.keyed) % FORGET_EVERY == FORGET_EVERY - 1:
             before = self.clock() - KEY_LIFE
             store.transact(lambda unit: unit.forget(before, FORGET))
-        order = None if told else self.order(store.known, request)
+        order = None if request.explain else self.order(store.known, request)
         if order is None:
             return store.transact(work, repeatable=bool(request.key))
         given = store.give(order, work)
@@ -136,16 +134,8 @@ class Allocator:
     def given(order: Order, taken: Taken) -> Allocation:
         """What a store gave by itself, as callers see it."""
         block, address, sequence = taken
-        allocation = model.AllocationRow(
-            scope=order.scope,
-            family=block.prefix.family,
-            address=address,
-            subnet_id=block.subnet_id,
-            owner=order.owner,
-            host=order.host,
-            attributes=order.attributes,
-            at=order.now,
-        )
+        subnet = order.catalogue.subnets[block.subnet_id]
+        allocation = model.AllocationRow.granted(order.request, subnet, address, order.now)
         return show(allocation, order.catalogue, block, sequence)
 
     def order(self, catalogue: Catalogue | None, request: Request) -> Order | None:
@@ -166,16 +156,12 @@ class Allocator:
             ladder=ladder.identity,
             claimant=want.claimant,
             lowest=request.kind is Kind.NEXT,
-            scope=request.scope,
-            owner=request.owner,
-            host=request.host,
-            attributes=request.attributes,
+            request=request,
             now=self.clock(),
-            key=request.key,
             fingerprint=digest(request) if request.key else "",
         )
 
-    def allocate_in(self, unit: Unit, request: Request, *, told: bool = False) -> Answer:
+    def allocate_in(self, unit: Unit, request: Request) -> Answer:
         """What :meth:`allocate` does, inside a unit of work."""
         now = self.clock()
         if request.key:
@@ -183,7 +169,7 @@ class Allocator:
             if replayed is not None:
                 return replayed
         setting, plan = self._decide(unit, request, now)
-        story = self._story(unit, setting, plan) if told else None
+        story = self._story(unit, setting, plan) if request.explain else None
         bind = Binding(request.key, digest(request)) if request.key else None
         sequences = unit.commit(plan, now, bind)
         given = tuple(
@@ -316,34 +302,28 @@ class Allocator:
     def release(
         self,
         unit: Unit,
+        request: ReleaseRequest,
         *,
-        scope: str,
-        addresses: Sequence[tuple[int, int]],
-        owner: str,
-        host: str,
-        sequence: int | None,
         most: int | None = None,
         seen: Callable[[Catalogue], Collection[str]] | None = None,
     ) -> Released:
-        """Take back addresses by name, or all of an owner, or all on a host.
+        """Release addresses by name, or all of an owner, or all on a host.
 
-        :param addresses: (family, address) pairs; every one must be allocated, or nothing changes.
         :param most: how many the answer lists of an owner or a host; None for all.
         :param seen: names of the subnets that the caller sees. Of an owner or a host, what lies in them is
             taken back, and claims stay. None for all.
         :return: what was released, as it was.
         """
         now = self.clock()
-        if not (addresses or owner or host):
-            raise FixInput("name addresses, an owner or a host to release")
-        if sequence is not None and len(addresses) != 1:
-            raise FixInput("a sequence number goes with exactly one address")
+        scope, owner, host = request.scope, request.owner, request.host
         if seen is None:
             check_scope(unit.catalogue, scope)
-        if addresses:
-            found = [self._held(unit, scope, family, number) for family, number in addresses]
+        if request.addresses:
+            found = [
+                self._held(unit, scope, family, number) for family, number in request.addresses
+            ]
             for each in found:
-                _check_holder(each, owner, host, sequence)
+                _check_holder(each, owner, host, request.sequence)
             shown = show_all(unit, found)
             unit.commit(decide.release(unit.catalogue, unit, found, now), now)
             return Released(tuple(shown), len(shown))

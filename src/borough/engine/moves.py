@@ -16,6 +16,7 @@ from borough.domain.space import Act, Note
 from borough.domain.topology import labels_text
 from borough.engine.queries import all_allocations
 from borough.engine.release import release_all
+from borough.engine.request import ReassignRequest
 from borough.engine.views import (
     RELEASED_LISTED,
     Allocation,
@@ -175,18 +176,10 @@ def _redeclare(unit: Unit, old: str, new: str, now: int) -> str | None:
 # --- An address that moves --------------------------------------------------------------------
 
 
-def move(
-    unit: Unit,
-    scope: str,
-    family: int,
-    number: int,
-    host: str,
-    now: int,
-    *,
-    sequence: int | None,
-    force: bool,
-) -> Allocation:
-    """See :meth:`borough.engine.ipam.Ipam.move`."""
+def move(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
+    """See :meth:`borough.engine.face.Face.move`."""
+    scope, family, number = request.scope, request.family, request.address
+    host, sequence = request.host, request.sequence
     check_scope(unit.catalogue, scope)
     held = unit.allocation_at(scope, family, number)
     if held is None or held.state is not State.ALLOCATED:
@@ -204,7 +197,7 @@ def move(
     if held.host == host:
         # A move that is asked for again, its first answer lost.
         return show_all(unit, [held])[0]
-    if not force:
+    if not request.force:
         _check_reach(unit, held, host)
     catalogue = unit.catalogue
     piece = unit.piece_at(held.subnet_id, number)

@@ -12,16 +12,15 @@ from borough.domain import model
 from borough.domain.address import Family, format_address
 from borough.domain.aggregate import Routes, Territory, lpm_routes, strict_routes
 from borough.domain.block import BLOCK_BITS, Block, room_in
-from borough.domain.dimension import HOST, make_labels
+from borough.domain.dimension import HOST, Labels
 from borough.domain.estate import regions
 from borough.domain.ladder import check_scope, climb, unknown
 from borough.domain.model import Catalogue, Request, State, Subnet, families_of
 from borough.domain.pool import PoolUsage, pool_usage
-from borough.domain.prefix import Prefix, parse_prefix
+from borough.domain.prefix import Prefix
 from borough.domain.query import Filter
 from borough.domain.space import Tally
-from borough.domain.topology import DEFAULT_SCOPE
-from borough.engine.request import LabelsIn, optional_text
+from borough.engine.request import AllocationFilter, optional_text
 from borough.engine.views import (
     Allocation,
     BlockView,
@@ -46,9 +45,6 @@ FORMS: Final[tuple[RouteForm, ...]] = get_args(RouteForm)
 #: Allocations read at a time.
 _PAGE = 5000
 
-#: Largest number that every database can compare with.
-_LARGEST = (1 << 62) - 1
-
 
 def show(unit: ReadSpace, scope: str, family: Family, number: int) -> Allocation:
     """See :meth:`borough.engine.ipam.Ipam.show`."""
@@ -71,14 +67,13 @@ def find_subnet(catalogue: Catalogue, name: str) -> Subnet:
     return found
 
 
-def subnets(unit: ReadSpace, labels: LabelsIn | None, scope: str | None) -> list[SubnetView]:
+def subnets(unit: ReadSpace, labels: Labels, scope: str | None) -> list[SubnetView]:
     """See :meth:`borough.engine.ipam.Ipam.subnets`."""
-    wanted = make_labels(labels or {})
     found = [
         subnet
         for subnet in unit.catalogue.subnets.values()
         if scope in (None, subnet.scope)
-        and all(subnet.labels.get(name, frozenset()) & values for name, values in wanted.items())
+        and all(subnet.labels.get(name, frozenset()) & values for name, values in labels.items())
     ]
     found.sort(key=lambda subnet: (subnet.scope, subnet.prefix))
     return [show_subnet(subnet) for subnet in found]
@@ -178,48 +173,28 @@ def pages(unit: ReadAllocations, wanted: Filter) -> Iterator[list[model.Allocati
 
 
 def allocations(
-    unit: ReadUnit,
-    scope: str | None,
-    owner: str | None,
-    host: str | None,
-    subnet: str | None,
-    prefix: str | None,
-    owner_prefix: str | None,
-    after: int = 0,
-    limit: int | None = None,
-    seen: Collection[str] | None = None,
+    unit: ReadUnit, wanted: AllocationFilter, seen: Collection[str] | None = None
 ) -> list[Allocation]:
-    """See :meth:`borough.engine.ipam.Ipam.allocations`.
+    """See :meth:`borough.engine.face.Face.allocations`.
 
     :param seen: names of the subnets that the caller sees; None for all.
     """
-    for what, text in (
-        ("scope", scope),
-        ("owner", owner),
-        ("host", host),
-        ("owner_prefix", owner_prefix),
-    ):
-        if text is not None:
-            optional_text(what, text)
-    check_page(after, limit)
-    home = None if subnet is None else find_subnet(unit.catalogue, subnet)
-    within = None if prefix is None else parse_prefix(prefix)
-    if within is not None:
-        scope = DEFAULT_SCOPE if scope is None else scope
-        if home is not None and not home.prefix.overlaps(within):
-            return []
-    wanted = Filter(
-        scope=scope,
-        owner=owner,
-        host=host,
+    home = None if wanted.subnet is None else find_subnet(unit.catalogue, wanted.subnet)
+    within = wanted.prefix
+    if home is not None and within is not None and not home.prefix.overlaps(within):
+        return []
+    chosen = Filter(
+        scope=wanted.scope,
+        owner=wanted.owner,
+        host=wanted.host,
         subnet_id=None if home is None else home.id,
         subnet_ids=seen_ids(unit.catalogue, seen) if home is None else None,
         within=within,
-        owner_prefix=owner_prefix,
-        after=after,
-        limit=limit,
+        owner_prefix=wanted.owner_prefix,
+        after=wanted.after,
+        limit=wanted.limit,
     )
-    return show_all(unit, unit.allocations(wanted))
+    return show_all(unit, unit.allocations(chosen))
 
 
 def each_page(
@@ -245,22 +220,9 @@ def each_page(
         limit = None if limit is None else limit - size
 
 
-def check_page(after: int, limit: int | None) -> None:
-    """Accept the bounds of a page.
-
-    :raises FixInput: for numbers that no database holds, or a page of nothing.
-    """
-    if not 0 <= after <= _LARGEST or (limit is not None and not 1 <= limit <= _LARGEST):
-        raise FixInput(
-            f"a page starts after a number from 0 to {_LARGEST} and has at least one line",
-            after=after,
-            limit=limit,
-        )
-
-
 def usage(
     unit: ReadSpace,
-    labels: LabelsIn | None,
+    labels: Labels,
     host: str | None,
     scope: str,
     seen: Collection[str] | None = None,
@@ -275,11 +237,9 @@ def usage(
     return [_usage(subnet, tallies[subnet.id]) for subnet in chosen]
 
 
-def _group(
-    catalogue: Catalogue, labels: LabelsIn | None, host: str | None, scope: str
-) -> list[Subnet]:
+def _group(catalogue: Catalogue, labels: Labels, host: str | None, scope: str) -> list[Subnet]:
     """The subnets of a group in the order in which it uses them, or all of the scope."""
-    made = make_labels(labels or {})
+    made = dict(labels)
     place = optional_text("host", host)
     if place:
         made[HOST] = frozenset([place])

@@ -1,15 +1,25 @@
-"""Parsing a request: everything a caller may write, checked once, strictly."""
+"""Requests: everything that a caller may write, parsed once, strictly, into frozen records."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from borough.domain.address import Family, parse_address, parse_family, parse_mac
+from borough.domain.address import (
+    Family,
+    format_address,
+    format_mac,
+    parse_address,
+    parse_family,
+    parse_mac,
+)
 from borough.domain.dimension import HOST, Labels, make_labels
 from borough.domain.model import Kind, Request
+from borough.domain.prefix import Prefix, parse_prefix
 from borough.domain.text import check_text
+from borough.domain.topology import DEFAULT_SCOPE
 from borough.errors import FixInput
 from borough.store.cache import Cache
 
@@ -19,11 +29,22 @@ COUNT_LIMIT: Final = 65_536
 #: Longest owner, host or idempotency key, in characters.
 NAME_LIMIT: Final = 255
 
+#: Longest note, in characters.
+NOTE_LIMIT: Final = 1_024
+
 #: Largest attributes, in bytes of JSON.
 ATTRIBUTES_LIMIT: Final = 10_240
 
+#: Largest number that every database can compare with.
+_LARGEST: Final = (1 << 62) - 1
+
 #: Most bytes of labels kept as they were written and as they were parsed.
 _KEPT: Final = 2 << 20
+
+#: Parameters of a request that say which addresses it is for; an explanation depends on no others.
+SELECTOR: Final = frozenset(
+    ("labels", "subnets", "host", "families", "count", "address", "mac", "kind", "claims", "scope")
+)
 
 KindName = Literal["any", "next", "specific", "eui64", "gateway"]
 LabelsIn = Mapping[str, str | Iterable[str]]
@@ -34,26 +55,43 @@ _PARSED: Final[Cache[tuple[tuple[str, str | Iterable[str]], ...], Labels]] = Cac
 
 def parse_request(
     *,
-    labels: LabelsIn | None,
-    subnets: SubnetsIn | None,
-    host: str | None,
-    families: Iterable[int] | int | None,
-    count: int,
-    address: str | None,
-    mac: str | None,
-    kind: str | None,
-    claims: bool,
-    owner: str,
-    key: str | None,
-    scope: str,
-    attributes: Mapping[str, Any] | None,
+    labels: LabelsIn | None = None,
+    subnets: SubnetsIn | None = None,
+    host: str | None = None,
+    families: Iterable[int] | int | None = None,
+    count: int = 1,
+    address: str | None = None,
+    mac: str | None = None,
+    kind: KindName | None = None,
+    claims: bool = True,
+    scope: str = "default",
+    owner: str = "",
+    key: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    note: str = "",
+    explain: bool = False,
 ) -> Request:
-    """Make a request of what a caller wrote; see :meth:`borough.engine.ipam.Ipam.allocate`.
+    """Parse a request for addresses.
 
-    :raises FixInput: (or a subclass) for anything that cannot be meant.
+    :param labels: the group: values by dimension, any of which matches.
+    :param subnets: instead of labels, subnet names in order of preference; equals in a tuple.
+    :param host: where the addresses will live; it implies the host's own labels.
+    :param families: 4, 6 or both; when left out, the one that the group has, IPv4 first.
+    :param count: addresses of each family.
+    :param address: the address wanted, also outside the ranges.
+    :param mac: a MAC address, for an IPv6 address by EUI-64 (RFC 4291).
+    :param kind: ``any`` (the default), ``next`` for the lowest free one, ``gateway``.
+    :param claims: whether the host claims space for them. What a host runs for the network itself (a
+        DHCP or DNS server) comes and goes with the network, and should not hold a block of the host's.
+    :param owner: the caller's name for what holds the addresses.
+    :param key: idempotency key: the same request with the same key gets the same answer.
+    :param attributes: anything to keep with the addresses, as JSON.
+    :param note: free text to keep with the addresses, on one line.
+    :param explain: put the explanation into the answer.
+    :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     made = _labels(labels or {})
-    place = _place(made, host)
+    home = place(made, host)
     if not isinstance(claims, bool):
         raise FixInput("claims is true or false", claims=str(claims))
     if not claims:
@@ -71,8 +109,8 @@ def parse_request(
     return Request(
         scope=check_text("scope", scope),
         labels=made,
-        tiers=_tiers(subnets, made, place),
-        host=place,
+        tiers=_tiers(subnets, made, home),
+        host=home,
         kind=chosen,
         families=wanted,
         count=_count(count, chosen),
@@ -81,7 +119,156 @@ def parse_request(
         owner=optional_text("owner", owner),
         key=optional_text("idempotency key", key),
         attributes=parse_attributes(attributes),
+        note=optional_text("note", note, NOTE_LIMIT),
+        explain=explain,
     )
+
+
+def write_request(request: Request) -> dict[str, Any]:
+    """A request as :func:`parse_request` takes it, in plain text and numbers; empty values are left out."""
+    family = request.families[0] if request.families else 4
+    number, mac = request.address, request.mac
+    made = {name: getattr(request, name) for name in Request.__slots__ if name != "tiers"} | {
+        "labels": {name: sorted(each) for name, each in request.labels.items() if name != HOST},
+        "subnets": request.tiers and [list(tier) for tier in request.tiers],
+        "kind": request.kind.value,
+        "families": list(request.families),
+        "address": None if number is None else format_address(family, number),
+        "mac": None if mac is None else format_mac(mac),
+    }
+    made = {name: value for name, value in made.items() if value}
+    return made if request.claims else made | {"claims": False}
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRequest:
+    """Addresses to release: those named, or all of an owner, or all on a host.
+
+    :ivar addresses: family and number of each.
+    :ivar sequence: of the only address.
+    """
+
+    addresses: tuple[tuple[Family, int], ...] = ()
+    owner: str = ""
+    host: str = ""
+    sequence: int | None = None
+    scope: str = "default"
+
+
+def parse_release(
+    address: str | Iterable[str] | None = None,
+    *,
+    owner: str = "",
+    host: str = "",
+    sequence: int | None = None,
+    scope: str = "default",
+) -> ReleaseRequest:
+    """Parse a request to release addresses.
+
+    :param address: one or several; ``owner`` and ``host`` are then conditions on the present holder.
+    :param sequence: release the one address only if it still has this sequence number.
+    :raises FixInput: (or a subclass) nothing is named, or a value is not allowed.
+    """
+    names = [address] if isinstance(address, str) else list(address or ())
+    if not (names or owner or host):
+        raise FixInput("name addresses, an owner or a host to release")
+    numbers = tuple(dict.fromkeys(parse_address(name) for name in names))
+    if sequence is not None and len(numbers) != 1:
+        raise FixInput("a sequence number goes with exactly one address")
+    who, where = optional_text("owner", owner), optional_text("host", host)
+    return ReleaseRequest(numbers, who, where, sequence, scope)
+
+
+@dataclass(frozen=True, slots=True)
+class ReassignRequest:
+    """An address to put on another host."""
+
+    family: Family
+    address: int
+    host: str
+    sequence: int | None = None
+    force: bool = False
+    scope: str = "default"
+
+
+def parse_reassign(
+    address: str,
+    host: str,
+    *,
+    sequence: int | None = None,
+    force: bool = False,
+    scope: str = "default",
+) -> ReassignRequest:
+    """Parse a request to put an address on another host.
+
+    :param sequence: only if the address still has this sequence number.
+    :param force: also where the new host's labels say that it cannot be reached.
+    :raises FixInput: (or a subclass) for a value that is not allowed.
+    """
+    return ReassignRequest(
+        *parse_address(address), check_text("host", host), sequence, force, scope
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationFilter:
+    """Allocations to list: those for which all that is not None is true.
+
+    :ivar after: only those with a larger sequence number.
+    :ivar limit: most of them.
+    """
+
+    scope: str | None = None
+    owner: str | None = None
+    host: str | None = None
+    subnet: str | None = None
+    prefix: Prefix | None = None
+    owner_prefix: str | None = None
+    after: int = 0
+    limit: int | None = None
+
+
+def parse_filter(
+    *,
+    scope: str | None = None,
+    owner: str | None = None,
+    host: str | None = None,
+    subnet: str | None = None,
+    prefix: str | None = None,
+    owner_prefix: str | None = None,
+    after: int = 0,
+    limit: int | None = None,
+) -> AllocationFilter:
+    """Parse a filter of allocations.
+
+    :param prefix: only addresses of this prefix, of the default scope when none is named.
+    :param owner_prefix: only those whose owner begins so; looks at every allocation that has one.
+    :param after: only those with a larger sequence number, to page through.
+    :param limit: most of them.
+    :raises FixInput: (or a subclass) for a value that is not allowed.
+    """
+    texts = {"scope": scope, "owner": owner, "host": host, "owner_prefix": owner_prefix}
+    for name, text in texts.items():
+        if text is not None:
+            optional_text(name, text)
+    check_page(after, limit)
+    within = None if prefix is None else parse_prefix(prefix)
+    if within is not None and scope is None:
+        scope = DEFAULT_SCOPE
+    return AllocationFilter(scope, owner, host, subnet, within, owner_prefix, after, limit)
+
+
+def check_page(after: int, limit: int | None) -> None:
+    """Accept the bounds of a page.
+
+    :raises FixInput: for numbers that no database holds, or a page of nothing.
+    """
+    if not 0 <= after <= _LARGEST or (limit is not None and not 1 <= limit <= _LARGEST):
+        raise FixInput(
+            f"a page starts after a number from 0 to {_LARGEST} and has at least one line",
+            after=after,
+            limit=limit,
+        )
 
 
 def _labels(given: LabelsIn) -> dict[str, frozenset[str]]:
@@ -94,22 +281,22 @@ def _labels(given: LabelsIn) -> dict[str, frozenset[str]]:
     return dict(known or _PARSED.put(key, make_labels(given)))
 
 
-def optional_text(what: str, value: str | None) -> str:
+def optional_text(what: str, value: str | None, limit: int = NAME_LIMIT) -> str:
     """A text that may be left out: empty stands for none."""
-    return "" if value is None or value == "" else check_text(what, value, NAME_LIMIT)
+    return "" if value is None or value == "" else check_text(what, value, limit)
 
 
-def _place(labels: dict[str, frozenset[str]], host: str | None) -> str:
+def place(labels: dict[str, frozenset[str]], host: str | None) -> str:
     """The request's host, which is also its label in the host dimension."""
-    place = optional_text("host", host)
+    home = optional_text("host", host)
     named = labels.get(HOST)
-    if named and place and named != {place}:
-        raise FixInput(f"the request names two hosts: {place} and {', '.join(sorted(named))}")
+    if named and home and named != {home}:
+        raise FixInput(f"the request names two hosts: {home} and {', '.join(sorted(named))}")
     if named and len(named) > 1:
         raise FixInput("an address lives on one host; name one")
-    if place:
-        labels[HOST] = frozenset([place])
-    return place or next(iter(named or [""]))
+    if home:
+        labels[HOST] = frozenset([home])
+    return home or next(iter(named or [""]))
 
 
 def _families(given: Iterable[int] | int | None) -> tuple[Family, ...]:

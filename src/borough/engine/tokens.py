@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from borough.domain.dimension import Fallback, make_labels
+from borough.domain.dimension import Fallback, Labels
 from borough.domain.encode import micros
 from borough.domain.event import EventRow
 from borough.domain.ladder import unknown
@@ -18,7 +18,7 @@ from borough.domain.model import Catalogue
 from borough.domain.space import Act
 from borough.domain.text import check_text
 from borough.domain.token import Need, Token
-from borough.engine.request import NAME_LIMIT, LabelsIn
+from borough.engine.request import NAME_LIMIT
 from borough.engine.views import TokenView, show_token
 from borough.errors import FixInput, UnknownDimension
 from borough.store.port import Unit
@@ -38,7 +38,7 @@ def create(
     name: str,
     *,
     may: str,
-    labels: LabelsIn | None,
+    labels: Labels,
     expires: datetime | None,
     now: int,
 ) -> tuple[TokenView, str]:
@@ -52,12 +52,11 @@ def create(
     except ValueError:
         known = ", ".join(Need)
         raise FixInput(f"a token may {known}, not {may!r}", may=str(may)) from None
-    fence = make_labels(labels or {})
-    if fence and allows is Need.ADMINISTER:
+    if labels and allows is Need.ADMINISTER:
         raise FixInput("a token that may administer cannot be confined to labels")
-    check_fence(unit.catalogue, fence)
+    check_fence(unit.catalogue, labels)
     public, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    token = Token(name, public, _digest(secret), allows, fence, now, ends)
+    token = Token(name, public, _digest(secret), allows, labels, now, ends)
     unit.add_token(token)
     unit.record(EventRow(now, Act.TOKEN, name, detail=f"create: {describe(token)}"))
     return show_token(token), f"borough_{public}_{secret}"

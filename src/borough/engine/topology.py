@@ -259,15 +259,19 @@ class Draft:
     cooldown: int = 0
     attributes: Mapping[str, Any] = field(default_factory=dict)
     claiming: Settings = field(default_factory=dict)
+    pool: str | None = None
+    prefix_length: int | None = None
 
     @classmethod
     def parse(
         cls,
         *,
-        name: str | None,
         cidr: str | None,
-        labels: LabelsIn | None,
-        project: str,
+        pool: str | None = None,
+        prefix_length: int | None = None,
+        name: str | None = None,
+        labels: LabelsIn | None = None,
+        project: str = "",
         scope: str | None = None,
         gateway: str | None = None,
         ranges: Iterable[str] = (),
@@ -278,7 +282,17 @@ class Draft:
     ) -> Self:
         """Check every setting on its own.
 
-        :raises FixInput: (or a subclass) for one that cannot be meant.
+        :param cidr: its prefix; of a pool the exact one to carve, None for any.
+        :param pool: the pool to carve it from; None for a subnet by itself.
+        :param prefix_length: the length to carve; when left out, the pool's default.
+        :param name: its name; when left out, its prefix in text.
+        :param project: whose quota it counts against.
+        :param scope: that of the pool, or ``default``, when left out.
+        :param ranges: ``first-last`` texts; when left out, all usable addresses.
+        :param cooldown: seconds, or text such as ``5m``.
+        :param claims: how space is claimed here, where it differs from the dimension: see
+            :class:`borough.domain.dimension.Claiming`.
+        :raises FixInput: (or a subclass) for a setting that is not allowed.
         """
         if isinstance(weight, bool) or not isinstance(weight, int) or abs(weight) > WEIGHT_LIMIT:
             raise FixInput(f"a weight is a whole number from -{WEIGHT_LIMIT} to {WEIGHT_LIMIT}")
@@ -294,6 +308,8 @@ class Draft:
             cooldown=parse_cooldown(cooldown),
             attributes=parse_attributes(attributes),
             claiming=parse_claiming(claims or {}),
+            pool=pool,
+            prefix_length=prefix_length,
         )
 
     def settle(self, catalogue: Catalogue, prefix: Prefix, scope: str, pool: str) -> Subnet:
@@ -343,7 +359,9 @@ def _gateway(text: str | None, subnet: Subnet) -> int | None:
 
 
 def add_subnet(unit: Unit, draft: Draft, now: int) -> SubnetView:
-    """See :meth:`borough.engine.ipam.Ipam.add_subnet`."""
+    """See :meth:`borough.engine.face.Face.add_subnet` and ``allocate_subnet``."""
+    if draft.pool is not None:
+        return _carve_subnet(unit, draft, draft.pool, now)
     catalogue = unit.catalogue
     scope = draft.scope or "default"
     check_scope(catalogue, scope)
@@ -359,10 +377,7 @@ def add_subnet(unit: Unit, draft: Draft, now: int) -> SubnetView:
     return _store(unit, catalogue, draft.settle(catalogue, draft.cidr, scope, ""), now)
 
 
-def carve_subnet(
-    unit: Unit, draft: Draft, pool_name: str, prefix_length: int | None, now: int
-) -> SubnetView:
-    """See :meth:`borough.engine.ipam.Ipam.allocate_subnet`."""
+def _carve_subnet(unit: Unit, draft: Draft, pool_name: str, now: int) -> SubnetView:
     catalogue = unit.catalogue
     pool = catalogue.pools.get(pool_name)
     if pool is None:
@@ -370,7 +385,11 @@ def carve_subnet(
     if draft.scope not in (None, pool.scope):
         raise FixInput(f"pool {pool.name} is in scope {pool.scope}, not {draft.scope}")
     prefix = carve(
-        catalogue, pool, prefix_length=prefix_length, cidr=draft.cidr, project=draft.project
+        catalogue,
+        pool,
+        prefix_length=draft.prefix_length,
+        cidr=draft.cidr,
+        project=draft.project,
     )
     return _store(unit, catalogue, draft.settle(catalogue, prefix, pool.scope, pool.name), now)
 

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import takewhile
-from typing import Final, Protocol
+from typing import Final
 
 from borough.domain.dimension import Labels
 from borough.domain.encode import utc
 from borough.domain.event import Event, EventRow
 from borough.domain.query import Trail
 from borough.domain.space import Act
+from borough.engine.face import Face
 from borough.engine.partial import telling
 from borough.errors import EventsPruned
 from borough.store.port import ReadTrail, ReadUnit, Unit
@@ -77,26 +78,13 @@ def prune_piece(unit: Unit, through: int, upto: int, now: int) -> int:
     return count
 
 
-class Prunable(Protocol):
-    """The library or its client, as far as pruning needs it."""
-
-    def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
-        """See :meth:`borough.engine.ipam.Ipam.events`."""
-
-    def prune_events(self, through: int) -> int:
-        """See :meth:`borough.engine.upkeep.Upkeep.prune_events`."""
-
-    def newest_event(self) -> int:
-        """See :meth:`borough.engine.ipam.Ipam.newest_event`."""
-
-
 def ago(seconds: float) -> datetime:
     """The time that was some seconds ago, but not before the epoch."""
     return utc(max(time.time_ns() // 1000 - int(seconds * 1_000_000), 0))
 
 
 def prune(
-    ipam: Prunable, before: datetime, archive: Callable[[Sequence[Event]], None] | None = None
+    ipam: Face, before: datetime, archive: Callable[[Sequence[Event]], None] | None = None
 ) -> int:
     """Prune the events before the first one that is recent enough; return how many.
 

@@ -49,6 +49,7 @@ class Allocation:
     sequence: int
     state: str
     attributes: Mapping[str, Any]
+    note: str
     allocated_at: datetime
     cooling_until: datetime | None
 
@@ -132,6 +133,7 @@ def show(
         sequence=allocation.sequence if sequence is None else sequence,
         state=allocation.state.value,
         attributes=allocation.attributes,
+        note=allocation.note,
         allocated_at=utc(allocation.at),
         cooling_until=None if allocation.until is None else utc(allocation.until),
     )

@@ -6,12 +6,12 @@ from typing import Any
 
 from borough import __version__
 from borough.api import schema as s
-from borough.api.access import Identity, View
+from borough.api.access import Identity
 from borough.api.operation import operation
 from borough.api.paging import by_place, page_of
 from borough.api.problem import Malformed
 from borough.domain.token import Need
-from borough.engine.ipam import Ipam
+from borough.engine.face import Face
 from borough.engine.summaries import Applied
 from borough.engine.topology_file import load_topology, parse_topology_text
 from borough.engine.views import show_labels
@@ -19,7 +19,7 @@ from borough.engine.views import show_labels
 
 @operation("PUT", "/v1/topology", need=Need.ADMINISTER, tags=True, is_large=True, takes_yaml=True)
 def apply(
-    ipam: Ipam, query: s.TopologyQuery, body: dict[str, Any] | str, if_match: int | None
+    ipam: Face, query: s.TopologyQuery, body: dict[str, Any] | str, if_match: int | None
 ) -> Applied:
     """Make the declared objects be as a topology says, all of it or nothing.
 
@@ -35,72 +35,53 @@ def apply(
 
 
 @operation("GET", "/v1/subnets", need=Need.READ, tags=True)
-def subnets(ipam: View, query: s.SubnetQuery) -> s.SubnetPage:
+def subnets(ipam: Face, query: s.SubnetQuery) -> s.SubnetPage:
     """Subnets by scope and address."""
     found = ipam.subnets(labels=s.gather(query.label), scope=query.scope)
     return s.SubnetPage(*page_of(found, by_place, query))
 
 
 @operation("POST", "/v1/subnets", need=Need.ADMINISTER, status=201)
-def add_subnet(ipam: Ipam, body: s.NewSubnet) -> s.OneSubnet:
+def add_subnet(ipam: Face, body: s.NewSubnet) -> s.OneSubnet:
     """Add a subnet by its prefix, or carve it from a pool."""
-    settings: dict[str, Any] = {
-        name: getattr(body, name)
-        for name in (
-            "name",
-            "labels",
-            "project",
-            "scope",
-            "gateway",
-            "ranges",
-            "weight",
-            "cooldown",
-            "attributes",
-            "claims",
-        )
-    }
     if body.pool is not None:
-        return s.OneSubnet(
-            ipam.allocate_subnet(
-                body.pool, prefix_length=body.prefix_length, cidr=body.cidr, **settings
-            )
-        )
+        return s.OneSubnet(ipam.allocate_subnet(**body.given()))
     if body.cidr is None or body.prefix_length is not None:
         raise Malformed("name the subnet's cidr, or a pool and perhaps a prefix_length", status=422)
-    return s.OneSubnet(ipam.add_subnet(body.cidr, **settings))
+    return s.OneSubnet(ipam.add_subnet(**body.given()))
 
 
 @operation("GET", "/v1/subnets/{name:path}", need=Need.READ, tags=True)
-def subnet(ipam: View, path: s.Named) -> s.OneSubnet:
+def subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
     """One subnet."""
     return s.OneSubnet(ipam.subnet(path.name))
 
 
 @operation("DELETE", "/v1/subnets/{name:path}", need=Need.ADMINISTER)
-def remove_subnet(ipam: Ipam, path: s.Named) -> s.OneSubnet:
+def remove_subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
     """Remove a subnet that nobody has an address of; one that was carved returns to its pool."""
     return s.OneSubnet(ipam.remove_subnet(path.name))
 
 
 @operation("GET", "/v1/hosts", need=Need.READ, tags=True)
-def hosts(ipam: View, query: s.Paged) -> s.HostPage:
+def hosts(ipam: Face, query: s.Paged) -> s.HostPage:
     """The declared hosts and the labels that they imply."""
     return s.HostPage(*page_of(ipam.hosts(), lambda host: [host.name], query))
 
 
 @operation("GET", "/v1/dimensions", need=Need.READ, tags=True)
-def dimensions(ipam: View) -> s.Dimensions:
+def dimensions(ipam: Face) -> s.Dimensions:
     """The dimensions in order of importance."""
     return s.Dimensions(ipam.dimensions())
 
 
 @operation("GET", "/v1/pools", need=Need.READ, tags=True)
-def pools(ipam: View) -> s.Pools:
+def pools(ipam: Face) -> s.Pools:
     """Pools and how full they are."""
     return s.Pools(ipam.pools())
 
 
 @operation("GET", "/v1/whoami", need=Need.READ)
-def whoami(ipam: View, caller: Identity) -> s.Caller:
+def whoami(ipam: Face, caller: Identity) -> s.Caller:
     """Who asks, and what he may do."""
     return s.Caller(caller.name, caller.may, show_labels(caller.labels), __version__)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from borough.api import schema as s
-from borough.api.access import View
 from borough.api.operation import operation
 from borough.api.paging import page_of
 from borough.domain.prefix import parse_prefix
 from borough.domain.token import Need
-from borough.engine.ipam import Ipam
+from borough.engine.face import Face
 from borough.engine.space_map import SpaceMap
 from borough.engine.summaries import Audited, GroupUsage
 from borough.engine.views import BlockView
 
 
 @operation("GET", "/v1/blocks", need=Need.READ)
-def blocks(ipam: View, query: s.BlockQuery) -> s.BlockPage:
+def blocks(ipam: Face, query: s.BlockQuery) -> s.BlockPage:
     """Blocks: who has claimed them, how full they are, what others have borrowed of them."""
     found = ipam.blocks(host=query.host, subnet=query.subnet)
     # By name of the subnet and not by its age, so that a page can go on where another ended.
@@ -29,26 +28,26 @@ def blocks(ipam: View, query: s.BlockQuery) -> s.BlockPage:
 
 
 @operation("GET", "/v1/map", need=Need.READ)
-def space_map(ipam: View, query: s.MapQuery) -> SpaceMap:
+def space_map(ipam: Face, query: s.MapQuery) -> SpaceMap:
     """All blocks of a scope in columns: what a map is drawn from."""
     return ipam.space_map(scope=query.scope, subnets=query.subnet or None)
 
 
 @operation("GET", "/v1/usage", need=Need.READ)
-def usage(ipam: View, query: s.UsageQuery) -> GroupUsage:
+def usage(ipam: Face, query: s.UsageQuery) -> GroupUsage:
     """How full the subnets of a group are, in the order in which the group uses them."""
     found = ipam.usage(labels=s.gather(query.label), host=query.host, scope=query.scope)
     return GroupUsage.of(found)
 
 
 @operation("GET", "/v1/routes", need=Need.READ)
-def routes(ipam: View, query: s.RouteQuery) -> s.Routes:
+def routes(ipam: Face, query: s.RouteQuery) -> s.Routes:
     """The fewest prefixes that each host (or one) must advertise for exactly what it has."""
     return s.Routes(ipam.routes(query.host, query.form, scope=query.scope))
 
 
 @operation("GET", "/v1/events", need=Need.READ)
-def events(ipam: View, query: s.EventQuery) -> s.EventPage:
+def events(ipam: Face, query: s.EventQuery) -> s.EventPage:
     """The audit trail, oldest first, page by page, as far as it is complete.
 
     Whoever goes on after the last id of a page misses no event. Where events after `after` have been pruned,
@@ -64,12 +63,12 @@ def events(ipam: View, query: s.EventQuery) -> s.EventPage:
 
 
 @operation("POST", "/v1/audit", need=Need.ADMINISTER)
-def audit(ipam: Ipam, body: s.Audit) -> Audited:
+def audit(ipam: Face, body: s.Audit) -> Audited:
     """Find, and mend, where the stored state contradicts itself."""
     return Audited.of(ipam.audit(repair=body.repair))
 
 
 @operation("GET", "/v1/events/newest", need=Need.READ)
-def newest_event(ipam: View) -> s.Newest:
+def newest_event(ipam: Face) -> s.Newest:
     """The id of the newest event: where to go on after, to hear of nothing older."""
     return s.Newest(ipam.newest_event())

@@ -5,17 +5,17 @@ from __future__ import annotations
 from borough.api import schema as s
 from borough.api.operation import operation
 from borough.domain.token import Need
-from borough.engine.ipam import Ipam
+from borough.engine.face import Face
 
 
 @operation("GET", "/v1/tokens", need=Need.ADMINISTER)
-def tokens(ipam: Ipam) -> s.Tokens:
+def tokens(ipam: Face) -> s.Tokens:
     """All tokens by name; nothing of what is told of them lets anybody in."""
     return s.Tokens(ipam.tokens())
 
 
 @operation("POST", "/v1/tokens", need=Need.ADMINISTER, status=201)
-def create_token(ipam: Ipam, body: s.NewToken) -> s.CreatedToken:
+def create_token(ipam: Face, body: s.NewToken) -> s.CreatedToken:
     """Make a token. Its text is in this answer, and cannot be had again."""
     expires = None if body.expires is None else s.read_time(body.expires)
     token, text = ipam.create_token(body.name, may=body.may, labels=body.labels, expires=expires)
@@ -23,6 +23,6 @@ def create_token(ipam: Ipam, body: s.NewToken) -> s.CreatedToken:
 
 
 @operation("DELETE", "/v1/tokens/{name:path}", need=Need.ADMINISTER)
-def revoke_token(ipam: Ipam, path: s.Named) -> s.OneToken:
+def revoke_token(ipam: Face, path: s.Named) -> s.OneToken:
     """End a token. It may still be let in for a second."""
     return s.OneToken(ipam.revoke_token(path.name))

@@ -1,8 +1,4 @@
-"""Claims kept in order: hosts that go, addresses that move, sweeps, proposals.
-
-None is for confined tokens: a host, and what it claims, may be shared with others, and where an address may
-move to is a matter of segments and racks that they do not see.
-"""
+"""Claims kept in order: hosts that go, addresses that move, sweeps, proposals."""
 
 from __future__ import annotations
 
@@ -10,59 +6,56 @@ from borough.api import schema as s
 from borough.api.operation import operation
 from borough.domain.token import Need
 from borough.engine.defragment import Defragmentation
-from borough.engine.ipam import Ipam
+from borough.engine.face import Face
 from borough.engine.moves import Renamed, Vacated
 from borough.engine.sweep import Swept
 from borough.engine.views import Allocation
 
 
 @operation("POST", "/v1/hosts/{host:path}/drain", need=Need.ADMINISTER)
-def drain(ipam: Ipam, path: s.HostName) -> Vacated:
+def drain(ipam: Face, path: s.HostName) -> Vacated:
     """Take all claims from a host whose workloads are about to leave; its addresses stay held."""
     return ipam.drain(path.host)
 
 
 @operation("POST", "/v1/hosts/{host:path}/rename", need=Need.ADMINISTER)
-def rename_host(ipam: Ipam, path: s.HostName, body: s.NewName) -> Renamed:
+def rename_host(ipam: Face, path: s.HostName, body: s.NewName) -> Renamed:
     """Give a host another name: its claims, its addresses and its declared entry, all at once."""
     return ipam.rename_host(path.host, body.name)
 
 
 @operation("DELETE", "/v1/hosts/{host:path}", need=Need.ADMINISTER)
-def remove_host(ipam: Ipam, path: s.HostName, query: s.Removal) -> Vacated:
+def remove_host(ipam: Face, path: s.HostName, query: s.Removal) -> Vacated:
     """Forget a host that is gone: its claims, its declared entry, and its addresses if that is asked for."""
     return ipam.remove_host(path.host, release=query.release)
 
 
 @operation("POST", "/v1/allocations/{scope}/{address}/move", need=Need.ADMINISTER)
-def move(ipam: Ipam, path: s.Place, body: s.Move, if_match: int | None) -> Allocation:
+def move(ipam: Face, path: s.Place, body: s.Move, if_match: int | None) -> Allocation:
     """Put an address on another host, as a live migration does; its owner and sequence stay.
 
     The sequence may also stand in `If-Match`.
     """
-    return ipam.move(
-        path.address,
-        body.host,
-        sequence=if_match if body.sequence is None else body.sequence,
-        force=body.force,
-        scope=path.scope,
-    )
+    given = body.given()
+    if body.sequence is None:
+        given["sequence"] = if_match
+    return ipam.move(path.address, scope=path.scope, **given)
 
 
 @operation("POST", "/v1/sweep", need=Need.ADMINISTER)
-def sweep(ipam: Ipam) -> Swept:
+def sweep(ipam: Face) -> Swept:
     """Give back what nobody needs any more; the service does so by itself every few minutes."""
     return ipam.sweep()
 
 
 @operation("GET", "/v1/defragment", need=Need.ADMINISTER)
-def defragment(ipam: Ipam, query: s.DefragmentQuery) -> Defragmentation:
+def defragment(ipam: Face, query: s.DefragmentQuery) -> Defragmentation:
     """Propose which addresses to renumber to save routes; nothing is renumbered."""
-    return ipam.defragment(host=query.host, scope=query.scope, limit=query.limit)
+    return ipam.defragment(**query.given())
 
 
 @operation("POST", "/v1/events/prune", need=Need.ADMINISTER)
-def prune_events(ipam: Ipam, body: s.Prune) -> s.Pruned:
+def prune_events(ipam: Face, body: s.Prune) -> s.Pruned:
     """Remove the oldest events up to an id, at most 5000 of them: again, as long as it removes any.
 
     The newest event stays. An event says what was removed.

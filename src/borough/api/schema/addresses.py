@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
@@ -18,7 +18,7 @@ from borough.api.schema.base import (
     Number,
     Text,
 )
-from borough.engine.request import COUNT_LIMIT
+from borough.engine.request import COUNT_LIMIT, NOTE_LIMIT
 from borough.engine.views import Allocation
 
 
@@ -46,26 +46,20 @@ class Selector(Input):
     claims: bool = True
     scope: Text = "default"
 
-    def asked(self) -> dict[str, Any]:
-        """The arguments of :meth:`borough.engine.ipam.Ipam.explain`."""
-        return {name: getattr(self, name) for name in Selector.__struct_fields__}
-
 
 class AllocationRequest(Selector):
     """A request for addresses: all that is asked for or none.
 
     :ivar owner: the caller's name for what holds the addresses.
     :ivar attributes: anything to keep with the addresses.
+    :ivar note: free text to keep with the addresses, on one line.
     :ivar explain: put the explanation into the answer.
     """
 
     owner: MaybeText = ""
     attributes: Attributes = field(default_factory=dict)
+    note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
     explain: bool = False
-
-    def asked(self) -> dict[str, Any]:
-        """The arguments of :meth:`borough.engine.ipam.Ipam.allocate`."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
 
 
 class Release(Input):
@@ -78,14 +72,6 @@ class Release(Input):
     owner: MaybeText = ""
     host: MaybeText = ""
     sequence: Number | None = None
-    scope: Text = "default"
-
-
-class Holder(Input):
-    """Whose addresses."""
-
-    owner: MaybeText = ""
-    host: MaybeText = ""
     scope: Text = "default"
 
 

@@ -34,6 +34,10 @@ Attributes = dict[str, Any]
 class Input(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a caller may send; nothing else is accepted."""
 
+    def given(self) -> dict[str, Any]:
+        """The fields by name: the parameters of the library's method."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
 
 class Nothing(Input):
     """An empty object, for what says everything in its path; no body at all says the same."""

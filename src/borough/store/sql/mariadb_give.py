@@ -76,9 +76,9 @@ IF the_id IS NOT NULL AND {{fine}} THEN
             %(actor)s, the_cohort;
     SET the_sequence = LAST_INSERT_ID();
     INSERT INTO borough_allocation
-        (sequence, scope_id, address, subnet_id, owner, host, attributes, at)
+        (sequence, scope_id, address, subnet_id, owner, host, attributes, note, at)
         VALUES (the_sequence, %(scope_id)s, the_address, the_subnet, the_owner, the_host,
-            %(attributes)s, now_is);
+            %(attributes)s, %(note)s, now_is);
     {{keyed}}
 END IF;
 IF the_sequence IS NULL THEN
@@ -211,7 +211,7 @@ class MariadbGiver:
             order.lowest,
             wait,
             _AREA if area else _HINTED if hint_subnet else "",
-            bool(order.key),
+            bool(order.request.key),
             order.catalogue.cools,
             self._inside,
         )
@@ -228,13 +228,11 @@ class MariadbGiver:
                 "hint_subnet": hint_subnet,
                 "hint_base": hint_base,
                 **(area._asdict() if area else {}),
-                "scope_id": order.catalogue.scopes[order.scope],
-                "owner": order.owner,
+                "scope_id": order.catalogue.scopes[order.request.scope],
+                **rows.kept_values(order.request),
                 "actor": actor(),
-                "host": order.host,
-                "attributes": rows.attributes_text(order.attributes),
                 "at": order.now,
-                "key": order.key,
+                "key": order.request.key,
                 "fingerprint": order.fingerprint,
             },
         )

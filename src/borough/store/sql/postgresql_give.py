@@ -41,9 +41,9 @@ _TAKE: Final = """taken AS (
     RETURNING id
 ), given AS (
     INSERT INTO borough_allocation
-        (sequence, scope_id, address, subnet_id, owner, host, attributes, at)
+        (sequence, scope_id, address, subnet_id, owner, host, attributes, note, at)
     SELECT noted.id, %(scope_id)s, taken.address, taken.subnet_id, %(owner)s, %(host)s,
-        %(attributes)s, %(at)s
+        %(attributes)s, %(note)s, %(at)s
     FROM taken, noted
 ){keyed}"""
 
@@ -179,19 +179,17 @@ class PostgresqlGiver:
             wait,
             bool(hint_subnet),
             order.rungs[0].family == 6,
-            bool(order.key),
+            bool(order.request.key),
             order.catalogue.cools,
         )
         values |= {
             "claimant": order.claimant,
             "version": order.catalogue.version,
-            "scope_id": order.catalogue.scopes[order.scope],
-            "owner": order.owner,
+            "scope_id": order.catalogue.scopes[order.request.scope],
+            **rows.kept_values(order.request),
             "actor": actor(),
-            "host": order.host,
-            "attributes": rows.attributes_text(order.attributes),
             "at": order.now,
-            "key": order.key,
+            "key": order.request.key,
             "fingerprint": order.fingerprint,
         }
         if hint_subnet:

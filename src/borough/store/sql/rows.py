@@ -11,7 +11,7 @@ from borough.domain.address import WIDTH, Family, from_bytes, to_bytes
 from borough.domain.block import Block, Run
 from borough.domain.encode import utc
 from borough.domain.event import Event, EventRow
-from borough.domain.model import AllocationRow, Catalogue, State, Subnet
+from borough.domain.model import AllocationRow, Catalogue, Request, State, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.space import Act, Plan
 from borough.store.actor import actor
@@ -123,7 +123,7 @@ def run_values(run: Run) -> dict[str, Any]:
 
 def to_allocation(row: Row) -> AllocationRow:
     """A row of ``ALLOCATION_COLUMNS``."""
-    sequence, scope, packed, subnet_id, owner, host, attributes, at, until = row
+    sequence, scope, packed, subnet_id, owner, host, attributes, note, at, until = row
     return AllocationRow(
         scope,
         family_of(packed),
@@ -134,14 +134,20 @@ def to_allocation(row: Row) -> AllocationRow:
         sequence,
         State.ALLOCATED if until is None else State.COOLING,
         json.loads(attributes) if attributes else {},
+        note or "",
         at,
         until,
     )
 
 
-def attributes_text(attributes: Mapping[str, Any]) -> str | None:
-    """An allocation's attributes as they are stored."""
-    return json.dumps(attributes, sort_keys=True) if attributes else None
+def kept_values(of: Request | AllocationRow) -> dict[str, Any]:
+    """The columns of an allocation that keep what its request says of it."""
+    return {
+        "owner": of.owner,
+        "host": of.host,
+        "attributes": json.dumps(of.attributes, sort_keys=True) if of.attributes else None,
+        "note": of.note or None,
+    }
 
 
 def allocation_values(
@@ -153,9 +159,7 @@ def allocation_values(
         "scope_id": scopes[allocation.scope],
         "address": to_bytes(allocation.family, allocation.address),
         "subnet_id": allocation.subnet_id,
-        "owner": allocation.owner,
-        "host": allocation.host,
-        "attributes": attributes_text(allocation.attributes),
+        **kept_values(allocation),
         "at": allocation.at,
     }
 

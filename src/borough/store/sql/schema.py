@@ -277,6 +277,7 @@ allocation = _table(
     sa.Column("owner", Name, nullable=False),
     sa.Column("host", Name, nullable=False),
     sa.Column("attributes", Long),
+    sa.Column("note", Long),
     sa.Column("at", sa.BigInteger, nullable=False),
     # Null while allocated; the time when a cooling address is free again.
     sa.Column("until", sa.BigInteger),

@@ -224,6 +224,7 @@ ALLOCATION_COLUMNS = (
     t.allocation.c.owner,
     t.allocation.c.host,
     t.allocation.c.attributes,
+    t.allocation.c.note,
     t.allocation.c.at,
     t.allocation.c.until,
 )

@@ -138,7 +138,7 @@ class SqlStore:
     def give(self, order: Order, work: Callable[[Unit], T]) -> Taken | T:
         """See :meth:`borough.store.port.Store.give`."""
         bound = self._bound()
-        repeatable = bool(order.key)
+        repeatable = bool(order.request.key)
         wait = False
         guessed = not self._dialect.can_guess
         while True:
@@ -164,7 +164,7 @@ class SqlStore:
                 spread = word is Word.LOCKED
                 return self._once(work, bound, repeatable=repeatable, order=order, spread=spread)
             except Duplicate as taken_already:
-                if not order.key:
+                if not order.request.key:
                     self._again(bound, Contradiction(str(taken_already)))
                     continue
                 # Most likely the key was used before: the unit of work finds its answer.
@@ -184,7 +184,7 @@ class SqlStore:
                 return Unknown()
             except Exception as error:
                 translated = self._dialect.translate(error)
-                if is_in_doubt(translated) and not order.key:
+                if is_in_doubt(translated) and not order.request.key:
                     raise public(translated, "unknown") from error
                 if isinstance(translated, Gone):
                     return Unknown()

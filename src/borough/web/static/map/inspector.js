@@ -118,6 +118,7 @@ export class Inspector {
         ["State", found.state === "cooling" ? `cooling until ${clock(new Date(found.cooling_until))}` : found.borrowed ? h("span", { class: "badge warn" }, "borrowed from another host's block") : "allocated"],
         ["Since", clock(new Date(found.allocated_at))],
         ["Sequence", found.sequence],
+        ...(found.note ? [["Note", found.note]] : []),
         ...Object.entries(found.attributes ?? {}).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]),
       ]),
       found.state === "cooling" ? null : this.releaseButton(found),

@@ -253,6 +253,7 @@ def _allocations() -> None:
         _text("owner"),
         _text("host"),
         sa.Column("attributes", LONG),
+        sa.Column("note", LONG),
         _big("at"),
         _big("until", nullable=True),
         sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),

@@ -1,0 +1,113 @@
+"""What library, HTTP client and confined token each implement: actions on what is parsed already."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from borough.domain.address import Family
+from borough.domain.dimension import Labels
+from borough.domain.event import Event
+from borough.domain.explain import Explanation
+from borough.domain.inspect import Finding
+from borough.domain.model import Request
+from borough.domain.pool import PoolUsage
+from borough.domain.topology import Changes, Topology
+from borough.engine.defragment import Defragmentation
+from borough.engine.moves import Renamed, Vacated
+from borough.engine.queries import RouteForm
+from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
+from borough.engine.space_map import SpaceMap
+from borough.engine.sweep import Swept
+from borough.engine.topology import Draft
+from borough.engine.views import (
+    Allocation,
+    Answer,
+    BlockView,
+    DimensionView,
+    HostView,
+    Released,
+    Route,
+    SubnetView,
+    TokenView,
+    Usage,
+)
+
+
+class Actions(ABC):
+    """See the public methods of the same names in :class:`borough.engine.face.Face`.
+
+    Whatever wraps a face, such as a driver, calls these as well: a request is parsed once.
+    """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the store, or the connections to it."""
+
+    @abstractmethod
+    def _allocate(self, request: Request) -> Answer: ...
+    @abstractmethod
+    def _explain(self, request: Request) -> Explanation: ...
+    @abstractmethod
+    def _release(self, request: ReleaseRequest) -> Released: ...
+    @abstractmethod
+    def _show(self, scope: str, family: Family, number: int) -> Allocation: ...
+    @abstractmethod
+    def _apply(self, wanted: Topology, dry_run: bool, version: int | None) -> Changes: ...
+    @abstractmethod
+    def _add_subnet(self, draft: Draft) -> SubnetView: ...
+    @abstractmethod
+    def _remove_subnet(self, name: str) -> SubnetView: ...
+    @abstractmethod
+    def _subnets(self, labels: Labels, scope: str | None) -> list[SubnetView]: ...
+    @abstractmethod
+    def _subnet(self, name: str) -> SubnetView: ...
+    @abstractmethod
+    def _hosts(self) -> list[HostView]: ...
+    @abstractmethod
+    def _dimensions(self) -> list[DimensionView]: ...
+    @abstractmethod
+    def _pools(self) -> list[PoolUsage]: ...
+    @abstractmethod
+    def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]: ...
+    @abstractmethod
+    def _allocations(self, wanted: AllocationFilter) -> list[Allocation]: ...
+    @abstractmethod
+    def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap: ...
+    @abstractmethod
+    def _usage(self, labels: Labels, host: str | None, scope: str) -> list[Usage]: ...
+    @abstractmethod
+    def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]: ...
+    @abstractmethod
+    def _events(self, after: int, limit: int, labels: Labels) -> list[Event]: ...
+    @abstractmethod
+    def _newest_event(self) -> int: ...
+    @abstractmethod
+    def _drain(self, host: str) -> Vacated: ...
+    @abstractmethod
+    def _remove_host(self, name: str, release: bool) -> Vacated: ...
+    @abstractmethod
+    def _rename_host(self, old: str, new: str) -> Renamed: ...
+    @abstractmethod
+    def _move(self, request: ReassignRequest) -> Allocation: ...
+    @abstractmethod
+    def _sweep(self) -> Swept: ...
+    @abstractmethod
+    def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation: ...
+    @abstractmethod
+    def _create_token(
+        self, name: str, may: str, labels: Labels, expires: datetime | None
+    ) -> tuple[TokenView, str]: ...
+    @abstractmethod
+    def _revoke_token(self, name: str) -> TokenView: ...
+    @abstractmethod
+    def _tokens(self) -> list[TokenView]: ...
+    @abstractmethod
+    def _audit(
+        self, repair: bool, progress: Callable[[int, int], None] | None
+    ) -> list[Finding]: ...
+    @abstractmethod
+    def _risks(self) -> list[Finding]: ...
+    @abstractmethod
+    def _prune_events(self, through: int) -> int: ...
