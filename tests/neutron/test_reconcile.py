@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pytest
 
 from borough.domain.prefix import Prefix
-from borough.neutron.commands.reconcile import Report, SideSubnet, compare
+from borough.neutron.commands.reconcile import HeldAddress, Report, SideSubnet, compare
 from borough.neutron.port_info import PortInfo
 from borough.neutron.subnet import Declared
 from borough.neutron.tables import PortAddress, TableSubnet
@@ -17,18 +15,14 @@ BASE = 10 << 24
 OLDEST = 100
 
 
-class Held(NamedTuple):
-    at: int
-
-
 def in_tables(*addresses: int) -> TableSubnet:
     declared = Declared("s", Prefix(4, BASE, 24))
     ports = [PortAddress(BASE + each, PortInfo(f"port-{each}")) for each in addresses]
     return TableSubnet(declared, ports)
 
 
-def at_side(*addresses: int, at: int = OLDEST, **more: object) -> SideSubnet[Held]:
-    return SideSubnet({BASE + each: Held(at) for each in addresses}, **more)  # type: ignore[arg-type]
+def at_side(*addresses: int, at: int = OLDEST, **more: object) -> SideSubnet[None]:
+    return SideSubnet({BASE + each: HeldAddress(at, None) for each in addresses}, **more)  # type: ignore[arg-type]
 
 
 def test_sides_that_hold_the_same_agree() -> None:

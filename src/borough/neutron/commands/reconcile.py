@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
+
+import sqlalchemy as sa
 
 from borough.domain.address import format_address
 from borough.domain.decide import SECOND
@@ -25,15 +27,18 @@ GRACE: Final = 600
 _LISTED: Final = 100
 
 
-class HeldAddress(Protocol):
-    """One address as a side holds it."""
-
-    @property
-    def at(self) -> int:
-        """Time of its allocation, in microseconds since the epoch."""
+H = TypeVar("H")
 
 
-H = TypeVar("H", bound=HeldAddress)
+class HeldAddress(NamedTuple, Generic[H]):
+    """One address as a side holds it.
+
+    :ivar at: time of its allocation, in microseconds since the epoch.
+    :ivar record: what the side needs to release it.
+    """
+
+    at: int
+    record: H
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class SideSubnet(Generic[H]):
     :ivar prefix: its prefix in text, where the side knows it.
     """
 
-    held: Mapping[int, H]
+    held: Mapping[int, HeldAddress[H]]
     differs: Collection[str] = ()
     never: Collection[int] = ()
     prefix: str = ""
@@ -103,7 +108,7 @@ def compare(
         if each.address not in present and wanted.declared.prefix.holds(each.address)
     ]
     leaked = {
-        address: held
+        address: held.record
         for address, held in sorted(found.held.items())
         if address not in used and held.at <= oldest
     }
@@ -118,6 +123,44 @@ class Side(Protocol):
 
     def examine(self, name: str, *, oldest: int, write: bool) -> Difference[Any]:
         """Compare one subnet, and with ``write`` make this side agree; see :func:`compare`."""
+
+
+class TableSide(Side, Generic[H]):
+    """A side with tables in Neutron's database: each subnet is compared in one transaction.
+
+    :cvar known: selects the ids of the subnets that it knows.
+    """
+
+    known: ClassVar[sa.Select[Any]]
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def names(self) -> set[str]:
+        """See :meth:`Side.names`."""
+        return self._database.transact(
+            lambda connection: set(connection.execute(self.known).scalars())
+        )
+
+    def examine(self, name: str, *, oldest: int, write: bool) -> Difference[H]:
+        """See :meth:`Side.examine`."""
+
+        def work(connection: sa.Connection) -> Difference[H]:
+            wanted = tables.subnet(connection, name)
+            found = compare(name, wanted, self._read(connection, name, wanted), oldest=oldest)
+            if write and not found.agrees:
+                self._mend(connection, found)
+            return found
+
+        return self._database.transact(work)
+
+    def _read(
+        self, connection: sa.Connection, name: str, wanted: TableSubnet | None
+    ) -> SideSubnet[H] | None:
+        raise NotImplementedError
+
+    def _mend(self, connection: sa.Connection, found: Difference[H]) -> None:
+        raise NotImplementedError
 
 
 @dataclass
@@ -139,13 +182,8 @@ class Report:
     @property
     def agrees(self) -> bool:
         """Whether nothing differed."""
-        return not (
-            self.subnets_added
-            or self.subnets_changed
-            or self.subnets_removed
-            or self.addresses_added
-            or self.addresses_removed
-        )
+        # Each difference is listed, up to a limit.
+        return not self.differences
 
     def add(self, found: Difference[Any]) -> None:
         """Count and list the differences in one subnet."""

@@ -3,84 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from neutron_lib import constants
 from oslo_utils import uuidutils
 
 from borough.domain.address import format_address, parse_address
-from borough.neutron import tables
 from borough.neutron.commands.database import Database
-from borough.neutron.commands.reconcile import Difference, Side, SideSubnet, compare
+from borough.neutron.commands.reconcile import Difference, HeldAddress, SideSubnet, TableSide
 from borough.neutron.tables import THEIR_ALLOCATION, THEIR_POOL, THEIR_SUBNET, TableSubnet
 from borough.store.sql import migrate
 from borough.store.sql import schema as t
 
 
-class ReferenceAddress(NamedTuple):
-    """An address in the reference driver's tables, which tell no time."""
+class ReferenceSide(TableSide[None]):
+    """The reference driver's tables, which tell no times; a subnet that differs is written anew."""
 
-    at: int = 0
+    known = sa.select(THEIR_SUBNET.c.neutron_subnet_id)
 
+    def _read(
+        self, connection: sa.Connection, name: str, wanted: TableSubnet | None
+    ) -> SideSubnet[None] | None:
+        ids = _ids(connection, name)
+        if not ids:
+            return None
+        pools = sa.select(THEIR_POOL.c.first_ip, THEIR_POOL.c.last_ip)
+        addresses = sa.select(THEIR_ALLOCATION.c.ip_address)
+        found_pools = sorted(
+            (parse_address(first)[1], parse_address(last)[1])
+            for first, last in connection.execute(pools.where(THEIR_POOL.c.ipam_subnet_id.in_(ids)))
+        )
+        rows = connection.execute(addresses.where(THEIR_ALLOCATION.c.ipam_subnet_id.in_(ids)))
+        is_right = wanted is not None and found_pools == list(wanted.declared.pools)
+        return SideSubnet(
+            {parse_address(address)[1]: HeldAddress(0, None) for (address,) in rows},
+            differs=() if is_right and len(ids) == 1 else ("pools",),
+        )
 
-class ReferenceSide(Side):
-    """The reference driver's tables; a subnet that differs is written anew."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def names(self) -> set[str]:
-        """See :meth:`Side.names`."""
-        query = sa.select(THEIR_SUBNET.c.neutron_subnet_id)
-        return self._database.transact(lambda connection: set(connection.execute(query).scalars()))
-
-    def examine(self, name: str, *, oldest: int, write: bool) -> Difference[ReferenceAddress]:
-        """See :meth:`Side.examine`."""
-
-        def work(connection: sa.Connection) -> Difference[ReferenceAddress]:
-            wanted = tables.subnet(connection, name)
-            found = compare(name, wanted, _read(connection, name, wanted), oldest=oldest)
-            if write and not found.agrees:
-                _remove(connection, name)
-                if wanted is not None:
-                    _add(connection, wanted)
-            return found
-
-        return self._database.transact(work)
-
-
-def _read(
-    connection: sa.Connection, name: str, wanted: TableSubnet | None
-) -> SideSubnet[ReferenceAddress] | None:
-    ids = _ids(connection, name)
-    if not ids:
-        return None
-    pools = sa.select(THEIR_POOL.c.first_ip, THEIR_POOL.c.last_ip)
-    addresses = sa.select(THEIR_ALLOCATION.c.ip_address)
-    found_pools = sorted(
-        (parse_address(first)[1], parse_address(last)[1])
-        for first, last in connection.execute(pools.where(THEIR_POOL.c.ipam_subnet_id.in_(ids)))
-    )
-    rows = connection.execute(addresses.where(THEIR_ALLOCATION.c.ipam_subnet_id.in_(ids)))
-    is_right = wanted is not None and found_pools == list(wanted.declared.pools) and len(ids) == 1
-    return SideSubnet(
-        {parse_address(address)[1]: ReferenceAddress() for (address,) in rows},
-        differs=() if is_right else ("pools",),
-    )
+    def _mend(self, connection: sa.Connection, found: Difference[None]) -> None:
+        ids = _ids(connection, found.name)
+        for table in (THEIR_POOL, THEIR_ALLOCATION):
+            connection.execute(sa.delete(table).where(table.c.ipam_subnet_id.in_(ids)))
+        connection.execute(sa.delete(THEIR_SUBNET).where(THEIR_SUBNET.c.id.in_(ids)))
+        if found.wanted is not None:
+            _add(connection, found.wanted)
 
 
 def _ids(connection: sa.Connection, name: str) -> Collection[str]:
     """The keys of a subnet; the table allows several."""
     query = sa.select(THEIR_SUBNET.c.id).where(THEIR_SUBNET.c.neutron_subnet_id == name)
     return list(connection.execute(query).scalars())
-
-
-def _remove(connection: sa.Connection, name: str) -> None:
-    ids = _ids(connection, name)
-    for table in (THEIR_POOL, THEIR_ALLOCATION):
-        connection.execute(sa.delete(table).where(table.c.ipam_subnet_id.in_(ids)))
-    connection.execute(sa.delete(THEIR_SUBNET).where(THEIR_SUBNET.c.id.in_(ids)))
 
 
 def _add(connection: sa.Connection, wanted: TableSubnet) -> None:

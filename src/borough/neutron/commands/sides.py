@@ -8,15 +8,23 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from borough.domain import decide, model
+from borough.domain import decide
 from borough.domain.address import format_address, parse_address
+from borough.domain.model import Allocation as AllocationRow
 from borough.domain.model import Kind, Request, State
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.views import Allocation, SubnetView
 from borough.errors import AddressInUse
 from borough.neutron import tables
 from borough.neutron.commands.database import Database, read_configuration
-from borough.neutron.commands.reconcile import Difference, Side, SideSubnet, compare
+from borough.neutron.commands.reconcile import (
+    Difference,
+    HeldAddress,
+    Side,
+    SideSubnet,
+    TableSide,
+    compare,
+)
 from borough.neutron.service.client import Held, Service, configured, differences, never
 from borough.neutron.session import subnets
 from borough.neutron.session.backend import Backend, now
@@ -25,8 +33,6 @@ from borough.neutron.subnet import SOURCE
 from borough.neutron.tables import PortAddress, TableSubnet
 from borough.store.port import Filter
 from borough.store.sql import schema as t
-
-_KNOWN = sa.select(t.subnet.c.name).where(t.subnet.c.source == SOURCE)
 
 
 def configured_side(files: Sequence[str], database: Database) -> tuple[str, Side]:
@@ -40,46 +46,35 @@ def configured_side(files: Sequence[str], database: Database) -> tuple[str, Side
     return "borough_remote", ServiceSide(database, configured(conf))
 
 
-class SessionSide(Side):
-    """Borough's tables in Neutron's database: each subnet is compared in one transaction."""
+class SessionSide(TableSide[AllocationRow]):
+    """Borough's tables in Neutron's database."""
+
+    known = sa.select(t.subnet.c.name).where(t.subnet.c.source == SOURCE)
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self._backend = Backend(database.engine)
 
-    def names(self) -> set[str]:
-        """See :meth:`Side.names`."""
-        return self._database.transact(lambda connection: set(connection.execute(_KNOWN).scalars()))
-
-    def examine(self, name: str, *, oldest: int, write: bool) -> Difference[model.Allocation]:
-        """See :meth:`Side.examine`."""
-
-        def work(connection: sa.Connection) -> Difference[model.Allocation]:
-            found = self._compare(connection, name, oldest)
-            if write and not found.agrees:
-                self._backend.change(connection, name, partial(_mend, found=found))
-            return found
-
-        return self._database.transact(work)
-
-    def _compare(
-        self, connection: sa.Connection, name: str, oldest: int
-    ) -> Difference[model.Allocation]:
-        wanted = tables.subnet(connection, name)
+    def _read(
+        self, connection: sa.Connection, name: str, wanted: TableSubnet | None
+    ) -> SideSubnet[AllocationRow] | None:
         unit = self._backend.unit(connection, (name,))
         subnet = unit.catalogue.by_name.get(name)
         if subnet is None:
-            return compare(name, wanted, None, oldest=oldest)
-        allocations = unit.allocations(Filter(subnet_id=subnet.id))
-        found = SideSubnet(
-            {each.address: each for each in allocations if each.state is State.ALLOCATED},
+            return None
+        found = unit.allocations(Filter(subnet_id=subnet.id))
+        held = [each for each in found if each.state is State.ALLOCATED]
+        return SideSubnet(
+            {each.address: HeldAddress(each.at, each) for each in held},
             differs=() if wanted is None else wanted.declared.differences(subnet),
             prefix=str(subnet.prefix),
         )
-        return compare(name, wanted, found, oldest=oldest)
+
+    def _mend(self, connection: sa.Connection, found: Difference[AllocationRow]) -> None:
+        self._backend.change(connection, found.name, partial(_mend, found=found))
 
 
-def _mend(unit: SessionUnit, found: Difference[model.Allocation]) -> None:
+def _mend(unit: SessionUnit, found: Difference[AllocationRow]) -> None:
     at = now()
     if found.wanted is None:
         subnets.remove(unit, found.name, now=at)
@@ -174,7 +169,7 @@ def _side_subnet(
         return None
     subnet = None if wanted is None else wanted.declared.stored()
     return SideSubnet(
-        {parse_address(each.address)[1]: each for each in held},
+        {parse_address(each.address)[1]: HeldAddress(each.at, each) for each in held},
         differs=() if subnet is None else differences(subnet, view),
         never=() if subnet is None else never(subnet.prefix),
         prefix=view.prefix,
