@@ -55,11 +55,10 @@ class RemoteSpace(AddressSpace):
 
     def add(self, wanted: Declared) -> Subnet:
         """Declare a subnet at the service."""
-        subnet = wanted.stored()
-        scope = tables.scope_of(wanted.name, wanted.network, None, wanted.prefix)
         with self._writing() as (service, done, connection):
             known = tables.spots(connection, [wanted.name]).get(wanted.name)
-            subnet = replace(subnet, scope=scope if known is None else known.scope)
+            scope = tables.scope_of(wanted.name, wanted.network, None, wanted.prefix)
+            subnet = replace(wanted, scope=known.scope if known else scope).stored()
             done.note(SessionAct.DECLARE, wanted.name)
             service.declare(subnet)
         self._spots.pop(wanted.name, None)
