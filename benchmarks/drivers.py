@@ -136,7 +136,7 @@ def neutron(folder: str) -> Callable[[int, int], Cell]:
     def run(size: int, rounds: int) -> Cell:
         from neutron_lib.db import api
 
-        with load_driver("neutron", settings) as driver:
+        with load_driver("tests.driver.neutron_driver:NeutronDriver", settings) as driver:
             engine = api.get_context_manager().writer.get_engine()
             with counted(engine) as sql:
                 cell = measure(driver, size, rounds, lambda: driver.round_trips, sql)

@@ -17,6 +17,8 @@ from borough.errors import UnknownDriver
 
 pytest.importorskip("neutron", reason="runs beside Neutron: ./test-neutron")
 
+DRIVER = "tests.driver.neutron_driver:NeutronDriver"
+
 POOLS = {
     "NeutronDbPool": "neutron.ipam.drivers.neutrondb_ipam.driver:NeutronDbPool",
     "ThirdPartyPool": "tests.driver.neutron_pools:ThirdPartyPool",
@@ -42,7 +44,7 @@ def test_a_neutron_pool_conforms(pool: str, quick_folder: Path) -> None:
     database = f"database: sqlite:///{quick_folder}/neutron.db\ncreate: true\n"
     settings.write_text(f"pool: '{POOLS[pool]}'\n" + database)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    kit = ["--pyargs", "borough.driver.conformance", "--driver", "neutron"]
+    kit = ["--pyargs", "borough.driver.conformance", "--driver", DRIVER]
     done = subprocess.run(
         [*command, *kit, "--driver-config", str(settings), "-o", "timeout=250", "--tb=short"],
         capture_output=True,
@@ -58,5 +60,5 @@ def test_a_neutron_pool_conforms(pool: str, quick_folder: Path) -> None:
 def test_what_is_no_pool_is_refused(pool: str) -> None:
     """With the name that was given."""
     with pytest.raises(UnknownDriver) as refused:
-        load_driver("neutron", {"pool": pool})
+        load_driver(DRIVER, {"pool": pool})
     assert refused.value.detail["pool"] == pool

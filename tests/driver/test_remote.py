@@ -263,7 +263,8 @@ def test_retries_are_bounded_and_pause(
     with pytest.raises(RetryLater) as refused:
         ask(driver, owner="web")
     assert len(way.seen) == driver.round_trips == 3
-    assert paused == [0.1, 0.2]
+    first, second = paused
+    assert 0.05 <= first <= 0.1 <= second <= 0.2
     detail = refused.value.detail
     assert (detail["outcome"], detail["driver"]) == ("unknown", "remote")
     way.then = "pass"
@@ -292,7 +293,7 @@ def test_nobody_listens(make: Make, way: Way, paused: list[float]) -> None:
     with pytest.raises(Unavailable) as refused:
         ask(driver)
     assert refused.value.detail == {"outcome": "not_done", "driver": "remote"}
-    assert (driver.round_trips, paused) == (3, [0.1, 0.2])
+    assert (driver.round_trips, len(paused)) == (3, 2)
 
 
 def test_a_service_that_went_after_the_first_attempt(make: Make, way: Way, served: Served) -> None:

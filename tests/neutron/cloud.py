@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -24,7 +25,14 @@ from oslo_config import cfg
 from oslo_db.sqlalchemy import enginefacade
 from oslo_utils import uuidutils
 
+from borough import Ipam
+from borough.engine.views import Allocation
+from borough.neutron.commands.database import Database
+from borough.neutron.commands.reconcile import Report, Side, reconcile
+from borough.neutron.commands.sides import SessionSide
+from borough.store.open import open_store
 from borough.store.sql import migrate
+from borough.store.sql import schema as t
 
 PROJECT = "p" * 32
 
@@ -61,6 +69,7 @@ class Cloud:
         :param create: whether to make Neutron's tables, and with ``tables`` Borough's as well.
         """
         self.url = driver_url(url)
+        self._server_url = url
         _configure()
         self.driver = driver
         manager = enginefacade.transaction_context()
@@ -80,6 +89,56 @@ class Cloud:
         """Make it the database, and its driver the one, that this process works with."""
         cfg.CONF.set_override("ipam_driver", self.driver)
         db_api.get_context_manager()._root_factory = self._factory
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    # --- What is held -----------------------------------------------------------------------------
+
+    @contextmanager
+    def ipam(self) -> Iterator[Ipam]:
+        """The address space, past Neutron."""
+        with Ipam(open_store(self._server_url)) as ipam:
+            yield ipam
+
+    def side(self, database: Database) -> Side:
+        """The side that keeps the addresses."""
+        return SessionSide(database)
+
+    def held(self, subnet: str) -> list[Allocation]:
+        """The allocations of a subnet, by address."""
+        with self.ipam() as ipam:
+            return sorted(ipam.allocations(subnet=subnet), key=lambda each: each.address)
+
+    def addresses(self, subnet: str) -> list[str]:
+        """The allocated addresses of a subnet."""
+        return [each.address for each in self.held(subnet)]
+
+    def audit(self, *, write: bool = False, grace: int = 0) -> Report:
+        """Compare both sides."""
+        database = Database(self.url)
+        return reconcile(database, self.side(database), write=write, grace=grace)
+
+    def forget(self, subnet: str) -> None:
+        """Let the driver not know a subnet that Neutron has."""
+        context = self.context
+        with db_api.CONTEXT_WRITER.using(context):
+            self.pool(context).remove_subnet(subnet)
+
+    def age(self, seconds: int) -> None:
+        """Let everything held be so much older."""
+        older = sa.update(t.allocation).values(at=t.allocation.c.at - seconds * 1_000_000)
+        with self.engine.begin() as connection:
+            connection.execute(older)
+
+    def execute(self, *statements: str) -> None:
+        """Run statements in Neutron's database."""
+        with self.engine.begin() as connection:
+            for text in statements:
+                connection.execute(sa.text(text))
+
+    # --- Neutron ----------------------------------------------------------------------------------
 
     @property
     def context(self) -> Any:
@@ -193,3 +252,14 @@ class Cloud:
         context = self.context
         with db_api.CONTEXT_WRITER.using(context):
             self.pool(context).get_subnet(subnet).deallocate(address)
+
+
+def port(host: str = "", device_owner: str = "compute:nova") -> dict[str, str]:
+    """A port that is about to be made."""
+    made = {"id": uuidutils.generate_uuid(), "device_owner": device_owner, "project_id": "p"}
+    return {**made, "binding:host_id": host} if host else made
+
+
+def specific(address: str) -> Any:
+    """A request for one address by name."""
+    return ipam_req.SpecificAddressRequest(address)

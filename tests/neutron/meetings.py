@@ -18,7 +18,7 @@ from neutron_lib.db import api as db_api
 from borough import Ipam
 from borough.domain.address import parse_address
 from borough.domain.model import Catalogue
-from borough.neutron.backend import Backend
+from borough.neutron.session.backend import Backend
 from borough.store.open import open_store
 from tests.interleaving.gate import Gate, GatedCursor, Outcome, meet
 from tests.interleaving.places import Rows, Tables

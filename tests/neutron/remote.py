@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import sqlalchemy as sa
 from oslo_config import cfg
-from oslo_utils import uuidutils
 
-from borough.engine.views import Allocation
+from borough import Ipam
 from borough.neutron import options
-from borough.neutron.adopt import Report
-from borough.neutron.adopt_remote import reconcile
-from borough.neutron.database import Database
-from borough.neutron.service import configured
+from borough.neutron.commands.database import Database
+from borough.neutron.commands.reconcile import Side
+from borough.neutron.commands.sides import ServiceSide
+from borough.neutron.service.client import configured
 from tests.neutron.cloud import Cloud
 from tests.neutron.serving import Front, Served
 from tests.servers.shared import shared_server
@@ -49,34 +46,22 @@ class RemoteCloud(Cloud):
         self.front.calm()
         cfg.CONF.set_override("timeout", 10.0, group="borough")
 
-    def held(self, subnet: str) -> list[Allocation]:
-        """What the service holds of a subnet, by address."""
-        found = self.served.ipam.allocations(subnet=subnet)
-        return sorted(found, key=lambda each: each.address)
+    @contextmanager
+    def ipam(self) -> Iterator[Ipam]:
+        """See :meth:`Cloud.ipam`."""
+        yield self.served.ipam
 
-    def addresses(self, subnet: str) -> list[str]:
-        """The addresses that the service holds of a subnet."""
-        return [each.address for each in self.held(subnet)]
+    def side(self, database: Database) -> Side:
+        """See :meth:`Cloud.side`."""
+        return ServiceSide(database, configured(cfg.CONF))
 
-    def audit(self, *, write: bool = False, grace: int = 0) -> Report:
-        """Compare both sides."""
-        return reconcile(Database(self.url), configured(cfg.CONF), write=write, grace=grace)
+    def forget(self, subnet: str) -> None:
+        """See :meth:`Cloud.forget`."""
+        self.served.ipam.remove_subnet(subnet)
 
-    def store(self, network: str, subnet: str, address: str, owner: str) -> str:
-        """Write the port of an address into Neutron's tables."""
-        return self.port(network, subnet, address, owner=owner)
-
-    def execute(self, *statements: str) -> None:
-        """Run statements in Neutron's database."""
-        with self.engine.begin() as connection:
-            for text in statements:
-                connection.execute(sa.text(text))
-
-
-def port(host: str = "", device_owner: str = "compute:nova") -> dict[str, str]:
-    """A port that is about to be made."""
-    made = {"id": uuidutils.generate_uuid(), "device_owner": device_owner, "project_id": "p"}
-    return {**made, "binding:host_id": host} if host else made
+    def age(self, seconds: int) -> None:
+        """See :meth:`Cloud.age`."""
+        self.served.age(seconds)
 
 
 @contextmanager
@@ -89,13 +74,8 @@ def remote_cloud(kind: str, folder: Path, *options: str) -> Iterator[RemoteCloud
         try:
             made = RemoteCloud(url, served, front)
             yield made
-            made.engine.dispose()
+            made.close()
         finally:
             front.close()
     finally:
         served.close()
-
-
-def give(cloud: RemoteCloud, context: Any, subnets: Sequence[str], **more: Any) -> str:
-    """Ask for one address inside a transaction."""
-    return cloud.allocate_in(context, subnets, **more)[0]

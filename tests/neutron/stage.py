@@ -23,8 +23,9 @@ from oslo_config import cfg
 from oslo_policy import _checks as policy_checks
 
 from borough.neutron import driver as ours
-from borough.neutron import remote
-from borough.neutron.service import Service
+from borough.neutron.service import driver as remote
+from borough.neutron.service.client import Service
+from borough.neutron.session.driver import BoroughPool
 from borough.store.sql import schema
 from tests.neutron.serving import Served
 
@@ -98,7 +99,7 @@ def _name_ours(driver: str) -> None:
     if driver in ("borough", "borough_remote"):
         # Who asks for the driver "internal", or reaches for its classes by name, even to mock them, gets
         # ours; the others get ours by its own name.
-        reference.NeutronDbPool = ours.BoroughPool if driver == "borough" else remote.RemotePool
+        reference.NeutronDbPool = BoroughPool if driver == "borough" else remote.RemotePool
         reference.NeutronDbSubnet = ours.BoroughSubnet
         return
     override = cfg.ConfigOpts.set_override
@@ -138,7 +139,7 @@ def set_up(driver: str) -> None:
         "get_subnet",
         "get_allocator",
     ):
-        _count(ours.BoroughPool, name)
+        _count(ours.NeutronPool, name)
     for name in ("allocate", "deallocate"):
         _count(ours.BoroughSubnet, name)
     _count(ours.BoroughSubnetGroup, "allocate")

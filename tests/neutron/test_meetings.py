@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from borough.neutron import space
+from borough.neutron.session import space
 from tests.interleaving.servers import is_waiting
 from tests.neutron.cloud import Cloud
 from tests.neutron.meetings import ACTS, CHANGES, Change, Ground

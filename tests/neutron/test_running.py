@@ -12,8 +12,6 @@ import sqlalchemy as sa
 from neutron.db import models_v2
 from neutron.db.models.segment import SegmentHostMapping
 
-from borough.neutron.adopt import reconcile
-from borough.neutron.database import Database
 from tests.neutron.api import Neutron, Refused, running
 from tests.neutron.cloud import Cloud, driver_url
 from tests.neutron.conftest import SERVERS
@@ -144,7 +142,7 @@ def test_a_running_neutron_on_a_cluster(tmp_path: Path):
 
 def check(cloud: Cloud) -> None:
     """Both sides agree in the end."""
-    report = reconcile(Database(cloud.url), write=False, grace=0)
+    report = cloud.audit()
     assert report.agrees, report.differences
     assert report.addresses == stored(cloud)
 

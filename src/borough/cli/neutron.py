@@ -12,15 +12,11 @@ from borough.cli.command import Family, command
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.progress import progress_bar
 from borough.cli.state import GlobalOptions, pass_state
-from borough.errors import FixInput
+from borough.errors import FixInput, NeedsOperator
 
 if TYPE_CHECKING:
-    from borough.neutron.adopt import Report
-    from borough.neutron.database import Database
-    from borough.neutron.leave import Left
-
-    #: Compares both sides, and makes them agree: (whether to write, whom to tell of progress).
-    Reconcile = Callable[[bool, Callable[[int, int], None] | None], Report]
+    from borough.neutron.commands.database import Database
+    from borough.neutron.commands.reconcile import Report
 
 
 def _config_file(function: Callable[..., None]) -> Callable[..., None]:
@@ -40,31 +36,13 @@ def _dry_run(function: Callable[..., None]) -> Callable[..., None]:
 
 def _open(files: tuple[str, ...]) -> Database:
     try:
-        from borough.neutron.database import Database
+        from borough.neutron.commands.database import Database
     except ModuleNotFoundError as error:
         raise FixInput(
             f"this command needs the module {error.name}; run it in Neutron's own environment, after: "
             "pip install 'borough[neutron]'"
         ) from error
     return Database.configured(files)
-
-
-def _reconcile(files: tuple[str, ...]) -> tuple[str, Reconcile]:
-    """The driver that is compared with Neutron, and how."""
-    database = _open(files)
-    from borough.neutron import adopt, adopt_remote
-    from borough.neutron.database import read_configuration
-    from borough.neutron.service import configured
-
-    conf = read_configuration(files)
-    if conf.ipam_driver == "borough" or not conf.borough.url:
-        return "borough", lambda write, progress: adopt.reconcile(
-            database, write=write, progress=progress
-        )
-    service = configured(conf)
-    return "borough_remote", lambda write, progress: adopt_remote.reconcile(
-        database, service, write=write, progress=progress
-    )
 
 
 @click.group("neutron", cls=Family)
@@ -95,14 +73,18 @@ def adopt(state: GlobalOptions, files: tuple[str, ...], dry_run: bool) -> None:
     It may be run again at any time, and does only what is missing; both sides are compared in the end.
     With [borough] url set, and not driver borough, it is the service that takes over.
     """
-    driver, reconcile = _reconcile(files)
+    database = _open(files)
+    from borough.neutron.commands.reconcile import reconcile
+    from borough.neutron.commands.sides import configured_side
+
+    driver, side = configured_side(files, database)
     with progress_bar(state, "Taking over") as progress:
-        report = reconcile(not dry_run, progress)
+        report = reconcile(database, side, write=not dry_run, progress=progress)
     if dry_run:
         emit(state, _data(report), lambda page: _show(page, report, "would be"))
         return
     with progress_bar(state, "Comparing") as progress:
-        rest = reconcile(False, progress)
+        rest = reconcile(database, side, write=False, progress=progress)
     data = {**_data(report), "verified": rest.agrees}
     emit(state, data, lambda page: _show_adopted(page, report, rest, driver))
     click.get_current_context().exit(0 if rest.agrees else 1)
@@ -119,30 +101,50 @@ def audit(state: GlobalOptions, files: tuple[str, ...], repair: bool) -> None:
     left alone for ten minutes, because Neutron may be making the port. With [borough] url set, and not
     driver borough, it is the service that is compared.
     """
-    _, reconcile = _reconcile(files)
+    database = _open(files)
+    from borough.neutron.commands.reconcile import reconcile
+    from borough.neutron.commands.sides import configured_side
+
+    _, side = configured_side(files, database)
     with progress_bar(state, "Comparing") as progress:
-        report = reconcile(repair, progress)
+        report = reconcile(database, side, write=repair, progress=progress)
     emit(state, _data(report), lambda page: _show(page, report, "were" if repair else "must be"))
     click.get_current_context().exit(0 if report.agrees or repair else 1)
 
 
-@command("leave", example="borough neutron leave --config-file /etc/neutron/neutron.conf --dry-run")
+@command(
+    "restore", example="borough neutron restore --config-file /etc/neutron/neutron.conf --dry-run"
+)
 @_config_file
 @_dry_run
 @click.option("--drop", is_flag=True, help="Remove Borough's tables as well.")
 @pass_state
-def leave(state: GlobalOptions, files: tuple[str, ...], dry_run: bool, drop: bool) -> None:
-    """Go back to Neutron's reference driver.
+def restore(state: GlobalOptions, files: tuple[str, ...], dry_run: bool, drop: bool) -> None:
+    """Return to Neutron's reference driver.
 
-    Stop neutron-server first: the tables of the driver named internal are written anew and verified.
+    Stop neutron-server first. The tables of the driver named internal are made to agree with Neutron's own,
+    and compared again in the end.
     """
     database = _open(files)
-    from borough.neutron.leave import leave as go_back
+    from borough.neutron.commands.reconcile import reconcile
+    from borough.neutron.commands.restore import ReferenceSide, drop_tables
 
-    with progress_bar(state, "Going back") as progress:
-        left = go_back(database, write=not dry_run, drop=drop, progress=progress)
-    data = {**asdict(left), "dry_run": dry_run}
-    emit(state, data, lambda page: _show_left(page, left, dry_run=dry_run))
+    side = ReferenceSide(database)
+    with progress_bar(state, "Restoring") as progress:
+        report = reconcile(database, side, write=not dry_run, progress=progress)
+    if not dry_run:
+        with progress_bar(state, "Comparing") as progress:
+            rest = reconcile(database, side, write=False, progress=progress)
+        if not rest.agrees:
+            raise NeedsOperator(
+                "the reference driver's tables do not agree with Neutron's: something still writes; stop "
+                "neutron-server and run `borough neutron restore` again",
+                differences=rest.differences,
+            )
+        if drop:
+            drop_tables(database)
+    data = {**_data(report), "dry_run": dry_run, "dropped": drop and not dry_run}
+    emit(state, data, lambda page: _show_restored(page, report, dry_run=dry_run))
 
 
 def _data(report: Report) -> dict[str, Any]:
@@ -184,15 +186,14 @@ def _show_adopted(page: Page, report: Report, rest: Report, driver: str) -> None
         page.line("Ports were made or deleted meanwhile; run it again.")
 
 
-def _show_left(page: Page, left: Left, *, dry_run: bool) -> None:
-    verb = "Would write" if dry_run else "Wrote"
-    page.line(
-        f"{verb} {counted(left.subnets, 'subnet')}, {left.pools} pools and {left.addresses} addresses "
-        "for the driver named internal."
-    )
-    if not dry_run:
-        page.line("They agree with Neutron's tables. Now set ipam_driver = internal.")
+def _show_restored(page: Page, report: Report, *, dry_run: bool) -> None:
+    page.line(f"{counted(report.subnets, 'subnet')} with {report.addresses} addresses in Neutron.")
+    if dry_run:
+        page.line("The tables of the driver named internal would be made to agree with them.")
+    else:
+        page.line("The tables of the driver named internal agree with them.")
+        page.line("Now set ipam_driver = internal.")
 
 
-for _command in (upgrade, adopt, audit, leave):
+for _command in (upgrade, adopt, audit, restore):
     neutron.add_command(_command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -18,34 +17,25 @@ from borough.errors import (
     NotAllocated,
     RetryLater,
 )
+from borough.retry import Retry
 
 T = TypeVar("T")
 
 #: How often a call is made before its failure is told, unless set.
 ATTEMPTS: Final = 3
 
-#: Seconds between the first attempt and the second; doubled each time, up to the longest.
-PAUSE: Final = 0.1
-LONGEST: Final = 2.0
-
-
-def pause_after(attempt: int) -> float:
-    """Seconds to wait after an attempt that failed; the first one is 1."""
-    return min(PAUSE * 2.0 ** min(attempt - 1, 10), LONGEST)
-
 
 @dataclass
 class Calls:
     """All calls of one driver.
 
-    :ivar attempts: how often a call is made before its failure is told.
+    :ivar retry: how often a call is made before its failure is told.
     :ivar made: calls made so far.
     """
 
     driver: SubnetDriver
     name: str
-    attempts: int = ATTEMPTS
-    sleep: Callable[[float], None] = time.sleep
+    retry: Retry
     made: int = 0
     _lock: Lock = field(default_factory=Lock)
 
@@ -83,18 +73,7 @@ class Calls:
 
     def repeated(self, subnet: Subnet, call: Callable[[], T]) -> T:
         """Make a call that may be made twice, again and again while the system does not answer."""
-        for attempt in range(1, self.attempts + 1):
-            try:
-                return self.once(subnet, call)
-            except DriverUnavailable:
-                if attempt == self.attempts:
-                    raise
-                self.pause(attempt)
-        raise AssertionError("there is at least one attempt")
-
-    def pause(self, attempt: int) -> None:
-        """Wait before the next attempt."""
-        self.sleep(pause_after(attempt))
+        return self.retry.run(lambda: self.once(subnet, call), DriverUnavailable)
 
     def deallocate(self, subnet: Subnet, address: str) -> None:
         """Give an address back; one that is free already is given back.

@@ -29,6 +29,7 @@ from borough.engine import topology
 from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Answer
 from borough.errors import AddressInUse, BoroughError, DriverFault, Exhausted, NotSupported
+from borough.retry import Retry
 from borough.store.open import open_store
 
 #: What no wrapped driver can tell, and the shim does without.
@@ -62,7 +63,7 @@ class Shim(GroupDriver):
         self.name = ledger.driver
         self.driver = driver
         self.ledger = ledger
-        self._calls = Calls(driver, ledger.driver, attempts, sleep)
+        self._calls = Calls(driver, ledger.driver, Retry(attempts, sleep=sleep))
         self._taker = Taker(self._calls, ledger)
         self._affinity = Affinity(ledger.last_used)
         self._applying = Lock()

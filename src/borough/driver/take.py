@@ -49,19 +49,17 @@ class Taker:
         :raises DriverFault: the system broke its contract.
         """
         place = self.calls.subnet(subnet)
-        lost: list[str] = []
-        for attempt in range(1, self.calls.attempts + 1):
+        lost: dict[str, Exception] = {}
+
+        def attempt() -> DriverAddress:
             request = replace(wanted, token=make_token())
             try:
-                text: object = self.calls.once(subnet, lambda: place.allocate(request))  # noqa: B023  (called at once)
+                text: object = self.calls.once(subnet, lambda: place.allocate(request))
             except DriverUnavailable as error:
                 found = self._lost(subnet, request, error)
                 if found is None:
-                    lost.append(request.token)
-                    if attempt == self.calls.attempts:
-                        raise
-                    self.calls.pause(attempt)
-                    continue
+                    lost[request.token] = error
+                    raise
                 text = found
             except (Exhausted, AddressInUse):
                 # The last address may have gone to our own attempt whose answer was lost.
@@ -74,7 +72,10 @@ class Taker:
                     self._trace(subnet, request, error)
                 raise
             return self.check(subnet, request, text)
-        raise AssertionError("there is at least one attempt")
+
+        return self.calls.retry.run(
+            attempt, DriverUnavailable, unless=lambda error: error not in lost.values()
+        )
 
     def take_whole(
         self, subnets: Sequence[Subnet], count: int, request: SubnetRequest

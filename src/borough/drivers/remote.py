@@ -10,12 +10,13 @@ from typing import Final, Self, TypeVar
 
 from borough.client.ipam import RemoteIpam, connect
 from borough.domain.model import Request
-from borough.driver.calls import ATTEMPTS, pause_after
+from borough.driver.calls import ATTEMPTS
 from borough.driver.group import Group
 from borough.driver.settings import Settings
 from borough.drivers.engine import EngineDriver
 from borough.engine.views import Answer
 from borough.errors import FixInput, InvalidSettings, RetryLater
+from borough.retry import Retry
 
 T = TypeVar("T")
 
@@ -43,9 +44,7 @@ class RemoteDriver(EngineDriver):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(ipam, name)
-        self._attempts = attempts
-        self._timeout = timeout
-        self._sleep = sleep
+        self._retry = Retry(attempts, timeout, sleep=sleep)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -85,19 +84,19 @@ class RemoteDriver(EngineDriver):
         return replace(answer, replayed=False)
 
     def _call(self, call: Callable[[], T], *, repeatable: bool) -> T:
-        begun = time.monotonic()
-        unknown = False
-        for attempt in range(1, self._attempts + 1):
+        outcomes: set[str | None] = set()
+
+        def attempt() -> T:
             try:
-                return super()._call(call, repeatable=repeatable)
+                return super(RemoteDriver, self)._call(call, repeatable=repeatable)
             except RetryLater as error:
-                unknown = unknown or error.detail.get("outcome") == "unknown"
-                if unknown:
+                outcomes.add(error.detail.get("outcome"))
+                if "unknown" in outcomes:
                     # An earlier attempt may have been carried out, whatever became of this one.
                     error.detail["outcome"] = "unknown"
                 error.detail["driver"] = self.name
-                late = time.monotonic() - begun > self._timeout
-                if attempt == self._attempts or late or (unknown and not repeatable):
-                    raise
-                self._sleep(pause_after(attempt))
-        raise AssertionError("there is at least one attempt")
+                raise
+
+        return self._retry.run(
+            attempt, RetryLater, unless=lambda _error: "unknown" in outcomes and not repeatable
+        )

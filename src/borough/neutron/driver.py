@@ -1,7 +1,7 @@
-"""``ipam_driver = borough``: Neutron's IPAM interface on the engine, in Neutron's own transaction.
+"""Neutron's IPAM interface on an address space, wherever its addresses are kept.
 
 See :mod:`neutron.ipam.driver` for the interface. A request for an address names a group of subnets and is
-one decision, mostly one statement, whatever the number of subnets and of addresses that are taken.
+one decision, whatever the number of subnets.
 """
 
 from __future__ import annotations
@@ -21,33 +21,68 @@ from oslo_utils import uuidutils
 
 from borough.domain.address import format_address, parse_address
 from borough.domain.model import Subnet
-from borough.neutron import options, requests, subnets
-from borough.neutron.space import Space
-from borough.neutron.subnets import Declared
-from borough.neutron.truth import prefix_of
+from borough.neutron import options, requests
+from borough.neutron.subnet import OUTSIDE, Declared
+from borough.neutron.tables import prefix_of
 
 options.register(cfg.CONF)
 
 
 class AddressSpace(Protocol):
-    """What keeps the addresses; see :class:`borough.neutron.space.Space`, which explains each method."""
+    """Address space as one request of Neutron sees and changes it."""
 
-    def add(self, wanted: Declared) -> Subnet: ...  # noqa: D102
-    def alter(self, wanted: Declared) -> None: ...  # noqa: D102
-    def remove(self, name: str) -> bool: ...  # noqa: D102
-    def subnet(self, name: str, *, fresh: bool = False) -> Subnet: ...  # noqa: D102
-    def by_scope(self, names: Sequence[str]) -> list[list[str]]: ...  # noqa: D102
-    def give(self, names: Sequence[str], request: Any) -> list[tuple[str, str]]: ...  # noqa: D102
-    def release(self, name: str, address: str) -> bool: ...  # noqa: D102
-    def addresses(self, name: str) -> list[str]: ...  # noqa: D102
+    def __init__(self, context: Any) -> None:
+        """Work in the transaction of a context, or in one of its own when it has none."""
+
+    def add(self, wanted: Declared) -> Subnet:
+        """Add a subnet, or change one that is there to what is declared."""
+
+    def alter(self, wanted: Declared) -> None:
+        """Change a subnet to what is declared."""
+
+    def remove(self, name: str) -> bool:
+        """Remove a subnet with all that it holds; false when there is none."""
+
+    def subnet(self, name: str, *, fresh: bool = False) -> Subnet:
+        """A subnet that Neutron has.
+
+        :param fresh: as it is in this transaction, whatever is remembered.
+        :raises SubnetNotFound: Neutron does not have it.
+        """
+
+    def by_scope(self, names: Sequence[str]) -> list[list[str]]:
+        """Subnets in the order given, those of one scope together: nearly always all of them.
+
+        :raises SubnetNotFound: one of them does not exist.
+        """
+
+    def allocate(self, names: Sequence[str], request: Any) -> list[tuple[str, str]]:
+        """Allocate what a request asks for out of a group of subnets in one scope.
+
+        :return: addresses, each with its subnet.
+        :raises IpAddressGenerationFailureAllSubnets: nothing is free.
+        :raises IpAddressAlreadyAllocated: the address asked for is held.
+        :raises InvalidIpForSubnet: nobody can hold it.
+        """
+
+    def release(self, name: str, address: str) -> bool:
+        """Release an address; false when nobody holds it."""
+
+    def addresses(self, name: str) -> list[str]:
+        """The allocated addresses of a subnet, ascending."""
 
 
-class BoroughPool(subnet_alloc.SubnetAllocator):
-    """See :class:`neutron.ipam.driver.Pool`; carving from subnet pools, and their quota, are Neutron's."""
+class NeutronPool(subnet_alloc.SubnetAllocator):
+    """See :class:`neutron.ipam.driver.Pool`; carving from subnet pools, and their quota, are Neutron's.
+
+    :cvar space_type: where the addresses are kept.
+    """
+
+    space_type: type[AddressSpace]
 
     def __init__(self, subnetpool: Any, context: Any) -> None:
         super().__init__(subnetpool, context)
-        self.space: AddressSpace = Space(context)
+        self.space = self.space_type(context)
 
     def allocate_subnet(self, request: Any) -> BoroughSubnet:
         """See :meth:`neutron.ipam.driver.Pool.allocate_subnet`."""
@@ -94,10 +129,6 @@ class BoroughPool(subnet_alloc.SubnetAllocator):
         """See :meth:`neutron.ipam.driver.Pool.get_subnet_request_factory`."""
         return requests.SubnetRequestFactory
 
-    def needs_rollback(self) -> bool:
-        """Whether Neutron must undo by itself what it takes back: no, the transaction does."""
-        return False
-
 
 class BoroughSubnet(ipam_driver.Subnet):
     """See :class:`neutron.ipam.driver.Subnet`."""
@@ -121,25 +152,25 @@ class BoroughSubnet(ipam_driver.Subnet):
         return self
 
     def list_allocations(self, _context: Any = None) -> list[str]:
-        """The addresses given, ascending."""
+        """The allocated addresses, ascending."""
         return self.space.addresses(self._subnet.name)
 
     def allocate(self, address_request: Any) -> str:
         """See :meth:`neutron.ipam.driver.Subnet.allocate`."""
         if isinstance(address_request, ipam_req.SpecificAddressRequest):
             self._verify_ip(None, str(address_request.address))
-        (address,) = self._give(address_request)
+        (address,) = self._allocate(address_request)
         return address
 
     def bulk_allocate(self, address_request: Any) -> list[str]:
         """Several addresses at once, all or none."""
         if not isinstance(address_request, ipam_req.BulkAddressRequest):
             return [self.allocate(address_request)]
-        return self._give(address_request)
+        return self._allocate(address_request)
 
-    def _give(self, address_request: Any) -> list[str]:
+    def _allocate(self, address_request: Any) -> list[str]:
         try:
-            given = self.space.give([self._subnet.name], address_request)
+            given = self.space.allocate([self._subnet.name], address_request)
         except ipam_exc.IpAddressGenerationFailureAllSubnets:
             raise ipam_exc.IpAddressGenerationFailure(subnet_id=self._subnet.name) from None
         return [address for address, _ in given]
@@ -164,7 +195,7 @@ class BoroughSubnet(ipam_driver.Subnet):
             subnet.project or None,
             subnet.name,
             str(subnet.prefix),
-            subnet.attributes.get(subnets.OUTSIDE)
+            subnet.attributes.get(OUTSIDE)
             if subnet.gateway is None
             else format_address(family, subnet.gateway),
             pools,
@@ -180,7 +211,7 @@ class BoroughSubnet(ipam_driver.Subnet):
 class BoroughSubnetGroup(ipam_driver.SubnetGroup):
     """See :class:`neutron.ipam.driver.SubnetGroup`: one decision for all subnets."""
 
-    def __init__(self, driver: BoroughPool, subnet_ids: Sequence[str]) -> None:
+    def __init__(self, driver: NeutronPool, subnet_ids: Sequence[str]) -> None:
         self._driver = driver
         self._subnet_ids = list(dict.fromkeys(subnet_ids))
 
@@ -192,7 +223,7 @@ class BoroughSubnetGroup(ipam_driver.SubnetGroup):
         space = self._driver.space
         for names in space.by_scope(self._subnet_ids):
             try:
-                (given,) = space.give(names, address_request)
+                (given,) = space.allocate(names, address_request)
             except ipam_exc.IpAddressGenerationFailureAllSubnets:
                 continue
             return given

@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from neutron.ipam import requests as ipam_req
 from neutron_lib.api import validators
+from oslo_config import cfg
 
-from borough.neutron.place import NOWHERE, Place, place_of
+from borough.domain.address import parse_address
+from borough.domain.model import Kind
+from borough.neutron.port_info import NO_PORT, PortInfo
+
+
+@dataclass(frozen=True)
+class WantedAddress:
+    """What a request of Neutron's asks for.
+
+    :ivar port: the port that the address is for.
+    :ivar claims: whether its host may claim space for it.
+    """
+
+    kind: Kind
+    port: PortInfo = NO_PORT
+    claims: bool = True
+    address: int | None = None
+    count: int = 1
+
+    @classmethod
+    def of(cls, request: Any) -> WantedAddress:
+        """Read a request."""
+        port = getattr(request, "port_info", NO_PORT)
+        if not isinstance(port, PortInfo):
+            # Another factory made the request.
+            port = NO_PORT
+        claims = bool(cfg.CONF.borough.host_affinity)
+        if isinstance(request, ipam_req.SpecificAddressRequest):
+            # Automatic addresses too: Neutron's request has computed them.
+            _, number = parse_address(str(request.address))
+            return cls(Kind.SPECIFIC, port, claims, address=number)
+        if isinstance(request, ipam_req.PreferNextAddressRequest):
+            # Services of the network itself want the lowest address, whoever's block it lies in.
+            return cls(Kind.NEXT, port, claims=False)
+        if isinstance(request, ipam_req.RouterGatewayAddressRequest):
+            return cls(Kind.GATEWAY, port, claims=False)
+        if isinstance(request, ipam_req.BulkAddressRequest):
+            return cls(Kind.ANY, port, claims, count=request.num_addresses)
+        return cls(Kind.ANY, port, claims)
 
 
 class AddressRequestFactory(ipam_req.AddressRequestFactory):
@@ -17,7 +57,7 @@ class AddressRequestFactory(ipam_req.AddressRequestFactory):
     def get_request(cls, context: Any, port: Any, ip_dict: Any) -> Any:
         """See :meth:`neutron.ipam.requests.AddressRequestFactory.get_request`."""
         request = super().get_request(context, port, ip_dict)
-        request.place = place_of(port)
+        request.port_info = PortInfo.of(port)
         return request
 
 
@@ -45,9 +85,3 @@ def _listed(subnet: Any, field: str) -> list[str] | None:
         return [] if field in subnet and subnet[field] is None else None
     found = subnet[field]
     return [found] if isinstance(found, str) else [str(each) for each in found]
-
-
-def place_in(request: Any) -> Place:
-    """The place that a request carries; nowhere when another factory made it."""
-    found = getattr(request, "place", NOWHERE)
-    return found if isinstance(found, Place) else NOWHERE

@@ -19,8 +19,8 @@ from neutron_lib import constants
 from neutron_lib.db import api as db_api
 from oslo_config import cfg
 
-from borough.neutron import options, truth
-from borough.neutron.place import NOWHERE, Place, place_of
+from borough.neutron import options, tables
+from borough.neutron.port_info import NO_PORT, PortInfo
 
 options.register(cfg.CONF)
 
@@ -77,7 +77,7 @@ class Factory:
     def get_request(self, context: Any, port: Any, ip_dict: Any) -> Any:
         """See :meth:`neutron.ipam.requests.AddressRequestFactory.get_request`."""
         request = self._wrapped.get_request(context, port, ip_dict)
-        request.borough_place = place_of(port)
+        request.port_info = PortInfo.of(port)
         return request
 
 
@@ -91,36 +91,36 @@ class ShimGroup(ipam_driver.SubnetGroup):
 
     def allocate(self, address_request: Any) -> Any:
         """See :meth:`neutron.ipam.driver.SubnetGroup.allocate`."""
-        place: Place = getattr(address_request, "borough_place", NOWHERE)
+        port: PortInfo = getattr(address_request, "port_info", NO_PORT)
         names = self._subnet_ids
-        if place.host and len(names) > 1 and cfg.CONF.borough.host_affinity:
+        if port.host and len(names) > 1 and cfg.CONF.borough.host_affinity:
             with db_api.CONTEXT_READER.using(self._context):
-                names = ordered(self._context.session.connection(), names, place.host)
+                names = ordered(self._context.session.connection(), names, port.host)
         return self._driver.get_allocator(names).allocate(address_request)
 
 
 def ordered(connection: sa.Connection, names: Sequence[str], host: str) -> list[str]:
     """Subnets in the order in which they are tried for a port of a host."""
-    types = sa.select(truth.SERVICE_TYPE.c.subnet_id).where(
-        truth.SERVICE_TYPE.c.subnet_id.in_(names)
+    types = sa.select(tables.SERVICE_TYPE.c.subnet_id).where(
+        tables.SERVICE_TYPE.c.subnet_id.in_(names)
     )
     typed = {row[0] for row in connection.execute(types)}
-    used = truth.ALLOCATION.join(
-        truth.BINDING, truth.BINDING.c.port_id == truth.ALLOCATION.c.port_id
+    used = tables.ALLOCATION.join(
+        tables.BINDING, tables.BINDING.c.port_id == tables.ALLOCATION.c.port_id
     )
     hosts = (
         sa.select(
-            truth.ALLOCATION.c.subnet_id,
-            sa.func.max(sa.case((truth.BINDING.c.host == host, 1), else_=0)),
-            sa.func.count(sa.distinct(truth.BINDING.c.host)),
+            tables.ALLOCATION.c.subnet_id,
+            sa.func.max(sa.case((tables.BINDING.c.host == host, 1), else_=0)),
+            sa.func.count(sa.distinct(tables.BINDING.c.host)),
         )
         .select_from(used)
         .where(
-            truth.ALLOCATION.c.subnet_id.in_(names),
-            truth.BINDING.c.status == constants.ACTIVE,
-            truth.BINDING.c.host != "",
+            tables.ALLOCATION.c.subnet_id.in_(names),
+            tables.BINDING.c.status == constants.ACTIVE,
+            tables.BINDING.c.host != "",
         )
-        .group_by(truth.ALLOCATION.c.subnet_id)
+        .group_by(tables.ALLOCATION.c.subnet_id)
     )
     found = {id: (-mine, others) for id, mine, others in connection.execute(hosts)}
     # Sorting keeps the order of what is equal: Neutron's.

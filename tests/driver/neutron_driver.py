@@ -1,4 +1,4 @@
-"""``neutron``: any IPAM driver written for OpenStack Neutron, unmodified, as a classic driver.
+"""An IPAM driver written for OpenStack Neutron, unmodified, as a classic driver.
 
 Neutron's interface (``neutron.ipam.driver.Pool``) knows one subnet at a time; through the shim its
 drivers serve every kind of group. Outside a Neutron server the driver stands in for the little of it that
@@ -118,7 +118,7 @@ class NeutronDriver(SubnetDriver):
         from neutron_lib import context
         from neutron_lib.db import api
 
-        @api.retry_db_errors  # type: ignore[untyped-decorator]  # whole calls, as Neutron itself does
+        @api.retry_db_errors  # whole calls, as Neutron itself does
         def once() -> T:
             return act(self.pool(None, context.get_admin_context()))
 

@@ -1,4 +1,4 @@
-"""What an address is for: read from a port, in whichever form Neutron has it at the moment."""
+"""The port of an address, read from whichever form Neutron has it in at the moment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _LONGEST: Final = 255
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an address lives and whose it is.
+class PortInfo:
+    """What is kept of a port with its address.
 
     :ivar owner: the port's id.
     :ivar host: the host that the port is bound to, or is to be bound to.
@@ -28,28 +28,28 @@ class Place:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What is kept with the address."""
+        """The attributes of the allocation."""
         found = {"device_owner": self.device_owner, "project": self.project}
         return {name: value for name, value in found.items() if value}
 
-
-NOWHERE: Final = Place()
-
-
-def place_of(port: Any) -> Place:
-    """Read a port: a dictionary, a row of Neutron's, or one of its versioned objects."""
-    if isinstance(port, Mapping):
-        host = port.get(portbindings.HOST_ID)
-    else:
-        host = _active(
-            getattr(port, "bindings", None) or getattr(port, "port_bindings", None) or ()
+    @classmethod
+    def of(cls, port: Any) -> PortInfo:
+        """Read a port: a dictionary, a row of Neutron's, or one of its versioned objects."""
+        if isinstance(port, Mapping):
+            host = port.get(portbindings.HOST_ID)
+        else:
+            host = _active(
+                getattr(port, "bindings", None) or getattr(port, "port_bindings", None) or ()
+            )
+        return cls(
+            owner=_text(_get(port, "id")),
+            host=_text(host),
+            device_owner=_text(_get(port, "device_owner")),
+            project=_text(_get(port, "project_id") or _get(port, "tenant_id")),
         )
-    return Place(
-        owner=_text(_get(port, "id")),
-        host=_text(host),
-        device_owner=_text(_get(port, "device_owner")),
-        project=_text(_get(port, "project_id") or _get(port, "tenant_id")),
-    )
+
+
+NO_PORT: Final = PortInfo()
 
 
 def _get(port: Any, name: str) -> Any:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import sqlalchemy as sa
 
-from borough.domain.address import format_address
 from borough.domain.block import BLOCK_BITS, Block, Run, blocks_for, cut
 from borough.domain.estate import regions
 from borough.domain.event import EventRow
-from borough.domain.model import Interval, Subnet
+from borough.domain.model import AllocationRow, Subnet
 from borough.domain.placement import first_piece
 from borough.domain.prefix import Prefix
 from borough.domain.rebuild import rebuild
-from borough.domain.space import Act, Plan
-from borough.neutron.catalogue import SOURCE, NeutronSubnet
-from borough.neutron.unit import SessionUnit
+from borough.domain.space import Act, Grant, Plan
+from borough.neutron.session.unit import SessionUnit
+from borough.neutron.subnet import PROVISIONAL, SOURCE, Declared, NeutronSubnet
+from borough.neutron.tables import PortAddress, TableSubnet
 from borough.store.sql import schema as t
-
-#: The prefix of every subnet that waits for its own by prefix delegation (RFC 8415).
-PROVISIONAL: Final = Prefix(6, 0, 64)
-
-#: The attribute that holds a gateway outside the prefix: one that is on the link all the same.
-OUTSIDE: Final = "gateway"
 
 #: Most blocks that are opened with a subnet; they are a quarter of it at most.
 OPEN_BLOCKS: Final = 16
@@ -36,68 +30,10 @@ _ANY_OVERLAP = (
     .where(t.scope.c.name == sa.bindparam("scope"))
 )
 _SCOPE_ID = sa.select(t.scope.c.id).where(t.scope.c.name == sa.bindparam("name"))
-#: What Neutron declares of a subnet.
-_FIELDS: Final = ("prefix", "gateway", "ranges", "labels", "project", "attributes")
-
 _REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
     t.allocation.c.scope_id == sa.bindparam("scope_id"),
     t.allocation.c.subnet_id == sa.bindparam("subnet_id"),
 )
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A subnet as Neutron declares it.
-
-    :ivar network: empty when the caller does not know it.
-    :ivar keeps_gateway: whether the gateway is left as it is.
-    :ivar pools: allocation pools; empty means that nothing may be given.
-    :ivar labels: values by dimension; None leaves them as they are.
-    """
-
-    name: str
-    prefix: Prefix
-    network: str = ""
-    gateway: int | None = None
-    keeps_gateway: bool = False
-    pools: tuple[Interval, ...] = ()
-    project: str = ""
-    labels: Mapping[str, frozenset[str]] | None = None
-
-    def settle(self, before: Subnet | None = None) -> NeutronSubnet:
-        """The subnet as it is stored."""
-        ranges = tuple(sorted(self.pools))
-        if not ranges:
-            # No ranges would mean all of it. This address is never given without being asked for.
-            ranges = ((self.prefix.base, self.prefix.base),)
-        inside = self.gateway if self.gateway and self.prefix.holds(self.gateway) else None
-        outside = {} if inside == self.gateway else {OUTSIDE: self._gateway_text()}
-        if before is not None and self.keeps_gateway:
-            inside, outside = before.gateway, dict(before.attributes)
-        labels: dict[str, frozenset[str]] = {} if before is None else dict(before.labels)
-        if self.network:
-            labels["network"] = frozenset((self.network,))
-        labels |= self.labels or {}
-        return NeutronSubnet(
-            id=0 if before is None else before.id,
-            name=self.name,
-            scope="" if before is None else before.scope,
-            prefix=self.prefix,
-            gateway=inside,
-            ranges=ranges,
-            labels={name: labels[name] for name in sorted(labels) if labels[name]},
-            project=self.project or (before.project if before is not None else ""),
-            attributes=outside,
-            source=SOURCE,
-            weight=0 if before is None else before.weight,
-            cooldown=0 if before is None else before.cooldown,
-            claiming={} if before is None else before.claiming,
-            version=0 if before is None else before.version,
-        )
-
-    def _gateway_text(self) -> str:
-        assert self.gateway is not None
-        return format_address(self.prefix.family, self.gateway)
 
 
 def add(
@@ -114,7 +50,7 @@ def add(
         present = unit.catalogue.by_name[wanted.name]
         assert isinstance(present, NeutronSubnet)
         return present
-    subnet = replace(wanted.settle(), scope=_scope_for(unit, wanted))
+    subnet = replace(wanted.stored(), scope=_scope_for(unit, wanted))
     stored, cohort_id = unit.add_subnet(subnet, _scope_id(unit, subnet.scope))
     blocks, runs = rebuild(stored, cohort_id, taken, {})
     blocks, runs = _open_some(stored, cohort_id, blocks, runs)
@@ -123,6 +59,33 @@ def add(
     unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
     assert isinstance(stored, NeutronSubnet)
     return stored
+
+
+def adopt(unit: SessionUnit, found: TableSubnet, *, now: int) -> None:
+    """Take over a subnet from Neutron's tables, with the addresses that ports have in it."""
+    taken = [each.address for each in found.addresses]
+    subnet = add(unit, found.declared, taken, now=now)
+    # Addresses outside the prefix were allocated before it was delegated anew.
+    grants = [
+        Grant(_allocation(subnet, each, now), None, None, None)
+        for each in found.addresses
+        if subnet.prefix.holds(each.address)
+    ]
+    if grants:
+        unit.commit(Plan(grants=grants), now)
+
+
+def _allocation(subnet: NeutronSubnet, found: PortAddress, at: int) -> AllocationRow:
+    return AllocationRow(
+        scope=subnet.scope,
+        family=subnet.family,
+        address=found.address,
+        subnet_id=subnet.id,
+        owner=found.port.owner,
+        host=found.port.host,
+        attributes=found.port.attributes,
+        at=at,
+    )
 
 
 def _scope_for(unit: SessionUnit, wanted: Declared) -> str:
@@ -171,8 +134,8 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     Addresses outside a new prefix are forgotten: it was delegated anew, and the old one is somebody else's.
     """
     before = unit.catalogue.by_name[wanted.name]
-    after = wanted.settle(before)
-    if not differences(before, wanted):
+    after = wanted.stored(before)
+    if not wanted.differences(before):
         return False
     if (before.prefix, before.usable) == (after.prefix, after.usable):
         unit.put_subnet(after)
@@ -183,12 +146,6 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     unit.changed()
     unit.record(EventRow(now, Act.TOPOLOGY, after.name, detail=f"change subnet {after.prefix}"))
     return True
-
-
-def differences(subnet: Subnet, wanted: Declared) -> list[str]:
-    """What of a stored subnet is not as Neutron declares it."""
-    after = wanted.settle(subnet)
-    return [name for name in _FIELDS if getattr(subnet, name) != getattr(after, name)]
 
 
 def _move(unit: SessionUnit, before: Subnet, after: Subnet, now: int) -> None:

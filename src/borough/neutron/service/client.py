@@ -7,12 +7,10 @@ number of what it means, and a declaration says how things shall be.
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -23,8 +21,7 @@ from borough.domain.address import format_address
 from borough.domain.model import Kind, Subnet
 from borough.domain.prefix import Prefix
 from borough.domain.topology import Topology
-from borough.driver.calls import pause_after
-from borough.engine.views import Allocation, SubnetView
+from borough.engine.views import Allocation, SubnetView, show_subnet
 from borough.errors import (
     AddressInUse,
     FixInput,
@@ -35,18 +32,19 @@ from borough.errors import (
     UnknownObject,
     WouldStrand,
 )
-from borough.neutron.backend import Wanted
-from borough.neutron.subnets import OUTSIDE
-from borough.neutron.truth import Given
+from borough.neutron.requests import WantedAddress
+from borough.neutron.subnet import FIELDS, OUTSIDE
+from borough.neutron.tables import PortAddress, TableSubnet
+from borough.retry import Retry
 
 T = TypeVar("T")
 
-#: Addresses in one request to take them back.
+#: Addresses in one request to release them.
 _BATCH: Final = 1000
 
 
 class Held(NamedTuple):
-    """One address as the service has given it.
+    """One address that the service has allocated.
 
     :ivar subnet: its id in Neutron.
     :ivar sequence: what makes it this holder's and not the next one's.
@@ -58,9 +56,9 @@ class Held(NamedTuple):
     sequence: int
 
     @classmethod
-    def of(cls, given: Allocation) -> Held:
+    def of(cls, made: Allocation) -> Held:
         """From the service's record."""
-        return cls(given.subnet, given.scope, given.address, given.sequence)
+        return cls(made.subnet, made.scope, made.address, made.sequence)
 
 
 class Service:
@@ -79,58 +77,49 @@ class Service:
         """
         self._http = Transport(url, token, timeout)
         self._ipam = RemoteIpam(self._http)
-        self._timeout = timeout
+        self._retry = Retry(timeout=timeout)
         self._cloud = cloud
 
     def _ask(self, call: Callable[[], T]) -> T:
-        deadline = time.monotonic() + self._timeout
-        for attempt in count(1):
-            try:
-                return call()
-            except RetryLater:
-                pause = pause_after(attempt)
-                if time.monotonic() + pause > deadline:
-                    raise
-                time.sleep(pause)
-        raise AssertionError("the attempts do not end by themselves")
+        return self._retry.run(call, RetryLater)
 
     # --- Addresses ------------------------------------------------------------------------------
 
-    def give(
-        self, scope: str, family: int, tiers: Sequence[Sequence[str]], wanted: Wanted
+    def allocate(
+        self, scope: str, family: int, tiers: Sequence[Sequence[str]], wanted: WantedAddress
     ) -> list[Held]:
-        """Give addresses of a group of subnets, all that are wanted or none, in one request.
+        """Allocate addresses of a group of subnets, all that are wanted or none, in one request.
 
         :param tiers: names of subnets in order of preference; equals share a tier.
         """
-        place = wanted.place
+        port = wanted.port
         arguments: dict[str, Any] = {
             "subnets": [list(tier) for tier in tiers],
             "scope": scope,
-            "host": place.host or None,
+            "host": port.host or None,
             "claims": wanted.claims,
             "families": family,
-            "count": wanted.how_many,
+            "count": wanted.count,
             "kind": wanted.kind.value,
             "address": None if wanted.address is None else format_address(family, wanted.address),
-            "owner": place.owner,
-            "attributes": place.attributes,
-            # Never one that was used before: what it was given may have been taken back since.
+            "owner": port.owner,
+            "attributes": port.attributes,
+            # A new key each time: the addresses of an earlier one may have been released since.
             "key": f"neutron:{uuid.uuid4()}",
         }
-        given = self._ask(lambda: self._ipam.allocate(**arguments))
-        return [Held.of(each) for each in given.allocations]
+        answer = self._ask(lambda: self._ipam.allocate(**arguments))
+        return [Held.of(each) for each in answer.allocations]
 
-    def take(self, scope: str, subnet: Subnet, given: Given) -> None:
-        """Take an address that Neutron has given; one that is held already is left as it is."""
-        wanted = Wanted(Kind.SPECIFIC, given.place, address=given.address)
+    def take(self, subnet: Subnet, found: PortAddress) -> None:
+        """Allocate an address that a port has; one that is held already is left as it is."""
+        wanted = WantedAddress(Kind.SPECIFIC, found.port, address=found.address)
         try:
-            self.give(scope, subnet.family, [[subnet.name]], wanted)
+            self.allocate(subnet.scope, subnet.family, [[subnet.name]], wanted)
         except AddressInUse:
             return
 
     def holder(self, scope: str, subnet: str, address: str) -> Held | None:
-        """Who holds an address of a subnet now."""
+        """The holder of an address of a subnet; None when nobody holds it."""
         try:
             found = self._ask(lambda: self._ipam.show(address, scope=scope))
         except (NotAllocated, UnknownObject):
@@ -139,8 +128,8 @@ class Service:
             return None
         return Held.of(found)
 
-    def free(self, held: Held) -> None:
-        """Take an address back; that somebody has done so already is no error."""
+    def release(self, held: Held) -> None:
+        """Release an address; that somebody has done so already is no error."""
         try:
             self._ask(
                 lambda: self._ipam.release(held.address, sequence=held.sequence, scope=held.scope)
@@ -149,7 +138,7 @@ class Service:
             return
 
     def allocations(self, subnet: str) -> list[Allocation]:
-        """What is held of a subnet; nothing of one that the service does not know."""
+        """The allocations of a subnet; none of one that the service does not know."""
         try:
             found = self._ask(lambda: self._ipam.allocations(subnet=subnet))
         except UnknownObject:
@@ -159,9 +148,9 @@ class Service:
     # --- Subnets --------------------------------------------------------------------------------
 
     def declare(self, subnet: Subnet) -> None:
-        """Make a subnet be so, whether it is there or not.
+        """Declare a subnet, whether it is there or not.
 
-        Addresses outside a new prefix are taken back: it was delegated anew.
+        Addresses outside a new prefix are released: it was delegated anew.
         """
         apart = subnet.scope == subnet.name
         wanted = Topology(
@@ -180,6 +169,23 @@ class Service:
         except WouldStrand:
             self._clear(subnet.name)
             self._apply(wanted)
+
+    def adopt(self, found: TableSubnet) -> None:
+        """Take over a subnet from Neutron's tables, with the addresses that ports have in it."""
+        subnet = found.declared.stored()
+        unable = never(subnet.prefix)
+        # Addresses outside the prefix were allocated before it was delegated anew.
+        taken = [
+            each
+            for each in found.addresses
+            if subnet.prefix.holds(each.address) and each.address not in unable
+        ]
+        if taken:
+            # Nothing is allocated from it before all that is in use is taken.
+            self.declare(replace(subnet, ranges=((subnet.prefix.base, subnet.prefix.base),)))
+            for each in taken:
+                self.take(subnet, each)
+        self.declare(subnet)
 
     def forget(self, name: str) -> None:
         """Remove a subnet, all that it holds, and its scope when nothing else is in it."""
@@ -232,6 +238,13 @@ class Service:
 def never(prefix: Prefix) -> frozenset[int]:
     """Addresses that nobody can hold at the service; it knows no exception for IPv6 routers."""
     return Subnet(0, "", "", prefix).never
+
+
+def differences(subnet: Subnet, view: SubnetView) -> list[str]:
+    """Names of the fields of a subnet that the service does not have as Neutron declares them."""
+    wanted = show_subnet(portable(subnet))
+    fields = ("scope", *FIELDS)
+    return [field for field in fields if getattr(wanted, field) != getattr(view, field)]
 
 
 def portable(subnet: Subnet) -> Subnet:

@@ -1,10 +1,9 @@
-"""What Neutron's own tables say of subnets, addresses and ports: the truth that Borough's must agree with."""
+"""Neutron's own tables of subnets, addresses and ports, which Borough must agree with."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -17,9 +16,8 @@ from neutron_lib import constants
 from borough.domain.address import parse_address
 from borough.domain.model import Interval
 from borough.domain.prefix import Prefix, enclosing
-from borough.neutron.catalogue import NeutronSubnet
-from borough.neutron.place import Place
-from borough.neutron.subnets import PROVISIONAL, Declared
+from borough.neutron.port_info import PortInfo
+from borough.neutron.subnet import PROVISIONAL, Declared
 
 SUBNET: Final = models_v2.Subnet.__table__
 POOL: Final = models_v2.IPAllocationPool.__table__
@@ -36,11 +34,18 @@ THEIR_ALLOCATION: Final = db_models.IpamAllocation.__table__
 _BATCH: Final = 500
 
 
-class Given(NamedTuple):
-    """One address, and what it is for."""
+class PortAddress(NamedTuple):
+    """One address, and the port that has it."""
 
     address: int
-    place: Place
+    port: PortInfo
+
+
+class TableSubnet(NamedTuple):
+    """One subnet, with the addresses that ports have in it, ascending."""
+
+    declared: Declared
+    addresses: list[PortAddress]
 
 
 class Spot(NamedTuple):
@@ -78,13 +83,6 @@ def spots(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Spot]:
     return found
 
 
-def placed(connection: sa.Connection, ids: Sequence[str]) -> dict[str, NeutronSubnet]:
-    """Subnets as a service is told of them, each in its scope."""
-    found = spots(connection, ids)
-    declared = subnets(connection, list(found))
-    return {id: replace(each.settle(), scope=found[id].scope) for id, each in declared.items()}
-
-
 def in_use(connection: sa.Connection, addresses: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of some addresses that ports have; each as (subnet, address)."""
     wanted = set(addresses)
@@ -111,11 +109,12 @@ def subnets(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Declared
         fields = row._mapping
         segment = fields["segment_id"]
         gateway = fields["gateway_ip"]
-        id = fields["id"]
+        id, prefix = fields["id"], prefix_of(fields["cidr"])
         found[id] = Declared(
             name=id,
-            prefix=prefix_of(fields["cidr"]),
+            prefix=prefix,
             network=fields["network_id"],
+            scope=scope_of(id, fields["network_id"], fields["subnetpool_id"], prefix),
             gateway=None if not gateway else parse_address(gateway)[1],
             pools=tuple(sorted(pools[id])),
             project=fields["project_id"] or "",
@@ -145,7 +144,13 @@ def _pools(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Inte
     return found
 
 
-def given(connection: sa.Connection, subnet_id: str) -> list[Given]:
+def subnet(connection: sa.Connection, id: str) -> TableSubnet | None:
+    """One subnet with its addresses; None when Neutron has none of this id."""
+    declared = subnets(connection, [id]).get(id)
+    return None if declared is None else TableSubnet(declared, _addresses(connection, id))
+
+
+def _addresses(connection: sa.Connection, subnet_id: str) -> list[PortAddress]:
     """The addresses of a subnet, ascending, each with its port."""
     hosts = sa.outerjoin(
         sa.outerjoin(ALLOCATION, PORT, PORT.c.id == ALLOCATION.c.port_id),
@@ -164,7 +169,9 @@ def given(connection: sa.Connection, subnet_id: str) -> list[Given]:
         .where(ALLOCATION.c.subnet_id == subnet_id)
     )
     found = [
-        Given(parse_address(address)[1], Place(port or "", host or "", owner or "", project or ""))
+        PortAddress(
+            parse_address(address)[1], PortInfo(port or "", host or "", owner or "", project or "")
+        )
         for address, port, host, owner, project in connection.execute(query)
     ]
     return sorted(found, key=lambda each: each.address)

@@ -12,9 +12,9 @@ from borough.domain.block import Block, Run
 from borough.domain.ladder import Hold, Rung
 from borough.domain.model import Catalogue, Subnet
 from borough.domain.prefix import Prefix
-from borough.neutron import catalogue as declared
-from borough.neutron.catalogue import Dimensions
-from borough.neutron.session import SessionDialect, SessionRunner
+from borough.neutron.session import catalogue as declared
+from borough.neutron.session.catalogue import Dimensions
+from borough.neutron.session.runner import SessionDialect, SessionRunner
 from borough.store.port import LostRace
 from borough.store.sql import change_log, rows
 from borough.store.sql import schema as t
@@ -119,7 +119,7 @@ class SessionUnit(SqlUnit):
 
     @property
     def reads_late(self) -> bool:
-        """See :attr:`borough.neutron.session.SessionDialect.reads_late`."""
+        """See :attr:`borough.neutron.session.runner.SessionDialect.reads_late`."""
         assert isinstance(self._dialect, SessionDialect)
         return self._dialect.reads_late
 

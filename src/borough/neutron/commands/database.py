@@ -13,18 +13,22 @@ from oslo_db.sqlalchemy import enginefacade
 
 from borough.errors import Contended, FixInput
 from borough.neutron import options
-from borough.neutron.backend import Backend
+from borough.neutron.session.runner import SessionDialect
+from borough.retry import Retry
 from borough.store.port import LostRace
 from borough.store.sql import migrate
 
 T = TypeVar("T")
 
-#: How often one transaction is tried.
-_ATTEMPTS: Final = 10
+#: How often one transaction is run.
+_RETRY: Final = Retry(attempts=10, first=0.01, longest=0.2)
+
+#: Other transactions were in the way.
+_BUSY: Final = (db_exc.DBDeadlock, db_exc.RetryRequest, db_exc.DBDuplicateEntry, LostRace)
 
 
 def read_configuration(files: Sequence[str]) -> Any:
-    """What Neutron's configuration files say of its database, of its driver and of Borough.
+    """Neutron's configuration of its database, of its driver and of Borough.
 
     :raises FixInput: they cannot be read.
     """
@@ -52,8 +56,8 @@ class Database:
             # would else look like a difference.
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
         self.engine: sa.Engine = engine
-        with engine.connect():
-            self.backend = Backend(engine)
+        # The dialect learns the server's version.
+        engine.connect().close()
 
     @classmethod
     def configured(cls, files: Sequence[str]) -> Database:
@@ -67,21 +71,27 @@ class Database:
         return cls(conf.database.connection)
 
     def upgrade(self) -> bool:
-        """Make Borough's tables, or bring them to this release; false when they were so already."""
+        """Make or upgrade Borough's tables; false when they are of this release already.
+
+        :raises FixInput: the database is one that Borough does not work on.
+        """
+        SessionDialect(self.engine.dialect)
         with self.engine.connect() as connection:
             before = migrate.current(connection)
         migrate.upgrade(sa.create_engine(self.engine.url), shared=True)
         return before != migrate.REVISIONS[-1]
 
     def transact(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run something in a transaction, again while others are in its way.
+        """Run something in a transaction, again while other transactions are in its way.
 
         :raises Contended: they were for too long.
         """
-        for _ in range(_ATTEMPTS):
-            try:
-                with self.engine.begin() as connection:
-                    return work(connection)
-            except (db_exc.DBDeadlock, db_exc.RetryRequest, db_exc.DBDuplicateEntry, LostRace):
-                continue
-        raise Contended("other transactions are in the way; try again")
+
+        def once() -> T:
+            with self.engine.begin() as connection:
+                return work(connection)
+
+        try:
+            return _RETRY.run(once, _BUSY)
+        except _BUSY as error:
+            raise Contended("other transactions are in the way; try again") from error

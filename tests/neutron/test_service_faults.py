@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,79 +24,21 @@ from oslo_utils import uuidutils
 from borough.cli.app import app
 from borough.neutron.errors import AddressServiceUnavailable
 from tests.fault.proxy import Proxy
-from tests.neutron.cloud import Cloud
-from tests.neutron.remote import FREE, GIVE, RemoteCloud, port
+from tests.neutron.cloud import Cloud, port
+from tests.neutron.remote import FREE, GIVE, RemoteCloud
 
 
 @pytest.fixture
-def cloud(made: RemoteCloud) -> RemoteCloud:
-    made.use()
-    made.calm()
+def cloud(service_cloud: RemoteCloud) -> RemoteCloud:
+    service_cloud.use()
+    service_cloud.calm()
     # What other tests have given to no port.
-    made.audit(write=True)
-    made.calm()
-    return made
-
-
-def specific(address: str) -> Any:
-    return ipam_req.SpecificAddressRequest(address)
+    service_cloud.audit(write=True)
+    service_cloud.calm()
+    return service_cloud
 
 
 # --- Transactions that end ---------------------------------------------------------------------------
-
-
-def test_what_is_rolled_back_is_free_again(cloud: RemoteCloud):
-    subnet = cloud.subnet("10.0.0.0/24")
-    context = cloud.context
-    with suppress(ZeroDivisionError), db_api.CONTEXT_WRITER.using(context):
-        first = cloud.allocate_in(context, [subnet], port=port("node-1"))
-        cloud.allocate_in(context, [subnet], port=port("node-1"))
-        assert len(cloud.held(subnet)) == 2
-        raise ZeroDivisionError
-    assert cloud.held(subnet) == []
-    assert cloud.allocate([subnet], port=port("node-1")) == first
-
-
-def test_of_a_savepoint_only_what_was_taken_in_it_is_free_again(cloud: RemoteCloud):
-    subnet = cloud.subnet("10.1.0.0/24")
-    context = cloud.context
-    with db_api.CONTEXT_WRITER.using(context):
-        kept, _ = cloud.allocate_in(context, [subnet])
-        with suppress(ZeroDivisionError), db_api.CONTEXT_WRITER.savepoint.using(context):
-            cloud.allocate_in(context, [subnet])
-            cloud.pool(context).get_subnet(subnet).deallocate(kept)
-            raise ZeroDivisionError
-        with db_api.CONTEXT_WRITER.savepoint.using(context):
-            second, _ = cloud.allocate_in(context, [subnet])
-    assert cloud.addresses(subnet) == [kept, second]
-
-
-def test_a_release_waits_for_the_commit(cloud: RemoteCloud):
-    subnet = cloud.subnet("10.2.0.0/24")
-    address, _ = cloud.allocate([subnet])
-    context = cloud.context
-    with suppress(ZeroDivisionError), db_api.CONTEXT_WRITER.using(context):
-        cloud.pool(context).get_subnet(subnet).deallocate(address)
-        raise ZeroDivisionError
-    assert cloud.addresses(subnet) == [address]
-    with db_api.CONTEXT_WRITER.using(context):
-        cloud.pool(context).get_subnet(subnet).deallocate(address)
-        # As Neutron does when it undoes a release.
-        assert cloud.allocate_in(context, [subnet], specific(address))[0] == address
-    assert cloud.addresses(subnet) == [address]
-    with db_api.CONTEXT_WRITER.using(context):
-        cloud.pool(context).get_subnet(subnet).deallocate(address)
-        assert cloud.addresses(subnet) == [address]
-    assert cloud.held(subnet) == []
-
-
-def test_what_is_taken_and_given_back_at_once_is_free(cloud: RemoteCloud):
-    subnet = cloud.subnet("10.3.0.0/24")
-    context = cloud.context
-    with db_api.CONTEXT_WRITER.using(context):
-        address, _ = cloud.allocate_in(context, [subnet])
-        cloud.pool(context).get_subnet(subnet).deallocate(address)
-    assert cloud.held(subnet) == []
 
 
 def test_a_subnet_that_is_rolled_back_is_gone_and_one_that_was_changed_is_as_before(
@@ -123,37 +64,6 @@ def test_a_subnet_that_is_rolled_back_is_gone_and_one_that_was_changed_is_as_bef
             assert now[subnet] != before[subnet]
             raise ZeroDivisionError
         assert {each.name: each for each in cloud.served.ipam.subnets()} == before
-
-
-def test_a_commit_that_fails_leaves_nothing(cloud: RemoteCloud):
-    subnet = cloud.subnet("10.5.0.0/24")
-    kept, _ = cloud.allocate([subnet])
-    left = [2]
-
-    def fail(_connection: Any) -> None:
-        if left[0]:
-            left[0] -= 1
-            raise db_exc.DBDeadlock
-
-    tries = []
-    mine = port()
-
-    @db_api.retry_db_errors
-    def make() -> None:
-        context = cloud.context
-        with db_api.CONTEXT_WRITER.using(context):
-            tries.append(cloud.allocate_in(context, [subnet], specific("10.5.0.77"), mine))
-            tries.append(cloud.allocate_in(context, [subnet], port=mine))
-            cloud.pool(context).get_subnet(subnet).deallocate(kept)
-
-    sa.event.listen(cloud.engine, "commit", fail)
-    try:
-        make()
-    finally:
-        sa.event.remove(cloud.engine, "commit", fail)
-    # The retry has its own address again, and gives the old one back, once.
-    assert len(tries) == 6
-    assert set(cloud.addresses(subnet)) == {"10.5.0.77", tries[-1][0]}
 
 
 def test_neutrons_own_undoing_does_not_hide_why_a_transaction_is_lost(cloud: RemoteCloud):
@@ -284,7 +194,7 @@ def test_an_address_that_a_port_has_is_never_freed(cloud: RemoteCloud):
 
 
 # The proxy counts messages, as PostgreSQL's client sends them.
-@pytest.mark.parametrize("made", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("service_cloud", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("answered", [True, False])
 def test_a_commit_of_which_nobody_knows_is_left_to_the_audit(cloud: RemoteCloud, answered: bool):
     network = cloud.network()
@@ -380,54 +290,3 @@ def test_a_process_that_is_killed_leaves_what_the_audit_takes_back(
     assert run("audit", "--repair")[0] == 0
     assert run("audit")[1]["agrees"]
     assert [(each.address, each.owner) for each in cloud.held(subnet)] == [(address, "")]
-
-
-def test_the_audit_finds_what_differs_and_mends_it(cloud: RemoteCloud):
-    network = cloud.network()
-    subnets = [cloud.subnet(f"10.14.{at}.0/24", network=network) for at in range(3)]
-    cloud.audit(write=True)
-    owner = cloud.port(network, subnets[0], "10.14.0.9", host="node-1")
-    cloud.served.ipam.remove_subnet(subnets[1])
-    cloud.port(network, subnets[1], "10.14.1.9")
-    cloud.execute(
-        f"DELETE FROM ipallocationpools WHERE subnet_id = '{subnets[2]}'",
-        f"DELETE FROM subnets WHERE id = '{subnets[2]}'",
-    )
-    cloud.execute(f"UPDATE subnets SET gateway_ip = '10.14.0.254' WHERE id = '{subnets[0]}'")
-    found = cloud.audit()
-    assert (found.subnets_added, found.subnets_changed, found.subnets_removed) == (1, 1, 1)
-    assert (found.addresses_added, found.addresses_removed) == (2, 0)
-    assert not cloud.audit(write=True).agrees
-    assert cloud.audit().agrees
-    assert [(each.owner, each.host) for each in cloud.held(subnets[0])] == [(owner, "node-1")]
-    assert cloud.addresses(subnets[1]) == ["10.14.1.9"]
-    assert cloud.allocate([subnets[1]])[0] == "10.14.1.2"
-
-
-def test_many_at_once_get_different_addresses_and_leave_nothing(cloud: RemoteCloud):
-    subnet = cloud.subnet("10.15.0.0/20")
-    given: list[str] = []
-    failed: list[BaseException] = []
-
-    def work(number: int) -> None:
-        try:
-            for at in range(12):
-                context = cloud.context
-                with suppress(ZeroDivisionError), db_api.CONTEXT_WRITER.using(context):
-                    place = port(f"node-{number}" if number % 2 else "")
-                    address, _ = cloud.allocate_in(context, [subnet], port=place)
-                    time.sleep(0.005)
-                    if at % 3 == 2:
-                        raise ZeroDivisionError
-                    given.append(address)
-        except BaseException as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
-    assert sorted(given) == sorted(set(given)) == cloud.addresses(subnet)
-    assert len(given) == 8 * 8

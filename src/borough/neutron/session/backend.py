@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import random
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
 from borough.domain import decide, ladder
 from borough.domain.dimension import HOST
-from borough.domain.model import Catalogue, Kind, Request, State
+from borough.domain.model import Catalogue, Request, State
 from borough.domain.take import Order, Taken
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.views import Allocation
-from borough.neutron.catalogue import Dimensions, NeutronSubnet
 from borough.neutron.errors import AddressSpaceBusy, AddressSpaceNotReady
-from borough.neutron.place import NOWHERE, Place
-from borough.neutron.session import SessionDialect, SessionRunner
-from borough.neutron.unit import SessionUnit
+from borough.neutron.requests import WantedAddress
+from borough.neutron.session.catalogue import Dimensions
+from borough.neutron.session.runner import SessionDialect, SessionRunner
+from borough.neutron.session.unit import SessionUnit
+from borough.neutron.subnet import NeutronSubnet
+from borough.retry import Retry
 from borough.store.cache import Cache
 from borough.store.port import LostRace
 from borough.store.sql import migrate
@@ -36,27 +37,10 @@ T = TypeVar("T")
 #: Groups of subnets that a process remembers.
 _GROUPS: Final = 4096
 
-#: How often a decision is made again inside one transaction of Neutron, which then begins anew.
-_ATTEMPTS: Final = 8
+#: How often a decision is made inside one transaction of Neutron, which then begins anew.
+_RETRY: Final = Retry(attempts=8, first=0.0025, longest=0.02)
 
 _SOMEBODY: Final = frozenset(("*",))
-
-#: The longest pause between two of them, in seconds.
-_PAUSE: Final = 0.02
-
-
-class Wanted(NamedTuple):
-    """One address, as the driver asks for it.
-
-    :ivar place: what it is for.
-    :ivar claims: whether its host may claim space for it.
-    """
-
-    kind: Kind
-    place: Place = NOWHERE
-    claims: bool = True
-    address: int | None = None
-    how_many: int = 1
 
 
 @dataclass(frozen=True)
@@ -190,21 +174,29 @@ class Backend:
         *,
         spread: bool = False,
     ) -> T:
-        """Run a unit of work; when it loses a race, again, as long as that may help.
+        """Run a unit of work; after a lost race again, where the transaction then sees the winner's writes.
 
         :raises RetryRequest: Neutron's transaction must begin anew.
         """
-        for attempt in range(_ATTEMPTS):
-            try:
-                return self._once(
+        try:
+            return _RETRY.run(
+                lambda: self._once(
                     connection, lambda: self.unit(connection, names, spread=spread), work
-                )
-            except LostRace as lost:
-                if not self.dialect.is_spoilt:
-                    raise _again() from lost
-                # Who won has committed by now, and this transaction sees it.
-                time.sleep(random.uniform(0, _PAUSE * attempt / _ATTEMPTS))  # noqa: S311
-        raise _again()
+                ),
+                LostRace,
+                unless=lambda _lost: not self.dialect.is_spoilt,
+            )
+        except LostRace as lost:
+            raise db_exc.RetryRequest(AddressSpaceBusy()) from lost
+
+    def change(self, connection: sa.Connection, name: str, work: Callable[[SessionUnit], T]) -> T:
+        """Run a unit of work that changes a subnet, and forget what was known of it.
+
+        :raises RetryRequest: Neutron's transaction must begin anew.
+        """
+        answer = self.run(connection, (name,), work)
+        self.forget(name)
+        return answer
 
     def _once(
         self,
@@ -229,9 +221,9 @@ class Backend:
     # --- Addresses ------------------------------------------------------------------------------------
 
     def allocate(
-        self, connection: sa.Connection, names: Sequence[str], wanted: Wanted
+        self, connection: sa.Connection, names: Sequence[str], wanted: WantedAddress
     ) -> list[Allocation]:
-        """Give addresses of a group of subnets, all that are wanted or none.
+        """Allocate addresses of a group of subnets, all that are wanted or none.
 
         :raises UnknownObject: a subnet does not exist (any more).
         :raises BoroughError: why not.
@@ -243,7 +235,7 @@ class Backend:
         order = group.allocator.order(group.catalogue, _request(group, wanted))
         word = Word.DECIDE
         if order is not None and order.rungs and self.dialect.giver is not None:
-            word, taken = self._give(connection, order)
+            word, taken = self._allocate_at_once(connection, order)
             if taken is not None:
                 return [group.allocator.given(order, taken)]
 
@@ -262,19 +254,21 @@ class Backend:
         known = self.unit(connection, names).catalogue.by_name
         return ladder.unknown("subnet", next(name for name in names if name not in known), ())
 
-    def _give(self, connection: sa.Connection, order: Order) -> tuple[Word, Taken | None]:
-        """Give by one statement, where the rules leave no choice."""
+    def _allocate_at_once(
+        self, connection: sa.Connection, order: Order
+    ) -> tuple[Word, Taken | None]:
+        """Allocate by one statement, where the rules leave no choice."""
         giver = self.dialect.giver
         assert giver is not None
         link, run = self._link(connection), self._runner(connection)
         outcome = giver.give(run, order, link.hints, link.areas, wait=False)
         if outcome.word is Word.LOCKED and not outcome.has_run:
-            # Nobody else's turn would be better than to wait for one's own.
+            # No unlocked block is left on this step: wait for this one.
             outcome = giver.give(run, order, link.hints, link.areas, wait=True)
         return outcome.word, outcome.taken
 
     def release(self, connection: sa.Connection, name: str, family: int, address: int) -> bool:
-        """Take an address back; false when nobody held it."""
+        """Release an address; false when nobody held it."""
 
         def work(unit: SessionUnit) -> bool:
             subnet = unit.catalogue.by_name.get(name)
@@ -291,13 +285,8 @@ class Backend:
         return self.run(connection, (name,), work)
 
 
-def _again() -> Exception:
-    error: Exception = db_exc.RetryRequest(AddressSpaceBusy())
-    return error
-
-
-def _request(group: Group, wanted: Wanted) -> Request:
-    host = wanted.place.host
+def _request(group: Group, wanted: WantedAddress) -> Request:
+    host = wanted.port.host
     subnet = group.catalogue.by_name[group.tiers[0][0]]
     return Request(
         scope=group.scope,
@@ -307,9 +296,9 @@ def _request(group: Group, wanted: Wanted) -> Request:
         kind=wanted.kind,
         families=(subnet.family,),
         address=wanted.address,
-        count=wanted.how_many,
-        owner=wanted.place.owner,
-        attributes=wanted.place.attributes,
+        count=wanted.count,
+        owner=wanted.port.owner,
+        attributes=wanted.port.attributes,
     )
 
 

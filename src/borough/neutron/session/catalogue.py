@@ -9,47 +9,20 @@ worker read anew and would line up all that create subnets. See ``docs/neutron.m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from borough.domain.dimension import Dimension
-from borough.domain.model import Catalogue, Cohort, Interval, Subnet
-from borough.domain.prefix import subtract
+from borough.domain.model import Catalogue, Cohort, Subnet
+from borough.neutron.subnet import NeutronSubnet
 from borough.store.sql import schema as t
 from borough.store.sql.catalogue import SUBNET_COLUMNS, parse_cohort, to_dimension, to_subnet
 from borough.store.sql.runner import Runner, shaped
 
-#: What says of a subnet that Neutron declared it.
-SOURCE: Final = "neutron"
-
 _DIMENSIONS = sa.select(
     t.dimension.c.name, t.dimension.c.fallback, t.dimension.c.claims, t.dimension.c.claiming
 ).order_by(t.dimension.c.position)
-
-
-class NeutronSubnet(Subnet):
-    """A subnet whose allocation ranges are Neutron's allocation pools.
-
-    Neutron gives the subnet-router anycast address of IPv6 to routers: it may be asked for by name.
-    """
-
-    @cached_property
-    def never(self) -> frozenset[int]:
-        """Addresses that nobody can hold."""
-        return super().never if self.prefix.family == 4 else frozenset()
-
-    @cached_property
-    def usable(self) -> tuple[Interval, ...]:
-        """What *any* and *next* may give."""
-        anycast = [(address, address) for address in super().never]
-        return tuple(subtract(super().usable, anycast))
-
-    @property
-    def is_typed(self) -> bool:
-        """Whether only some kinds of ports may use it."""
-        return bool(self.labels.get("service_type"))
 
 
 @shaped
