@@ -17,7 +17,7 @@ from collections.abc import Callable
 from statistics import median
 
 import borough
-from borough.engine.topology import load
+from borough.engine.topology.apply import load
 
 
 def main() -> None:

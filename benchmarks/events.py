@@ -30,9 +30,9 @@ from typing import Any
 
 import borough
 from borough.api.scoped import ScopedIpam, VisibleSubnets
-from borough.domain.dimension import make_labels
-from borough.domain.event import EventRow
-from borough.domain.space import Act
+from borough.domain.declared.dimensions import make_labels
+from borough.domain.space.events import EventRow
+from borough.domain.space.plan import Act
 from borough.errors import BoroughError
 from borough.store.port import Unit
 

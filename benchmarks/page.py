@@ -19,10 +19,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import borough
-from borough.domain.block import Block, block_length, reserved_bits
-from borough.domain.model import Subnet
-from borough.domain.prefix import Prefix, span
-from borough.domain.space import Plan
+from borough.domain.declared.records import Subnet
+from borough.domain.net.prefixes import Prefix, span
+from borough.domain.space.blocks import Block, block_length, reserved_bits
+from borough.domain.space.plan import Plan
 from borough.store.port import Unit
 from tests.browser.browsing import Browser, start_service
 

@@ -24,8 +24,8 @@ from aggregation.ground import make_subnets
 from aggregation.measure import Measured, bound, play
 from aggregation.policies import Borough, Calico, FirstFit, Policy
 from aggregation.trace import Shape, peak, peaks, trace
-from borough.domain.address import Family
-from borough.domain.model import Subnet
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import Family
 
 POLICIES: dict[str, Callable[[list[Subnet]], Policy]] = {
     "borough": Borough,

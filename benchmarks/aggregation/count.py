@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from borough.domain.address import Family
-from borough.domain.aggregate import grow, minimal
-from borough.domain.model import Interval
-from borough.domain.prefix import merge_intervals, span
+from borough.domain.declared.records import Interval
+from borough.domain.net.addresses import Family
+from borough.domain.net.fewest_routes import grow, minimal
+from borough.domain.net.prefixes import merge_intervals, span
 
 
 def lpm_count(family: Family, owned: Iterable[Iterable[Interval]], area: Iterable[Interval]) -> int:
-    """How many prefixes :func:`borough.domain.aggregate.lpm_routes` has, without making them.
+    """How many prefixes :func:`borough.domain.net.fewest_routes.lpm_routes` has, without making them.
 
     :param owned: for each host the addresses that must lead to it, in any order; no address is in
         the intervals of two hosts.

@@ -1,6 +1,7 @@
 """The pool that a trace is played on, and the space that Borough's decisions read.
 
-:class:`Ground` answers what :class:`~borough.domain.space.Space` asks, from indexes, so that half a million
+:class:`Ground` answers what :class:`~borough.domain.space.plan.Space` asks, from indexes, so that half a
+million
 decisions take minutes. It holds no rule of its own: which address is given, claimed, grown, revoked or
 borrowed is decided by the package's pure code, as it is for every store.
 """
@@ -13,13 +14,15 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from borough.domain.address import WIDTH, Family, parse_address
-from borough.domain.block import BLOCK_BITS, Block, Run, initial_runs
-from borough.domain.dimension import BUILT_IN
-from borough.domain.ladder import Hold, Rung
-from borough.domain.model import AllocationRow, Catalogue, Cohort, Host, Subnet
-from borough.domain.prefix import Prefix
-from borough.domain.space import Offer, Plan
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import BUILT_IN
+from borough.domain.declared.records import Cohort, Host, Subnet
+from borough.domain.net.addresses import WIDTH, Family, parse_address
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import BLOCK_BITS, Block, Run, initial_runs
+from borough.domain.space.plan import Offer, Plan
+from borough.domain.space.rungs import Hold, Rung
 
 #: Where subnets begin; far enough apart never to touch.
 _START = {4: parse_address("10.0.0.0")[1], 6: parse_address("2001:db8::")[1]}
@@ -71,7 +74,7 @@ def catalogue_of(subnets: list[Subnet], expected: Mapping[str, int]) -> Catalogu
 
 
 class Ground:
-    """Blocks, runs and allocations with indexes; see :class:`borough.domain.space.Space`."""
+    """Blocks, runs and allocations with indexes; see :class:`borough.domain.space.plan.Space`."""
 
     def __init__(self, subnets: list[Subnet], expected: Mapping[str, int]) -> None:
         self.catalogue = catalogue_of(subnets, expected)

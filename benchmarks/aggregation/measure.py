@@ -9,8 +9,8 @@ from functools import cache
 from aggregation.count import lpm_count
 from aggregation.policies import Policy, Routes
 from aggregation.trace import FILL, HOUR, MINUTE, Event
-from borough.domain.address import Family
-from borough.domain.model import Interval
+from borough.domain.declared.records import Interval
+from borough.domain.net.addresses import Family
 
 #: How often a policy may tidy up, and how often what costs much is measured.
 _TIDY, _SAMPLE = 5 * MINUTE, HOUR

@@ -17,15 +17,16 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from aggregation.ground import Ground
-from borough.domain import decide
-from borough.domain.aggregate import minimal
-from borough.domain.dimension import HOST
-from borough.domain.estate import regions
-from borough.domain.ladder import Ladder, ResolvedSelector, climb, wanted
-from borough.domain.model import Interval, Request, Subnet
-from borough.domain.prefix import subtract
-from borough.domain.space import Plan
-from borough.domain.sweep import tidy
+from borough.domain.declared.dimensions import HOST
+from borough.domain.declared.records import Interval, Subnet
+from borough.domain.net.fewest_routes import minimal
+from borough.domain.net.prefixes import subtract
+from borough.domain.policy import allocate as policy
+from borough.domain.policy.reclaim import tidy
+from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
+from borough.domain.request import Request
+from borough.domain.space.plan import Plan
+from borough.domain.space.regions import regions
 
 Routes = set[tuple[int, int]]
 
@@ -94,9 +95,9 @@ class Borough:
     def allocate(self, host: int, at: float) -> int | None:
         """See :class:`Policy`."""
         request, want, ladder = self._ladder(host)
-        now = int(at * decide.SECOND)
-        setting = decide.Setting(self.ground.catalogue, request, want, ladder, now)
-        plan = decide.allocate(setting, self.ground)
+        now = int(at * policy.SECOND)
+        setting = policy.Setting(self.ground.catalogue, request, want, ladder, now)
+        plan = policy.allocate(setting, self.ground)
         if plan is None:
             return None
         self._commit(plan)
@@ -109,8 +110,8 @@ class Borough:
     def release(self, host: int, address: int, at: float) -> None:
         """See :class:`Policy`."""
         allocation = self.ground.given[address]
-        now = int(at * decide.SECOND)
-        plan = decide.release(self.ground.catalogue, self.ground, [allocation], now)
+        now = int(at * policy.SECOND)
+        plan = policy.release(self.ground.catalogue, self.ground, [allocation], now)
         self._commit(plan)
         self.touched.add(host)
         self._loans.get(host, set()).discard(address)
@@ -128,7 +129,7 @@ class Borough:
     def tidy(self, at: float) -> None:
         """See :class:`Policy`."""
         held = [block for block in self.ground.blocks.values() if block.holder]
-        now = int(at * decide.SECOND)
+        now = int(at * policy.SECOND)
         self._commit(tidy(self.ground.catalogue, self.ground, held, now))
 
     def routes(self, host: int) -> Routes:

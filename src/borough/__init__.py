@@ -15,10 +15,10 @@ from borough.errors import BoroughError
 
 if TYPE_CHECKING:
     from borough.client.ipam import RemoteIpam
-    from borough.domain.explain import Explanation
+    from borough.domain.policy.explain import Explanation
     from borough.engine.ipam import Ipam, open  # noqa: A004  (users read borough.open)
     from borough.engine.views import Allocation, Answer, Route, SubnetView, Usage
-    from borough.store.sql.move import Moved, move
+    from borough.store.sql.copy import Moved, move
 
 #: The release.
 __version__ = "0.1.0"
@@ -28,13 +28,13 @@ __version__ = "0.1.0"
 _MODULES: Final = {
     "Allocation": "borough.engine.views",
     "Answer": "borough.engine.views",
-    "Explanation": "borough.domain.explain",
+    "Explanation": "borough.domain.policy.explain",
     "Ipam": "borough.engine.ipam",
-    "Moved": "borough.store.sql.move",
+    "Moved": "borough.store.sql.copy",
     "Route": "borough.engine.views",
     "SubnetView": "borough.engine.views",
     "Usage": "borough.engine.views",
-    "move": "borough.store.sql.move",
+    "move": "borough.store.sql.copy",
     "open": "borough.engine.ipam",
 }
 

@@ -13,8 +13,8 @@ import pytest
 
 import borough
 from borough.api import protocol
+from borough.api.request_log import OUTCOMES
 from borough.api.settings import ServiceSettings
-from borough.api.watch import OUTCOMES
 from borough.client.ipam import connect
 from tests.api.serving import Served, wait_until
 from tests.conftest import EXAMPLES

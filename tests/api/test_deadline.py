@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 import borough
 from borough import Ipam
-from borough.api import crew
-from borough.api.crew import Crew
+from borough.api import workers
 from borough.api.problem import Overloaded
 from borough.api.settings import ServiceSettings
+from borough.api.workers import Crew
 from borough.client.ipam import connect
 from borough.errors import DeadlineExceeded
 from borough.store import deadline
@@ -30,7 +30,7 @@ from tests.conftest import STORES, each_store
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """An event that work waits for."""
-    monkeypatch.setattr(crew, "_GRACE", 0.0)
+    monkeypatch.setattr(workers, "_GRACE", 0.0)
     made = threading.Event()
     yield made
     made.set()

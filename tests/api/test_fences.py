@@ -15,8 +15,8 @@ from borough.api.app import OPERATIONS
 from borough.api.scoped import ScopedIpam, VisibleSubnets
 from borough.api.settings import ServiceSettings
 from borough.client.ipam import RemoteIpam, connect
-from borough.domain.dimension import make_labels
-from borough.domain.token import Need
+from borough.domain.declared.dimensions import make_labels
+from borough.domain.declared.tokens import Need
 from borough.engine import ipam as engine_ipam
 from borough.engine import queries
 from borough.errors import (

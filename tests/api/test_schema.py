@@ -17,9 +17,9 @@ from borough.api.app import OPERATIONS
 from borough.api.openapi import describe
 from borough.api.scoped import ScopedIpam
 from borough.client.ipam import RemoteIpam
+from borough.domain.declared.tokens import Need, Token
 from borough.domain.encode import plain, utc
-from borough.domain.event import Event
-from borough.domain.token import Need, Token
+from borough.domain.space.events import Event
 from borough.engine.face import Face
 from borough.engine.ipam import Ipam
 from borough.engine.views import show_token

@@ -11,10 +11,10 @@ import pytest
 
 import borough
 from borough.api.metrics import SHARED
+from borough.api.reclaimer import SWEEPS, Sweeper, Turn
 from borough.api.settings import ServiceSettings
-from borough.api.sweeper import SWEEPS, Sweeper, Turn
-from borough.domain.space import Act
-from borough.engine.sweep import Swept
+from borough.domain.space.plan import Act
+from borough.engine.upkeep.reclaim import Swept
 from borough.errors import Unavailable
 from tests.api.serving import Served, wait_until
 from tests.conftest import Clock

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import borough
-from borough.store.sql import sqlite
+from borough.store.sql.dialects import sqlite
 from tests.cli.conftest import Cli
 
 PODS = ("-l", "network=pods")

@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 from borough import Ipam
+from borough.domain.declared.tokens import Need
 from borough.domain.encode import utc
-from borough.domain.token import Need
 from borough.errors import FixInput, UnknownObject
 from borough.store.actor import acting
 from tests.conftest import Clock

@@ -18,8 +18,8 @@ import pytest
 import borough
 from borough import BoroughError, Ipam
 from borough.domain.encode import plain
-from borough.engine import audit as audit_module
-from borough.engine.audit import Finding
+from borough.engine.upkeep import audit as audit_module
+from borough.engine.upkeep.audit import Finding
 from borough.errors import Corrupt, Exhausted, Unavailable
 from borough.store.port import Unit
 from tests.conftest import Clock

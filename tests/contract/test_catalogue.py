@@ -13,11 +13,12 @@ import sqlalchemy as sa
 
 import borough
 from borough import Ipam
-from borough.domain.model import Catalogue
+from borough.domain.declared.catalogue import Catalogue
 from borough.errors import WouldStrand
-from borough.store.sql import catalogue as catalogue_module
-from borough.store.sql import change_log, statements
 from borough.store.sql import schema as t
+from borough.store.sql import statements
+from borough.store.sql.catalogue import change_log
+from borough.store.sql.catalogue import read as catalogue_module
 from borough.store.sql.store import SqlStore
 from tests.conftest import STORES, each_store
 

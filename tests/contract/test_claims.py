@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from borough import Ipam
-from borough.domain.address import parse_address
 from borough.domain.encode import plain
-from borough.domain.prefix import parse_prefix
+from borough.domain.net.addresses import parse_address
+from borough.domain.net.prefixes import parse_prefix
 from borough.engine.queries import RouteForm
 from borough.errors import FixInput, UnknownObject
 

@@ -13,7 +13,7 @@ import pytest
 import borough
 from borough import Ipam
 from borough.errors import BoroughError
-from borough.store.sql.unit import SqlUnit
+from borough.store.sql.unit.unit import SqlUnit
 from tests.conftest import STORES, each_store
 
 CALLERS = 8

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 import borough
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
-from borough.store.sql.bound import POLITE
 from borough.store.sql.dialect import Line
 from borough.store.sql.failures import Busy, Gone
+from borough.store.sql.retry_budget import POLITE
 from borough.store.sql.store import SqlStore
-from borough.store.sql.unit import SqlUnit
+from borough.store.sql.unit.unit import SqlUnit
 from tests.conftest import STORES, each_store
 
 

@@ -8,8 +8,8 @@ import pytest
 
 import borough
 from borough import Ipam
-from borough.domain.key import Binding
-from borough.domain.orphan import GRACE, Leftover
+from borough.domain.space.keys import Binding
+from borough.domain.space.orphans import GRACE, Leftover
 from borough.driver.ledger import Ledger
 from borough.driver.shim import Shim
 from borough.errors import Contended, KeyReused

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from borough import Ipam
-from borough.domain.query import Filter
-from borough.domain.space import Act, Plan
+from borough.domain.space.filters import Filter
+from borough.domain.space.plan import Act, Plan
 from borough.errors import (
     AddressOutsideGroup,
     Contended,

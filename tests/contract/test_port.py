@@ -9,9 +9,9 @@ from typing import NoReturn
 import pytest
 
 from borough import Ipam
-from borough.domain.block import Block
-from borough.domain.event import EventRow
-from borough.domain.space import Act, Plan
+from borough.domain.space.blocks import Block
+from borough.domain.space.events import EventRow
+from borough.domain.space.plan import Act, Plan
 from borough.errors import Contended
 from borough.store.port import LostRace, Unit
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from borough import Ipam
-from borough.domain.prefix import parse_prefix
+from borough.domain.net.prefixes import parse_prefix
 from borough.engine import ipam as engine_ipam
-from borough.engine import moves, queries
+from borough.engine import queries
+from borough.engine.upkeep import hosts
 from borough.errors import InvalidPrefix, UnknownObject
 
 L = {"network": "n"}
@@ -180,7 +181,7 @@ def test_a_large_release_lists_some_and_counts_all(
 
 def test_a_large_host_is_removed_page_by_page(ipam: Ipam, monkeypatch: pytest.MonkeyPatch) -> None:
     """With all its addresses and claims; the answer lists some of them."""
-    monkeypatch.setattr(moves, "RELEASED_LISTED", 4)
+    monkeypatch.setattr(hosts, "RELEASED_LISTED", 4)
     monkeypatch.setattr(queries, "_PAGE", 3)
     ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
     held = ipam.allocate(labels={"network": "n"}, host="h", count=40).allocations

@@ -14,7 +14,7 @@ import pytest
 
 import borough
 from borough import Ipam
-from borough.domain.space import Act
+from borough.domain.space.plan import Act
 from borough.store.sql.store import SqlStore
 from tests.servers.base import Server
 from tests.servers.shared import shared_server

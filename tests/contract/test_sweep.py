@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from borough import Ipam
-from borough.engine import sweep as sweep_module
+from borough.engine.upkeep import reclaim as sweep_module
 from borough.errors import Unavailable
 from borough.store.port import Unit
 from tests.conftest import Clock

@@ -13,14 +13,14 @@ import pytest
 import borough
 from borough import Ipam
 from borough.domain.encode import utc
-from borough.domain.event import Event, EventRow
-from borough.domain.space import Act
-from borough.engine import trail
+from borough.domain.space.events import Event, EventRow
+from borough.domain.space.plan import Act
+from borough.engine import events
 from borough.errors import EventsPruned
 from borough.store.port import Unit
-from borough.store.sql import trail as sql_trail
 from borough.store.sql.runner import Statement
 from borough.store.sql.store import SqlStore
+from borough.store.sql.unit import trail as sql_trail
 from tests.conftest import STORES, Clock, each_store
 
 #: For what is under way in another thread or at a server to happen, in seconds.
@@ -355,12 +355,12 @@ def test_old_events_are_archived_and_pruned(ipam: Ipam, clock: Clock) -> None:
         assert ipam.events(limit=len(found)) == list(found)
         archived.extend(found)
 
-    assert trail.prune(ipam, utc(cut), archive) == len(before)
+    assert events.prune(ipam, utc(cut), archive) == len(before)
     assert archived == before
     assert ipam.events()[: len(kept)] == kept
     clock.advance(3600)
     count = len(ipam.events())
-    assert trail.prune(ipam, utc(clock.now)) == count - 1
+    assert events.prune(ipam, utc(clock.now)) == count - 1
 
 
 @pytest.mark.parametrize("store", each_store())
@@ -368,13 +368,13 @@ def test_pruning_is_in_pieces(
     store: str, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A transaction removes no more than a piece; what is still open is not touched."""
-    monkeypatch.setattr(trail, "PIECE", 4)
+    monkeypatch.setattr(events, "PIECE", 4)
     with borough.open(STORES[store](tmp_path, 0), create=True, clock=clock) as ipam:
         ipam.add_subnet("10.0.0.0/24", labels={"network": "n"})
         ipam.allocate(labels={"network": "n"}, count=9)
         assert ipam.prune_events(1 << 40) == 4
         clock.advance(1)
-        assert trail.prune(ipam, utc(clock.now)) == 6
+        assert events.prune(ipam, utc(clock.now)) == 6
 
 
 @pytest.mark.parametrize("store", each_store())
@@ -393,7 +393,7 @@ def test_labels_that_no_event_names_are_pruned(store: str, tmp_path: Path, clock
         assert len(before) == 3
         clock.advance(3600)
         ipam.allocate(labels={"rack": "r3"})
-        trail.prune(ipam, utc(clock.now))
+        events.prune(ipam, utc(clock.now))
         assert list(known().values()) == [{"rack": frozenset({"r3"})}]
         ipam.apply(DIMENSIONS | {"subnets": [subnet("a", "10.0.0.0/24", rack="r4")]})
         assert max(known()) > max(before)

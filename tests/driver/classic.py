@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Self
 
-from borough.domain.address import format_address
-from borough.domain.dimension import Fallback
-from borough.domain.model import Kind, Subnet
+from borough.domain.declared.dimensions import Fallback
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import format_address
+from borough.domain.request import Kind
 from borough.driver import (
     Decides,
     DriverAddress,

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from borough.domain.dimension import HOST
-from borough.domain.model import Kind, Request
+from borough.domain.declared.dimensions import HOST
+from borough.domain.request import Kind, Request
 from borough.driver import Group, Settings
 from borough.drivers.native import NativeDriver
 from borough.engine.ipam import open as open_ipam

@@ -15,8 +15,9 @@ from importlib import import_module
 from threading import RLock
 from typing import Any, ClassVar, Final, Self, TypeVar
 
-from borough.domain.address import format_address
-from borough.domain.model import Kind, Subnet
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import format_address
+from borough.domain.request import Kind
 from borough.driver.interface import DriverSubnet, SubnetDriver, SubnetRequest
 from borough.driver.settings import Settings
 from borough.errors import (

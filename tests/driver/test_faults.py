@@ -23,7 +23,7 @@ NAMED = "driver classic, subnet a: "
 
 def holders(driver: Shim) -> set[str]:
     """What the ledger has holders for."""
-    from borough.domain.query import Filter
+    from borough.domain.space.filters import Filter
 
     held = driver.ledger.store.transact(lambda unit: unit.allocations(Filter()), write=False)
     return {each.text for each in held}

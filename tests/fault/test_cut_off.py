@@ -18,7 +18,7 @@ import pytest
 import borough
 from borough.engine import allocation
 from borough.errors import KeySpent, NotAllocated, RetryLater, StaleSequence, Unavailable
-from borough.store.sql.unit import SqlUnit
+from borough.store.sql.unit.unit import SqlUnit
 from tests.fault.proxy import Proxy
 from tests.fault.test_servers import L, assert_whole, locked
 from tests.race.histories import Call, faults, still_held

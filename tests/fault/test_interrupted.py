@@ -10,7 +10,7 @@ import pytest
 
 import borough
 from borough.errors import Unavailable
-from borough.store.sql import mariadb_give
+from borough.store.sql.dialects import mariadb_give
 from borough.store.sql.runner import Runner
 from tests.fault.test_servers import L, assert_whole
 from tests.servers.mariadb import MariadbServer

@@ -10,8 +10,8 @@ import pytest
 import borough
 from borough import Ipam
 from borough.errors import StatementTooLarge
-from borough.store.sql import mariadb_write, postgresql_write
-from borough.store.sql.mariadb import Mariadb
+from borough.store.sql.dialects import mariadb_write, postgresql_write
+from borough.store.sql.dialects.mariadb import Mariadb
 from tests.conftest import STORES
 from tests.servers.mariadb import QUICK, MariadbServer
 from tests.servers.shared import must_have

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 import borough
-from borough.domain.lane import ALONE, Lane
+from borough.domain.space.partitions import ALONE, Lane
 from borough.errors import RetryLater
-from borough.store.sql.mariadb import Mariadb
+from borough.store.sql.dialects.mariadb import Mariadb
 from borough.store.sql.store import SqlStore
 from tests.race.histories import Call, faults, still_held
 from tests.servers.galera import GaleraCluster

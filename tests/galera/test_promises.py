@@ -11,7 +11,7 @@ import pytest
 
 import borough
 from borough import Ipam
-from borough.domain.space import Plan
+from borough.domain.space.plan import Plan
 from borough.errors import RetryLater
 from borough.store.port import Unit
 from tests.servers.galera import GaleraCluster

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from borough import Ipam
-from borough.domain.address import parse_address
-from borough.domain.model import Catalogue
-from borough.engine.moves import Vacated
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.net.addresses import parse_address
+from borough.engine.upkeep.hosts import Vacated
 from borough.engine.views import Allocation, Answer, SubnetView
 from borough.errors import FixInput, NeedsSpace, Reevaluate
 from tests.interleaving.acts import Act

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 import borough
 from borough import Ipam
-from borough.domain.orphan import Leftover
+from borough.domain.space.orphans import Leftover
 from borough.errors import FixInput, SourceChanged, TargetInUse, UnfinishedMove
-from borough.store.sql import move as moving
+from borough.store.sql import copy as moving
 from borough.store.sql import schema
 from borough.store.sql.open import resolve
 from tests.conftest import STORES, each_store

@@ -16,8 +16,8 @@ from neutron_lib import exceptions as n_exc
 from neutron_lib.db import api as db_api
 
 from borough import Ipam
-from borough.domain.address import parse_address
-from borough.domain.model import Catalogue
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.net.addresses import parse_address
 from borough.neutron.session.backend import Backend
 from borough.store.open import open_store
 from tests.interleaving.gate import Gate, GatedCursor, Outcome, meet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from borough.domain.prefix import Prefix
+from borough.domain.net.prefixes import Prefix
 from borough.neutron.commands.reconcile import HeldAddress, Report, SideSubnet, compare
 from borough.neutron.port_info import PortInfo
 from borough.neutron.subnet import Declared

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import borough
 from borough import BoroughError, Ipam
-from borough.domain.model import Catalogue
+from borough.domain.declared.catalogue import Catalogue
 from tests.conftest import STORES, each_store
 
 NAMES = ["a", "b", "c", "d"]

@@ -16,21 +16,23 @@ import pytest
 
 import borough
 from borough import Ipam
-from borough.domain.address import WIDTH, Family
-from borough.domain.block import Block, Run
-from borough.domain.ladder import Hold, Rung
-from borough.domain.model import Catalogue, Request, Subnet
-from borough.domain.prefix import Prefix, enclosing
-from borough.domain.query import Filter
-from borough.domain.space import Plan, Space
-from borough.domain.take import Order
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import WIDTH, Family
+from borough.domain.net.prefixes import Prefix, enclosing
+from borough.domain.policy.take import Order
+from borough.domain.request import Request
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.filters import Filter
+from borough.domain.space.plan import Plan, Space
+from borough.domain.space.rungs import Hold, Rung
 from borough.store.memory.space import MemorySpace
 from borough.store.memory.tables import Tables
 from borough.store.sql.giving import NO_AREAS, Hints, Word, takeable
 from borough.store.sql.offers import locking
 from borough.store.sql.probes import ids_of
 from borough.store.sql.store import SqlStore
-from borough.store.sql.unit import SqlUnit
+from borough.store.sql.unit.unit import SqlUnit
 from tests.conftest import STORES, each_store
 
 #: Spaces of each store, and questions of each kind to a space.
@@ -163,7 +165,7 @@ def analyse(store: SqlStore, kind: str) -> None:
 
 
 class Question(NamedTuple):
-    """A question of a request to a space: see :meth:`borough.domain.space.Space.offers`.
+    """A question of a request to a space: see :meth:`borough.domain.space.plan.Space.offers`.
 
     :ivar wanted: how many pieces.
     :ivar spread: whether unused space comes first on its rung.

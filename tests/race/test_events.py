@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import borough
-from borough.domain.event import EventRow
-from borough.domain.space import Act
+from borough.domain.space.events import EventRow
+from borough.domain.space.plan import Act
 from borough.errors import BoroughError
 from borough.store.port import Unit
 from tests.conftest import STORES, each_store

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.address import (
+from borough.domain.net.addresses import (
     WIDTH,
     eui64,
     format_address,

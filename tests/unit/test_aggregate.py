@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.address import WIDTH, Family
-from borough.domain.aggregate import Territory, minimal, strict_routes
-from borough.domain.prefix import Prefix, enclosing, outermost, parse_prefix
+from borough.domain.net.addresses import WIDTH, Family
+from borough.domain.net.fewest_routes import Territory, minimal, strict_routes
+from borough.domain.net.prefixes import Prefix, enclosing, outermost, parse_prefix
 
 FAMILIES: st.SearchStrategy[Family] = st.sampled_from([4, 6])
 

@@ -9,7 +9,7 @@ from aggregation.policies import Borough, Calico, FirstFit
 from aggregation.trace import Event, Shape, peak, peaks, trace
 
 import borough
-from borough.domain.address import Family, format_address
+from borough.domain.net.addresses import Family, format_address
 
 
 @pytest.mark.parametrize("declared", [False, True])

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.address import WIDTH, Family
-from borough.domain.block import (
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import WIDTH, Family
+from borough.domain.net.prefixes import Prefix, enclosing, parse_prefix
+from borough.domain.space.blocks import (
     Block,
     block_length,
     blocks_for,
@@ -21,8 +23,6 @@ from borough.domain.block import (
     turn,
     worth_taking,
 )
-from borough.domain.model import Subnet
-from borough.domain.prefix import Prefix, enclosing, parse_prefix
 
 FAMILIES: st.SearchStrategy[Family] = st.sampled_from([4, 6])
 

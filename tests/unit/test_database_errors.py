@@ -6,7 +6,7 @@ import pymysql
 import pytest
 
 from borough.errors import DiskFull
-from borough.store.sql.mariadb import Mariadb
+from borough.store.sql.dialects.mariadb import Mariadb
 
 
 @pytest.mark.parametrize(

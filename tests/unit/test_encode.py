@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from borough.domain.encode import micros, plain, rfc3339, utc
-from borough.domain.event import Event
-from borough.domain.space import Act
+from borough.domain.space.events import Event
+from borough.domain.space.plan import Act
 from borough.engine.views import Allocation, Answer
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -15,14 +15,9 @@ from aggregation.count import lpm_count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from borough.domain.address import WIDTH, Family, parse_address
-from borough.domain.aggregate import (
-    Routes,
-    Territory,
-    lpm_routes,
-    strict_routes,
-)
-from borough.domain.prefix import Prefix, enclosing, parse_prefix
+from borough.domain.net.addresses import WIDTH, Family, parse_address
+from borough.domain.net.fewest_routes import Routes, Territory, lpm_routes, strict_routes
+from borough.domain.net.prefixes import Prefix, enclosing, parse_prefix
 
 FAMILIES: st.SearchStrategy[Family] = st.sampled_from([4, 6])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from borough.errors import FixInput
+from borough.store.sql.dialects.hosts import Address, connector, split, without_password
 from borough.store.sql.failures import Gone
-from borough.store.sql.hosts import Address, connector, split, without_password
 from borough.store.sql.open import resolve
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.index import Index
+from borough.domain.declared.index import Index
 
 Entries = dict[int, str]
 

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.address import parse_address
-from borough.domain.block import Block, Run
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Cohort, Subnet
 from borough.domain.encode import plain as to_plain
-from borough.domain.inspect import (
+from borough.domain.net.addresses import parse_address
+from borough.domain.net.prefixes import Prefix, parse_prefix
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.inspection import (
     Finding,
     StoredCohort,
     certain_claims,
@@ -21,9 +24,7 @@ from borough.domain.inspect import (
     inspect_members,
     inspect_overlaps,
 )
-from borough.domain.model import Catalogue, Cohort, Subnet
-from borough.domain.prefix import Prefix, parse_prefix
-from borough.domain.rebuild import rebuild
+from borough.domain.space.rebuild import rebuild
 
 COHORT = 7
 

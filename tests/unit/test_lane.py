@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from borough.domain.lane import ALONE, Lane, area
-from borough.domain.model import Subnet
-from borough.domain.prefix import parse_prefix
+from borough.domain.declared.records import Subnet
+from borough.domain.net.prefixes import parse_prefix
+from borough.domain.space.partitions import ALONE, Lane, area
 
 
 def subnets(*cidrs: str) -> list[Subnet]:

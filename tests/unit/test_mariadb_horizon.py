@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from borough.store.sql import mariadb_horizon
-from borough.store.sql.mariadb_horizon import Horizon
+from borough.store.sql.dialects import mariadb_horizon
+from borough.store.sql.dialects.mariadb_horizon import Horizon
 from borough.store.sql.runner import Native, Row, Runner
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from borough.domain.space import Plan
-from borough.store.sql.mariadb_write import MariadbWriter
+from borough.domain.space.plan import Plan
+from borough.store.sql.dialects.mariadb_write import MariadbWriter
 
 
 @dataclass

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.address import WIDTH
-from borough.domain.model import Catalogue, Pool, Subnet
-from borough.domain.pool import PoolUsage, carve, pool_usage, quota_units
-from borough.domain.prefix import Prefix, enclosing, parse_prefix
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.pools import PoolUsage, carve, pool_usage, quota_units
+from borough.domain.declared.records import Pool, Subnet
+from borough.domain.net.addresses import WIDTH
+from borough.domain.net.prefixes import Prefix, enclosing, parse_prefix
 from borough.errors import FixInput, Overlap, PoolExhausted, QuotaExceeded
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.address import WIDTH, Family
-from borough.domain.prefix import (
+from borough.domain.net.addresses import WIDTH, Family
+from borough.domain.net.prefixes import (
     Prefix,
     best_fit,
     enclosing,

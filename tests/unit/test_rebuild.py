@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.address import WIDTH, Family
-from borough.domain.block import BLOCK_BITS, Block, Run, initial_runs
-from borough.domain.model import Subnet
-from borough.domain.prefix import Prefix, enclosing, parse_prefix
-from borough.domain.rebuild import rebuild
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import WIDTH, Family
+from borough.domain.net.prefixes import Prefix, enclosing, parse_prefix
+from borough.domain.space.blocks import BLOCK_BITS, Block, Run, initial_runs
+from borough.domain.space.rebuild import rebuild
 
 FAMILIES: st.SearchStrategy[Family] = st.sampled_from([4, 6])
 

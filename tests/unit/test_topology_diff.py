@@ -8,11 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.dimension import BUILT_IN, Dimension, Fallback
-from borough.domain.model import Catalogue, Host, Pool, Subnet
-from borough.domain.prefix import parse_prefix
-from borough.domain.topology import Change, Changes, FieldChange, Topology, diff, order_dimensions
-from borough.engine.topology_file import load_topology
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import BUILT_IN, Dimension, Fallback
+from borough.domain.declared.records import Host, Pool, Subnet
+from borough.domain.declared.topology import (
+    Change,
+    Changes,
+    FieldChange,
+    Topology,
+    diff,
+    order_dimensions,
+)
+from borough.domain.net.prefixes import parse_prefix
+from borough.engine.topology.document import load_topology
 from borough.errors import FixInput, InUse, Overlap, UnknownDimension, UnknownObject
 from tests.conftest import EXAMPLES
 

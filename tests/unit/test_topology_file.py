@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borough.domain.address import parse_address
-from borough.domain.dimension import Dimension, Fallback
-from borough.domain.model import Subnet
-from borough.domain.prefix import parse_prefix
-from borough.domain.topology import Topology
-from borough.engine import topology_file, yaml_tree
-from borough.engine.settings import parse_cooldown
-from borough.engine.topology_file import load_topology, parse_topology_text
+from borough.domain.declared.dimensions import Dimension, Fallback
+from borough.domain.declared.records import Subnet
+from borough.domain.declared.topology import Topology
+from borough.domain.net.addresses import parse_address
+from borough.domain.net.prefixes import parse_prefix
+from borough.engine.topology import document, yaml_tree
+from borough.engine.topology.document import load_topology, parse_topology_text
+from borough.engine.topology.settings import parse_cooldown
 from borough.errors import FixInput, InvalidTopology
 from tests.conftest import EXAMPLES
 
@@ -429,7 +429,7 @@ def test_a_wrong_prefix_does_not_hide_the_other_fields():
 def test_the_list_of_problems_is_bounded_and_the_count_is_not():
     with pytest.raises(InvalidTopology) as caught:
         read("hosts: {" + ", ".join(f"h{n}: 1" for n in range(80)) + "}")
-    assert len(caught.value.detail["problems"]) == topology_file.PROBLEMS
+    assert len(caught.value.detail["problems"]) == document.PROBLEMS
     assert "(and 79 more problems)" in caught.value.message
 
 
@@ -522,7 +522,7 @@ def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path):
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(topology_file, "SIZE_LIMIT", 10)
+    monkeypatch.setattr(document, "SIZE_LIMIT", 10)
     file = tmp_path / "net.yaml"
     file.write_text("name: abcde")
     with pytest.raises(InvalidTopology, match="larger than 10 bytes"):
@@ -530,7 +530,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_file_of_just_the_limit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(topology_file, "SIZE_LIMIT", 11)
+    monkeypatch.setattr(document, "SIZE_LIMIT", 11)
     file = tmp_path / "net.yaml"
     file.write_text("name: abcde")
     assert load_topology(str(file)).name == "abcde"
@@ -538,7 +538,7 @@ def test_a_file_of_just_the_limit_is_read(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a device without end")
 def test_a_device_without_end_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(topology_file, "SIZE_LIMIT", 1000)
+    monkeypatch.setattr(document, "SIZE_LIMIT", 1000)
     with pytest.raises(InvalidTopology, match="larger than"):
         load_topology("/dev/zero")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from borough.engine.topology_file import load_topology
-from borough.engine.topology_writer import write_topology
+from borough.engine.topology.document import load_topology
+from borough.engine.topology.writer import write_topology
 from tests.conftest import EXAMPLES
 
 EVERYTHING = {

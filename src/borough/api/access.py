@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from borough.api.scoped import ScopedIpam
-from borough.domain.dimension import Labels
-from borough.domain.token import Need, Token
+from borough.domain.declared.dimensions import Labels
+from borough.domain.declared.tokens import Need, Token
 from borough.engine.ipam import Ipam
 
 #: The address space as a caller may see it.

@@ -13,12 +13,12 @@ from borough.api.answers import refuse
 from borough.api.endpoint import Endpoint
 from borough.api.operation import Operation, operations_of
 from borough.api.operations import addresses, declared, reading, tokens, upkeep
-from borough.api.own import own_routes
 from borough.api.page import page_routes
 from borough.api.problem import Malformed
 from borough.api.service import Service
 from borough.api.settings import ServiceSettings
 from borough.api.stream import EventEndpoint
+from borough.api.system import own_routes
 from borough.engine.ipam import Ipam
 
 App = Callable[[Scope, Receive, Send], Any]

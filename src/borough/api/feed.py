@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, TypeVar
 
-from borough.api.crew import Crew
 from borough.api.problem import Overloaded
-from borough.domain.event import Event
+from borough.api.workers import Crew
+from borough.domain.space.events import Event
 from borough.engine.ipam import Ipam
 from borough.errors import BoroughError, EventsPruned
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from borough.api.access import Identity
-from borough.api.crew import Crew
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
-from borough.domain.token import Token
+from borough.api.workers import Crew
+from borough.domain.declared.tokens import Token
 from borough.engine.ipam import Ipam
 from borough.engine.tokens import is_formed, recognise
 from borough.errors import BoroughError, NotPermitted, TokenRefused

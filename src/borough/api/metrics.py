@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from borough.domain.model import Cohort
+from borough.domain.declared.records import Cohort
 from borough.engine.ipam import Ipam
 from borough.errors import BoroughError
 

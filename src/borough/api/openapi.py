@@ -13,7 +13,7 @@ import msgspec
 from borough import __version__
 from borough.api import problem
 from borough.api.operation import HEADERS, Operation
-from borough.domain.event import Event
+from borough.domain.space.events import Event
 
 _REF: Final = "#/components/schemas/{name}"
 

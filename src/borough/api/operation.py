@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from borough.api.schema import Input, Nothing
-from borough.domain.token import Need
+from borough.domain.declared.tokens import Need
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from borough.api.problem import Malformed
 from borough.api.schema import Paged
-from borough.domain.prefix import parse_prefix
+from borough.domain.net.prefixes import parse_prefix
 from borough.engine.views import SubnetView
 
 T = TypeVar("T")

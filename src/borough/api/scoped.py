@@ -15,13 +15,14 @@ from itertools import chain
 from sys import getsizeof
 from typing import Any, Final, TypeVar
 
-from borough.domain.address import Family, format_address
-from borough.domain.dimension import HOST, Labels
-from borough.domain.event import Event
-from borough.domain.explain import Explanation
-from borough.domain.ladder import unknown
-from borough.domain.model import Catalogue, Request
-from borough.domain.pool import PoolUsage
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import HOST, Labels
+from borough.domain.declared.lookup import unknown
+from borough.domain.declared.pools import PoolUsage
+from borough.domain.net.addresses import Family, format_address
+from borough.domain.policy.explain import Explanation
+from borough.domain.request import Request
+from borough.domain.space.events import Event
 from borough.engine import queries
 from borough.engine.face import Face
 from borough.engine.ipam import Ipam

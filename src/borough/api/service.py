@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from borough.api.access import Identity, View
-from borough.api.crew import Crew
 from borough.api.feed import Feed
 from borough.api.guard import Guard
 from borough.api.quota import Quota
+from borough.api.reclaimer import Sweeper
+from borough.api.request_log import RETRIES, STATEMENTS, Watch
 from borough.api.scoped import ScopedIpam, VisibleSubnets
 from borough.api.settings import ServiceSettings
-from borough.api.sweeper import Sweeper
-from borough.api.watch import RETRIES, STATEMENTS, Watch
-from borough.domain.dimension import Labels, make_labels
-from borough.domain.token import Need
+from borough.api.workers import Crew
+from borough.domain.declared.dimensions import Labels, make_labels
+from borough.domain.declared.tokens import Need
+from borough.engine.events import Cohorts, ago, prune
 from borough.engine.ipam import Ipam
 from borough.engine.request import LabelsIn
-from borough.engine.trail import Cohorts, ago, prune
 
 #: How long a sweep may still take when everything else has ended, in seconds.
 _LAST: Final = 5.0

@@ -21,7 +21,7 @@ from borough.api.problem import Malformed
 from borough.api.scoped import ScopedIpam
 from borough.api.service import Service
 from borough.domain.encode import plain
-from borough.domain.event import Event
+from borough.domain.space.events import Event
 from borough.errors import BoroughError
 
 MEDIA_TYPE: Final = "text/event-stream"

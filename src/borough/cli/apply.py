@@ -9,7 +9,7 @@ from borough.cli.options import text_option
 from borough.cli.output import Page, emit
 from borough.cli.progress import spinner
 from borough.cli.state import GlobalOptions, pass_state
-from borough.domain.topology import Change
+from borough.domain.declared.topology import Change
 from borough.engine.summaries import Applied
 
 _SIGN = {"add": "+", "change": "~", "remove": "-"}

@@ -10,7 +10,7 @@ from borough.cli.command import command
 from borough.cli.options import any_scope_option, text_option
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.state import GlobalOptions, pass_state
-from borough.engine.defragment import Defragmentation
+from borough.engine.upkeep.defragment import Defragmentation
 
 _COLUMNS: Final = (
     Column("release"),

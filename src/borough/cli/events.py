@@ -13,9 +13,9 @@ from borough.cli.command import Family, command
 from borough.cli.options import span
 from borough.cli.output import counted, emit, to_json
 from borough.cli.state import GlobalOptions, pass_state
-from borough.domain.event import Event
-from borough.engine.trail import ago
-from borough.engine.trail import prune as prune_trail
+from borough.domain.space.events import Event
+from borough.engine.events import ago
+from borough.engine.events import prune as prune_trail
 from borough.errors import NeedsOperator
 
 

@@ -12,7 +12,7 @@ from borough.cli.command import Family, command
 from borough.cli.options import words
 from borough.cli.output import Column, Page, counted, emit
 from borough.cli.state import GlobalOptions, pass_state
-from borough.engine.moves import Renamed, Vacated
+from borough.engine.upkeep.hosts import Renamed, Vacated
 from borough.engine.views import Claim
 
 

@@ -20,7 +20,7 @@ from borough.cli.options import (
 from borough.cli.output import Column, Page, emit, labels_text, moment, quantity
 from borough.cli.rows import emit_rows
 from borough.cli.state import GlobalOptions, pass_state
-from borough.domain.event import Event
+from borough.domain.space.events import Event
 from borough.engine.queries import each_page
 
 

@@ -10,7 +10,7 @@ import click
 
 import borough
 from borough.errors import FixInput
-from borough.store.sql.hosts import without_password
+from borough.store.sql.dialects.hosts import without_password
 
 if TYPE_CHECKING:
     from borough.engine.face import Face

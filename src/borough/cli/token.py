@@ -13,7 +13,7 @@ from borough.cli.command import Family, command
 from borough.cli.options import gather, labels_option, span, words
 from borough.cli.output import Column, Page, emit, labels_text, moment
 from borough.cli.state import GlobalOptions, pass_state
-from borough.domain.token import Need
+from borough.domain.declared.tokens import Need
 from borough.engine.views import TokenView
 
 

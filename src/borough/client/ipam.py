@@ -10,17 +10,15 @@ from typing import Any
 from msgspec import convert
 
 from borough.client.transport import TIMEOUT, Query, Transport, segment, write_key
-from borough.domain.address import Family, format_address
-from borough.domain.dimension import Labels
-from borough.domain.event import Event
-from borough.domain.explain import Explanation
-from borough.domain.inspect import Finding
-from borough.domain.model import Request
-from borough.domain.pool import PoolUsage
-from borough.domain.topology import Change, Changes, Topology
-from borough.engine.defragment import Defragmentation
+from borough.domain.declared.dimensions import Labels
+from borough.domain.declared.pools import PoolUsage
+from borough.domain.declared.topology import Change, Changes, Topology
+from borough.domain.net.addresses import Family, format_address
+from borough.domain.policy.explain import Explanation
+from borough.domain.request import Request
+from borough.domain.space.events import Event
+from borough.domain.space.inspection import Finding
 from borough.engine.face import Face
-from borough.engine.moves import Renamed, Vacated
 from borough.engine.queries import RouteForm
 from borough.engine.request import (
     SELECTOR,
@@ -30,9 +28,11 @@ from borough.engine.request import (
     write_request,
 )
 from borough.engine.space_map import SpaceMap
-from borough.engine.sweep import Swept
-from borough.engine.topology import Draft
-from borough.engine.topology_writer import write_topology
+from borough.engine.topology.apply import Draft
+from borough.engine.topology.writer import write_topology
+from borough.engine.upkeep.defragment import Defragmentation
+from borough.engine.upkeep.hosts import Renamed, Vacated
+from borough.engine.upkeep.reclaim import Swept
 from borough.engine.views import (
     Allocation,
     Answer,

@@ -9,7 +9,7 @@
 '10.64.0.1'
 """
 
-from borough.domain.model import Subnet
+from borough.domain.declared.records import Subnet
 from borough.driver.feature import Feature
 from borough.driver.group import Group, make_group, make_request
 from borough.driver.interface import (

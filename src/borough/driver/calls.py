@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final, TypeVar
 
-from borough.domain.model import Subnet
+from borough.domain.declared.records import Subnet
 from borough.driver.interface import DriverSubnet, SubnetDriver
 from borough.errors import (
     BoroughError,

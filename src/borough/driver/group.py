@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from borough.domain.dimension import Labels
-from borough.domain.model import Request
+from borough.domain.declared.dimensions import Labels
+from borough.domain.request import Request
 from borough.engine.request import LabelsIn, SubnetsIn, parse_request
 
 

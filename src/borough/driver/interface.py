@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 
-from borough.domain.dimension import Fallback
-from borough.domain.model import Kind, Request, Subnet
-from borough.domain.topology import Changes, Topology
+from borough.domain.declared.dimensions import Fallback
+from borough.domain.declared.records import Subnet
+from borough.domain.declared.topology import Changes, Topology
+from borough.domain.request import Kind, Request
 from borough.driver.feature import Feature
 from borough.driver.group import Group
 from borough.driver.settings import Settings

@@ -11,17 +11,20 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from borough.domain import decide
-from borough.domain.address import parse_address
-from borough.domain.key import Binding
-from borough.domain.model import AllocationRow, Catalogue, Kind, Request, State, Subnet
-from borough.domain.orphan import Leftover
-from borough.domain.query import Filter
-from borough.domain.topology import Changes, Topology
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Subnet
+from borough.domain.declared.topology import Changes, Topology
+from borough.domain.net.addresses import parse_address
+from borough.domain.policy import allocate
+from borough.domain.request import Kind, Request
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.filters import Filter
+from borough.domain.space.keys import Binding
+from borough.domain.space.orphans import Leftover
 from borough.driver.interface import DriverAddress
-from borough.engine import topology
 from borough.engine.allocation import Allocator, Ladders, digest
 from borough.engine.request import ReleaseRequest
+from borough.engine.topology import apply as apply_module
 from borough.engine.views import Allocation, Answer, show
 from borough.errors import BoroughError, NeedsSpace
 from borough.store.port import ReadSpace, Store, Unit
@@ -59,25 +62,25 @@ class Ledger:
         """See :meth:`borough.engine.ipam.Ipam.apply`."""
         now = self.clock()
         return self.store.transact(
-            lambda unit: topology.apply(unit, wanted, now, dry_run=dry_run), write=not dry_run
+            lambda unit: apply_module.apply(unit, wanted, now, dry_run=dry_run), write=not dry_run
         )
 
     # --- Addresses ------------------------------------------------------------------------------
 
-    def resolve(self, request: Request) -> decide.Setting:
+    def resolve(self, request: Request) -> allocate.Setting:
         """A request against the declared objects.
 
         :raises NoMatchingSubnet: the group admits no subnet.
         """
         return self.store.transact(lambda unit: self._resolve(unit, request), write=False)
 
-    def _resolve(self, unit: ReadSpace, request: Request) -> decide.Setting:
+    def _resolve(self, unit: ReadSpace, request: Request) -> allocate.Setting:
         setting = self._allocator.setting(unit.catalogue, request, self.clock())
         if not setting.ladder.homes:
             raise self._allocator.refusal(unit, setting)
         return setting
 
-    def refusal(self, setting: decide.Setting) -> NeedsSpace:
+    def refusal(self, setting: allocate.Setting) -> NeedsSpace:
         """The error for a group of which the driver gave nothing."""
         return self.store.transact(lambda unit: self._allocator.refusal(unit, setting), write=False)
 
@@ -129,7 +132,7 @@ class Ledger:
             address=number,
             mac=None,
         )
-        plan = decide.allocate(self._allocator.setting(unit.catalogue, one, now), unit)
+        plan = allocate.allocate(self._allocator.setting(unit.catalogue, one, now), unit)
         assert plan is not None
         (sequence,) = unit.commit(plan, now)
         (grant,) = plan.grants

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
-from borough.domain.ladder import did_you_mean
+from borough.domain.declared.lookup import did_you_mean
 from borough.driver.interface import GroupDriver, SubnetDriver
 from borough.driver.settings import Settings
 from borough.driver.shim import Shim

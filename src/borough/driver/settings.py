@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from borough.domain.ladder import did_you_mean
+from borough.domain.declared.lookup import did_you_mean
 from borough.errors import InvalidSettings
 
 _REQUIRED: Final = object()

@@ -12,11 +12,12 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any, Self
 
-from borough.domain.address import Family, format_address, format_mac
-from borough.domain.decide import Setting, named_addresses
-from borough.domain.ladder import Home
-from borough.domain.model import Kind, Request, Subnet
-from borough.domain.topology import Changes, Topology
+from borough.domain.declared.records import Subnet
+from borough.domain.declared.topology import Changes, Topology
+from borough.domain.net.addresses import Family, format_address, format_mac
+from borough.domain.policy.allocate import Setting, named_addresses
+from borough.domain.policy.selection import Home
+from borough.domain.request import Kind, Request
 from borough.driver.calls import ATTEMPTS, Calls
 from borough.driver.feature import Feature
 from borough.driver.group import Group
@@ -25,8 +26,8 @@ from borough.driver.ledger import Ledger, make_token
 from borough.driver.settings import Settings
 from borough.driver.take import Taker
 from borough.driver.walk import Affinity, walk
-from borough.engine import topology
 from borough.engine.request import ReleaseRequest
+from borough.engine.topology import apply as apply_module
 from borough.engine.views import Allocation, Answer
 from borough.errors import AddressInUse, BoroughError, DriverFault, Exhausted, NotSupported
 from borough.retry import Retry
@@ -120,7 +121,7 @@ class Shim(GroupDriver):
         A subnet is made there before it is declared here, and removed there after it is gone here, so
         that whatever is declared is there.
         """
-        wanted = topology.load(source, name)
+        wanted = apply_module.load(source, name)
         with self._applying:
             changes = self.ledger.apply(wanted, dry_run=True)
             after = [*changes.subnets_added, *(new for _, new in changes.subnets_changed)]

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from borough.domain.address import format_address, parse_address
-from borough.domain.model import Kind, Subnet
-from borough.domain.orphan import GRACE, Leftover
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import format_address, parse_address
+from borough.domain.request import Kind
+from borough.domain.space.orphans import GRACE, Leftover
 from borough.driver.calls import Calls
 from borough.driver.interface import DriverAddress, SubnetRequest
 from borough.driver.ledger import Ledger, make_token

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import Final
 
-from borough.domain.address import Family
-from borough.domain.decide import Setting
-from borough.domain.ladder import Candidate, Hold, Home, candidate_subnets
-from borough.domain.model import Subnet
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import Family
+from borough.domain.policy.allocate import Setting
+from borough.domain.policy.selection import Candidate, Home, candidate_subnets
+from borough.domain.space.rungs import Hold
 
 #: Claimants remembered, and subnets of each.
 CLAIMANTS: Final = 4096
@@ -55,7 +56,7 @@ class Affinity:
     def recent(self, claimant: str, host: str) -> list[int]:
         """Subnet ids, the one used last first.
 
-        :param claimant: see :class:`borough.domain.ladder.ResolvedSelector`; empty for nobody.
+        :param claimant: see :class:`borough.domain.policy.selection.ResolvedSelector`; empty for nobody.
         :param host: the host of the request, to look up when the claimant is not known yet.
         """
         if not claimant:

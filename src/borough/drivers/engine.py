@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, TypeVar
 
-from borough.domain.model import Request
-from borough.domain.topology import Changes, Topology
+from borough.domain.declared.topology import Changes, Topology
+from borough.domain.request import Request
 from borough.driver.group import Group
 from borough.driver.interface import GroupDriver
 from borough.engine.face import Face

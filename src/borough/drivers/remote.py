@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final, Self, TypeVar
 
 from borough.client.ipam import RemoteIpam, connect
-from borough.domain.model import Request
+from borough.domain.request import Request
 from borough.driver.calls import ATTEMPTS
 from borough.driver.group import Group
 from borough.driver.settings import Settings

@@ -6,21 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from borough.domain.address import Family
-from borough.domain.dimension import Labels
-from borough.domain.event import Event
-from borough.domain.explain import Explanation
-from borough.domain.inspect import Finding
-from borough.domain.model import Request
-from borough.domain.pool import PoolUsage
-from borough.domain.topology import Changes, Topology
-from borough.engine.defragment import Defragmentation
-from borough.engine.moves import Renamed, Vacated
+from borough.domain.declared.dimensions import Labels
+from borough.domain.declared.pools import PoolUsage
+from borough.domain.declared.topology import Changes, Topology
+from borough.domain.net.addresses import Family
+from borough.domain.policy.explain import Explanation
+from borough.domain.request import Request
+from borough.domain.space.events import Event
+from borough.domain.space.inspection import Finding
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap
-from borough.engine.sweep import Swept
-from borough.engine.topology import Draft
+from borough.engine.topology.apply import Draft
+from borough.engine.upkeep.defragment import Defragmentation
+from borough.engine.upkeep.hosts import Renamed, Vacated
+from borough.engine.upkeep.reclaim import Swept
 from borough.engine.views import (
     Allocation,
     Answer,

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
-from borough.domain.block import Block, Run
-from borough.domain.ladder import Rung
-from borough.domain.model import AllocationRow
-from borough.domain.prefix import Prefix
-from borough.domain.space import Offer, Plan, Tally, free_of, tallies_of
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.plan import Offer, Plan, Tally, free_of, tallies_of
+from borough.domain.space.rungs import Rung
 from borough.store.memory.space import MemorySpace
 from borough.store.memory.tables import Tables
 from borough.store.memory.unit import MemoryUnit
@@ -23,7 +23,7 @@ _Piece = TypeVar("_Piece", bound=Block | Run)
 
 
 class After:
-    """See :class:`borough.domain.space.Space`.
+    """See :class:`borough.domain.space.plan.Space`.
 
     Every answer is the unit's own, without the pieces that the plan replaces, and with those that it
     leaves in their place. The latter are kept in memory.
@@ -52,7 +52,7 @@ class After:
     def offers(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Offer]:
-        """See :meth:`borough.domain.space.Space.offers`."""
+        """See :meth:`borough.domain.space.plan.Space.offers`."""
         # Enough are left of these without the pieces that the plan replaces.
         most = count + len(self._old_blocks) + len(self._old_runs)
         found = self._unit.offers(rungs, claimant, most, lowest=lowest)
@@ -67,32 +67,32 @@ class After:
         return space.offers(rungs, claimant, count, lowest=lowest)
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.holdings`."""
+        """See :meth:`borough.domain.space.plan.Space.holdings`."""
         below = self._left(self._unit.holdings(rung, holder))
         return _sorted(below + self._space.holdings(rung, holder))
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.held_in`."""
+        """See :meth:`borough.domain.space.plan.Space.held_in`."""
         below = self._left(self._unit.held_in(cohort_id, holder))
         return _sorted(below + self._space.held_in(cohort_id, holder))
 
     def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.blocks_in`."""
+        """See :meth:`borough.domain.space.plan.Space.blocks_in`."""
         below = self._left(self._unit.blocks_in(subnet_id, prefix))
         return _sorted(below + self._space.blocks_in(subnet_id, prefix))
 
     def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
-        """See :meth:`borough.domain.space.Space.runs_at`."""
+        """See :meth:`borough.domain.space.plan.Space.runs_at`."""
         below = self._left(self._unit.runs_at(subnet_id, prefixes))
         return _sorted(below + self._space.runs_at(subnet_id, prefixes))
 
     def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
-        """See :meth:`borough.domain.space.Space.runs_in`."""
+        """See :meth:`borough.domain.space.plan.Space.runs_in`."""
         below = self._left(self._unit.runs_in(subnet_id, prefix, longest))
         return _sorted(below + self._space.runs_in(subnet_id, prefix, longest))
 
     def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
-        """See :meth:`borough.domain.space.Space.piece_at`."""
+        """See :meth:`borough.domain.space.plan.Space.piece_at`."""
         made = self._space.piece_at(subnet_id, address)
         if made is not None:
             return made
@@ -100,7 +100,7 @@ class After:
         return None if below is None or self._is_replaced(below) else below
 
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
-        """See :meth:`borough.domain.space.Space.allocation_at`."""
+        """See :meth:`borough.domain.space.plan.Space.allocation_at`."""
         found = self._unit.allocation_at(scope, family, address)
         return None if found and found.sequence in self._removed else found
 

@@ -8,17 +8,22 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
-from borough.domain import decide, model
-from borough.domain.address import format_address
-from borough.domain.dimension import HOST
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import HOST
+from borough.domain.declared.lookup import check_scope, did_you_mean
+from borough.domain.declared.records import Host
 from borough.domain.encode import plain
-from borough.domain.explain import Explanation, describe_group, explain, subnets_to_tally
-from borough.domain.key import Binding
-from borough.domain.ladder import Ladder, ResolvedSelector, check_scope, climb, did_you_mean, wanted
-from borough.domain.model import Catalogue, Host, Kind, Request, State
-from borough.domain.query import Filter
-from borough.domain.space import Plan, Space, Tally
-from borough.domain.take import Order, Taken
+from borough.domain.net.addresses import format_address
+from borough.domain.policy import allocate as policy
+from borough.domain.policy.explain import Explanation, describe_group, explain, subnets_to_tally
+from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
+from borough.domain.policy.take import Order, Taken
+from borough.domain.request import Kind, Request
+from borough.domain.space import allocations
+from borough.domain.space.allocations import State
+from borough.domain.space.filters import Filter
+from borough.domain.space.keys import Binding
+from borough.domain.space.plan import Plan, Space, Tally
 from borough.engine.after import After
 from borough.engine.queries import seen_ids
 from borough.engine.release import release_all
@@ -45,7 +50,7 @@ SWEEP: Final = 256
 EXPLAINED: Final = 64 * SWEEP
 
 #: For how long an idempotency key is kept after its addresses are gone, in microseconds.
-KEY_LIFE: Final = 7 * 24 * 3600 * decide.SECOND
+KEY_LIFE: Final = 7 * 24 * 3600 * policy.SECOND
 
 #: How many requests with a key go by before old keys are looked for, and how many are dropped then.
 FORGET_EVERY: Final = 256
@@ -76,7 +81,7 @@ class Ladders:
         self._kept: Cache[object, tuple[ResolvedSelector, Ladder]] = Cache(_LADDERS)
 
     def climb(self, catalogue: Catalogue, request: Request) -> tuple[ResolvedSelector, Ladder]:
-        """See :func:`borough.domain.ladder.climb`."""
+        """See :func:`borough.domain.policy.selection.climb`."""
         if self._version != catalogue.version:
             self._kept.clear()
             self._version = catalogue.version
@@ -135,7 +140,7 @@ class Allocator:
         """What a store gave by itself, as callers see it."""
         block, address, sequence = taken
         subnet = order.catalogue.subnets[block.subnet_id]
-        allocation = model.AllocationRow.granted(order.request, subnet, address, order.now)
+        allocation = allocations.AllocationRow.granted(order.request, subnet, address, order.now)
         return show(allocation, order.catalogue, block, sequence)
 
     def order(self, catalogue: Catalogue | None, request: Request) -> Order | None:
@@ -190,10 +195,10 @@ class Allocator:
         while True:
             over = unit.expired(now, most) if setting.catalogue.cools else []
             space = (
-                After(unit, decide.release(setting.catalogue, unit, over, now)) if over else unit
+                After(unit, policy.release(setting.catalogue, unit, over, now)) if over else unit
             )
             try:
-                plan = decide.allocate(setting, space)
+                plan = policy.allocate(setting, space)
             except AddressInUse as taken:
                 return self._story(space, setting, None, taken.message)
             if plan is not None or len(over) < most:
@@ -202,19 +207,19 @@ class Allocator:
                 return self._story(space, setting, None, _UNDECIDED)
             most *= 2
 
-    def setting(self, catalogue: Catalogue, request: Request, now: int) -> decide.Setting:
+    def setting(self, catalogue: Catalogue, request: Request, now: int) -> policy.Setting:
         """A request, resolved."""
         want, ladder = self.ladders.climb(catalogue, request)
-        return decide.Setting(catalogue, request, want, ladder, now)
+        return policy.Setting(catalogue, request, want, ladder, now)
 
-    def _decide(self, unit: Unit, request: Request, now: int) -> tuple[decide.Setting, Plan]:
+    def _decide(self, unit: Unit, request: Request, now: int) -> tuple[policy.Setting, Plan]:
         setting = self.setting(unit.catalogue, request, now)
         swept = self.sweep(unit, now) if setting.catalogue.cools else 0
-        plan = decide.allocate(setting, unit)
+        plan = policy.allocate(setting, unit)
         while plan is None and swept == SWEEP:
             # More addresses may have come to the end of their rest than one sweep takes back.
             swept = self.sweep(unit, now)
-            plan = decide.allocate(setting, unit)
+            plan = policy.allocate(setting, unit)
         if plan is None:
             raise self.refusal(unit, setting)
         return setting, plan
@@ -223,27 +228,27 @@ class Allocator:
         """Take back cooling addresses whose rest is over (rule 9); return how many."""
         over = unit.expired(now, SWEEP)
         if over:
-            unit.commit(decide.release(unit.catalogue, unit, over, now), now)
+            unit.commit(policy.release(unit.catalogue, unit, over, now), now)
         return len(over)
 
     def _story(
         self,
         space: ReadSpace | After,
-        setting: decide.Setting,
+        setting: policy.Setting,
         plan: Plan | None,
         outcome: str = "",
     ) -> Explanation:
         tallies: dict[int, Tally] = space.tallies(subnets_to_tally(setting))
         return explain(self._told(setting), plan, tallies, outcome)
 
-    def _told(self, setting: decide.Setting) -> decide.Setting:
+    def _told(self, setting: policy.Setting) -> policy.Setting:
         """A setting as the caller may be told of it."""
         host = setting.catalogue.hosts.get(setting.request.host)
         if host is None or self.shows(host):
             return setting
         return replace(setting, want=replace(setting.want, implied={}))
 
-    def refusal(self, unit: ReadSpace, setting: decide.Setting) -> NeedsSpace:
+    def refusal(self, unit: ReadSpace, setting: policy.Setting) -> NeedsSpace:
         """Why a request gets nothing: the error to raise."""
         story = self._story(unit, setting, None)
         request = setting.request
@@ -263,7 +268,7 @@ class Allocator:
                 **{"try": ["label a subnet so that the group admits it", "correct the labels"]},
             )
         missing = _COMPUTED.get(request.kind)
-        if missing and not any(decide.named_addresses(setting)):
+        if missing and not any(policy.named_addresses(setting)):
             return NoMatchingSubnet(
                 f"{missing} in {group}",
                 **detail,
@@ -325,7 +330,7 @@ class Allocator:
             for each in found:
                 _check_holder(each, owner, host, request.sequence)
             shown = show_all(unit, found)
-            unit.commit(decide.release(unit.catalogue, unit, found, now), now)
+            unit.commit(policy.release(unit.catalogue, unit, found, now), now)
             return Released(tuple(shown), len(shown))
         # A host that is released as a whole is gone, and so are its claims.
         leaving = f"{HOST}={host}" if host and not owner and seen is None else ""
@@ -333,7 +338,7 @@ class Allocator:
         ids = None if seen is None else seen_ids(unit.catalogue, seen(unit.catalogue))
         return release_all(unit, wanted_ones, now, leaving=leaving, most=most, subnet_ids=ids)[0]
 
-    def _held(self, unit: Space, scope: str, family: int, number: int) -> model.AllocationRow:
+    def _held(self, unit: Space, scope: str, family: int, number: int) -> allocations.AllocationRow:
         found = unit.allocation_at(scope, family, number)
         if found is None or found.state is not State.ALLOCATED:
             text = format_address(family, number)
@@ -342,7 +347,7 @@ class Allocator:
 
 
 def _check_holder(
-    allocation: model.AllocationRow, owner: str, host: str, sequence: int | None
+    allocation: allocations.AllocationRow, owner: str, host: str, sequence: int | None
 ) -> None:
     """A release that says whose address it means must mean the present holder (rule 8)."""
     facts = {
@@ -371,7 +376,7 @@ def digest(request: Request) -> str:
     return hashlib.sha256(request.fingerprint().encode()).hexdigest()
 
 
-def _hint(setting: decide.Setting) -> str:
+def _hint(setting: policy.Setting) -> str:
     """What may be wrong with a selector that admits nothing."""
     catalogue, request = setting.catalogue, setting.request
     for dimension in catalogue.dimensions:

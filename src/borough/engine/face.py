@@ -15,18 +15,16 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from borough.domain.address import parse_address
-from borough.domain.dimension import make_labels
-from borough.domain.event import Event
-from borough.domain.explain import Explanation
-from borough.domain.inspect import Finding
-from borough.domain.model import Request
-from borough.domain.pool import PoolUsage
+from borough.domain.declared.dimensions import make_labels
+from borough.domain.declared.pools import PoolUsage
+from borough.domain.declared.topology import Changes, Topology
+from borough.domain.net.addresses import parse_address
+from borough.domain.policy.explain import Explanation
+from borough.domain.request import Request
+from borough.domain.space.events import Event
+from borough.domain.space.inspection import Finding
 from borough.domain.text import check_text
-from borough.domain.topology import Changes, Topology
 from borough.engine.actions import Actions
-from borough.engine.defragment import Defragmentation
-from borough.engine.moves import Renamed, Vacated
 from borough.engine.queries import RouteForm, each_page
 from borough.engine.request import (
     AllocationFilter,
@@ -40,8 +38,10 @@ from borough.engine.request import (
     parse_request,
 )
 from borough.engine.space_map import SpaceMap
-from borough.engine.sweep import Swept
-from borough.engine.topology import Draft, load
+from borough.engine.topology.apply import Draft, load
+from borough.engine.upkeep.defragment import Defragmentation
+from borough.engine.upkeep.hosts import Renamed, Vacated
+from borough.engine.upkeep.reclaim import Swept
 from borough.engine.views import (
     Allocation,
     Answer,
@@ -193,7 +193,7 @@ class Face(Actions):
     def add_subnet(self, cidr: str, **settings: Any) -> SubnetView:
         """Add a subnet by itself, outside any topology and pool.
 
-        :param settings: see :meth:`borough.engine.topology.Draft.parse`.
+        :param settings: see :meth:`borough.engine.topology.apply.Draft.parse`.
         :raises FixInput: a setting is not allowed.
         :raises Overlap: it overlaps another subnet of its scope.
         """

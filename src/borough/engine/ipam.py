@@ -8,24 +8,28 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from borough.domain.address import Family
-from borough.domain.dimension import Labels
-from borough.domain.event import Event
-from borough.domain.explain import Explanation
-from borough.domain.inspect import Finding
-from borough.domain.model import Catalogue, Host, Request
-from borough.domain.pool import PoolUsage
-from borough.domain.topology import Changes, Topology
-from borough.engine import audit, moves, queries, tokens, topology, trail
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import Labels
+from borough.domain.declared.pools import PoolUsage
+from borough.domain.declared.records import Host
+from borough.domain.declared.topology import Changes, Topology
+from borough.domain.net.addresses import Family
+from borough.domain.policy.explain import Explanation
+from borough.domain.request import Request
+from borough.domain.space.events import Event
+from borough.domain.space.inspection import Finding
+from borough.engine import events, queries, tokens
 from borough.engine.allocation import Allocator, Ladders
-from borough.engine.defragment import Defragmentation, defragment, snapshot
 from borough.engine.face import Face
-from borough.engine.moves import Renamed, Vacated
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap, space_map
-from borough.engine.sweep import Swept, sweep
-from borough.engine.topology import Draft
+from borough.engine.topology import apply
+from borough.engine.topology.apply import Draft
+from borough.engine.upkeep import audit, hosts
+from borough.engine.upkeep.defragment import Defragmentation, defragment, snapshot
+from borough.engine.upkeep.hosts import Renamed, Vacated
+from borough.engine.upkeep.reclaim import Swept, sweep
 from borough.engine.views import (
     RELEASED_LISTED,
     Allocation,
@@ -63,7 +67,7 @@ class Ipam(Face):
         self._store = store
         self._clock = clock
         self._allocator = Allocator(clock, Ladders())
-        self._cohorts = trail.Cohorts()
+        self._cohorts = events.Cohorts()
 
     def with_visible_hosts(self, is_visible: Callable[[Host], bool]) -> Ipam:
         """The same address space, for a caller who may not learn the labels of every host.
@@ -122,21 +126,19 @@ class Ipam(Face):
 
     def _apply(self, wanted: Topology, dry_run: bool, version: int | None) -> Changes:
         return self._store.transact(
-            lambda unit: topology.apply(
-                unit, wanted, self._clock(), dry_run=dry_run, version=version
-            ),
+            lambda unit: apply.apply(unit, wanted, self._clock(), dry_run=dry_run, version=version),
             write=not dry_run,
             declares=True,
         )
 
     def _add_subnet(self, draft: Draft) -> SubnetView:
         return self._store.transact(
-            lambda unit: topology.add_subnet(unit, draft, self._clock()), declares=True
+            lambda unit: apply.add_subnet(unit, draft, self._clock()), declares=True
         )
 
     def _remove_subnet(self, name: str) -> SubnetView:
         return self._store.transact(
-            lambda unit: topology.remove_subnet(unit, name, self._clock()), declares=True
+            lambda unit: apply.remove_subnet(unit, name, self._clock()), declares=True
         )
 
     # --- Reading ----------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ class Ipam(Face):
 
         def read(unit: ReadUnit) -> list[Event]:
             cohorts = self._cohorts.within(unit, labels) if labels else None
-            return trail.events(unit, after, upto, limit, cohorts)
+            return events.events(unit, after, upto, limit, cohorts)
 
         return self._read(read)
 
@@ -188,21 +190,21 @@ class Ipam(Face):
     # --- Hosts that go, addresses that move, claims -------------------------------------------------
 
     def _drain(self, host: str) -> Vacated:
-        return self._store.transact(lambda unit: moves.drain(unit, host, self._clock()))
+        return self._store.transact(lambda unit: hosts.drain(unit, host, self._clock()))
 
     def _remove_host(self, name: str, release: bool) -> Vacated:
         return self._store.transact(
-            lambda unit: moves.remove_host(unit, name, self._clock(), release=release),
+            lambda unit: hosts.remove_host(unit, name, self._clock(), release=release),
             declares=True,
         )
 
     def _rename_host(self, old: str, new: str) -> Renamed:
         return self._store.transact(
-            lambda unit: moves.rename_host(unit, old, new, self._clock()), declares=True
+            lambda unit: hosts.rename_host(unit, old, new, self._clock()), declares=True
         )
 
     def _move(self, request: ReassignRequest) -> Allocation:
-        return self._store.transact(lambda unit: moves.move(unit, request, self._clock()))
+        return self._store.transact(lambda unit: hosts.move(unit, request, self._clock()))
 
     def _sweep(self) -> Swept:
         return sweep(self._store, self._clock, self._expire_cooldowns)
@@ -243,7 +245,7 @@ class Ipam(Face):
     def _prune_events(self, through: int) -> int:
         upto = self._store.horizon()
         return self._store.transact(
-            lambda unit: trail.prune_piece(unit, through, upto, self._clock())
+            lambda unit: events.prune_piece(unit, through, upto, self._clock())
         )
 
 

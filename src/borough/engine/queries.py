@@ -8,18 +8,22 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeVar, get_args
 
-from borough.domain import model
-from borough.domain.address import Family, format_address
-from borough.domain.aggregate import Routes, Territory, lpm_routes, strict_routes
-from borough.domain.block import BLOCK_BITS, Block, room_in
-from borough.domain.dimension import HOST, Labels
-from borough.domain.estate import regions
-from borough.domain.ladder import check_scope, climb, unknown
-from borough.domain.model import Catalogue, Request, State, Subnet, families_of
-from borough.domain.pool import PoolUsage, pool_usage
-from borough.domain.prefix import Prefix
-from borough.domain.query import Filter
-from borough.domain.space import Tally
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import HOST, Labels
+from borough.domain.declared.lookup import check_scope, unknown
+from borough.domain.declared.pools import PoolUsage, pool_usage
+from borough.domain.declared.records import Subnet, families_of
+from borough.domain.net.addresses import Family, format_address
+from borough.domain.net.fewest_routes import Routes, Territory, lpm_routes, strict_routes
+from borough.domain.net.prefixes import Prefix
+from borough.domain.policy.selection import climb
+from borough.domain.request import Request
+from borough.domain.space import allocations as records
+from borough.domain.space.allocations import State
+from borough.domain.space.blocks import BLOCK_BITS, Block, room_in
+from borough.domain.space.filters import Filter
+from borough.domain.space.plan import Tally
+from borough.domain.space.regions import regions
 from borough.engine.request import AllocationFilter, optional_text
 from borough.engine.views import (
     Allocation,
@@ -38,7 +42,7 @@ from borough.store.port import ReadAllocations, ReadSpace, ReadUnit
 
 T = TypeVar("T")
 
-#: The forms that routes come in; see :mod:`borough.domain.aggregate`.
+#: The forms that routes come in; see :mod:`borough.domain.net.fewest_routes`.
 RouteForm = Literal["strict", "lpm"]
 FORMS: Final[tuple[RouteForm, ...]] = get_args(RouteForm)
 
@@ -109,7 +113,7 @@ def blocks(
     found = [
         block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
-    guests: dict[tuple[int, int], list[model.AllocationRow]] = defaultdict(list)
+    guests: dict[tuple[int, int], list[records.AllocationRow]] = defaultdict(list)
     homes = tuple({block.subnet_id for block in found if block.holder})
     if homes:
         everywhere = ids is None and host is None
@@ -124,7 +128,7 @@ def blocks(
 
 
 def _block_view(
-    catalogue: Catalogue, block: Block, inside: Sequence[model.AllocationRow]
+    catalogue: Catalogue, block: Block, inside: Sequence[records.AllocationRow]
 ) -> BlockView:
     """A block as callers see it; ``inside`` are the allocations in and around it."""
     subnet = catalogue.subnets[block.subnet_id]
@@ -149,7 +153,7 @@ def _block_view(
     )
 
 
-def all_allocations(unit: ReadAllocations, wanted: Filter) -> Iterator[model.AllocationRow]:
+def all_allocations(unit: ReadAllocations, wanted: Filter) -> Iterator[records.AllocationRow]:
     """Allocations by sequence number, read page by page and no further than they are looked at.
 
     Those of some subnets are read at once: each page of them would read them all.
@@ -161,7 +165,7 @@ def all_allocations(unit: ReadAllocations, wanted: Filter) -> Iterator[model.All
         yield from page
 
 
-def pages(unit: ReadAllocations, wanted: Filter) -> Iterator[list[model.AllocationRow]]:
+def pages(unit: ReadAllocations, wanted: Filter) -> Iterator[list[records.AllocationRow]]:
     """Allocations by sequence number, page by page; a page may be removed before the next is read."""
     after = 0
     while True:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from borough.domain import decide
-from borough.domain.model import State
-from borough.domain.query import Filter
-from borough.domain.space import Note, Plan
+from borough.domain.policy import allocate
+from borough.domain.space.allocations import State
+from borough.domain.space.filters import Filter
+from borough.domain.space.plan import Note, Plan
 from borough.engine.queries import pages
 from borough.engine.views import Allocation, Released, show_all
 from borough.store.port import Unit
@@ -24,7 +24,7 @@ def release_all(
 ) -> tuple[Released, Sequence[Note]]:
     """Release what is held, and give up the regions that are unused then.
 
-    :param leaving: see :func:`borough.domain.decide.release`.
+    :param leaving: see :func:`borough.domain.policy.allocate.release`.
     :param most: how many addresses the answer lists; None for all.
     :param subnet_ids: release what lies in these subnets; None for all. Whatever else the filter means is
         read as well, but in order: a page of some subnets would read all that they hold.
@@ -39,10 +39,10 @@ def release_all(
         held = [each for each in page if each.state is State.ALLOCATED and each.subnet_id in inside]
         shown += show_all(unit, held if most is None else held[: most - len(shown)])
         total += len(held)
-        plan = decide.free(catalogue, unit, held, now)
-        among |= decide.emptied(catalogue, plan)
+        plan = allocate.free(catalogue, unit, held, now)
+        among |= allocate.emptied(catalogue, plan)
         unit.commit(plan, now)
     plan = Plan()
-    decide.give_up_unused(catalogue, unit, plan, among, leaving=leaving)
+    allocate.give_up_unused(catalogue, unit, plan, among, leaving=leaving)
     unit.commit(plan, now)
     return Released(tuple(shown), total), plan.notes

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from borough.domain.address import (
+from borough.domain.declared.dimensions import HOST, Labels, make_labels
+from borough.domain.declared.topology import DEFAULT_SCOPE
+from borough.domain.net.addresses import (
     Family,
     format_address,
     format_mac,
@@ -15,11 +17,9 @@ from borough.domain.address import (
     parse_family,
     parse_mac,
 )
-from borough.domain.dimension import HOST, Labels, make_labels
-from borough.domain.model import Kind, Request
-from borough.domain.prefix import Prefix, parse_prefix
+from borough.domain.net.prefixes import Prefix, parse_prefix
+from borough.domain.request import Kind, Request
 from borough.domain.text import check_text
-from borough.domain.topology import DEFAULT_SCOPE
 from borough.errors import FixInput
 from borough.store.cache import Cache
 

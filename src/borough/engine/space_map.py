@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 
-from borough.domain.block import Block, room_in
-from borough.domain.ladder import check_scope
-from borough.domain.model import Subnet
+from borough.domain.declared.lookup import check_scope
+from borough.domain.declared.records import Subnet
+from borough.domain.space.blocks import Block, room_in
 from borough.store.port import ReadUnit
 
 #: The largest whole number that every reader of JSON gets right (RFC 8259, section 6).

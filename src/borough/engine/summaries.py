@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from borough.domain.inspect import Finding
-from borough.domain.topology import Change, Changes
+from borough.domain.declared.topology import Change, Changes
+from borough.domain.space.inspection import Finding
 from borough.engine.views import Usage
 
 

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from borough.domain.dimension import Fallback, Labels
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import Fallback, Labels
+from borough.domain.declared.lookup import unknown
+from borough.domain.declared.tokens import Need, Token
 from borough.domain.encode import micros
-from borough.domain.event import EventRow
-from borough.domain.ladder import unknown
-from borough.domain.model import Catalogue
-from borough.domain.space import Act
+from borough.domain.space.events import EventRow
+from borough.domain.space.plan import Act
 from borough.domain.text import check_text
-from borough.domain.token import Need, Token
 from borough.engine.request import NAME_LIMIT
 from borough.engine.views import TokenView, show_token
 from borough.errors import FixInput, UnknownDimension

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, overload
 
-from borough.domain import model, token
-from borough.domain.address import format_address
-from borough.domain.block import Block
-from borough.domain.dimension import Dimension, Fallback, Labels
+from borough.domain.declared import records, tokens
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import Dimension, Fallback, Labels
+from borough.domain.declared.tokens import Need
 from borough.domain.encode import utc
-from borough.domain.explain import Explanation
-from borough.domain.model import Catalogue
-from borough.domain.prefix import Prefix
-from borough.domain.token import Need
+from borough.domain.net.addresses import format_address
+from borough.domain.net.prefixes import Prefix
+from borough.domain.policy.explain import Explanation
+from borough.domain.space import allocations
+from borough.domain.space.blocks import Block
 from borough.errors import FixInput
 from borough.store.port import ReadSpace
 
@@ -105,7 +106,7 @@ class Released(Sequence[Allocation]):
 
 
 def show(
-    allocation: model.AllocationRow,
+    allocation: allocations.AllocationRow,
     catalogue: Catalogue,
     block: Block | None,
     sequence: int | None = None,
@@ -150,7 +151,7 @@ def holders_of(host: str, catalogue: Catalogue) -> set[str]:
     return names | {f"host={host}"}
 
 
-def show_all(unit: ReadSpace, allocations: Sequence[model.AllocationRow]) -> list[Allocation]:
+def show_all(unit: ReadSpace, allocations: Sequence[allocations.AllocationRow]) -> list[Allocation]:
     """Allocations as callers see them, their blocks looked up."""
     catalogue = unit.catalogue
     blocks = _blocks_of(unit, allocations)
@@ -160,7 +161,7 @@ def show_all(unit: ReadSpace, allocations: Sequence[model.AllocationRow]) -> lis
 
 
 def _blocks_of(
-    unit: ReadSpace, allocations: Sequence[model.AllocationRow]
+    unit: ReadSpace, allocations: Sequence[allocations.AllocationRow]
 ) -> dict[tuple[int, int], Block]:
     found: dict[tuple[int, int], Block] = {}
     for subnet_id in {each.subnet_id for each in allocations}:
@@ -218,7 +219,7 @@ def show_labels(labels: Labels) -> dict[str, list[str]]:
     return {name: sorted(values) for name, values in sorted(labels.items())}
 
 
-def show_subnet(subnet: model.Subnet) -> SubnetView:
+def show_subnet(subnet: records.Subnet) -> SubnetView:
     """A subnet as callers see it."""
     family = subnet.family
     return SubnetView(
@@ -255,7 +256,7 @@ class HostView:
     claims: Mapping[str, Any]
 
 
-def show_host(host: model.Host) -> HostView:
+def show_host(host: records.Host) -> HostView:
     """A host as callers see it."""
     return HostView(host.name, show_labels(host.labels), host.source, host.claiming)
 
@@ -302,7 +303,7 @@ class TokenView:
     expires: datetime | None
 
 
-def show_token(each: token.Token) -> TokenView:
+def show_token(each: tokens.Token) -> TokenView:
     """A token as callers see it."""
     return TokenView(
         each.name,

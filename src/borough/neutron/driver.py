@@ -19,8 +19,8 @@ from neutron_lib import exceptions as n_exc
 from oslo_config import cfg
 from oslo_utils import uuidutils
 
-from borough.domain.address import format_address, parse_address
-from borough.domain.model import Subnet
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import format_address, parse_address
 from borough.neutron import options, requests
 from borough.neutron.subnet import OUTSIDE, Declared
 from borough.neutron.tables import prefix_of

@@ -9,8 +9,8 @@ from neutron.ipam import requests as ipam_req
 from neutron_lib.api import validators
 from oslo_config import cfg
 
-from borough.domain.address import parse_address
-from borough.domain.model import Kind
+from borough.domain.net.addresses import parse_address
+from borough.domain.request import Kind
 from borough.neutron.port_info import NO_PORT, PortInfo
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from borough.domain.address import format_address
-from borough.domain.model import Interval, Subnet
-from borough.domain.prefix import Prefix, subtract
+from borough.domain.declared.records import Interval, Subnet
+from borough.domain.net.addresses import format_address
+from borough.domain.net.prefixes import Prefix, subtract
 
 #: The source of the subnets that Neutron declares.
 SOURCE: Final = "neutron"

@@ -13,9 +13,9 @@ from neutron.ipam.drivers.neutrondb_ipam import db_models
 from neutron.plugins.ml2.models import PortBinding
 from neutron_lib import constants
 
-from borough.domain.address import parse_address
-from borough.domain.model import Interval
-from borough.domain.prefix import Prefix, enclosing
+from borough.domain.declared.records import Interval
+from borough.domain.net.addresses import parse_address
+from borough.domain.net.prefixes import Prefix, enclosing
 from borough.neutron.port_info import PortInfo
 from borough.neutron.subnet import PROVISIONAL, Declared
 

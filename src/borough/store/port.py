@@ -1,8 +1,8 @@
 """What a store must do: the port that the engine is written against.
 
 A store runs a *unit of work* in one transaction and retries it as a whole when it lost a race. A
-unit reads through the methods of :class:`~borough.domain.space.Space` and writes a
-:class:`~borough.domain.space.Plan` with :meth:`Unit.commit`; every row of a plan has a precondition,
+unit reads through the methods of :class:`~borough.domain.space.plan.Space` and writes a
+:class:`~borough.domain.space.plan.Plan` with :meth:`Unit.commit`; every row of a plan has a precondition,
 and one that does not hold raises :class:`LostRace`, which undoes the whole unit.
 
 A unit is composed of one protocol for each subject. A function names the smallest one that it needs;
@@ -14,17 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
-from borough.domain.block import Block, Run
-from borough.domain.dimension import Dimension, Labels
-from borough.domain.event import Event, EventRow
-from borough.domain.inspect import Finding, StoredCohort, Times
-from borough.domain.key import Binding, Remembered
-from borough.domain.model import AllocationRow, Catalogue, Host, Pool, Subnet
-from borough.domain.orphan import Leftover
-from borough.domain.query import Filter, Trail
-from borough.domain.space import Plan, Space, Tally
-from borough.domain.take import Order, Taken
-from borough.domain.token import Token
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import Dimension, Labels
+from borough.domain.declared.records import Host, Pool, Subnet
+from borough.domain.declared.tokens import Token
+from borough.domain.policy.take import Order, Taken
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.events import Event, EventRow
+from borough.domain.space.filters import Filter, Trail
+from borough.domain.space.inspection import Finding, StoredCohort, Times
+from borough.domain.space.keys import Binding, Remembered
+from borough.domain.space.orphans import Leftover
+from borough.domain.space.plan import Plan, Space, Tally
 
 T = TypeVar("T")
 

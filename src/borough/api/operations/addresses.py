@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from borough.api import schema as s
 from borough.api.operation import operation
-from borough.domain.explain import Explanation
-from borough.domain.token import Need
+from borough.domain.declared.tokens import Need
+from borough.domain.policy.explain import Explanation
 from borough.engine.face import Face
 from borough.engine.views import Allocation, Answer, Released
 

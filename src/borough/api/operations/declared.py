@@ -10,10 +10,10 @@ from borough.api.access import Identity
 from borough.api.operation import operation
 from borough.api.paging import by_place, page_of
 from borough.api.problem import Malformed
-from borough.domain.token import Need
+from borough.domain.declared.tokens import Need
 from borough.engine.face import Face
 from borough.engine.summaries import Applied
-from borough.engine.topology_file import load_topology, parse_topology_text
+from borough.engine.topology.document import load_topology, parse_topology_text
 from borough.engine.views import show_labels
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from borough.api import schema as s
 from borough.api.operation import operation
 from borough.api.paging import page_of
-from borough.domain.prefix import parse_prefix
-from borough.domain.token import Need
+from borough.domain.declared.tokens import Need
+from borough.domain.net.prefixes import parse_prefix
 from borough.engine.face import Face
 from borough.engine.space_map import SpaceMap
 from borough.engine.summaries import Audited, GroupUsage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from borough.api import schema as s
 from borough.api.operation import operation
-from borough.domain.token import Need
+from borough.domain.declared.tokens import Need
 from borough.engine.face import Face
 
 

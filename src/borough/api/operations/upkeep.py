@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from borough.api import schema as s
 from borough.api.operation import operation
-from borough.domain.token import Need
-from borough.engine.defragment import Defragmentation
+from borough.domain.declared.tokens import Need
 from borough.engine.face import Face
-from borough.engine.moves import Renamed, Vacated
-from borough.engine.sweep import Swept
+from borough.engine.upkeep.defragment import Defragmentation
+from borough.engine.upkeep.hosts import Renamed, Vacated
+from borough.engine.upkeep.reclaim import Swept
 from borough.engine.views import Allocation
 
 

@@ -17,8 +17,8 @@ from borough.api.schema.base import (
     Paged,
     Text,
 )
-from borough.domain.pool import PoolUsage
-from borough.engine.settings import WEIGHT_LIMIT
+from borough.domain.declared.pools import PoolUsage
+from borough.engine.topology.settings import WEIGHT_LIMIT
 from borough.engine.views import DimensionView, HostView, SubnetView
 
 

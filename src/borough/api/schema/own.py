@@ -13,8 +13,8 @@ from borough.api.schema.base import (
     Labels,
     Text,
 )
-from borough.domain.inspect import Finding
-from borough.domain.token import Need
+from borough.domain.declared.tokens import Need
+from borough.domain.space.inspection import Finding
 from borough.engine.views import TokenView
 from borough.errors import FixInput
 

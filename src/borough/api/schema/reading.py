@@ -17,7 +17,7 @@ from borough.api.schema.base import (
     Paged,
     Text,
 )
-from borough.domain.event import Event
+from borough.domain.space.events import Event
 from borough.engine.queries import RouteForm
 from borough.engine.views import BlockView, Route
 

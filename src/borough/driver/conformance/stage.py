@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from borough.domain.prefix import Prefix, parse_prefix
+from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.driver.group import make_group, make_request
 from borough.driver.interface import GroupDriver
 from borough.engine.views import Allocation, Answer

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self
 
-from borough.domain.address import format_address
-from borough.domain.model import Kind, Subnet
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import format_address
+from borough.domain.request import Kind
 from borough.driver.interface import DriverSubnet, SubnetDriver, SubnetRequest
 from borough.driver.settings import Settings
 from borough.drivers.netbox.client import Client, Refused

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from borough.domain.address import format_address
-from borough.domain.decide import SECOND
+from borough.domain.net.addresses import format_address
+from borough.domain.policy.allocate import SECOND
 from borough.neutron import tables
 from borough.neutron.commands.database import Database
 from borough.neutron.tables import PortAddress, TableSubnet

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from neutron_lib import constants
 from oslo_utils import uuidutils
 
-from borough.domain.address import format_address, parse_address
+from borough.domain.net.addresses import format_address, parse_address
 from borough.neutron.commands.database import Database
 from borough.neutron.commands.reconcile import Difference, HeldAddress, SideSubnet, TableSide
 from borough.neutron.tables import THEIR_ALLOCATION, THEIR_POOL, THEIR_SUBNET, TableSubnet

@@ -8,11 +8,12 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from borough.domain import decide
-from borough.domain.address import format_address, parse_address
 from borough.domain.encode import micros
-from borough.domain.model import AllocationRow, Kind, Request, State
-from borough.domain.query import Filter
+from borough.domain.net.addresses import format_address, parse_address
+from borough.domain.policy import allocate
+from borough.domain.request import Kind, Request
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.filters import Filter
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.views import Allocation, SubnetView
 from borough.errors import AddressInUse
@@ -84,7 +85,7 @@ def _mend(unit: SessionUnit, found: Difference[AllocationRow]) -> None:
         subnets.change(unit, found.wanted.declared, now=at)
         if found.leaked:
             leaked = list(found.leaked.values())
-            unit.commit(decide.release(unit.catalogue, unit, leaked, at), at)
+            unit.commit(allocate.release(unit.catalogue, unit, leaked, at), at)
         for each in found.missing:
             _take(unit, found.name, each)
 

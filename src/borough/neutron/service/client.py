@@ -16,11 +16,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from borough.client.ipam import RemoteIpam
 from borough.client.transport import Transport
-from borough.domain import model
-from borough.domain.address import format_address
-from borough.domain.model import Kind, Subnet
-from borough.domain.prefix import Prefix
-from borough.domain.topology import Topology
+from borough.domain.declared.records import Subnet
+from borough.domain.declared.topology import Topology
+from borough.domain.net.addresses import format_address
+from borough.domain.net.prefixes import Prefix
+from borough.domain.request import Kind
+from borough.domain.space import allocations as records
 from borough.engine.views import Allocation, SubnetView, show_subnet
 from borough.errors import (
     AddressInUse,
@@ -124,7 +125,7 @@ class Service:
             found = self._ask(lambda: self._ipam.show(address, scope=scope))
         except (NotAllocated, UnknownObject):
             return None
-        if found.state != model.State.ALLOCATED.value or found.subnet != subnet:
+        if found.state != records.State.ALLOCATED.value or found.subnet != subnet:
             return None
         return Held.of(found)
 
@@ -143,7 +144,7 @@ class Service:
             found = self._ask(lambda: self._ipam.allocations(subnet=subnet))
         except UnknownObject:
             return []
-        return [each for each in found if each.state == model.State.ALLOCATED.value]
+        return [each for each in found if each.state == records.State.ALLOCATED.value]
 
     # --- Subnets --------------------------------------------------------------------------------
 

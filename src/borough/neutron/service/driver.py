@@ -20,8 +20,9 @@ from neutron_lib.db import api as db_api
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from borough.domain.address import format_address, parse_address
-from borough.domain.model import Kind, Subnet
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import format_address, parse_address
+from borough.domain.request import Kind
 from borough.errors import BoroughError, Overlap, RetryLater, UnknownObject
 from borough.neutron import tables
 from borough.neutron.driver import AddressSpace, NeutronPool

@@ -11,10 +11,14 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
-from borough.domain import decide, ladder
-from borough.domain.dimension import HOST
-from borough.domain.model import Catalogue, Request, State
-from borough.domain.take import Order, Taken
+from borough.domain.declared import lookup
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import HOST
+from borough.domain.policy import allocate as policy
+from borough.domain.policy import selection
+from borough.domain.policy.take import Order, Taken
+from borough.domain.request import Request
+from borough.domain.space.allocations import State
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.views import Allocation
 from borough.neutron.errors import AddressSpaceBusy, AddressSpaceNotReady
@@ -73,11 +77,11 @@ class OneForAllHosts(Ladders):
 
     def climb(
         self, catalogue: Catalogue, request: Request
-    ) -> tuple[ladder.ResolvedSelector, ladder.Ladder]:
+    ) -> tuple[selection.ResolvedSelector, selection.Ladder]:
         """See :meth:`borough.engine.allocation.Ladders.climb`."""
         labels = dict.fromkeys(request.labels, _SOMEBODY)
         anyone = replace(request, host="", labels=labels)
-        return ladder.wanted(catalogue, request), super().climb(catalogue, anyone)[1]
+        return selection.wanted(catalogue, request), super().climb(catalogue, anyone)[1]
 
 
 def now() -> int:
@@ -252,7 +256,7 @@ class Backend:
 
     def _gone(self, connection: sa.Connection, names: Sequence[str]) -> Exception:
         known = self.unit(connection, names).catalogue.by_name
-        return ladder.unknown("subnet", next(name for name in names if name not in known), ())
+        return lookup.unknown("subnet", next(name for name in names if name not in known), ())
 
     def _allocate_at_once(
         self, connection: sa.Connection, order: Order
@@ -278,7 +282,7 @@ class Backend:
             if held is None or held.state is not State.ALLOCATED or held.subnet_id != subnet.id:
                 return False
             at = now()
-            unit.commit(decide.release(unit.catalogue, unit, [held], at), at)
+            unit.commit(policy.release(unit.catalogue, unit, [held], at), at)
             self._link(connection).hints.clear()
             return True
 

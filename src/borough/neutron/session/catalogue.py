@@ -13,11 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from borough.domain.dimension import Dimension
-from borough.domain.model import Catalogue, Cohort, Subnet
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import Dimension
+from borough.domain.declared.records import Cohort, Subnet
 from borough.neutron.subnet import NeutronSubnet
 from borough.store.sql import schema as t
-from borough.store.sql.catalogue import SUBNET_COLUMNS, parse_cohort, to_dimension, to_subnet
+from borough.store.sql.catalogue.read import SUBNET_COLUMNS, parse_cohort, to_dimension, to_subnet
 from borough.store.sql.runner import Runner, shaped
 
 _DIMENSIONS = sa.select(

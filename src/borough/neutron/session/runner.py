@@ -15,8 +15,8 @@ from typing import Any, Final, TypeGuard
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
-from borough.domain.inspect import Finding
-from borough.domain.lane import ALONE, Lane
+from borough.domain.space.inspection import Finding
+from borough.domain.space.partitions import ALONE, Lane
 from borough.errors import FixInput
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import Giver, Line, Writer
@@ -145,13 +145,13 @@ class SessionDialect:
         self.giver: Giver | None = None
         self.writer: Writer | None = None
         if self.name == "postgresql":
-            from borough.store.sql.postgresql_give import PostgresqlGiver
-            from borough.store.sql.postgresql_write import PostgresqlWriter
+            from borough.store.sql.dialects.postgresql_give import PostgresqlGiver
+            from borough.store.sql.dialects.postgresql_write import PostgresqlWriter
 
             self.giver, self.writer = PostgresqlGiver(), PostgresqlWriter(inside=True)
         elif self.name in ("mysql", "mariadb"):
-            from borough.store.sql.mariadb_give import MariadbGiver
-            from borough.store.sql.mariadb_write import MariadbWriter
+            from borough.store.sql.dialects.mariadb_give import MariadbGiver
+            from borough.store.sql.dialects.mariadb_write import MariadbWriter
 
             self.giver, self.writer = MariadbGiver(inside=True), MariadbWriter()
 

@@ -14,9 +14,9 @@ from neutron_lib.db import api as db_api
 from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
-from borough.domain.address import format_address, parse_address
-from borough.domain.model import Subnet
-from borough.domain.query import Filter
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import format_address, parse_address
+from borough.domain.space.filters import Filter
 from borough.errors import UnknownObject
 from borough.neutron import tables
 from borough.neutron.driver import AddressSpace

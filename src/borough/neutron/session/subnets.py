@@ -8,14 +8,15 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from borough.domain.block import BLOCK_BITS, Block, Run, blocks_for, cut
-from borough.domain.estate import regions
-from borough.domain.event import EventRow
-from borough.domain.model import AllocationRow, Subnet
-from borough.domain.placement import first_piece
-from borough.domain.prefix import Prefix
-from borough.domain.rebuild import rebuild
-from borough.domain.space import Act, Grant, Plan
+from borough.domain.declared.records import Subnet
+from borough.domain.net.prefixes import Prefix
+from borough.domain.policy.placement import first_piece
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import BLOCK_BITS, Block, Run, blocks_for, cut
+from borough.domain.space.events import EventRow
+from borough.domain.space.plan import Act, Grant, Plan
+from borough.domain.space.rebuild import rebuild
+from borough.domain.space.regions import regions
 from borough.neutron.session.unit import SessionUnit
 from borough.neutron.subnet import PROVISIONAL, SOURCE, Declared, NeutronSubnet
 from borough.neutron.tables import PortAddress, TableSubnet

@@ -7,22 +7,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from borough.domain.address import from_bytes
-from borough.domain.block import Block, Run
-from borough.domain.ladder import Hold, Rung
-from borough.domain.model import Catalogue, Subnet
-from borough.domain.prefix import Prefix
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import from_bytes
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.rungs import Hold, Rung
 from borough.neutron.session import catalogue as declared
 from borough.neutron.session.catalogue import Dimensions
 from borough.neutron.session.runner import SessionDialect, SessionRunner
 from borough.store.port import LostRace
-from borough.store.sql import change_log, rows
+from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
+from borough.store.sql.catalogue import change_log
 from borough.store.sql.giving import Areas
 from borough.store.sql.offers import locking
 from borough.store.sql.probes import Probes, ids_of
-from borough.store.sql.unit import SqlUnit
+from borough.store.sql.unit.unit import SqlUnit
 
 
 class SessionUnit(SqlUnit):
@@ -132,13 +134,13 @@ class SessionUnit(SqlUnit):
         self._run.write(_MOVE_VERSION, step=change_log.step())
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
-        """See :meth:`borough.domain.space.Space.held_in`; of the subnets named, for others are not known."""
+        """See :meth:`borough.domain.space.plan.Space.held_in`; only the subnets named are known."""
         cohorts = self.catalogue.cohort_of
         ids = tuple(id for id, cohort in cohorts.items() if cohort == cohort_id)
         return self.holdings(Rung(4, Hold.OWN, subnets=ids), holder)
 
     def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
-        """See :meth:`borough.domain.space.Space.runs_in`."""
+        """See :meth:`borough.domain.space.plan.Space.runs_in`."""
         if self._run.locks:
             # Read with a lock, many runs would be closed to others for as long as this transaction lasts.
             return []

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from borough.domain.key import Binding, Remembered
-from borough.domain.model import AllocationRow, State
-from borough.domain.plan_events import event_of_grant, events_of
-from borough.domain.query import Filter
-from borough.domain.space import Plan
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.filters import Filter
+from borough.domain.space.keys import Binding, Remembered
+from borough.domain.space.plan import Plan
+from borough.domain.space.plan_events import event_of_grant, events_of
 from borough.store.memory.part import MemoryPart, expect
 from borough.store.port import Contradiction, LostRace
 

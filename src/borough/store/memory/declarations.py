@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from borough.domain.dimension import Dimension
-from borough.domain.model import Cohort, Host, Pool, Subnet, cohort_key
+from borough.domain.declared.dimensions import Dimension
+from borough.domain.declared.records import Cohort, Host, Pool, Subnet, cohort_key
 from borough.store.memory.part import MemoryPart, expect
 
 

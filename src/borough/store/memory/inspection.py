@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from borough.domain.block import Block, Run
-from borough.domain.inspect import Finding, StoredCohort, Times
-from borough.domain.model import AllocationRow, Catalogue, Subnet
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Subnet
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.inspection import Finding, StoredCohort, Times
 from borough.store.memory.part import expect
 from borough.store.memory.space import MemorySpace
 

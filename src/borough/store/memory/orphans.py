@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from borough.domain.orphan import Leftover
+from borough.domain.space.orphans import Leftover
 from borough.store.memory.part import MemoryPart
 
 

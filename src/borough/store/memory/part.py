@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from borough.domain.model import Catalogue
+from borough.domain.declared.catalogue import Catalogue
 from borough.store.memory.tables import Tables
 from borough.store.port import LostRace
 

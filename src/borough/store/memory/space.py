@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from borough.domain.block import Block, Run
-from borough.domain.ladder import Hold, Rung
-from borough.domain.model import AllocationRow, State
-from borough.domain.prefix import Prefix
-from borough.domain.space import Offer, Tally, free_of, tallies_of
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.plan import Offer, Tally, free_of, tallies_of
+from borough.domain.space.rungs import Hold, Rung
 from borough.store.memory.part import MemoryPart
 
 

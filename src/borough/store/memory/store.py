@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from borough.domain.model import Catalogue
-from borough.domain.take import Order, Taken
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.policy.take import Order, Taken
 from borough.errors import Contended
 from borough.store.memory.tables import Tables
 from borough.store.memory.unit import MemoryUnit

@@ -5,14 +5,16 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, field
 
-from borough.domain.block import Block, Run
-from borough.domain.dimension import BUILT_IN, Dimension, Labels
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import BUILT_IN, Dimension, Labels
+from borough.domain.declared.records import Cohort, Host, Pool, Subnet
+from borough.domain.declared.tokens import Token
 from borough.domain.encode import utc
-from borough.domain.event import Event, EventRow
-from borough.domain.key import Remembered
-from borough.domain.model import AllocationRow, Catalogue, Cohort, Host, Pool, Subnet
-from borough.domain.orphan import Leftover
-from borough.domain.token import Token
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.events import Event, EventRow
+from borough.domain.space.keys import Remembered
+from borough.domain.space.orphans import Leftover
 from borough.store.actor import actor
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from borough.domain.token import Token
+from borough.domain.declared.tokens import Token
 from borough.store.memory.part import MemoryPart
 from borough.store.port import LostRace
 

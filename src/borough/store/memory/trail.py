@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from borough.domain.dimension import Labels
-from borough.domain.event import Event, EventRow
-from borough.domain.plan_events import in_cohort
-from borough.domain.query import Trail
+from borough.domain.declared.dimensions import Labels
+from borough.domain.space.events import Event, EventRow
+from borough.domain.space.filters import Trail
+from borough.domain.space.plan_events import in_cohort
 from borough.store.memory.part import MemoryPart
 
 

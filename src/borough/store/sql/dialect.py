@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from borough.domain.inspect import Finding
-from borough.domain.lane import Lane
-from borough.domain.model import Subnet
-from borough.domain.space import Plan
-from borough.domain.take import Order
+from borough.domain.declared.records import Subnet
+from borough.domain.policy.take import Order
+from borough.domain.space.inspection import Finding
+from borough.domain.space.partitions import Lane
+from borough.domain.space.plan import Plan
 from borough.store.sql.giving import Areas, Hints, Outcome
 from borough.store.sql.read_set import Guess
 from borough.store.sql.runner import Runner

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from borough.domain.address import to_bytes
-from borough.domain.block import Block
-from borough.domain.ladder import Hold, Rung
-from borough.domain.lane import ALONE, Lane, area
-from borough.domain.model import Catalogue
-from borough.domain.take import Order, Taken
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.net.addresses import to_bytes
+from borough.domain.policy.take import Order, Taken
+from borough.domain.space.blocks import Block
+from borough.domain.space.partitions import ALONE, Lane, area
+from borough.domain.space.rungs import Hold, Rung
 from borough.store.cache import Cache
 from borough.store.sql.offers import Shape
 from borough.store.sql.probes import ids_of

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any, Final, NoReturn
 
-from borough.domain.block import Block, Run
-from borough.domain.key import Binding
-from borough.domain.ladder import Rung
-from borough.domain.model import AllocationRow, Catalogue
-from borough.domain.prefix import Prefix
-from borough.domain.space import Offer, Plan
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.keys import Binding
+from borough.domain.space.plan import Offer, Plan
+from borough.domain.space.rungs import Rung
 from borough.store.memory.space import MemorySpace
 from borough.store.memory.tables import Tables
 from borough.store.sql.dialect import Dialect
@@ -27,7 +28,7 @@ from borough.store.sql.giving import NO_AREAS
 from borough.store.sql.probes import Probes
 from borough.store.sql.read_set import Guess, Held, Offered, Within
 from borough.store.sql.runner import Runner
-from borough.store.sql.unit import SqlUnit
+from borough.store.sql.unit.unit import SqlUnit
 
 
 class Unknown(Exception):
@@ -193,7 +194,7 @@ class GuessUnit(SqlUnit):
         return found
 
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
-        """See :meth:`borough.domain.space.Space.allocation_at`; nobody: a constraint checks that."""
+        """See :meth:`borough.domain.space.plan.Space.allocation_at`; nobody: a constraint checks that."""
         return None
 
     def recall(self, key: str) -> None:

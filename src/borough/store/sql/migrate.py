@@ -21,7 +21,8 @@ from borough.errors import (
     SchemaTooOld,
     UnfinishedMove,
 )
-from borough.store.sql import change_log, schema
+from borough.store.sql import schema
+from borough.store.sql.catalogue import change_log
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from borough.domain.ladder import Hold, Rung
+from borough.domain.space.rungs import Hold, Rung
 from borough.store.sql import schema as t
 from borough.store.sql.indexes import block_index, by_index, run_index
 from borough.store.sql.runner import Runner, shaped

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 
 from borough.errors import FixInput
-from borough.store.sql import hosts
 from borough.store.sql.dialect import Dialect
+from borough.store.sql.dialects import hosts
 from borough.store.sql.store import SqlStore
 
 
@@ -38,16 +38,18 @@ _PSYCOPG: Final = _Driver("psycopg", "postgresql")
 _PYMYSQL: Final = _Driver("pymysql", "mariadb")
 _SQLITE: Final = _Driver("sqlite3", "")
 _MARIADB: Final = _Kind(
-    "borough.store.sql.mariadb",
+    "borough.store.sql.dialects.mariadb",
     "Mariadb",
     {"": _PYMYSQL, "pymysql": _PYMYSQL, "mysqldb": _Driver("MySQLdb", "mysqlclient")},
 )
 
 #: Kinds of databases by the first word of the URL.
 DIALECTS: Final[dict[str, _Kind]] = {
-    "sqlite": _Kind("borough.store.sql.sqlite", "Sqlite", {"": _SQLITE, "pysqlite": _SQLITE}),
+    "sqlite": _Kind(
+        "borough.store.sql.dialects.sqlite", "Sqlite", {"": _SQLITE, "pysqlite": _SQLITE}
+    ),
     "postgresql": _Kind(
-        "borough.store.sql.postgresql",
+        "borough.store.sql.dialects.postgresql",
         "Postgresql",
         # URLs of other programs name the older driver; Borough uses its own.
         {"": _PSYCOPG, "psycopg": _PSYCOPG, "psycopg2": _PSYCOPG},

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from borough.domain.address import to_bytes
-from borough.domain.block import Block, Run
-from borough.domain.model import Subnet
-from borough.domain.space import Plan
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import to_bytes
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.plan import Plan
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from borough.domain.ladder import Rung
+from borough.domain.space.rungs import Rung
 from borough.store.cache import Cache
 from borough.store.sql import statements as s
 from borough.store.sql.offers import offers

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from borough.domain.block import Block, Run
-from borough.domain.key import Binding
-from borough.domain.ladder import Rung
-from borough.domain.model import Catalogue
-from borough.domain.prefix import Prefix
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.keys import Binding
+from borough.domain.space.rungs import Rung
 
 
 @dataclass(frozen=True, slots=True)

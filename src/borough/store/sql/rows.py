@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from borough.domain.address import WIDTH, Family, from_bytes, to_bytes
-from borough.domain.block import Block, Run
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Subnet
 from borough.domain.encode import utc
-from borough.domain.event import Event, EventRow
-from borough.domain.model import AllocationRow, Catalogue, Request, State, Subnet
-from borough.domain.prefix import Prefix
-from borough.domain.space import Act, Plan
+from borough.domain.net.addresses import WIDTH, Family, from_bytes, to_bytes
+from borough.domain.net.prefixes import Prefix
+from borough.domain.request import Request
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.events import Event, EventRow
+from borough.domain.space.plan import Act, Plan
 from borough.store.actor import actor
 from borough.store.sql.runner import Row
 

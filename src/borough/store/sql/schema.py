@@ -216,7 +216,7 @@ block = _table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("reach", sa.SmallInteger, nullable=False, server_default="64"),
     # Stored, though it says no more than holder, region and reach: "what is best taken away, or
-    # borrowed from" is the first of an index so. See borough.domain.block.turn.
+    # borrowed from" is the first of an index so. See borough.domain.space.blocks.turn.
     sa.Column("turn", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("idle_since", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("subnet_id", "base", name="uq_borough_block_subnet_base"),
@@ -349,13 +349,13 @@ pruned = _table(
     "borough_pruned",
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("through", sa.BigInteger, nullable=False),
-    # Events up to this id are known to be complete. See borough.store.sql.mariadb_horizon.
+    # Events up to this id are known to be complete. See borough.store.sql.dialects.mariadb_horizon.
     sa.Column("complete", sa.BigInteger, nullable=False),
     sa.CheckConstraint("id = 1", name="ck_borough_pruned_single"),
 )
 
 # What each version of the catalogue changed, so that a process reads only that. See
-# borough.store.sql.change_log.
+# borough.store.sql.catalogue.change_log.
 change = _table(
     "borough_change",
     _id(),

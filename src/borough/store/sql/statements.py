@@ -352,7 +352,7 @@ def _told(values: dict[str, Any]) -> Any:
 _EVENT = [column.name for column in t.event.c if column.name != "id"]
 
 # INSERT … SELECT and not VALUES: InnoDB then holds the lock that ids are given under until the row is
-# there, on which borough.store.sql.mariadb_horizon relies.
+# there, on which borough.store.sql.dialects.mariadb_horizon relies.
 add_event = sa.insert(t.event).from_select(_EVENT, _told({name: _P(name) for name in _EVENT}))
 add_event_returning = add_event.returning(t.event.c.id)
 

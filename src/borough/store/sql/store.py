@@ -7,13 +7,12 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from borough.domain.model import Catalogue
-from borough.domain.take import Order, Taken
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.policy.take import Order, Taken
 from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.cache import Cache
 from borough.store.port import PATIENCE, Contradiction, LostRace, Unit
 from borough.store.sql import migrate
-from borough.store.sql.bound import ATTEMPTS, Bound
 from borough.store.sql.dialect import Dialect
 from borough.store.sql.failures import (
     Busy,
@@ -28,8 +27,9 @@ from borough.store.sql.giving import NO_AREAS, Word
 from borough.store.sql.guess import GuessUnit, Sketch, Unknown
 from borough.store.sql.links import Links, original
 from borough.store.sql.probes import Probes
+from borough.store.sql.retry_budget import ATTEMPTS, Bound
 from borough.store.sql.runner import KEPT, Runner
-from borough.store.sql.unit import SqlUnit
+from borough.store.sql.unit.unit import SqlUnit
 
 T = TypeVar("T")
 

@@ -1,0 +1,103 @@
+"""What a service tells about itself: health, readiness, numbers, its description."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from borough.api.answers import answer, refuse
+from borough.api.metrics import MEDIA_TYPE, Numbers
+from borough.api.openapi import describe
+from borough.api.operation import Operation
+from borough.api.problem import Malformed, Overloaded
+from borough.api.schema import Health, Readiness
+from borough.api.service import Service
+from borough.domain.declared.tokens import Need
+from borough.domain.encode import plain
+from borough.errors import BoroughError, NotPermitted
+
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class _Get:
+    """An ASGI application for one path that is only read."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] not in ("GET", "HEAD"):
+            headers = {"allow": "GET, HEAD"}
+            await refuse(send, Malformed("this is only read", status=405, headers=headers))
+            return
+        try:
+            await self._handler(scope, receive, send)
+        except BoroughError as error:
+            await refuse(send, error)
+
+
+def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRoute]:
+    """The routes of these pages."""
+    description = _ENCODER.encode(describe(operations, secured=service.settings.requires_token))
+    numbers = Numbers(service.ipam)
+
+    async def health(_scope: Scope, _receive: Receive, send: Send) -> None:
+        """That the process lives and answers; nothing else is looked at."""
+        await answer(send, 200, _ENCODER.encode(plain(Health("ok"))))
+
+    async def reads_all(scope: Scope) -> bool:
+        """True when a request comes from somebody who may read everything."""
+        try:
+            caller = await service.guard.identify(dict(scope["headers"]))
+        except BoroughError:
+            return False
+        return caller.may.covers(Need.READ) and not caller.labels
+
+    async def ready(scope: Scope, _receive: Receive, send: Send) -> None:
+        """Whether requests should be sent here: not when stopping, nor without the database.
+
+        What is wrong with the database, and how it is set up, is told to those who may read everything.
+        """
+        try:
+            if service.feed.closed:
+                raise Overloaded("the service is stopping")
+            await service.crew.run(service.ipam.newest_event)
+            told = await reads_all(scope)
+            risks = await service.crew.run(service.ipam.risks) if told else ()
+        except BoroughError as error:
+            if await reads_all(scope):
+                raise
+            raise type(error)("the service is not ready") from None
+        await answer(
+            send, 200, _ENCODER.encode(plain(Readiness("ok", risks) if told else Health("ok")))
+        )
+
+    async def openapi(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await answer(send, 200, description)
+
+    async def metrics(scope: Scope, _receive: Receive, send: Send) -> None:
+        """For Prometheus; with tokens, one that may read, and is not confined."""
+        caller = await service.guard.identify(dict(scope["headers"]))
+        if caller.labels or not caller.may.covers(Need.READ):
+            raise NotPermitted("this is not for a token that is confined to labels")
+        service.count()
+        long = service.deadline(Need.ADMINISTER)
+        text = await service.crew.run(numbers.text, caller.name, long)
+        await answer(send, 200, text, MEDIA_TYPE)
+
+    return [
+        Route(path, _Get(handler))
+        for path, handler in (
+            ("/healthz", health),
+            ("/readyz", ready),
+            ("/openapi.json", openapi),
+            ("/metrics", metrics),
+        )
+    ]

@@ -1,0 +1,1 @@
+"""What is declared: dimensions, subnets, pools, hosts, topologies."""

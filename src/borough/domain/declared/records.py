@@ -1,0 +1,172 @@
+"""Declared objects: subnets, cohorts, pools and hosts.
+
+Nothing here reads a clock or a database. Times are whole microseconds since the epoch (UTC).
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from borough.domain.declared.dimensions import Labels, Settings
+from borough.domain.net.addresses import WIDTH, Family
+from borough.domain.net.prefixes import Prefix, merge_intervals, subtract
+
+#: Closed interval of addresses.
+Interval = tuple[int, int]
+
+
+NO_LABELS: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A CIDR in a scope.
+
+    :ivar id: the store's key; 0 before it is stored.
+    :ivar gateway: never given by *any* or *next*.
+    :ivar ranges: allocation ranges, closed; empty means all usable addresses.
+    :ivar weight: among equally good subnets the heavier one is used first.
+    :ivar cooldown: seconds for which a released address rests.
+    :ivar source: the topology that declared it; empty when it was added by itself.
+    :ivar claiming: what is claimed otherwise here than the claiming dimension says.
+    :ivar version: counts the changes of the stored subnet; no part of what is declared.
+    """
+
+    id: int
+    name: str
+    scope: str
+    prefix: Prefix
+    gateway: int | None = None
+    ranges: tuple[Interval, ...] = ()
+    labels: Labels = field(default_factory=dict)
+    weight: int = 0
+    project: str = ""
+    pool: str = ""
+    cooldown: int = 0
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    claiming: Settings = field(default_factory=dict)
+    version: int = field(default=0, compare=False)
+
+    @property
+    def family(self) -> Family:
+        """4 or 6."""
+        return self.prefix.family
+
+    @cached_property
+    def never(self) -> frozenset[int]:
+        """Addresses that nobody can hold.
+
+        Network and broadcast of IPv4 up to /30 and the IPv6 subnet-router anycast address
+        (RFC 4291, 2.6.1); /31 (RFC 3021), /32, /127 (RFC 6164) and /128 are usable in full.
+        """
+        prefix = self.prefix
+        if prefix.length >= WIDTH[prefix.family] - 1:
+            return frozenset()
+        if prefix.family == 4:
+            return frozenset((prefix.base, prefix.last))
+        return frozenset((prefix.base,))
+
+    @cached_property
+    def usable(self) -> tuple[Interval, ...]:
+        """What *any* and *next* may give: the ranges less the gateway and :attr:`never`."""
+        holes = [(address, address) for address in self.never]
+        if self.gateway is not None:
+            holes.append((self.gateway, self.gateway))
+        ranges = self.ranges or ((self.prefix.base, self.prefix.last),)
+        return tuple(subtract(merge_intervals(ranges), holes))
+
+    @cached_property
+    def capacity(self) -> int:
+        """Number of addresses in :attr:`usable`."""
+        return sum(last - first + 1 for first, last in self.usable)
+
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        return tuple(first for first, _ in self.usable)
+
+    def usable_in(self, first: int, last: int) -> list[Interval]:
+        """The usable intervals between two addresses, cut to them."""
+        at = max(bisect_right(self._starts, first) - 1, 0)
+        found = []
+        for low, high in self.usable[at:]:
+            if low > last:
+                break
+            if high >= first:
+                found.append((max(low, first), min(high, last)))
+        return found
+
+    def is_usable(self, address: int) -> bool:
+        """Whether *any* and *next* may give the address."""
+        return bool(self.usable_in(address, address))
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Subnets that no request can tell apart: same scope, family, labels, weight and claiming."""
+
+    id: int
+    scope: str
+    family: Family
+    labels: Labels
+    weight: int
+    claiming: Settings = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Canonical text of what makes the cohort; two cohorts with one key are a fault."""
+        return cohort_key(self)
+
+
+def cohort_key(of: Cohort | Subnet) -> str:
+    """See :attr:`Cohort.key`; of a subnet, the key of the cohort that it belongs to."""
+    plain = {name: sorted(of.labels[name]) for name in sorted(of.labels)}
+    parts: list[Any] = [of.scope, of.family, of.weight, plain]
+    if of.claiming:
+        parts.append(dict(sorted(of.claiming.items())))
+    return json.dumps(parts, separators=(",", ":"), ensure_ascii=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Prefixes of one scope and family from which subnets are carved.
+
+    :ivar quota: most that one project may hold, in /32 (IPv4) or /64 (IPv6) units; None: no limit.
+    """
+
+    id: int
+    name: str
+    scope: str
+    family: Family
+    prefixes: tuple[Prefix, ...]
+    minimum_length: int
+    maximum_length: int
+    default_length: int
+    quota: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A place where addresses live, and the labels that naming it implies.
+
+    :ivar claiming: what it claims otherwise than the claiming dimension says.
+    """
+
+    id: int
+    name: str
+    labels: Labels
+    source: str = ""
+    claiming: Settings = field(default_factory=dict)
+
+
+def families_of(subnets: Iterable[Subnet]) -> tuple[Family, ...]:
+    """The families present, IPv4 first."""
+    present = {subnet.family for subnet in subnets}
+    both: tuple[Family, Family] = (4, 6)
+    return tuple(family for family in both if family in present)

@@ -1,0 +1,1 @@
+"""Addresses, prefixes, and the fewest routes."""

@@ -1,0 +1,306 @@
+"""What hosts advertise: the fewest prefixes with which longest match finds every address.
+
+The fabric forwards by the longest matching prefix (RFC 1812, 5.2.4.3). An address that a host holds
+must lead to it; one that a host has claimed and nobody holds must lead to the claimant, so that the
+next allocation there needs no new announcement. Of all ways to bring that about the smallest is
+taken, over all hosts of one scope and family together, in one of two forms:
+
+*strict*: a prefix covers only addresses that its host holds or has claimed, so that no host draws
+the traffic of another, or of nobody.
+
+*lpm*: a prefix may cover anything inside the declared subnets, and longer ones of other hosts make
+the exceptions. Addresses that nobody holds or claims may lead anywhere.
+
+Both are dynamic programs over the binary trie of the addresses, from the longest prefixes up. Only
+nodes with something on both sides matter, so that the size of the address space does not. No prefix
+is advertised by two hosts: that would spread its traffic over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeVar
+
+from borough.domain.net.addresses import WIDTH, Family
+from borough.domain.net.prefixes import Prefix, enclosing, merge_intervals, span, subtract
+
+T = TypeVar("T")
+
+#: What each host advertises, ascending, by host; hosts that advertise nothing are left out.
+Routes = dict[str, list[Prefix]]
+
+#: Closed interval of addresses.
+Interval = tuple[int, int]
+
+#: Stands for no host.
+_NOBODY: Final = ""
+
+#: More prefixes than there can be.
+_ASTRAY: Final = 1 << 160
+
+
+class Territory(NamedTuple):
+    """What one host has in one scope and family.
+
+    :ivar claimed: its regions; no two hosts claim the same address.
+    :ivar held: the addresses that it holds, in regions of its own, of others, or in none.
+    """
+
+    claimed: Iterable[Prefix]
+    held: Iterable[int]
+
+
+def minimal(family: Family, intervals: Iterable[Interval]) -> list[Prefix]:
+    """The fewest prefixes that cover exactly the union of closed intervals, ascending.
+
+    :param intervals: first and last address of each, in any order; they may overlap or touch.
+    """
+    return [
+        prefix for first, last in merge_intervals(intervals) for prefix in span(family, first, last)
+    ]
+
+
+# --- Where each address must lead -------------------------------------------------------------
+
+
+class _Piece(NamedTuple):
+    """Addresses that lead to one host.
+
+    :ivar rival: who has claimed them, when that is somebody else.
+    """
+
+    first: int
+    last: int
+    owner: str
+    rival: str = _NOBODY
+
+
+def _pieces(hosts: Mapping[str, Territory]) -> Iterator[_Piece]:
+    """The pieces of all hosts, ascending; neighbours that are alike are one."""
+    found: _Piece | None = None
+    for piece in _cut(hosts):
+        if found and found.last + 1 == piece.first and found[2:] == piece[2:]:
+            found = found._replace(last=piece.last)
+            continue
+        if found:
+            yield found
+        found = piece
+    if found:
+        yield found
+
+
+def _cut(hosts: Mapping[str, Territory]) -> Iterator[_Piece]:
+    """Cut the addresses held out of the claims around them."""
+    claims = sorted(
+        (prefix.base, prefix.last, host)
+        for host, territory in hosts.items()
+        for prefix in territory.claimed
+    )
+    held = iter(
+        sorted({(each, host) for host, territory in hosts.items() for each in territory.held})
+    )
+    nothing = (-1, _NOBODY)
+    address, holder = next(held, nothing)
+    at = 0
+    for first, last, claimant in claims:
+        at = max(at, first)
+        while holder and address <= last:
+            if address > at:
+                yield _Piece(at, address - 1, claimant)
+            rival = claimant if address >= first and claimant != holder else _NOBODY
+            yield _Piece(address, address, holder, rival)
+            at = max(at, address + 1)
+            address, holder = next(held, nothing)
+        if at <= last:
+            yield _Piece(at, last, claimant)
+        at = max(at, last + 1)
+    while holder:
+        yield _Piece(address, address, holder)
+        address, holder = next(held, nothing)
+
+
+def _fold(width: int, leaves: Iterable[tuple[int, T]], join: Callable[[T, T, int], T]) -> T:
+    """Fold disjoint prefixes over the binary trie that they span, the longest first.
+
+    :param leaves: the base of each and what it is worth, ascending; at least one.
+    :param join: what two neighbours are worth together, given the length of the shortest prefix
+        that covers both.
+    """
+    trees: list[T] = []
+    lengths: list[int] = []  # of the prefix that covers the ends of two neighbouring trees
+    before = 0
+    for base, leaf in leaves:
+        if trees:
+            length = width - (before ^ base).bit_length()
+            while lengths and lengths[-1] > length:
+                right = trees.pop()
+                trees[-1] = join(trees[-1], right, lengths.pop())
+            lengths.append(length)
+        trees.append(leaf)
+        before = base
+    while lengths:
+        right = trees.pop()
+        trees[-1] = join(trees[-1], right, lengths.pop())
+    return trees[0]
+
+
+# --- Strict -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Strict:
+    """A node of the trie.
+
+    Only hosts that may cover all of it are keys, and nobody.
+
+    :ivar costs: the fewest prefixes at and below it, by the host that a shorter prefix leads to.
+    :ivar splits: the same, when it is not advertised itself.
+    """
+
+    prefix: Prefix
+    costs: dict[str, int]
+    splits: dict[str, int]
+    sides: tuple[_Strict, ...] = ()
+
+    def best(self) -> str:
+        """Who had best advertise it; nobody when there is no one who may."""
+        hosts = [host for host in self.splits if host]
+        return min(hosts, key=lambda host: (self.splits[host], host), default=_NOBODY)
+
+
+def strict_routes(family: Family, hosts: Mapping[str, Territory]) -> Routes:
+    """The fewest prefixes that lead to every address, none of which covers anybody else's.
+
+    Nearly always these are, host by host, the fewest prefixes that cover exactly what it has claimed
+    and holds. But a claim of which guests hold every address needs no prefix; and where it is a part
+    of what a guest advertises as one prefix, a prefix for it would take his traffic away.
+
+    :param hosts: what each host has of this family.
+    """
+    leaves = [
+        (prefix.base, _strict_leaf(prefix, piece))
+        for piece in _pieces(hosts)
+        for prefix in span(family, piece.first, piece.last)
+    ]
+    made: Routes = {}
+    todo = [(_fold(WIDTH[family], leaves, _join_strict), _NOBODY)] if leaves else []
+    while todo:
+        node, above = todo.pop()
+        best = node.best()
+        # Of equals the shorter prefix: it stays as it is when the address of a guest is released.
+        if best not in (_NOBODY, above) and node.splits[best] + 1 <= node.splits[above]:
+            made.setdefault(best, []).append(node.prefix)
+            above = best
+        todo += [(side, above) for side in node.sides]
+    return {host: sorted(made[host]) for host in sorted(made)}
+
+
+def _strict_leaf(prefix: Prefix, piece: _Piece) -> _Strict:
+    costs = {_NOBODY: 1, piece.owner: 0}
+    # Not to advertise it leads astray, which costs more than anything.
+    splits = {_NOBODY: _ASTRAY, piece.owner: 0}
+    if piece.rival:
+        costs[piece.rival] = 1
+        splits[piece.rival] = _ASTRAY
+    return _Strict(prefix, costs, splits)
+
+
+def _join_strict(left: _Strict, right: _Strict, length: int) -> _Strict:
+    prefix = enclosing(left.prefix.family, left.prefix.base, length)
+    # Where the two leave a gap, nobody may cover both.
+    full = left.prefix.length == right.prefix.length == length + 1
+    covering = [host for host in left.costs if host in right.costs] if full else [_NOBODY]
+    splits = {host: left.costs[host] + right.costs[host] for host in covering}
+    node = _Strict(prefix, splits, splits, (left, right))
+    best = node.best()
+    if best:
+        most = splits[best] + 1
+        node.costs = {host: min(split, most) for host, split in splits.items()}
+    return node
+
+
+# --- Longest match ----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Loose:
+    """A node of the trie.
+
+    :ivar best: a bit for each host with which it costs least that a shorter prefix leads there; one
+        prefix more does for all others.
+    """
+
+    prefix: Prefix
+    best: int
+    sides: tuple[_Loose, ...] = ()
+
+    def serves(self, above: int) -> bool:
+        """Whether it costs no more to leave things to what a shorter prefix leads to, and to the sides."""
+        if not self.sides:
+            return bool(self.best & above)
+        left, right = self.sides
+        return not left.best & right.best or bool((left.best | right.best) & above)
+
+
+def lpm_routes(
+    family: Family,
+    hosts: Mapping[str, Territory],
+    area: Iterable[Interval],
+    avoid: Iterable[int] = (),
+) -> Routes:
+    """The fewest prefixes whose longest match leads to every address of a host.
+
+    This is the problem of the optimal routing table (R. Draves, C. King, S. Venkatachary, B. Zill,
+    "Constructing Optimal IP Routing Tables", INFOCOM 1999) with two differences: addresses that
+    belong to nobody may lead anywhere, and outside of the area there is no route at all. Of hosts
+    that would do equally well the first by name is taken, at the longest prefix that does.
+
+    :param hosts: what each host has of this family.
+    :param area: where prefixes may lie: the declared subnets.
+    :param avoid: addresses held by what is no host: no prefix covers them, except where a host has
+        claimed them.
+    """
+    names = sorted(hosts)
+    bits = {host: 1 << at for at, host in enumerate(names)}
+    pieces = list(_pieces(hosts))
+    inside = subtract(area, ((address, address) for address in avoid))
+    roots = minimal(family, [*inside, *(piece[:2] for piece in pieces)])
+    leaves = [
+        (prefix.base, _Loose(prefix, bits[piece.owner]))
+        for piece in pieces
+        for prefix in span(family, piece.first, piece.last)
+    ]
+    made: Routes = {}
+    for tree in grow(family, roots, leaves, _join_loose):
+        todo = [(tree, 0)]
+        while todo:
+            node, above = todo.pop()
+            if not node.serves(above):
+                above = node.best & -node.best
+                made.setdefault(names[above.bit_length() - 1], []).append(node.prefix)
+            todo += [(side, above) for side in node.sides]
+    return {host: sorted(made[host]) for host in sorted(made)}
+
+
+def _join_loose(left: _Loose, right: _Loose, length: int) -> _Loose:
+    prefix = enclosing(left.prefix.family, left.prefix.base, length)
+    return _Loose(prefix, left.best & right.best or left.best | right.best, (left, right))
+
+
+def grow(
+    family: Family,
+    roots: Iterable[Prefix],
+    leaves: Iterable[tuple[int, T]],
+    join: Callable[[T, T, int], T],
+) -> Iterator[T]:
+    """Fold the leaves of each root by themselves: no prefix covers more than one root."""
+    rest = iter(leaves)
+    leaf = next(rest, None)
+    for root in roots:
+        inside = []
+        while leaf and leaf[0] <= root.last:
+            inside.append(leaf)
+            leaf = next(rest, None)
+        if inside:
+            yield _fold(WIDTH[family], inside, join)

@@ -1,0 +1,1 @@
+"""Decisions: selection, placement, allocation, reassignment, reclaim, explanations."""

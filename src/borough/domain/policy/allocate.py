@@ -1,0 +1,366 @@
+"""The one function that decides which addresses a request gets, and the one that takes them back.
+
+Pure: both read a :class:`~borough.domain.space.plan.Space` and return a
+:class:`~borough.domain.space.plan.Plan`. Rules 4 to 9 of ``docs/rules.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import Family, eui64, format_address
+from borough.domain.policy.placement import Placer, first_run_piece
+from borough.domain.policy.selection import Home, Ladder, ResolvedSelector
+from borough.domain.request import Kind, Request
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.blocks import BLOCK_BITS, NOBODY, Block, blocks_for, cut, reserved_bits
+from borough.domain.space.plan import Grant, Plan, Space
+from borough.domain.space.regions import give_up, regions
+from borough.domain.space.rungs import Hold, Rung
+from borough.errors import AddressInUse, AddressOutsideGroup, AddressUnusable
+
+#: Microseconds in a second; every time in the domain counts microseconds.
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a decision is about: the request, resolved against a catalogue, at a time.
+
+    :ivar now: microseconds since the epoch.
+    """
+
+    catalogue: Catalogue
+    request: Request
+    want: ResolvedSelector
+    ladder: Ladder
+    now: int
+
+
+def allocate(setting: Setting, space: Space) -> Plan | None:
+    """Decide a request.
+
+    :return: the row changes and grants, or None when no home can give all that is asked for.
+    :raises AddressOutsideGroup: a specific address lies in no admitted subnet.
+    :raises AddressUnusable: a specific address can never be held.
+    :raises AddressInUse: a specific, EUI-64 or gateway address is held wherever it could be given.
+    """
+    for home in setting.ladder.homes:
+        plan = Plan()
+        if all(_family(setting, space, home, family, plan) for family in setting.ladder.families):
+            _settle(plan)
+            return plan
+    _refuse_named(setting, space)
+    return None
+
+
+def _family(setting: Setting, space: Space, home: Home, family: Family, plan: Plan) -> bool:
+    """Give the addresses of one family; False when the home cannot."""
+    request = setting.request
+    match request.kind:
+        case Kind.SPECIFIC:
+            return _specific(setting, space, home, plan)
+        case Kind.EUI64 if family == 6:
+            return _computed(setting, space, home, family, plan, _eui64_in(request.mac or 0))
+        case Kind.GATEWAY:
+            return _computed(setting, space, home, family, plan, lambda subnet: subnet.gateway)
+    placer = Placer(
+        space,
+        setting.catalogue.subnets,
+        setting.want.claimant,
+        plan,
+        lowest=request.kind is Kind.NEXT,
+    )
+    picked = placer.pick(home.rungs[family], request.count)
+    for each in picked:
+        subnet = setting.catalogue.subnets[each.block.subnet_id]
+        plan.grants.append(
+            Grant(
+                AllocationRow.granted(setting.request, subnet, each.address, setting.now),
+                each.block,
+                each.hold,
+                each.found,
+            )
+        )
+    return len(picked) == request.count
+
+
+def _settle(plan: Plan) -> None:
+    """Show every grant the block that it lies in at the end: later growth may have widened it."""
+    if len(plan.grants) < 2:
+        return
+    final: dict[tuple[int, int], list[Block]] = {}
+    for block in [new for _, new in plan.changed.values()] + plan.blocks_added:
+        final.setdefault((block.subnet_id, block.prefix.base >> BLOCK_BITS), []).append(block)
+    plan.grants = [
+        grant._replace(
+            block=next(
+                (
+                    block
+                    for block in final.get(
+                        (grant.allocation.subnet_id, grant.allocation.address >> BLOCK_BITS), ()
+                    )
+                    if block.prefix.holds(grant.allocation.address)
+                ),
+                grant.block,
+            )
+        )
+        for grant in plan.grants
+    ]
+
+
+# --- Addresses known beforehand: specific, EUI-64, gateway ------------------------------------
+
+
+def _specific(setting: Setting, space: Space, home: Home, plan: Plan) -> bool:
+    request = setting.request
+    subnet = _named_subnet(setting)
+    assert request.address is not None
+    if not any(
+        subnet.id == each.id
+        for each in setting.ladder.subnets(setting.catalogue, home, subnet.family)
+    ):
+        return False
+    return _take(setting, space, subnet, request.address, plan)
+
+
+def _named_subnet(setting: Setting) -> Subnet:
+    """The admitted subnet that a specific address lies in."""
+    request, catalogue = setting.request, setting.catalogue
+    assert request.address is not None
+    family = setting.ladder.families[0]
+    text = format_address(family, request.address)
+    subnet = catalogue.subnet_at(request.scope, family, request.address)
+    if subnet is None:
+        raise AddressOutsideGroup(
+            f"{text} lies in no subnet of scope {request.scope}", address=text, scope=request.scope
+        )
+    if not setting.ladder.admits(catalogue, subnet):
+        raise AddressOutsideGroup(
+            f"{text} lies in subnet {subnet.name}, which this request may not use; "
+            "see `borough explain` with the same labels",
+            address=text,
+            subnet=subnet.name,
+        )
+    if request.address in subnet.never:
+        raise AddressUnusable(
+            f"{text} is the network, broadcast or subnet-router anycast address of {subnet.prefix}",
+            address=text,
+            subnet=subnet.name,
+        )
+    return subnet
+
+
+def _eui64_in(mac: int) -> Callable[[Subnet], int | None]:
+    identifier = eui64(mac)
+
+    def of(subnet: Subnet) -> int | None:
+        # RFC 4291, 2.5.1: interface identifiers are 64 bits long, so only a /64 has a place for one.
+        return subnet.prefix.base | identifier if subnet.prefix.length == 64 else None
+
+    return of
+
+
+def _computed(
+    setting: Setting,
+    space: Space,
+    home: Home,
+    family: Family,
+    plan: Plan,
+    address_in: Callable[[Subnet], int | None],
+) -> bool:
+    for subnet in setting.ladder.subnets(setting.catalogue, home, family):
+        address = address_in(subnet)
+        if address is not None and _take(setting, space, subnet, address, plan):
+            return True
+    return False
+
+
+def _take(setting: Setting, space: Space, subnet: Subnet, address: int, plan: Plan) -> bool:
+    """Give one known address, cooling or not; False when somebody holds it."""
+    holder = space.allocation_at(subnet.scope, subnet.family, address)
+    if holder is not None:
+        if holder.state is State.ALLOCATED:
+            return False
+        plan.removed.append(holder)
+    piece = space.piece_at(subnet.id, address)
+    block: Block | None = None
+    if isinstance(piece, Block):
+        block = piece
+        if subnet.is_usable(address):
+            block = plan.put(piece, piece.take([address]))
+    elif piece is not None and subnet.is_usable(address):
+        prefix = first_run_piece(subnet, piece.prefix, address)
+        plan.runs_removed.append(piece)
+        plan.runs_added += [
+            replace(piece, id=0, prefix=left) for left in cut(subnet, piece.prefix, prefix)
+        ]
+        block = blocks_for(subnet, piece.cohort_id, prefix, NOBODY)[0].take([address])
+        plan.blocks_added.append(block)
+    hold = None
+    if block is not None:
+        hold = _hold(block.holder, setting.want.claimant)
+    plan.grants.append(
+        Grant(
+            AllocationRow.granted(setting.request, subnet, address, setting.now), block, hold, hold
+        )
+    )
+    return True
+
+
+def _hold(holder: str, claimant: str) -> Hold:
+    if not holder:
+        return Hold.UNCLAIMED
+    return Hold.OWN if holder == claimant else Hold.OTHERS
+
+
+def _refuse_named(setting: Setting, space: Space) -> None:
+    """An address that is known beforehand was not given: say who holds it."""
+    request = setting.request
+    for subnet, address in named_addresses(setting):
+        holder = space.allocation_at(subnet.scope, subnet.family, address)
+        if holder is None or holder.state is not State.ALLOCATED:
+            continue
+        raise AddressInUse(
+            f"{holder.text} is held by {holder.owner or 'an unnamed owner'}"
+            + (f" on host {holder.host}" if holder.host else ""),
+            address=holder.text,
+            subnet=subnet.name,
+            owner=holder.owner,
+            host=holder.host,
+            sequence=holder.sequence,
+            asked=request.kind,
+        )
+
+
+def named_addresses(setting: Setting) -> Iterator[tuple[Subnet, int]]:
+    """The addresses that a specific, EUI-64 or gateway request can mean; none for other kinds."""
+    request, catalogue = setting.request, setting.catalogue
+    if request.kind is Kind.SPECIFIC:
+        assert request.address is not None
+        yield _named_subnet(setting), request.address
+        return
+    if request.kind is Kind.EUI64:
+        address_in = _eui64_in(request.mac or 0)
+    elif request.kind is Kind.GATEWAY:
+        address_in = lambda subnet: subnet.gateway  # noqa: E731  (a def would hide the symmetry)
+    else:
+        return
+    for home in setting.ladder.homes:
+        for family in setting.ladder.families:
+            for subnet in setting.ladder.subnets(catalogue, home, family):
+                address = address_in(subnet)
+                if address is not None and (request.kind is Kind.GATEWAY or family == 6):
+                    yield subnet, address
+
+
+# --- Taking back ------------------------------------------------------------------------------
+
+
+def release(
+    catalogue: Catalogue,
+    space: Space,
+    allocations: Iterable[AllocationRow],
+    now: int,
+    *,
+    leaving: str = "",
+) -> Plan:
+    """Take addresses back, and give up the regions that are unused then.
+
+    A caller that has more addresses than it can hold at once takes back some at a time with
+    :func:`free`, and gives up all regions at the end: which one a holder keeps depends on all of them.
+
+    :param allocations: allocated ones, or cooling ones whose rest is over.
+    :param now: microseconds since the epoch.
+    :param leaving: a holder who gives up everything that it no longer uses, its last region included;
+        others keep their last one to come back to.
+    """
+    plan = free(catalogue, space, allocations, now)
+    give_up_unused(catalogue, space, plan, emptied(catalogue, plan), leaving=leaving)
+    return plan
+
+
+def free(
+    catalogue: Catalogue, space: Space, allocations: Iterable[AllocationRow], now: int
+) -> Plan:
+    """Take addresses back: each is free at once, or cools where its subnet says so (rule 9).
+
+    :param allocations: allocated ones, or cooling ones whose rest is over.
+    :param now: microseconds since the epoch.
+    """
+    plan = Plan()
+    for allocation in sorted(allocations, key=lambda each: (each.subnet_id, each.address)):
+        subnet = catalogue.subnets[allocation.subnet_id]
+        rests = allocation.state is State.ALLOCATED and subnet.cooldown > 0
+        if rests:
+            until = now + subnet.cooldown * SECOND
+            plan.cooled.append(replace(allocation, state=State.COOLING, until=until))
+        else:
+            plan.removed.append(allocation)
+        if not subnet.is_usable(allocation.address):
+            continue
+        piece = _piece_of(plan, space, subnet, allocation.address)
+        if isinstance(piece, Block):
+            block = plan.current(piece)
+            # The block is changed though its bits stay: a cool-down that is declared anew changes it too.
+            if not rests:
+                block = block.give(allocation.address, reserved_bits(subnet, block.prefix))
+            plan.change(piece, block)
+    return plan
+
+
+def _piece_of(plan: Plan, space: Space, subnet: Subnet, address: int) -> object:
+    # Releases come in address order, so the block of the last one is usually the block of this one.
+    for old, new in reversed(plan.changed.values()):
+        if old.subnet_id == subnet.id and new.prefix.holds(address):
+            return old
+        break
+    return space.piece_at(subnet.id, address)
+
+
+def emptied(catalogue: Catalogue, plan: Plan) -> set[tuple[str, int]]:
+    """Holders of a block without any address in use after a plan, each with the cohort id."""
+    return {
+        (block.holder, block.cohort_id)
+        for _, block in plan.changed.values()
+        if block.holder and block.free == _capacity(catalogue, block)
+    }
+
+
+def give_up_unused(
+    catalogue: Catalogue,
+    space: Space,
+    plan: Plan,
+    among: Iterable[tuple[str, int]],
+    *,
+    leaving: str = "",
+) -> None:
+    """Give unused claimed regions back, so that what a holder keeps is what it uses.
+
+    :param plan: where to; what it has freed counts.
+    :param among: whose regions may have become unused, and in which cohort.
+    :param leaving: see :func:`release`.
+    """
+    holders = set(among)
+    if leaving:
+        everywhere = Rung(4, Hold.OWN, cohorts=tuple(catalogue.cohorts))
+        holders |= {(leaving, block.cohort_id) for block in space.holdings(everywhere, leaving)}
+    for holder, cohort_id in sorted(holders):
+        held = [plan.current(block) for block in space.held_in(cohort_id, holder)]
+        grouped = regions(held)
+        left = len(grouped)
+        # Small regions first: the one that is kept is the largest.
+        for region, blocks in reversed(grouped):
+            unused = all(block.free == _capacity(catalogue, block) for block in blocks)
+            if unused and (left > 1 or holder == leaving):
+                give_up(plan, space, catalogue.subnets[blocks[0].subnet_id], region, blocks)
+                left -= 1
+
+
+def _capacity(catalogue: Catalogue, block: Block) -> int:
+    subnet = catalogue.subnets[block.subnet_id]
+    prefix = block.prefix
+    return sum(last - first + 1 for first, last in subnet.usable_in(prefix.base, prefix.last))

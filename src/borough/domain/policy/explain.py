@@ -1,0 +1,384 @@
+"""Why a request got what it got: rule 11 of ``docs/rules.md``.
+
+An explanation goes through the ladder rung by rung and says of each whether it was taken, full or not
+reached, and of every other subnet what shut it out. Long lists are cut, and say how much was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import Final
+
+from borough.domain.declared.dimensions import Dimension, Match
+from borough.domain.declared.records import NO_LABELS, Cohort, Subnet
+from borough.domain.net.addresses import Family
+from borough.domain.policy.allocate import Setting
+from borough.domain.policy.selection import Candidate, Home, candidate_subnets
+from borough.domain.request import Kind
+from borough.domain.space.blocks import Block
+from borough.domain.space.plan import Act, Grant, Note, Plan, Tally
+from borough.domain.space.rungs import Hold, Rung
+
+#: Subnets listed for one rung, and subnets listed as passed over.
+LISTED: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetLine:
+    """One subnet on a rung.
+
+    :ivar free: free addresses of the subnet at this way of being held.
+    """
+
+    name: str
+    prefix: str
+    free: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RungLine:
+    """One rung.
+
+    :ivar hold: whose blocks: ``own``, ``unclaimed`` or ``others``.
+    :ivar verdict: ``taken``, ``full`` or ``not reached``.
+    :ivar more: subnets that are not listed.
+    """
+
+    step: int
+    family: Family
+    hold: str
+    verdict: str
+    reason: str
+    subnets: tuple[SubnetLine, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassedLine:
+    """Subnets that the request may not use, for one reason."""
+
+    reason: str
+    subnets: tuple[str, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The whole story of one decision.
+
+    :ivar group: what was asked for, in words.
+    :ivar outcome: what came of it, in one sentence.
+    :ivar notes: claims, growth and loans that the decision made.
+    """
+
+    group: str
+    outcome: str
+    rungs: tuple[RungLine, ...]
+    passed: tuple[PassedLine, ...]
+    notes: tuple[str, ...]
+
+
+def describe_group(setting: Setting) -> str:
+    """The group in words: ``network=pods + rack=r1 (implied by host node-1)``."""
+    request, want = setting.request, setting.want
+    if request.tiers is not None:
+        words = ["subnets " + ", then ".join("/".join(tier) for tier in request.tiers)]
+    else:
+        words = [_labels_text(name, request.labels[name]) for name in sorted(request.labels)]
+    words += [
+        f"{_labels_text(name, values)} (implied by host {request.host})"
+        for name, values in sorted(want.implied.items())
+    ]
+    if request.scope != "default":
+        words.insert(0, f"scope {request.scope}")
+    return " + ".join(words) or "unlabelled subnets"
+
+
+def _labels_text(name: str, values: frozenset[str]) -> str:
+    return f"{name}={'|'.join(sorted(values))}"
+
+
+def subnets_to_tally(setting: Setting) -> list[int]:
+    """The subnets whose numbers an explanation shows."""
+    wanted: dict[int, None] = {}
+    for home in setting.ladder.homes:
+        for candidate in home.candidates:
+            for subnet in candidate_subnets(setting.catalogue, candidate)[:LISTED]:
+                wanted[subnet.id] = None
+    return list(wanted)
+
+
+def explain(
+    setting: Setting, plan: Plan | None, tallies: Mapping[int, Tally], outcome: str = ""
+) -> Explanation:
+    """Tell the story of a decision.
+
+    :param plan: what was decided, None when nothing could be given.
+    :param tallies: how the subnets stood before, at least those of :func:`subnets_to_tally`.
+    """
+    rungs: list[RungLine] = []
+    for home in setting.ladder.homes:
+        for family in setting.ladder.families:
+            rungs += _rung_lines(setting, plan, tallies, home, family, len(rungs))
+    notes = _notes(setting, plan) if plan else ()
+    return Explanation(
+        group=describe_group(setting),
+        outcome=outcome or _outcome(setting, plan),
+        rungs=tuple(rungs),
+        passed=_passed(setting),
+        notes=notes,
+    )
+
+
+def _outcome(setting: Setting, plan: Plan | None) -> str:
+    if plan is not None:
+        given = [
+            f"{grant.allocation.text} from {setting.catalogue.subnets[grant.allocation.subnet_id].name}"
+            for grant in plan.grants[:LISTED]
+        ]
+        more = len(plan.grants) - len(given)
+        return "given: " + ", ".join(given) + (f" and {more} more" if more else "")
+    if not setting.ladder.homes:
+        return "no subnet may be used"
+    return "every subnet that may be used is full"
+
+
+def _rung_lines(
+    setting: Setting,
+    plan: Plan | None,
+    tallies: Mapping[int, Tally],
+    home: Home,
+    family: Family,
+    steps: int,
+) -> list[RungLine]:
+    rungs = home.rungs[family]
+    taken = _taken_rungs(setting, plan, rungs)
+    last = max(taken, default=len(rungs) if plan is None else -1)
+    by_members = {
+        (each.cohorts, each.subnets): each for each in home.candidates if each.family == family
+    }
+    lines = []
+    for at, rung in enumerate(rungs):
+        candidate = by_members[(rung.cohorts, rung.subnets)]
+        if at in taken:
+            verdict = "taken"
+        elif setting.request.kind not in (Kind.ANY, Kind.NEXT):
+            verdict = "not chosen from"
+        else:
+            verdict = "full" if at < last else "not reached"
+        members = candidate_subnets(setting.catalogue, candidate)
+        lines.append(
+            RungLine(
+                step=steps + at + 1,
+                family=family,
+                hold=_hold_text(rung.hold, setting.want.claimant),
+                verdict=verdict,
+                reason=_fit_text(setting, candidate),
+                subnets=tuple(
+                    _subnet_line(setting, rung.hold, subnet, tallies.get(subnet.id, Tally()))
+                    for subnet in members[:LISTED]
+                ),
+                more=max(len(members) - LISTED, 0),
+            )
+        )
+    return lines
+
+
+def _taken_rungs(setting: Setting, plan: Plan | None, rungs: Sequence[Rung]) -> set[int]:
+    if plan is None:
+        return set()
+    taken = set()
+    for grant in plan.grants:
+        cohort = setting.catalogue.cohort_of[grant.allocation.subnet_id]
+        for at, rung in enumerate(rungs):
+            member = cohort in rung.cohorts or grant.allocation.subnet_id in rung.subnets
+            if member and grant.found in (None, rung.hold):
+                taken.add(at)
+                break
+    return taken
+
+
+def _hold_text(hold: Hold, claimant: str) -> str:
+    if hold is Hold.OWN:
+        return f"claimed by {claimant}"
+    if hold is Hold.UNCLAIMED:
+        return "unclaimed"
+    return "claimed by others" if claimant else "claimed"
+
+
+def _fit_text(setting: Setting, candidate: Candidate) -> str:
+    """How the candidate's subnets fit, dimension by dimension."""
+    if candidate.subnets:
+        return "named in the request"
+    labels = setting.catalogue.cohorts[candidate.cohorts[0]].labels
+    words = []
+    for dimension in setting.catalogue.dimensions:
+        if not setting.want.counts(dimension):
+            continue
+        fit = setting.want.fit(dimension, labels)
+        asked = setting.want.named.get(dimension.name) or setting.want.implied[dimension.name]
+        text = _labels_text(dimension.name, asked)
+        if fit is Match.SAME:
+            words.append(f"matches {text}")
+        elif fit is Match.UNLABELLED and dimension.name != setting.want.claimant.partition("=")[0]:
+            words.append(f"has no {dimension.name} (fallback of {text})")
+        elif fit is Match.OTHER:
+            words.append(f"is of another {dimension.name} than {text}")
+    return "; ".join(words) or "no label asked for"
+
+
+def _subnet_line(setting: Setting, hold: Hold, subnet: Subnet, tally: Tally) -> SubnetLine:
+    claimant = setting.want.claimant
+    own = tally.free.get(claimant, 0) if claimant else 0
+    unclaimed = tally.free.get("", 0)
+    free = {
+        Hold.OWN: own,
+        Hold.UNCLAIMED: unclaimed,
+        Hold.OTHERS: tally.total_free - own - unclaimed,
+    }[hold]
+    words = [f"{tally.allocated} of {subnet.capacity} allocated"]
+    if tally.cooling:
+        words.append(f"{tally.cooling} cooling")
+    if hold is Hold.OTHERS and free:
+        holders = sorted(each for each, count in tally.free.items() if each and each != claimant)
+        words.append("free in blocks of " + ", ".join(holders[:3]) + ("…" if holders[3:] else ""))
+    return SubnetLine(subnet.name, str(subnet.prefix), free, ", ".join(words))
+
+
+def _notes(setting: Setting, plan: Plan) -> tuple[str, ...]:
+    """Claims and loans in words, each with its reason."""
+    notes = [text for text in (_note_text(setting, plan, note) for note in plan.notes) if text]
+    for grant in plan.grants[:LISTED]:
+        if grant.block is None or grant.hold is Hold.OWN:
+            continue
+        if grant.hold is Hold.OTHERS:
+            notes.append(_loan_text(setting, grant, grant.block))
+        elif setting.want.claimant and setting.request.kind in (Kind.ANY, Kind.NEXT):
+            notes.append(_shared_text(setting, plan, grant, grant.block))
+    return tuple(notes)
+
+
+def _note_text(setting: Setting, plan: Plan, note: Note) -> str:
+    if note.act is Act.CLAIMED:
+        return f"{note.holder} claims {note.prefix}: {_claim_reason(setting, plan, note)}"
+    if note.act is Act.GREW:
+        return (
+            f"{note.holder} grows its region in place to {note.prefix}: the other half was unclaimed, "
+            "so that it is still one route"
+        )
+    if note.act is Act.TRANSFERRED:
+        return f"{note.holder} takes over {note.prefix}, {_takeover_reason(note)}"
+    return ""
+
+
+def _claim_reason(setting: Setting, plan: Plan, note: Note) -> str:
+    if setting.request.kind is Kind.NEXT:
+        return "the lowest free address is there"
+    run = next(
+        (
+            run.prefix
+            for run in plan.runs_removed
+            if run.subnet_id == note.subnet_id and run.prefix.covers(note.prefix)
+        ),
+        None,
+    )
+    if run is None:
+        return "nothing of its own is free, and this block is unused and nobody's"
+    if run == note.prefix:
+        return "nothing of its own is free, and this is the largest unclaimed space"
+    return (
+        f"nothing of its own is free; it starts in the largest unclaimed space, {run}, "
+        "where it has most room to double"
+    )
+
+
+def _takeover_reason(note: Note) -> str:
+    """Why a piece was taken from its holder, and what it costs him."""
+    loser, region = note.loser, note.region
+    if region is None or region == note.prefix:
+        return f"which {loser} had left unused: it costs {loser} the route to what it did not use"
+    left = note.prefix.length - region.length
+    if left == 1:
+        return f"the unused half of {loser}'s {region}, which costs {loser} no route"
+    return (
+        f"an unused piece of {loser}'s {region}, which leaves {loser} with {left} routes for it: "
+        "fewer than to borrow address by address"
+    )
+
+
+def _loan_text(setting: Setting, grant: Grant, block: Block) -> str:
+    said = f"{grant.allocation.text} is borrowed from {block.holder}'s {block.region()}: "
+    if setting.request.kind not in (Kind.ANY, Kind.NEXT):
+        return said + "this very address was asked for"
+    if not setting.want.claimant:
+        return said + "nothing unclaimed is free"
+    return said + (
+        "nothing of its own and nothing unclaimed is free, and no unused piece of a region may be taken "
+        "over or is worth it; it is a route of its own"
+    )
+
+
+def _shared_text(setting: Setting, plan: Plan, grant: Grant, block: Block) -> str:
+    """Why an address is of a block that nobody claims: an unused one is claimed by whoever may."""
+    was_used = block.id in plan.changed and plan.changed[block.id][0].reach
+    reason = (
+        "nothing of its own is free, and others use this block as well"
+        if was_used
+        else f"{setting.want.claimant} may claim no more"
+    )
+    return (
+        f"{grant.allocation.text} lies in {block.prefix}, which nobody claims: {reason}; "
+        "it is a route of its own"
+    )
+
+
+def _passed(setting: Setting) -> tuple[PassedLine, ...]:
+    """The subnets of the scope and families that no home admits, grouped by reason."""
+    admitted = {
+        cohort
+        for home in setting.ladder.homes
+        for candidate in home.candidates
+        for cohort in candidate.cohorts
+    }
+    reasons: dict[str, list[Subnet]] = {}
+    if setting.request.tiers is not None:
+        return ()
+    for cohort in setting.catalogue.cohorts_in(setting.request.scope):
+        if cohort.id in admitted or cohort.family not in setting.ladder.families:
+            continue
+        reasons.setdefault(_fence_text(setting, cohort), []).extend(
+            setting.catalogue.members[cohort.id]
+        )
+    return tuple(
+        PassedLine(
+            reason,
+            tuple(
+                f"{subnet.name} ({subnet.prefix})"
+                for subnet in nsmallest(LISTED, subnets, key=lambda each: each.prefix)
+            ),
+            max(len(subnets) - LISTED, 0),
+        )
+        for reason, subnets in sorted(reasons.items())
+    )
+
+
+def _fence_text(setting: Setting, cohort: Cohort) -> str:
+    for dimension in setting.catalogue.dimensions:
+        if setting.want.fit(dimension, cohort.labels) is Match.FENCED:
+            return _fence_reason(setting, dimension, cohort)
+    families = " and ".join(f"IPv{family}" for family in setting.ladder.families)
+    return f"cannot give {families} together"
+
+
+def _fence_reason(setting: Setting, dimension: Dimension, cohort: Cohort) -> str:
+    on_subnet = cohort.labels.get(dimension.name, NO_LABELS)
+    if not on_subnet:
+        asked = setting.want.named[dimension.name]
+        return f"has no {dimension.name}, {_labels_text(dimension.name, asked)} was asked for"
+    reason = f"fenced by {_labels_text(dimension.name, on_subnet)}"
+    if setting.want.counts(dimension):
+        return reason
+    return f"{reason}, which the request does not name"

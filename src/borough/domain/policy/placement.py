@@ -1,0 +1,397 @@
+"""Where addresses go inside the space of one rung: claim, grow, take over, share, borrow.
+
+Part of rule 4 and all of section "soft boundaries" of ``docs/rules.md``. The policy keeps what a
+holder has in few aligned regions: use the regions that are there, double one in place, only then start
+a new one, where it has most room to double; and when nothing is unclaimed, take away what somebody
+else does not use, where that costs him no route, before a single address is borrowed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from borough.domain.declared.dimensions import AtCap
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import WIDTH
+from borough.domain.net.prefixes import Prefix, enclosing
+from borough.domain.space.blocks import (
+    BLOCK_BITS,
+    NOBODY,
+    Block,
+    Run,
+    blocks_for,
+    cut,
+    reserved_bits,
+    room_in,
+    worth_taking,
+)
+from borough.domain.space.plan import Act, Note, Offer, Plan, Space
+from borough.domain.space.regions import Estate, free_tail, take_away
+from borough.domain.space.rungs import Hold, Rung
+
+#: What is cut from unused space around an address asked for by name: 16 addresses, a /28 or a /124.
+NAMED_BITS: Final = 4
+
+#: The sizes of the largest run between which a new region makes way for its neighbours: below nobody has
+#: room, above everybody has.
+_CROWDED: Final = (32, 256)
+
+#: Log2 of how many runs of the largest size are compared at most, and of how small a part of such a run
+#: still counts as room.
+_AROUND: Final = 8
+_PARTS: Final = 1
+
+
+class Picked(NamedTuple):
+    """An address chosen.
+
+    :ivar block: its block as the plan leaves it.
+    :ivar hold: how the block is held then.
+    :ivar found: how it was held before.
+    """
+
+    address: int
+    block: Block
+    hold: Hold
+    found: Hold
+
+
+class Placer:
+    """Picks addresses of one family from offers and writes the row changes into a plan."""
+
+    def __init__(
+        self,
+        space: Space,
+        subnets: Mapping[int, Subnet],
+        claimant: str,
+        plan: Plan,
+        *,
+        lowest: bool,
+    ) -> None:
+        self._space = space
+        self._subnets = subnets
+        self._claimant = claimant
+        self._plan = plan
+        self._lowest = lowest
+        self._estates: dict[tuple[tuple[int, ...], tuple[int, ...]], Estate] = {}
+
+    def pick(self, rungs: Sequence[Rung], count: int) -> list[Picked]:
+        """The best ``count`` addresses on the rungs; fewer when that is all there is."""
+        picked: list[Picked] = []
+        while rungs and len(picked) < count:
+            closed = -1
+            # What the plan has used up is still offered, and may come first.
+            wanted = count - len(picked) + self._plan.touched(rungs[0].family)
+            offers = self._space.offers(rungs, self._claimant, wanted, lowest=self._lowest)
+            for offer in offers:
+                if len(picked) == count:
+                    break
+                got = self._from(rungs[offer.rung], offer, count - len(picked))
+                picked += got or ()
+                closed = offer.rung if got is None else closed
+            if closed < 0:
+                break
+            # What a rung has may not be given; the rungs behind it may have more.
+            rungs = rungs[closed + 1 :]
+        return picked
+
+    def _from(self, rung: Rung, offer: Offer, count: int) -> list[Picked] | None:
+        """Addresses of what a rung offers; None when the rules of claims forbid it."""
+        if isinstance(offer.piece, Run):
+            return self._from_run(offer.piece, rung, count, offer)
+        if rung.hold is Hold.OTHERS and self._claimant:
+            return self._from_others(offer.piece, rung, count)
+        if rung.hold is Hold.OTHERS and not rung.claiming.borrow:
+            return None
+        return self._from_block(offer.piece, rung, count)
+
+    def _estate(self, rung: Rung) -> Estate:
+        """What the claimant has on the cohorts or subnets of a rung."""
+        key = (rung.cohorts, rung.subnets)
+        if key not in self._estates:
+            held = self._space.holdings(rung, self._claimant)
+            self._estates[key] = Estate(
+                self._plan, self._claimant, [self._plan.current(block) for block in held]
+            )
+        return self._estates[key]
+
+    # --- Own blocks, and unclaimed ones -----------------------------------------------------------
+
+    def _from_block(self, block: Block, rung: Rung, count: int) -> list[Picked] | None:
+        subnet = self._subnets[block.subnet_id]
+        found = rung.hold
+        if found is Hold.UNCLAIMED and self._claimant:
+            # An unused block is worth more as a claim: it needs no route for each address.
+            room = self._room(rung)
+            if self._untouched(subnet, block) and block.prefix.size <= room:
+                return self._claimed(subnet, block, rung, count)
+            if not room and rung.claiming.at_cap is AtCap.FAIL:
+                return None
+        addresses = self._plan.current(block).lowest(count)
+        new = self._plan.put(block, self._plan.current(block).take(addresses))
+        return [Picked(address, new, found, found) for address in addresses]
+
+    def _untouched(self, subnet: Subnet, block: Block) -> bool:
+        return block.bitmap == reserved_bits(subnet, block.prefix)
+
+    def _claimed(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
+        """Claim an unused block that nobody holds."""
+        held = replace(block, holder=self._claimant, region_length=block.prefix.length)
+        estate = self._estate(rung)
+        self._plan.put(block, held)
+        self._note(Act.CLAIMED, subnet, block.prefix)
+        region = estate.receive(subnet, block.prefix, [held])
+        return self._own(estate, subnet, region, count, Hold.UNCLAIMED)
+
+    def _own(
+        self, estate: Estate, subnet: Subnet, region: Prefix, count: int, found: Hold
+    ) -> list[Picked]:
+        """Take from a region that has become one's own."""
+        taken = estate.take(subnet.id, region, count)
+        return [Picked(address, block, Hold.OWN, found) for address, block in taken]
+
+    def _note(self, act: Act, subnet: Subnet, prefix: Prefix) -> None:
+        self._plan.notes.append(Note(act, subnet.id, prefix, self._claimant))
+
+    # --- Unused space -----------------------------------------------------------------------------
+
+    def _from_run(self, run: Run, rung: Rung, count: int, offer: Offer) -> list[Picked] | None:
+        picked: list[Picked] = []
+        if self._claimant and not self._lowest:
+            picked = self._by_growing(rung, count)
+        rest = self._rest_of(run)
+        while rest is not None and len(picked) < count:
+            missing = count - len(picked)
+            if not self._claimant:
+                picked += self._opened(rest, missing, offer)
+            elif self._room(rung):
+                picked += self._claimed_from(rest, rung, missing)
+            elif rung.claiming.at_cap is AtCap.FAIL:
+                return picked or None
+            else:
+                return picked + self._unclaimed(rung, missing)
+            rest = self._rest_of(run)
+        return picked
+
+    def _rest_of(self, run: Run) -> Run | None:
+        """What the plan has left of a run: its first piece, or else its largest; None for nothing."""
+        if not any(each.id == run.id for each in self._plan.runs_removed):
+            return run
+        left = [
+            each
+            for each in self._plan.runs_added
+            if each.subnet_id == run.subnet_id and run.prefix.covers(each.prefix)
+        ]
+        if self._lowest:
+            return min(left, key=lambda each: each.prefix, default=None)
+        return min(left, key=lambda each: (each.prefix.length, each.prefix), default=None)
+
+    def _claimed_from(self, run: Run, rung: Rung, count: int) -> list[Picked]:
+        """Start a new region in unused space."""
+        run = run if self._lowest else self._least_in_the_way(run)
+        subnet = self._subnets[run.subnet_id]
+        estate = self._estate(rung)
+        wanted = rung.claiming.block if self._lowest else self._wanted(rung, estate, run)
+        most = _log2(self._room(rung))
+        piece = first_piece(subnet, run.prefix, _log2(wanted), count, most=most)
+        self._cut(subnet, run, piece)
+        self._note(Act.CLAIMED, subnet, piece)
+        region = estate.claim(subnet, run.cohort_id, piece)
+        return self._own(estate, subnet, region, count, Hold.UNCLAIMED)
+
+    def _least_in_the_way(self, run: Run) -> Run:
+        """Of the equal runs around the largest one, the first whose buddy is half unclaimed as well.
+
+        Who has claimed in the buddy doubles there; whoever has all of it can only double into the run.
+        """
+        subnet = self._subnets[run.subnet_id]
+        if not _CROWDED[0] <= run.prefix.size <= _CROWDED[1]:
+            return run
+        length = max(run.prefix.length - _AROUND, subnet.prefix.length)
+        if length == run.prefix.length:
+            return run
+        around = enclosing(run.prefix.family, run.prefix.base, length)
+        runs = self._plan.runs_in(self._space, run.subnet_id, around, run.prefix.length + _PARTS)
+        # By multiples of the size: with hundreds of runs, to compare each with each would take long.
+        room: Counter[int] = Counter()
+        for each in runs:
+            room[each.prefix.base & -run.prefix.size] += each.prefix.size
+        equal = [each for each in runs if each.prefix.length == run.prefix.length]
+        return max(equal, key=lambda each: room[each.prefix.buddy.base], default=run)
+
+    def _unclaimed(self, rung: Rung, count: int) -> list[Picked]:
+        """Unclaimed addresses for a claimant who may claim no more: each costs a route of its own."""
+        nobody = Placer(self._space, self._subnets, NOBODY, self._plan, lowest=self._lowest)
+        return nobody.pick([rung], count)
+
+    def _room(self, rung: Rung) -> int:
+        """How many more addresses the claimant may claim."""
+        if not rung.claiming.cap:
+            return rung.claiming.largest
+        return min(max(rung.claiming.cap - self._estate(rung).size, 0), rung.claiming.largest)
+
+    @staticmethod
+    def _wanted(rung: Rung, estate: Estate, run: Run) -> int:
+        """The size of a new region: what is expected, or half of what one has, who will need as much.
+
+        At most a quarter of the run it is put in, which leaves it room to double.
+        """
+        missing = rung.claiming.expected - estate.size
+        wanted = min(_power(max((estate.size + 1) // 2, missing)), run.prefix.size // 4)
+        return min(max(rung.claiming.block, wanted), rung.claiming.largest)
+
+    def _cut(self, subnet: Subnet, run: Run, piece: Prefix) -> None:
+        self._plan.drop_run(run)
+        self._plan.runs_added += [
+            Run(0, subnet.id, run.cohort_id, left) for left in cut(subnet, run.prefix, piece)
+        ]
+
+    def _opened(self, run: Run, count: int, offer: Offer) -> list[Picked]:
+        """Cut plain blocks from unused space, for somebody who claims nothing."""
+        subnet = self._subnets[run.subnet_id]
+        room = max(count, offer.room)
+        piece = first_piece(subnet, run.prefix, BLOCK_BITS, room, offer.start)
+        self._cut(subnet, run, piece)
+        picked: list[Picked] = []
+        for block in blocks_for(subnet, run.cohort_id, piece, NOBODY):
+            addresses = block.lowest(count - len(picked))
+            new = block.take(addresses)
+            self._plan.blocks_added.append(new)
+            picked += [
+                Picked(address, new, Hold.UNCLAIMED, Hold.UNCLAIMED) for address in addresses
+            ]
+        return picked
+
+    def _by_growing(self, rung: Rung, count: int) -> list[Picked]:
+        """Double regions whose buddy nobody holds; what is advertised stays one prefix."""
+        picked: list[Picked] = []
+        estate = self._estate(rung)
+        for subnet_id, region in estate.largest_first():
+            picked += self._grown(estate, rung, subnet_id, region, count - len(picked))
+        return picked
+
+    def _grown(
+        self, estate: Estate, rung: Rung, subnet_id: int, region: Prefix, count: int
+    ) -> list[Picked]:
+        """Double one region as long as addresses are missing and its buddy is free."""
+        picked: list[Picked] = []
+        subnet = self._subnets[subnet_id]
+        while (
+            len(picked) < count
+            and region.length > subnet.prefix.length
+            and region.size < rung.claiming.largest
+            and region.size <= self._room(rung)
+        ):
+            runs = self._plan.runs_at(self._space, subnet_id, [region.buddy])
+            if not runs:
+                break
+            self._plan.drop_run(runs[0])
+            self._note(Act.GREW, subnet, region.parent)
+            region = estate.claim(subnet, runs[0].cohort_id, region.buddy)
+            picked += self._own(estate, subnet, region, count - len(picked), Hold.UNCLAIMED)
+        return picked
+
+    # --- What others have claimed -----------------------------------------------------------------
+
+    def _from_others(self, offered: Block, rung: Rung, count: int) -> list[Picked] | None:
+        """Take away what a holder does not use, or borrow."""
+        subnet = self._subnets[offered.subnet_id]
+        block: Block | None = self._plan.current(offered)
+        picked: list[Picked] = []
+        while block is not None and len(picked) < count:
+            missing = count - len(picked)
+            got = self._taken_over(subnet, block, rung, missing)
+            if not got and not self._may_borrow(rung):
+                return picked or None
+            picked += got or self._borrowed(block, missing)
+            block = self._next_of(offered) if len(picked) < count else None
+        return picked
+
+    def _may_borrow(self, rung: Rung) -> bool:
+        if not rung.claiming.borrow:
+            return False
+        return rung.claiming.at_cap is AtCap.BORROW or self._room(rung) > 0
+
+    def _next_of(self, offered: Block) -> Block | None:
+        """The next block to take from where a block of somebody else was."""
+        left = [
+            block
+            for block in self._plan.blocks_in(self._space, offered.subnet_id, offered.prefix)
+            if block.holder not in (NOBODY, self._claimant) and block.free
+        ]
+        return min(left, key=lambda block: (block.turn, block.prefix), default=None)
+
+    def _borrowed(self, block: Block, count: int) -> list[Picked]:
+        addresses = block.lowest(count)
+        new = self._plan.put(block, block.take(addresses))
+        return [Picked(address, new, Hold.OTHERS, Hold.OTHERS) for address in addresses]
+
+    def _taken_over(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
+        """Make an unused piece of another holder's region one's own; nothing where it is not worth it."""
+        region = block.region()
+        blocks = [block]
+        if region != block.prefix:
+            blocks = [
+                each
+                for each in self._plan.blocks_in(self._space, subnet.id, region)
+                if each.holder == block.holder
+            ]
+        piece = _worth_most(subnet, region, blocks, block)
+        if piece is None or piece.size > self._room(rung):
+            return []
+        note = Note(Act.TRANSFERRED, subnet.id, piece, self._claimant, block.holder, region)
+        self._plan.notes.append(note)
+        estate = self._estate(rung)
+        taken = take_away(self._plan, subnet, region, blocks, piece, self._claimant)
+        return self._own(estate, subnet, estate.receive(subnet, piece, taken), count, Hold.OTHERS)
+
+
+def _log2(size: int) -> int:
+    """Log2, rounded down."""
+    return size.bit_length() - 1
+
+
+def _power(size: int) -> int:
+    """The next power of two."""
+    return 1 << max(size - 1, 0).bit_length()
+
+
+def _worth_most(subnet: Subnet, region: Prefix, blocks: list[Block], block: Block) -> Prefix | None:
+    """The piece of a region to take away: at its end, or one whole block of it."""
+    width = WIDTH[region.family]
+    for piece in (free_tail(region, blocks), block.prefix if not block.reach else None):
+        if (
+            piece is not None
+            and worth_taking(width - region.length, width - piece.length)
+            and subnet.usable_in(piece.base, piece.last)
+        ):
+            return piece
+    return None
+
+
+def first_piece(
+    subnet: Subnet, run: Prefix, bits: int, count: int, start: int = 0, most: int = 128
+) -> Prefix:
+    """The piece to cut from a run: at its first usable address, large enough for ``count``.
+
+    :param bits: log2 of the smallest size.
+    :param most: log2 of the largest size.
+    :param start: begin with the first usable address from here on, if there is one.
+    """
+    usable = subnet.usable_in(max(run.base, start), run.last) or subnet.usable_in(
+        run.base, run.last
+    )
+    first = usable[0][0]
+    width = WIDTH[run.family]
+    piece = enclosing(run.family, first, max(run.length, width - min(bits, most)))
+    while piece.length > max(run.length, width - most) and room_in(subnet, piece) < count:
+        piece = piece.parent
+    return piece
+
+
+def first_run_piece(subnet: Subnet, run: Prefix, address: int) -> Prefix:
+    """The small piece to cut from a run around an address that was asked for by name."""
+    return enclosing(run.family, address, max(run.length, WIDTH[run.family] - NAMED_BITS))

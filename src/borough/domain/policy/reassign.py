@@ -1,0 +1,198 @@
+"""Hosts that go, and addresses that move: what becomes of claims then.
+
+Pure, like :mod:`borough.domain.policy.allocate`: everything here reads a
+:class:`~borough.domain.space.plan.Space` and returns a :class:`~borough.domain.space.plan.Plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import HOST, Match, match
+from borough.domain.declared.records import NO_LABELS, Subnet
+from borough.domain.net.prefixes import Prefix, free_prefixes
+from borough.domain.policy.placement import NAMED_BITS
+from borough.domain.policy.selection import ResolvedSelector, wanted
+from borough.domain.request import Request
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.blocks import NOBODY, Block, part, reserved_bits
+from borough.domain.space.plan import Act, Note, Plan, Space
+from borough.domain.space.regions import Estate, add_run, give_up, regions
+from borough.domain.space.rungs import Hold, Rung
+
+
+def holder_of(host: str) -> str:
+    """The name under which a host claims blocks."""
+    return f"{HOST}={host}"
+
+
+def claimant_of(catalogue: Catalogue, host: str) -> str:
+    """Who would claim blocks for the addresses of a host: itself, or its rack; nobody for no host."""
+    return _wanted(catalogue, host).claimant if host else NOBODY
+
+
+def _wanted(catalogue: Catalogue, host: str) -> ResolvedSelector:
+    labels = {HOST: frozenset([host])}
+    return wanted(catalogue, Request(labels=labels, host=host))
+
+
+def everything_of(catalogue: Catalogue, space: Space, holder: str) -> list[Block]:
+    """All blocks that a holder claims, in whatever scope and subnet."""
+    return space.holdings(Rung(4, Hold.OWN, cohorts=tuple(catalogue.cohorts)), holder)
+
+
+def out_of_reach(catalogue: Catalogue, subnet: Subnet, host: str) -> tuple[str, ...]:
+    """The dimensions in which a subnet is fenced off from a host, by the labels that the host implies.
+
+    What a host says nothing about is no fence here: who moves an address that is in use knows where it
+    works (compare Neutron, where a live migration stays inside the segment of the port).
+    """
+    known = catalogue.hosts.get(host)
+    if known is None:
+        return ()
+    return tuple(
+        dimension.name
+        for dimension in catalogue.dimensions
+        if known.labels.get(dimension.name)
+        and match(
+            dimension,
+            subnet.labels.get(dimension.name, NO_LABELS),
+            known.labels[dimension.name],
+            implied=True,
+        )
+        is Match.FENCED
+    )
+
+
+# --- A host that goes -------------------------------------------------------------------------
+
+
+def vacate(catalogue: Catalogue, space: Space, holder: str) -> Plan:
+    """Take all claims from a holder; the addresses in use stay as they are.
+
+    Unused regions become unclaimed space again, and so do unused aligned pieces, of 16 addresses at
+    least, of those in use; the rest stays as blocks that nobody claims.
+    """
+    plan = Plan()
+    for region, blocks in regions(everything_of(catalogue, space, holder)):
+        subnet = catalogue.subnets[blocks[0].subnet_id]
+        if not any(block.reach for block in blocks):
+            give_up(plan, space, subnet, region, blocks)
+            continue
+        plan.notes.append(Note(Act.GAVE_UP, subnet.id, region, holder))
+        for block in blocks:
+            _let_go(plan, space, subnet, block)
+    return plan
+
+
+def _let_go(plan: Plan, space: Space, subnet: Subnet, block: Block) -> None:
+    """Make a block nobody's, and its unused pieces unclaimed space."""
+    used = _used_pieces(block, block.bitmap & ~reserved_bits(subnet, block.prefix), block.prefix)
+    pieces = [part(subnet, block, prefix, NOBODY, 0) for prefix in used]
+    if pieces:
+        first = replace(pieces[0], id=block.id, version=block.version)
+        plan.put(block, first)
+        plan.blocks_added += pieces[1:]
+    else:
+        plan.drop(block)
+    for unused in free_prefixes([block.prefix], used):
+        if subnet.usable_in(unused.base, unused.last):
+            add_run(plan, space, subnet, block.cohort_id, unused)
+
+
+def _used_pieces(block: Block, used: int, prefix: Prefix) -> list[Prefix]:
+    """The fewest aligned pieces with all that is used in them, none of less than 16 addresses."""
+    if not used >> prefix.base - block.prefix.base & (1 << prefix.size) - 1:
+        return []
+    if prefix.size <= 1 << NAMED_BITS:
+        return [prefix]
+    halves = prefix.halves()
+    found = [piece for half in halves for piece in _used_pieces(block, used, half)]
+    return [prefix] if found == list(halves) else found
+
+
+# --- A host that gets another name ------------------------------------------------------------
+
+
+def rename(
+    catalogue: Catalogue, space: Space, allocations: Iterable[AllocationRow], old: str, new: str
+) -> Plan:
+    """Give all that a host has to one of another name; what that one has already joins it.
+
+    :param allocations: those of the host, cooling ones included.
+    """
+    plan = Plan()
+    plan.moved = [(each, replace(each, host=new)) for each in allocations]
+    estates: dict[int, Estate] = {}
+    for region, blocks in regions(everything_of(catalogue, space, holder_of(old))):
+        cohort_id = blocks[0].cohort_id
+        if cohort_id not in estates:
+            held = space.held_in(cohort_id, holder_of(new))
+            estates[cohort_id] = Estate(plan, holder_of(new), held)
+        subnet = catalogue.subnets[blocks[0].subnet_id]
+        _hand_over(plan, estates[cohort_id], subnet, region, blocks)
+    return plan
+
+
+def _hand_over(
+    plan: Plan, estate: Estate, subnet: Subnet, region: Prefix, blocks: Sequence[Block]
+) -> None:
+    """Make a region another holder's."""
+    loser = blocks[0].holder
+    act = Act.TRANSFERRED if loser else Act.CLAIMED
+    plan.notes.append(Note(act, subnet.id, region, estate.holder, loser, region))
+    given = [
+        plan.put(
+            block,
+            replace(block, holder=estate.holder, region_length=region.length, idle_since=0),
+        )
+        for block in blocks
+    ]
+    estate.receive(subnet, region, given)
+
+
+# --- An address that moves --------------------------------------------------------------------
+
+
+def move(
+    catalogue: Catalogue,
+    space: Space,
+    allocation: AllocationRow,
+    host: str,
+    neighbours: Iterable[AllocationRow],
+) -> Plan:
+    """Put an address on another host; it keeps its sequence number, because its owner holds it still.
+
+    The region around it follows when nobody but the new host has an address in it any more: it is one
+    route then where there were many. A block that nobody claims is claimed likewise. A host's cap holds
+    here too.
+
+    :param neighbours: the allocations of the region around the address, or of the block where nobody
+        claims it; read no further than to the first one that speaks against it.
+    """
+    plan = Plan()
+    plan.moved.append((allocation, replace(allocation, host=host)))
+    claimant = claimant_of(catalogue, host)
+    block = space.piece_at(allocation.subnet_id, allocation.address)
+    if not isinstance(block, Block) or not claimant or block.holder == claimant:
+        return plan
+    subnet = catalogue.subnets[allocation.subnet_id]
+    # An address outside the ranges is no part of the block, and no reason to claim it.
+    alone = subnet.is_usable(allocation.address) and all(
+        claimant_of(catalogue, each.host) == claimant
+        for each in neighbours
+        if each.state is State.ALLOCATED and each.address != allocation.address
+    )
+    if alone:
+        region = block.region()
+        blocks = [
+            each for each in space.blocks_in(subnet.id, region) if each.holder == block.holder
+        ]
+        estate = Estate(plan, claimant, space.held_in(block.cohort_id, claimant))
+        cohort = catalogue.cohorts[block.cohort_id]
+        cap = _wanted(catalogue, host).rules.with_settings(cohort.claiming).cap
+        if not cap or estate.size + region.size <= cap:
+            _hand_over(plan, estate, subnet, region, blocks)
+    return plan

@@ -1,0 +1,93 @@
+"""Giving back, now and then, what claimed regions no longer need.
+
+A region that falls empty is given up at once when its holder has another one; this is about the rest. A
+holder keeps its last region for a while, to come back to, since nothing may ever tell that it is gone; and a
+region that has been little used for an hour gives up its unused half. A sweep looks twice: it marks what it
+finds idle, and acts when a later one finds it idle still, so that nothing has to be written when
+addresses are given and taken back.
+
+Blocks that nobody claims are looked at as well: one that is unused for as long as an empty region may be
+becomes unclaimed space again, joined with what is around it, so that claims have room to grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.blocks import Block, reserved_bits
+from borough.domain.space.plan import Act, Note, Plan, Space
+from borough.domain.space.regions import add_run, free_tail, give_up, regions, take_away
+
+_SECOND: Final = 1_000_000
+
+#: How long the last region of a holder may be empty, in microseconds.
+EMPTY_FOR: Final = 15 * 60 * _SECOND
+
+#: How long a region may be little used, in microseconds.
+LOW_FOR: Final = 3600 * _SECOND
+
+#: A region with at most this share of its addresses in use is little used: three eighths.
+_LOW: Final = (3, 8)
+
+
+def tidy(catalogue: Catalogue, space: Space, blocks: Iterable[Block], now: int) -> Plan:
+    """Mark idle regions, and give back what has been idle for long.
+
+    :param blocks: all blocks of some regions, or blocks that nobody claims.
+    :param now: microseconds since the epoch.
+    """
+    plan = Plan()
+    blocks = list(blocks)
+    for region, members in regions(block for block in blocks if block.holder):
+        _tidy_region(catalogue, space, plan, region, members, now)
+    for block in blocks:
+        if not block.holder:
+            _tidy_block(catalogue, space, plan, block, now)
+    return plan
+
+
+def _tidy_block(catalogue: Catalogue, space: Space, plan: Plan, block: Block, now: int) -> None:
+    if block.reach:
+        if block.idle_since:
+            plan.put(block, replace(block, idle_since=0))
+    elif not block.idle_since:
+        plan.put(block, replace(block, idle_since=now))
+    elif now - block.idle_since >= EMPTY_FOR:
+        plan.drop(block)
+        subnet = catalogue.subnets[block.subnet_id]
+        add_run(plan, space, subnet, block.cohort_id, block.prefix)
+
+
+def _tidy_region(
+    catalogue: Catalogue,
+    space: Space,
+    plan: Plan,
+    region: Prefix,
+    blocks: list[Block],
+    now: int,
+) -> None:
+    subnet = catalogue.subnets[blocks[0].subnet_id]
+    used = sum(
+        (block.bitmap & ~reserved_bits(subnet, block.prefix)).bit_count() for block in blocks
+    )
+    half = region.halves()[1] if region.size > 1 else None
+    tail = free_tail(region, blocks)
+    spare = half is not None and tail is not None and tail.covers(half)
+    idle = used == 0 or (spare and used * _LOW[1] <= region.size * _LOW[0])
+    first = blocks[0]
+    if not idle:
+        if first.idle_since:
+            plan.put(first, replace(first, idle_since=0))
+    elif not first.idle_since:
+        plan.put(first, replace(first, idle_since=now))
+    elif used == 0 and now - first.idle_since >= EMPTY_FOR:
+        give_up(plan, space, subnet, region, blocks)
+    elif used and half is not None and now - first.idle_since >= LOW_FOR:
+        take_away(plan, subnet, region, blocks, half)
+        plan.notes.append(Note(Act.GAVE_UP, subnet.id, half, first.holder))
+        if subnet.usable_in(half.base, half.last):
+            add_run(plan, space, subnet, first.cohort_id, half)

@@ -1,0 +1,64 @@
+"""A request for addresses, parsed and checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from borough.domain.declared.dimensions import HOST, Labels
+from borough.domain.net.addresses import Family
+
+
+class Kind(StrEnum):
+    """Which address of the group is wanted (rule 6)."""
+
+    ANY = "any"
+    NEXT = "next"
+    SPECIFIC = "specific"
+    EUI64 = "eui64"
+    GATEWAY = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request for addresses, parsed and checked.
+
+    :ivar labels: values wanted by dimension, the host dimension included when a host is named and claims.
+    :ivar tiers: instead of labels, subnet names outright; equals share a tier (rule 2).
+    :ivar families: families wanted, one address (or ``count``) of each; empty: whichever the group
+        has, IPv4 first.
+    :ivar count: addresses per family.
+    :ivar address: for :attr:`Kind.SPECIFIC`, the address.
+    :ivar mac: for :attr:`Kind.EUI64`, the MAC address.
+    :ivar key: idempotency key, empty for none.
+    :ivar explain: whether the answer carries its explanation.
+    """
+
+    scope: str = "default"
+    labels: Labels = field(default_factory=dict)
+    tiers: tuple[tuple[str, ...], ...] | None = None
+    host: str = ""
+    kind: Kind = Kind.ANY
+    families: tuple[Family, ...] = ()
+    count: int = 1
+    address: int | None = None
+    mac: int | None = None
+    owner: str = ""
+    key: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    explain: bool = False
+
+    @property
+    def claims(self) -> bool:
+        """Whether its host, if it has one, claims space for it."""
+        return not self.host or HOST in self.labels
+
+    def fingerprint(self) -> str:
+        """Text that two requests share when they ask for the same (rule 7); the key is not in it."""
+        asked = {name: getattr(self, name) for name in self.__slots__}
+        del asked["key"], asked["explain"]
+        return json.dumps(asked, default=sorted, sort_keys=True, separators=(",", ":"))

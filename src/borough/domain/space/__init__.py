@@ -1,0 +1,1 @@
+"""Address space: blocks, free ranges, regions, and plans that change them."""

@@ -1,0 +1,236 @@
+"""Blocks and runs: how the addresses of a subnet are tracked.
+
+A *block* is an aligned run of at most 64 addresses with a bitmap; it may be claimed by a holder. A
+*run* is an aligned power-of-two piece of a subnet that nobody holds and nobody has used yet; it
+costs one row whatever its size. Blocks are cut from runs when they are needed.
+
+A bit is 1 when its address cannot be given: taken, cooling, outside the ranges, gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import WIDTH
+from borough.domain.net.prefixes import Prefix, enclosing, span
+
+#: Bits of a block's bitmap: at most 64 addresses, a /26 or a /122.
+BLOCK_BITS: Final = 6
+
+#: A holder that is nobody.
+NOBODY: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An aligned run of up to 64 addresses.
+
+    :ivar id: the store's key, 0 before it is stored.
+    :ivar bitmap: bit ``i`` stands for ``prefix.base + i``; 1 means not free.
+    :ivar holder: who claims it, as ``dimension=value``; :data:`NOBODY` for no one.
+    :ivar region_length: prefix length of the claimed region that the block is part of; 0 when nobody
+        holds it. The holder advertises regions, not blocks.
+    :ivar version: for compare-and-set.
+    :ivar reach: how far the block is used: one more than the position of its highest address that is
+        taken or cools, 0 for none. Addresses that can never be given do not count.
+    :ivar idle_since: when a sweep first found the block idle, in microseconds; 0 when it was not.
+    """
+
+    id: int
+    subnet_id: int
+    cohort_id: int
+    prefix: Prefix
+    bitmap: int
+    holder: str = NOBODY
+    region_length: int = 0
+    version: int = 0
+    reach: int = 0
+    idle_since: int = 0
+
+    @property
+    def free(self) -> int:
+        """Number of addresses that can be given."""
+        return self.prefix.size - self.bitmap.bit_count()
+
+    @property
+    def tail(self) -> int:
+        """Log2 of the size of the aligned piece at the block's end that nobody uses; -1 for none."""
+        return (self.prefix.size - self.reach).bit_length() - 1
+
+    @property
+    def turn(self) -> int:
+        """The turn at which a holder's open block is taken from by others; 0 when nobody holds it."""
+        if not self.holder:
+            return 0
+        return turn(WIDTH[self.prefix.family] - self.region_length, self.tail)
+
+    def has(self, address: int) -> bool:
+        """Whether the bit of an address is set."""
+        return bool(self.bitmap >> (address - self.prefix.base) & 1)
+
+    def lowest(self, count: int) -> list[int]:
+        """The lowest free addresses, at most ``count``."""
+        found: list[int] = []
+        open_bits = ~self.bitmap & (1 << self.prefix.size) - 1
+        while open_bits and len(found) < count:
+            low = open_bits & -open_bits
+            found.append(self.prefix.base + low.bit_length() - 1)
+            open_bits ^= low
+        return found
+
+    def take(self, addresses: Sequence[int]) -> Block:
+        """The block with these addresses taken."""
+        bitmap = self.bitmap
+        for address in addresses:
+            bitmap |= 1 << address - self.prefix.base
+        reach = max(addresses) - self.prefix.base + 1 if addresses else 0
+        return self._with(bitmap, max(self.reach, reach))
+
+    def give(self, address: int, reserved: int) -> Block:
+        """The block with an address free again.
+
+        :param reserved: see :func:`reserved_bits`.
+        """
+        bitmap = self.bitmap & ~(1 << address - self.prefix.base)
+        return self._with(bitmap, (bitmap & ~reserved).bit_length())
+
+    def _with(self, bitmap: int, reach: int) -> Block:
+        # dataclasses.replace takes ten times as long, and this is on the path of every allocation.
+        return Block(
+            self.id,
+            self.subnet_id,
+            self.cohort_id,
+            self.prefix,
+            bitmap,
+            self.holder,
+            self.region_length,
+            self.version,
+            reach,
+            self.idle_since,
+        )
+
+    def region(self) -> Prefix:
+        """The claimed region that the block is part of; the block itself when nobody holds it."""
+        if not self.region_length:
+            return self.prefix
+        return enclosing(self.prefix.family, self.prefix.base, self.region_length)
+
+
+def worth_taking(region_bits: int, bits: int) -> bool:
+    """Whether a piece at the end of a region is worth taking away from its holder.
+
+    A whole region or its upper half costs him no further route; of a larger piece less than half will
+    do, because it saves its new holder many a borrowed address.
+
+    :param region_bits: log2 of the region's size.
+    :param bits: log2 of the size of the piece that nobody uses; -1 for none.
+    """
+    lost = region_bits - bits
+    return lost == 0 or (bits > 0 and lost <= max(1, bits // 2))
+
+
+def turn(region_bits: int, tail: int) -> int:
+    """The turn at which a held block is taken from by others, the lowest first.
+
+    First what costs its holder the fewest routes, the largest first; then, where single addresses are
+    borrowed, the block with the most room at its end. The store keeps it beside the block, so that the
+    best of all blocks is the first of an index.
+
+    :param region_bits: log2 of the size of the region that the block is part of.
+    :param tail: see :attr:`Block.tail`.
+    """
+    if tail == BLOCK_BITS or worth_taking(region_bits, tail):
+        # An empty block of a large region may be part of a larger piece that is.
+        return min(region_bits - tail, 7) * 8 + BLOCK_BITS + 1 - tail
+    return 64 + BLOCK_BITS + 1 - tail
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An aligned piece of a subnet that is unclaimed and unused."""
+
+    id: int
+    subnet_id: int
+    cohort_id: int
+    prefix: Prefix
+
+
+def reserved_bits(subnet: Subnet, prefix: Prefix) -> int:
+    """The bitmap of an unused block: 1 for each address that *any* and *next* may not give."""
+    bitmap = (1 << prefix.size) - 1
+    for first, last in subnet.usable_in(prefix.base, prefix.last):
+        bitmap &= ~((1 << last - first + 1) - 1 << first - prefix.base)
+    return bitmap
+
+
+def has_room(subnet: Subnet, prefix: Prefix) -> bool:
+    """Whether an unused prefix holds any usable address."""
+    return bool(subnet.usable_in(prefix.base, prefix.last))
+
+
+def room_in(subnet: Subnet, prefix: Prefix) -> int:
+    """Number of usable addresses of an unused prefix."""
+    return sum(last - first + 1 for first, last in subnet.usable_in(prefix.base, prefix.last))
+
+
+def block_length(prefix: Prefix) -> int:
+    """The prefix length of a full block inside a subnet or run."""
+    return max(prefix.length, WIDTH[prefix.family] - BLOCK_BITS)
+
+
+def initial_runs(subnet: Subnet) -> list[Prefix]:
+    """The unused space of a fresh subnet as the fewest aligned pieces, ascending.
+
+    Pieces are rounded out to whole blocks, so that an address range does not shatter into /32 rows;
+    what lies outside the ranges stays reserved by the bitmap.
+    """
+    family = subnet.family
+    length = block_length(subnet.prefix)
+    rounded: list[tuple[int, int]] = []
+    for first, last in subnet.usable:
+        low = enclosing(family, first, length).base
+        high = enclosing(family, last, length).last
+        if rounded and low <= rounded[-1][1] + 1:
+            rounded[-1] = (rounded[-1][0], max(high, rounded[-1][1]))
+        else:
+            rounded.append((low, high))
+    return [piece for low, high in rounded for piece in span(family, low, high)]
+
+
+def part(subnet: Subnet, block: Block, prefix: Prefix, holder: str, region_length: int) -> Block:
+    """A fresh row for a piece of a block."""
+    bitmap = block.bitmap >> prefix.base - block.prefix.base & (1 << prefix.size) - 1
+    reach = (bitmap & ~reserved_bits(subnet, prefix)).bit_length()
+    return Block(0, subnet.id, block.cohort_id, prefix, bitmap, holder, region_length, reach=reach)
+
+
+def cut(subnet: Subnet, run: Prefix, piece: Prefix) -> list[Prefix]:
+    """What is left of a run when a piece is cut out: the buddies on the way down.
+
+    Remains without a usable address are dropped: they are worth no row.
+    """
+    left = []
+    while piece.length > run.length:
+        if has_room(subnet, piece.buddy):
+            left.append(piece.buddy)
+        piece = piece.parent
+    return sorted(left)
+
+
+def blocks_for(subnet: Subnet, cohort_id: int, piece: Prefix, holder: str) -> list[Block]:
+    """The fresh block rows of a piece of unused space.
+
+    Blocks without a usable address are left out: they are worth no row.
+    """
+    family = piece.family
+    step = Prefix(family, piece.base, block_length(piece))
+    region = piece.length if holder else 0
+    return [
+        Block(0, subnet.id, cohort_id, prefix, reserved_bits(subnet, prefix), holder, region)
+        for base in range(piece.base, piece.last + 1, step.size)
+        for prefix in (Prefix(family, base, step.length),)
+        if has_room(subnet, prefix)
+    ]

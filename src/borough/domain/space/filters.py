@@ -1,0 +1,45 @@
+"""Which allocations, and which events, a listing means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from borough.domain.net.prefixes import Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which allocations are meant; None leaves a field out.
+
+    :ivar subnet_ids: only addresses of these subnets.
+    :ivar within: only addresses of this prefix; comes with a scope.
+    :ivar owner_prefix: only owners whose name begins so.
+    :ivar after: only sequence numbers above this one, for paging.
+    """
+
+    scope: str | None = None
+    owner: str | None = None
+    host: str | None = None
+    subnet_id: int | None = None
+    subnet_ids: tuple[int, ...] | None = None
+    within: Prefix | None = None
+    owner_prefix: str | None = None
+    sequences: tuple[int, ...] | None = None
+    after: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Which events are meant.
+
+    :ivar after: only ids above this one, for paging.
+    :ivar upto: only ids up to this one: what :meth:`Store.horizon` said.
+    :ivar cohorts: only events of these cohorts; None for all events.
+    """
+
+    after: int
+    upto: int
+    limit: int
+    cohorts: Sequence[int] | None = None

@@ -1,0 +1,469 @@
+"""Where the stored state contradicts itself.
+
+Allocations and claims are certain; bitmaps, counts, blocks, runs and cohorts only repeat what they
+say in a form that is quick to search. :func:`inspect` compares the two for one subnet,
+:func:`inspect_cohorts` for the catalogue. Both take about linear time and never go through the
+addresses of a subnet one by one, so that a /8 or an IPv6 /64 costs what is stored of it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Cohort, Subnet, cohort_key
+from borough.domain.net.addresses import WIDTH, format_address
+from borough.domain.net.prefixes import Prefix, subtract
+from borough.domain.space.blocks import BLOCK_BITS, Block, Run, block_length, reserved_bits
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One contradiction.
+
+    :ivar code: what kind it is, part of the public interface.
+    :ivar subnet: name of the subnet, empty when there is none.
+    :ivar subject: the address, prefix, address range or cohort.
+    :ivar message: one sentence for a person.
+    :ivar repaired: whether it is gone.
+    """
+
+    code: str
+    subnet: str
+    subject: str
+    message: str
+    repaired: bool = False
+
+
+class Times(NamedTuple):
+    """The latest times that are stored, in microseconds since the epoch.
+
+    :ivar rests: by subnet id, when its longest cool-down ends.
+    :ivar idle_marks: by subnet id, its latest mark of a region or block as idle.
+    :ivar key: when the newest idempotency key was bound; None for no key.
+    """
+
+    rests: dict[int, int]
+    idle_marks: dict[int, int]
+    key: int | None
+
+
+class StoredCohort(NamedTuple):
+    """A cohort as a store keeps it.
+
+    :ivar text: the text that is stored for it.
+    :ivar key: the canonical text of what it means; None when it cannot be read.
+    :ivar findable: whether a search for its canonical text finds it.
+    """
+
+    id: int
+    text: str
+    key: str | None
+    findable: bool
+
+
+def inspect(
+    subnet: Subnet,
+    cohort_id: int,
+    blocks: Sequence[Block],
+    runs: Sequence[Run],
+    taken: Iterable[int],
+    counts: Mapping[int, tuple[int, int]],
+) -> list[Finding]:
+    """Everything that is wrong with the space of one subnet.
+
+    :param taken: addresses allocated or cooling; those outside the subnet are passed over.
+    :param counts: by block id, the number of free addresses and the open flag that are stored
+        beside the bitmap.
+    """
+    inspection = _Inspection(subnet, blocks, runs)
+    return [
+        *inspection.shapes(cohort_id),
+        *inspection.regions()[0],
+        *inspection.bits(taken),
+        *inspection.counts(counts),
+    ]
+
+
+def certain_claims(
+    subnet: Subnet, blocks: Sequence[Block], runs: Sequence[Run]
+) -> dict[Prefix, str]:
+    """Holder by claimed region, of the regions that nothing speaks against."""
+    return _Inspection(subnet, blocks, runs).regions()[1]
+
+
+def misfiled(subnet: Subnet, pieces: Iterable[Block | Run]) -> list[Finding]:
+    """Blocks and runs that a search looks for in the wrong place.
+
+    :param pieces: those that a store found to be filed by other values than their own.
+    """
+    return [
+        Finding(
+            "misfiled",
+            subnet.name,
+            str(piece.prefix),
+            f"{_kind(piece)} {piece.prefix} is filed by another "
+            f"{'holder' if isinstance(piece, Block) else 'size'} than it has, "
+            "so that requests find it at the wrong turn or never",
+        )
+        for piece in pieces
+    ]
+
+
+class _Inspection:
+    """The pieces of one subnet, in address order."""
+
+    def __init__(self, subnet: Subnet, blocks: Sequence[Block], runs: Sequence[Run]) -> None:
+        self._subnet = subnet
+        everything: list[Block | Run] = [*blocks, *runs]
+        # What is not even a piece of the subnet would only confuse the other checks.
+        self._misplaced = [piece for piece in everything if not _fits(subnet, piece)]
+        self._pieces = sorted(
+            (piece for piece in everything if _fits(subnet, piece)),
+            key=lambda piece: (piece.prefix.base, piece.prefix.length),
+        )
+        self._bases = [piece.prefix.base for piece in self._pieces]
+        self._shared = self._share()
+
+    def shapes(self, cohort_id: int) -> Iterator[Finding]:
+        """What is wrong with the pieces, whatever their bits are."""
+        yield from map(self._outside, self._misplaced)
+        yield from self._overlaps()
+        yield from self._gaps()
+        yield from self._wrong_cohorts(cohort_id)
+
+    def _found(self, code: str, subject: object, message: str) -> Finding:
+        return Finding(code, self._subnet.name, str(subject), message)
+
+    def _outside(self, piece: Block | Run) -> Finding:
+        return self._found(
+            "block_outside_subnet",
+            piece.prefix,
+            f"{_kind(piece)} {piece.prefix} is no aligned piece of {self._subnet.prefix}",
+        )
+
+    def _share(self) -> dict[int, list[int]]:
+        """Positions of the pieces that lie inside another one, by the position of that one.
+
+        Aligned pieces overlap only by one lying inside the other, so the outermost is enough.
+        """
+        shared: dict[int, list[int]] = {}
+        outer = 0
+        for at, piece in enumerate(self._pieces):
+            if at and piece.prefix.base <= self._pieces[outer].prefix.last:
+                shared.setdefault(outer, []).append(at)
+            else:
+                outer = at
+        return shared
+
+    def _overlaps(self) -> Iterator[Finding]:
+        for outer, inner in self._shared.items():
+            one, other = self._pieces[outer], self._pieces[inner[0]]
+            more = f" and {len(inner) - 1} more" if len(inner) > 1 else ""
+            yield self._found(
+                "overlapping_space",
+                one.prefix,
+                f"{_kind(one)} {one.prefix} shares addresses with {_kind(other)} "
+                f"{other.prefix}{more}",
+            )
+
+    def _gaps(self) -> Iterator[Finding]:
+        covered = [(piece.prefix.base, piece.prefix.last) for piece in self._pieces]
+        for first, last in subtract(self._subnet.usable, covered):
+            text = _interval_text(self._subnet, first, last)
+            yield self._found(
+                "untracked_space",
+                text,
+                f"{text} may be given, but no block and no unused space covers it, "
+                "so that nobody ever gets it",
+            )
+
+    def _wrong_cohorts(self, cohort_id: int) -> Iterator[Finding]:
+        for piece in self._pieces:
+            if piece.cohort_id != cohort_id:
+                yield self._found(
+                    "wrong_cohort",
+                    piece.prefix,
+                    f"{_kind(piece)} {piece.prefix} stands in cohort {piece.cohort_id}, its subnet "
+                    f"in cohort {cohort_id}, so that requests miss it or take it wrongly",
+                )
+
+    # --- Regions ----------------------------------------------------------------------------------
+
+    def regions(self) -> tuple[list[Finding], dict[Prefix, str]]:
+        """What is wrong with the claimed regions, and the holder of each of the others."""
+        found: list[Finding] = []
+        broken: set[int] = set()
+        claimed: dict[Prefix, Block] = {}
+        for at, piece in enumerate(self._pieces):
+            if isinstance(piece, Run):
+                continue
+            problem = _region_problem(self._subnet, piece)
+            if problem:
+                broken.add(at)
+                found.append(self._found("broken_region", piece.prefix, problem))
+            elif piece.holder:
+                claimed.setdefault(piece.region(), piece)
+        overlapping = {*self._shared, *(at for inner in self._shared.values() for at in inner)}
+        claims: dict[Prefix, str] = {}
+        for region, block in claimed.items():
+            others = self._others_in(region, block, overlapping, broken)
+            if not others:
+                claims[region] = block.holder
+            elif not broken.issuperset(others):
+                other = next(self._pieces[at] for at in others if at not in broken)
+                who = other.holder if isinstance(other, Block) and other.holder else "nobody"
+                found.append(
+                    self._found(
+                        "broken_region",
+                        region,
+                        f"{block.holder} claims {region}, but {who} holds {_kind(other)} "
+                        f"{other.prefix} inside it as a region of its own",
+                    )
+                )
+        return found, claims
+
+    def _others_in(
+        self, region: Prefix, block: Block, overlapping: set[int], broken: set[int]
+    ) -> list[int]:
+        """Positions of the pieces inside a region that do not belong to it."""
+        others = []
+        for at in range(
+            bisect_left(self._bases, region.base), bisect_right(self._bases, region.last)
+        ):
+            piece = self._pieces[at]
+            if at in overlapping:
+                continue  # Found as an overlap; the claim itself is not in doubt.
+            if isinstance(piece, Run) or piece.holder != block.holder:
+                others.append(at)
+                continue
+            # A block of the same holder that is found broken by itself only forgot the region.
+            if piece.region_length != region.length and at not in broken:
+                others.append(at)
+        return others
+
+    # --- Bits -------------------------------------------------------------------------------------
+
+    def bits(self, taken: Iterable[int]) -> Iterator[Finding]:
+        """Bits that do not say what the allocations say."""
+        held = sorted(set(taken))
+        usable = [
+            address
+            for first, last in self._subnet.usable
+            for address in held[bisect_left(held, first) : bisect_right(held, last)]
+        ]
+        marked = bytearray(len(usable))
+        unmarked_in: dict[int, Prefix] = {}
+        for block in self._blocks():
+            base = block.prefix.base
+            expected = 0
+            low, high = bisect_left(usable, base), bisect_right(usable, block.prefix.last)
+            for at in range(low, high):
+                bit = 1 << usable[at] - base
+                expected |= bit
+                if block.bitmap & bit:
+                    marked[at] = 1
+                else:
+                    unmarked_in[at] = block.prefix
+            yield from self._bits_of(block, expected)
+        yield from self._unmarked(usable, marked, unmarked_in)
+
+    def _blocks(self) -> Iterator[Block]:
+        return (piece for piece in self._pieces if isinstance(piece, Block))
+
+    def _bits_of(self, block: Block, expected: int) -> Iterator[Finding]:
+        """Bits of a block that say too much or too little; ``expected`` are those held."""
+        reserved = reserved_bits(self._subnet, block.prefix)
+        whole = (1 << block.prefix.size) - 1
+        for text in self._texts(block, block.bitmap & whole & ~(expected | reserved)):
+            yield self._found(
+                "bit_without_allocation",
+                text,
+                f"{text} is marked as taken in block {block.prefix}, but nobody holds it",
+            )
+        for text in self._texts(block, reserved & ~block.bitmap):
+            yield self._found(
+                "reserved_bit_free",
+                text,
+                f"{text} is not to be given, but block {block.prefix} offers it",
+            )
+
+        if (expected & ~reserved).bit_length() > block.reach:
+            # The other way about it only keeps others from taking the space away.
+            yield self._found(
+                "wrong_reach",
+                block.prefix,
+                f"block {block.prefix} is used beyond its {block.reach} first addresses, so that "
+                "somebody else may be given the space",
+            )
+
+    def _texts(self, block: Block, bits: int) -> Iterator[str]:
+        while bits:
+            low = bits & -bits
+            yield format_address(self._subnet.family, block.prefix.base + low.bit_length() - 1)
+            bits ^= low
+
+    def _unmarked(
+        self, usable: list[int], marked: bytearray, unmarked_in: dict[int, Prefix]
+    ) -> Iterator[Finding]:
+        """Held addresses that no block marks as taken.
+
+        In overlapping blocks one bit is enough: that the other lacks it is what the overlap means.
+        """
+        at = marked.find(0)
+        while at >= 0:
+            text = format_address(self._subnet.family, usable[at])
+            prefix = unmarked_in.get(at)
+            where = f"block {prefix} offers it" if prefix else "it lies in no block"
+            yield self._found("allocation_without_bit", text, f"{text} is held, but {where}")
+            at = marked.find(0, at + 1)
+
+    def counts(self, counts: Mapping[int, tuple[int, int]]) -> Iterator[Finding]:
+        """What is stored beside a bitmap, and differs from it."""
+        for block in self._blocks():
+            whole = (1 << block.prefix.size) - 1
+            free = block.prefix.size - (block.bitmap & whole).bit_count()
+            stored_free, is_open = counts.get(block.id, (free, int(free > 0)))
+            if block.bitmap & ~whole:
+                problem = "has bits beyond its end"
+            elif stored_free != free:
+                problem = f"says {stored_free}"
+            elif bool(is_open) != (free > 0):
+                problem = f"is filed as {'open' if is_open else 'full'}"
+            else:
+                continue
+            yield self._found(
+                "wrong_free_count",
+                block.prefix,
+                f"block {block.prefix} has {free} free addresses, but {problem}",
+            )
+
+
+def _fits(subnet: Subnet, piece: Block | Run) -> bool:
+    """Whether a piece is an aligned part of the subnet, and a block of at most 64 addresses."""
+    family, base, length = piece.prefix
+    whole = subnet.prefix
+    shortest = block_length(whole) if isinstance(piece, Block) else whole.length
+    return (
+        family == whole.family
+        and shortest <= length <= WIDTH[family]
+        and whole.holds(base)
+        and not base & (1 << WIDTH[family] - length) - 1
+    )
+
+
+def _region_problem(subnet: Subnet, block: Block) -> str | None:
+    """What is impossible about the region that a block says it is part of."""
+    name, length = f"block {block.prefix}", block.region_length
+    if not block.holder:
+        filed = f"nobody claims {name}, but it is filed as part of a claimed /{length}"
+        return filed if length else None
+    said = f"{block.holder} claims {name} as part of a /{length}"
+    if length > block.prefix.length:
+        return f"{said}, which is smaller than the block"
+    if not length or length < subnet.prefix.length:
+        return f"{said}, which is larger than subnet {subnet.prefix}"
+    if block.prefix.length > max(length, WIDTH[subnet.family] - BLOCK_BITS):
+        return f"{said}, which would be one block"
+    return None
+
+
+def _kind(piece: Block | Run) -> str:
+    return "block" if isinstance(piece, Block) else "unused space"
+
+
+def _interval_text(subnet: Subnet, first: int, last: int) -> str:
+    """An interval as an address, a prefix or two addresses, whichever is shortest."""
+    size = last - first + 1
+    text = format_address(subnet.family, first)
+    if size == 1:
+        return text
+    if not size & size - 1 and not first & size - 1:
+        return f"{text}/{WIDTH[subnet.family] - size.bit_length() + 1}"
+    return f"{text}-{format_address(subnet.family, last)}"
+
+
+# --- The catalogue ----------------------------------------------------------------------------
+
+
+def inspect_cohorts(stored: Iterable[StoredCohort]) -> dict[int, Finding]:
+    """The cohorts that are stored wrongly, by id.
+
+    A group would see half of its subnets if they stood in two cohorts that mean the same.
+    """
+    first: dict[str, int] = {}
+    found: dict[int, Finding] = {}
+    # The one that a search finds is kept, and the others are its duplicates.
+    for id, text, key, findable in sorted(
+        stored, key=lambda each: (each.text != each.key, not each.findable, each.id)
+    ):
+        if key is None:
+            problem = "has a text that cannot be read"
+        elif key in first:
+            problem = f"means the same as cohort {first[key]}"
+        elif text != key or not findable:
+            problem = "is not stored in the form in which it is searched for"
+        else:
+            first[key] = id
+            continue
+        if key is not None:
+            first.setdefault(key, id)
+        found[id] = Finding("duplicate_cohort", "", text, f"cohort {id} {problem}")
+    return found
+
+
+def inspect_members(catalogue: Catalogue) -> dict[int, Finding]:
+    """The subnets that stand in a cohort of other labels, weight, scope or family, by id."""
+    found: dict[int, Finding] = {}
+    for subnet in catalogue.subnets.values():
+        cohort = catalogue.cohorts.get(catalogue.cohort_of[subnet.id])
+        key = cohort_key(subnet)
+        if cohort is None or cohort.key != key:
+            seen = f"one of {_traits(cohort)}" if cohort else "one of no cohort at all"
+            found[subnet.id] = Finding(
+                "subnet_in_wrong_cohort",
+                subnet.name,
+                str(subnet.prefix),
+                f"subnet {subnet.name} ({subnet.prefix}) is one of {_traits(subnet)}, "
+                f"but requests take it for {seen}",
+            )
+    return found
+
+
+def _traits(each: Subnet | Cohort) -> str:
+    labels = " ".join(
+        f"{name}={value}"
+        for name, values in sorted(each.labels.items())
+        for value in sorted(values)
+    )
+    place = f"IPv{each.family} in scope {each.scope}"
+    return f"{labels or 'no labels'}, weight {each.weight}, {place}"
+
+
+def inspect_overlaps(catalogue: Catalogue) -> list[Finding]:
+    """The subnets that share addresses with another one of their scope.
+
+    Only a person can tell whose they are.
+    """
+    found = []
+    ordered = sorted(
+        catalogue.subnets.values(), key=lambda subnet: (subnet.scope, subnet.prefix, subnet.id)
+    )
+    outer: Subnet | None = None
+    for subnet in ordered:
+        if outer and outer.scope == subnet.scope and outer.prefix.overlaps(subnet.prefix):
+            found.append(
+                Finding(
+                    "overlapping_subnets",
+                    subnet.name,
+                    str(subnet.prefix),
+                    f"subnet {subnet.name} shares addresses with subnet {outer.name} "
+                    f"({outer.prefix}); remove one of them",
+                )
+            )
+        else:
+            outer = subnet
+    return found

@@ -1,0 +1,301 @@
+"""What a decision reads, and what it asks the store to write.
+
+A decision reads through :class:`Space` and returns a :class:`Plan`; it changes nothing itself. The
+store commits a plan in one transaction, each row with its precondition (a version, a row count, a
+unique constraint), so that a plan made from a stale view fails as a whole and is made again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from borough.domain.declared.records import Subnet
+from borough.domain.net.addresses import Family
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import Block, Run, room_in
+from borough.domain.space.rungs import Hold, Rung
+
+
+class Offer(NamedTuple):
+    """A block with a free address, or unused space, found on a rung.
+
+    :ivar start: where in unused space to begin, if not with its first usable address.
+    :ivar room: how many addresses to open in unused space at least, for others who want some as well.
+    """
+
+    rung: int
+    piece: Block | Run
+    start: int = 0
+    room: int = 0
+
+
+class Space(Protocol):
+    """Read access to address space at one instant."""
+
+    def offers(
+        self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
+    ) -> list[Offer]:
+        """What the rungs have to offer, in ladder order, until ``count`` pieces are found.
+
+        Within a rung: a block of one's own by region (the largest first), then by address;
+        unclaimed blocks by address and runs, the runs first (the largest first) for a claimant and
+        last (the smallest first) otherwise; blocks of others by turn (see
+        :func:`borough.domain.space.blocks.turn`), then by address. With ``lowest`` everything is by address
+        alone.
+        """
+
+    def holdings(self, rung: Rung, holder: str) -> list[Block]:
+        """All blocks that a holder claims in the cohorts or subnets of a rung, by address."""
+
+    def held_in(self, cohort_id: int, holder: str) -> list[Block]:
+        """All blocks that a holder claims in one cohort, by address."""
+
+    def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
+        """All blocks of a subnet that lie inside a prefix, by address."""
+
+    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+        """The runs that are exactly one of these prefixes."""
+
+    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """The runs of a subnet inside a prefix whose length is at most ``longest``, by address.
+
+        They only help to choose; where they cannot be had without being in others' way, there are none.
+        """
+
+    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+        """The block or run that an address lies in; None where nothing is tracked."""
+
+    def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
+        """Who holds an address, cooling included."""
+
+
+class Act(StrEnum):
+    """What an event reports."""
+
+    ALLOCATED = "allocated"
+    RELEASED = "released"
+    CLAIMED = "claimed"
+    GREW = "grew"
+    TRANSFERRED = "transferred"
+    GAVE_UP = "gave_up"
+    MOVED = "moved"
+    TOPOLOGY = "topology"
+    REPAIRED = "repaired"
+    PRUNED = "pruned"
+    TOKEN = "token"  # noqa: S105  (no password, a word)
+
+
+class Note(NamedTuple):
+    """One thing that a plan does besides giving or taking addresses, for events and explanations.
+
+    :ivar loser: whose it was, when it is taken away from somebody.
+    :ivar region: the region that it is taken out of.
+    """
+
+    act: Act
+    subnet_id: int
+    prefix: Prefix
+    holder: str
+    loser: str = ""
+    region: Prefix | None = None
+
+
+class Grant(NamedTuple):
+    """An address given.
+
+    :ivar block: the block that it lies in, as the plan leaves it; None where nothing is tracked.
+    :ivar hold: how that block is held in the end, by claims that the plan makes.
+    :ivar found: how it was held before: the rung that the address was found on.
+    """
+
+    allocation: AllocationRow
+    block: Block | None
+    hold: Hold | None
+    found: Hold | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How one subnet stands, in addresses.
+
+    :ivar allocated: held by owners, those outside the ranges included.
+    :ivar cooling: released and resting.
+    :ivar free: free addresses of blocks and of unused space, by who claims them; ``""``: nobody.
+    """
+
+    allocated: int = 0
+    cooling: int = 0
+    free: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total_free(self) -> int:
+        """Free addresses, claimed or not."""
+        return sum(self.free.values())
+
+
+def free_of(
+    subnets: Mapping[int, Subnet], pieces: Iterable[Block | Run]
+) -> Counter[tuple[int, str]]:
+    """Free addresses of blocks and of unused space by subnet id and holder."""
+    free: Counter[tuple[int, str]] = Counter()
+    for piece in pieces:
+        if isinstance(piece, Block):
+            free[piece.subnet_id, piece.holder] += piece.free
+        else:
+            free[piece.subnet_id, ""] += room_in(subnets[piece.subnet_id], piece.prefix)
+    return free
+
+
+def tallies_of(
+    free: Mapping[tuple[int, str], int], held: Mapping[int, tuple[int, int]]
+) -> dict[int, Tally]:
+    """Tallies by subnet id.
+
+    :param free: free addresses by subnet id and holder.
+    :param held: by subnet id, how many allocations there are, and how many of them cool.
+    """
+    holders: dict[int, dict[str, int]] = {id: {} for id in held}
+    for (id, holder), count in free.items():
+        if count and id in holders:
+            holders[id][holder] = count
+    return {
+        id: Tally(total - cooling, cooling, holders[id]) for id, (total, cooling) in held.items()
+    }
+
+
+@dataclass
+class Plan:
+    """Row changes that belong together: all of them or none.
+
+    :ivar changed: blocks as they were read and as they shall be, by block id.
+    :ivar cooled: allocations that become cooling, as they shall be.
+    :ivar moved: allocations as they were read and on the host where they shall be.
+    """
+
+    runs_removed: list[Run] = field(default_factory=list)
+    runs_added: list[Run] = field(default_factory=list)
+    changed: dict[int, tuple[Block, Block]] = field(default_factory=dict)
+    blocks_added: list[Block] = field(default_factory=list)
+    blocks_removed: list[Block] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
+    removed: list[AllocationRow] = field(default_factory=list)
+    cooled: list[AllocationRow] = field(default_factory=list)
+    moved: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not any(vars(self).values())
+
+    def outside(self, subnets: Mapping[int, Subnet]) -> list[Subnet]:
+        """The subnets in which the plan gives or takes back addresses but changes no block of theirs, by id.
+
+        No block or run shows such a change, so that the row of the subnet has to.
+        """
+        blocks = [
+            *(old for old, _ in self.changed.values()),
+            *self.blocks_added,
+            *self.blocks_removed,
+        ]
+        shown: dict[int, list[Prefix]] = {}
+        for block in blocks:
+            shown.setdefault(block.subnet_id, []).append(block.prefix)
+        for prefixes in shown.values():
+            prefixes.sort()
+        given = (grant.allocation for grant in self.grants)
+        found = {
+            each.subnet_id: subnets[each.subnet_id]
+            for each in (*given, *self.removed, *self.cooled)
+            if not _lies_in(each.address, shown.get(each.subnet_id, []))
+        }
+        return [found[id] for id in sorted(found)]
+
+    def touched(self, family: Family) -> int:
+        """How many stored pieces of a family are no longer as a space shows them."""
+        stored: list[Block | Run] = [
+            *self.runs_removed,
+            *self.blocks_removed,
+            *(old for old, _ in self.changed.values()),
+        ]
+        return sum(piece.prefix.family == family for piece in stored)
+
+    def change(self, old: Block, new: Block) -> None:
+        """Replace a stored block, keeping what was first read as the precondition."""
+        first, _ = self.changed.get(old.id, (old, old))
+        self.changed[old.id] = (first, new)
+
+    def current(self, block: Block) -> Block:
+        """A stored block as this plan leaves it so far."""
+        return self.changed[block.id][1] if block.id in self.changed else block
+
+    def put(self, old: Block, new: Block) -> Block:
+        """Write a block that is stored, or that this very plan adds; return it."""
+        if old.id:
+            self.change(old, new)
+        else:
+            self.blocks_added[self.blocks_added.index(old)] = new
+        return new
+
+    def drop(self, block: Block) -> None:
+        """Remove a block that is stored, or that this very plan adds."""
+        if block.id:
+            self.blocks_removed.append(self.changed.pop(block.id, (block, block))[0])
+        else:
+            self.blocks_added.remove(block)
+
+    def blocks_in(self, space: Space, subnet_id: int, prefix: Prefix) -> list[Block]:
+        """The blocks inside a prefix as this plan leaves them so far, by address."""
+        gone = {block.id for block in self.blocks_removed}
+        stored = [
+            self.current(block)
+            for block in space.blocks_in(subnet_id, prefix)
+            if block.id not in gone
+        ]
+        added = [
+            block
+            for block in self.blocks_added
+            if block.subnet_id == subnet_id and prefix.covers(block.prefix)
+        ]
+        return sorted(stored + added, key=lambda block: block.prefix)
+
+    def runs_at(self, space: Space, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+        """The runs at these prefixes as this plan leaves them so far."""
+        gone = {run.id for run in self.runs_removed}
+        stored = [run for run in space.runs_at(subnet_id, prefixes) if run.id not in gone]
+        added = [
+            run for run in self.runs_added if run.subnet_id == subnet_id and run.prefix in prefixes
+        ]
+        return stored + added
+
+    def runs_in(self, space: Space, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+        """The runs inside a prefix as this plan leaves them so far, by address."""
+        gone = {run.id for run in self.runs_removed}
+        stored = [run for run in space.runs_in(subnet_id, prefix, longest) if run.id not in gone]
+        added = [
+            run
+            for run in self.runs_added
+            if run.subnet_id == subnet_id
+            and prefix.covers(run.prefix)
+            and run.prefix.length <= longest
+        ]
+        return sorted(stored + added, key=lambda run: run.prefix)
+
+    def drop_run(self, run: Run) -> None:
+        """Remove unused space that is stored, or that this very plan adds."""
+        if run.id:
+            self.runs_removed.append(run)
+        else:
+            self.runs_added.remove(run)
+
+
+def _lies_in(address: int, prefixes: Sequence[Prefix]) -> bool:
+    """True when one of some prefixes, disjoint and by address, holds an address."""
+    at = bisect_right(prefixes, address, key=lambda prefix: prefix.base) - 1
+    return at >= 0 and prefixes[at].holds(address)

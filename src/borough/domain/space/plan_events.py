@@ -1,0 +1,63 @@
+"""The events that a plan leaves in the trail, and the cohort that an event is filed under."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.net.addresses import format_address
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.events import EventRow
+from borough.domain.space.plan import Act, Note, Plan
+
+
+def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
+    """The events of a plan, except those of its grants."""
+    # What is removed from its rest was released before.
+    held = [each for each in plan.removed if each.state is State.ALLOCATED]
+    return [
+        *(_event(Act.RELEASED, each, catalogue, now) for each in (*held, *plan.cooled)),
+        *(
+            _event(Act.MOVED, new, catalogue, now, f"from host {old.host}" if old.host else "")
+            for old, new in plan.moved
+        ),
+        *(_event_of_note(note, catalogue, now) for note in plan.notes),
+    ]
+
+
+def event_of_grant(allocation: AllocationRow, catalogue: Catalogue, now: int) -> EventRow:
+    """The event of an address that a plan grants."""
+    return _event(Act.ALLOCATED, allocation, catalogue, now)
+
+
+def _event(
+    act: Act, allocation: AllocationRow, catalogue: Catalogue, now: int, detail: str = ""
+) -> EventRow:
+    return EventRow(
+        now,
+        act,
+        format_address(allocation.family, allocation.address),
+        catalogue.subnets[allocation.subnet_id].name,
+        allocation.owner,
+        allocation.host,
+        allocation.sequence,
+        detail,
+        cohort_id=catalogue.cohort_of[allocation.subnet_id],
+    )
+
+
+def _event_of_note(note: Note, catalogue: Catalogue, now: int) -> EventRow:
+    return EventRow(
+        now,
+        note.act,
+        str(note.prefix),
+        catalogue.subnets[note.subnet_id].name,
+        detail=note.holder,
+        cohort_id=catalogue.cohort_of[note.subnet_id],
+    )
+
+
+def in_cohort(event: EventRow, catalogue: Catalogue) -> EventRow:
+    """The event with the cohort that its subnet belongs to."""
+    home = catalogue.by_name.get(event.subnet)
+    return event if home is None else replace(event, cohort_id=catalogue.cohort_of[home.id])

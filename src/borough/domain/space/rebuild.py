@@ -1,0 +1,103 @@
+"""Blocks and runs of a subnet, made again from what is certain: allocations and claims.
+
+Used when a topology change moves a subnet's edges, and by ``audit`` to mend what contradicts itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+
+from borough.domain.declared.records import Subnet
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.blocks import BLOCK_BITS, Block, Run, blocks_for, has_room, initial_runs
+
+
+def rebuild(
+    subnet: Subnet, cohort_id: int, taken: Iterable[int], claims: Mapping[Prefix, str]
+) -> tuple[list[Block], list[Run]]:
+    """Tile a subnet anew.
+
+    :param taken: addresses allocated or cooling; those that are not usable need no bit.
+    :param claims: holder by claimed region. Of regions that overlap the first and larger one is
+        kept; a region that reaches beyond the usable space is cut down to the pieces of it.
+    :return: fresh blocks and runs, which together cover every usable address once.
+    """
+    return _Tiling(subnet, cohort_id, taken, claims).tiles()
+
+
+class _Tiling:
+    def __init__(
+        self, subnet: Subnet, cohort_id: int, taken: Iterable[int], claims: Mapping[Prefix, str]
+    ) -> None:
+        self._subnet = subnet
+        self._cohort_id = cohort_id
+        self._taken = sorted(address for address in taken if subnet.is_usable(address))
+        self._pieces = initial_runs(subnet)
+        self._claims = _fitted(self._pieces, _disjoint(claims))
+        self._claimed = sorted(region.base for region in self._claims)
+        self._blocks: list[Block] = []
+        self._runs: list[Run] = []
+
+    def tiles(self) -> tuple[list[Block], list[Run]]:
+        for piece in self._pieces:
+            self._tile(piece)
+        return self._blocks, self._runs
+
+    def _tile(self, piece: Prefix) -> None:
+        holder = self._claims.get(piece)
+        if holder is not None:
+            self._add_blocks(piece, holder)
+        elif not self._any(self._claimed, piece):
+            if not self._any(self._taken, piece):
+                if has_room(self._subnet, piece):
+                    self._runs.append(Run(0, self._subnet.id, self._cohort_id, piece))
+            elif piece.size <= 1 << BLOCK_BITS:
+                self._add_blocks(piece, "")
+            else:
+                self._split(piece)
+        else:
+            self._split(piece)
+
+    def _split(self, piece: Prefix) -> None:
+        for half in piece.halves():
+            self._tile(half)
+
+    def _add_blocks(self, piece: Prefix, holder: str) -> None:
+        for block in blocks_for(self._subnet, self._cohort_id, piece, holder):
+            low = bisect_left(self._taken, block.prefix.base)
+            high = bisect_right(self._taken, block.prefix.last)
+            self._blocks.append(block.take(self._taken[low:high]))
+
+    @staticmethod
+    def _any(addresses: list[int], piece: Prefix) -> bool:
+        at = bisect_left(addresses, piece.base)
+        return at < len(addresses) and addresses[at] <= piece.last
+
+
+def _disjoint(claims: Mapping[Prefix, str]) -> dict[Prefix, str]:
+    """Claims without those that overlap an earlier, larger one: an address has one claimant."""
+    kept: dict[Prefix, str] = {}
+    end = -1
+    for region in sorted(claims, key=lambda region: (region.base, region.length)):
+        if region.base > end:
+            kept[region] = claims[region]
+            end = region.last
+    return kept
+
+
+def _fitted(pieces: list[Prefix], claims: Mapping[Prefix, str]) -> dict[Prefix, str]:
+    """Disjoint claims, each inside one piece of the space to tile.
+
+    A region may have grown over space without a usable address, and its subnet may have shrunk.
+    """
+    bases = [piece.base for piece in pieces]
+    fitted: dict[Prefix, str] = {}
+    for region, holder in claims.items():
+        at = bisect_right(bases, region.base) - 1
+        if at >= 0 and pieces[at].covers(region):
+            fitted[region] = holder
+            continue
+        inside = pieces[bisect_left(bases, region.base) : bisect_right(bases, region.last)]
+        fitted.update(dict.fromkeys(inside, holder))
+    return fitted

@@ -1,0 +1,1 @@
+"""Audit, reclaim, hosts that leave, defragmentation."""

@@ -1,0 +1,307 @@
+"""Find where the stored state contradicts itself, and mend it from what is certain.
+
+Certain are the declared objects, the allocations, and the claims that nothing speaks against. An
+allocation is never removed and keeps its sequence number; whatever else is wrong is made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Subnet
+from borough.domain.encode import plain
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.events import EventRow
+from borough.domain.space.inspection import (
+    Finding,
+    certain_claims,
+    inspect,
+    inspect_cohorts,
+    inspect_members,
+    inspect_overlaps,
+    misfiled,
+)
+from borough.domain.space.orphans import Leftover
+from borough.domain.space.plan import Act, Plan
+from borough.domain.space.rebuild import rebuild
+from borough.engine.partial import telling
+from borough.engine.upkeep.audit_times import bring_back, late
+from borough.store.port import Inspection, ReadSpace, ReadUnit, Store, Unit, WriteTrail
+
+__all__ = ["Finding", "audit"]
+
+#: Longest subject of an event; a cohort's text can be longer.
+_SUBJECT = 255
+
+
+def audit(
+    store: Store,
+    clock: Callable[[], int],
+    *,
+    repair: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Finding]:
+    """See :meth:`borough.engine.ipam.Ipam.audit`.
+
+    Every subnet is read in a unit of its own, so that others can go on writing in between. With
+    ``repair``, what was found is then looked at again and mended, once more one unit a subnet. An error
+    says under ``done`` what was mended before it.
+
+    :param clock: the time in microseconds since the epoch, for the events.
+    """
+    mended: list[Finding] = []
+    with telling(lambda: {"findings": plain(mended)} if mended else {}):
+        seen = store.transact(_unreadable_cohorts, write=False)
+        if seen:
+            # Nothing else can be read before these are gone.
+            if not repair:
+                return seen
+            mended += store.transact(_MendCatalogue(seen, clock()), declares=True)
+        survey = store.transact(lambda unit: _survey(unit, clock()), write=False)
+        local: dict[int, list[Finding]] = {}
+        for done, subnet_id in enumerate(survey.subnet_ids, 1):
+            found = store.transact(_Inspect(subnet_id), write=False)
+            if found:
+                local[subnet_id] = found
+            if progress:
+                progress(done, len(survey.subnet_ids))
+        if not repair:
+            return [*survey.found, *chain.from_iterable(local.values()), *survey.unmendable]
+        if survey.found:
+            mended += store.transact(_MendCatalogue(survey.found, clock()), declares=True)
+        for subnet_id, found in local.items():
+            mended += store.transact(_Mend(subnet_id, found, clock()))
+    return [*mended, *survey.unmendable]
+
+
+def _mended(unit: WriteTrail, seen: Iterable[Finding], now: int) -> list[Finding]:
+    """What was seen, each thing once, marked as repaired and recorded as an event."""
+    found = {(each.code, each.subnet, each.subject): each for each in seen}
+    for each in found.values():
+        subject, detail = each.subject[:_SUBJECT], f"{each.code}: {each.message}"
+        unit.record(EventRow(now, Act.REPAIRED, subject, each.subnet, detail=detail))
+    return [replace(each, repaired=True) for each in found.values()]
+
+
+# --- The catalogue ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What is wrong beyond single subnets.
+
+    :ivar unmendable: what only a person can mend.
+    :ivar subnet_ids: all subnets, by scope and address.
+    """
+
+    found: list[Finding]
+    unmendable: list[Finding]
+    subnet_ids: list[int]
+
+
+def _unreadable_cohorts(unit: Inspection) -> list[Finding]:
+    stored = [each for each in unit.stored_cohorts() if each.key is None]
+    return list(inspect_cohorts(stored).values())
+
+
+def _survey(unit: ReadUnit, now: int) -> _Survey:
+    catalogue = unit.reload()
+    ordered = sorted(catalogue.subnets.values(), key=lambda subnet: (subnet.scope, subnet.prefix))
+    return _Survey(
+        [
+            *inspect_cohorts(unit.stored_cohorts()).values(),
+            *inspect_members(catalogue).values(),
+            *map(_stray, unit.strays()),
+            *late(unit, now),
+        ],
+        [
+            *inspect_overlaps(catalogue),
+            *(_misnamed(catalogue, each, None) for each in unit.homeless()),
+            *(_left(each) for each in unit.leftovers() if each.is_due(now)),
+            *unit.risks(),
+        ],
+        [subnet.id for subnet in ordered],
+    )
+
+
+@dataclass(frozen=True)
+class _MendCatalogue:
+    """A unit of work that puts every subnet into its cohort, removes the space of none, and mends times.
+
+    :ivar seen: what an earlier unit found.
+    :ivar now: microseconds since the epoch.
+    """
+
+    seen: list[Finding]
+    now: int
+
+    def __call__(self, unit: Unit) -> list[Finding]:
+        wrong = inspect_cohorts(unit.stored_cohorts())
+        for cohort_id in wrong:
+            # Otherwise its subnets could be put into the very row that is wrong.
+            unit.retire_cohort(cohort_id)
+        catalogue = unit.reload()
+        members = inspect_members(catalogue)
+        if wrong or members:
+            for subnet_id in members:
+                unit.put_subnet(catalogue.subnets[subnet_id])
+            unit.touch(catalogue.version)
+        strays = unit.strays()
+        unit.remove_strays()
+        overdue = bring_back(unit, self.now)
+        return _mended(
+            unit,
+            [
+                *self.seen,
+                *wrong.values(),
+                # A subnet of a retired cohort stood in the right one as far as anybody could see.
+                *(each for id, each in members.items() if catalogue.cohort_of[id] not in wrong),
+                *map(_stray, strays),
+                *overdue,
+            ],
+            self.now,
+        )
+
+
+def _stray(piece: Block | Run) -> Finding:
+    kind = "block" if isinstance(piece, Block) else "unused space"
+    return Finding(
+        "unknown_subnet",
+        "",
+        str(piece.prefix),
+        f"{kind} {piece.prefix} belongs to subnet {piece.subnet_id}, which does not exist",
+    )
+
+
+def _left(leftover: Leftover) -> Finding:
+    """An address that a system behind a driver may hold for nobody. Only its driver can give it back."""
+    what = leftover.address or "an address whose answer was lost"
+    reason = leftover.reason or "it was being given back when its process ended"
+    return Finding(
+        "left_behind",
+        leftover.subnet,
+        leftover.address or f"token {leftover.token}",
+        f"driver {leftover.driver} may still hold {what}"
+        + (f" for {leftover.owner}" if leftover.owner else "")
+        + f": {reason}; the driver tries again by itself, or look there",
+    )
+
+
+def _misnamed(catalogue: Catalogue, allocation: AllocationRow, home: Subnet | None) -> Finding:
+    """An allocation that is filed under a subnet in which it does not lie.
+
+    :param home: the subnet in which it lies.
+    """
+    named = catalogue.subnets.get(allocation.subnet_id)
+    if named is None:
+        code, filed = "unknown_subnet", f"{allocation.subnet_id}, which does not exist"
+    else:
+        code = "allocation_outside_subnet"
+        filed = f"{named.name} ({named.prefix} of scope {named.scope})"
+    lies = (
+        f"it lies in subnet {home.name}"
+        if home
+        else f"no subnet of scope {allocation.scope} covers it; add one and audit again"
+    )
+    message = f"{allocation.text} is filed under subnet {filed}, but {lies}"
+    return Finding(code, named.name if named else "", allocation.text, message)
+
+
+# --- One subnet -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A subnet as one unit sees it.
+
+    :ivar taken: addresses of its prefix that are held or cool, whichever subnet they are filed under.
+    :ivar strangers: allocations that lie here but are filed under another subnet.
+    :ivar space: what is wrong with blocks and runs.
+    """
+
+    blocks: list[Block]
+    runs: list[Run]
+    taken: list[int]
+    strangers: list[AllocationRow]
+    space: list[Finding]
+
+
+def _read(unit: ReadUnit, subnet: Subnet) -> _Reading:
+    catalogue = unit.catalogue
+    blocks, runs = unit.blocks([subnet.id]), unit.runs([subnet.id])
+    taken: list[int] = []
+    strange: list[int] = []
+    for address, subnet_id in unit.taken_in(subnet):
+        taken.append(address)
+        if subnet_id != subnet.id and not _lies_in(catalogue, subnet_id, subnet, address):
+            strange.append(address)
+    found = [unit.allocation_at(subnet.scope, subnet.family, address) for address in strange]
+    cohort_id = catalogue.cohort_of[subnet.id]
+    space = [
+        *inspect(subnet, cohort_id, blocks, runs, taken, unit.stored_counts(subnet.id)),
+        *misfiled(subnet, unit.misfiled(subnet.id)),
+    ]
+    return _Reading(blocks, runs, taken, [each for each in found if each is not None], space)
+
+
+def _lies_in(catalogue: Catalogue, subnet_id: int, here: Subnet, address: int) -> bool:
+    """Whether an address of ``here`` lies in the subnet that it is filed under as well.
+
+    Subnets that overlap would otherwise take its allocations from each other, audit after audit.
+    """
+    named = catalogue.subnets.get(subnet_id)
+    return (
+        named is not None
+        and (named.scope, named.family) == (here.scope, here.family)
+        and named.prefix.holds(address)
+    )
+
+
+def _findings(unit: ReadSpace, subnet: Subnet, reading: _Reading) -> list[Finding]:
+    strangers = (_misnamed(unit.catalogue, each, subnet) for each in reading.strangers)
+    return [*reading.space, *strangers]
+
+
+@dataclass(frozen=True)
+class _Inspect:
+    """A unit of work that looks at one subnet."""
+
+    subnet_id: int
+
+    def __call__(self, unit: ReadUnit) -> list[Finding]:
+        # It may have been removed since the survey.
+        subnet = unit.catalogue.subnets.get(self.subnet_id)
+        return _findings(unit, subnet, _read(unit, subnet)) if subnet else []
+
+
+@dataclass(frozen=True)
+class _Mend:
+    """A unit of work that looks at one subnet again, for it may have changed, and mends it.
+
+    :ivar seen: what an earlier unit found.
+    :ivar now: microseconds since the epoch.
+    """
+
+    subnet_id: int
+    seen: list[Finding]
+    now: int
+
+    def __call__(self, unit: Unit) -> list[Finding]:
+        subnet = unit.catalogue.subnets.get(self.subnet_id)
+        if subnet is None:
+            return []
+        unit.lock_space([subnet.id])
+        reading = _read(unit, subnet)
+        for stranger in reading.strangers:
+            unit.rehome(stranger, subnet.id)
+        if reading.space:
+            claims = certain_claims(subnet, reading.blocks, reading.runs)
+            cohort_id = unit.catalogue.cohort_of[subnet.id]
+            blocks, runs = rebuild(subnet, cohort_id, reading.taken, claims)
+            unit.commit(Plan(blocks_removed=reading.blocks, runs_removed=reading.runs), self.now)
+            unit.commit(Plan(blocks_added=blocks, runs_added=runs), self.now)
+        return _mended(unit, [*self.seen, *_findings(unit, subnet, reading)], self.now)

@@ -1,0 +1,172 @@
+"""The use case that proposes what would have to be renumbered to save routes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import HOST
+from borough.domain.net.addresses import Family, format_address
+from borough.domain.net.fewest_routes import Territory
+from borough.domain.net.prefixes import Prefix
+from borough.domain.policy.defragment import Renumbering, propose
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.filters import Filter
+from borough.domain.space.plan import Plan
+from borough.engine.queries import all_allocations, routes
+from borough.store.memory.space import MemorySpace
+from borough.store.memory.tables import Tables
+from borough.store.memory.unit import MemoryUnit
+from borough.store.port import ReadUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One address that would be released and asked for again.
+
+    :ivar to: the address that its owner would get.
+    :ivar subnets: the subnets that it is to be asked from, all equally good.
+    :ivar saves: routes saved by this step; 0 for one that only prepares those after it.
+    """
+
+    address: str
+    scope: str
+    owner: str
+    host: str
+    sequence: int
+    to: str
+    subnets: tuple[str, ...]
+    saves: int
+
+
+@dataclass(frozen=True, slots=True)
+class Defragmentation:
+    """What would have to be renumbered, in this order, and what for.
+
+    :ivar routes: how many there are now, in the strict form.
+    :ivar saves: routes that all of it together saves.
+    """
+
+    proposals: tuple[Proposal, ...]
+    routes: int
+    saves: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a proposal is made from, as one transaction saw it.
+
+    :ivar routes: how many there are, in the strict form.
+    """
+
+    catalogue: Catalogue
+    blocks: list[Block]
+    runs: list[Run]
+    held: list[AllocationRow]
+    routes: int
+
+
+def snapshot(unit: ReadUnit, scope: str | None) -> Snapshot:
+    """Read what is needed; to think about it takes longer than a transaction should."""
+    return Snapshot(
+        unit.catalogue,
+        unit.blocks(),
+        unit.runs(),
+        list(all_allocations(unit, Filter(scope=scope))),
+        len(routes(unit, None, "strict", scope)),
+    )
+
+
+def defragment(seen: Snapshot, host: str | None, limit: int, now: int) -> Defragmentation:
+    """See :meth:`borough.engine.ipam.Ipam.defragment`."""
+    catalogue = seen.catalogue
+    trial = _Trial(
+        Tables(
+            blocks={block.id: block for block in seen.blocks},
+            runs={run.id: run for run in seen.runs},
+            allocations={(each.scope, each.family, each.address): each for each in seen.held},
+            # Rows that are added by playing must not meet those that are there.
+            next_id=1 << 62,
+        ),
+        catalogue,
+    )
+    wanted = [each for each in seen.held if host in (None, each.host)]
+    found = propose(catalogue, trial, seen.blocks, wanted, now, limit)
+    proposals = tuple(_proposal(catalogue, each) for each in found)
+    return Defragmentation(proposals, seen.routes, sum(each.saves for each in found))
+
+
+def _proposal(catalogue: Catalogue, found: Renumbering) -> Proposal:
+    old = found.allocation
+    members = catalogue.members[catalogue.cohort_of[old.subnet_id]]
+    return Proposal(
+        old.text,
+        old.scope,
+        old.owner,
+        old.host,
+        old.sequence,
+        format_address(found.to.family, found.to.address),
+        tuple(subnet.name for subnet in members),
+        found.saves,
+    )
+
+
+class _Trial(MemorySpace):
+    """See :class:`borough.domain.policy.defragment.Trial`: a copy in memory, where the same code decides."""
+
+    def play(self, plan: Plan) -> Self:
+        """See :meth:`borough.domain.policy.defragment.Trial.play`."""
+        tables = self._tables.copy()
+        MemoryUnit(tables, self.catalogue).commit(plan, 0)
+        return type(self)(tables, self.catalogue)
+
+    def territory(self, scope: str, family: Family, window: Prefix) -> Mapping[str, Territory]:
+        """See :meth:`borough.domain.policy.defragment.Trial.territory`."""
+        first, last = window.base, window.last
+        claimed: dict[str, list[Prefix]] = defaultdict(list)
+        held: dict[str, list[int]] = defaultdict(list)
+        bases, inside = self._claims.get((scope, family), ([], []))
+        # Regions are disjoint: of those that begin before the window only the last can reach into it.
+        start = max(bisect_right(bases, first) - 1, 0)
+        for region, host in inside[start : bisect_right(bases, last)]:
+            if region.overlaps(window):
+                claimed[host].append(window if region.covers(window) else region)
+        addresses, hosts = self._held.get((scope, family), ([], []))
+        for at in range(bisect_left(addresses, first), bisect_right(addresses, last)):
+            held[hosts[at]].append(addresses[at])
+        return {
+            host: Territory(claimed.get(host, ()), held.get(host, ())) for host in {*claimed, *held}
+        }
+
+    @cached_property
+    def _claims(self) -> Mapping[tuple[str, Family], tuple[list[int], list[tuple[Prefix, str]]]]:
+        """The regions of hosts by scope and family, ascending, and where they begin."""
+        grouped: dict[tuple[str, Family], set[tuple[Prefix, str]]] = defaultdict(set)
+        for block in self._tables.blocks.values():
+            name, _, host = block.holder.partition("=")
+            if name == HOST:
+                subnet = self.catalogue.subnets[block.subnet_id]
+                grouped[subnet.scope, subnet.family].add((block.region(), host))
+        ordered = {key: sorted(found) for key, found in grouped.items()}
+        return {
+            key: ([region.base for region, _ in found], found) for key, found in ordered.items()
+        }
+
+    @cached_property
+    def _held(self) -> Mapping[tuple[str, Family], tuple[list[int], list[str]]]:
+        """The addresses held on hosts by scope and family, ascending, and their hosts."""
+        grouped: dict[tuple[str, Family], list[tuple[int, str]]] = defaultdict(list)
+        for each in self._tables.allocations.values():
+            if each.host and each.state is State.ALLOCATED:
+                grouped[each.scope, each.family].append((each.address, each.host))
+        ordered = {key: sorted(found) for key, found in grouped.items()}
+        return {
+            key: ([address for address, _ in found], [host for _, host in found])
+            for key, found in ordered.items()
+        }

@@ -1,0 +1,226 @@
+"""The use cases around hosts that go or get another name, and addresses that move to another host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from borough.domain.declared.lookup import check_scope, unknown
+from borough.domain.declared.topology import labels_text
+from borough.domain.net.addresses import format_address
+from borough.domain.policy import reassign
+from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.blocks import Block
+from borough.domain.space.events import EventRow
+from borough.domain.space.filters import Filter
+from borough.domain.space.plan import Act, Note
+from borough.engine.queries import all_allocations
+from borough.engine.release import release_all
+from borough.engine.request import ReassignRequest
+from borough.engine.views import (
+    RELEASED_LISTED,
+    Allocation,
+    Claim,
+    Released,
+    show_all,
+    show_claim,
+)
+from borough.errors import AddressOutsideGroup, FixInput, NotAllocated, StaleSequence
+from borough.store.port import ReadAllocations, ReadSpace, ReadUnit, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Vacated:
+    """What became of a host that was drained or removed.
+
+    :ivar claims: what it claimed, and nobody claims now.
+    :ivar remaining: addresses that are still held on it, until they are released or moved.
+    :ivar released: addresses that were released, the first 10,000 of them.
+    :ivar total: how many were released.
+    :ivar source: the topology that declared it, where its entry was removed; a file that still names it
+        would declare it again. None: no entry was removed, or none of a topology.
+    """
+
+    host: str
+    claims: tuple[Claim, ...]
+    remaining: tuple[Allocation, ...]
+    released: tuple[Allocation, ...]
+    total: int
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """What became of a host that got another name.
+
+    :ivar claims: what it claims under its new name, as far as it came from the old one.
+    :ivar moved: addresses that are held on it under its new name.
+    :ivar source: the topology that declared it under its old name, if one did.
+    """
+
+    old: str
+    new: str
+    claims: tuple[Claim, ...]
+    moved: tuple[Allocation, ...]
+    source: str | None
+
+
+# --- A host that goes -------------------------------------------------------------------------
+
+
+def drain(unit: Unit, host: str, now: int) -> Vacated:
+    """See :meth:`borough.engine.ipam.Ipam.drain`."""
+    _known(unit, host)
+    claims = _vacate(unit, host, now)
+    return Vacated(host, claims, tuple(show_all(unit, _held_on(unit, host))), (), 0, None)
+
+
+def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
+    """See :meth:`borough.engine.ipam.Ipam.remove_host`."""
+    _known(unit, host)
+    released = Released((), 0)
+    given_up: tuple[Claim, ...] = ()
+    if release:
+        holder = reassign.holder_of(host)
+        released, notes = release_all(
+            unit, Filter(host=host), now, leaving=holder, most=RELEASED_LISTED
+        )
+        given_up = _claims(unit, notes, holder)
+    # What is left has cooling addresses in it, or such that others have borrowed.
+    claims = given_up + _vacate(unit, host, now)
+    remaining = () if release else tuple(show_all(unit, _held_on(unit, host)))
+    source = _undeclare(unit, host, now)
+    return Vacated(host, claims, remaining, released.released, released.total, source)
+
+
+def _known(unit: ReadUnit, host: str) -> None:
+    """Refuse a host that is neither declared nor holds or claims anything: most likely a misspelt name.
+
+    :raises UnknownObject: with a hint.
+    """
+    catalogue = unit.catalogue
+    if (
+        host not in catalogue.hosts
+        and not reassign.everything_of(catalogue, unit, reassign.holder_of(host))
+        and not unit.allocations(Filter(host=host, limit=1))
+    ):
+        raise unknown("host", host, catalogue.hosts)
+
+
+def _held_on(unit: ReadAllocations, host: str) -> list[AllocationRow]:
+    return [
+        each for each in all_allocations(unit, Filter(host=host)) if each.state is State.ALLOCATED
+    ]
+
+
+def _vacate(unit: Unit, host: str, now: int) -> tuple[Claim, ...]:
+    plan = reassign.vacate(unit.catalogue, unit, reassign.holder_of(host))
+    unit.commit(plan, now)
+    return _claims(unit, plan.notes, reassign.holder_of(host))
+
+
+def _claims(unit: ReadSpace, notes: Sequence[Note], holder: str) -> tuple[Claim, ...]:
+    return tuple(
+        show_claim(unit.catalogue, note.subnet_id, note.prefix, holder)
+        for note in notes
+        if note.act is Act.GAVE_UP and note.holder == holder
+    )
+
+
+def _undeclare(unit: Unit, host: str, now: int) -> str | None:
+    """Remove a host's declared entry; return the topology that it came from."""
+    catalogue = unit.catalogue
+    declared = catalogue.hosts.get(host)
+    if declared is None:
+        return None
+    unit.remove_host(declared)
+    unit.touch(catalogue.version)
+    unit.record(EventRow(now, Act.TOPOLOGY, host, detail="remove host"))
+    return declared.source or None
+
+
+# --- A host that gets another name ------------------------------------------------------------
+
+
+def rename_host(unit: Unit, old: str, new: str, now: int) -> Renamed:
+    """See :meth:`borough.engine.ipam.Ipam.rename_host`."""
+    if old == new:
+        raise FixInput(f"{old} is called so already", host=old)
+    _known(unit, old)
+    catalogue = unit.catalogue
+    allocations = list(all_allocations(unit, Filter(host=old)))
+    plan = reassign.rename(catalogue, unit, allocations, old, new)
+    unit.commit(plan, now)
+    moved = [each for _, each in plan.moved if each.state is State.ALLOCATED]
+    shown = tuple(show_all(unit, moved))
+    claims = tuple(
+        show_claim(catalogue, note.subnet_id, note.prefix, note.holder) for note in plan.notes
+    )
+    source = _redeclare(unit, old, new, now)
+    return Renamed(old, new, claims, shown, source)
+
+
+def _redeclare(unit: Unit, old: str, new: str, now: int) -> str | None:
+    """Give a host's declared entry the new name, unless one of that name is declared already."""
+    declared = unit.catalogue.hosts.get(old)
+    if declared is None or new in unit.catalogue.hosts:
+        return _undeclare(unit, old, now)
+    version = unit.catalogue.version
+    unit.remove_host(declared)
+    unit.put_host(replace(declared, id=0, name=new))
+    unit.touch(version)
+    unit.record(EventRow(now, Act.TOPOLOGY, new, detail=f"rename host {old}"))
+    return declared.source or None
+
+
+# --- An address that moves --------------------------------------------------------------------
+
+
+def move(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
+    """See :meth:`borough.engine.face.Face.move`."""
+    scope, family, number = request.scope, request.family, request.address
+    host, sequence = request.host, request.sequence
+    check_scope(unit.catalogue, scope)
+    held = unit.allocation_at(scope, family, number)
+    if held is None or held.state is not State.ALLOCATED:
+        text = format_address(family, number)
+        raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
+    if sequence is not None and held.sequence != sequence:
+        raise StaleSequence(
+            f"{held.text} has sequence {held.sequence}, not {sequence}: "
+            "it was released and given again since",
+            address=held.text,
+            owner=held.owner,
+            host=held.host,
+            sequence=held.sequence,
+        )
+    if held.host == host:
+        # A move that is asked for again, its first answer lost.
+        return show_all(unit, [held])[0]
+    if not request.force:
+        _check_reach(unit, held, host)
+    catalogue = unit.catalogue
+    piece = unit.piece_at(held.subnet_id, number)
+    around = piece.region() if isinstance(piece, Block) else None
+    neighbours = all_allocations(unit, Filter(scope=scope, subnet_id=held.subnet_id, within=around))
+    plan = reassign.move(catalogue, unit, held, host, neighbours)
+    unit.commit(plan, now)
+    return show_all(unit, [plan.moved[0][1]])[0]
+
+
+def _check_reach(unit: ReadSpace, held: AllocationRow, host: str) -> None:
+    catalogue = unit.catalogue
+    subnet = catalogue.subnets[held.subnet_id]
+    fenced = reassign.out_of_reach(catalogue, subnet, host)
+    if not fenced:
+        return
+    has = labels_text({name: subnet.labels.get(name, frozenset()) for name in fenced})
+    reaches = labels_text({name: catalogue.hosts[host].labels[name] for name in fenced})
+    raise AddressOutsideGroup(
+        f"{held.text} lies in subnet {subnet.name} ({has}), which host {host} does not reach: it has "
+        f"{reaches}; give it a new address there, or force the move",
+        address=held.text,
+        subnet=subnet.name,
+        host=host,
+        dimensions=list(fenced),
+    )

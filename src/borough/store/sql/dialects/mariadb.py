@@ -1,0 +1,325 @@
+"""MariaDB 10.6 and later, alone or as a Galera cluster, by PyMySQL or mysqlclient.
+
+Units of work run at REPEATABLE READ: one snapshot for everything they read. Writes see what others have
+committed since, so that each carries its precondition and a row count of zero runs the unit again. Galera
+locks no row on another node: who loses there is told at the commit (error 1213), and runs again as well.
+An allocation that leaves nothing to decide is one statement: :mod:`.mariadb_give`.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from borough.domain.space.inspection import Finding
+from borough.domain.space.partitions import ALONE, Lane
+from borough.errors import (
+    AccessDenied,
+    DiskFull,
+    NotInitialised,
+    ReadOnlyDatabase,
+    StatementTooLarge,
+)
+from borough.store.sql import schema as t
+from borough.store.sql.dialect import Line, risk
+from borough.store.sql.dialects.hosts import Address, connector
+from borough.store.sql.dialects.mariadb_give import MariadbGiver
+from borough.store.sql.dialects.mariadb_horizon import Horizon
+from borough.store.sql.dialects.mariadb_write import LEAST_PACKET, MariadbWriter
+from borough.store.sql.failures import Busy, Duplicate, Gone, Interrupted, NotReady
+from borough.store.sql.runner import Native, Runner
+
+#: Seconds to wait for a host to answer before the next one is tried.
+CONNECT_TIMEOUT: Final = 5
+
+#: Most seconds that a statement waits for a row lock; the unit of work is then run again.
+LOCK_TIMEOUT: Final = 2
+
+#: Keys that one statement locks; a list of all could exceed the largest statement that is accepted.
+_BATCH: Final = 500
+
+_QUEUE: Final = sa.select(t.meta.c.id).with_for_update()
+
+_LOST: Final = "a crash of its machine may lose changes that were acknowledged just before"
+_TORN: Final = (
+    "a page half written in a power cut cannot be mended, with all that was acknowledged in it"
+)
+
+#: What is found, the setting, its values that last, and what happens with another one.
+_LASTING: Final = (
+    ("commit_not_flushed", "innodb_flush_log_at_trx_commit", ("1", "3"), _LOST),
+    ("pages_not_whole", "innodb_doublewrite", ("ON", "fast"), _TORN),
+)
+_DURABILITY: Final = Native.named(
+    "SHOW GLOBAL VARIABLES WHERE variable_name IN ('innodb_flush_log_at_trx_commit', "
+    "'innodb_doublewrite', 'innodb_flush_method', 'log_bin', 'sync_binlog')"
+)
+
+_Make = Callable[[str], Exception]
+
+
+def _no_room(text: str) -> Exception:
+    return DiskFull(f"the database server is out of room ({text}); nothing was changed")
+
+
+def _no_database(text: str) -> Exception:
+    return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
+
+
+def _no_login(text: str) -> Exception:
+    return AccessDenied(f"the database refuses the login ({text})")
+
+
+def _denied(text: str) -> Exception:
+    return AccessDenied(f"the database refuses ({text})")
+
+
+def _read_only(text: str) -> Exception:
+    return ReadOnlyDatabase(f"the database cannot be written ({text})")
+
+
+def _too_large(text: str) -> Exception:
+    return StatementTooLarge(
+        f"the database server takes no statement of this size ({text}); raise its max_allowed_packet "
+        "to its default of 16 MiB, nothing was changed"
+    )
+
+
+#: By error number; see "MariaDB Error Codes" in MariaDB's manual.
+_ERRORS: Final[dict[int, _Make]] = {
+    1062: Duplicate,  # ER_DUP_ENTRY
+    1020: Busy,  # ER_CHECKREAD: the row has changed since the snapshot
+    1205: Busy,  # ER_LOCK_WAIT_TIMEOUT
+    1467: Busy,  # ER_AUTOINC_READ_FAILED: a deadlock over the lock that ids are given under
+    1213: Busy,  # ER_LOCK_DEADLOCK, and a lost certification of Galera
+    1451: Busy,  # ER_ROW_IS_REFERENCED_2: an allocation came in meanwhile
+    1452: Busy,  # ER_NO_REFERENCED_ROW_2: a subnet was removed meanwhile
+    1317: Interrupted,  # ER_QUERY_INTERRUPTED
+    1969: Interrupted,  # ER_STATEMENT_TIMEOUT
+    1180: Busy,  # ER_ERROR_DURING_COMMIT: Galera
+    1040: NotReady,  # ER_CON_COUNT_ERROR
+    1047: NotReady,  # ER_UNKNOWN_COM_ERROR: a Galera node outside the majority, or still joining
+    1053: Gone,  # ER_SERVER_SHUTDOWN
+    1152: Gone,  # ER_ABORTING_CONNECTION
+    1927: Gone,  # ER_CONNECTION_KILLED
+    2002: Gone,  # CR_CONNECTION_ERROR
+    2003: Gone,  # CR_CONN_HOST_ERROR
+    2006: Gone,  # CR_SERVER_GONE_ERROR
+    2013: Gone,  # CR_SERVER_LOST
+    2055: Gone,  # CR_SERVER_LOST_EXTENDED
+    20: _no_room,  # EE_DISK_FULL
+    1021: _no_room,  # ER_DISK_FULL
+    1041: _no_room,  # ER_OUT_OF_RESOURCES
+    1114: _no_room,  # ER_RECORD_FILE_FULL
+    1153: _too_large,  # ER_NET_PACKET_TOO_LARGE
+    2020: _too_large,  # CR_NET_PACKET_TOO_LARGE
+    1049: _no_database,  # ER_BAD_DB_ERROR
+    1044: _denied,  # ER_DBACCESS_DENIED_ERROR
+    1045: _no_login,  # ER_ACCESS_DENIED_ERROR
+    1142: _denied,  # ER_TABLEACCESS_DENIED_ERROR
+    1698: _no_login,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+    1290: _read_only,  # ER_OPTION_PREVENTS_STATEMENT
+    1792: _read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+    1836: _read_only,  # ER_READ_ONLY_MODE
+}
+
+#: Errors of the server's own files, temporary ones of a sort among them; the text tells the system's reason.
+_FILE_ERRORS: Final = frozenset(
+    {
+        1,  # EE_CANTCREATEFILE
+        3,  # EE_WRITE
+        1004,  # ER_CANT_CREATE_FILE
+        1026,  # ER_ERROR_ON_WRITE
+        1030,  # ER_GET_ERRNO: of a storage engine
+        1034,  # ER_NOT_KEYFILE
+    }
+)
+#: ENOSPC or EDQUOT, as MariaDB writes them. A temporary table cut short by a full disk has a "corrupt" index.
+_NO_SPACE: Final = re.compile(
+    r"(?i)\b(?:errcode|errno|error):? (?:28|122)\b|index for table '[^']*#sql"
+)
+
+
+class Mariadb:
+    """See :class:`borough.store.sql.dialect.Dialect`."""
+
+    begin_write = "START TRANSACTION"
+    begin_read = "START TRANSACTION READ ONLY"
+    tells_key = True
+    is_server = True
+    can_guess = False
+
+    def __init__(self, hosts: tuple[Address, ...] = ()) -> None:
+        self._hosts = hosts or (Address("127.0.0.1", None),)
+        self.giver = MariadbGiver()
+        self.writer = MariadbWriter()
+        self._horizon = Horizon()
+
+    def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
+        """See :meth:`borough.store.sql.dialect.Dialect.engine`."""
+        driver = url.drivername.partition("+")[2] or "pymysql"
+        url = url.set(drivername=f"mariadb+{driver}")
+
+        def connect(address: Address) -> Any:
+            _, options = engine.dialect.create_connect_args(url)
+            options["host"] = address.host
+            options["port"] = address.port or 3306
+            options.setdefault("connect_timeout", CONNECT_TIMEOUT)
+            options.setdefault("charset", "utf8mb4")
+            connection = engine.dialect.loaded_dbapi.connect(**options)
+            _configure(connection)
+            return connection
+
+        engine = sa.create_engine(
+            url,
+            creator=connector(self._hosts, connect, self.translate),
+            pool_size=16,
+            max_overflow=48,
+            isolation_level="AUTOCOMMIT",
+        )
+        return engine
+
+    def compiler(self, engine: sa.Engine) -> sa.Dialect:
+        """See :meth:`borough.store.sql.dialect.Dialect.compiler`."""
+        return engine.dialect
+
+    def cursor(self, connection: Any) -> Any:
+        """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
+        return connection.cursor()
+
+    def lane(self, connection: Any) -> Lane:
+        """See :meth:`borough.store.sql.dialect.Dialect.lane`: the node of a Galera cluster."""
+        cursor = connection.cursor()
+        cursor.execute(
+            "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_local_index', 'wsrep_cluster_size')"
+        )
+        found = {name.lower(): int(value) for name, value in cursor.fetchall()}
+        cursor.close()
+        index, size = found.get("wsrep_local_index", 0), found.get("wsrep_cluster_size", 0)
+        # Without a cluster there is no size, and the index is a number that is none.
+        return Lane(index, size) if size > 1 and index < size else ALONE
+
+    def begin_in_line(self, run: Runner, line: Line) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`: a read that locks takes no snapshot.
+
+        Declared changes queue at the row of the catalogue. Whoever makes the space of a subnet anew
+        locks what it is made of: an allocation that nobody sees yet would else be missing there.
+
+        Runs come before blocks, as in all that writes: who waits here has written nothing yet, and the
+        server ends a deadlock at the cost of whoever has written least.
+
+        The rows that were wanted are of no use to whoever wants the best piece, which is another one by
+        the time it is read. After a while every read of the transaction locks what it finds; not sooner,
+        because readers that lock meet in deadlocks.
+        """
+        if line.firm:
+            run.text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        run.text(self.begin_write)
+        if line.declares:
+            run.rows(_QUEUE)
+        for column, keys in ((t.run.c.id, line.runs), (t.block.c.id, line.blocks)):
+            for start in range(0, len(keys), _BATCH):
+                some = column.in_(keys[start : start + _BATCH])
+                run.once(sa.select(column).where(some).order_by(column).with_for_update())
+        for start in range(0, len(line.subnets), _BATCH):
+            _lock_space(run, line.subnets[start : start + _BATCH])
+
+    def risks(self, run: Runner) -> list[Finding]:
+        """See :meth:`borough.store.sql.dialect.Dialect.risks`; of the node at the other end alone.
+
+        See "InnoDB System Variables" and "sync_binlog" in MariaDB's manual. A binary log, where there is
+        one, decides after a crash which transactions are kept: it matters as much as InnoDB's own.
+        """
+        has = {name.lower(): value for name, value in run.native(_DURABILITY, {})}
+        found = [
+            risk(code, name, has[name], wanted[0], loss)
+            for code, name, wanted, loss in _LASTING
+            if name in has and has[name] not in wanted
+        ]
+        if has.get("log_bin") == "ON" and has["sync_binlog"] != "1":
+            found.append(risk("binlog_not_flushed", "sync_binlog", has["sync_binlog"], "1", _LOST))
+        if has.get("innodb_flush_method") == "nosync":
+            found.append(risk("disk_not_synced", "innodb_flush_method", "nosync", "fsync", _LOST))
+        return found
+
+    def limit(self, connection: Any, seconds: float) -> None:
+        """See :meth:`borough.store.sql.dialect.Dialect.limit`."""
+        cursor = connection.cursor()
+        cursor.execute(f"SET SESSION max_statement_time = {seconds:f}")
+        cursor.close()
+
+    def horizon(self, run: Runner) -> int:
+        """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
+        return self._horizon.find(run)
+
+    def is_alive(self, connection: Any) -> bool:
+        """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
+        raw = connection.dbapi_connection
+        if raw is None or not raw.open:
+            return False
+        # PyMySQL keeps its socket, mysqlclient tells its number.
+        number = raw.fileno() if hasattr(raw, "fileno") else raw._sock.fileno()
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        # Nothing is under way, so that whatever there is to read is the server's farewell.
+        return not poll.poll(0)
+
+    def translate(self, error: Exception) -> Exception:
+        """See :meth:`borough.store.sql.dialect.Dialect.translate`."""
+        kind = type(error)
+        if isinstance(error, struct.error):
+            # PyMySQL, when the server breaks off an answer to say that the transaction was rolled back.
+            return Gone(f"the answer cannot be read: {error}")
+        if kind.__module__.partition(".")[0] not in ("pymysql", "MySQLdb"):
+            return error
+        number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        text = str(error.args[1] if len(error.args) > 1 else error) or kind.__name__
+        if kind.__name__ == "InterfaceError" or "sequence number wrong" in text:
+            # The connection was closed under one's feet, or is not where the driver thinks it is.
+            return Gone(text)
+        if number in _FILE_ERRORS and _NO_SPACE.search(text):
+            return _no_room(text)
+        made = _ERRORS.get(number)
+        return made(text) if made else error
+
+
+def _lock_space(run: Runner, subnet_ids: Sequence[int]) -> None:
+    """Lock unused space, blocks, and subnets, in the order in which allocations lock them."""
+    ids: list[Any] = [sa.literal_column(str(int(id))) for id in subnet_ids]
+    for table, column, index in (
+        (t.run, t.run.c.subnet_id, "uq_borough_run_subnet_base"),
+        (t.block, t.block.c.subnet_id, "uq_borough_block_subnet_base"),
+        (t.subnet, t.subnet.c.id, "PRIMARY"),
+    ):
+        run.once(
+            sa.select(table.c.id)
+            # By another index the optimiser would read, and lock, a small table from end to end.
+            .with_hint(table, f"FORCE INDEX ({index})")
+            .where(column.in_(ids))
+            .with_for_update()
+        )
+
+
+def _configure(connection: Any) -> None:
+    connection.autocommit(True)
+    cursor = connection.cursor()
+    cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    cursor.execute(
+        f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}, "
+        # Strict, whatever the server's default is: a text too long is an error and not cut short.
+        "sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'"
+    )
+    # A Galera node that is not ready takes connections and settings all the same; it refuses this, which
+    # sends the client to the next host.
+    cursor.execute("DO 0")
+    cursor.execute("SELECT @@max_allowed_packet")
+    limit = cursor.fetchone()[0]
+    cursor.close()
+    if limit < LEAST_PACKET:
+        # A statement above it ends the connection, which looks like a server that went away.
+        raise _too_large(f"max_allowed_packet is {limit}, at least {LEAST_PACKET} is needed")

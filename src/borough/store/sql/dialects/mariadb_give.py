@@ -1,0 +1,286 @@
+"""One address in one statement on MariaDB: a compound statement, in a transaction of its own or the caller's.
+
+Each connection prepares it once, because to parse it takes as long as to run it. Its answer is one text: a
+driver in Python needs longer for a dozen columns than the server for the whole statement.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, Final
+
+from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
+
+from borough.domain.policy.take import Order, Taken
+from borough.store.actor import actor
+from borough.store.sql import rows
+from borough.store.sql import statements as s
+from borough.store.sql.failures import Gone
+from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.indexes import block_index
+from borough.store.sql.offers import Shape, offers
+from borough.store.sql.probes import ids_of
+from borough.store.sql.runner import Native, Runner, Statement, shaped
+from borough.store.sql.takeover_rank import turn_of
+
+_DIALECT: Final = MariaDBDialect(paramstyle="pyformat")
+
+_COLUMNS: Final = ", ".join(f"b.{column.name}" for column in s.BLOCK_COLUMNS)
+_INTO: Final = (
+    "INTO the_id, the_subnet, the_cohort, the_base, the_length, the_bitmap, the_holder, the_region, "
+    "the_version, the_reach, the_idle"
+)
+
+# The event is written by INSERT … SELECT from no table: while it holds the lock that ids are given under, it
+# must not wait for a row. See borough.store.sql.dialects.mariadb_horizon.
+# The block is locked before anything is read without a lock: the snapshot is taken then, so that the
+# catalogue's version is that of a moment when the block could no longer change.
+_SQL: Final = f"""
+BEGIN NOT ATOMIC
+DECLARE the_id, the_block, the_subnet, the_cohort, the_group BIGINT;
+DECLARE the_bitmap, the_version, the_sequence, the_idle BIGINT;
+DECLARE the_base, the_address VARBINARY(16);
+DECLARE the_length, the_region, the_bit, the_rung, the_kind, the_held, the_reach, has_run SMALLINT;
+DECLARE the_holder VARCHAR(320);
+DECLARE the_answer VARCHAR(1024) CHARACTER SET utf8mb4;
+DECLARE sought SMALLINT DEFAULT 0;
+DECLARE now_is BIGINT DEFAULT %(at)s;
+DECLARE the_owner VARCHAR(255) CHARACTER SET utf8mb4 DEFAULT %(owner)s;
+DECLARE the_name VARCHAR(255) CHARACTER SET utf8mb4;
+DECLARE the_host VARCHAR(255) CHARACTER SET utf8mb4 DEFAULT %(host)s;
+{{begin}}
+{{first}}
+IF {{look}} THEN
+    SELECT found.rung, found.kind, found.id, {{group}}, found.holder <> ''
+    INTO the_rung, the_kind, the_block, the_group, the_held
+    FROM ({{frontier}}) AS found
+    ORDER BY found.rung, found.part, found.preference, found.base LIMIT 1;
+    IF the_kind = 0 AND the_rung IN ({{takeable}}) THEN
+        SET sought = 1, has_run = {{has_run}};
+        SELECT {_COLUMNS} {_INTO} FROM borough_block AS b {{lock}};
+    END IF;
+END IF;
+IF the_id IS NOT NULL AND {{fine}} THEN
+    SET the_bit = BIT_COUNT((~the_bitmap & CAST(the_bitmap AS UNSIGNED) + 1) - 1);
+    SET the_address = CONCAT(LEFT(the_base, LENGTH(the_base) - 1),
+        CHAR(ORD(RIGHT(the_base, 1)) + the_bit));
+    SET the_bitmap = CAST(the_bitmap | (1 << the_bit) AS SIGNED);
+    SET the_reach = GREATEST(the_reach, the_bit + 1);
+    UPDATE borough_block SET bitmap = the_bitmap, free = free - 1, is_open = free > 0,
+        version = version + 1, reach = the_reach,
+        turn = IF(the_holder = '', 0, {{turn}}) WHERE id = the_id;
+    SELECT name INTO the_name FROM borough_subnet WHERE id = the_subnet;
+    INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
+        actor, cohort_id)
+        SELECT now_is, 'allocated', INET6_NTOA(the_address), the_name, the_owner, the_host, NULL, '',
+            %(actor)s, the_cohort;
+    SET the_sequence = LAST_INSERT_ID();
+    INSERT INTO borough_allocation
+        (sequence, scope_id, address, subnet_id, owner, host, attributes, note, at)
+        VALUES (the_sequence, %(scope_id)s, the_address, the_subnet, the_owner, the_host,
+            %(attributes)s, %(note)s, now_is);
+    {{keyed}}
+END IF;
+IF the_sequence IS NULL THEN
+    SET the_answer = CONCAT_WS(' ', 0, sought AND the_id IS NULL, IFNULL(has_run, 0));
+ELSE
+    SET the_answer = CONCAT_WS(' ', the_sequence, the_bit, HEX(the_base), the_id, the_subnet,
+        the_cohort, the_length, the_bitmap, the_region, the_version + 1, the_reach, the_idle,
+        the_holder);
+END IF;
+{{commit}}
+SELECT the_answer;
+END
+"""
+
+_BEGIN: Final = """DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+START TRANSACTION;"""
+
+# The session keeps the answer: a statement may be interrupted when it has committed and not answered.
+_COMMIT: Final = "SET @borough_call = %(call)s, @borough_answer = the_answer; COMMIT;"
+
+#: The answer of an interrupted call, if what it did was committed. A call that was interrupted before it
+#: began finds the answer of the one before it, which has another number.
+_ANSWER: Final = Native.named(
+    "SELECT @borough_answer FROM borough_event WHERE @borough_call = %(call)s "
+    "AND id = CAST(SUBSTRING_INDEX(@borough_answer, ' ', 1) AS UNSIGNED)"
+)
+
+#: ER_QUERY_INTERRUPTED and ER_STATEMENT_TIMEOUT.
+_INTERRUPTED: Final = (1317, 1969)
+
+_HINTED: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b
+    WHERE b.subnet_id = %(hint_subnet)s AND b.base = %(hint_base)s AND b.is_open = 1
+        AND b.holder = %(claimant)s FOR UPDATE SKIP LOCKED;"""
+
+_AREA: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b FORCE INDEX ({{index}})
+    WHERE b.{{column}} = %(id)s AND b.is_open = 1 AND b.is_held = 0
+        AND b.base BETWEEN %(first)s AND %(last)s ORDER BY b.base LIMIT 1 FOR UPDATE SKIP LOCKED;"""
+
+_FINE: Final = "(SELECT catalogue_version FROM borough_meta) = %(version)s"
+
+#: A sweep comes before an allocation, so there must be nothing to sweep.
+_RESTED: Final = " AND NOT EXISTS (SELECT 1 FROM borough_allocation WHERE until <= now_is)"
+
+_KEYED: Final = """INSERT INTO borough_idempotency_key (`key`, fingerprint, sequences, at)
+        VALUES (%(key)s, %(fingerprint)s, the_sequence, now_is);"""
+
+# Any block of the best one's rung and cohort will do, so that the first that nobody works on is taken.
+_FREE: Final = """FORCE INDEX ({index})
+            WHERE b.{column} = the_group AND b.is_open = 1 AND {held}
+            ORDER BY {order} LIMIT 1 FOR UPDATE SKIP LOCKED"""
+
+# Exactly the best one, after whoever works on it.
+_THIS: Final = "WHERE b.id = the_block AND b.is_open = 1 FOR UPDATE"
+
+
+_WIDTH: Final = "LENGTH(the_base) * 8"
+_TURN: Final = turn_of(f"({_WIDTH} - the_region)", f"((1 << {_WIDTH} - the_length) - the_reach)")
+
+
+@shaped
+def _text(
+    shape: Shape,
+    rungs: tuple[int, ...],
+    claims: bool,
+    lowest: bool,
+    wait: bool,
+    first: str,
+    keyed: bool,
+    cools: bool,
+    inside: bool,
+) -> Native:
+    frontier = Statement.of(offers(shape, claims, lowest, False).made(), _DIALECT).text
+    column = shape[0][1]
+    lock, has_run = _THIS, "0"
+    if not (lowest or wait):
+        lock = _FREE.format(
+            index=block_index(column, "holder" if claims else "turn"),
+            column=column,
+            held="b.holder = %(claimant)s" if claims else "b.is_held = the_held",
+            order="b.region_length, b.base" if claims else "b.turn, b.base",
+        )
+        if not claims:
+            has_run = (
+                f"NOT the_held AND EXISTS (SELECT 1 FROM borough_run WHERE {column} = the_group)"
+            )
+    return Native.marked(
+        _SQL.format(
+            begin="" if inside else _BEGIN,
+            commit="" if inside else _COMMIT,
+            first=first.format(column=column, index=block_index(column, "base")),
+            # What is not in one's area is for a unit of work to find.
+            look="FALSE" if first is _AREA else "the_id IS NULL",
+            frontier=frontier,
+            group=f"found.{column}",
+            # An empty list is no list.
+            takeable=", ".join(map(str, rungs)) or "-1",
+            lock=lock,
+            has_run=has_run,
+            fine=_FINE + (_RESTED if cools else ""),
+            keyed=_KEYED if keyed else "",
+            turn=_TURN,
+        )
+    )
+
+
+class MariadbGiver:
+    """See :class:`borough.store.sql.dialect.Giver`."""
+
+    def __init__(self, *, inside: bool = False) -> None:
+        """Give addresses.
+
+        :param inside: whether the caller is in a transaction already, which is his to end.
+        """
+        self._inside = inside
+        #: Numbers of calls, each used once in this process.
+        self._calls = count(1)
+
+    def give(self, run: Runner, order: Order, hints: Hints, areas: Areas, *, wait: bool) -> Outcome:
+        """See :meth:`borough.store.sql.dialect.Giver.give`."""
+        shape, rungs, values = self._prepare(run, order)
+        if any(count > s.INLINE for _, _, count in shape):
+            return Outcome(Word.DECIDE)
+        area = None if order.lowest else areas.find(order.catalogue, order.rungs)
+        hint_subnet, hint_base = (0, b"") if wait or area else hints.find(order)
+        text = _text(
+            shape,
+            rungs,
+            bool(order.claimant),
+            order.lowest,
+            wait,
+            _AREA if area else _HINTED if hint_subnet else "",
+            bool(order.request.key),
+            order.catalogue.cools,
+            self._inside,
+        )
+        found = self._ask(
+            run,
+            run.built(text),
+            hints,
+            {
+                **values,
+                "call": next(self._calls),
+                "count": 1,
+                "claimant": order.claimant,
+                "version": order.catalogue.version,
+                "hint_subnet": hint_subnet,
+                "hint_base": hint_base,
+                **(area._asdict() if area else {}),
+                "scope_id": order.catalogue.scopes[order.request.scope],
+                **rows.kept_values(order.request),
+                "actor": actor(),
+                "at": order.now,
+                "key": order.request.key,
+                "fingerprint": order.fingerprint,
+            },
+        )
+        # The holder comes last, because its name may have spaces.
+        sequence, bit, base, *more = found.split(" ", 12)
+        if sequence == "0":
+            return Outcome(Word.LOCKED if bit == "1" else Word.DECIDE, None, base == "1")
+        id, subnet, cohort, length, bitmap, *rest = map(int, more[:-1])
+        block = rows.to_block(
+            (id, subnet, cohort, bytes.fromhex(base), length, bitmap, more[-1], *rest)
+        )
+        hints.keep(order, block)
+        return Outcome(Word.GIVEN, Taken(block, block.prefix.base + int(bit), int(sequence)))
+
+    def _ask(self, run: Runner, text: Native, hints: Hints, values: dict[str, Any]) -> str:
+        """Run the statement; return its answer, also when it was interrupted after its commit."""
+        try:
+            ((found,),) = run.prepared(text, hints.prepared, values)
+        except Exception as error:
+            if self._inside or not error.args or error.args[0] not in _INTERRUPTED:
+                raise
+            kept = self._kept_answer(run, values["call"])
+            if kept is None:
+                raise
+            return kept
+        return str(found)
+
+    @staticmethod
+    def _kept_answer(run: Runner, call: int) -> str | None:
+        """The answer that the session kept of a call; None when nothing was committed."""
+        try:
+            run.text("ROLLBACK")
+            found = run.native(_ANSWER, {"call": call})
+        except Exception as error:
+            raise Gone(f"interrupted, and what it did cannot be read: {error}") from error
+        return str(found[0][0]) if found else None
+
+    @staticmethod
+    def _prepare(run: Runner, order: Order) -> tuple[Shape, tuple[int, ...], dict[str, Any]]:
+        """The shape of an order's rungs, those to take from, and the parameters that depend on them."""
+        key = (MariadbGiver, order.ladder, bool(order.claimant))
+        found: tuple[Shape, tuple[int, ...], dict[str, Any]] | None = run.kept.get(key)
+        if found is None:
+            values = {
+                f"r{position}_{at}": id
+                for position, rung in enumerate(order.rungs)
+                for at, id in enumerate(ids_of(rung)[1])
+            }
+            made = (shape_of(order.rungs), takeable(order), values)
+            found = run.kept.put(key, made)
+        return found

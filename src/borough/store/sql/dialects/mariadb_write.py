@@ -1,0 +1,203 @@
+"""A plan of many rows on MariaDB: one statement for each kind of row, which travel as one JSON text.
+
+More rows than a server accepts in one statement travel in several, all in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from borough.domain.declared.records import Subnet
+from borough.domain.space.plan import Plan
+from borough.store.port import LostRace
+from borough.store.sql import schema as t
+from borough.store.sql.plan_rows import (
+    ALLOCATION,
+    BITS,
+    BLOCK,
+    EVENT,
+    OLD_ALLOCATION,
+    OLD_SUBNET,
+    READ_BLOCK,
+    READ_RUN,
+    RUN,
+    SHAPE,
+    plan_rows,
+)
+from borough.store.sql.read_set import Guess
+from borough.store.sql.runner import Native, Row, Runner
+
+#: Rows from which on it is worth it.
+_MANY: Final = 8
+
+#: The fields of a plan that do not count for that. New space alone is inserted by VALUES: a query that
+#: inserts keeps the lock under which ids are given while it waits for a gap that another transaction has
+#: locked, which deadlocks with that one.
+_BY_VALUES: Final = frozenset({"runs_added", "blocks_added", "notes"})
+
+#: The smallest ``max_allowed_packet`` of a server that is worked with, in bytes.
+LEAST_PACKET: Final = 1 << 20
+
+#: Most bytes of one JSON text in a statement. One row has at most 64 KiB.
+_PIECE: Final = LEAST_PACKET // 2
+
+
+#: Row by row of the JSON, and by key: the optimiser reads a small table from end to end, and would lock
+#: all its rows and the gaps between them.
+_BY_KEY: Final = "STRAIGHT_JOIN {} AS old FORCE INDEX (PRIMARY)"
+_RUN: Final = _BY_KEY.format("borough_run")
+_BLOCK: Final = _BY_KEY.format("borough_block")
+_ALLOCATION: Final = _BY_KEY.format("borough_allocation")
+_SUBNET: Final = _BY_KEY.format("borough_subnet")
+_SAME_RUN: Final = (
+    "old.id = made.old_id AND old.length = made.old_length AND old.cohort_id = made.old_cohort"
+)
+_SAME_BLOCK: Final = "old.id = made.old_id AND old.version = made.old_version"
+_SAME_ALLOCATION: Final = (
+    "old.sequence = made.old_sequence AND COALESCE(old.until, -1) = made.old_until "
+    # What comes from JSON has the collation of the connection.
+    "AND old.host = CONVERT(made.old_host USING utf8mb4) COLLATE utf8mb4_nopad_bin"
+)
+
+
+def _type(column: sa.Column[Any]) -> str:
+    if isinstance(column.type, sa.LargeBinary):
+        return "binary"
+    return "text" if isinstance(column.type, sa.String) else "bigint"
+
+
+def _typed(table: sa.Table, names: Iterable[str]) -> dict[str, str]:
+    return {name: _type(table.c[name]) for name in names}
+
+
+def _rows(columns: Mapping[str, str]) -> str:
+    """Rows of a JSON array of arrays; addresses are in hexadecimal, because JSON has no bytes."""
+    kinds = {"bigint": "BIGINT", "binary": "VARCHAR(32)", "text": "MEDIUMTEXT"}
+    listed = ", ".join(
+        f"`{name}` {kinds[kind]} PATH '$[{at}]'" for at, (name, kind) in enumerate(columns.items())
+    )
+    return f"JSON_TABLE(%(rows)s, '$[*]' COLUMNS ({listed})) AS made"
+
+
+def _value(name: str, kind: str) -> str:
+    return f"UNHEX(made.`{name}`)" if kind == "binary" else f"made.`{name}`"
+
+
+def _insert(table: sa.Table, names: Sequence[str], more: str = "") -> str:
+    columns = _typed(table, names)
+    targets = ", ".join(f"`{name}`" for name in names)
+    values = ", ".join(_value(name, kind) for name, kind in columns.items())
+    return f"INSERT INTO {table.name} ({targets}) SELECT {values} FROM {_rows(columns)} {more}"
+
+
+def _update(names: Sequence[str]) -> str:
+    columns = _typed(t.block, names)
+    values = ", ".join(f"old.`{name}` = {_value(name, kind)}" for name, kind in columns.items())
+    return (
+        f"UPDATE {_rows({**READ_BLOCK, **columns})} {_BLOCK} ON {_SAME_BLOCK} "
+        f"SET {values}, old.version = old.version + 1"
+    )
+
+
+def _delete(table: str, columns: Mapping[str, str], condition: str) -> str:
+    return f"DELETE old FROM {_rows(columns)} {table} ON {condition}"
+
+
+#: What has preconditions, in the order in which it is written: all lock rows in one order so.
+_PARTS: Final = {
+    "runs_gone": _delete(_RUN, READ_RUN, _SAME_RUN),
+    "blocks_gone": _delete(_BLOCK, READ_BLOCK, _SAME_BLOCK),
+    "bits": _update(BITS),
+    "shapes": _update(SHAPE),
+    "gone": _delete(_ALLOCATION, OLD_ALLOCATION, _SAME_ALLOCATION),
+    "cooled": f"UPDATE {_rows({**OLD_ALLOCATION, 'until': 'bigint'})} {_ALLOCATION} "
+    f"ON {_SAME_ALLOCATION} SET old.until = made.until",
+    "moved": f"UPDATE {_rows({**OLD_ALLOCATION, 'host': 'text'})} {_ALLOCATION} "
+    f"ON {_SAME_ALLOCATION} SET old.host = made.host",
+    # Last, as an allocation locks its subnet's row for the foreign key after all else.
+    "outside": f"UPDATE {_rows(OLD_SUBNET)} {_SUBNET} "
+    "ON old.id = made.old_id AND old.version = made.old_version "
+    "SET old.outside = old.outside + 1",
+}
+_NEW: Final = {
+    "runs_new": _insert(t.run, RUN),
+    "blocks_new": _insert(t.block, BLOCK),
+    "told": _insert(t.event, EVENT),
+}
+_NOTED: Final = Native.named(_insert(t.event, EVENT, "RETURNING id, subject"))
+_GIVEN: Final = {"given": _insert(t.allocation, ["sequence", *ALLOCATION])}
+
+
+@cache
+def _native(name: str) -> Native:
+    return Native.named({**_PARTS, **_NEW, **_GIVEN}[name])
+
+
+def _texts(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Rows as JSON texts, each with as many as one statement takes."""
+    piece: list[str] = []
+    size = 0
+    for row in found:
+        values = [value.hex() if isinstance(value, bytes) else value for value in row.values()]
+        text = json.dumps(values)
+        # In a statement each quote and each backslash has another backslash before it.
+        sent = len(text) + text.count('"') + text.count("\\") + 2
+        if piece and size + sent > _PIECE:
+            yield f"[{', '.join(piece)}]"
+            piece, size = [], 0
+        piece.append(text)
+        size += sent
+    if piece:
+        yield f"[{', '.join(piece)}]"
+
+
+def _change(run: Runner, name: str, found: Iterable[Mapping[str, Any]]) -> int:
+    """Run a change for all rows; return how many rows it met."""
+    return sum(run.change(_native(name), {"rows": text}) for text in _texts(found))
+
+
+def _note(run: Runner, found: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Add events; return (id, subject) of each."""
+    return [row for text in _texts(found) for row in run.native(_NOTED, {"rows": text})]
+
+
+class MariadbWriter:
+    """See :class:`borough.store.sql.dialect.Writer`."""
+
+    def wants(self, plan: Plan) -> bool:
+        """See :meth:`borough.store.sql.dialect.Writer.wants`."""
+        return any(
+            len(rows) >= _MANY for name, rows in vars(plan).items() if name not in _BY_VALUES
+        )
+
+    def write(
+        self,
+        run: Runner,
+        plan: Plan,
+        subnets: Mapping[int, Subnet],
+        grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+        events: Sequence[Mapping[str, Any]],
+        guess: Guess | None = None,
+    ) -> list[int]:
+        """See :meth:`borough.store.sql.dialect.Writer.write`."""
+        assert guess is None, "several statements cannot check a guess at one instant"
+        tables = plan_rows(plan, subnets, READ_BLOCK, READ_RUN)
+        tables["told"] = [dict(event) for event in events]
+        for name in _PARTS:
+            if _change(run, name, tables[name]) != len(tables[name]):
+                raise LostRace("a row is not as it was read")
+        for name in _NEW:
+            _change(run, name, tables[name])
+        found = {subject: id for id, subject in _note(run, (event for event, _ in grants))}
+        sequences = [found[event["subject"]] for event, _ in grants]
+        given = [
+            {"sequence": sequence, **{name: values[name] for name in ALLOCATION}}
+            for sequence, (_, values) in zip(sequences, grants, strict=True)
+        ]
+        _change(run, "given", given)
+        return sequences

@@ -1,0 +1,220 @@
+"""One address in one statement on PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from borough.domain.net.addresses import from_bytes
+from borough.domain.policy.take import Order, Taken
+from borough.store.actor import actor
+from borough.store.sql import rows
+from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.offers import Shape, frontier
+from borough.store.sql.probes import ids_of
+from borough.store.sql.runner import Native, Runner, Statement, shaped
+from borough.store.sql.takeover_rank import turn_of
+
+_DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+_FINE: Final = """fine AS MATERIALIZED (
+    SELECT id FROM borough_meta WHERE catalogue_version = %(version)s {rested}
+)"""
+
+_BIT: Final = "64 - length(rtrim(bitmap::bit(64)::text, '1')) AS bit"
+
+_TAKE: Final = """taken AS (
+    UPDATE borough_block AS b
+    SET bitmap = b.bitmap | (1::bigint << pick.bit), free = b.free - 1,
+        is_open = CASE WHEN b.free > 1 THEN 1 ELSE 0 END, version = b.version + 1,
+        reach = GREATEST(b.reach, pick.bit + 1), turn = CASE b.holder WHEN '' THEN 0 ELSE {turn} END
+    FROM pick WHERE b.id = pick.id
+    RETURNING b.*, set_byte(b.base, length(b.base) - 1,
+        get_byte(b.base, length(b.base) - 1) + pick.bit) AS address
+), noted AS (
+    INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
+        actor, cohort_id)
+    SELECT %(at)s, 'allocated', {text}, {name}, %(owner)s, %(host)s, NULL, '', %(actor)s,
+        taken.cohort_id
+    FROM taken
+    RETURNING id
+), given AS (
+    INSERT INTO borough_allocation
+        (sequence, scope_id, address, subnet_id, owner, host, attributes, note, at)
+    SELECT noted.id, %(scope_id)s, taken.address, taken.subnet_id, %(owner)s, %(host)s,
+        %(attributes)s, %(note)s, %(at)s
+    FROM taken, noted
+){keyed}"""
+
+_ANSWER: Final = """taken.address, taken.id, taken.subnet_id, taken.cohort_id, taken.base,
+    taken.length, taken.bitmap, taken.holder, taken.region_length, taken.version, taken.reach,
+    taken.idle_since"""
+
+# To start a statement takes the server time for each of its parts, used or not: so a hint has its own.
+_HINTED: Final = f"""
+WITH {_FINE}, pick AS MATERIALIZED (
+    SELECT id, {_BIT} FROM borough_block
+    WHERE subnet_id = %(hint_subnet)s AND base = %(hint_base)s AND is_open = 1
+        AND holder = %(claimant)s AND (SELECT count(*) FROM fine) = 1
+    FOR NO KEY UPDATE SKIP LOCKED
+), {_TAKE}
+SELECT noted.id, {_ANSWER}, 0, 0 FROM taken, noted
+"""
+
+_SOUGHT: Final = f"""
+WITH {_FINE}, seen AS MATERIALIZED (
+    SELECT * FROM ({{frontier}}) AS found WHERE (SELECT count(*) FROM fine) = 1
+), best AS MATERIALIZED (
+    SELECT * FROM seen ORDER BY rung, part, preference, base LIMIT 1
+), sought AS MATERIALIZED (
+    SELECT * FROM best WHERE kind = 0 AND rung = ANY(%(takeable)s)
+), pick AS MATERIALIZED (
+    SELECT b.id, {_BIT} FROM borough_block b WHERE {{lock}}
+), {_TAKE}
+SELECT (SELECT id FROM noted), {_ANSWER},
+    (SELECT count(*) FROM sought), (SELECT count(*) FROM seen
+        WHERE kind = 1 AND rung = (SELECT rung FROM sought))
+FROM (SELECT 1) AS always LEFT JOIN taken ON true
+"""
+
+#: A sweep comes before an allocation, so there must be nothing to sweep.
+_RESTED: Final = "AND NOT EXISTS (SELECT 1 FROM borough_allocation WHERE until <= %(at)s)"
+
+_KEYED: Final = """, keyed AS (
+    INSERT INTO borough_idempotency_key (key, fingerprint, sequences, at)
+    SELECT %(key)s, %(fingerprint)s, noted.id::text, %(at)s FROM noted
+)"""
+
+# Any block of the best one's rung and cohort will do, so that the first that nobody works on is taken.
+# The cohort is a scalar sub-select: joined, the planner would read and sort all open blocks of it.
+_FREE: Final = """b.is_open = 1
+        AND b.{column} = (SELECT {column} FROM sought) AND {held}
+    ORDER BY {order} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"""
+
+# Exactly the best one, after whoever works on it.
+_THIS: Final = """b.is_open = 1 AND b.id = (SELECT id FROM sought) FOR NO KEY UPDATE"""
+
+
+def _turn(width: int) -> str:
+    unused = f"((1 << {width} - b.length) - GREATEST(b.reach, pick.bit + 1))"
+    return turn_of(f"({width} - b.region_length)", unused)
+
+
+_TURN_4: Final = _turn(32)
+_TURN_6: Final = _turn(128)
+
+_TEXT_4: Final = (
+    "concat_ws('.', get_byte(taken.address, 0), get_byte(taken.address, 1), "
+    "get_byte(taken.address, 2), get_byte(taken.address, 3))"
+)
+_TEXT_6: Final = (
+    "host(regexp_replace(encode(taken.address, 'hex'), '(....)(?!$)', '\\1:', 'g')::inet)"
+)
+
+
+@shaped
+def _text(
+    shape: Shape,
+    claims: bool,
+    lowest: bool,
+    wait: bool,
+    hinted: bool,
+    six: bool,
+    keyed: bool,
+    cools: bool,
+) -> Native:
+    parts = {
+        "rested": _RESTED if cools else "",
+        "keyed": _KEYED if keyed else "",
+        "text": _TEXT_6 if six else _TEXT_4,
+        "turn": _TURN_6 if six else _TURN_4,
+    }
+    if hinted:
+        return Native.numbered(_HINTED.format(name="%(hint_name)s", **parts))
+    lock = _THIS
+    if not (lowest or wait):
+        lock = _FREE.format(
+            column=shape[0][1],
+            held="b.holder = %(claimant)s"
+            if claims
+            else "b.is_held = (SELECT CASE holder WHEN '' THEN 0 ELSE 1 END FROM sought)",
+            order="b.region_length, b.base" if claims else "b.turn, b.base",
+        )
+    name = "(SELECT name FROM borough_subnet WHERE id = taken.subnet_id)"
+    probes = Statement.of(frontier(shape, claims, lowest), _DIALECT).text
+    return Native.numbered(_SOUGHT.format(frontier=probes, lock=lock, name=name, **parts))
+
+
+class PostgresqlGiver:
+    """See :class:`borough.store.sql.dialect.Giver`."""
+
+    def give(
+        self, run: Runner, order: Order, hints: Hints, _areas: Areas, *, wait: bool
+    ) -> Outcome:
+        """See :meth:`borough.store.sql.dialect.Giver.give`."""
+        hint_subnet, hint_base = (0, b"") if wait else hints.find(order)
+        if hint_subnet:
+            outcome = self._try(run, order, hints, hint_subnet, hint_base, wait=False)
+            if outcome.word is Word.GIVEN:
+                return outcome
+            hints.keep(order, None)
+        return self._try(run, order, hints, wait=wait)
+
+    def _try(
+        self,
+        run: Runner,
+        order: Order,
+        hints: Hints,
+        hint_subnet: int = 0,
+        hint_base: bytes = b"",
+        *,
+        wait: bool,
+    ) -> Outcome:
+        shape, values = self._prepare(run, order)
+        text = _text(
+            shape,
+            bool(order.claimant),
+            order.lowest,
+            wait,
+            bool(hint_subnet),
+            order.rungs[0].family == 6,
+            bool(order.request.key),
+            order.catalogue.cools,
+        )
+        values |= {
+            "claimant": order.claimant,
+            "version": order.catalogue.version,
+            "scope_id": order.catalogue.scopes[order.request.scope],
+            **rows.kept_values(order.request),
+            "actor": actor(),
+            "at": order.now,
+            "key": order.request.key,
+            "fingerprint": order.fingerprint,
+        }
+        if hint_subnet:
+            values["hint_subnet"], values["hint_base"] = hint_subnet, hint_base
+            values["hint_name"] = order.catalogue.subnets[hint_subnet].name
+        found = run.native(run.built(text), values)
+        if not found:
+            return Outcome(Word.DECIDE)
+        sequence, address, *columns, sought, runs = found[0]
+        if sequence is None:
+            return Outcome(Word.LOCKED if sought else Word.DECIDE, None, bool(runs))
+        block = rows.to_block(tuple(columns))
+        hints.keep(order, block)
+        return Outcome(Word.GIVEN, Taken(block, from_bytes(address), sequence))
+
+    @staticmethod
+    def _prepare(run: Runner, order: Order) -> tuple[Shape, dict[str, Any]]:
+        """The shape of an order's rungs, and the parameters that only depend on them."""
+        key = (PostgresqlGiver, order.ladder, bool(order.claimant))
+        found = run.kept.get(key)
+        if found is None:
+            shape = shape_of(order.rungs)
+            values: dict[str, Any] = {"takeable": list(takeable(order))}
+            for position, rung in enumerate(order.rungs):
+                ids = ids_of(rung)[1]
+                values[f"r{position}"] = ids[0] if len(ids) == 1 else list(ids)
+            found = run.kept.put(key, (shape, values))
+        return found[0], found[1].copy()

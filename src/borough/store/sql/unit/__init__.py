@@ -1,0 +1,1 @@
+"""A unit of work in SQL: one file a subject."""

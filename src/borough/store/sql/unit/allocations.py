@@ -1,0 +1,295 @@
+"""Allocations and idempotency keys in an SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from borough.domain.declared.records import Subnet
+from borough.domain.net.prefixes import Prefix
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.filters import Filter
+from borough.domain.space.keys import Binding, Remembered
+from borough.domain.space.plan import Grant, Plan
+from borough.domain.space.plan_events import event_of_grant, events_of
+from borough.store.port import Contradiction
+from borough.store.sql import rows
+from borough.store.sql import statements as s
+from borough.store.sql.failures import Duplicate
+from borough.store.sql.plan_rows import old_run
+from borough.store.sql.runner import Row
+from borough.store.sql.unit.part import SqlPart, all_met
+
+#: Rows added by one statement.
+_BATCH = 100
+
+#: Ids written into one query.
+_IDS = 500
+
+#: Subnets that one query looks at.
+_BRANCHES = 128
+
+#: The parameters of one subnet in ``statements.allocations_of``, and those of ``IN_SUBNET``.
+_PLACE = (("scope", "scope_id"), ("first", "first"), ("last", "last"), ("subnet", "subnet_id"))
+
+_NOWHERE = {"scope_id": 0, "first": b"", "last": b"", "subnet_id": 0}
+
+#: "No limit", for databases that need a number.
+_ALL = 1 << 62
+
+
+class SqlAllocations(SqlPart):
+    """See :class:`borough.store.port.ReadAllocations` and :class:`borough.store.port.WriteAllocations`."""
+
+    def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
+        self.freed = self.freed or bool(plan.removed or plan.cooled or plan.blocks_removed)
+        # Without the addresses: a release of hundreds of thousands comes in many plans.
+        self.written.append(replace(plan, removed=[], cooled=[]) if self.freed else plan)
+        if plan.grants:
+            self.given_from = plan.grants[-1].block
+        catalogue = self.catalogue
+        events = [rows.event_values(each) for each in events_of(plan, catalogue, now)]
+        grants = [
+            rows.event_values(event_of_grant(each.allocation, catalogue, now))
+            for each in plan.grants
+        ]
+        self._count_outside(plan)
+        try:
+            if self._dialect.writer and self._dialect.writer.wants(plan):
+                return self._write_at_once(plan, grants, events, now, bind)
+            self._write_space(plan)
+            self._write_removals(plan, catalogue.subnets)
+            sequences = self._write_grants(plan.grants, grants)
+            if bind is not None:
+                self._remember(bind, sequences, now)
+        except Exception as error:
+            if isinstance(self._guard(error), Duplicate):
+                # The bitmap called an address free that has a holder, or a piece of space has two
+                # rows: somebody was faster, or the tables contradict each other.
+                raise Contradiction(str(error)) from error
+            raise
+        if events:
+            self._add_events(events)
+        return sequences
+
+    def _count_outside(self, plan: Plan) -> None:
+        """Count the changes outside of blocks that this unit makes: they are no lost race."""
+        for subnet in plan.outside(self.catalogue.subnets):
+            if subnet.id in self._outside:
+                self._outside[subnet.id] += 1
+
+    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+        try:
+            self._remember(bind, sequences, now)
+        except Exception as error:
+            if isinstance(self._guard(error), Duplicate):
+                raise Contradiction(bind.key) from error
+            raise
+
+    def _remember(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+        self._run.write(
+            s.remember,
+            key=bind.key,
+            fingerprint=bind.fingerprint,
+            sequences=" ".join(map(str, sequences)),
+            at=now,
+        )
+
+    def _write_at_once(
+        self,
+        plan: Plan,
+        grants: Sequence[dict[str, Any]],
+        events: Sequence[dict[str, Any]],
+        now: int,
+        bind: Binding | None,
+    ) -> list[int]:
+        assert self._dialect.writer is not None
+        scopes = self.catalogue.scopes
+        rows_of = [
+            (event, rows.allocation_values(grant.allocation, scopes, 0))
+            for event, grant in zip(grants, plan.grants, strict=True)
+        ]
+        if plan.is_empty:
+            return []
+        return self._send(plan, rows_of, events, now, bind)
+
+    def _send(
+        self,
+        plan: Plan,
+        grants: Sequence[tuple[dict[str, Any], dict[str, Any]]],
+        events: Sequence[dict[str, Any]],
+        now: int,
+        bind: Binding | None,
+    ) -> list[int]:
+        assert self._dialect.writer is not None
+        subnets = self.catalogue.subnets
+        sequences = self._dialect.writer.write(self._run, plan, subnets, grants, events)
+        if bind is not None:
+            self._remember(bind, sequences, now)
+        return sequences
+
+    def _write_space(self, plan: Plan) -> None:
+        run = self._run
+        if plan.runs_removed:
+            gone = [old_run(each) for each in sorted(plan.runs_removed, key=lambda each: each.id)]
+            all_met(run.write_all(s.remove_run, gone), len(gone))
+        if plan.blocks_removed:
+            out = [
+                {"old_id": each.id, "old_version": each.version}
+                for each in sorted(plan.blocks_removed, key=lambda each: each.id)
+            ]
+            all_met(run.write_all(s.remove_block, out), len(out))
+        bits, shapes = rows.changed_values(plan)
+        if bits:
+            all_met(run.write_all(s.change_bits, bits), len(bits))
+        if shapes:
+            all_met(run.write_all(s.change_block, shapes), len(shapes))
+        if plan.runs_added:
+            run.write_all(s.add_run, map(rows.run_values, plan.runs_added))
+        if plan.blocks_added:
+            run.write_all(s.add_block, map(rows.block_values, plan.blocks_added))
+
+    def _write_removals(self, plan: Plan, subnets: Mapping[int, Subnet]) -> None:
+        for clause, values in (
+            (s.remove_allocation, rows.removed_values(plan)),
+            (s.cool_allocation, rows.cooled_values(plan)),
+            (s.move_allocation, rows.moved_values(plan)),
+            (s.change_outside, rows.outside_values(plan, subnets)),
+        ):
+            if values:
+                all_met(self._run.write_all(clause, values), len(values))
+
+    def _write_grants(self, grants: Sequence[Grant], events: list[dict[str, Any]]) -> list[int]:
+        """Write the events, whose ids are the sequence numbers, and then the allocations."""
+        if len(grants) <= 2:
+            sequences = [
+                self._run.insert_for_key(s.add_event, s.add_event_returning, **event)
+                for event in events
+            ]
+        else:
+            sequences = self._add_events(events)
+        scopes = self.catalogue.scopes
+        self._run.write_all(
+            s.add_allocation,
+            [
+                rows.allocation_values(grant.allocation, scopes, sequence)
+                for grant, sequence in zip(grants, sequences, strict=True)
+            ],
+        )
+        return sequences
+
+    def _add_events(self, events: Sequence[dict[str, Any]]) -> list[int]:
+        found: dict[str, int] = {}
+        for start in range(0, len(events), _BATCH):
+            some = events[start : start + _BATCH]
+            values = {
+                f"{name}_{at}": value
+                for at, event in enumerate(some)
+                for name, value in event.items()
+            }
+            added = self._run.rows(s.add_events_returning(len(some)), **values)
+            found |= {subject: id for id, subject in added}
+        return [found[event["subject"]] for event in events]
+
+    def expired(self, now: int, limit: int) -> list[AllocationRow]:
+        return [rows.to_allocation(row) for row in self._run.rows(s.expired, now=now, count=limit)]
+
+    def recall(self, key: str) -> Remembered | None:
+        row = self._run.one(s.recall, key=key)
+        return Remembered(row[0], _sequences(row[1])) if row else None
+
+    def forget(self, before: int, limit: int) -> int:
+        gone = []
+        for key, text in self._run.rows(s.old_keys, before=before, count=limit):
+            sequences = _sequences(text)
+            wanted = {f"sequence_{at}": sequence for at, sequence in enumerate(sequences)}
+            if not self._run.rows(s.allocations((), len(sequences)), after=0, count=1, **wanted):
+                gone.append({"old_key": key})
+        return self._run.write_all(s.forget, gone)
+
+    def allocations(self, wanted: Filter) -> list[AllocationRow]:
+        values: dict[str, Any] = {
+            name: value
+            for name, value in (
+                ("scope", wanted.scope),
+                ("owner", wanted.owner),
+                ("host", wanted.host),
+                ("owner_prefix", wanted.owner_prefix),
+            )
+            if value is not None
+        }
+        fields = tuple(values)
+        if wanted.owner_prefix is not None:
+            values["owner_length"] = len(wanted.owner_prefix)
+        if wanted.subnet_ids is not None:
+            return self._allocations_of(wanted, values)
+        place: tuple[Any, ...] = ()
+        if wanted.subnet_id is not None:
+            place, values = s.IN_SUBNET, values | rows.in_subnet(self.catalogue, wanted.subnet_id)
+        if wanted.within is not None:
+            assert wanted.scope is not None
+            place, values = (
+                place or s.IN_SPACE,
+                _cut(values, self.catalogue.scopes, wanted.scope, wanted.within),
+            )
+        values["after"] = wanted.after
+        values["count"] = _ALL if wanted.limit is None else wanted.limit
+        if wanted.sequences is None:
+            return [
+                rows.to_allocation(row)
+                for row in self._run.rows(s.allocations(fields, 0, place), **values)
+            ]
+        found: list[AllocationRow] = []
+        for start in range(0, len(wanted.sequences), _IDS):
+            some = wanted.sequences[start : start + _IDS]
+            named = {f"sequence_{at}": sequence for at, sequence in enumerate(some)}
+            clause = s.allocations(fields, len(some), place)
+            found += [rows.to_allocation(row) for row in self._run.rows(clause, **values, **named)]
+        return found[: wanted.limit]
+
+    def _allocations_of(self, wanted: Filter, values: Mapping[str, Any]) -> list[AllocationRow]:
+        """Allocations of some subnets, each a range of addresses, by sequence number."""
+        assert wanted.subnet_ids is not None
+        assert wanted.subnet_id is None
+        assert wanted.sequences is None
+        catalogue = self.catalogue
+        fields = tuple(name for name in values if name not in ("owner_length", "scope"))
+        limit = _ALL if wanted.limit is None else wanted.limit
+        places = [
+            rows.in_subnet(catalogue, id)
+            for id in wanted.subnet_ids
+            if wanted.scope in (None, catalogue.subnets[id].scope)
+        ]
+        if wanted.within is not None:
+            assert wanted.scope is not None
+            cut = [_cut(each, catalogue.scopes, wanted.scope, wanted.within) for each in places]
+            places = [each for each in cut if each["first"] <= each["last"]]
+        found: list[Row] = []
+        for start in range(0, len(places), _BRANCHES):
+            some = places[start : start + _BRANCHES]
+            # No scope has the id 0: texts of a few lengths do for any number.
+            some += [_NOWHERE] * ((1 << (len(some) - 1).bit_length()) - len(some))
+            named = {
+                f"{name}_{at}": each[of] for at, each in enumerate(some) for name, of in _PLACE
+            }
+            clause = s.allocations_of(fields, len(some))
+            found += self._run.rows(clause, **values, **named, after=wanted.after, count=limit)
+        return [rows.to_allocation(row) for row in sorted(found)[:limit]]
+
+
+def _sequences(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
+
+
+def _cut(
+    values: dict[str, Any], scopes: Mapping[str, int], scope: str, within: Prefix
+) -> dict[str, Any]:
+    """The parameters of ``statements.IN_SPACE``, or of ``IN_SUBNET``, cut to a prefix."""
+    cut = rows.between(within.family, within.base, within.last)
+    return values | {
+        "scope_id": values.get("scope_id", scopes.get(scope, 0)),
+        "first": max(cut["first"], values.get("first", cut["first"])),
+        "last": min(cut["last"], values.get("last", cut["last"])),
+        "width": cut["width"],
+    }

@@ -1,0 +1,208 @@
+"""Auditing and mending what an SQL database has stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.records import Cohort, Subnet, cohort_key
+from borough.domain.net.addresses import WIDTH, from_bytes
+from borough.domain.net.prefixes import subtract
+from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.blocks import Block, Run
+from borough.domain.space.inspection import Finding, StoredCohort, Times
+from borough.errors import Corrupt
+from borough.store.sql import rows
+from borough.store.sql import schema as t
+from borough.store.sql import statements as s
+from borough.store.sql.catalogue.read import parse_cohort
+from borough.store.sql.takeover_rank import turn_of
+from borough.store.sql.unit.part import SqlPart, all_met
+from borough.store.sql.unit.subnets import digest
+
+#: Addresses read at a time, of a subnet that may hold millions.
+_PAGE = 50_000
+
+_P = sa.bindparam
+_TAKEN = (
+    sa.select(t.allocation.c.address, t.allocation.c.subnet_id)
+    .where(*s.IN_SPACE)
+    .order_by(t.allocation.c.address)
+    .limit(_P("count"))
+)
+_ALLOCATIONS = (
+    sa.select(*s.ALLOCATION_COLUMNS)
+    .select_from(t.allocation.join(t.scope, t.scope.c.id == t.allocation.c.scope_id))
+    .where(*s.IN_SPACE)
+    .order_by(t.allocation.c.address)
+)
+_COUNTS = sa.select(t.block.c.id, t.block.c.free, t.block.c.is_open).where(
+    t.block.c.subnet_id == _P("subnet_id")
+)
+_ONE: Any = sa.literal_column("1")
+_EIGHT: Any = sa.literal_column("8")
+_HELD = sa.case((t.block.c.holder != sa.literal_column("''"), _ONE), else_=sa.literal_column("0"))
+_TURN: Any = sa.literal_column(
+    "CASE holder WHEN '' THEN 0 ELSE "
+    + turn_of("(length(base) * 8 - region_length)", "((1 << (length(base) * 8 - length)) - reach)")
+    + " END"
+)
+_MISFILED_BLOCKS = sa.select(*s.BLOCK_COLUMNS).where(
+    t.block.c.subnet_id == _P("subnet_id"),
+    sa.or_(t.block.c.is_held != _HELD, t.block.c.turn != _TURN),
+)
+_MISFILED_RUNS = sa.select(*s.RUN_COLUMNS).where(
+    t.run.c.subnet_id == _P("subnet_id"),
+    t.run.c.host_bits + t.run.c.length != sa.func.length(t.run.c.base) * _EIGHT,
+)
+_KNOWN = sa.select(t.subnet.c.id)
+_STRAY_BLOCKS = sa.select(*s.BLOCK_COLUMNS).where(t.block.c.subnet_id.not_in(_KNOWN))
+_STRAY_RUNS = sa.select(*s.RUN_COLUMNS).where(t.run.c.subnet_id.not_in(_KNOWN))
+_REMOVE_STRAY_BLOCKS = sa.delete(t.block).where(t.block.c.subnet_id.not_in(_KNOWN))
+_REMOVE_STRAY_RUNS = sa.delete(t.run).where(t.run.c.subnet_id.not_in(_KNOWN))
+_REHOME = (
+    sa.update(t.allocation)
+    .where(t.allocation.c.sequence == _P("old_sequence"))
+    .values(subnet_id=_P("subnet_id"))
+)
+_RESTS = (
+    sa.select(t.allocation.c.subnet_id, sa.func.max(t.allocation.c.until))
+    .where(t.allocation.c.until > _P("bound"))
+    .group_by(t.allocation.c.subnet_id)
+)
+_IDLE_MARKS = (
+    sa.select(t.block.c.subnet_id, sa.func.max(t.block.c.idle_since))
+    .where(t.block.c.idle_since > _P("bound"))
+    .group_by(t.block.c.subnet_id)
+)
+_KEY = sa.select(sa.func.max(t.idempotency_key.c.at)).where(t.idempotency_key.c.at > _P("bound"))
+_CUT_RESTS = (
+    sa.update(t.allocation)
+    .where(t.allocation.c.subnet_id == _P("of_subnet"), t.allocation.c.until > _P("bound"))
+    .values(until=_P("latest"))
+)
+# Whoever decides on a block compares its version, so that a sweep meanwhile is run again.
+_CUT_IDLE_MARKS = (
+    sa.update(t.block)
+    .where(t.block.c.subnet_id == _P("of_subnet"), t.block.c.idle_since > _P("bound"))
+    .values(idle_since=_P("latest"), version=t.block.c.version + sa.literal_column("1"))
+)
+_CUT_KEYS = (
+    sa.update(t.idempotency_key).where(t.idempotency_key.c.at > _P("bound")).values(at=_P("latest"))
+)
+
+_STORED_COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description, t.cohort.c.digest).order_by(
+    t.cohort.c.id
+)
+_CHANGE_COHORT = s.update(t.cohort)
+
+
+class SqlInspection(SqlPart):
+    """See :class:`borough.store.port.Inspection` and :class:`borough.store.port.Repair`."""
+
+    def reload(self) -> Catalogue:
+        # Rows that were damaged behind the engine's back leave the version as it was.
+        self._fresh = None
+        self._cached = None
+        return self.catalogue
+
+    def risks(self) -> list[Finding]:
+        return self._dialect.risks(self._run)
+
+    def times_after(self, bound: int) -> Times:
+        newest = self._run.one(_KEY, bound=bound)
+        return Times(
+            {
+                int(subnet_id): int(until)
+                for subnet_id, until in self._run.rows(_RESTS, bound=bound)
+            },
+            {
+                int(subnet_id): int(marked)
+                for subnet_id, marked in self._run.rows(_IDLE_MARKS, bound=bound)
+            },
+            newest[0] if newest else None,
+        )
+
+    def cut_rests(self, subnet_id: int, until: int) -> None:
+        self._run.write(_CUT_RESTS, of_subnet=subnet_id, bound=until, latest=until)
+
+    def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
+        self._run.write(_CUT_IDLE_MARKS, of_subnet=subnet_id, bound=latest, latest=latest)
+
+    def cut_keys(self, latest: int) -> None:
+        self._run.write(_CUT_KEYS, bound=latest, latest=latest)
+
+    def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
+        scope_id, prefix = self.catalogue.scopes[subnet.scope], subnet.prefix
+        first = prefix.base
+        while first <= prefix.last:
+            values = rows.between(prefix.family, first, prefix.last)
+            page = self._run.rows(_TAKEN, scope_id=scope_id, count=_PAGE, **values)
+            for packed, subnet_id in page:
+                yield from_bytes(packed), subnet_id
+            if len(page) < _PAGE:
+                return
+            first = from_bytes(page[-1][0]) + 1
+
+    def homeless(self) -> list[AllocationRow]:
+        found: list[AllocationRow] = []
+        covered: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        for subnet in self.catalogue.subnets.values():
+            interval = (subnet.prefix.base, subnet.prefix.last)
+            covered.setdefault((subnet.scope, subnet.family), []).append(interval)
+        for scope, scope_id in self.catalogue.scopes.items():
+            for family, width in WIDTH.items():
+                # One probe for each gap between subnets is less than a look at every allocation.
+                for first, last in subtract(
+                    [(0, (1 << width) - 1)], covered.get((scope, family), ())
+                ):
+                    values = rows.between(family, first, last)
+                    page = self._run.rows(_ALLOCATIONS, scope_id=scope_id, **values)
+                    found += map(rows.to_allocation, page)
+        return found
+
+    def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
+        return {
+            id: (free, is_open)
+            for id, free, is_open in self._run.rows(_COUNTS, subnet_id=subnet_id)
+        }
+
+    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+        return [
+            *map(rows.to_block, self._run.rows(_MISFILED_BLOCKS, subnet_id=subnet_id)),
+            *map(rows.to_run, self._run.rows(_MISFILED_RUNS, subnet_id=subnet_id)),
+        ]
+
+    def strays(self) -> list[Block | Run]:
+        return [
+            *map(rows.to_block, self._run.rows(_STRAY_BLOCKS)),
+            *map(rows.to_run, self._run.rows(_STRAY_RUNS)),
+        ]
+
+    def remove_strays(self) -> None:
+        self._run.write(_REMOVE_STRAY_BLOCKS)
+        self._run.write(_REMOVE_STRAY_RUNS)
+
+    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
+        values = {"old_sequence": allocation.sequence, "subnet_id": subnet_id}
+        all_met(self._run.write(_REHOME, **values), 1)
+
+    def stored_cohorts(self) -> list[StoredCohort]:
+        found = []
+        for id, text, stored in self._run.rows(_STORED_COHORTS):
+            try:
+                key = parse_cohort(id, text).key
+            except Corrupt:
+                found.append(StoredCohort(id, text, None, findable=False))
+            else:
+                found.append(StoredCohort(id, text, key, stored == digest(key)))
+        return found
+
+    def retire_cohort(self, id: int) -> None:
+        # No scope has an empty name, and the id in place of a weight makes it unlike any other.
+        text = cohort_key(Cohort(id, "", 4, {}, id))
+        self._run.write(_CHANGE_COHORT, old_id=id, description=text, digest=digest(text))
+        self._changed()

@@ -1,0 +1,17 @@
+"""One transaction on an SQL database, as the engine sees it."""
+
+from __future__ import annotations
+
+from borough.store.sql.unit.allocations import SqlAllocations
+from borough.store.sql.unit.declarations import SqlDeclarations
+from borough.store.sql.unit.inspection import SqlInspection
+from borough.store.sql.unit.orphans import SqlOrphans
+from borough.store.sql.unit.space import SqlSpace
+from borough.store.sql.unit.tokens import SqlTokens
+from borough.store.sql.unit.trail import SqlTrail
+
+
+class SqlUnit(
+    SqlSpace, SqlAllocations, SqlDeclarations, SqlTrail, SqlTokens, SqlOrphans, SqlInspection
+):
+    """See :class:`borough.store.port.Unit`."""
