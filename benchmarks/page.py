@@ -94,7 +94,9 @@ def fill(folder: Path, number: int) -> str:
         def write(unit: Unit) -> None:
             for subnet in unit.catalogue.subnets.values():
                 blocks = make_blocks(subnet, unit.cohort_of(subnet.id), number // SUBNETS + 1, dice)
-                unit.commit(Plan(runs_removed=unit.runs([subnet.id]), blocks_added=blocks), 0)
+                unit.commit(
+                    Plan(free_ranges_removed=unit.free_ranges([subnet.id]), blocks_added=blocks), 0
+                )
 
         ipam.store.transact(write)
     return url

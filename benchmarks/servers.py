@@ -126,7 +126,7 @@ def on_mariadb(url: str, number: int, cell: int) -> dict[str, Act]:
 
 def client(url: str, number: int, cell: int, barrier: Any, results: Any) -> None:
     """Take turns with everybody else: all do the same thing at the same time."""
-    ipam = borough.open(url, patience=60)
+    ipam = borough.open(url, timeout=60)
     acts = (on_postgresql if url.startswith("postgresql") else on_mariadb)(url, number, cell)
     acts["ours"] = lambda: ipam.allocate(labels=L, owner="bench")
     for act in acts.values():

@@ -71,7 +71,7 @@ def make_ipam(
         served = request.param == HTTP
         url = STORES["memory" if served else request.param](tmp_path, next(numbers))
         # Some tests lose every race on purpose.
-        ipam = borough.open(url, create=True, clock=clock, patience=1)
+        ipam = borough.open(url, create=True, clock=clock, timeout=1)
         if served:
             from tests.api.serving import serve  # the environment beside Neutron has no service
 

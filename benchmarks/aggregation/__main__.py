@@ -113,10 +113,10 @@ def main() -> int:
             if capacity < most:
                 # Reserved addresses of many small subnets: no policy could serve such a trace.
                 continue
-            area = [(subnet.prefix.base, subnet.prefix.last) for subnet in made]
+            bounds = [(subnet.prefix.base, subnet.prefix.last) for subnet in made]
             for name, policy in policies.items():
                 found[name] = play(
-                    events, policy(made), capacity, cell.family, area if options.lpm else None
+                    events, policy(made), capacity, cell.family, bounds if options.lpm else None
                 )
             _print(cell, found, bound(events, capacity))
             for miss in misses(cell, found):

@@ -10,7 +10,9 @@ from borough.domain.net.fewest_routes import grow, minimal
 from borough.domain.net.prefixes import merge_intervals, span
 
 
-def lpm_count(family: Family, owned: Iterable[Iterable[Interval]], area: Iterable[Interval]) -> int:
+def lpm_count(
+    family: Family, owned: Iterable[Iterable[Interval]], bounds: Iterable[Interval]
+) -> int:
     """How many prefixes :func:`borough.domain.net.fewest_routes.lpm_routes` has, without making them.
 
     :param owned: for each host the addresses that must lead to it, in any order; no address is in
@@ -33,5 +35,5 @@ def lpm_count(family: Family, owned: Iterable[Iterable[Interval]], area: Iterabl
         exceptions += 1
         return left | right
 
-    covers = sum(1 for _ in grow(family, minimal(family, area), leaves, join))
+    covers = sum(1 for _ in grow(family, minimal(family, bounds), leaves, join))
     return covers + exceptions

@@ -20,7 +20,7 @@ from borough.domain.declared.records import Cohort, Host, Subnet
 from borough.domain.net.addresses import WIDTH, Family, parse_address
 from borough.domain.net.prefixes import Prefix
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import BLOCK_BITS, Block, Run, initial_runs
+from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, initial_free_ranges
 from borough.domain.space.plan import Offer, Plan
 from borough.domain.space.rungs import Hold, Rung
 
@@ -81,14 +81,14 @@ class Ground:
         self._ids = count(1)
         self.blocks: dict[int, Block] = {}
         self.held: dict[str, dict[int, Block]] = {}
-        self._places: dict[tuple[int, int, int], Block | Run] = {}
+        self._places: dict[tuple[int, int, int], Block | FreeRange] = {}
         self._others: list[tuple[Any, int]] = []
         self._plain: list[tuple[Any, int]] = []
-        self._runs: list[tuple[int, int, int]] = []
+        self._free_ranges: list[tuple[int, int, int]] = []
         self.given: dict[int, AllocationRow] = {}
         for subnet in subnets:
-            for prefix in initial_runs(subnet):
-                self._add_run(Run(0, subnet.id, COHORT, prefix))
+            for prefix in initial_free_ranges(subnet):
+                self._add_run(FreeRange(0, subnet.id, COHORT, prefix))
 
     # --- Space --------------------------------------------------------------------------------
 
@@ -104,13 +104,13 @@ class Ground:
                 return [Offer(at, piece)]
         return []
 
-    def _first(self, hold: Hold, claimant: str) -> Block | Run | None:
+    def _first(self, hold: Hold, claimant: str) -> Block | FreeRange | None:
         if hold is Hold.OWN:
             mine = [block for block in self.held.get(claimant, {}).values() if block.free]
             return min(mine, key=lambda each: (each.region_length, each.prefix), default=None)
         if hold is Hold.UNCLAIMED:
-            if self._runs:
-                length, base, subnet_id = self._runs[0]
+            if self._free_ranges:
+                length, base, subnet_id = self._free_ranges[0]
                 return self._places[subnet_id, base, length]
             return self.blocks[self._plain[0][1]] if self._plain else None
         for _, id in self._others:
@@ -147,24 +147,24 @@ class Ground:
                 at += block.prefix.size if block is not None else 1
         return found
 
-    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+    def free_ranges_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[FreeRange]:
         """The runs that are exactly these prefixes."""
         found = (self._places.get((subnet_id, each.base, each.length)) for each in prefixes)
-        return [piece for piece in found if isinstance(piece, Run)]
+        return [piece for piece in found if isinstance(piece, FreeRange)]
 
-    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+    def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
         """The runs of a subnet inside a prefix that are not smaller than asked for."""
         found = []
-        for length, base, id in self._runs:
+        for length, base, id in self._free_ranges:
             if length > longest:
                 break
             if id == subnet_id and prefix.holds(base) and length >= prefix.length:
                 run = self._places[id, base, length]
-                assert isinstance(run, Run)
+                assert isinstance(run, FreeRange)
                 found.append(run)
         return sorted(found, key=lambda run: run.prefix)
 
-    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+    def piece_at(self, subnet_id: int, address: int) -> Block | FreeRange | None:
         """The block or run that an address lies in."""
         subnet = self.catalogue.subnets[subnet_id]
         width = WIDTH[subnet.family]
@@ -183,14 +183,14 @@ class Ground:
 
     def commit(self, plan: Plan) -> None:
         """Write a plan; every row must be as the plan has read it."""
-        for run in plan.runs_removed:
+        for run in plan.free_ranges_removed:
             self._drop_run(run)
         for block in plan.blocks_removed:
             self._drop(block)
         for old, new in plan.changed.values():
             self._drop(old)
             self._add(replace(new, version=old.version + 1))
-        for run in plan.runs_added:
+        for run in plan.free_ranges_added:
             self._add_run(run)
         for block in plan.blocks_added:
             self._add(replace(block, id=next(self._ids)))
@@ -204,7 +204,7 @@ class Ground:
         return self._others if block.holder else self._plain
 
     def _entry(self, block: Block) -> tuple[Any, int]:
-        return (block.turn, block.prefix), block.id
+        return (block.takeover_rank, block.prefix), block.id
 
     def _add(self, block: Block) -> None:
         self.blocks[block.id] = block
@@ -226,13 +226,13 @@ class Ground:
             at = bisect_left(index, entry)
             assert index.pop(at) == entry
 
-    def _add_run(self, run: Run) -> None:
+    def _add_run(self, run: FreeRange) -> None:
         entry = (run.prefix.length, run.prefix.base, run.subnet_id)
-        insort(self._runs, entry)
+        insort(self._free_ranges, entry)
         place = (run.subnet_id, run.prefix.base, run.prefix.length)
         self._places[place] = replace(run, id=next(self._ids))
 
-    def _drop_run(self, run: Run) -> None:
+    def _drop_run(self, run: FreeRange) -> None:
         self._places.pop((run.subnet_id, run.prefix.base, run.prefix.length))
-        at = bisect_left(self._runs, (run.prefix.length, run.prefix.base, run.subnet_id))
-        self._runs.pop(at)
+        at = bisect_left(self._free_ranges, (run.prefix.length, run.prefix.base, run.subnet_id))
+        self._free_ranges.pop(at)

@@ -49,10 +49,10 @@ class _Game:
     """One policy at one trace."""
 
     def __init__(
-        self, policy: Policy, capacity: int, family: Family, area: list[Interval] | None
+        self, policy: Policy, capacity: int, family: Family, bounds: list[Interval] | None
     ) -> None:
         self._policy, self._capacity = policy, capacity
-        self._family, self._area = family, area
+        self._family, self._area = family, bounds
         self._routes: dict[int, Routes] = {}
         self._on: dict[int, int] = {}
         self._addresses: dict[int, int] = {}
@@ -68,7 +68,7 @@ class _Game:
                 self._pass_time(event.at)
             if event.at - self._tidied >= _TIDY:
                 self._tidied = event.at
-                self._policy.tidy(event.at)
+                self._policy.reclaim_idle(event.at)
             if self._move(event):
                 self._look(event.at)
         measured, time = self.measured, self._last - FILL
@@ -126,14 +126,14 @@ def play(
     policy: Policy,
     capacity: int,
     family: Family = 4,
-    area: list[Interval] | None = None,
+    bounds: list[Interval] | None = None,
 ) -> Measured:
     """Play a trace.
 
     :param capacity: how many addresses the pool has.
     :param area: the pool's addresses, when prefixes in lpm form shall be counted as well.
     """
-    return _Game(policy, capacity, family, area).play(events)
+    return _Game(policy, capacity, family, bounds).play(events)
 
 
 def bound(events: list[Event], capacity: int) -> float:

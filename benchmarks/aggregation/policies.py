@@ -22,7 +22,7 @@ from borough.domain.declared.records import Interval, Subnet
 from borough.domain.net.fewest_routes import minimal
 from borough.domain.net.prefixes import subtract
 from borough.domain.policy import allocate as policy
-from borough.domain.policy.reclaim import tidy
+from borough.domain.policy.reclaim import reclaim_idle
 from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
 from borough.domain.request import Request
 from borough.domain.space.plan import Plan
@@ -51,7 +51,7 @@ class Policy(Protocol):
     def release(self, host: int, address: int, at: float) -> None:
         """Take it back."""
 
-    def tidy(self, at: float) -> None:
+    def reclaim_idle(self, at: float) -> None:
         """Called every few minutes."""
 
     def routes(self, host: int) -> Routes:
@@ -96,7 +96,7 @@ class Borough:
         """See :class:`Policy`."""
         request, want, ladder = self._ladder(host)
         now = int(at * policy.SECOND)
-        setting = policy.Setting(self.ground.catalogue, request, want, ladder, now)
+        setting = policy.ResolvedRequest(self.ground.catalogue, request, want, ladder, now)
         plan = policy.allocate(setting, self.ground)
         if plan is None:
             return None
@@ -126,11 +126,11 @@ class Borough:
                     self.touched.add(int(block.holder.removeprefix("host=h")))
         self.ground.commit(plan)
 
-    def tidy(self, at: float) -> None:
+    def reclaim_idle(self, at: float) -> None:
         """See :class:`Policy`."""
         held = [block for block in self.ground.blocks.values() if block.holder]
         now = int(at * policy.SECOND)
-        self._commit(tidy(self.ground.catalogue, self.ground, held, now))
+        self._commit(reclaim_idle(self.ground.catalogue, self.ground, held, now))
 
     def routes(self, host: int) -> Routes:
         """See :class:`Policy`."""
@@ -227,7 +227,7 @@ class Calico:
         addresses = range(base, base + (1 << self._bits))
         return len(self._free[base]) == sum(each not in self._never for each in addresses)
 
-    def tidy(self, at: float) -> None:
+    def reclaim_idle(self, at: float) -> None:
         """See :class:`Policy`."""
 
     def routes(self, host: int) -> Routes:
@@ -282,7 +282,7 @@ class FirstFit:
         self.touched.add(host)
         self.reserved -= 1
 
-    def tidy(self, at: float) -> None:
+    def reclaim_idle(self, at: float) -> None:
         """See :class:`Policy`."""
 
     def routes(self, host: int) -> Routes:

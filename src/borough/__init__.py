@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from borough.domain.policy.explain import Explanation
     from borough.engine.ipam import Ipam, open  # noqa: A004  (users read borough.open)
     from borough.engine.views import Allocation, Answer, Route, SubnetView, Usage
-    from borough.store.sql.copy import Moved, move
+    from borough.store.sql.copy import Copied, copy
 
 #: The release.
 __version__ = "0.1.0"
@@ -30,11 +30,11 @@ _MODULES: Final = {
     "Answer": "borough.engine.views",
     "Explanation": "borough.domain.policy.explain",
     "Ipam": "borough.engine.ipam",
-    "Moved": "borough.store.sql.copy",
+    "Copied": "borough.store.sql.copy",
     "Route": "borough.engine.views",
     "SubnetView": "borough.engine.views",
     "Usage": "borough.engine.views",
-    "move": "borough.store.sql.copy",
+    "copy": "borough.store.sql.copy",
     "open": "borough.engine.ipam",
 }
 
@@ -68,14 +68,14 @@ __all__ = [
     "Allocation",
     "Answer",
     "BoroughError",
+    "Copied",
     "Explanation",
     "Ipam",
-    "Moved",
     "Route",
     "SubnetView",
     "Usage",
     "__version__",
     "connect",
-    "move",
+    "copy",
     "open",
 ]

@@ -293,8 +293,8 @@ class NotInitialised(NeedsOperator):
     code = "not_initialised"
 
 
-class UnfinishedMove(NeedsOperator):
-    """The database is the target of a move that has not ended: run ``borough move`` again."""
+class UnfinishedCopy(NeedsOperator):
+    """The database is the target of a move that has not ended: run ``borough copy`` again."""
 
     code = "unfinished_move"
 

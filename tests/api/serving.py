@@ -88,9 +88,9 @@ def serve(ipam: Ipam) -> Ipam:
     return cast(Ipam, ServedIpam(Served(ipam)))
 
 
-def wait_until(true: Callable[[], bool], patience: float = 20) -> None:
+def wait_until(true: Callable[[], bool], timeout: float = 20) -> None:
     """Wait for something that happens elsewhere, looking again and again."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)

@@ -165,7 +165,8 @@ def test_only_json_is_taken(wire: Callable[[], Wire], head: str, status: int) ->
     ],
 )
 @pytest.mark.parametrize(
-    "line", ["POST /v1/hosts/h1/drain", "POST /v1/sweep", "DELETE /v1/hosts/h1", "GET /v1/subnets"]
+    "line",
+    ["POST /v1/hosts/h1/drain", "POST /v1/reclaim", "DELETE /v1/hosts/h1", "GET /v1/subnets"],
 )
 def test_pages_of_other_sites_are_refused(wire: Callable[[], Wire], line: str, said: str) -> None:
     """A page that somebody on this machine looks at could drain its hosts."""
@@ -192,7 +193,7 @@ def test_a_write_without_a_body_is_json_too(
         ("Content-Type: application/x-www-form-urlencoded", 415),
         ("X: y", 415),
     ):
-        for path in ("/v1/hosts/node-1/drain", "/v1/sweep"):
+        for path in ("/v1/hosts/node-1/drain", "/v1/reclaim"):
             made = wire()
             made.send(
                 f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{kind}\r\n{said}\r\n"
@@ -205,7 +206,7 @@ def test_a_write_without_a_body_is_json_too(
 def test_a_write_that_takes_no_body_takes_no_other_body(wire: Callable[[], Wire]) -> None:
     for body in (b"[]", b'{"a": 1}', b"x", b"null"):
         line = wire()
-        line.post(body, "/v1/sweep")
+        line.post(body, "/v1/reclaim")
         assert line.answer()[0] == 400
 
 
@@ -384,7 +385,7 @@ def test_methods_that_are_not_taken(wire: Callable[[], Wire]) -> None:
         )
         data = line.socket.recv(65536).lower()
         assert data.split()[1] == b"405"
-        assert b"allow: delete, get, head, post" in data
+        assert b"allow: get, head, post" in data
         assert b"access-control" not in data
 
 
@@ -403,7 +404,7 @@ def test_a_name_may_hold_slashes(served: Served) -> None:
         assert client.show(given.address, scope=scope).host == host
         assert client.subnet("a/b").scope == scope
         assert client.drain(host).host == host
-        assert client.move(given.address, "x/y", scope=scope).host == "x/y"
+        assert client.reassign(given.address, "x/y", scope=scope).host == "x/y"
         assert client.release(given.address, scope=scope)
 
 

@@ -60,7 +60,7 @@ JOURNEY = [
     "host rename node-5 node-7",
     "defragment --host node-7",
     "defragment --scope nowhere",
-    "sweep",
+    "reclaim",
     "host remove node-7 --release",
     "host remove node-7",
     "subnet add extra --cidr 10.200.0.0/24 -l network=extra --gateway 10.200.0.1",

@@ -16,7 +16,7 @@ from borough import Ipam
 from borough.api import workers
 from borough.api.problem import Overloaded
 from borough.api.settings import ServiceSettings
-from borough.api.workers import Crew
+from borough.api.workers import WorkerPool
 from borough.client.ipam import connect
 from borough.errors import DeadlineExceeded
 from borough.store import deadline
@@ -36,7 +36,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     made.set()
 
 
-async def settled(team: Crew) -> None:
+async def settled(team: WorkerPool) -> None:
     while team.quota.held:
         await asyncio.sleep(0.01)
 
@@ -45,7 +45,7 @@ def test_work_that_takes_too_long_is_not_waited_for(gate: threading.Event) -> No
     """Its thread is taken until it ends; what waits behind it is never begun."""
 
     async def play() -> None:
-        team = Crew(ServiceSettings(threads=1, deadline=0.1))
+        team = WorkerPool(ServiceSettings(threads=1, deadline=0.1))
         begun = []
         with pytest.raises(DeadlineExceeded) as slow:
             await team.run(gate.wait)
@@ -66,7 +66,7 @@ def test_one_token_leaves_threads_to_the_others(gate: threading.Event) -> None:
     """Seventeen slow requests of one token kept everybody waiting."""
 
     async def play() -> None:
-        team = Crew(ServiceSettings(threads=4, token_threads=2, token_queue=15, deadline=60))
+        team = WorkerPool(ServiceSettings(threads=4, token_threads=2, token_queue=15, deadline=60))
         slow = [asyncio.create_task(team.run(gate.wait, "slow")) for _ in range(17)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="this token"):
@@ -84,7 +84,7 @@ def test_one_token_leaves_threads_to_the_others(gate: threading.Event) -> None:
 
 def test_an_error_of_the_work_itself_is_no_deadline() -> None:
     async def play() -> None:
-        team = Crew(ServiceSettings())
+        team = WorkerPool(ServiceSettings())
 
         def fail() -> None:
             raise TimeoutError("of the work")
@@ -153,5 +153,5 @@ def test_a_statement_under_way_is_given_up(ipam: Ipam, request: pytest.FixtureRe
     assert isinstance(store, SqlStore)
     kind = request.node.callspec.params["ipam"]
     with pytest.raises(DeadlineExceeded), until(time.monotonic() + 0.3):
-        store.transact(lambda unit: unit._run.rows(sa.text(SLOW[kind])), write=False)  # type: ignore[attr-defined]
+        store.transact(lambda unit: unit._runner.rows(sa.text(SLOW[kind])), write=False)  # type: ignore[attr-defined]
     assert ipam.subnets() == []

@@ -118,13 +118,13 @@ def test_what_a_stream_asks_counts_for_its_token(
     _, secret = ipam.create_token("n", may="read", labels=L)
     served = Served(ipam, ServiceSettings(requires_token=True))
     asked: list[str] = []
-    run = served.service.crew.run
+    run = served.service.workers.run
 
     async def noted(work: Any, caller: str = "", deadline: float = 0) -> Any:
         asked.append(caller)
         return await run(work, caller, deadline)
 
-    monkeypatch.setattr(served.service.crew, "run", noted)
+    monkeypatch.setattr(served.service.workers, "run", noted)
     try:
         ipam.allocate(labels=L, count=2)
         stream = Stream(served, "/v1/events?after=0", Authorization=f"Bearer {secret}")
@@ -157,7 +157,7 @@ def test_a_thousand_listen(ipam: Ipam, served: Served) -> None:
             assert part
             heard += part
     # No stream has a reader, a page or a thread of its own.
-    assert served.service.crew.quota.held <= 1
+    assert served.service.workers.quota.held <= 1
     for line in lines:
         line.close()
     wait_until(lambda: served.service.feed.streams == 0, 60)

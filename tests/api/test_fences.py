@@ -16,7 +16,7 @@ from borough.api.scoped import ScopedIpam, VisibleSubnets
 from borough.api.settings import ServiceSettings
 from borough.client.ipam import RemoteIpam, connect
 from borough.domain.declared.dimensions import make_labels
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.engine import ipam as engine_ipam
 from borough.engine import queries
 from borough.errors import (
@@ -208,13 +208,17 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/hosts/shared-host/rename", {"name": "red-host"}, {403}),
         ("/v1/hosts/red-host/rename", {"name": "secret-host"}, {403}),
     ],
-    "move": [
-        ("/v1/allocations/default/10.2.0.1/move", {"host": "red-host"}, {403}),
-        ("/v1/allocations/default/10.2.0.99/move", {"host": "red-host"}, {403}),
-        ("/v1/allocations/default/10.1.0.1/move", {"host": "secret-host", "force": True}, {403}),
-        ("/v1/allocations/default/10.1.0.1/move", {"host": "red-host"}, {403}),
+    "reassign": [
+        ("/v1/allocations/default/10.2.0.1/reassign", {"host": "red-host"}, {403}),
+        ("/v1/allocations/default/10.2.0.99/reassign", {"host": "red-host"}, {403}),
+        (
+            "/v1/allocations/default/10.1.0.1/reassign",
+            {"host": "secret-host", "force": True},
+            {403},
+        ),
+        ("/v1/allocations/default/10.1.0.1/reassign", {"host": "red-host"}, {403}),
     ],
-    "sweep": [("/v1/sweep", None, {403})],
+    "reclaim": [("/v1/reclaim", None, {403})],
     "defragment": [
         ("/v1/defragment", None, {403}),
         ("/v1/defragment?host=shared-host", None, {403}),
@@ -324,8 +328,8 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "drain": ("red-host",),
     "remove_host": ("red-host",),
     "rename_host": ("red-host", "another"),
-    "move": ("10.1.0.1", "red-host"),
-    "sweep": (),
+    "reassign": ("10.1.0.1", "red-host"),
+    "reclaim": (),
     "defragment": (),
     "create_token": ("mine",),
     "revoke_token": ("admin",),
@@ -342,7 +346,7 @@ def test_every_method_is_implemented_or_refused(world: World) -> None:
     for name, arguments in REFUSED.items():
         with pytest.raises(NotPermitted, match="confined to labels"):
             getattr(scoped, name)(*arguments)
-        assert name not in EACH or EACH[name].need is Need.ADMINISTER
+        assert name not in EACH or EACH[name].need is Permission.ADMINISTER
     refused = vars(ScopedIpam)["_apply"]
     hidden = {name for name, method in vars(ScopedIpam).items() if method is refused}
     assert hidden == {f"_{name}" for name in REFUSED} - {"_allocate_subnet"}
@@ -370,11 +374,11 @@ def test_upkeep_is_for_administrators() -> None:
     world = World()
     try:
         _, secret = world.ipam.create_token("whole", may="allocate")
-        for name in ("drain", "remove_host", "rename_host", "move", "sweep", "defragment"):
+        for name in ("drain", "remove_host", "rename_host", "reassign", "reclaim", "defragment"):
             for target, body, _ in ATTACKS[name]:
                 status, text = world.raw(EACH[name].method, target, body, secret)
                 assert (status, json.loads(text)["code"]) == (403, "not_permitted"), target
-        assert world.admin.move(world.theirs, "free", force=True).host == "free"
+        assert world.admin.reassign(world.theirs, "free", force=True).host == "free"
     finally:
         world.served.close()
 

@@ -17,7 +17,7 @@ from borough.api.app import OPERATIONS
 from borough.api.openapi import describe
 from borough.api.scoped import ScopedIpam
 from borough.client.ipam import RemoteIpam
-from borough.domain.declared.tokens import Need, Token
+from borough.domain.declared.tokens import Permission, Token
 from borough.domain.encode import plain, utc
 from borough.domain.space.events import Event
 from borough.engine.face import Face
@@ -105,6 +105,7 @@ def test_no_face_has_public_methods_of_its_own() -> None:
             "store": "stays behind the service",
             "catalogue": "told piece by piece: subnets, hosts, dimensions, pools",
             "with_visible_hosts": "what the service does for confined tokens",
+            "release_seen": "what the service does for confined tokens",
         },
         RemoteIpam: {},
         ScopedIpam: {
@@ -125,7 +126,7 @@ def public_methods(face: type) -> set[str]:
 def test_every_answer_has_the_fields_that_are_described() -> None:
     """The description is made by msgspec, the answer by the library's encoder: of the same record."""
     described = describe(OPERATIONS, secured=True)["components"]["schemas"]
-    event = Event(1, utc(0), "moved", "10.0.0.1", "s", "o", "h", 7, "", "", cohort_id=3)
+    event = Event(1, utc(0), "reassigned", "10.0.0.1", "s", "o", "h", 7, "", "", cohort_id=3)
     assert list(described["Event"]["properties"]) == list(plain(event))
-    token = Token("t", "public", "digest", Need.READ)
+    token = Token("t", "public", "digest", Permission.READ)
     assert list(described["TokenView"]["properties"]) == list(plain(show_token(token)))

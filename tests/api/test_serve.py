@@ -226,16 +226,16 @@ def test_several_processes_count_together_and_one_may_die(start: Start, url: str
 @pytest.mark.slow
 def test_several_processes_sweep_whichever_dies(start: Start, url: str) -> None:
     """They go on when any of them is killed, and an end in good order is still one."""
-    process = start(url, "--workers", "2", "--sweep-every", "0.1")
+    process = start(url, "--workers", "2", "--reclaim-every", "0.1")
 
-    def swept() -> float:
+    def reclaimed() -> float:
         found = re.search(
-            r'borough_sweeps_total\{code="ok"\} ([0-9.]+)', process.get("/metrics")[1]
+            r'borough_reclaims_total\{code="ok"\} ([0-9.]+)', process.get("/metrics")[1]
         )
         return float(found[1]) if found else 0.0
 
     def reached(count: float) -> bool:
-        return swept() >= count
+        return reclaimed() >= count
 
     wait_until(partial(reached, 2), 60)
 
@@ -246,7 +246,7 @@ def test_several_processes_sweep_whichever_dies(start: Start, url: str) -> None:
         os.kill(pid, signal.SIGKILL)
         wait_until(partial(replaced, pid), 60)
         wait_until(process.answers, 60)
-        enough = swept() + 2
+        enough = reclaimed() + 2
         wait_until(partial(reached, enough), 60)
     assert process.stop() == 0
     assert "Traceback" not in process.text
@@ -310,7 +310,7 @@ def test_a_database_that_goes_away_and_comes_back(start: Start) -> None:
         url = server.fresh()
         with borough.open(url, create=True) as ipam:
             ipam.apply(EXAMPLES / "container-hosts.yaml")
-        process = start(url, "--patience", "1")
+        process = start(url, "--timeout", "1")
         with connect(process.url) as client:
             client.allocate(labels=L, owner="before")
             assert process.get("/readyz")[0] == 200

@@ -41,7 +41,7 @@ _SWITCHES = (
     "--force-device-scale-factor=1",
 )
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 #: The first element with a text in it, and the texts of those that were looked at. One question for
 #: all of them: a WebDriver takes milliseconds for each.
@@ -158,7 +158,7 @@ class Browser:
 
     def until(self, selector: str, text: str = "", *, shown: bool = True) -> WebElement:
         """The first element that there is, with a text in it, as soon as there is one."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         seen: list[str] = []
         while time.monotonic() < deadline:
             found, seen = self.driver.execute_script(_FIND, selector, text, shown)
@@ -170,7 +170,7 @@ class Browser:
 
     def gone(self, selector: str) -> None:
         """Until nothing of it is shown any more."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             if self.driver.execute_script(_FIND, selector, "", True)[0] is None:
                 return

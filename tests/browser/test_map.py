@@ -131,9 +131,9 @@ def test_the_map_works_with_the_keyboard(page: Served, browser: Browser) -> None
     browser.until("#announcer", "pods-", shown=False)
     moved = browser.run(MAP + "return [map.camera.x, map.camera.y, map.camera.scale]")
     browser.press("0")
-    home = browser.run(MAP + "return [map.camera.x, map.camera.y, map.camera.scale]")
-    assert moved[2] > 2 * home[2]
-    assert moved[:2] != home[:2]
+    placement_group = browser.run(MAP + "return [map.camera.x, map.camera.y, map.camera.scale]")
+    assert moved[2] > 2 * placement_group[2]
+    assert moved[:2] != placement_group[:2]
     browser.press("enter")
     assert "subnet" not in browser.text(".inspector h2")
     browser.until(".inspector h2", "10.64.")

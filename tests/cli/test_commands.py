@@ -159,8 +159,12 @@ def test_allocate_explains_itself(cli: Cli):
 
 def test_explain_shows_the_ladder_and_gives_nothing(cli: Cli):
     words = ("explain", "-l", "network=pods", "--host", "node-1")
-    story = cli.json(*words)
-    assert [rung["verdict"] for rung in story["rungs"][:3]] == ["full", "taken", "not reached"]
+    explanation = cli.json(*words)
+    assert [rung["verdict"] for rung in explanation["rungs"][:3]] == [
+        "full",
+        "taken",
+        "not reached",
+    ]
     said = cli.text(*words)
     assert "Group: host=node-1 + network=pods" in said
     assert re.search(r"2\. IPv4, unclaimed: taken\n +matches network=pods; matches rack=r1\n", said)

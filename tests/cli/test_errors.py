@@ -240,7 +240,7 @@ def test_a_read_only_database_can_be_read(used: Cli):
 
 def test_a_locked_database_is_tried_again_later(used: Cli, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sqlite, "WAIT", 0.05)
-    monkeypatch.setattr(borough, "open", partial(borough.open, patience=0.1))
+    monkeypatch.setattr(borough, "open", partial(borough.open, timeout=0.1))
     before = used.allocations()
     other = sqlite3.connect(used.path, isolation_level=None)
     try:

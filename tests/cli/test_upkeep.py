@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from borough.engine import upkeep
+from borough.engine import ipam as engine_ipam
 from borough.errors import Unavailable
 from tests.cli.conftest import Cli, addresses
 
@@ -60,7 +60,9 @@ def test_a_renamed_host(cli: Cli):
     assert {each["host"] for each in cli.allocations()["allocations"]} == {"node-9"}
     assert cli.json("host", "rename", "node-9", "node-1")["new"] == "node-1"
     events = cli.json("list", "events")["events"]
-    assert [each["detail"] for each in events if each["act"] == "moved"][:1] == ["from host node-1"]
+    assert [each["detail"] for each in events if each["act"] == "reassigned"][:1] == [
+        "from host node-1"
+    ]
 
 
 def test_an_address_is_reassigned(cli: Cli):
@@ -91,23 +93,23 @@ def test_what_cannot_be_reassigned(make_cli: Any):
 
 
 def test_a_sweep_says_what_it_found(cli: Cli):
-    assert cli.text("sweep") == "Nothing to do.\n"
+    assert cli.text("reclaim") == "Nothing to do.\n"
     take(cli, "node-1")
     cli.text("release", "--owner", "of-node-1")
-    said = cli.text("sweep")
+    said = cli.text("reclaim")
     assert said.startswith("Idle, to be given back if they still are later:\n")
     assert "10.64.0.0/28" in said
-    assert cli.json("sweep") == {"rested": 0, "marked": [], "given_back": [], "joined": 0}
+    assert cli.json("reclaim") == {"rested": 0, "marked": [], "reclaimed": [], "joined": 0}
 
 
 def test_a_sweep_that_fails_says_what_it_did(cli: Cli, monkeypatch: pytest.MonkeyPatch):
-    done = {"rested": 256, "marked": [{}], "given_back": [], "joined": 0}
+    done = {"rested": 256, "marked": [{}], "reclaimed": [], "joined": 0}
 
     def fails(*_: Any) -> None:
         raise Unavailable("gone", outcome="partial", done=done)
 
-    monkeypatch.setattr(upkeep, "sweep", fails)
-    said = cli.fails("sweep", exit_code=5, code="unavailable")
+    monkeypatch.setattr(engine_ipam, "reclaim", fails)
+    said = cli.fails("reclaim", exit_code=5, code="unavailable")
     assert "Done before that, and kept: rested 256, marked 1.\n" in said
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from borough import Ipam
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.domain.encode import utc
 from borough.errors import FixInput, UnknownObject
 from borough.store.actor import acting
@@ -42,8 +42,8 @@ def test_tokens_are_kept(ipam: Ipam, clock: Clock) -> None:
     ipam.create_token("a", expires=utc(later))
     assert [each.name for each in ipam.tokens()] == ["a", "b"]
     first, second = ipam.tokens()
-    assert (first.may, first.labels, first.expires) == (Need.READ, {}, utc(later))
-    assert (second.may, second.labels) == (Need.ALLOCATE, {"network": ["x", "y"]})
+    assert (first.may, first.labels, first.expires) == (Permission.READ, {}, utc(later))
+    assert (second.may, second.labels) == (Permission.ALLOCATE, {"network": ["x", "y"]})
     assert second == made
     assert made.public in secret
     assert secret.rpartition("_")[2] not in str(made)

@@ -229,10 +229,10 @@ def a_run_over_a_whole_subnet(database: Database) -> Expected:
 
 def a_lost_run(database: Database) -> Expected:
     found = database.one(
-        "SELECT id, base, length FROM borough_run WHERE subnet_id = ? ORDER BY length LIMIT 1",
+        "SELECT id, base, length FROM borough_free_range WHERE subnet_id = ? ORDER BY length LIMIT 1",
         database.subnet("six"),
     )
-    database.run("DELETE FROM borough_run WHERE id = ?", found[0])
+    database.run("DELETE FROM borough_free_range WHERE id = ?", found[0])
     return {("untracked_space", "six", str(ipaddress.ip_network((found[1], found[2]))))}
 
 
@@ -247,9 +247,9 @@ def a_lost_block(database: Database) -> Expected:
 
 def a_run_filed_by_another_size(database: Database) -> Expected:
     id, base, length = database.one(
-        "SELECT id, base, length FROM borough_run WHERE subnet_id = ?", database.subnet("a")
+        "SELECT id, base, length FROM borough_free_range WHERE subnet_id = ?", database.subnet("a")
     )
-    database.run("UPDATE borough_run SET host_bits = host_bits + 1 WHERE id = ?", id)
+    database.run("UPDATE borough_free_range SET host_bits = host_bits + 1 WHERE id = ?", id)
     return {("misfiled", "a", str(ipaddress.ip_network((base, length))))}
 
 
@@ -267,9 +267,9 @@ def a_block_in_another_cohort(database: Database) -> Expected:
 
 def a_run_in_a_cohort_that_is_gone(database: Database) -> Expected:
     id, base, length = database.one(
-        "SELECT id, base, length FROM borough_run WHERE subnet_id = ?", database.subnet("a")
+        "SELECT id, base, length FROM borough_free_range WHERE subnet_id = ?", database.subnet("a")
     )
-    database.run("UPDATE borough_run SET cohort_id = 999 WHERE id = ?", id)
+    database.run("UPDATE borough_free_range SET cohort_id = 999 WHERE id = ?", id)
     return {("wrong_cohort", "a", str(ipaddress.ip_network((base, length))))}
 
 
@@ -319,13 +319,13 @@ def a_neighbour_that_is_given_up(database: Database) -> Expected:
 
 def a_block_used_beyond_its_reach(database: Database) -> Expected:
     id, _ = database.block("10.0.0.70")
-    database.run("UPDATE borough_block SET reach = 1 WHERE id = ?", id)
+    database.run("UPDATE borough_block SET high_water = 1 WHERE id = ?", id)
     return {("wrong_reach", "a", "10.0.0.64/26")}
 
 
 def a_block_whose_turn_is_another(database: Database) -> Expected:
     id, _ = database.block("10.0.0.70")
-    database.run("UPDATE borough_block SET turn = turn + 1 WHERE id = ?", id)
+    database.run("UPDATE borough_block SET takeover_rank = takeover_rank + 1 WHERE id = ?", id)
     return {("misfiled", "a", "10.0.0.64/26")}
 
 
@@ -344,7 +344,7 @@ def _insert_cohort(database: Database, text: str, digest: str | None = None) -> 
 
 def _insert_run(database: Database, subnet: str, base: str, length: int) -> None:
     database.run(
-        "INSERT INTO borough_run (subnet_id, cohort_id, base, length, host_bits) "
+        "INSERT INTO borough_free_range (subnet_id, cohort_id, base, length, host_bits) "
         "VALUES (?, ?, ?, ?, ?)",
         database.subnet(subnet),
         database.cohort(subnet),
@@ -358,7 +358,7 @@ def _move(database: Database, subnet: str, cohort: int) -> None:
     """Point a subnet and its space at a cohort."""
     id = database.subnet(subnet)
     database.run("UPDATE borough_subnet SET cohort_id = ? WHERE id = ?", cohort, id)
-    for table in ("borough_block", "borough_run"):
+    for table in ("borough_block", "borough_free_range"):
         database.run(f"UPDATE {table} SET cohort_id = ? WHERE subnet_id = ?", cohort, id)
 
 
@@ -380,7 +380,7 @@ def a_cohort_stored_twice_and_blocks_left_behind(database: Database) -> Expected
     id = database.subnet("c")
     pieces = [
         str(ipaddress.ip_network((base, length)))
-        for table in ("borough_block", "borough_run")
+        for table in ("borough_block", "borough_free_range")
         for base, length in database.run(
             f"SELECT base, length FROM {table} WHERE subnet_id = ?", id
         )
@@ -443,9 +443,9 @@ def an_allocation_of_no_subnet(database: Database) -> Expected:
 
 
 def space_of_no_subnet(database: Database) -> Expected:
-    run = database.one("SELECT id FROM borough_run WHERE length = 28")[0]
+    run = database.one("SELECT id FROM borough_free_range WHERE length = 28")[0]
     block, _ = database.block("10.0.0.201")
-    database.copy("borough_run", run, subnet_id=999, base=packed("10.0.0.0"))
+    database.copy("borough_free_range", run, subnet_id=999, base=packed("10.0.0.0"))
     database.copy("borough_block", block, subnet_id=998)
     return {("unknown_subnet", "", "10.0.0.0/28"), ("unknown_subnet", "", "10.0.0.192/28")}
 

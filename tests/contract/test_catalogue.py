@@ -162,7 +162,7 @@ def test_a_process_that_missed_more_than_is_kept_reads_everything(
 
 def change_log_versions(unit: Any) -> set[int]:
     """The versions that the log holds."""
-    return {version for (version,) in unit._run.rows(sa.select(t.change.c.version))}
+    return {version for (version,) in unit._runner.rows(sa.select(t.change.c.version))}
 
 
 def test_a_change_of_many_objects_is_read_with_all_others(
@@ -193,9 +193,9 @@ def test_a_version_whose_writer_keeps_no_log_is_read_as_a_whole(another: Open) -
 
 
 def _rename_without_a_word(unit: Any) -> None:
-    unit._run.write(sa.update(t.subnet).values(name=sa.literal_column("'renamed'")))
+    unit._runner.write(sa.update(t.subnet).values(name=sa.literal_column("'renamed'")))
     version = unit.catalogue.version
-    unit._run.write(statements.touch, seen=version, version=version + 1)
+    unit._runner.write(statements.touch, seen=version, version=version + 1)
 
 
 def test_where_rows_change_without_a_version_everything_is_read(another: Open) -> None:

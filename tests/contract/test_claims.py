@@ -201,7 +201,7 @@ def test_a_region_that_empties_is_given_up_but_for_the_last(ipam: Ipam) -> None:
     second = take(ipam, "h1", 17)
     ipam.release(second)
     assert routes(ipam, "h1") == ["10.0.0.0/27"]
-    runs = ipam.store.transact(lambda unit: unit.runs(), write=False)
+    runs = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
     assert [str(run.prefix) for run in runs] == ["10.0.0.48/28"]
     ipam.release(owner="of-h2")
     assert routes(ipam, "h2") == ["10.0.0.32/28"]
@@ -215,7 +215,7 @@ def test_a_host_that_is_released_leaves_nothing(ipam: Ipam) -> None:
     take(ipam, "h1", 40)
     ipam.release(host="h1")
     assert ipam.blocks() == []
-    runs = ipam.store.transact(lambda unit: unit.runs(), write=False)
+    runs = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
     assert [str(run.prefix) for run in runs] == ["10.0.0.0/24"]
 
 

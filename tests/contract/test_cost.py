@@ -126,5 +126,5 @@ def test_a_fresh_subnet_is_one_row(tmp_path: Path) -> None:
     with borough.open(f"sqlite:///{tmp_path}/f.db", create=True) as ipam:
         for cidr in ("10.0.0.0/8", "2001:db8::/32", "192.0.2.0/24"):
             ipam.add_subnet(cidr)
-        runs = ipam.store.transact(lambda unit: unit.runs(), write=False)
+        runs = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
     assert len(runs) == 3

@@ -123,7 +123,7 @@ def test_a_release_of_a_host_spares_an_address_that_moved_away(
             ipam.allocate(subnets=["s"], host="h1", owner=owner).address for owner in "ab"
         )
         commit = SqlUnit.commit
-        rivals = [threading.Thread(target=other.move, args=(moves, "h2"))]
+        rivals = [threading.Thread(target=other.reassign, args=(moves, "h2"))]
 
         def race(self: SqlUnit, *arguments: Any, **named: Any) -> list[int]:
             if rivals and threading.current_thread() is threading.main_thread():

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 import borough
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Line
+from borough.store.sql.dialect import LockRequest
 from borough.store.sql.failures import Busy, Gone
-from borough.store.sql.retry_budget import POLITE
+from borough.store.sql.retry_budget import FAIRNESS_AFTER
 from borough.store.sql.store import SqlStore
 from borough.store.sql.unit.unit import SqlUnit
 from tests.conftest import STORES, each_store
@@ -35,12 +35,12 @@ def test_who_lost_waits_for_what_was_wanted(
         ipam.allocate(subnets=["s"])
         mine = ipam.store
         assert isinstance(mine, SqlStore)
-        runs, blocks = keys(mine, t.run), keys(mine, t.block)
-        plain, commit = mine._dialect.begin_in_line, SqlUnit.commit
-        lines: list[Line] = []
-        losses = [error(str(at)) for at in range(POLITE + 2)]
+        runs, blocks = keys(mine, t.free_range), keys(mine, t.block)
+        plain, commit = mine._dialect.begin_locked, SqlUnit.commit
+        lines: list[LockRequest] = []
+        losses = [error(str(at)) for at in range(FAIRNESS_AFTER + 2)]
 
-        def begin(run: Any, line: Line) -> None:
+        def begin(run: Any, line: LockRequest) -> None:
             lines.append(line)
             plain(run, line)
 
@@ -59,7 +59,7 @@ def test_who_lost_waits_for_what_was_wanted(
         if error is Gone:
             assert lines == []
         else:
-            assert lines[-1] == Line(runs, blocks, firm=False)
+            assert lines[-1] == LockRequest(runs, blocks, serializable=False)
         assert ipam.audit() == []
 
 
@@ -89,7 +89,7 @@ def test_nobody_is_faster_for_ever(
 
         monkeypatch.setattr(SqlUnit, "commit", race)
         assert len(ipam.allocate(subnets=["s"], host="slow", count=2).allocations) == 2
-        assert mine.retries <= 2 * POLITE
+        assert mine.retries <= 2 * FAIRNESS_AFTER
         for rival in rivals:
             rival.join(20)
         assert len(ipam.allocations()) == 2 + 2 * len(rivals)

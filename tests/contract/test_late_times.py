@@ -20,7 +20,7 @@ def disturb(ipam: Ipam, clock: Clock) -> None:
     ipam.release([each.address for each in given.allocations])
     ipam.release(on_host.address)
     ipam.allocate(labels={"network": "m"}, key="k")
-    ipam.sweep()
+    ipam.reclaim()
     clock.advance(60 - YEAR)
 
 
@@ -47,7 +47,7 @@ def test_after_a_repair_rests_and_idle_regions_end_as_they_should(ipam: Ipam, cl
     clock.advance(60)
     assert len(ipam.allocate(labels=L, count=6).allocations) == 6
     clock.advance(15 * 60)
-    ipam.sweep()
+    ipam.reclaim()
     assert ipam.blocks(host="h") == []
 
 

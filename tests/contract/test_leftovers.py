@@ -9,7 +9,7 @@ import pytest
 import borough
 from borough import Ipam
 from borough.domain.space.keys import Binding
-from borough.domain.space.orphans import GRACE, Leftover
+from borough.domain.space.orphans import GRACE, Orphan
 from borough.driver.ledger import Ledger
 from borough.driver.shim import Shim
 from borough.errors import Contended, KeyReused
@@ -19,26 +19,26 @@ from tests.driver.classic import ClassicDriver
 from tests.driver.test_shim import ask, subnet
 
 
-def leftover(token: str, at: int = 0, driver: str = "d", reason: str = "no answer") -> Leftover:
-    return Leftover(token, at, driver, "default", "s", "10.0.0.1", "web", reason)
+def orphan(token: str, at: int = 0, driver: str = "d", reason: str = "no answer") -> Orphan:
+    return Orphan(token, at, driver, "default", "s", "10.0.0.1", "web", reason)
 
 
-def kept(ipam: Ipam, driver: str | None = None) -> list[Leftover]:
-    return ipam.store.transact(lambda unit: unit.leftovers(driver), write=False)
+def kept(ipam: Ipam, driver: str | None = None) -> list[Orphan]:
+    return ipam.store.transact(lambda unit: unit.orphans(driver), write=False)
 
 
-def leave(ipam: Ipam, *leftovers: Leftover) -> None:
+def leave(ipam: Ipam, *orphans: Orphan) -> None:
     def work(unit: Unit) -> None:
-        for each in leftovers:
-            unit.leave(each)
+        for each in orphans:
+            unit.keep_orphan(each)
 
     ipam.store.transact(work)
 
 
 def test_leftovers_are_kept_by_token_the_oldest_first(ipam: Ipam) -> None:
     """Each driver finds its own, the audit all of them."""
-    old, new = leftover("b", 1), leftover("a", 2)
-    other = leftover("c", 3, driver="e", reason="x" * 70_000)
+    old, new = orphan("b", 1), orphan("a", 2)
+    other = orphan("c", 3, driver="e", reason="x" * 70_000)
     leave(ipam, new, other, old)
     assert kept(ipam) == [old, new, other]
     assert kept(ipam, "d") == [old, new]
@@ -47,17 +47,17 @@ def test_leftovers_are_kept_by_token_the_oldest_first(ipam: Ipam) -> None:
 
 def test_a_leftover_is_replaced_and_settled(ipam: Ipam) -> None:
     """To settle what is settled changes nothing."""
-    leave(ipam, leftover("a", reason=""))
-    leave(ipam, leftover("a", reason="refused"))
+    leave(ipam, orphan("a", reason=""))
+    leave(ipam, orphan("a", reason="refused"))
     assert [each.reason for each in kept(ipam)] == ["refused"]
     for _ in range(2):
-        ipam.store.transact(lambda unit: unit.settle("a"))
+        ipam.store.transact(lambda unit: unit.discard_orphan("a"))
     assert kept(ipam) == []
 
 
 def test_the_audit_lists_what_is_nobodys_work_in_progress(ipam: Ipam, clock: Clock) -> None:
     """A failed one at once, one without a reason when its process must be dead; neither is repaired."""
-    leave(ipam, leftover("a"), leftover("b", clock.now, reason=""))
+    leave(ipam, orphan("a"), orphan("b", clock.now, reason=""))
     assert [each.code for each in ipam.audit(repair=True)] == ["left_behind"]
     clock.now += GRACE + 1
     found = ipam.audit()
@@ -66,7 +66,7 @@ def test_the_audit_lists_what_is_nobodys_work_in_progress(ipam: Ipam, clock: Clo
 
 def test_a_leftover_from_a_clock_that_was_ahead_is_nobodys_work(ipam: Ipam, clock: Clock) -> None:
     """Otherwise it would be given back when that time has come."""
-    leave(ipam, leftover("a", clock.now + 365 * 86_400_000_000, reason=""))
+    leave(ipam, orphan("a", clock.now + 365 * 86_400_000_000, reason=""))
     assert [each.code for each in ipam.audit()] == ["left_behind"]
 
 

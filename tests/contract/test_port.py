@@ -52,10 +52,10 @@ def test_a_plan_for_a_block_that_moved_on_is_refused(ipam: Ipam) -> None:
 def test_a_plan_that_removes_what_is_gone_is_refused(ipam: Ipam) -> None:
     """An unclaimed run can be won once."""
     ipam.add_subnet("10.0.0.0/24", labels=L)
-    (run,) = ipam.store.transact(lambda unit: unit.runs(), write=False)
+    (run,) = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
     ipam.allocate(labels=L)
     with pytest.raises(Contended):
-        ipam.store.transact(lambda unit: unit.commit(Plan(runs_removed=[run]), 1))
+        ipam.store.transact(lambda unit: unit.commit(Plan(free_ranges_removed=[run]), 1))
 
 
 def test_a_unit_that_fails_leaves_nothing(ipam: Ipam) -> None:
@@ -65,7 +65,7 @@ def test_a_unit_that_fails_leaves_nothing(ipam: Ipam) -> None:
 
     def fail(unit: Unit) -> NoReturn:
         unit.record(EventRow(1, Act.TOPOLOGY, "x"))
-        unit.commit(Plan(runs_removed=unit.runs()), 1)
+        unit.commit(Plan(free_ranges_removed=unit.free_ranges()), 1)
         raise RuntimeError("half way")
 
     with pytest.raises(RuntimeError):

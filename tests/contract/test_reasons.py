@@ -18,11 +18,11 @@ def take(ipam: Ipam, host: str, count: int = 1) -> list[str]:
 
 def why(ipam: Ipam, host: str | None, **more: str) -> str:
     """The one note of what would be done; it comes true."""
-    story = ipam.explain(labels=L, host=host, **more)  # type: ignore[arg-type]
+    explanation = ipam.explain(labels=L, host=host, **more)  # type: ignore[arg-type]
     told = ipam.allocate(labels=L, host=host, explain=True, **more).explanation  # type: ignore[arg-type]
     assert told is not None
-    assert told.notes == story.notes
-    (note,) = story.notes
+    assert told.notes == explanation.notes
+    (note,) = explanation.notes
     return note
 
 

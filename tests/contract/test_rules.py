@@ -387,7 +387,7 @@ def test_an_explanation_looks_past_so_many_rests(
     ipam: Ipam, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rules 9 and 11: it keeps them in memory, and says so when it would need more."""
-    monkeypatch.setattr(allocation, "SWEEP", 2)
+    monkeypatch.setattr(allocation, "EXPIRE_BATCH", 2)
     monkeypatch.setattr(allocation, "EXPLAINED", 8)
     other = {**subnet("other", "10.0.1.0/24", cooldown=60), "labels": {"network": "o"}}
     declare(ipam, subnet("s", "10.0.0.0/30"), other)
@@ -398,7 +398,7 @@ def test_an_explanation_looks_past_so_many_rests(
     clock.advance(61)
     assert ipam.explain(labels={"network": "o"}).outcome.startswith("given")
     assert ipam.explain(labels={"network": "n"}).outcome.startswith("not decided")
-    ipam.sweep()
+    ipam.reclaim()
     assert "full" in ipam.explain(labels={"network": "n"}).outcome
 
 
@@ -420,11 +420,11 @@ def test_exhaustion_is_said_only_when_it_is_true(ipam: Ipam) -> None:
 def test_explain_says_what_would_be_given_and_gives_nothing(ipam: Ipam) -> None:
     """Rule 11: the explanation and the allocation after it agree."""
     declare(ipam, subnet("s", "10.0.0.0/24"))
-    story = ipam.explain(labels={"network": "n"}, host="h")
+    explanation = ipam.explain(labels={"network": "n"}, host="h")
     assert ipam.allocations() == []
-    assert story.outcome == "given: 10.0.0.1 from s"
-    assert [rung.verdict for rung in story.rungs] == ["full", "taken", "not reached"]
-    assert [note.partition(":")[0] for note in story.notes] == ["host=h claims 10.0.0.0/28"]
+    assert explanation.outcome == "given: 10.0.0.1 from s"
+    assert [rung.verdict for rung in explanation.rungs] == ["full", "taken", "not reached"]
+    assert [note.partition(":")[0] for note in explanation.notes] == ["host=h claims 10.0.0.0/28"]
     assert give(ipam, "h") == "10.0.0.1"
 
 

@@ -24,7 +24,7 @@ from borough.store.sql.unit import trail as sql_trail
 from tests.conftest import STORES, Clock, each_store
 
 #: For what is under way in another thread or at a server to happen, in seconds.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 SERVERS = each_store("memory", "sqlite")
 
@@ -57,7 +57,7 @@ def held_open(url: str, *, undo: bool = False) -> Iterator[Callable[[], None]]:
         unit.record(EventRow(1, Act.TOPOLOGY, "early"))
         unit.record(EventRow(1, Act.TOPOLOGY, "early too"))
         written.set()
-        assert go_on.wait(PATIENCE)
+        assert go_on.wait(TIMEOUT)
         if undo:
             raise Undo
 
@@ -72,12 +72,12 @@ def held_open(url: str, *, undo: bool = False) -> Iterator[Callable[[], None]]:
 
     def end() -> None:
         go_on.set()
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
         assert not thread.is_alive()
 
     thread.start()
     try:
-        assert written.wait(PATIENCE)
+        assert written.wait(TIMEOUT)
         yield end
     finally:
         end()
@@ -136,7 +136,7 @@ def test_an_event_of_a_client_that_died_holds_nobody_up(url: str) -> None:
         assert ipam.events(after=last) == []
         connection.invalidate()
         gone = threading.Event()
-        for _ in range(int(PATIENCE / 0.02)):
+        for _ in range(int(TIMEOUT / 0.02)):
             if ipam.events(after=last) or gone.wait(0.02):
                 break
         assert subjects(ipam.events(after=last)) == [late]

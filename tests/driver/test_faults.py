@@ -30,8 +30,8 @@ def holders(driver: Shim) -> set[str]:
 
 
 def assert_nothing_leaks(driver: Shim) -> None:
-    known = {each.address for each in driver.ledger.leftovers() if each.address}
-    tokens = {each.token for each in driver.ledger.leftovers()}
+    known = {each.address for each in driver.ledger.orphans() if each.address}
+    tokens = {each.token for each in driver.ledger.orphans()}
     for addresses in system(driver).held.values():
         for address, token in addresses.items():
             assert address in holders(driver) | known or token in tokens, f"{address} has leaked"
@@ -63,7 +63,7 @@ def test_a_passing_failure_is_bridged(failures: int) -> None:
     system(driver).before = times(failures, timeout("not_done"))
     assert ask(driver) == ["10.0.0.1"]
     assert asked(driver) == ["allocate a"] * (failures + 1)
-    assert driver.ledger.leftovers() == []
+    assert driver.ledger.orphans() == []
 
 
 def test_retries_are_bounded_and_pause() -> None:
@@ -98,9 +98,9 @@ def test_a_lost_answer_that_nobody_can_find_is_not_asked_for_again() -> None:
         ask(driver, owner="web")
     assert refused.value.detail["outcome"] == "unknown"
     assert asked(driver) == ["allocate a"]
-    (left,) = driver.ledger.leftovers()
+    (left,) = driver.ledger.orphans()
     assert (left.address, left.subnet, left.owner) == ("", "a", "web")
-    assert driver.settle() == 1
+    assert driver.retry_orphans() == 1
     assert_nothing_leaks(driver)
 
 
@@ -120,7 +120,7 @@ def test_an_answer_that_comes_late_is_given_back(clock: Clock) -> None:
     system(driver).held["a"]["10.0.0.2"] = late[0].token
     assert_nothing_leaks(driver)
     clock.advance(61)
-    assert driver.settle() == 0
+    assert driver.retry_orphans() == 0
     assert system(driver).all_held() == {"10.0.0.1"}
 
 
@@ -143,7 +143,7 @@ def test_the_last_address_may_be_our_own_late_one() -> None:
 
     system(driver).before = lose
     assert ask(driver) == ["10.0.0.0"]
-    assert driver.ledger.leftovers() == []
+    assert driver.ledger.orphans() == []
 
 
 def test_a_release_whose_answer_is_lost_is_tried_again() -> None:
@@ -159,7 +159,7 @@ def test_a_release_whose_answer_is_lost_is_tried_again() -> None:
 
     system(driver).before = lose
     assert [each.address for each in driver.release(address)] == [address]
-    assert driver.ledger.leftovers() == []
+    assert driver.ledger.orphans() == []
 
 
 # --- Wrong answers --------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_a_malformed_answer(kind: Any, answer: Any, says: str) -> None:
     assert refused.value.message.startswith(NAMED)
     assert says in refused.value.message
     assert len(refused.value.message) < 200
-    assert (len(driver.ledger.leftovers()) == 1) == (kind is ForgetfulDriver)
+    assert (len(driver.ledger.orphans()) == 1) == (kind is ForgetfulDriver)
     assert_nothing_leaks(driver)
 
 
@@ -328,10 +328,10 @@ def test_a_leftover_that_cannot_be_written_down_is_kept_in_the_process(
     with pytest.raises(Unavailable) as refused:
         ask(driver)
     assert refused.value.detail["left"] == ["10.0.0.0"]
-    assert [each.address for each in driver.ledger.leftovers()] == ["10.0.0.0"]
+    assert [each.address for each in driver.ledger.orphans()] == ["10.0.0.0"]
     monkeypatch.setattr(store, "transact", real)
     system(driver).before = lambda *_: None
-    assert driver.settle() == 0
+    assert driver.retry_orphans() == 0
     assert system(driver).all_held() == set()
 
 
@@ -388,7 +388,7 @@ def test_whatever_goes_wrong_nothing_leaks(kind: Any, seed: int, clock: Clock) -
         assert set(held) <= system(driver).all_held()
     system(driver).before = lambda *_: None
     clock.advance(61)
-    left = driver.settle()
+    left = driver.retry_orphans()
     if kind is ClassicDriver:
         assert left == 0
         assert system(driver).all_held() == set(held)

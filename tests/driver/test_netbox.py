@@ -130,7 +130,7 @@ def scenario(driver: Shim) -> None:
         driver.release(owner=owner)
     driver.release(red.address, scope="red")
     driver.apply({})
-    assert driver.ledger.leftovers() == []
+    assert driver.ledger.orphans() == []
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def test_an_answer_that_is_none_is_a_fault_and_leaves_nothing(content: bytes) ->
     with pytest.raises(DriverFault, match="driver netbox, subnet s: NetBox answered"):
         ask(driver)
     assert removed == ["/api/ipam/ip-addresses/9/"]
-    assert driver.ledger.leftovers() == []
+    assert driver.ledger.orphans() == []
 
 
 def test_the_second_of_two_that_take_one_address_gives_it_up() -> None:
@@ -304,7 +304,7 @@ def test_what_somebody_else_wrote_is_not_removed() -> None:
 
     driver = driver_on(answer)
     driver.release(ask(driver))
-    (left,) = driver.ledger.leftovers()
+    (left,) = driver.ledger.orphans()
     assert left.address == "198.18.0.7"
     assert "somebody else may hold it" in left.reason
 

@@ -183,12 +183,12 @@ def test_what_cannot_be_rolled_back_is_reported_kept_and_tried_again(clock: Cloc
     with pytest.raises(Exhausted) as refused:
         ask(driver, count=3)
     assert refused.value.detail["left"] == ["10.0.0.1", "10.0.0.2"]
-    kept = driver.ledger.leftovers()
+    kept = driver.ledger.orphans()
     assert sorted(each.address for each in kept) == ["10.0.0.1", "10.0.0.2"]
     assert kept[0].reason == "driver classic, subnet a: no"
-    assert driver.settle() == 2
+    assert driver.retry_orphans() == 2
     system(driver).before = lambda *_: None
-    assert driver.settle() == 0
+    assert driver.retry_orphans() == 0
     assert system(driver).all_held() == set()
     assert ask(driver, count=2) == ["10.0.0.1", "10.0.0.2"]
 
@@ -205,7 +205,7 @@ def test_leftovers_are_tried_again_on_the_way(clock: Clock) -> None:
     clock.advance(61)
     ask(driver)
     assert address not in system(driver).all_held()
-    assert driver.ledger.leftovers() == []
+    assert driver.ledger.orphans() == []
 
 
 def _no_release(what: str, _name: str, _request: object) -> None:
@@ -226,9 +226,9 @@ def test_a_leftover_that_was_given_again_is_left_to_its_holder(clock: Clock) -> 
     system(driver).before = lose
     driver.release(address)
     system(driver).before = lambda *_: None
-    assert [each.address for each in driver.ledger.leftovers()] == [address]
+    assert [each.address for each in driver.ledger.orphans()] == [address]
     assert ask(driver, owner="next") == [address]
-    assert driver.settle() == 0
+    assert driver.retry_orphans() == 0
     assert system(driver).all_held() == {address}
 
 
@@ -258,7 +258,7 @@ def test_leftovers_outlive_the_process_and_are_audited(tmp_path: Any, clock: Clo
         assert not finding.repaired
     system(driver).before = lambda *_: None
     again = Shim.wrap(driver.driver, name="classic", ledger=url, clock=clock)
-    assert again.settle() == 0
+    assert again.retry_orphans() == 0
     again.close()
     with borough.open(url, clock=clock) as ipam:
         assert ipam.audit() == []
@@ -279,10 +279,10 @@ def test_a_release_in_progress_is_no_finding_until_its_process_must_be_dead(cloc
     system(driver).before = lambda *_: None
     ipam = borough.Ipam(driver.ledger.store, clock=clock)
     assert ipam.audit() == []
-    assert driver.settle() == 1
+    assert driver.retry_orphans() == 1
     clock.advance(61)
     assert [each.code for each in ipam.audit()] == ["left_behind"]
-    assert driver.settle() == 0
+    assert driver.retry_orphans() == 0
     assert system(driver).all_held() == set()
 
 

@@ -238,7 +238,7 @@ def test_a_lock_that_is_let_go_in_time(server: Server, url: str) -> None:
         else "SET GLOBAL max_statement_time = 0.2"
     )
     try:
-        with borough.open(url, patience=20) as ipam:
+        with borough.open(url, timeout=20) as ipam:
             ipam.allocate(labels=L, kind="next")
             given: list[str] = []
             waiter = threading.Thread(
@@ -306,7 +306,7 @@ def client(number: int, url: str, folder: Path) -> None:
         with contextlib.suppress(NotAllocated, StaleSequence):
             insist(lambda: ipam.release(address, sequence=sequence))
 
-    with borough.open(url, patience=2) as ipam:
+    with borough.open(url, timeout=2) as ipam:
         (folder / f"ready-{number}").touch()
         turn = 0
         try:

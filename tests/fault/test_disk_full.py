@@ -36,10 +36,10 @@ def server(request: pytest.FixtureRequest, small_disk: SmallDisk) -> Iterator[Se
     """A server whose data is on the small disk."""
 
     class Postgresql(PostgresqlServer):
-        home = small_disk.path
+        placement_group = small_disk.path
 
     class Mariadb(MariadbServer):
-        home = small_disk.path
+        placement_group = small_disk.path
 
     def make() -> Server:
         if request.param == "postgresql":
@@ -56,7 +56,7 @@ def test_a_full_disk_is_said_and_loses_nothing(server: Server, small_disk: Small
     url = server.fresh()
     given: list[str] = []
     errors: list[BoroughError] = []
-    with borough.open(url, create=True, patience=1) as ipam:
+    with borough.open(url, create=True, timeout=1) as ipam:
         ipam.add_subnet("10.0.0.0/14", labels=L)
         given += [ipam.allocate(labels=L).address for _ in range(5)]
         small_disk.fill()
@@ -72,7 +72,7 @@ def test_a_full_disk_is_said_and_loses_nothing(server: Server, small_disk: Small
             server.start()
     assert len(errors) == 3, "the disk never became full"
     assert all(isinstance(error, DiskFull | RetryLater) for error in errors), errors
-    with borough.open(url, patience=20) as ipam:
+    with borough.open(url, timeout=20) as ipam:
         assert_whole(ipam, len(given))
         assert {each.address for each in ipam.allocations()} == set(given)
         for _ in range(3):

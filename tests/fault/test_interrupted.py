@@ -55,10 +55,10 @@ def test_interrupted_after_its_commit(
     url: str, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
     """The address is answered that was given, and no other one is given."""
-    with borough.open(url, patience=2) as ipam:
+    with borough.open(url, timeout=2) as ipam:
         ipam.allocate(labels=L)
     slow(monkeypatch, "{commit}", "{commit} SELECT SLEEP(9) INTO @borough_slept;")
-    with borough.open(url, patience=2) as ipam:
+    with borough.open(url, timeout=2) as ipam:
         ipam.usage()
         (given,) = ipam.allocate(labels=L, key=key, owner="o").allocations
         (held,) = ipam.allocations(owner="o")
@@ -69,10 +69,10 @@ def test_interrupted_after_its_commit(
 @pytest.mark.usefixtures("bounded")
 def test_interrupted_before_its_commit(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was given by then: the address is given by a later attempt, once."""
-    with borough.open(url, patience=2) as ipam:
+    with borough.open(url, timeout=2) as ipam:
         ipam.allocate(labels=L)
     slow(monkeypatch, "{commit}", "SELECT SLEEP(9) INTO @borough_slept; {commit}")
-    with borough.open(url, patience=20) as ipam:
+    with borough.open(url, timeout=20) as ipam:
         ipam.usage()
         before = ipam.store.retries
         (given,) = ipam.allocate(labels=L, owner="o").allocations

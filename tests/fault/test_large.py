@@ -36,7 +36,7 @@ def narrow() -> Iterator[MariadbServer]:
 @pytest.mark.slow
 def test_a_request_of_many_packets(narrow: MariadbServer) -> None:
     """Given and released in one transaction each, whatever one packet holds."""
-    with borough.open(narrow.fresh(), create=True, patience=60) as ipam:
+    with borough.open(narrow.fresh(), create=True, timeout=60) as ipam:
         ipam.add_subnet("10.0.0.0/16", name="a", labels=L)
         given = ipam.allocate(labels=L, host="h", owner=LONG, count=8192, key="k")
         again = ipam.allocate(labels=L, host="h", owner=LONG, count=8192, key="k")

@@ -140,7 +140,7 @@ def test_a_statement_that_was_refused_unseen_was_not_done(
             raise pymysql.OperationalError(1047, "WSREP has not yet prepared node for use")
         return execute(cursor, query, parameters)
 
-    with borough.open(url, patience=0.3) as ipam:
+    with borough.open(url, timeout=0.3) as ipam:
         for _ in range(2):
             ipam.allocate(labels=L, count=count)
         monkeypatch.setattr(pymysql.cursors.Cursor, "execute", refuse)
@@ -207,7 +207,7 @@ class Worker(threading.Thread):
 def test_a_server_restarted_under_load(server: Server, url: str, how: str) -> None:
     """What was acknowledged is there; nobody sees anything but success or an error that says to retry."""
     stop = threading.Event()
-    with borough.open(url, patience=20) as ipam:
+    with borough.open(url, timeout=20) as ipam:
         workers = [Worker(number, ipam, stop) for number in range(6)]
         for worker in workers:
             worker.start()
@@ -264,7 +264,7 @@ def test_a_wait_that_takes_too_long(server: Server, url: str, timeout: str) -> N
             else "SET GLOBAL max_statement_time = 0.3"
         )
     try:
-        with borough.open(url, patience=1) as ipam:
+        with borough.open(url, timeout=1) as ipam:
             ipam.allocate(labels=L, kind="next")
             with locked(server, url):
                 began = time.monotonic()
@@ -280,7 +280,7 @@ def test_a_wait_that_takes_too_long(server: Server, url: str, timeout: str) -> N
 
 def test_somebody_elses_lock_is_passed_by(server: Server, url: str) -> None:
     """An address is to be had from another block, so nobody waits."""
-    with borough.open(url, patience=1) as ipam:
+    with borough.open(url, timeout=1) as ipam:
         ipam.allocate(labels=L)
         with locked(server, url):
             ipam.allocate(labels=L)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import borough
-from borough.domain.space.partitions import ALONE, Lane
+from borough.domain.space.partitions import ALONE, Partition
 from borough.errors import RetryLater
 from borough.store.sql.dialects.mariadb import Mariadb
 from borough.store.sql.store import SqlStore
@@ -48,7 +48,7 @@ def cluster() -> Iterator[GaleraCluster]:
     made.remove()
 
 
-def _alone(self: Mariadb, connection: Any) -> Lane:
+def _alone(self: Mariadb, connection: Any) -> Partition:
     return ALONE
 
 
@@ -57,13 +57,13 @@ def writer(
 ) -> None:
     """Allocate, and release some, for a while; every call has a key, and is asked again when in doubt."""
     if not drawn:
-        Mariadb.lane = _alone  # type: ignore[method-assign]
+        Mariadb.partition = _alone  # type: ignore[method-assign]
     chance = random.Random(number)
     calls: list[Call] = []
     held: list[tuple[str, int]] = []
     failures: list[str] = []
     again = turn = 0
-    with borough.open(url, patience=60) as ipam:
+    with borough.open(url, timeout=60) as ipam:
         assert isinstance(ipam.store, SqlStore)
         ipam.usage()
         start.wait(60)

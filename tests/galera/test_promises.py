@@ -53,7 +53,7 @@ class Writer(threading.Thread):
         self.doubtful = 0
 
     def run(self) -> None:
-        with borough.open(self._url, patience=60) as ipam:
+        with borough.open(self._url, timeout=60) as ipam:
             for _ in range(self._times):
                 try:
                     self.done.append(self._act(ipam))

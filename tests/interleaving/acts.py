@@ -72,7 +72,7 @@ def _release(ipam: Ipam, scene: Scene, owner: str) -> Any:
 
 def _reassign(ipam: Ipam, scene: Scene) -> Any:
     held = scene.of("moving")
-    return ipam.move(held.address, "h6", sequence=held.sequence)
+    return ipam.reassign(held.address, "h6", sequence=held.sequence)
 
 
 ACTS: Final = [
@@ -105,7 +105,7 @@ ACTS: Final = [
     Act("release-host", lambda ipam, _: ipam.release(host="h3"), host="h3"),
     Act("release-to-rest", lambda ipam, scene: _release(ipam, scene, "kept"), (COOLING,)),
     Act("reassign", _reassign, host="h5"),
-    Act("sweep", lambda ipam, _: ipam.sweep(), (ROOMY, BARE), host="h4"),
-    Act("sweep-rested", lambda ipam, _: ipam.sweep(), (COOLING, RESTED)),
+    Act("reclaim", lambda ipam, _: ipam.reclaim(), (ROOMY, BARE), host="h4"),
+    Act("sweep-rested", lambda ipam, _: ipam.reclaim(), (COOLING, RESTED)),
     Act("carve", lambda ipam, _: ipam.allocate_subnet("links", prefix_length=28, name="carved")),
 ]

@@ -48,7 +48,7 @@ class Gate:
         """Let every unit pass."""
         self._meanwhile = None
 
-    def reach(self) -> None:
+    def high_water(self) -> None:
         """Take note of a unit of work that is about to write."""
         if self._meanwhile is None:
             return
@@ -93,17 +93,17 @@ class GatedCursor:
         elif _WRITES.match(text):
             if not self._has_begun or (self._has_read and not self._has_written):
                 self._has_written = True
-                self._gate.reach()
+                self._gate.high_water()
         elif _READS.match(text):
             self._has_read = True
 
 
-def open_gated(url: str, clock: Callable[[], int], *, patience: float = 10) -> tuple[Ipam, Gate]:
+def open_gated(url: str, clock: Callable[[], int], *, timeout: float = 10) -> tuple[Ipam, Gate]:
     """Open a database as a separate process would, with a gate in front of its statements."""
     parsed, dialect = resolve(url)
     gate, plain = Gate(), dialect.cursor
     setattr(dialect, "cursor", lambda connection: GatedCursor(plain(connection), gate))  # noqa: B010
-    return Ipam(SqlStore.open(parsed, dialect, patience=patience), clock=clock), gate
+    return Ipam(SqlStore.open(parsed, dialect, timeout=timeout), clock=clock), gate
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def _leave_idle(ipam: Ipam, clock: Clock) -> None:
     """Leave a claim that the last sweep has marked and the next one returns."""
     _take(ipam, "idle", host="h4")
     ipam.release(owner="idle")
-    ipam.sweep()
+    ipam.reclaim()
     clock.advance(16 * 60)
 
 

@@ -61,7 +61,7 @@ def test_no_address_rests_where_nothing_cools(two: Two, address: str) -> None:
     two.first.allocate(labels=GROUP, address=address)
     two.meet(lambda: two.first.apply(declared(0)), lambda: two.second.release(address))
     two.clock.advance(3600)
-    two.first.sweep()
+    two.first.reclaim()
     assert two.first.allocations() == []
 
 

@@ -95,7 +95,7 @@ class Oracle:
         scope = subnet.get("scope", "default")
         return [each for each in self.usable(subnet) if (scope, each) not in self.held]
 
-    def homes(
+    def placement_groups(
         self, labels: dict[str, Any], host: str | None, scope: str
     ) -> list[list[dict[str, Any]]]:
         """The sets of subnets inside which all addresses of one request must lie together."""
@@ -113,7 +113,7 @@ class Oracle:
         ]
         wanted = {name: self.values(labels, name) or implied.get(name, set()) for name in hard}
         choices = product(*([*sorted(wanted[name]), None] for name in hard))
-        homes = []
+        placement_groups = []
         for choice in choices:
             members = [
                 subnet
@@ -126,8 +126,8 @@ class Oracle:
                 )
             ]
             if members:
-                homes.append(members)
-        return homes
+                placement_groups.append(members)
+        return placement_groups
 
     def can_give(
         self, labels: dict[str, Any], host: str | None, scope: str, families: list[int], count: int
@@ -138,15 +138,22 @@ class Oracle:
             return ipaddress.ip_network(subnet["cidr"]).version == family
 
         single = len(families) == 1 and count == 1
-        homes = self.homes(labels, host, scope)
+        placement_groups = self.placement_groups(labels, host, scope)
         if single:
-            homes = [[subnet for home in homes for subnet in home]]
+            placement_groups = [
+                [subnet for placement_group in placement_groups for subnet in placement_group]
+            ]
         return any(
             all(
-                sum(len(self.free(subnet)) for subnet in home if of_family(subnet, family)) >= count
+                sum(
+                    len(self.free(subnet))
+                    for subnet in placement_group
+                    if of_family(subnet, family)
+                )
+                >= count
                 for family in families
             )
-            for home in homes
+            for placement_group in placement_groups
         )
 
     def best(self, labels: dict[str, Any], host: str | None, scope: str, family: int) -> set[str]:

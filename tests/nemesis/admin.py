@@ -58,7 +58,7 @@ class Admin:
         elif lot < 0.85:
             self._caller.invoke("remove_host", {"host": chance.choice(ROAMING)})
         elif lot < 0.9:
-            self._caller.invoke("sweep", {})
+            self._caller.invoke("reclaim", {})
         elif lot < 0.96:
             self._caller.invoke("audit", {"repair": False})
         else:

@@ -40,11 +40,11 @@ class Occupancy:
         :param ended: never smaller than in the call before.
         """
         self._advance(began, ended)
-        areas = {_area(low) for low, _ in pieces}
+        bounds_cache = {_area(low) for low, _ in pieces}
         found = {
             address
-            for area in areas
-            for address, since, until in self._live[area]
+            for bounds in bounds_cache
+            for address, since, until in self._live[bounds]
             if until >= began and since <= ended and any(lo <= address <= hi for lo, hi in pieces)
         }
         return len(found)
@@ -57,9 +57,9 @@ class Occupancy:
         self._next = max(self._next, end)
         self._turns += 1
         if self._turns % CLEAR_EVERY == 0:
-            for area, live in self._live.items():
+            for bounds, live in self._live.items():
                 # Calls overlap: one that ends later may have begun before this one.
-                self._live[area] = [each for each in live if each[2] >= began - self.LONGEST]
+                self._live[bounds] = [each for each in live if each[2] >= began - self.LONGEST]
 
 
 def _area(address: int) -> int:

@@ -38,7 +38,7 @@ class Config:
     seed: int
     quota: int
     clients: int
-    patience: float = 8.0
+    timeout: float = 8.0
     clocks_jump: bool = False
 
 
@@ -106,7 +106,7 @@ class Caller:
             if config.url.startswith("http"):
                 made: Any = borough.connect(config.url, timeout=30)
             else:
-                made = borough.open(config.url, clock=self.clock, patience=config.patience)
+                made = borough.open(config.url, clock=self.clock, timeout=config.timeout)
             self._ipam = made
         assert self._ipam is not None
         return self._ipam
@@ -139,7 +139,7 @@ def _release(ipam: Ipam, args: Args) -> Rows:
 
 
 def _reassign(ipam: Ipam, args: Args) -> Rows:
-    return _rows([ipam.move(args["address"], args["host"], sequence=args["sequence"])])
+    return _rows([ipam.reassign(args["address"], args["host"], sequence=args["sequence"])])
 
 
 def _explain(ipam: Ipam, args: Args) -> bool:
@@ -147,8 +147,8 @@ def _explain(ipam: Ipam, args: Args) -> bool:
     return True
 
 
-def _sweep(ipam: Ipam, _args: Args) -> bool:
-    ipam.sweep()
+def _reclaim(ipam: Ipam, _args: Args) -> bool:
+    ipam.reclaim()
     return True
 
 
@@ -193,7 +193,7 @@ _ACTS: Final[dict[str, Callable[[Ipam, Args], Any]]] = {
     "release": _release,
     "reassign": _reassign,
     "explain": _explain,
-    "sweep": _sweep,
+    "reclaim": _reclaim,
     "carve": _carve,
     "uncarve": _uncarve,
     "apply": _apply,

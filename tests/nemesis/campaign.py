@@ -208,8 +208,8 @@ class Campaign:
             assert time.monotonic() < deadline, f"no progress after {made} calls"
             time.sleep(0.1)
 
-    def _wait(self, true: Callable[[], bool], patience: float = 60.0) -> None:
-        deadline = time.monotonic() + patience
+    def _wait(self, true: Callable[[], bool], timeout: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout
         while not true():
             self._admin.check()
             assert time.monotonic() < deadline, "the campaign does not come to its end"

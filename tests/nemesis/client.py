@@ -77,7 +77,7 @@ class Client:
         if lot < 0.6:
             self._call("explain", allocation(chance, self._config.client, ""))
         elif lot < 0.7:
-            self._call("sweep", {})
+            self._call("reclaim", {})
         elif len(self._carved) > 2:
             self._call("uncarve", {"name": chance.choice(self._carved)})
         else:
@@ -132,7 +132,7 @@ class Client:
             for held in self._held.values():
                 if held.get(args["address"], [None])[0] == args["sequence"]:
                     del held[args["address"]]
-            self._tidy()
+            self._reclaim_idle()
 
     def _find_out(self, act: str, args: Args) -> None:
         """Ask again until it is known; what has a key, or can be done once only, by the same call."""
@@ -163,9 +163,9 @@ class Client:
             self._carved.append(args["name"])
         elif act == "uncarve":
             self._carved.remove(args["name"])
-        self._tidy()
+        self._reclaim_idle()
 
-    def _tidy(self) -> None:
+    def _reclaim_idle(self) -> None:
         for owner in [owner for owner, held in self._held.items() if not held]:
             del self._held[owner]
 

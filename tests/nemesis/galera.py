@@ -172,7 +172,7 @@ class GaleraGround(Ground):
                         ("borough_allocation", "sequence"),
                         ("borough_event", "id"),
                         ("borough_block", "version + free"),
-                        ("borough_run", "length"),
+                        ("borough_free_range", "length"),
                     )
                 ]
             )

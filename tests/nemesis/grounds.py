@@ -124,7 +124,7 @@ class ServerGround(Ground):
         self.url = self.server.fresh()
 
     @abstractmethod
-    def _make(self, home: Path | None) -> Server:
+    def _make(self, placement_group: Path | None) -> Server:
         """Start the server."""
 
     @abstractmethod
@@ -187,11 +187,11 @@ class ServerGround(Ground):
 class PostgresqlGround(ServerGround):
     """PostgreSQL."""
 
-    def _make(self, home: Path | None) -> Server:
+    def _make(self, placement_group: Path | None) -> Server:
         class Here(PostgresqlServer):
             pass
 
-        Here.home = home
+        Here.placement_group = placement_group
         return Here({**POSTGRESQL_QUICK, "max_wal_size": "'256MB'"})
 
     def _hurry(self, seconds: float) -> None:
@@ -219,11 +219,11 @@ def end_mariadb_sessions(server: MariadbServer) -> None:
 class MariadbGround(ServerGround):
     """MariaDB."""
 
-    def _make(self, home: Path | None) -> Server:
+    def _make(self, placement_group: Path | None) -> Server:
         class Here(MariadbServer):
             pass
 
-        Here.home = home
+        Here.placement_group = placement_group
         return Here({**MARIADB_QUICK, "innodb_log_file_size": "64M"})
 
     def _hurry(self, seconds: float) -> None:
@@ -248,10 +248,10 @@ class Service:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         command = [sys.executable, "-m", "borough", "--db", self._database, "serve"]
-        options = ["--port", str(self._port), "--workers", "2", "--patience", "8"]
+        options = ["--port", str(self._port), "--workers", "2", "--timeout", "8"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *command, *options, "--sweep-every", "2"],
+                ["setpriv", "--pdeathsig", "KILL", *command, *options, "--reclaim-every", "2"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

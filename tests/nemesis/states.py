@@ -155,7 +155,7 @@ class State:
             self._admitted[request] = found
         return found
 
-    def home(self, request: Request, subnet: Subnet) -> tuple[Any, ...]:
+    def placement_group(self, request: Request, subnet: Subnet) -> tuple[Any, ...]:
         """The part of the group that the addresses of one request come from together (rule 5)."""
         if request.subnets is not None:
             return ()
@@ -195,17 +195,19 @@ def common(states: Sequence[State], request: Request) -> dict[tuple[Any, ...], P
     """Addresses that *any* may give to a request in each of the states, by home."""
     found: dict[tuple[Any, ...], Pieces] | None = None
     for state in states:
-        homes: dict[tuple[Any, ...], Pieces] = {}
+        placement_groups: dict[tuple[Any, ...], Pieces] = {}
         for subnet in state.admitted(request):
-            home = state.home(request, subnet)
-            homes[home] = merge(homes.get(home, ()) + subnet.usable)
+            placement_group = state.placement_group(request, subnet)
+            placement_groups[placement_group] = merge(
+                placement_groups.get(placement_group, ()) + subnet.usable
+            )
         if found is None:
-            found = homes
+            found = placement_groups
         else:
             found = {
-                home: intersect(pieces, homes[home])
-                for home, pieces in found.items()
-                if home in homes
+                placement_group: intersect(pieces, placement_groups[placement_group])
+                for placement_group, pieces in found.items()
+                if placement_group in placement_groups
             }
     return found or {}
 

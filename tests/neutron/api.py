@@ -98,9 +98,9 @@ class Neutron:
             for config, port in zip(configs, self._ports, strict=True)
         ]
 
-    def wait(self, patience: float = 240) -> None:
+    def wait(self, timeout: float = 240) -> None:
         """Wait until every process answers."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         for port, process in zip(self._ports, self._processes, strict=True):
             while True:
                 if process.poll() is not None or time.monotonic() > deadline:

@@ -24,7 +24,7 @@ from oslo_policy import _checks as policy_checks
 
 from borough.neutron import driver as ours
 from borough.neutron.service import driver as remote
-from borough.neutron.service.client import Service
+from borough.neutron.service.client import AddressService
 from borough.neutron.session.driver import BoroughPool
 from borough.store.sql import schema
 from tests.neutron.serving import Served
@@ -118,7 +118,7 @@ def _serve() -> None:
     served = Served(Path(folder.name))
     atexit.register(folder.cleanup)
     atexit.register(served.close)
-    service = Service(f"http://127.0.0.1:{served.port}", None, timeout=30, cloud="neutron")
+    service = AddressService(f"http://127.0.0.1:{served.port}", None, timeout=30, cloud="neutron")
     # Tests discard the configuration again and again.
     setattr(remote, "configured", lambda _conf: service)  # noqa: B010  (mypy knows it for a function)
 

@@ -44,7 +44,7 @@ def play(ipam: Ipam, step: tuple[str, Any, Any]) -> None:
         elif act == "release" and held:
             ipam.release([each.address for each in held[which % len(held) :][:how]])
         elif act == "move" and held:
-            ipam.move(held[which % len(held)].address, how)
+            ipam.reassign(held[which % len(held)].address, how)
         elif act == "drain" and any(each.host == which for each in held):
             ipam.drain(which)
     except NeedsSpace:
@@ -86,7 +86,7 @@ def test_loans_come_home() -> None:
         ipam.allocate(labels=L, host="h1", owner="a", count=15)
         mine = ipam.allocate(labels=L, host="h2", owner="b", count=15).allocations
         for each in mine[:3]:
-            ipam.move(each.address, "h1")
+            ipam.reassign(each.address, "h1")
         ipam.release([each.address for each in ipam.allocations(host="h1")[:3]])
         found = ipam.defragment()
         assert {each.host for each in found.proposals} == {"h1"}

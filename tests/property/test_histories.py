@@ -302,8 +302,13 @@ class Histories(RuleBasedStateMachine):
 
     def _together(self, oracle: Oracle, place: tuple[Any, ...], outcome: Answer) -> None:
         used = {each.subnet for each in outcome.allocations}
-        homes = [{subnet["name"] for subnet in home} for home in oracle.homes(*place)]
-        assert any(used <= home for home in homes), "straddles two homes"
+        placement_groups = [
+            {subnet["name"] for subnet in placement_group}
+            for placement_group in oracle.placement_groups(*place)
+        ]
+        assert any(used <= placement_group for placement_group in placement_groups), (
+            "straddles two homes"
+        )
 
     @rule(
         selector=selectors(),
@@ -408,13 +413,13 @@ class Histories(RuleBasedStateMachine):
         each = held[data.draw(st.integers(0, len(held) - 1))]
         self.both(
             lambda ipam: _without_sequence(
-                ipam.move(each.address, host, force=force, scope=each.scope)
+                ipam.reassign(each.address, host, force=force, scope=each.scope)
             )
         )
 
     @rule()
-    def sweep(self) -> None:
-        self.both(lambda ipam: ipam.sweep())
+    def reclaim(self) -> None:
+        self.both(lambda ipam: ipam.reclaim())
 
     @rule(turn=st.integers(0, 4))
     def defragment(self, turn: int) -> None:

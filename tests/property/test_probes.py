@@ -20,15 +20,15 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import WIDTH, Family
 from borough.domain.net.prefixes import Prefix, enclosing
-from borough.domain.policy.take import Order
+from borough.domain.policy.take import TakeRequest
 from borough.domain.request import Request
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.filters import Filter
 from borough.domain.space.plan import Plan, Space
 from borough.domain.space.rungs import Hold, Rung
 from borough.store.memory.space import MemorySpace
 from borough.store.memory.tables import Tables
-from borough.store.sql.giving import NO_AREAS, Hints, Word, takeable
+from borough.store.sql.giving import NO_BOUNDS, Hints, Word, takeable
 from borough.store.sql.offers import locking
 from borough.store.sql.probes import ids_of
 from borough.store.sql.store import SqlStore
@@ -44,7 +44,7 @@ HOLDERS: Final = ["host=h1", "host=h2", "host=h3"]
 CLAIMANTS: Final = ["", "host=h1", "host=h9"]
 ALL: Final = 1 << 30
 
-Piece = Block | Run
+Piece = Block | FreeRange
 
 
 class Size(NamedTuple):
@@ -96,21 +96,21 @@ def piece(
 ) -> Piece:
     """Unused space, or a block that anybody may hold."""
     if dice.random() < 0.1:
-        return Run(0, subnet.id, cohort_id, prefix)
+        return FreeRange(0, subnet.id, cohort_id, prefix)
     prefix = Prefix(prefix.family, prefix.base, max(prefix.length, WIDTH[prefix.family] - 6))
     every = (1 << prefix.size) - 1
     bitmap = every if dice.random() < full else dice.randrange(every)
     holder = dice.choice(["", *HOLDERS])
     region = dice.randint(prefix.length - 2, prefix.length) if holder else 0
-    reach = dice.randint(0, prefix.size)
-    return Block(0, subnet.id, cohort_id, prefix, bitmap, holder, region, reach=reach)
+    high_water = dice.randint(0, prefix.size)
+    return Block(0, subnet.id, cohort_id, prefix, bitmap, holder, region, high_water=high_water)
 
 
 def fill(dice: random.Random, store: SqlStore, size: Size) -> Tables:
     """Replace all rows by random ones; return them, with their keys."""
 
     def clear(unit: Any) -> None:
-        gone = Plan(runs_removed=unit.runs(), blocks_removed=unit.blocks())
+        gone = Plan(free_ranges_removed=unit.free_ranges(), blocks_removed=unit.blocks())
         gone.removed = unit.allocations(Filter())
         unit.commit(gone, 1)
 
@@ -122,13 +122,15 @@ def fill(dice: random.Random, store: SqlStore, size: Size) -> Tables:
                     made = piece(
                         dice, subnet, unit.catalogue.cohort_of[subnet.id], prefix, size.full
                     )
-                    (plan.runs_added if isinstance(made, Run) else plan.blocks_added).append(made)  # type: ignore[arg-type]
+                    (
+                        plan.free_ranges_added if isinstance(made, FreeRange) else plan.blocks_added
+                    ).append(made)  # type: ignore[arg-type]
         unit.commit(plan, 1)
 
     def read(unit: Any) -> Tables:
         return Tables(
             blocks={each.id: each for each in unit.blocks()},
-            runs={each.id: each for each in unit.runs()},
+            free_ranges={each.id: each for each in unit.free_ranges()},
         )
 
     store.transact(clear)
@@ -138,7 +140,7 @@ def fill(dice: random.Random, store: SqlStore, size: Size) -> Tables:
 
 # --- Statistics -------------------------------------------------------------------------------------
 
-_TABLES: Final = ("borough_block", "borough_run", "borough_cohort", "borough_subnet")
+_TABLES: Final = ("borough_block", "borough_free_range", "borough_cohort", "borough_subnet")
 
 
 def execute(store: SqlStore, text: str) -> None:
@@ -229,11 +231,13 @@ def probe_with_a_lock(asked: Question, unit: SqlUnit, truth: Space) -> str:
     rung = rung_over((id,), first.family, first.hold, bool(first.cohorts))
     asked = asked._replace(rungs=(rung,))
     parts = locking(rung.hold, column, bool(asked.claimant), asked.lowest, asked.spread, True)
-    rows = [row for part in parts for row in unit._run.rows(part, r0_0=id, claimant=asked.claimant)]
+    rows = [
+        row for part in parts for row in unit._runner.rows(part, r0_0=id, claimant=asked.claimant)
+    ]
     # By part, preference and base.
     rows.sort(key=lambda row: (row[1], row[2], row[7]))
     found = [(row[3], row[4]) for row in rows][:1]
-    wanted = [(int(isinstance(each, Run)), each.id) for _, each in best(truth, asked)][:1]
+    wanted = [(int(isinstance(each, FreeRange)), each.id) for _, each in best(truth, asked)][:1]
     return "" if found == wanted else f"locked {asked}:\n  {found}\n  {wanted}"
 
 
@@ -249,8 +253,8 @@ def look(dice: random.Random, rung: Rung, unit: SqlUnit, truth: Space) -> str:
         "holdings": (rung, holder),
         "held_in": (unit.catalogue.cohort_of[subnet.id], holder),
         "blocks_in": (subnet.id, prefix),
-        "runs_in": (subnet.id, prefix, bits - 3),
-        "runs_at": (subnet.id, pieces),
+        "free_ranges_in": (subnet.id, prefix, bits - 3),
+        "free_ranges_at": (subnet.id, pieces),
         "piece_at": (subnet.id, address),
     }
     for name, arguments in asked.items():
@@ -267,7 +271,7 @@ def take(dice: random.Random, asked: Question, store: SqlStore, tables: Tables) 
         return ""
     catalogue = store.transact(lambda unit: unit.catalogue, write=False)
     asked = asked._replace(spread=False)
-    order = Order(
+    order = TakeRequest(
         catalogue,
         asked.rungs,
         object(),
@@ -280,8 +284,8 @@ def take(dice: random.Random, asked: Question, store: SqlStore, tables: Tables) 
     with store._links.use() as link:
         hints = Hints()
         hints.prepared = link.hints.prepared
-        run = store._run_on(link.cursor)
-        outcome = giver.give(run, order, hints, NO_AREAS, wait=dice.random() < 0.5)
+        run = store._runner_on(link.cursor)
+        outcome = giver.give(run, order, hints, NO_BOUNDS, wait=dice.random() < 0.5)
     wanted = [
         (block.id, block.lowest(1)[0])
         for rung, block in best(MemorySpace(tables, catalogue), asked)[:1]

@@ -50,10 +50,12 @@ WHOSE: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 def state(ipam: Ipam) -> dict[str, Any]:
     """All that is stored of addresses and space, but for the ids and versions of rows."""
-    blocks, runs = ipam.store.transact(lambda unit: (unit.blocks(), unit.runs()), write=False)
+    blocks, free_ranges = ipam.store.transact(
+        lambda unit: (unit.blocks(), unit.free_ranges()), write=False
+    )
     return {
         "blocks": [replace(each, id=0, version=0) for each in blocks],
-        "runs": [replace(each, id=0) for each in runs],
+        "runs": [replace(each, id=0) for each in free_ranges],
         "allocations": ipam.allocations(),
         "routes": ipam.routes(),
         "released": sorted(each.subject for each in ipam.events() if each.act == "released"),

@@ -20,7 +20,7 @@ WRITERS = 6
 CALLS = 60
 
 #: For a process to end, in seconds: long, because the machine may be at other tests as well.
-PATIENCE = 300.0
+TIMEOUT = 300.0
 
 L = {"network": "n"}
 
@@ -75,11 +75,11 @@ def test_a_reader_that_pages_misses_no_event(store: str, tmp_path: Path) -> None
     for each in (reader, *writers):
         each.start()
     for each in writers:
-        each.join(PATIENCE)
+        each.join(TIMEOUT)
         assert each.exitcode == 0
     with borough.open(url) as ipam:
         written = [each.id for each in ipam.events(limit=1_000_000)]
     last.value = written[-1]
-    assert told.get(timeout=PATIENCE) == written
-    reader.join(PATIENCE)
+    assert told.get(timeout=TIMEOUT) == written
+    reader.join(TIMEOUT)
     assert reader.exitcode == 0

@@ -21,7 +21,7 @@ PROCESSES = 16
 CALLS = 60
 
 #: For a worker to end, in seconds: long, because the machine may be at other tests as well.
-PATIENCE = 300.0
+TIMEOUT = 300.0
 
 SHARED = each_store("memory")
 
@@ -105,7 +105,7 @@ def test_no_address_has_two_holders(store: str, kind: str, tmp_path: Path) -> No
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(PATIENCE)
+        worker.join(TIMEOUT)
         assert worker.exitcode == 0
     reports = [json.loads(file.read_text()) for file in files]
     assert [failure for report in reports for failure in report["failures"]] == []
@@ -148,7 +148,7 @@ def test_the_last_free_address_is_found_by_exactly_one(store: str, tmp_path: Pat
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(PATIENCE)
+        worker.join(TIMEOUT)
     assert sorted(file.read_text() for file in files) == ["", "", "", "10.0.0.2"]
 
 
@@ -169,7 +169,7 @@ def test_a_forked_process_makes_connections_of_its_own(store: str, tmp_path: Pat
             worker.start()
         given = [ipam.allocate(labels={"network": "n"}).address for _ in range(20)]
         for worker in workers:
-            worker.join(PATIENCE)
+            worker.join(TIMEOUT)
         for file in files:
             given += file.read_text().split()
         assert len(given) == len(set(given)) == 80
@@ -192,7 +192,7 @@ def test_several_processes_may_initialise_at_once(store: str, tmp_path: Path) ->
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(PATIENCE)
+        worker.join(TIMEOUT)
     assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
     with borough.open(url) as ipam:
         assert ipam.dimensions()[0].name == "network"

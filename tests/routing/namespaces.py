@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.servers.base import Missing, find_program
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 _numbers = itertools.count(1)
 
@@ -58,7 +58,7 @@ def _own(path: Path) -> None:
 
 def wait_until(true: Callable[[], bool], what: Callable[[], str]) -> None:
     """Wait for something, or fail and say how things stand."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not true():
         if time.monotonic() > deadline:
             raise AssertionError(what())

@@ -54,9 +54,9 @@ def _memory() -> Path | None:
     return None
 
 
-def _clear_away(home: Path) -> None:
+def _clear_away(placement_group: Path) -> None:
     """Remove what processes that were killed have left: in memory it would be missed."""
-    for folder in home.glob(f"{_FOLDERS}*-*"):
+    for folder in placement_group.glob(f"{_FOLDERS}*-*"):
         number = folder.name.removeprefix(_FOLDERS).partition("-")[0]
         if number.isdecimal() and not Path(f"/proc/{number}").exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -72,10 +72,10 @@ class Server(ABC):
     user: str
 
     #: How long a start or a stop may take, in seconds.
-    patience = 60.0
+    timeout = 60.0
 
     #: Where its folder is made; None for the usual place.
-    home: Path | None = None
+    placement_group: Path | None = None
 
     #: Where it listens, and what a command begins with that is to run there: a network namespace.
     address = "127.0.0.1"
@@ -87,9 +87,11 @@ class Server(ABC):
         :param quick: in memory, if there is enough: to make a database of its own for every test is many
             small files, and for each of them MariaDB waits for the disk.
         """
-        home = self.home or (_memory() if quick else None)
-        _clear_away(home or Path(tempfile.gettempdir()))
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-", dir=home))
+        placement_group = self.placement_group or (_memory() if quick else None)
+        _clear_away(placement_group or Path(tempfile.gettempdir()))
+        self.folder = Path(
+            tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-", dir=placement_group)
+        )
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
@@ -150,7 +152,7 @@ class Server(ABC):
 
     def wait_until(self, true: Callable[[], bool]) -> None:
         """Wait for something about the server, or fail with what it said."""
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + self.timeout
         while not true():
             assert self._process is not None
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -172,7 +174,7 @@ class Server(ABC):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, how)
         try:
-            process.wait(self.patience)
+            process.wait(self.timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

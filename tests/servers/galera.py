@@ -131,7 +131,7 @@ class GaleraCluster:
             text=True,
             check=False,
             cwd=node.folder,
-            timeout=node.patience,
+            timeout=node.timeout,
         )
         found = re.search(r"Recovered position: (\S+)", done.stderr)
         assert found, done.stderr[-2000:]

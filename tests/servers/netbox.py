@@ -83,7 +83,7 @@ class NetboxServer:
         gunicorn = str(self._netbox.parent / "gunicorn")
         self._start(gunicorn, "-w", "2", "--threads", str(threads), "-b", bind, "netbox.wsgi")
         # Each of its processes imports all of it first.
-        self._postgresql.patience = 600
+        self._postgresql.timeout = 600
         self._postgresql.wait_until(self._answers)
 
     @property

@@ -17,10 +17,10 @@ from borough.domain.space.blocks import (
     blocks_for,
     cut,
     has_room,
-    initial_runs,
+    initial_free_ranges,
     reserved_bits,
     room_in,
-    turn,
+    takeover_rank,
     worth_taking,
 )
 
@@ -118,11 +118,11 @@ def test_take_and_give_change_their_addresses_and_nothing_else(
     wanted = data.draw(st.lists(inside, max_size=8))
     taken = block.take(wanted)
     assert free_of(taken) == free_of(block) - set(wanted)
-    assert dataclasses.replace(taken, bitmap=block.bitmap, reach=block.reach) == block
+    assert dataclasses.replace(taken, bitmap=block.bitmap, high_water=block.high_water) == block
     back = data.draw(inside)
-    given_back = taken.give(back, 0)
-    assert free_of(given_back) == free_of(taken) | {back}
-    assert dataclasses.replace(given_back, bitmap=block.bitmap, reach=block.reach) == block
+    reclaimed = taken.give(back, 0)
+    assert free_of(reclaimed) == free_of(taken) | {back}
+    assert dataclasses.replace(reclaimed, bitmap=block.bitmap, high_water=block.high_water) == block
 
 
 @given(blocks(), st.lists(st.integers(0, 63), max_size=8), st.integers(0, 63), st.data())
@@ -132,13 +132,13 @@ def test_reach_is_one_more_than_the_highest_address_in_use(
     """Reserved addresses do not count: nobody would miss the space."""
     size = block.prefix.size
     reserved = data.draw(st.integers(0, (1 << size) - 1))
-    empty = dataclasses.replace(block, bitmap=reserved, reach=0)
+    empty = dataclasses.replace(block, bitmap=reserved, high_water=0)
     taken = {each % size for each in wanted} - {at for at in range(size) if reserved >> at & 1}
     used = empty.take([block.prefix.base + at for at in taken])
-    assert used.reach == max(taken, default=-1) + 1
+    assert used.high_water == max(taken, default=-1) + 1
     if back in taken:
         left = used.give(block.prefix.base + back, reserved)
-        assert left.reach == max(taken - {back}, default=-1) + 1
+        assert left.high_water == max(taken - {back}, default=-1) + 1
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_is_worth_taking_away(region_bits: int, tail: int, worth: bool) -> 
 def test_the_turn_to_lose_space() -> None:
     """Whole regions, then halves, the larger first; single addresses last, from where most is free."""
     order = [(5, 5), (4, 4), (6, 5), (4, 3), (2, 1), (6, 4), (4, 2), (4, 1), (4, 0), (4, -1)]
-    turns = [turn(region_bits, tail) for region_bits, tail in order]
+    turns = [takeover_rank(region_bits, tail) for region_bits, tail in order]
     assert turns == sorted(turns)
     assert len(set(turns)) == len(turns)
     assert turns[0] > 0, "what nobody holds comes before"
@@ -255,7 +255,7 @@ def test_initial_runs_are_the_whole_blocks_with_a_usable_address(subnet: Subnet)
     width = WIDTH[subnet.family]
     length = max(subnet.prefix.length, width - 6)
     wanted = {enclosing(subnet.family, address, length) for address in usable(subnet)}
-    runs = initial_runs(subnet)
+    runs = initial_free_ranges(subnet)
     covered = [address for run in runs for address in range(run.base, run.last + 1)]
     assert covered == sorted(set[int]().union(*map(addresses, wanted)))
     assert all(subnet.prefix.covers(run) for run in runs)
@@ -286,13 +286,13 @@ def test_initial_runs_known_answers(
     prefix = parse_prefix(text)
     absolute = tuple((prefix.base + first, prefix.base + last) for first, last in ranges)
     subnet = Subnet(1, "net", "default", prefix, ranges=absolute)
-    assert [str(run) for run in initial_runs(subnet)] == runs
+    assert [str(run) for run in initial_free_ranges(subnet)] == runs
 
 
 def test_a_subnet_with_nothing_to_give_has_no_runs() -> None:
     """A /32 whose address is its gateway."""
     prefix = parse_prefix("10.0.0.4/32")
-    assert initial_runs(Subnet(1, "net", "default", prefix, gateway=prefix.base)) == []
+    assert initial_free_ranges(Subnet(1, "net", "default", prefix, gateway=prefix.base)) == []
 
 
 @given(st.data())

@@ -73,6 +73,6 @@ def test_a_record_becomes_its_fields_in_order() -> None:
 
 
 def test_the_cohort_of_an_event_is_not_told() -> None:
-    event = Event(1, AT, "moved", "10.0.0.1", "s", "o", "h", 7, "", "", cohort_id=3)
+    event = Event(1, AT, "reassigned", "10.0.0.1", "s", "o", "h", 7, "", "", cohort_id=3)
     assert "cohort_id" not in plain(event)
-    assert plain(event)["act"] == "moved"
+    assert plain(event)["act"] == "reassigned"

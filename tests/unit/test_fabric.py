@@ -177,8 +177,10 @@ def test_no_smaller_set_leads_right_by_longest_match(
     def may(_host: str, first: int, size: int) -> bool:
         return all(open_[first : first + size])
 
-    area = [(fabric.base + at,) * 2 for at in range(fabric.size) if inside[at]]
-    routes = lpm_routes(fabric.family, fabric.territories, area, [fabric.base + at for at in avoid])
+    bounds = [(fabric.base + at,) * 2 for at in range(fabric.size) if inside[at]]
+    routes = lpm_routes(
+        fabric.family, fabric.territories, bounds, [fabric.base + at for at in avoid]
+    )
     assert fits(fabric.wanted, fabric.led(routes))
     for prefix, host in announced(routes).items():
         assert may(host, prefix.base - fabric.base, prefix.size)
@@ -208,8 +210,8 @@ def test_every_fabric_of_four_addresses(family: Family) -> None:
     """All 256 of them, against all 16,384 sets of announcements."""
     for held in itertools.product((None, "a", "b", "c"), repeat=4):
         fabric = Fabric(family, 4, [], held)
-        area = [(fabric.base, fabric.base + 3)]
-        routes = lpm_routes(family, fabric.territories, area)
+        bounds = [(fabric.base, fabric.base + 3)]
+        routes = lpm_routes(family, fabric.territories, bounds)
         assert fits(held, fabric.led(routes))
         assert sum(map(len, routes.values())) == min(
             cost for made, cost in everything().items() if fits(held, made)
@@ -236,14 +238,14 @@ def larger(draw: st.DrawFn) -> Fabric:
 @given(larger())
 def test_both_forms_lead_right_and_lpm_needs_no_more(fabric: Fabric) -> None:
     """Every address of larger spaces; and the count is what is counted."""
-    area = [(fabric.base, fabric.base + fabric.size - 1)]
+    bounds = [(fabric.base, fabric.base + fabric.size - 1)]
     strict = strict_routes(fabric.family, fabric.territories)
-    loose = lpm_routes(fabric.family, fabric.territories, area)
+    loose = lpm_routes(fabric.family, fabric.territories, bounds)
     assert fits(fabric.wanted, fabric.led(strict))
     assert fits(fabric.wanted, fabric.led(loose))
     number = len(announced(loose))
     assert number <= len(announced(strict))
-    assert number == lpm_count(fabric.family, owned(fabric), area)
+    assert number == lpm_count(fabric.family, owned(fabric), bounds)
     unclaimed = [
         made for made, want in zip(fabric.led(strict), fabric.wanted, strict=True) if not want
     ]

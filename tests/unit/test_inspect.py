@@ -14,7 +14,7 @@ from borough.domain.declared.records import Cohort, Subnet
 from borough.domain.encode import plain as to_plain
 from borough.domain.net.addresses import parse_address
 from borough.domain.net.prefixes import Prefix, parse_prefix
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.inspection import (
     Finding,
     StoredCohort,
@@ -54,17 +54,17 @@ class State:
         self.taken = taken
         blocks, runs = rebuild(where, COHORT, taken, claims or {})
         self.blocks = [replace(block, id=at) for at, block in enumerate(blocks, 1)]
-        self.runs = [replace(run, id=at) for at, run in enumerate(runs, 1)]
+        self.free_ranges = [replace(run, id=at) for at, run in enumerate(runs, 1)]
         self.counts = {block.id: (block.free, int(block.free > 0)) for block in self.blocks}
 
     def find(self) -> list[Finding]:
-        return inspect(self.subnet, COHORT, self.blocks, self.runs, self.taken, self.counts)
+        return inspect(self.subnet, COHORT, self.blocks, self.free_ranges, self.taken, self.counts)
 
     def named(self) -> list[tuple[str, str]]:
         return sorted((each.code, each.subject) for each in self.find())
 
     def claims(self) -> dict[str, str]:
-        found = certain_claims(self.subnet, self.blocks, self.runs)
+        found = certain_claims(self.subnet, self.blocks, self.free_ranges)
         return {str(region): holder for region, holder in found.items()}
 
     def change(self, named: str, /, **values: object) -> None:
@@ -170,7 +170,7 @@ def test_a_count_that_is_wrong(stored: tuple[int, int], message: str) -> None:
 )
 def test_a_run_too_many(prefix: Prefix, code: str) -> None:
     state = plain()
-    state.runs.append(Run(99, 1, COHORT, prefix))
+    state.free_ranges.append(FreeRange(99, 1, COHORT, prefix))
     assert state.named() == [(code, str(prefix))]
     assert len(state.claims()) == 2
 
@@ -183,14 +183,14 @@ def test_a_block_of_more_than_64_addresses() -> None:
 
 def test_all_that_lies_under_one_piece_is_one_finding() -> None:
     state = plain()
-    state.runs.append(Run(99, 1, COHORT, parse_prefix("10.0.0.0/24")))
+    state.free_ranges.append(FreeRange(99, 1, COHORT, parse_prefix("10.0.0.0/24")))
     (found,) = state.find()
     assert "and 5 more" in found.message
 
 
 def test_of_overlapping_blocks_one_bit_is_enough() -> None:
     state = plain()
-    inner = Block(99, 1, COHORT, parse_prefix("10.0.0.64/28"), 0, "host=b", 28, reach=16)
+    inner = Block(99, 1, COHORT, parse_prefix("10.0.0.64/28"), 0, "host=b", 28, high_water=16)
     state.blocks.append(inner)
     assert state.named() == [("overlapping_space", "10.0.0.64/26")]
     assert state.claims()["10.0.0.0/25"] == "host=a"
@@ -207,14 +207,14 @@ def test_of_overlapping_blocks_one_bit_is_enough() -> None:
 def test_space_that_is_lost(gone: str, expected: str) -> None:
     state = plain()
     state.blocks = [each for each in state.blocks if str(each.prefix) != gone]
-    state.runs = [each for each in state.runs if str(each.prefix) != gone]
+    state.free_ranges = [each for each in state.free_ranges if str(each.prefix) != gone]
     assert ("untracked_space", expected) in state.named()
 
 
 def test_one_address_that_is_lost() -> None:
     where = subnet("10.0.0.0/24", ("10.0.0.5", "10.0.0.5"), ("10.0.0.200", "10.0.0.202"))
     state = State(where, [])
-    state.runs = []
+    state.free_ranges = []
     assert state.named() == [
         ("untracked_space", "10.0.0.200-10.0.0.202"),
         ("untracked_space", "10.0.0.5"),
@@ -225,7 +225,7 @@ def test_unused_space_inside_a_region() -> None:
     state = plain()
     state.blocks = [each for each in state.blocks if str(each.prefix) != "10.0.0.64/26"]
     state.taken.remove(number("10.0.0.70"))
-    state.runs.append(Run(99, 1, COHORT, parse_prefix("10.0.0.64/26")))
+    state.free_ranges.append(FreeRange(99, 1, COHORT, parse_prefix("10.0.0.64/26")))
     (found,) = state.find()
     assert (found.code, found.subject) == ("broken_region", "10.0.0.0/25")
     assert "nobody" in found.message
@@ -316,9 +316,11 @@ def test_whatever_was_broken_is_healthy_when_rebuilt(state: State, dice: random.
                     blocks[at] = replace(block, bitmap=dice.getrandbits(64))
                 case 3:
                     blocks[at] = replace(block, prefix=dice.choice(blocks).prefix)
-    state.runs = [run for run in state.runs if dice.randrange(4)] + state.runs[:1]
+    state.free_ranges = [run for run in state.free_ranges if dice.randrange(4)] + state.free_ranges[
+        :1
+    ]
     state.find()
-    claims = certain_claims(state.subnet, state.blocks, state.runs)
+    claims = certain_claims(state.subnet, state.blocks, state.free_ranges)
     assert State(state.subnet, state.taken, claims).find() == []
 
 
@@ -333,7 +335,7 @@ def test_a_huge_subnet_costs_what_is_stored_of_it(cidr: str) -> None:
     state = State(where, taken)
     assert state.find() == []
     state.taken = taken[1:]
-    state.runs.pop()
+    state.free_ranges.pop()
     assert len(state.find()) == 2
     assert time.perf_counter() - start < 5
 
@@ -439,9 +441,11 @@ def test_overlaps() -> None:
 def test_a_block_that_is_used_beyond_its_reach() -> None:
     """Somebody could be given the space; a reach that is too large only keeps others away."""
     state = plain()
-    reach = next(each for each in state.blocks if str(each.prefix) == "10.0.0.64/26").reach
-    assert reach > 0
-    state.change("10.0.0.64/26", reach=reach - 1)
+    high_water = next(
+        each for each in state.blocks if str(each.prefix) == "10.0.0.64/26"
+    ).high_water
+    assert high_water > 0
+    state.change("10.0.0.64/26", high_water=high_water - 1)
     assert state.named() == [("wrong_reach", "10.0.0.64/26")]
-    state.change("10.0.0.64/26", reach=64)
+    state.change("10.0.0.64/26", high_water=64)
     assert state.named() == []

@@ -8,7 +8,7 @@ import pytest
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.prefixes import parse_prefix
-from borough.domain.space.partitions import ALONE, Lane, area
+from borough.domain.space.partitions import ALONE, Partition, bounds
 
 
 def subnets(*cidrs: str) -> list[Subnet]:
@@ -33,8 +33,8 @@ def subnets(*cidrs: str) -> list[Subnet]:
 def test_areas_cover_all_and_share_no_block(cidrs: list[str], total: int) -> None:
     """Unless there are more writers than blocks; then some share one, and nothing is left out."""
     found = subnets(*cidrs)
-    areas = [area(found, Lane(number, total)) for number in range(total)]
-    distinct = sorted(set(areas))
+    bounds_cache = [bounds(found, Partition(number, total)) for number in range(total)]
+    distinct = sorted(set(bounds_cache))
     for first, last in distinct:
         assert first <= last
         assert any(subnet.prefix.base <= first <= subnet.prefix.last for subnet in found)
@@ -47,10 +47,10 @@ def test_areas_cover_all_and_share_no_block(cidrs: list[str], total: int) -> Non
 
 
 def test_one_writer_has_everything() -> None:
-    assert area(subnets("10.0.0.0/24", "10.0.9.0/24"), ALONE) == (0x0A000000, 0x0A0009FF)
+    assert bounds(subnets("10.0.0.0/24", "10.0.9.0/24"), ALONE) == (0x0A000000, 0x0A0009FF)
 
 
 def test_a_number_beyond_the_total_is_taken_round() -> None:
     """A node's number may be read a moment after the size of its cluster."""
     found = subnets("10.0.0.0/16")
-    assert area(found, Lane(5, 3)) == area(found, Lane(2, 3))
+    assert bounds(found, Partition(5, 3)) == bounds(found, Partition(2, 3))

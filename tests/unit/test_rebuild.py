@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import WIDTH, Family
 from borough.domain.net.prefixes import Prefix, enclosing, parse_prefix
-from borough.domain.space.blocks import BLOCK_BITS, Block, Run, initial_runs
+from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, initial_free_ranges
 from borough.domain.space.rebuild import rebuild
 
 FAMILIES: st.SearchStrategy[Family] = st.sampled_from([4, 6])
@@ -78,7 +78,7 @@ def test_rebuild_covers_every_usable_address_once(data: st.DataObject) -> None:
     place = st.integers(max(subnet.prefix.base - 3, 0), subnet.prefix.last + 3)
     taken = data.draw(st.lists(place, max_size=8))
     blocks, runs = rebuild(subnet, 5, iter(taken), data.draw(claims_on(subnet)))
-    rows: list[Block | Run] = [*blocks, *runs]
+    rows: list[Block | FreeRange] = [*blocks, *runs]
     tiles = [addresses(each.prefix) for each in rows]
     assert sum(map(len, tiles)) == len(set[int]().union(*tiles))
     assert usable(subnet) <= set[int]().union(*tiles)
@@ -121,7 +121,7 @@ def test_rebuild_keeps_claims(data: st.DataObject) -> None:
     assert regions == {
         min(region, piece, key=lambda each: each.size)
         for region in kept
-        for piece in initial_runs(subnet)
+        for piece in initial_free_ranges(subnet)
         if region.overlaps(piece) and addresses(region) & addresses(piece) & usable(subnet)
     }
 
@@ -130,7 +130,10 @@ def test_rebuild_keeps_claims(data: st.DataObject) -> None:
 def test_rebuild_of_an_unused_subnet_is_its_initial_runs(data: st.DataObject) -> None:
     """With nothing taken and nothing claimed there is no block, and the fewest runs."""
     subnet = data.draw(subnets())
-    assert rebuild(subnet, 5, [], {}) == ([], [Run(0, 7, 5, run) for run in initial_runs(subnet)])
+    assert rebuild(subnet, 5, [], {}) == (
+        [],
+        [FreeRange(0, 7, 5, run) for run in initial_free_ranges(subnet)],
+    )
 
 
 @given(st.data())

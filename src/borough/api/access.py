@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from borough.api.scoped import ScopedIpam
 from borough.domain.declared.dimensions import Labels
-from borough.domain.declared.tokens import Need, Token
+from borough.domain.declared.tokens import Permission, Token
 from borough.engine.ipam import Ipam
 
 #: The address space as a caller may see it.
@@ -23,6 +23,6 @@ class Identity:
     """
 
     name: str = ""
-    may: Need = Need.ADMINISTER
+    may: Permission = Permission.ADMINISTER
     labels: Labels = field(default_factory=dict)
     token: Token | None = None

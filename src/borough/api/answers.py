@@ -35,7 +35,7 @@ async def answer(
     media_type: str = JSON,
     headers: Mapping[str, str] | None = None,
     *,
-    patience: float = 30.0,
+    timeout: float = 30.0,
 ) -> None:
     """Send a whole answer.
 
@@ -50,12 +50,12 @@ async def answer(
     if headers:
         head += [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             await send({"type": "http.response.start", "status": status, "headers": head})
         # The server takes a whole body at once, and says only before the next piece that it should not have.
         for at in range(0, max(len(body), 1), _PIECE):
             piece, more = body[at : at + _PIECE], at + _PIECE < len(body)
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
     except TimeoutError:
         raise CallerGone from None
@@ -85,7 +85,7 @@ async def read_body(
     receive: Receive,
     headers: Mapping[bytes, bytes],
     limit: int,
-    patience: float,
+    timeout: float,
     count: Callable[[int], None],
 ) -> bytes:
     """Read a body.
@@ -100,11 +100,11 @@ async def read_body(
     if int(told) > limit:
         raise _too_large(limit)
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             return await _collect(receive, limit, count)
     except TimeoutError:
         raise problem.Malformed(
-            f"the body did not arrive within {patience:g} seconds",
+            f"the body did not arrive within {timeout:g} seconds",
             status=408,
             headers={"connection": "close"},
         ) from None

@@ -18,7 +18,7 @@ from borough.api.problem import Malformed
 from borough.api.service import Service
 from borough.api.settings import ServiceSettings
 from borough.api.stream import EventEndpoint
-from borough.api.system import own_routes
+from borough.api.system import system_routes
 from borough.engine.ipam import Ipam
 
 App = Callable[[Scope, Receive, Send], Any]
@@ -84,7 +84,7 @@ def make_app(service: Service) -> App:
         ByPath(path, ByMethod(endpoints), methods=list(endpoints))
         for path, endpoints in by_path.items()
     ]
-    routes += own_routes(service, OPERATIONS)
+    routes += system_routes(service, OPERATIONS)
     routes += page_routes()
 
     @asynccontextmanager

@@ -46,14 +46,12 @@ class Endpoint:
             watch.caller = load.caller = caller.name
             deadline = self._service.deadline(operation.need)
             work = await self._prepare(scope, receive, headers, caller, load)
-            status, body, told = await self._service.crew.run(work, caller.name, deadline)
+            status, body, told = await self._service.workers.run(work, caller.name, deadline)
             self._service.count()
             if operation.method == "GET":
                 # What a write has done is told in any case.
                 load.add(len(body))
-            await answer(
-                send, status, body, headers=told, patience=self._service.settings.send_time
-            )
+            await answer(send, status, body, headers=told, timeout=self._service.settings.send_time)
             watch.done(status)
         except CallerGone:
             abort(scope)

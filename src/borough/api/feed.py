@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, TypeVar
 
 from borough.api.problem import Overloaded
-from borough.api.workers import Crew
+from borough.api.workers import WorkerPool
 from borough.domain.space.events import Event
 from borough.engine.ipam import Ipam
 from borough.errors import BoroughError, EventsPruned
@@ -37,9 +37,9 @@ KEPT: Final = 10_000
 class Feed:
     """Events as they happen, for any number of streams."""
 
-    def __init__(self, ipam: Ipam, crew: Crew, *, interval: float = INTERVAL) -> None:
+    def __init__(self, ipam: Ipam, workers: WorkerPool, *, interval: float = INTERVAL) -> None:
         self._ipam = ipam
-        self._crew = crew
+        self._workers = workers
         self._interval = interval
         self._kept: deque[Event] = deque(maxlen=KEPT)
         #: The last event that was read; None when nobody listens.
@@ -57,7 +57,7 @@ class Feed:
     async def newest(self) -> int:
         """The id of the newest event that was read."""
         if self._last is None:
-            newest = await self._crew.run(self._ipam.newest_event)
+            newest = await self._workers.run(self._ipam.newest_event)
             # Another stream may have begun meanwhile.
             self._last = newest if self._last is None else self._last
         return self._last
@@ -67,7 +67,7 @@ class Feed:
 
         :raises EventsPruned: events after it have been pruned.
         """
-        await self._crew.run(lambda: self._ipam.events(after=after, limit=1), caller)
+        await self._workers.run(lambda: self._ipam.events(after=after, limit=1), caller)
 
     async def ask(self, work: Callable[[], T], caller: str) -> T:
         """Have something done for one stream, in its token's share of threads.
@@ -76,7 +76,7 @@ class Feed:
         """
         while True:
             try:
-                return await self._crew.run(work, caller)
+                return await self._workers.run(work, caller)
             except Overloaded:
                 await asyncio.sleep(self._interval)
 
@@ -133,7 +133,7 @@ class Feed:
     async def _look(self) -> None:
         after = await self.newest()
         try:
-            found = await self._crew.run(lambda: self._ipam.events(after=after, limit=PAGE))
+            found = await self._workers.run(lambda: self._ipam.events(after=after, limit=PAGE))
         except EventsPruned:
             # Streams that have not heard all that is gone find out by themselves.
             self._last = None

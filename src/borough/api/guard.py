@@ -11,7 +11,7 @@ from typing import Final
 from borough.api.access import Identity
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
-from borough.api.workers import Crew
+from borough.api.workers import WorkerPool
 from borough.domain.declared.tokens import Token
 from borough.engine.ipam import Ipam
 from borough.engine.tokens import is_formed, recognise
@@ -60,14 +60,14 @@ class Guard:
     def __init__(
         self,
         ipam: Ipam,
-        crew: Crew,
+        workers: WorkerPool,
         *,
         requires_token: bool,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._ipam = ipam
-        self._crew = crew
+        self._workers = workers
         self._requires_token = requires_token
         self._clock = clock
         self._wall = wall
@@ -144,7 +144,7 @@ class Guard:
                         # Whoever sends tokens that nobody knows does not make the database busy.
                         await asyncio.sleep(self._read_at + PAUSE - self._clock())
                     begun = self._clock()
-                    found = await self._crew.run(self._stored)
+                    found = await self._workers.run(self._stored)
                     self._tokens = {token.public: token for token in found}
                     self._read_at = begun
 

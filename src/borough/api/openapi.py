@@ -76,7 +76,9 @@ def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": {name: _tidy(schema) for name, schema in components.items()}},
+        "components": {
+            "schemas": {name: _reclaim_idle(schema) for name, schema in components.items()}
+        },
     }
     if secured:
         made["security"] = [{"token": []}]
@@ -147,7 +149,7 @@ def _parameters(each: Operation, components: Mapping[str, Any]) -> list[dict[str
     for place, kind in (("path", each.path_type), ("query", each.query_type)):
         if kind is None:
             continue
-        schema = _tidy(components[kind.__name__])
+        schema = _reclaim_idle(components[kind.__name__])
         for name, form in schema["properties"].items():
             parameter = {
                 "name": name,
@@ -183,7 +185,7 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _tidy(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _reclaim_idle(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A struct's schema, with what its docstring says in the form that OpenAPI has for it."""
     made = dict(schema)
     text = inspect.cleandoc(made.get("description", ""))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from borough.api.schema import Input, Nothing
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +37,7 @@ class Operation:
     name: str
     method: str
     path: str
-    need: Need
+    need: Permission
     function: Callable[..., Any]
     status: int
     path_type: type[Input] | None
@@ -63,7 +63,7 @@ def operation(
     method: str,
     path: str,
     *,
-    need: Need,
+    need: Permission,
     status: int = 200,
     tags: bool = False,
     is_large: bool = False,

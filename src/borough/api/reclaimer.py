@@ -18,41 +18,41 @@ from typing import Final
 from prometheus_client import Counter
 
 from borough.api.metrics import SHARED
-from borough.engine.upkeep.reclaim import Swept
+from borough.engine.upkeep.reclaim import Reclaimed
 from borough.errors import BoroughError
 
-_LOG: Final = logging.getLogger("borough.sweep")
+_LOG: Final = logging.getLogger("borough.reclaim")
 
 #: How much earlier or later than told a sweep may begin, so that services do not sweep in step.
 _JITTER: Final = 0.1
 
 #: In the folder that the processes of a service share: whoever has locked it sweeps.
-_LOCK: Final = "sweep.lock"
+_LOCK: Final = "reclaim.lock"
 
-SWEEPS: Final = Counter(
-    "borough_sweeps_total", "Sweeps by what came of them: an error code, or ok.", ["code"]
+RECLAIMS: Final = Counter(
+    "borough_reclaims_total", "Sweeps by what came of them: an error code, or ok.", ["code"]
 )
 
 
 PRUNED: Final = Counter("borough_events_pruned_total", "Events pruned because of their age.")
 
 
-class Sweeper:
+class Reclaimer:
     """Gives back, every few minutes, what nobody needs any more, and prunes events.
 
     An error is written down, and the next sweep is tried like any other.
     """
 
     def __init__(
-        self, sweep: Callable[[], Swept], every: float, prune: Callable[[], int] = lambda: 0
+        self, reclaim: Callable[[], Reclaimed], every: float, prune: Callable[[], int] = lambda: 0
     ) -> None:
         """Do not begin yet; see :meth:`start`.
 
-        :param sweep: :meth:`borough.engine.ipam.Ipam.sweep`.
+        :param sweep: :meth:`borough.engine.ipam.Ipam.reclaim`.
         :param every: seconds from one sweep to the next; 0 for none at all.
         :param prune: prunes events, and returns how many.
         """
-        self._sweep = sweep
+        self._reclaim = reclaim
         self._prune = prune
         self._every = every
         self._stopping = False
@@ -60,8 +60,8 @@ class Sweeper:
         self._told: SimpleQueue[None] = SimpleQueue()
         # A sweep that hangs on a dead database must not keep the process from ending: a unit of work that
         # is cut off is undone.
-        self._thread = threading.Thread(target=self._run, name="borough-sweep", daemon=True)
-        self._turn = Turn()
+        self._thread = threading.Thread(target=self._run, name="borough-reclaim", daemon=True)
+        self._lock = ReclaimLock()
 
     def start(self) -> None:
         """Begin; the first sweep is due when the time between two has passed."""
@@ -73,20 +73,20 @@ class Sweeper:
         self._stopping = True
         self._told.put(None)
 
-    def close(self, patience: float) -> None:
+    def close(self, timeout: float) -> None:
         """Stop, and wait for a sweep that is under way.
 
         :param patience: for how long at most, in seconds.
         """
         self.stop()
         if self._thread.is_alive():
-            self._thread.join(patience)
-        self._turn.close()
+            self._thread.join(timeout)
+        self._lock.close()
 
     def _run(self) -> None:
         while not self._rest():
-            if self._turn.mine():
-                self._once("sweep", self._sweep_once)
+            if self._lock.mine():
+                self._once("reclaim", self._reclaim_once)
                 self._once("prune", self._prune_once)
 
     def _rest(self) -> bool:
@@ -105,8 +105,8 @@ class Sweeper:
             if self._stopping:
                 return  # The store was closed under a sweep that took too long to end.
             code = error.code if isinstance(error, BoroughError) else "internal"
-            if name == "sweep":
-                SWEEPS.labels(code).inc()
+            if name == "reclaim":
+                RECLAIMS.labels(code).inc()
             unexpected = not isinstance(error, BoroughError)
             _LOG.error(
                 f"{name} failed",
@@ -120,20 +120,20 @@ class Sweeper:
         if count:
             _LOG.info("pruned", extra={"facts": {"events": count}})
 
-    def _sweep_once(self) -> None:
-        done = self._sweep()
-        SWEEPS.labels("ok").inc()
-        if done != Swept():
+    def _reclaim_once(self) -> None:
+        done = self._reclaim()
+        RECLAIMS.labels("ok").inc()
+        if done != Reclaimed():
             counts = {
                 "rested": done.rested,
                 "marked": len(done.marked),
-                "given_back": len(done.given_back),
+                "reclaimed": len(done.reclaimed),
                 "joined": done.joined,
             }
             _LOG.info("swept", extra={"facts": counts})
 
 
-class Turn:
+class ReclaimLock:
     """Whether this process is the one that sweeps: of several, the first that asks, until it ends."""
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ STATEMENTS: Final = Counter(
 )
 
 
-class Watch:
+class RequestLog:
     """Watches one request.
 
     :ivar caller: the name of the token, once it is known.

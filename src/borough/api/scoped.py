@@ -29,7 +29,7 @@ from borough.engine.ipam import Ipam
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReleaseRequest, place
 from borough.engine.space_map import SpaceMap
-from borough.engine.tokens import check_fence
+from borough.engine.tokens import check_boundary_labels
 from borough.engine.views import (
     Allocation,
     Answer,
@@ -96,7 +96,7 @@ def _check_boundary(catalogue: Catalogue, boundary: Labels) -> None:
     :raises NotPermitted: a dimension no longer keeps a request in.
     """
     try:
-        check_fence(catalogue, boundary)
+        check_boundary_labels(catalogue, boundary)
     except FixInput as error:
         raise NotPermitted(error.message, **error.detail) from None
 
@@ -113,7 +113,7 @@ class ScopedIpam(Face):
     """
 
     _apply = _add_subnet = _remove_subnet = _refuse
-    _drain = _remove_host = _rename_host = _move = _sweep = _defragment = _refuse
+    _drain = _remove_host = _rename_host = _reassign = _reclaim = _defragment = _refuse
     _create_token = _revoke_token = _tokens = _refuse
     _audit = _risks = _prune_events = _refuse
 

@@ -47,7 +47,7 @@ class AppFactory:
         log_to_stderr()
         ipam = open_ipam(
             self.settings.database,
-            patience=self.settings.patience,
+            timeout=self.settings.timeout,
             statement_time=self.settings.deadline,
         )
         service, app = open_app(ipam, self.settings)

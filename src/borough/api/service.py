@@ -8,13 +8,13 @@ from borough.api.access import Identity, View
 from borough.api.feed import Feed
 from borough.api.guard import Guard
 from borough.api.quota import Quota
-from borough.api.reclaimer import Sweeper
-from borough.api.request_log import RETRIES, STATEMENTS, Watch
+from borough.api.reclaimer import Reclaimer
+from borough.api.request_log import RETRIES, STATEMENTS, RequestLog
 from borough.api.scoped import ScopedIpam, VisibleSubnets
 from borough.api.settings import ServiceSettings
-from borough.api.workers import Crew
+from borough.api.workers import WorkerPool
 from borough.domain.declared.dimensions import Labels, make_labels
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.engine.events import Cohorts, ago, prune
 from borough.engine.ipam import Ipam
 from borough.engine.request import LabelsIn
@@ -33,14 +33,14 @@ class Service:
     def __init__(self, ipam: Ipam, settings: ServiceSettings) -> None:
         self.ipam = ipam
         self.settings = settings
-        self.crew = Crew(settings)
-        self.feed = Feed(ipam, self.crew)
-        self.guard = Guard(ipam, self.crew, requires_token=settings.requires_token)
+        self.workers = WorkerPool(settings)
+        self.feed = Feed(ipam, self.workers)
+        self.guard = Guard(ipam, self.workers, requires_token=settings.requires_token)
         self.streams = Quota(settings.streams, settings.token_streams, "event streams")
         self.in_flight = Quota(
             settings.in_flight, settings.token_in_flight, "bytes of requests and answers under way"
         )
-        self.sweeper = Sweeper(ipam.sweep, settings.sweep_every, self._prune)
+        self.sweeper = Reclaimer(ipam.reclaim, settings.reclaim_every, self._prune)
         self._visible_subnets = VisibleSubnets()
         self._cohorts = Cohorts()
         self._counted = (0, 0)
@@ -51,9 +51,9 @@ class Service:
             return ScopedIpam(self.ipam, caller.labels, self._visible_subnets)
         return self.ipam
 
-    def deadline(self, need: Need) -> float:
+    def deadline(self, need: Permission) -> float:
         """Most seconds that a request may take: administrators change and audit everything there is."""
-        return self.settings.deadline * (_LONG if need is Need.ADMINISTER else 1)
+        return self.settings.deadline * (_LONG if need is Permission.ADMINISTER else 1)
 
     def cohorts(self, view: View, labels: LabelsIn) -> frozenset[int] | None:
         """The cohorts, past ones too, whose events a caller is told; None for all events.
@@ -70,9 +70,9 @@ class Service:
             lambda unit: self._cohorts.within(unit, wanted), write=False
         )
 
-    def watch(self, name: str) -> Watch:
+    def watch(self, name: str) -> RequestLog:
         """Watch a request."""
-        return Watch(name, verbose=self.settings.access_log)
+        return RequestLog(name, verbose=self.settings.access_log)
 
     def count(self) -> None:
         """Add what the store has done since the last time to the counters."""
@@ -96,6 +96,6 @@ class Service:
 
     def close(self) -> None:
         """Give back threads and connections."""
-        self.crew.close()
+        self.workers.close()
         self.sweeper.close(_LAST)
         self.ipam.close()

@@ -52,11 +52,11 @@ class ServiceSettings:
     token_in_flight: int = 16 << 20
     body_time: float = 10.0
     send_time: float = 30.0
-    patience: float = 10.0
+    timeout: float = 10.0
     streams: int = 2000
     token_streams: int = 500
     stop_time: float = 30.0
-    sweep_every: float = 300.0
+    reclaim_every: float = 300.0
     keep_events: float = 0.0
     requires_token: bool = False
     access_log: bool = False

@@ -66,7 +66,7 @@ class EventEndpoint:
             if after is not None:
                 await service.feed.check(after, caller.name)
             await service.feed.newest()
-            await service.crew.run(partial(service.cohorts, view, labels), caller.name)
+            await service.workers.run(partial(service.cohorts, view, labels), caller.name)
             watch.done(200)
             await self._stream(caller, after, labels, scope, receive, send)
         except BoroughError as error:

@@ -16,7 +16,7 @@ from borough.api.operation import Operation
 from borough.api.problem import Malformed, Overloaded
 from borough.api.schema import Health, Readiness
 from borough.api.service import Service
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.domain.encode import plain
 from borough.errors import BoroughError, NotPermitted
 
@@ -43,7 +43,7 @@ class _Get:
             await refuse(send, error)
 
 
-def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRoute]:
+def system_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRoute]:
     """The routes of these pages."""
     description = _ENCODER.encode(describe(operations, secured=service.settings.requires_token))
     numbers = Numbers(service.ipam)
@@ -58,7 +58,7 @@ def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRo
             caller = await service.guard.identify(dict(scope["headers"]))
         except BoroughError:
             return False
-        return caller.may.covers(Need.READ) and not caller.labels
+        return caller.may.covers(Permission.READ) and not caller.labels
 
     async def ready(scope: Scope, _receive: Receive, send: Send) -> None:
         """Whether requests should be sent here: not when stopping, nor without the database.
@@ -68,9 +68,9 @@ def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRo
         try:
             if service.feed.closed:
                 raise Overloaded("the service is stopping")
-            await service.crew.run(service.ipam.newest_event)
+            await service.workers.run(service.ipam.newest_event)
             told = await reads_all(scope)
-            risks = await service.crew.run(service.ipam.risks) if told else ()
+            risks = await service.workers.run(service.ipam.risks) if told else ()
         except BoroughError as error:
             if await reads_all(scope):
                 raise
@@ -85,11 +85,11 @@ def own_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRo
     async def metrics(scope: Scope, _receive: Receive, send: Send) -> None:
         """For Prometheus; with tokens, one that may read, and is not confined."""
         caller = await service.guard.identify(dict(scope["headers"]))
-        if caller.labels or not caller.may.covers(Need.READ):
+        if caller.labels or not caller.may.covers(Permission.READ):
             raise NotPermitted("this is not for a token that is confined to labels")
         service.count()
-        long = service.deadline(Need.ADMINISTER)
-        text = await service.crew.run(numbers.text, caller.name, long)
+        long = service.deadline(Permission.ADMINISTER)
+        text = await service.workers.run(numbers.text, caller.name, long)
         await answer(send, 200, text, MEDIA_TYPE)
 
     return [

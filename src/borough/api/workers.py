@@ -39,7 +39,7 @@ class _Job(Generic[T]):
             return self._work()
 
 
-class Crew:
+class WorkerPool:
     """Runs work in a fixed number of threads, of which one token has some at a time.
 
     :ivar quota: counts what is under way or waits.

@@ -1,4 +1,4 @@
-"""``borough move``."""
+"""``borough copy``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from borough.store.sql.dialects.hosts import without_password
 
 
 @command(
-    "move",
-    example="borough move --from sqlite:///borough.db --to sqlite:///copy.db",
+    "copy",
+    example="borough copy --from sqlite:///borough.db --to sqlite:///copy.db",
 )
 @click.option("--from", "source", required=True, metavar="URL", help="The database as it is.")
 @click.option("--to", "target", required=True, metavar="URL", help="An empty database.")
 @pass_state
-def move(state: GlobalOptions, source: str, target: str) -> None:
+def copy(state: GlobalOptions, source: str, target: str) -> None:
     """Carry a database over to another one, and verify it.
 
     Stop whatever writes to the source first. When it is interrupted, run it again: it goes on where it was.
     """
     with progress_bar(state, "Moving") as progress:
-        moved = borough.move(source, target, progress)
+        moved = borough.copy(source, target, progress)
     data = {
         "from": without_password(source),
         "to": without_password(target),
@@ -37,6 +37,6 @@ def move(state: GlobalOptions, source: str, target: str) -> None:
     emit(state, data, lambda page: _show(page, moved, without_password(target)))
 
 
-def _show(page: Page, moved: borough.Moved, target: str) -> None:
+def _show(page: Page, moved: borough.Copied, target: str) -> None:
     page.line(f"Moved {counted(sum(moved.rows.values()), 'row')}, and verified every one.")
     page.line(f"From now on name the new database: BOROUGH_DB={target}")

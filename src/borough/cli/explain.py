@@ -22,5 +22,5 @@ def explain(state: GlobalOptions, /, **options: Any) -> None:
     """
     asked = request(options)
     with state.open() as ipam:
-        story = plain(ipam.explain(**asked))
-    emit(state, story, lambda page: show_ladder(page, story))
+        explanation = plain(ipam.explain(**asked))
+    emit(state, explanation, lambda page: show_ladder(page, explanation))

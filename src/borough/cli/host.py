@@ -113,7 +113,7 @@ def rename(state: GlobalOptions, old: str, new: str) -> None:
 
 
 def _show_renamed(page: Page, done: Renamed) -> None:
-    addresses = counted(len(done.moved), "address", "addresses")
+    addresses = counted(len(done.reassigned), "address", "addresses")
     page.line(f"{done.old} is {done.new} now, with {addresses} and these claims:")
     show_claims(page, done.claims)
 

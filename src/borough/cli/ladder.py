@@ -23,25 +23,25 @@ _SUBNET_COLUMNS: Final = (
 )
 
 
-def show_ladder(page: Page, story: Mapping[str, Any]) -> None:
+def show_ladder(page: Page, explanation: Mapping[str, Any]) -> None:
     """Print an explanation."""
-    page.line(f"Group: {story['group']}", hang=2)
-    if story["rungs"]:
+    page.line(f"Group: {explanation['group']}", hang=2)
+    if explanation["rungs"]:
         page.line()
-    _show_rungs(page, story["rungs"])
-    if story["passed"]:
+    _show_rungs(page, explanation["rungs"])
+    if explanation["passed"]:
         page.line()
         page.line("Passed over:")
-        for each in story["passed"]:
+        for each in explanation["passed"]:
             more = f" and {each['more']} more" if each["more"] else ""
             page.line(f"- {each['reason']}: {', '.join(each['subnets'])}{more}", indent=2, hang=2)
-    if story["notes"]:
+    if explanation["notes"]:
         page.line()
         page.line("Notes:")
-        for note in story["notes"]:
+        for note in explanation["notes"]:
             page.line(f"- {note}", indent=2, hang=2)
     page.line()
-    page.line(f"Outcome: {story['outcome']}", style="bold", hang=2)
+    page.line(f"Outcome: {explanation['outcome']}", style="bold", hang=2)
 
 
 def _show_rungs(page: Page, rungs: Sequence[Mapping[str, Any]]) -> None:

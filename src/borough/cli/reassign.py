@@ -38,10 +38,10 @@ def reassign(state: GlobalOptions, /, **options: Any) -> None:
     region any more, the claim follows too.
     """
     with state.open() as ipam:
-        moved = ipam.move(**options)
+        reassigned = ipam.reassign(**options)
 
     def show(page: Page) -> None:
-        page.line(f"{moved.address} is on {moved.host}.")
-        show_allocations(page, [moved])
+        page.line(f"{reassigned.address} is on {reassigned.host}.")
+        show_allocations(page, [reassigned])
 
-    emit(state, {"allocation": moved}, show)
+    emit(state, {"allocation": reassigned}, show)

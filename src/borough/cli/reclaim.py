@@ -1,4 +1,4 @@
-"""``borough sweep``."""
+"""``borough reclaim``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from borough.cli.command import command
 from borough.cli.host import show_claims
 from borough.cli.output import Page, counted, emit
 from borough.cli.state import GlobalOptions, pass_state
-from borough.engine.upkeep.reclaim import Swept
+from borough.engine.upkeep.reclaim import Reclaimed
 
 
-@command("sweep", example="borough sweep")
+@command("reclaim", example="borough reclaim")
 @pass_state
-def sweep(state: GlobalOptions) -> None:
+def reclaim(state: GlobalOptions) -> None:
     """Give back what nobody needs any more.
 
     Run it every five minutes, unless there is a service: that sweeps by itself. Claims that are empty or
@@ -19,20 +19,20 @@ def sweep(state: GlobalOptions) -> None:
     whose rest is over are free again. No address is taken from its owner.
     """
     with state.open() as ipam:
-        swept = ipam.sweep()
-    emit(state, swept, lambda page: _show(page, swept))
+        reclaimed = ipam.reclaim()
+    emit(state, reclaimed, lambda page: _show(page, reclaimed))
 
 
-def _show(page: Page, swept: Swept) -> None:
-    if swept.rested:
-        page.line(f"{counted(swept.rested, 'address', 'addresses')} rested and free again.")
-    if swept.marked:
+def _show(page: Page, reclaimed: Reclaimed) -> None:
+    if reclaimed.rested:
+        page.line(f"{counted(reclaimed.rested, 'address', 'addresses')} rested and free again.")
+    if reclaimed.marked:
         page.line("Idle, to be given back if they still are later:")
-        show_claims(page, swept.marked)
-    if swept.given_back:
+        show_claims(page, reclaimed.marked)
+    if reclaimed.reclaimed:
         page.line("Given back:")
-        show_claims(page, swept.given_back)
-    if swept.joined:
-        page.line(f"{counted(swept.joined, 'unused block')} joined with unclaimed space.")
-    if swept == Swept():
+        show_claims(page, reclaimed.reclaimed)
+    if reclaimed.joined:
+        page.line(f"{counted(reclaimed.joined, 'unused block')} joined with unclaimed space.")
+    if reclaimed == Reclaimed():
         page.line("Nothing to do.")

@@ -43,7 +43,7 @@ from borough.errors import FixInput
     help="Threads of each process: how much it does at a time.",
 )
 @click.option(
-    "--patience",
+    "--timeout",
     type=click.FloatRange(0.1, 60),
     metavar="SECONDS",
     default=10.0,
@@ -59,7 +59,7 @@ from borough.errors import FixInput
     help="How long a request may take; one of an administrator, ten times as long.",
 )
 @click.option(
-    "--sweep-every",
+    "--reclaim-every",
     type=click.FloatRange(0, 86_400),
     metavar="SECONDS",
     default=300.0,
@@ -83,9 +83,9 @@ def serve(
     port: int,
     workers: int,
     threads: int,
-    patience: float,
+    timeout: float,
     deadline: float,
-    sweep_every: float,
+    reclaim_every: float,
     keep_events: int | None,
     tokens: bool,
     tls_certificate: str | None,
@@ -110,17 +110,19 @@ def serve(
         port=port,
         workers=workers,
         threads=threads,
-        patience=patience,
+        timeout=timeout,
         deadline=deadline,
-        sweep_every=sweep_every,
+        reclaim_every=reclaim_every,
         keep_events=keep_events or 0,
         requires_token=tokens,
         access_log=access_log,
         certificate=tls_certificate,
         key=tls_key,
     )
-    if keep_events and not sweep_every:
-        raise FixInput("events are pruned after sweeps: --keep-events needs --sweep-every above 0")
+    if keep_events and not reclaim_every:
+        raise FixInput(
+            "events are pruned after sweeps: --keep-events needs --reclaim-every above 0"
+        )
     if workers > 1 and state.url == "memory:":
         raise FixInput("every process would have a memory: of its own; use one worker")
     with state.open_database() as ipam:

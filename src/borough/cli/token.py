@@ -13,7 +13,7 @@ from borough.cli.command import Family, command
 from borough.cli.options import gather, labels_option, span, words
 from borough.cli.output import Column, Page, emit, labels_text, moment
 from borough.cli.state import GlobalOptions, pass_state
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.engine.views import TokenView
 
 
@@ -39,7 +39,7 @@ def _end(text: str) -> datetime:
 @click.argument("name", metavar="NAME", type=words)
 @click.option(
     "--may",
-    type=click.Choice([each.value for each in Need]),
+    type=click.Choice([each.value for each in Permission]),
     metavar="read|allocate|administer",
     default="read",
     show_default=True,

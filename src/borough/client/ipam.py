@@ -32,7 +32,7 @@ from borough.engine.topology.apply import Draft
 from borough.engine.topology.writer import write_topology
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
-from borough.engine.upkeep.reclaim import Swept
+from borough.engine.upkeep.reclaim import Reclaimed
 from borough.engine.views import (
     Allocation,
     Answer,
@@ -152,6 +152,8 @@ class RemoteIpam(Face):
     def _allocations(self, wanted: AllocationFilter) -> list[Allocation]:
         query = _fields(wanted)
         limit = query.pop("limit")
+        if wanted.prefix is not None:
+            query["prefix"] = str(wanted.prefix)
         found = self._pages("/v1/allocations", "allocations", query, limit)
         return [convert(each, Allocation) for each in found]
 
@@ -190,13 +192,13 @@ class RemoteIpam(Face):
     def _rename_host(self, old: str, new: str) -> Renamed:
         return convert(self._post(f"/v1/hosts/{segment(old)}/rename", {"name": new}), Renamed)
 
-    def _move(self, request: ReassignRequest) -> Allocation:
-        path = _place(request.scope, request.family, request.address) + "/move"
+    def _reassign(self, request: ReassignRequest) -> Allocation:
+        path = _place(request.scope, request.family, request.address) + "/reassign"
         body = {"host": request.host, "sequence": request.sequence, "force": request.force}
         return convert(self._post(path, body), Allocation)
 
-    def _sweep(self) -> Swept:
-        return convert(self._post("/v1/sweep"), Swept)
+    def _reclaim(self) -> Reclaimed:
+        return convert(self._post("/v1/reclaim"), Reclaimed)
 
     def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation:
         query = {"host": host, "scope": scope, "limit": limit}

@@ -216,7 +216,7 @@ class GroupDriver(ABC):
     @abstractmethod
     def _release(self, request: ReleaseRequest) -> Sequence[Allocation]: ...
 
-    def settle(self) -> int:
+    def retry_orphans(self) -> int:
         """Give back what earlier could not be given back.
 
         :return: how many leftovers are still there.

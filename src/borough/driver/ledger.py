@@ -20,7 +20,7 @@ from borough.domain.request import Kind, Request
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding
-from borough.domain.space.orphans import Leftover
+from borough.domain.space.orphans import Orphan
 from borough.driver.interface import DriverAddress
 from borough.engine.allocation import Allocator, Ladders, digest
 from borough.engine.request import ReleaseRequest
@@ -46,7 +46,7 @@ class Ledger:
     store: Store
     driver: str
     clock: Callable[[], int]
-    _unwritten: dict[str, Leftover] = field(default_factory=dict)
+    _unwritten: dict[str, Orphan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._allocator = Allocator(self.clock, Ladders())
@@ -67,22 +67,24 @@ class Ledger:
 
     # --- Addresses ------------------------------------------------------------------------------
 
-    def resolve(self, request: Request) -> allocate.Setting:
+    def resolve(self, request: Request) -> allocate.ResolvedRequest:
         """A request against the declared objects.
 
         :raises NoMatchingSubnet: the group admits no subnet.
         """
         return self.store.transact(lambda unit: self._resolve(unit, request), write=False)
 
-    def _resolve(self, unit: ReadSpace, request: Request) -> allocate.Setting:
-        setting = self._allocator.setting(unit.catalogue, request, self.clock())
-        if not setting.ladder.homes:
-            raise self._allocator.refusal(unit, setting)
-        return setting
+    def _resolve(self, unit: ReadSpace, request: Request) -> allocate.ResolvedRequest:
+        resolved = self._allocator.resolved(unit.catalogue, request, self.clock())
+        if not resolved.ladder.placement_groups:
+            raise self._allocator.refusal(unit, resolved)
+        return resolved
 
-    def refusal(self, setting: allocate.Setting) -> NeedsSpace:
+    def refusal(self, resolved: allocate.ResolvedRequest) -> NeedsSpace:
         """The error for a group of which the driver gave nothing."""
-        return self.store.transact(lambda unit: self._allocator.refusal(unit, setting), write=False)
+        return self.store.transact(
+            lambda unit: self._allocator.refusal(unit, resolved), write=False
+        )
 
     def holder(self, subnet: Subnet, address: int) -> AllocationRow | None:
         """Who holds an address, as far as the ledger knows."""
@@ -132,25 +134,25 @@ class Ledger:
             address=number,
             mac=None,
         )
-        plan = allocate.allocate(self._allocator.setting(unit.catalogue, one, now), unit)
+        plan = allocate.allocate(self._allocator.resolved(unit.catalogue, one, now), unit)
         assert plan is not None
         (sequence,) = unit.commit(plan, now)
         (grant,) = plan.grants
         return show(grant.allocation, unit.catalogue, grant.block, sequence)
 
-    def release(self, request: ReleaseRequest) -> list[tuple[Allocation, Leftover]]:
+    def release(self, request: ReleaseRequest) -> list[tuple[Allocation, Orphan]]:
         """Take addresses off the book, and put them on the list of what is to be given back.
 
         Both at once: whoever asks second is told that there is nothing to release, and if this process
         ends now, the list still says what the system holds for nobody.
         """
 
-        def work(unit: Unit) -> list[tuple[Allocation, Leftover]]:
+        def work(unit: Unit) -> list[tuple[Allocation, Orphan]]:
             released = self._allocator.release(unit, request)
-            made = [(each, self.leftover(each.scope, each.subnet, each.owner)) for each in released]
+            made = [(each, self.orphan(each.scope, each.subnet, each.owner)) for each in released]
             listed = [(each, left._replace(address=each.address)) for each, left in made]
             for _, left in listed:
-                unit.leave(left)
+                unit.keep_orphan(left)
             return listed
 
         return self.store.transact(work)
@@ -162,35 +164,35 @@ class Ledger:
 
     # --- Leftovers ------------------------------------------------------------------------------
 
-    def leftover(
+    def orphan(
         self, scope: str, subnet: str, owner: str, token: str = "", reason: str = ""
-    ) -> Leftover:
+    ) -> Orphan:
         """Something that the system may hold for nobody; no reason yet: it is being given back."""
-        return Leftover(
+        return Orphan(
             token or make_token(), self.clock(), self.driver, scope, subnet, "", owner, reason
         )
 
-    def leave(self, leftover: Leftover) -> None:
+    def keep_orphan(self, orphan: Orphan) -> None:
         """Keep a leftover; in this process only when the store cannot be written."""
         try:
-            self.store.transact(lambda unit: unit.leave(leftover))
+            self.store.transact(lambda unit: unit.keep_orphan(orphan))
         except BoroughError:
-            self._unwritten[leftover.token] = leftover
+            self._unwritten[orphan.token] = orphan
         else:
-            self._unwritten.pop(leftover.token, None)
+            self._unwritten.pop(orphan.token, None)
 
-    def leftovers(self) -> list[Leftover]:
+    def orphans(self) -> list[Orphan]:
         """What the driver has left, the oldest first."""
-        kept = self.store.transact(lambda unit: unit.leftovers(self.driver), write=False)
+        kept = self.store.transact(lambda unit: unit.orphans(self.driver), write=False)
         tokens = {each.token for each in kept}
         return kept + [each for each in self._unwritten.values() if each.token not in tokens]
 
-    def settle(self, tokens: Sequence[str]) -> None:
+    def discard_orphan(self, tokens: Sequence[str]) -> None:
         """Forget leftovers: they have been given back."""
 
         def work(unit: Unit) -> None:
             for token in tokens:
-                unit.settle(token)
+                unit.discard_orphan(token)
 
         for token in tokens:
             self._unwritten.pop(token, None)

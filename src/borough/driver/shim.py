@@ -15,8 +15,8 @@ from typing import Any, Self
 from borough.domain.declared.records import Subnet
 from borough.domain.declared.topology import Changes, Topology
 from borough.domain.net.addresses import Family, format_address, format_mac
-from borough.domain.policy.allocate import Setting, named_addresses
-from borough.domain.policy.selection import Home
+from borough.domain.policy.allocate import ResolvedRequest, named_addresses
+from borough.domain.policy.selection import PlacementGroup
 from borough.domain.request import Kind, Request
 from borough.driver.calls import ATTEMPTS, Calls
 from borough.driver.feature import Feature
@@ -145,9 +145,9 @@ class Shim(GroupDriver):
             replayed = self.ledger.replay(whole)
             if replayed is not None:
                 return replayed
-        setting = self.ledger.resolve(whole)
-        self._refuse_lacking(setting)
-        given = self._take_all(setting)
+        resolved = self.ledger.resolve(whole)
+        self._refuse_lacking(resolved)
+        given = self._take_all(resolved)
         try:
             answer = self.ledger.record(whole, given)
         except AddressInUse as error:
@@ -163,8 +163,8 @@ class Shim(GroupDriver):
             self._taker.give_back(given, whole.owner)
             return answer
         for each in given:
-            self._affinity.note(setting.want.claimant, each.subnet.id)
-        self._taker.settle_when_due()
+            self._affinity.note(resolved.want.claimant, each.subnet.id)
+        self._taker.retry_orphans_when_due()
         return answer
 
     def _given_twice(
@@ -182,22 +182,22 @@ class Shim(GroupDriver):
         self._taker.give_back(rest, request.owner, fault)
         return fault
 
-    def _take_all(self, setting: Setting) -> list[DriverAddress]:
+    def _take_all(self, resolved: ResolvedRequest) -> list[DriverAddress]:
         """All addresses of a request, from the best home that has them (rule 5).
 
         :raises Exhausted: no home has them all.
         :raises AddressInUse: the address that was asked for is held.
         """
-        request = setting.request
-        self._refuse_held(setting)
+        request = resolved.request
+        self._refuse_held(resolved)
         asked: list[str] = []
         left: list[str] = []
         refused: AddressInUse | None = None
-        for home in setting.ladder.homes:
+        for placement_group in resolved.ladder.placement_groups:
             taken: list[DriverAddress] = []
             try:
-                for family in setting.ladder.families:
-                    for given in self._family(setting, home, family, asked):
+                for family in resolved.ladder.families:
+                    for given in self._family(resolved, placement_group, family, asked):
                         self._keep(taken, given)
             except (Exhausted, AddressInUse) as error:
                 refused = error if isinstance(error, AddressInUse) else refused
@@ -211,7 +211,7 @@ class Shim(GroupDriver):
                 raise
             else:
                 return taken
-        refusal = refused or self.ledger.refusal(setting)
+        refusal = refused or self.ledger.refusal(resolved)
         # The ledger's own count of free addresses is not what the system has.
         refusal.detail["explanation"] = {"asked": list(dict.fromkeys(asked))}
         refusal.detail |= {"driver": self.name} | ({"left": left} if left else {})
@@ -225,20 +225,24 @@ class Shim(GroupDriver):
         taken.append(given)
 
     def _family(
-        self, setting: Setting, home: Home, family: Family, asked: list[str]
+        self,
+        resolved: ResolvedRequest,
+        placement_group: PlacementGroup,
+        family: Family,
+        asked: list[str],
     ) -> Iterator[DriverAddress]:
         """The addresses of one family from one home.
 
         :raises Exhausted: it has too few of them; those yielded before are to be given back.
         """
-        request = setting.request
+        request = resolved.request
         known = request.kind in (Kind.SPECIFIC, Kind.GATEWAY)
         known = known or (request.kind is Kind.EUI64 and family == 6)
-        recent = self._affinity.recent(setting.want.claimant, request.host)
-        order = walk(setting, home, family, recent)
+        recent = self._affinity.recent(resolved.want.claimant, request.host)
+        order = walk(resolved, placement_group, family, recent)
         if known:
-            yield self._known(setting, list(order), asked)
-        elif self._is_decided(setting):
+            yield self._known(resolved, list(order), asked)
+        elif self._is_decided(resolved):
             subnets = list(order)
             asked += [each.name for each in subnets]
             yield from self._whole(subnets, request)
@@ -263,15 +267,17 @@ class Shim(GroupDriver):
                 return
         raise Exhausted("the subnets of this home are full")
 
-    def _known(self, setting: Setting, subnets: list[Subnet], asked: list[str]) -> DriverAddress:
+    def _known(
+        self, resolved: ResolvedRequest, subnets: list[Subnet], asked: list[str]
+    ) -> DriverAddress:
         """An address that is known beforehand: by name, from a MAC address, the gateway."""
         members = {each.id for each in subnets}
         refused: AddressInUse | None = None
-        for subnet, address in named_addresses(setting):
+        for subnet, address in named_addresses(resolved):
             if subnet.id not in members:
                 continue
             asked.append(subnet.name)
-            wanted = _subnet_request(setting.request, format_address(subnet.family, address))
+            wanted = _subnet_request(resolved.request, format_address(subnet.family, address))
             try:
                 return self._taker.take(subnet, wanted)
             except AddressInUse as error:
@@ -280,10 +286,10 @@ class Shim(GroupDriver):
                 continue
         raise refused or Exhausted("no subnet of this home can give such an address")
 
-    def _refuse_held(self, setting: Setting) -> None:
+    def _refuse_held(self, resolved: ResolvedRequest) -> None:
         """Refuse an address that is known beforehand when the ledger has holders for all it can be."""
         holders = [
-            self.ledger.holder(subnet, address) for subnet, address in named_addresses(setting)
+            self.ledger.holder(subnet, address) for subnet, address in named_addresses(resolved)
         ]
         if holders and all(holders):
             (first, *_) = (each for each in holders if each)
@@ -294,15 +300,15 @@ class Shim(GroupDriver):
                 owner=first.owner,
                 host=first.host,
                 sequence=first.sequence,
-                asked=setting.request.kind,
+                asked=resolved.request.kind,
             )
 
     # --- What the driver decides itself, and what it lacks ---------------------------------------
 
-    def _is_decided(self, setting: Setting) -> bool:
-        request, decides = setting.request, self.driver.decides
-        several = request.count > 1 or len(setting.ladder.families) > 1
-        counting = [each for each in setting.catalogue.dimensions if setting.want.counts(each)]
+    def _is_decided(self, resolved: ResolvedRequest) -> bool:
+        request, decides = resolved.request, self.driver.decides
+        several = request.count > 1 or len(resolved.ladder.families) > 1
+        counting = [each for each in resolved.catalogue.dimensions if resolved.want.counts(each)]
         return (
             request.kind in decides.kinds
             and request.tiers is None
@@ -325,16 +331,16 @@ class Shim(GroupDriver):
             self._taker.give_back(unused[1:], request.owner, error)
             raise
 
-    def _refuse_lacking(self, setting: Setting) -> None:
-        request = setting.request
+    def _refuse_lacking(self, resolved: ResolvedRequest) -> None:
+        request = resolved.request
         needed = {
             Feature.NEXT: request.kind is Kind.NEXT,
             Feature.SPECIFIC: request.kind is Kind.SPECIFIC,
             Feature.EUI64: request.kind is Kind.EUI64,
             Feature.GATEWAY: request.kind is Kind.GATEWAY,
             Feature.BULK: request.count > 1,
-            Feature.DUAL_STACK: len(setting.ladder.families) > 1,
-            Feature.IPV6: 6 in setting.ladder.families,
+            Feature.DUAL_STACK: len(resolved.ladder.families) > 1,
+            Feature.IPV6: 6 in resolved.ladder.families,
         }
         for feature, is_needed in needed.items():
             if is_needed and feature in self.driver.lacks:
@@ -356,17 +362,17 @@ class Shim(GroupDriver):
             try:
                 self._calls.deallocate(subnets[allocation.subnet], allocation.address)
             except BoroughError as error:
-                self.ledger.leave(left._replace(reason=error.message))
+                self.ledger.keep_orphan(left._replace(reason=error.message))
             else:
                 done.append(left.token)
-        self.ledger.settle(done)
-        self._taker.has_left = self._taker.has_left or len(done) < len(released)
-        self._taker.settle_when_due()
+        self.ledger.discard_orphan(done)
+        self._taker.has_orphans = self._taker.has_orphans or len(done) < len(released)
+        self._taker.retry_orphans_when_due()
         return tuple(allocation for allocation, _ in released)
 
-    def settle(self) -> int:
+    def retry_orphans(self) -> int:
         """See :meth:`borough.driver.interface.GroupDriver.settle`."""
-        return self._taker.settle()
+        return self._taker.retry_orphans()
 
     def close(self) -> None:
         """Close the driver and the ledger."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import format_address, parse_address
 from borough.domain.request import Kind
-from borough.domain.space.orphans import GRACE, Leftover
+from borough.domain.space.orphans import GRACE, Orphan
 from borough.driver.calls import Calls
 from borough.driver.interface import DriverAddress, SubnetRequest
 from borough.driver.ledger import Ledger, make_token
@@ -38,7 +38,7 @@ class Taker:
 
     calls: Calls
     ledger: Ledger
-    has_left: bool = True
+    has_orphans: bool = True
     _tried: int = 0
 
     def take(self, subnet: Subnet, wanted: SubnetRequest) -> DriverAddress:
@@ -146,15 +146,17 @@ class Taker:
             try:
                 self.calls.deallocate(each.subnet, each.address)
             except BoroughError as failed:
-                self.leave(each.subnet, owner, each.token, failed.message, each.address)
+                self.keep_orphan(each.subnet, owner, each.token, failed.message, each.address)
                 if error is not None:
                     error.detail["left"] = [*error.detail.get("left", ()), each.address]
 
-    def leave(self, subnet: Subnet, owner: str, token: str, reason: str, address: str = "") -> None:
+    def keep_orphan(
+        self, subnet: Subnet, owner: str, token: str, reason: str, address: str = ""
+    ) -> None:
         """Keep a leftover."""
-        made = self.ledger.leftover(subnet.scope, subnet.name, owner, token, reason)
-        self.ledger.leave(made._replace(address=address))
-        self.has_left = True
+        made = self.ledger.orphan(subnet.scope, subnet.name, owner, token, reason)
+        self.ledger.keep_orphan(made._replace(address=address))
+        self.has_orphans = True
 
     # --- Lost answers ---------------------------------------------------------------------------
 
@@ -168,11 +170,11 @@ class Taker:
         found = self._find(subnet, request.token)
         if found is None:
             error.detail["outcome"] = "unknown"
-            self.leave(subnet, request.owner, request.token, error.message)
+            self.keep_orphan(subnet, request.owner, request.token, error.message)
             raise error
         if not found:
             # It may still be at work on the first attempt; what comes of that is found later.
-            self.leave(subnet, request.owner, request.token, error.message)
+            self.keep_orphan(subnet, request.owner, request.token, error.message)
             return None
         self.give_back(
             [DriverAddress(subnet, each, request.token) for each in found[1:]], request.owner
@@ -183,7 +185,7 @@ class Taker:
         for token in lost:
             found = self._find(subnet, token)
             if found:
-                self.ledger.settle([token])
+                self.ledger.discard_orphan([token])
                 return DriverAddress(subnet, found[0], token)
         return None
 
@@ -201,7 +203,7 @@ class Taker:
             if self._find(subnet, request.token) is None:
                 # Nobody can tell; one line on the list is enough for the whole group.
                 error.detail["outcome"] = "unknown"
-                self.leave(subnet, request.owner, request.token, error.message)
+                self.keep_orphan(subnet, request.owner, request.token, error.message)
                 return
         for subnet in subnets:
             self._trace(subnet, request, error)
@@ -210,23 +212,23 @@ class Taker:
         """Give back what an attempt took without telling."""
         found = self._find(subnet, request.token)
         if found is None:
-            self.leave(subnet, request.owner, request.token, error.message)
+            self.keep_orphan(subnet, request.owner, request.token, error.message)
         else:
             self.give_back(
                 [DriverAddress(subnet, each, request.token) for each in found], request.owner, error
             )
 
-    def settle_when_due(self) -> None:
+    def retry_orphans_when_due(self) -> None:
         """Try leftovers again, now and then, on the way of a call that went well."""
         now = self.ledger.clock()
-        if self.has_left and now - self._tried > GRACE:
+        if self.has_orphans and now - self._tried > GRACE:
             with suppress(BoroughError):
-                self.settle()
+                self.retry_orphans()
 
-    def settle(self) -> int:
+    def retry_orphans(self) -> int:
         """Give back what was left; return how much is left still."""
         self._tried = self.ledger.clock()
-        kept = self.ledger.leftovers()
+        kept = self.ledger.orphans()
         subnets = self.ledger.catalogue.by_name
         done: list[str] = []
         for each in kept:
@@ -234,15 +236,15 @@ class Taker:
             if subnet is None or not each.is_due(self._tried):
                 continue
             try:
-                if self._settled(subnet, each):
+                if self._retried(subnet, each):
                     done.append(each.token)
             except BoroughError as failed:
-                self.ledger.leave(each._replace(reason=failed.message))
-        self.ledger.settle(done)
-        self.has_left = len(kept) > len(done)
+                self.ledger.keep_orphan(each._replace(reason=failed.message))
+        self.ledger.discard_orphan(done)
+        self.has_orphans = len(kept) > len(done)
         return len(kept) - len(done)
 
-    def _settled(self, subnet: Subnet, left: Leftover) -> bool:
+    def _retried(self, subnet: Subnet, left: Orphan) -> bool:
         found = [left.address] if left.address else self.calls.find(subnet, left.token)
         if found is None or (not found and left.may_be_under_way(self._tried)):
             # Nobody can tell, or the attempt may still be on its way.

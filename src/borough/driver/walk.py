@@ -9,8 +9,8 @@ from typing import Final
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family
-from borough.domain.policy.allocate import Setting
-from borough.domain.policy.selection import Candidate, Home, candidate_subnets
+from borough.domain.policy.allocate import ResolvedRequest
+from borough.domain.policy.selection import Candidate, PlacementGroup, candidate_subnets
 from borough.domain.space.rungs import Hold
 
 #: Claimants remembered, and subnets of each.
@@ -18,7 +18,12 @@ CLAIMANTS: Final = 4096
 SUBNETS: Final = 32
 
 
-def walk(setting: Setting, home: Home, family: Family, recent: Sequence[int]) -> Iterator[Subnet]:
+def walk(
+    resolved: ResolvedRequest,
+    placement_group: PlacementGroup,
+    family: Family,
+    recent: Sequence[int],
+) -> Iterator[Subnet]:
     """The subnets of one home and family in the order of the rules, each once.
 
     A system that knows no claims cannot tell whose block an address is in. Where the ladder says
@@ -27,9 +32,9 @@ def walk(setting: Setting, home: Home, family: Family, recent: Sequence[int]) ->
     :param recent: ids of those.
     """
     seen: set[int] = set()
-    for rung in home.rungs[family]:
+    for rung in placement_group.rungs[family]:
         members = candidate_subnets(
-            setting.catalogue, Candidate(family, (), (), rung.cohorts, rung.subnets)
+            resolved.catalogue, Candidate(family, (), (), rung.cohorts, rung.subnets)
         )
         if rung.hold is Hold.OWN:
             places = {id: place for place, id in enumerate(recent)}

@@ -8,7 +8,7 @@ from borough.driver.settings import Settings
 from borough.drivers.engine import EngineDriver
 from borough.engine.ipam import Ipam
 from borough.engine.ipam import open as open_ipam
-from borough.store.port import PATIENCE
+from borough.store.port import TIMEOUT
 
 
 class NativeDriver(EngineDriver):
@@ -26,5 +26,5 @@ class NativeDriver(EngineDriver):
         """
         url = settings.text("database")
         create = settings.flag("create", url == "memory:")
-        patience = settings.number("patience", PATIENCE, low=0, high=3600)
-        return cls(open_ipam(url, create=create, patience=patience), settings.driver)
+        timeout = settings.number("timeout", TIMEOUT, low=0, high=3600)
+        return cls(open_ipam(url, create=create, timeout=timeout), settings.driver)

@@ -20,7 +20,7 @@ from borough.engine.space_map import SpaceMap
 from borough.engine.topology.apply import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
-from borough.engine.upkeep.reclaim import Swept
+from borough.engine.upkeep.reclaim import Reclaimed
 from borough.engine.views import (
     Allocation,
     Answer,
@@ -90,9 +90,9 @@ class Actions(ABC):
     @abstractmethod
     def _rename_host(self, old: str, new: str) -> Renamed: ...
     @abstractmethod
-    def _move(self, request: ReassignRequest) -> Allocation: ...
+    def _reassign(self, request: ReassignRequest) -> Allocation: ...
     @abstractmethod
-    def _sweep(self) -> Swept: ...
+    def _reclaim(self) -> Reclaimed: ...
     @abstractmethod
     def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation: ...
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from borough.domain.net.prefixes import Prefix
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.plan import Offer, Plan, Tally, free_of, tallies_of
 from borough.domain.space.rungs import Rung
 from borough.store.memory.space import MemorySpace
@@ -19,7 +19,7 @@ from borough.store.port import ReadSpace
 #: Ids from which on pieces are those of the plan, above every id that a database gives.
 _MADE: Final = 1 << 62
 
-_Piece = TypeVar("_Piece", bound=Block | Run)
+_Piece = TypeVar("_Piece", bound=Block | FreeRange)
 
 
 class After:
@@ -38,10 +38,10 @@ class After:
         changed = [old for old, _ in plan.changed.values()]
         self._removed = {each.sequence: each for each in plan.removed}
         self._old_blocks = {each.id: each for each in changed + plan.blocks_removed}
-        self._old_runs = {each.id: each for each in plan.runs_removed}
+        self._old_free_ranges = {each.id: each for each in plan.free_ranges_removed}
         tables = Tables(
             blocks=dict(self._old_blocks),
-            runs=dict(self._old_runs),
+            free_ranges=dict(self._old_free_ranges),
             allocations={(each.scope, each.family, each.address): each for each in plan.removed},
             next_id=_MADE,
         )
@@ -54,15 +54,15 @@ class After:
     ) -> list[Offer]:
         """See :meth:`borough.domain.space.plan.Space.offers`."""
         # Enough are left of these without the pieces that the plan replaces.
-        most = count + len(self._old_blocks) + len(self._old_runs)
+        most = count + len(self._old_blocks) + len(self._old_free_ranges)
         found = self._unit.offers(rungs, claimant, most, lowest=lowest)
         below = self._left(each.piece for each in found)
         both = Tables(
             blocks={each.id: each for each in below if isinstance(each, Block)},
-            runs={each.id: each for each in below if isinstance(each, Run)},
+            free_ranges={each.id: each for each in below if isinstance(each, FreeRange)},
         )
         both.blocks |= self._made.blocks
-        both.runs |= self._made.runs
+        both.free_ranges |= self._made.free_ranges
         space = MemorySpace(both, self._unit.catalogue)
         return space.offers(rungs, claimant, count, lowest=lowest)
 
@@ -81,17 +81,17 @@ class After:
         below = self._left(self._unit.blocks_in(subnet_id, prefix))
         return _sorted(below + self._space.blocks_in(subnet_id, prefix))
 
-    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+    def free_ranges_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[FreeRange]:
         """See :meth:`borough.domain.space.plan.Space.runs_at`."""
-        below = self._left(self._unit.runs_at(subnet_id, prefixes))
-        return _sorted(below + self._space.runs_at(subnet_id, prefixes))
+        below = self._left(self._unit.free_ranges_at(subnet_id, prefixes))
+        return _sorted(below + self._space.free_ranges_at(subnet_id, prefixes))
 
-    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+    def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
         """See :meth:`borough.domain.space.plan.Space.runs_in`."""
-        below = self._left(self._unit.runs_in(subnet_id, prefix, longest))
-        return _sorted(below + self._space.runs_in(subnet_id, prefix, longest))
+        below = self._left(self._unit.free_ranges_in(subnet_id, prefix, longest))
+        return _sorted(below + self._space.free_ranges_in(subnet_id, prefix, longest))
 
-    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+    def piece_at(self, subnet_id: int, address: int) -> Block | FreeRange | None:
         """See :meth:`borough.domain.space.plan.Space.piece_at`."""
         made = self._space.piece_at(subnet_id, address)
         if made is not None:
@@ -108,8 +108,10 @@ class After:
         """See :meth:`borough.store.port.Unit.tallies`."""
         below = self._unit.tallies(subnet_ids)
         subnets, made = self._unit.catalogue.subnets, self._made
-        free = free_of(subnets, [*made.blocks.values(), *made.runs.values()])
-        free.subtract(free_of(subnets, [*self._old_blocks.values(), *self._old_runs.values()]))
+        free = free_of(subnets, [*made.blocks.values(), *made.free_ranges.values()])
+        free.subtract(
+            free_of(subnets, [*self._old_blocks.values(), *self._old_free_ranges.values()])
+        )
         for id, tally in below.items():
             free.update({(id, holder): count for holder, count in tally.free.items()})
         rested = Counter(each.subnet_id for each in self._removed.values())
@@ -123,8 +125,8 @@ class After:
         """Those that the plan leaves as they are."""
         return [each for each in pieces if not self._is_replaced(each)]
 
-    def _is_replaced(self, piece: Block | Run) -> bool:
-        return piece.id in (self._old_blocks if isinstance(piece, Block) else self._old_runs)
+    def _is_replaced(self, piece: Block | FreeRange) -> bool:
+        return piece.id in (self._old_blocks if isinstance(piece, Block) else self._old_free_ranges)
 
 
 def _sorted(pieces: list[_Piece]) -> list[_Piece]:

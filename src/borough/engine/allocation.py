@@ -17,7 +17,7 @@ from borough.domain.net.addresses import format_address
 from borough.domain.policy import allocate as policy
 from borough.domain.policy.explain import Explanation, describe_group, explain, subnets_to_tally
 from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
-from borough.domain.policy.take import Order, Taken
+from borough.domain.policy.take import Taken, TakeRequest
 from borough.domain.request import Kind, Request
 from borough.domain.space import allocations
 from borough.domain.space.allocations import State
@@ -44,10 +44,10 @@ from borough.store.cache import Cache
 from borough.store.port import ReadSpace, ReadUnit, Store, Unit
 
 #: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
-SWEEP: Final = 256
+EXPIRE_BATCH: Final = 256
 
 #: Most of them that an explanation looks past; it keeps them in memory.
-EXPLAINED: Final = 64 * SWEEP
+EXPLAINED: Final = 64 * EXPIRE_BATCH
 
 #: For how long an idempotency key is kept after its addresses are gone, in microseconds.
 KEY_LIFE: Final = 7 * 24 * 3600 * policy.SECOND
@@ -136,14 +136,14 @@ class Allocator:
         )
 
     @staticmethod
-    def given(order: Order, taken: Taken) -> Allocation:
+    def given(order: TakeRequest, taken: Taken) -> Allocation:
         """What a store gave by itself, as callers see it."""
         block, address, sequence = taken
         subnet = order.catalogue.subnets[block.subnet_id]
         allocation = allocations.AllocationRow.granted(order.request, subnet, address, order.now)
         return show(allocation, order.catalogue, block, sequence)
 
-    def order(self, catalogue: Catalogue | None, request: Request) -> Order | None:
+    def order(self, catalogue: Catalogue | None, request: Request) -> TakeRequest | None:
         """The request as an order; None when it is for more than one address."""
         if catalogue is None or request.count > 1:
             return None
@@ -152,12 +152,12 @@ class Allocator:
         except FixInput:
             # What it lacks may have been declared since; a unit of work knows.
             return None
-        if len(ladder.homes) != 1 or len(ladder.families) != 1:
+        if len(ladder.placement_groups) != 1 or len(ladder.families) != 1:
             return None
         is_sought = request.kind in (Kind.ANY, Kind.NEXT)
-        return Order(
+        return TakeRequest(
             catalogue=catalogue,
-            rungs=ladder.homes[0].rungs[ladder.families[0]] if is_sought else (),
+            rungs=ladder.placement_groups[0].rungs[ladder.families[0]] if is_sought else (),
             ladder=ladder.identity,
             claimant=want.claimant,
             lowest=request.kind is Kind.NEXT,
@@ -173,15 +173,15 @@ class Allocator:
             replayed = self.replay(unit, request)
             if replayed is not None:
                 return replayed
-        setting, plan = self._decide(unit, request, now)
-        story = self._story(unit, setting, plan) if request.explain else None
+        resolved, plan = self._decide(unit, request, now)
+        explanation = self._explanation(unit, resolved, plan) if request.explain else None
         bind = Binding(request.key, digest(request)) if request.key else None
         sequences = unit.commit(plan, now, bind)
         given = tuple(
-            show(grant.allocation, setting.catalogue, grant.block, sequence)
+            show(grant.allocation, resolved.catalogue, grant.block, sequence)
             for grant, sequence in zip(plan.grants, sequences, strict=True)
         )
-        return Answer(given, replayed=False, explanation=story)
+        return Answer(given, replayed=False, explanation=explanation)
 
     def explain(self, unit: ReadUnit, request: Request) -> Explanation:
         """Tell what a request would get. Nothing is written.
@@ -190,91 +190,93 @@ class Allocator:
         taken back, as an allocation takes them back first: as many at a time, until enough are free.
         """
         now = self.clock()
-        setting = self.setting(unit.catalogue, request, now)
-        most = SWEEP
+        resolved = self.resolved(unit.catalogue, request, now)
+        most = EXPIRE_BATCH
         while True:
-            over = unit.expired(now, most) if setting.catalogue.cools else []
+            over = unit.expired(now, most) if resolved.catalogue.cools else []
             space = (
-                After(unit, policy.release(setting.catalogue, unit, over, now)) if over else unit
+                After(unit, policy.release(resolved.catalogue, unit, over, now)) if over else unit
             )
             try:
-                plan = policy.allocate(setting, space)
+                plan = policy.allocate(resolved, space)
             except AddressInUse as taken:
-                return self._story(space, setting, None, taken.message)
+                return self._explanation(space, resolved, None, taken.message)
             if plan is not None or len(over) < most:
-                return self._story(space, setting, plan)
+                return self._explanation(space, resolved, plan)
             if most >= EXPLAINED:
-                return self._story(space, setting, None, _UNDECIDED)
+                return self._explanation(space, resolved, None, _UNDECIDED)
             most *= 2
 
-    def setting(self, catalogue: Catalogue, request: Request, now: int) -> policy.Setting:
+    def resolved(self, catalogue: Catalogue, request: Request, now: int) -> policy.ResolvedRequest:
         """A request, resolved."""
         want, ladder = self.ladders.climb(catalogue, request)
-        return policy.Setting(catalogue, request, want, ladder, now)
+        return policy.ResolvedRequest(catalogue, request, want, ladder, now)
 
-    def _decide(self, unit: Unit, request: Request, now: int) -> tuple[policy.Setting, Plan]:
-        setting = self.setting(unit.catalogue, request, now)
-        swept = self.sweep(unit, now) if setting.catalogue.cools else 0
-        plan = policy.allocate(setting, unit)
-        while plan is None and swept == SWEEP:
+    def _decide(
+        self, unit: Unit, request: Request, now: int
+    ) -> tuple[policy.ResolvedRequest, Plan]:
+        resolved = self.resolved(unit.catalogue, request, now)
+        reclaimed = self.expire_cooldowns(unit, now) if resolved.catalogue.cools else 0
+        plan = policy.allocate(resolved, unit)
+        while plan is None and reclaimed == EXPIRE_BATCH:
             # More addresses may have come to the end of their rest than one sweep takes back.
-            swept = self.sweep(unit, now)
-            plan = policy.allocate(setting, unit)
+            reclaimed = self.expire_cooldowns(unit, now)
+            plan = policy.allocate(resolved, unit)
         if plan is None:
-            raise self.refusal(unit, setting)
-        return setting, plan
+            raise self.refusal(unit, resolved)
+        return resolved, plan
 
-    def sweep(self, unit: Unit, now: int) -> int:
+    def expire_cooldowns(self, unit: Unit, now: int) -> int:
         """Take back cooling addresses whose rest is over (rule 9); return how many."""
-        over = unit.expired(now, SWEEP)
+        over = unit.expired(now, EXPIRE_BATCH)
         if over:
             unit.commit(policy.release(unit.catalogue, unit, over, now), now)
         return len(over)
 
-    def _story(
+    def _explanation(
         self,
         space: ReadSpace | After,
-        setting: policy.Setting,
+        resolved: policy.ResolvedRequest,
         plan: Plan | None,
         outcome: str = "",
     ) -> Explanation:
-        tallies: dict[int, Tally] = space.tallies(subnets_to_tally(setting))
-        return explain(self._told(setting), plan, tallies, outcome)
+        tallies: dict[int, Tally] = space.tallies(subnets_to_tally(resolved))
+        return explain(self._told(resolved), plan, tallies, outcome)
 
-    def _told(self, setting: policy.Setting) -> policy.Setting:
+    def _told(self, resolved: policy.ResolvedRequest) -> policy.ResolvedRequest:
         """A setting as the caller may be told of it."""
-        host = setting.catalogue.hosts.get(setting.request.host)
+        host = resolved.catalogue.hosts.get(resolved.request.host)
         if host is None or self.shows(host):
-            return setting
-        return replace(setting, want=replace(setting.want, implied={}))
+            return resolved
+        return replace(resolved, want=replace(resolved.want, implied={}))
 
-    def refusal(self, unit: ReadSpace, setting: policy.Setting) -> NeedsSpace:
+    def refusal(self, unit: ReadSpace, resolved: policy.ResolvedRequest) -> NeedsSpace:
         """Why a request gets nothing: the error to raise."""
-        story = self._story(unit, setting, None)
-        request = setting.request
-        group = describe_group(self._told(setting))
+        explanation = self._explanation(unit, resolved, None)
+        request = resolved.request
+        group = describe_group(self._told(resolved))
         detail = {
             "group": {name: sorted(values) for name, values in sorted(request.labels.items())},
             "scope": request.scope,
             "host": request.host,
-            "families": list(setting.ladder.families),
+            "families": list(resolved.ladder.families),
             "count": request.count,
-            "explanation": plain(story),
+            "explanation": plain(explanation),
         }
-        if not setting.ladder.homes:
+        if not resolved.ladder.placement_groups:
             return NoMatchingSubnet(
-                f"no subnet may be used for {group}{_hint(setting)}",
+                f"no subnet may be used for {group}{_hint(resolved)}",
                 **detail,
                 **{"try": ["label a subnet so that the group admits it", "correct the labels"]},
             )
         missing = _COMPUTED.get(request.kind)
-        if missing and not any(policy.named_addresses(setting)):
+        if missing and not any(policy.named_addresses(resolved)):
             return NoMatchingSubnet(
                 f"{missing} in {group}",
                 **detail,
                 **{"try": ["ask for any address", "add such a subnet to the group"]},
             )
-        families = " and ".join(f"IPv{family}" for family in setting.ladder.families)
+        families = " and ".join(f"IPv{family}" for family in resolved.ladder.families)
         wanted_count = f"{request.count} addresses" if request.count > 1 else "address"
         return Exhausted(
             f"no free {families} {wanted_count} in {group}",
@@ -376,9 +378,9 @@ def digest(request: Request) -> str:
     return hashlib.sha256(request.fingerprint().encode()).hexdigest()
 
 
-def _hint(setting: policy.Setting) -> str:
+def _hint(resolved: policy.ResolvedRequest) -> str:
     """What may be wrong with a selector that admits nothing."""
-    catalogue, request = setting.catalogue, setting.request
+    catalogue, request = resolved.catalogue, resolved.request
     for dimension in catalogue.dimensions:
         for value in request.labels.get(dimension.name, ()):
             known = {
@@ -386,7 +388,7 @@ def _hint(setting: policy.Setting) -> str:
                 for cohort in catalogue.cohorts_in(request.scope)
                 for each in cohort.labels.get(dimension.name, ())
             }
-            if dimension.fences and value not in known:
+            if dimension.is_boundary and value not in known:
                 said = did_you_mean(value, known)
                 return f": no subnet has {dimension.name}={value}{said}"
     unnamed = (
@@ -394,10 +396,10 @@ def _hint(setting: policy.Setting) -> str:
             dimension.name
             for cohort in catalogue.cohorts_in(request.scope)
             for dimension in catalogue.dimensions
-            if dimension.fences and cohort.labels.get(dimension.name)
+            if dimension.is_boundary and cohort.labels.get(dimension.name)
         }
         - set(request.labels)
-        - set(setting.want.implied)
+        - set(resolved.want.implied)
     )
     if unnamed and request.tiers is None:
         return f": every subnet is fenced; name a value of {' or '.join(sorted(unnamed))}"

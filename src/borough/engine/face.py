@@ -41,7 +41,7 @@ from borough.engine.space_map import SpaceMap
 from borough.engine.topology.apply import Draft, load
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
-from borough.engine.upkeep.reclaim import Swept
+from borough.engine.upkeep.reclaim import Reclaimed
 from borough.engine.views import (
     Allocation,
     Answer,
@@ -348,7 +348,7 @@ class Face(Actions):
         return self._rename_host(check_text("host", old), check_text("host", new))
 
     @takes(parse_reassign)
-    def move(self, request: ReassignRequest) -> Allocation:
+    def reassign(self, request: ReassignRequest) -> Allocation:
         """Put an address on another host, as a live migration does; its owner keeps it.
 
         It keeps its sequence number, for it is still the same holding. The region around it follows
@@ -362,9 +362,9 @@ class Face(Actions):
         :raises AddressOutsideGroup: the host implies labels of another segment than the subnet's.
         :raises UnknownObject: there is no such scope.
         """
-        return self._move(request)
+        return self._reassign(request)
 
-    def sweep(self) -> Swept:
+    def reclaim(self) -> Reclaimed:
         """Return idle claims to the pool; to be called every few minutes.
 
         Cooling addresses whose rest is over are free again; a region that is empty, or little used,
@@ -372,7 +372,7 @@ class Face(Actions):
         unused half after an hour. It never takes an address from its owner, and works in short
         units, so that it may run beside everything else, also several times at once.
         """
-        return self._sweep()
+        return self._reclaim()
 
     def defragment(
         self, *, host: str | None = None, scope: str | None = None, limit: int = 100

@@ -29,7 +29,7 @@ from borough.engine.topology.apply import Draft
 from borough.engine.upkeep import audit, hosts
 from borough.engine.upkeep.defragment import Defragmentation, defragment, snapshot
 from borough.engine.upkeep.hosts import Renamed, Vacated
-from borough.engine.upkeep.reclaim import Swept, sweep
+from borough.engine.upkeep.reclaim import Reclaimed, reclaim
 from borough.engine.views import (
     RELEASED_LISTED,
     Allocation,
@@ -47,7 +47,7 @@ from borough.engine.views import (
     show_token,
 )
 from borough.store.open import open_store
-from borough.store.port import PATIENCE, ReadUnit, Store
+from borough.store.port import TIMEOUT, ReadUnit, Store
 
 T = TypeVar("T")
 
@@ -203,17 +203,19 @@ class Ipam(Face):
             lambda unit: hosts.rename_host(unit, old, new, self._clock()), declares=True
         )
 
-    def _move(self, request: ReassignRequest) -> Allocation:
-        return self._store.transact(lambda unit: hosts.move(unit, request, self._clock()))
+    def _reassign(self, request: ReassignRequest) -> Allocation:
+        return self._store.transact(lambda unit: hosts.reassign(unit, request, self._clock()))
 
-    def _sweep(self) -> Swept:
-        return sweep(self._store, self._clock, self._expire_cooldowns)
+    def _reclaim(self) -> Reclaimed:
+        return reclaim(self._store, self._clock, self._expire_cooldowns)
 
     def _expire_cooldowns(self) -> int:
         # Also where no subnet has a cool-down any more: a rest that is left over would else last for ever.
         if not self._read(lambda unit: unit.expired(self._clock(), 1)):
             return 0
-        return self._store.transact(lambda unit: self._allocator.sweep(unit, self._clock()))
+        return self._store.transact(
+            lambda unit: self._allocator.expire_cooldowns(unit, self._clock())
+        )
 
     def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation:
         seen = self._read(lambda unit: snapshot(unit, scope))
@@ -253,7 +255,7 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     url: str,
     *,
     create: bool = False,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
     statement_time: float | None = None,
     clock: Callable[[], int] = _now,
 ) -> Ipam:
@@ -270,5 +272,5 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     :raises SchemaTooOld: an older release made it, and ``create`` is not set.
     :raises SchemaTooNew: a newer release made it.
     """
-    store = open_store(url, create=create, patience=patience, statement_time=statement_time)
+    store = open_store(url, create=create, timeout=timeout, statement_time=statement_time)
     return Ipam(store, clock=clock)

@@ -114,11 +114,11 @@ def blocks(
         block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
     guests: dict[tuple[int, int], list[records.AllocationRow]] = defaultdict(list)
-    homes = tuple({block.subnet_id for block in found if block.holder})
-    if homes:
+    placement_groups = tuple({block.subnet_id for block in found if block.holder})
+    if placement_groups:
         everywhere = ids is None and host is None
         for allocation in all_allocations(
-            unit, Filter() if everywhere else Filter(subnet_ids=homes)
+            unit, Filter() if everywhere else Filter(subnet_ids=placement_groups)
         ):
             guests[allocation.subnet_id, allocation.address >> BLOCK_BITS].append(allocation)
     return [
@@ -183,16 +183,20 @@ def allocations(
 
     :param seen: names of the subnets that the caller sees; None for all.
     """
-    home = None if wanted.subnet is None else find_subnet(unit.catalogue, wanted.subnet)
+    placement_group = None if wanted.subnet is None else find_subnet(unit.catalogue, wanted.subnet)
     within = wanted.prefix
-    if home is not None and within is not None and not home.prefix.overlaps(within):
+    if (
+        placement_group is not None
+        and within is not None
+        and not placement_group.prefix.overlaps(within)
+    ):
         return []
     chosen = Filter(
         scope=wanted.scope,
         owner=wanted.owner,
         host=wanted.host,
-        subnet_id=None if home is None else home.id,
-        subnet_ids=seen_ids(unit.catalogue, seen) if home is None else None,
+        subnet_id=None if placement_group is None else placement_group.id,
+        subnet_ids=seen_ids(unit.catalogue, seen) if placement_group is None else None,
         within=within,
         owner_prefix=wanted.owner_prefix,
         after=wanted.after,
@@ -260,9 +264,9 @@ def _group(catalogue: Catalogue, labels: Labels, host: str | None, scope: str) -
     return [
         subnet
         for ladder in ladders
-        for home in ladder.homes
+        for placement_group in ladder.placement_groups
         for family in ladder.families
-        for subnet in ladder.subnets(catalogue, home, family)
+        for subnet in ladder.subnets(catalogue, placement_group, family)
     ]
 
 
@@ -297,14 +301,14 @@ def routes(
         check_scope(unit.catalogue, scope)
     ids = seen_ids(unit.catalogue, seen)
     subnets = unit.catalogue.subnets
-    area = subnets.values() if ids is None else [subnets[id] for id in ids]
+    bounds = subnets.values() if ids is None else [subnets[id] for id in ids]
     fabrics = _fabrics(unit, scope, ids)
     return [
         Route(holder, space, family, str(prefix))
         for holder, space, family, prefixes in sorted(
             (holder, space, family, prefixes)
             for (space, family), fabric in fabrics.items()
-            for holder, prefixes in fabric.routes(area, space, family, form).items()
+            for holder, prefixes in fabric.routes(bounds, space, family, form).items()
         )
         if where in ("", holder)
         for prefix in prefixes
@@ -330,12 +334,12 @@ class _Fabric:
         }
         if form == "strict":
             return strict_routes(family, hosts)
-        area = [
+        bounds = [
             (subnet.prefix.base, subnet.prefix.last)
             for subnet in subnets
             if (subnet.scope, subnet.family) == (scope, family)
         ]
-        return lpm_routes(family, hosts, area, self.loose)
+        return lpm_routes(family, hosts, bounds, self.loose)
 
 
 def _fabrics(

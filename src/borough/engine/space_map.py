@@ -52,7 +52,7 @@ def space_map(unit: ReadUnit, scope: str, seen: Collection[str] | None, upto: in
     """
     catalogue = unit.catalogue
     check_scope(catalogue, scope)
-    homes = sorted(
+    placement_groups = sorted(
         (
             each
             for each in catalogue.subnets.values()
@@ -61,39 +61,41 @@ def space_map(unit: ReadUnit, scope: str, seen: Collection[str] | None, upto: in
         key=lambda each: each.prefix,
     )
     made = SpaceMap(scope, unit.newest_event(upto))
-    if not homes:
+    if not placement_groups:
         return made
     # One question for all subnets, where it would be thousands for many of them.
-    most = len(homes) > len(catalogue.subnets) // 2
-    found = unit.blocks(None if most else [each.id for each in homes])
+    most = len(placement_groups) > len(catalogue.subnets) // 2
+    found = unit.blocks(None if most else [each.id for each in placement_groups])
     by_subnet = {id: list(blocks) for id, blocks in groupby(found, key=attrgetter("subnet_id"))}
     holders = {"": 0}
-    for home in homes:
-        blocks = by_subnet.get(home.id)
+    for placement_group in placement_groups:
+        blocks = by_subnet.get(placement_group.id)
         if blocks:
-            _add(made, home, blocks, holders)
+            _add(made, placement_group, blocks, holders)
     made.holders.extend(name for name in holders if name)
     return made
 
 
-def _add(made: SpaceMap, home: Subnet, blocks: Sequence[Block], holders: dict[str, int]) -> None:
+def _add(
+    made: SpaceMap, placement_group: Subnet, blocks: Sequence[Block], holders: dict[str, int]
+) -> None:
     """Add the blocks of one subnet."""
-    base = home.prefix.base
+    base = placement_group.prefix.base
     offsets = [block.prefix.base - base for block in blocks]
     made.subnet.extend([len(made.subnets)] * len(blocks))
-    made.subnets.append(home.name)
+    made.subnets.append(placement_group.name)
     made.offset.extend(each if each <= EXACT else str(each) for each in offsets)
     made.length.extend(block.prefix.length for block in blocks)
     made.region.extend(block.region_length or block.prefix.length for block in blocks)
-    made.size.extend(_sizes(home, blocks))
+    made.size.extend(_sizes(placement_group, blocks))
     made.free.extend(block.free for block in blocks)
     made.holder.extend(holders.setdefault(block.holder, len(holders)) for block in blocks)
 
 
-def _sizes(home: Subnet, blocks: Sequence[Block]) -> Iterator[int]:
+def _sizes(placement_group: Subnet, blocks: Sequence[Block]) -> Iterator[int]:
     """Usable addresses of each block; nearly always all that it has."""
-    whole = home.usable[0] if len(home.usable) == 1 else (0, -1)
+    whole = placement_group.usable[0] if len(placement_group.usable) == 1 else (0, -1)
     for block in blocks:
         first, last = block.prefix.base, block.prefix.last
         inside = whole[0] <= first and last <= whole[1]
-        yield last - first + 1 if inside else room_in(home, block.prefix)
+        yield last - first + 1 if inside else room_in(placement_group, block.prefix)

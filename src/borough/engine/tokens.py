@@ -13,7 +13,7 @@ from typing import Final
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import Fallback, Labels
 from borough.domain.declared.lookup import unknown
-from borough.domain.declared.tokens import Need, Token
+from borough.domain.declared.tokens import Permission, Token
 from borough.domain.encode import micros
 from borough.domain.space.events import EventRow
 from borough.domain.space.plan import Act
@@ -48,13 +48,13 @@ def create(
         raise FixInput(f"there is a token named {name!r} already; revoke it first", name=name)
     ends = None if expires is None else _end(expires, now)
     try:
-        allows = Need(may)
+        allows = Permission(may)
     except ValueError:
-        known = ", ".join(Need)
+        known = ", ".join(Permission)
         raise FixInput(f"a token may {known}, not {may!r}", may=str(may)) from None
-    if labels and allows is Need.ADMINISTER:
+    if labels and allows is Permission.ADMINISTER:
         raise FixInput("a token that may administer cannot be confined to labels")
-    check_fence(unit.catalogue, labels)
+    check_boundary_labels(unit.catalogue, labels)
     public, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     token = Token(name, public, _digest(secret), allows, labels, now, ends)
     unit.add_token(token)
@@ -91,7 +91,7 @@ def describe(token: Token) -> str:
     return f"may {token.may}" + (f" within {' '.join(words)}" if words else "")
 
 
-def check_fence(catalogue: Catalogue, fence: Iterable[str]) -> None:
+def check_boundary_labels(catalogue: Catalogue, fence: Iterable[str]) -> None:
     """Accept dimensions that can confine a token: hard ones.
 
     :raises UnknownDimension: there is no such dimension.

@@ -14,7 +14,7 @@ from typing import Any, Final, overload
 from borough.domain.declared import records, tokens
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import Dimension, Fallback, Labels
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.domain.encode import utc
 from borough.domain.net.addresses import format_address
 from borough.domain.net.prefixes import Prefix
@@ -297,7 +297,7 @@ class TokenView:
 
     name: str
     public: str
-    may: Need
+    may: Permission
     labels: Mapping[str, list[str]]
     created: datetime
     expires: datetime | None

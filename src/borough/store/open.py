@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from borough.store.memory.store import MemoryStore
-from borough.store.port import PATIENCE, Store
+from borough.store.port import TIMEOUT, Store
 
 
 def open_store(
     url: str,
     *,
     create: bool = False,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
     statement_time: float | None = None,
 ) -> Store:
     """Open the store that a URL names.
@@ -27,4 +27,4 @@ def open_store(
     # SQLAlchemy takes longer to import than most commands take to run: only a database pays for it.
     from borough.store.sql.open import open_sql
 
-    return open_sql(url, create=create, patience=patience, statement_time=statement_time)
+    return open_sql(url, create=create, timeout=timeout, statement_time=statement_time)

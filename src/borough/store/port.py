@@ -18,21 +18,21 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import Dimension, Labels
 from borough.domain.declared.records import Host, Pool, Subnet
 from borough.domain.declared.tokens import Token
-from borough.domain.policy.take import Order, Taken
+from borough.domain.policy.take import Taken, TakeRequest
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.events import Event, EventRow
 from borough.domain.space.filters import Filter, Trail
 from borough.domain.space.inspection import Finding, StoredCohort, Times
 from borough.domain.space.keys import Binding, Remembered
-from borough.domain.space.orphans import Leftover
+from borough.domain.space.orphans import Orphan
 from borough.domain.space.plan import Plan, Space, Tally
 
 T = TypeVar("T")
 
 #: Seconds for which a unit of work is run again, unless the caller says otherwise, before others are
 #: reported to be in the way.
-PATIENCE: Final = 30.0
+TIMEOUT: Final = 30.0
 
 
 class LostRace(Exception):
@@ -59,7 +59,7 @@ class ReadSpace(Space, Protocol):
     def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
         """All blocks, or those of some subnets, by subnet and address."""
 
-    def runs(self, subnet_ids: Sequence[int] | None = None) -> list[Run]:
+    def free_ranges(self, subnet_ids: Sequence[int] | None = None) -> list[FreeRange]:
         """All runs, or those of some subnets, by subnet and address."""
 
     def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
@@ -105,7 +105,7 @@ class ReadTokens(Protocol):
 class ReadOrphans(Protocol):
     """What drivers have left behind in other systems."""
 
-    def leftovers(self, driver: str | None = None) -> list[Leftover]:
+    def orphans(self, driver: str | None = None) -> list[Orphan]:
         """Leftovers of a driver, or all of them, the oldest first."""
 
 
@@ -133,13 +133,13 @@ class Inspection(Protocol):
     def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
         """What is stored beside each bitmap, by block id: free addresses, and 1 when it has any."""
 
-    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+    def misfiled(self, subnet_id: int) -> list[Block | FreeRange]:
         """Blocks and runs whose columns that only serve a search differ from what they repeat."""
 
     def stored_cohorts(self) -> list[StoredCohort]:
         """All cohorts; does not need the catalogue to be readable."""
 
-    def strays(self) -> list[Block | Run]:
+    def strays(self) -> list[Block | FreeRange]:
         """Blocks and runs whose subnet does not exist."""
 
 
@@ -266,10 +266,10 @@ class WriteTokens(Protocol):
 class WriteOrphans(Protocol):
     """Changes of what drivers have left behind."""
 
-    def leave(self, leftover: Leftover) -> None:
+    def keep_orphan(self, orphan: Orphan) -> None:
         """Keep a leftover; one with the same token is replaced."""
 
-    def settle(self, token: str) -> None:
+    def discard_orphan(self, token: str) -> None:
         """Forget a leftover, if it is still kept."""
 
 
@@ -342,7 +342,7 @@ class Store(Protocol):
         None when none was seen, and always where a unit of work is as quick as an order.
         """
 
-    def give(self, order: Order, work: Callable[[Unit], T]) -> Taken | T:
+    def give(self, order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
         """Give one address by an order, or run the unit of work that comes to the same.
 
         :raises Contended: when the bound is reached.

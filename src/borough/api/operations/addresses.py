@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from borough.api import schema as s
 from borough.api.operation import operation
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.domain.policy.explain import Explanation
 from borough.engine.face import Face
 from borough.engine.views import Allocation, Answer, Released
 
 
-@operation("POST", "/v1/allocations", need=Need.ALLOCATE, status=201)
+@operation("POST", "/v1/allocations", need=Permission.ALLOCATE, status=201)
 def allocate(ipam: Face, body: s.AllocationRequest, key: str | None) -> Answer:
     """Give addresses from a group, all that is asked for or none.
 
@@ -19,13 +19,13 @@ def allocate(ipam: Face, body: s.AllocationRequest, key: str | None) -> Answer:
     return ipam.allocate(**body.given(), key=key)
 
 
-@operation("POST", "/v1/explain", need=Need.READ)
+@operation("POST", "/v1/explain", need=Permission.READ)
 def explain(ipam: Face, body: s.Selector) -> Explanation:
     """Tell what an allocation would give now, and why, without giving it."""
     return ipam.explain(**body.given())
 
 
-@operation("GET", "/v1/allocations", need=Need.READ)
+@operation("GET", "/v1/allocations", need=Permission.READ)
 def allocations(ipam: Face, query: s.AllocationQuery) -> s.AllocationPage:
     """Allocations by sequence number, cooling ones included, page by page."""
     found = ipam.allocations(**query.given() | {"limit": query.limit + 1})
@@ -34,13 +34,13 @@ def allocations(ipam: Face, query: s.AllocationQuery) -> s.AllocationPage:
     return s.AllocationPage(shown, follow)
 
 
-@operation("GET", "/v1/allocations/{scope}/{address}", need=Need.READ)
+@operation("GET", "/v1/allocations/{scope}/{address}", need=Permission.READ)
 def show(ipam: Face, path: s.Place) -> Allocation:
     """Who holds an address."""
     return ipam.show(path.address, scope=path.scope)
 
 
-@operation("DELETE", "/v1/allocations/{scope}/{address}", need=Need.ALLOCATE)
+@operation("DELETE", "/v1/allocations/{scope}/{address}", need=Permission.ALLOCATE)
 def release_address(
     ipam: Face, path: s.Place, query: s.Condition, if_match: int | None
 ) -> Released:
@@ -55,7 +55,7 @@ def release_address(
     return ipam.release(path.address, scope=path.scope, **conditions)
 
 
-@operation("POST", "/v1/releases", need=Need.ALLOCATE)
+@operation("POST", "/v1/releases", need=Permission.ALLOCATE)
 def release(ipam: Face, body: s.Release) -> Released:
     """Take back the addresses named, or all of an owner, or all on a host: all or nothing.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from borough.api import schema as s
 from borough.api.operation import operation
 from borough.api.paging import page_of
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.domain.net.prefixes import parse_prefix
 from borough.engine.face import Face
 from borough.engine.space_map import SpaceMap
@@ -13,7 +13,7 @@ from borough.engine.summaries import Audited, GroupUsage
 from borough.engine.views import BlockView
 
 
-@operation("GET", "/v1/blocks", need=Need.READ)
+@operation("GET", "/v1/blocks", need=Permission.READ)
 def blocks(ipam: Face, query: s.BlockQuery) -> s.BlockPage:
     """Blocks: who has claimed them, how full they are, what others have borrowed of them."""
     found = ipam.blocks(host=query.host, subnet=query.subnet)
@@ -27,26 +27,26 @@ def blocks(ipam: Face, query: s.BlockQuery) -> s.BlockPage:
     return s.BlockPage(*page_of(found, place, query))
 
 
-@operation("GET", "/v1/map", need=Need.READ)
+@operation("GET", "/v1/map", need=Permission.READ)
 def space_map(ipam: Face, query: s.MapQuery) -> SpaceMap:
     """All blocks of a scope in columns: what a map is drawn from."""
     return ipam.space_map(scope=query.scope, subnets=query.subnet or None)
 
 
-@operation("GET", "/v1/usage", need=Need.READ)
+@operation("GET", "/v1/usage", need=Permission.READ)
 def usage(ipam: Face, query: s.UsageQuery) -> GroupUsage:
     """How full the subnets of a group are, in the order in which the group uses them."""
     found = ipam.usage(labels=s.gather(query.label), host=query.host, scope=query.scope)
     return GroupUsage.of(found)
 
 
-@operation("GET", "/v1/routes", need=Need.READ)
+@operation("GET", "/v1/routes", need=Permission.READ)
 def routes(ipam: Face, query: s.RouteQuery) -> s.Routes:
     """The fewest prefixes that each host (or one) must advertise for exactly what it has."""
     return s.Routes(ipam.routes(query.host, query.form, scope=query.scope))
 
 
-@operation("GET", "/v1/events", need=Need.READ)
+@operation("GET", "/v1/events", need=Permission.READ)
 def events(ipam: Face, query: s.EventQuery) -> s.EventPage:
     """The audit trail, oldest first, page by page, as far as it is complete.
 
@@ -62,13 +62,13 @@ def events(ipam: Face, query: s.EventQuery) -> s.EventPage:
     return s.EventPage(shown, follow)
 
 
-@operation("POST", "/v1/audit", need=Need.ADMINISTER)
+@operation("POST", "/v1/audit", need=Permission.ADMINISTER)
 def audit(ipam: Face, body: s.Audit) -> Audited:
     """Find, and mend, where the stored state contradicts itself."""
     return Audited.of(ipam.audit(repair=body.repair))
 
 
-@operation("GET", "/v1/events/newest", need=Need.READ)
+@operation("GET", "/v1/events/newest", need=Permission.READ)
 def newest_event(ipam: Face) -> s.Newest:
     """The id of the newest event: where to go on after, to hear of nothing older."""
     return s.Newest(ipam.newest_event())

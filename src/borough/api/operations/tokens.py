@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from borough.api import schema as s
 from borough.api.operation import operation
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.engine.face import Face
 
 
-@operation("GET", "/v1/tokens", need=Need.ADMINISTER)
+@operation("GET", "/v1/tokens", need=Permission.ADMINISTER)
 def tokens(ipam: Face) -> s.Tokens:
     """All tokens by name; nothing of what is told of them lets anybody in."""
     return s.Tokens(ipam.tokens())
 
 
-@operation("POST", "/v1/tokens", need=Need.ADMINISTER, status=201)
+@operation("POST", "/v1/tokens", need=Permission.ADMINISTER, status=201)
 def create_token(ipam: Face, body: s.NewToken) -> s.CreatedToken:
     """Make a token. Its text is in this answer, and cannot be had again."""
     expires = None if body.expires is None else s.read_time(body.expires)
@@ -22,7 +22,7 @@ def create_token(ipam: Face, body: s.NewToken) -> s.CreatedToken:
     return s.CreatedToken(token, text)
 
 
-@operation("DELETE", "/v1/tokens/{name:path}", need=Need.ADMINISTER)
+@operation("DELETE", "/v1/tokens/{name:path}", need=Permission.ADMINISTER)
 def revoke_token(ipam: Face, path: s.Named) -> s.OneToken:
     """End a token. It may still be let in for a second."""
     return s.OneToken(ipam.revoke_token(path.name))

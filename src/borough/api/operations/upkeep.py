@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from borough.api import schema as s
 from borough.api.operation import operation
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.engine.face import Face
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
-from borough.engine.upkeep.reclaim import Swept
+from borough.engine.upkeep.reclaim import Reclaimed
 from borough.engine.views import Allocation
 
 
-@operation("POST", "/v1/hosts/{host:path}/drain", need=Need.ADMINISTER)
+@operation("POST", "/v1/hosts/{host:path}/drain", need=Permission.ADMINISTER)
 def drain(ipam: Face, path: s.HostName) -> Vacated:
     """Take all claims from a host whose workloads are about to leave; its addresses stay held."""
     return ipam.drain(path.host)
 
 
-@operation("POST", "/v1/hosts/{host:path}/rename", need=Need.ADMINISTER)
+@operation("POST", "/v1/hosts/{host:path}/rename", need=Permission.ADMINISTER)
 def rename_host(ipam: Face, path: s.HostName, body: s.NewName) -> Renamed:
     """Give a host another name: its claims, its addresses and its declared entry, all at once."""
     return ipam.rename_host(path.host, body.name)
 
 
-@operation("DELETE", "/v1/hosts/{host:path}", need=Need.ADMINISTER)
+@operation("DELETE", "/v1/hosts/{host:path}", need=Permission.ADMINISTER)
 def remove_host(ipam: Face, path: s.HostName, query: s.Removal) -> Vacated:
     """Forget a host that is gone: its claims, its declared entry, and its addresses if that is asked for."""
     return ipam.remove_host(path.host, release=query.release)
 
 
-@operation("POST", "/v1/allocations/{scope}/{address}/move", need=Need.ADMINISTER)
-def move(ipam: Face, path: s.Place, body: s.Move, if_match: int | None) -> Allocation:
+@operation("POST", "/v1/allocations/{scope}/{address}/reassign", need=Permission.ADMINISTER)
+def reassign(ipam: Face, path: s.Place, body: s.Move, if_match: int | None) -> Allocation:
     """Put an address on another host, as a live migration does; its owner and sequence stay.
 
     The sequence may also stand in `If-Match`.
@@ -39,22 +39,22 @@ def move(ipam: Face, path: s.Place, body: s.Move, if_match: int | None) -> Alloc
     given = body.given()
     if body.sequence is None:
         given["sequence"] = if_match
-    return ipam.move(path.address, scope=path.scope, **given)
+    return ipam.reassign(path.address, scope=path.scope, **given)
 
 
-@operation("POST", "/v1/sweep", need=Need.ADMINISTER)
-def sweep(ipam: Face) -> Swept:
+@operation("POST", "/v1/reclaim", need=Permission.ADMINISTER)
+def reclaim(ipam: Face) -> Reclaimed:
     """Give back what nobody needs any more; the service does so by itself every few minutes."""
-    return ipam.sweep()
+    return ipam.reclaim()
 
 
-@operation("GET", "/v1/defragment", need=Need.ADMINISTER)
+@operation("GET", "/v1/defragment", need=Permission.ADMINISTER)
 def defragment(ipam: Face, query: s.DefragmentQuery) -> Defragmentation:
     """Propose which addresses to renumber to save routes; nothing is renumbered."""
     return ipam.defragment(**query.given())
 
 
-@operation("POST", "/v1/events/prune", need=Need.ADMINISTER)
+@operation("POST", "/v1/events/prune", need=Permission.ADMINISTER)
 def prune_events(ipam: Face, body: s.Prune) -> s.Pruned:
     """Remove the oldest events up to an id, at most 5000 of them: again, as long as it removes any.
 

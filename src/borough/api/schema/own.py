@@ -13,7 +13,7 @@ from borough.api.schema.base import (
     Labels,
     Text,
 )
-from borough.domain.declared.tokens import Need
+from borough.domain.declared.tokens import Permission
 from borough.domain.space.inspection import Finding
 from borough.engine.views import TokenView
 from borough.errors import FixInput
@@ -97,7 +97,7 @@ class NewToken(Input):
     """
 
     name: Text
-    may: Need = Need.READ
+    may: Permission = Permission.READ
     labels: Labels = field(default_factory=dict)
     expires: Text | None = None
 

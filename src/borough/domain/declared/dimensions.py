@@ -48,7 +48,7 @@ class AtCap(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claiming:
+class ClaimSettings:
     """How the values of a claiming dimension (hosts, racks) claim space. Sizes are in addresses.
 
     :ivar block: a first claim, a power of two of at most 64.
@@ -72,14 +72,14 @@ class Claiming:
     @property
     def differences(self) -> dict[str, Any]:
         """What differs from the usual, by name."""
-        usual = Claiming()
+        usual = ClaimSettings()
         return {
             each.name: getattr(self, each.name)
             for each in fields(self)
             if getattr(self, each.name) != getattr(usual, each.name)
         }
 
-    def with_settings(self, settings: Settings) -> Claiming:
+    def with_settings(self, settings: Settings) -> ClaimSettings:
         """These rules, where a subnet or a host does not say otherwise."""
         if not settings:
             return self
@@ -94,7 +94,7 @@ class Match(IntEnum):
     SAME = 0
     UNLABELLED = 1
     OTHER = 2
-    FENCED = 3
+    OUTSIDE_BOUNDARY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +113,10 @@ class Dimension:
     fallback: Fallback
     rank: int
     claims: bool = False
-    claiming: Claiming = field(default_factory=Claiming)
+    claiming: ClaimSettings = field(default_factory=ClaimSettings)
 
     @property
-    def fences(self) -> bool:
+    def is_boundary(self) -> bool:
         """Whether a label in this dimension shuts out requests that do not name it (rule 1)."""
         return self.fallback is not Fallback.ANY
 
@@ -146,15 +146,15 @@ def match(
     """
     if wanted is None:
         # Rule 1. A label that attracts but was not asked for makes no difference either way.
-        return Match.FENCED if on_subnet and dimension.fences else Match.SAME
+        return Match.OUTSIDE_BOUNDARY if on_subnet and dimension.is_boundary else Match.SAME
     if on_subnet & wanted:
         return Match.SAME
     if not on_subnet:
         # A named hard dimension keeps matching subnets only; an implied one admits the subnets
         # that are not divided along it at all.
         hard = dimension.fallback is Fallback.NONE and not implied
-        return Match.FENCED if hard else Match.UNLABELLED
-    return Match.FENCED if dimension.fences else Match.OTHER
+        return Match.OUTSIDE_BOUNDARY if hard else Match.UNLABELLED
+    return Match.OUTSIDE_BOUNDARY if dimension.is_boundary else Match.OTHER
 
 
 def check_name(name: str) -> str:

@@ -8,16 +8,16 @@ from enum import StrEnum
 from borough.domain.declared.dimensions import Labels
 
 
-class Need(StrEnum):
+class Permission(StrEnum):
     """What an operation needs, and a token allows; each includes those before it."""
 
     READ = "read"
     ALLOCATE = "allocate"
     ADMINISTER = "administer"
 
-    def covers(self, other: Need) -> bool:
+    def covers(self, other: Permission) -> bool:
         """Whether a token that allows this allows the other."""
-        order = list(Need)
+        order = list(Permission)
         return order.index(self) >= order.index(other)
 
 
@@ -36,7 +36,7 @@ class Token:
     name: str
     public: str
     digest: str
-    may: Need
+    may: Permission
     labels: Labels = field(default_factory=dict)
     created: int = 0
     expires: int | None = None

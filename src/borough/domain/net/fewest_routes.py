@@ -246,7 +246,7 @@ class _Loose:
 def lpm_routes(
     family: Family,
     hosts: Mapping[str, Territory],
-    area: Iterable[Interval],
+    bounds: Iterable[Interval],
     avoid: Iterable[int] = (),
 ) -> Routes:
     """The fewest prefixes whose longest match leads to every address of a host.
@@ -264,7 +264,7 @@ def lpm_routes(
     names = sorted(hosts)
     bits = {host: 1 << at for at, host in enumerate(names)}
     pieces = list(_pieces(hosts))
-    inside = subtract(area, ((address, address) for address in avoid))
+    inside = subtract(bounds, ((address, address) for address in avoid))
     roots = minimal(family, [*inside, *(piece[:2] for piece in pieces)])
     leaves = [
         (prefix.base, _Loose(prefix, bits[piece.owner]))

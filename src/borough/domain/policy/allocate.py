@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, eui64, format_address
-from borough.domain.policy.placement import Placer, first_run_piece
-from borough.domain.policy.selection import Home, Ladder, ResolvedSelector
+from borough.domain.policy.placement import Placer, first_free_range_piece
+from borough.domain.policy.selection import Ladder, PlacementGroup, ResolvedSelector
 from borough.domain.request import Kind, Request
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import BLOCK_BITS, NOBODY, Block, blocks_for, cut, reserved_bits
@@ -27,7 +27,7 @@ SECOND = 1_000_000
 
 
 @dataclass(frozen=True)
-class Setting:
+class ResolvedRequest:
     """What a decision is about: the request, resolved against a catalogue, at a time.
 
     :ivar now: microseconds since the epoch.
@@ -40,7 +40,7 @@ class Setting:
     now: int
 
 
-def allocate(setting: Setting, space: Space) -> Plan | None:
+def allocate(resolved: ResolvedRequest, space: Space) -> Plan | None:
     """Decide a request.
 
     :return: the row changes and grants, or None when no home can give all that is asked for.
@@ -48,38 +48,51 @@ def allocate(setting: Setting, space: Space) -> Plan | None:
     :raises AddressUnusable: a specific address can never be held.
     :raises AddressInUse: a specific, EUI-64 or gateway address is held wherever it could be given.
     """
-    for home in setting.ladder.homes:
+    for placement_group in resolved.ladder.placement_groups:
         plan = Plan()
-        if all(_family(setting, space, home, family, plan) for family in setting.ladder.families):
-            _settle(plan)
+        if all(
+            _family(resolved, space, placement_group, family, plan)
+            for family in resolved.ladder.families
+        ):
+            _place(plan)
             return plan
-    _refuse_named(setting, space)
+    _refuse_named(resolved, space)
     return None
 
 
-def _family(setting: Setting, space: Space, home: Home, family: Family, plan: Plan) -> bool:
+def _family(
+    resolved: ResolvedRequest,
+    space: Space,
+    placement_group: PlacementGroup,
+    family: Family,
+    plan: Plan,
+) -> bool:
     """Give the addresses of one family; False when the home cannot."""
-    request = setting.request
+    request = resolved.request
     match request.kind:
         case Kind.SPECIFIC:
-            return _specific(setting, space, home, plan)
+            return _specific(resolved, space, placement_group, plan)
         case Kind.EUI64 if family == 6:
-            return _computed(setting, space, home, family, plan, _eui64_in(request.mac or 0))
+            return _computed(
+                resolved, space, placement_group, family, plan, _eui64_in(request.mac or 0)
+            )
         case Kind.GATEWAY:
-            return _computed(setting, space, home, family, plan, lambda subnet: subnet.gateway)
+            return _computed(
+                resolved, space, placement_group, family, plan, lambda subnet: subnet.gateway
+            )
     placer = Placer(
         space,
-        setting.catalogue.subnets,
-        setting.want.claimant,
+        resolved.catalogue.subnets,
+        resolved.want.claimant,
         plan,
         lowest=request.kind is Kind.NEXT,
     )
-    picked = placer.pick(home.rungs[family], request.count)
+    picked = placer.pick(placement_group.rungs[family], request.count)
     for each in picked:
-        subnet = setting.catalogue.subnets[each.block.subnet_id]
+        subnet = resolved.catalogue.subnets[each.block.subnet_id]
         plan.grants.append(
             Grant(
-                AllocationRow.granted(setting.request, subnet, each.address, setting.now),
+                AllocationRow.granted(resolved.request, subnet, each.address, resolved.now),
                 each.block,
                 each.hold,
                 each.found,
@@ -88,7 +101,7 @@ def _family(setting: Setting, space: Space, home: Home, family: Family, plan: Pl
     return len(picked) == request.count
 
 
-def _settle(plan: Plan) -> None:
+def _place(plan: Plan) -> None:
     """Show every grant the block that it lies in at the end: later growth may have widened it."""
     if len(plan.grants) < 2:
         return
@@ -115,30 +128,32 @@ def _settle(plan: Plan) -> None:
 # --- Addresses known beforehand: specific, EUI-64, gateway ------------------------------------
 
 
-def _specific(setting: Setting, space: Space, home: Home, plan: Plan) -> bool:
-    request = setting.request
-    subnet = _named_subnet(setting)
+def _specific(
+    resolved: ResolvedRequest, space: Space, placement_group: PlacementGroup, plan: Plan
+) -> bool:
+    request = resolved.request
+    subnet = _named_subnet(resolved)
     assert request.address is not None
     if not any(
         subnet.id == each.id
-        for each in setting.ladder.subnets(setting.catalogue, home, subnet.family)
+        for each in resolved.ladder.subnets(resolved.catalogue, placement_group, subnet.family)
     ):
         return False
-    return _take(setting, space, subnet, request.address, plan)
+    return _take(resolved, space, subnet, request.address, plan)
 
 
-def _named_subnet(setting: Setting) -> Subnet:
+def _named_subnet(resolved: ResolvedRequest) -> Subnet:
     """The admitted subnet that a specific address lies in."""
-    request, catalogue = setting.request, setting.catalogue
+    request, catalogue = resolved.request, resolved.catalogue
     assert request.address is not None
-    family = setting.ladder.families[0]
+    family = resolved.ladder.families[0]
     text = format_address(family, request.address)
     subnet = catalogue.subnet_at(request.scope, family, request.address)
     if subnet is None:
         raise AddressOutsideGroup(
             f"{text} lies in no subnet of scope {request.scope}", address=text, scope=request.scope
         )
-    if not setting.ladder.admits(catalogue, subnet):
+    if not resolved.ladder.admits(catalogue, subnet):
         raise AddressOutsideGroup(
             f"{text} lies in subnet {subnet.name}, which this request may not use; "
             "see `borough explain` with the same labels",
@@ -165,21 +180,23 @@ def _eui64_in(mac: int) -> Callable[[Subnet], int | None]:
 
 
 def _computed(
-    setting: Setting,
+    resolved: ResolvedRequest,
     space: Space,
-    home: Home,
+    placement_group: PlacementGroup,
     family: Family,
     plan: Plan,
     address_in: Callable[[Subnet], int | None],
 ) -> bool:
-    for subnet in setting.ladder.subnets(setting.catalogue, home, family):
+    for subnet in resolved.ladder.subnets(resolved.catalogue, placement_group, family):
         address = address_in(subnet)
-        if address is not None and _take(setting, space, subnet, address, plan):
+        if address is not None and _take(resolved, space, subnet, address, plan):
             return True
     return False
 
 
-def _take(setting: Setting, space: Space, subnet: Subnet, address: int, plan: Plan) -> bool:
+def _take(
+    resolved: ResolvedRequest, space: Space, subnet: Subnet, address: int, plan: Plan
+) -> bool:
     """Give one known address, cooling or not; False when somebody holds it."""
     holder = space.allocation_at(subnet.scope, subnet.family, address)
     if holder is not None:
@@ -193,19 +210,22 @@ def _take(setting: Setting, space: Space, subnet: Subnet, address: int, plan: Pl
         if subnet.is_usable(address):
             block = plan.put(piece, piece.take([address]))
     elif piece is not None and subnet.is_usable(address):
-        prefix = first_run_piece(subnet, piece.prefix, address)
-        plan.runs_removed.append(piece)
-        plan.runs_added += [
+        prefix = first_free_range_piece(subnet, piece.prefix, address)
+        plan.free_ranges_removed.append(piece)
+        plan.free_ranges_added += [
             replace(piece, id=0, prefix=left) for left in cut(subnet, piece.prefix, prefix)
         ]
         block = blocks_for(subnet, piece.cohort_id, prefix, NOBODY)[0].take([address])
         plan.blocks_added.append(block)
     hold = None
     if block is not None:
-        hold = _hold(block.holder, setting.want.claimant)
+        hold = _hold(block.holder, resolved.want.claimant)
     plan.grants.append(
         Grant(
-            AllocationRow.granted(setting.request, subnet, address, setting.now), block, hold, hold
+            AllocationRow.granted(resolved.request, subnet, address, resolved.now),
+            block,
+            hold,
+            hold,
         )
     )
     return True
@@ -217,10 +237,10 @@ def _hold(holder: str, claimant: str) -> Hold:
     return Hold.OWN if holder == claimant else Hold.OTHERS
 
 
-def _refuse_named(setting: Setting, space: Space) -> None:
+def _refuse_named(resolved: ResolvedRequest, space: Space) -> None:
     """An address that is known beforehand was not given: say who holds it."""
-    request = setting.request
-    for subnet, address in named_addresses(setting):
+    request = resolved.request
+    for subnet, address in named_addresses(resolved):
         holder = space.allocation_at(subnet.scope, subnet.family, address)
         if holder is None or holder.state is not State.ALLOCATED:
             continue
@@ -236,12 +256,12 @@ def _refuse_named(setting: Setting, space: Space) -> None:
         )
 
 
-def named_addresses(setting: Setting) -> Iterator[tuple[Subnet, int]]:
+def named_addresses(resolved: ResolvedRequest) -> Iterator[tuple[Subnet, int]]:
     """The addresses that a specific, EUI-64 or gateway request can mean; none for other kinds."""
-    request, catalogue = setting.request, setting.catalogue
+    request, catalogue = resolved.request, resolved.catalogue
     if request.kind is Kind.SPECIFIC:
         assert request.address is not None
-        yield _named_subnet(setting), request.address
+        yield _named_subnet(resolved), request.address
         return
     if request.kind is Kind.EUI64:
         address_in = _eui64_in(request.mac or 0)
@@ -249,9 +269,9 @@ def named_addresses(setting: Setting) -> Iterator[tuple[Subnet, int]]:
         address_in = lambda subnet: subnet.gateway  # noqa: E731  (a def would hide the symmetry)
     else:
         return
-    for home in setting.ladder.homes:
-        for family in setting.ladder.families:
-            for subnet in setting.ladder.subnets(catalogue, home, family):
+    for placement_group in resolved.ladder.placement_groups:
+        for family in resolved.ladder.families:
+            for subnet in resolved.ladder.subnets(catalogue, placement_group, family):
                 address = address_in(subnet)
                 if address is not None and (request.kind is Kind.GATEWAY or family == 6):
                     yield subnet, address

@@ -161,7 +161,9 @@ def _renumber(
         attributes=allocation.attributes,
     )
     want, ladder = wanted(catalogue, request), climb(catalogue, request)
-    given = allocate.allocate(allocate.Setting(catalogue, request, want, ladder, now), between)
+    given = allocate.allocate(
+        allocate.ResolvedRequest(catalogue, request, want, ladder, now), between
+    )
     if given is None or given.grants[0].allocation.address == allocation.address:
         return None
     to = given.grants[0].allocation

@@ -14,8 +14,8 @@ from typing import Final
 from borough.domain.declared.dimensions import Dimension, Match
 from borough.domain.declared.records import NO_LABELS, Cohort, Subnet
 from borough.domain.net.addresses import Family
-from borough.domain.policy.allocate import Setting
-from borough.domain.policy.selection import Candidate, Home, candidate_subnets
+from borough.domain.policy.allocate import ResolvedRequest
+from borough.domain.policy.selection import Candidate, PlacementGroup, candidate_subnets
 from borough.domain.request import Kind
 from borough.domain.space.blocks import Block
 from borough.domain.space.plan import Act, Grant, Note, Plan, Tally
@@ -81,9 +81,9 @@ class Explanation:
     notes: tuple[str, ...]
 
 
-def describe_group(setting: Setting) -> str:
+def describe_group(resolved: ResolvedRequest) -> str:
     """The group in words: ``network=pods + rack=r1 (implied by host node-1)``."""
-    request, want = setting.request, setting.want
+    request, want = resolved.request, resolved.want
     if request.tiers is not None:
         words = ["subnets " + ", then ".join("/".join(tier) for tier in request.tiers)]
     else:
@@ -101,18 +101,18 @@ def _labels_text(name: str, values: frozenset[str]) -> str:
     return f"{name}={'|'.join(sorted(values))}"
 
 
-def subnets_to_tally(setting: Setting) -> list[int]:
+def subnets_to_tally(resolved: ResolvedRequest) -> list[int]:
     """The subnets whose numbers an explanation shows."""
     wanted: dict[int, None] = {}
-    for home in setting.ladder.homes:
-        for candidate in home.candidates:
-            for subnet in candidate_subnets(setting.catalogue, candidate)[:LISTED]:
+    for placement_group in resolved.ladder.placement_groups:
+        for candidate in placement_group.candidates:
+            for subnet in candidate_subnets(resolved.catalogue, candidate)[:LISTED]:
                 wanted[subnet.id] = None
     return list(wanted)
 
 
 def explain(
-    setting: Setting, plan: Plan | None, tallies: Mapping[int, Tally], outcome: str = ""
+    resolved: ResolvedRequest, plan: Plan | None, tallies: Mapping[int, Tally], outcome: str = ""
 ) -> Explanation:
     """Tell the story of a decision.
 
@@ -120,65 +120,67 @@ def explain(
     :param tallies: how the subnets stood before, at least those of :func:`subnets_to_tally`.
     """
     rungs: list[RungLine] = []
-    for home in setting.ladder.homes:
-        for family in setting.ladder.families:
-            rungs += _rung_lines(setting, plan, tallies, home, family, len(rungs))
-    notes = _notes(setting, plan) if plan else ()
+    for placement_group in resolved.ladder.placement_groups:
+        for family in resolved.ladder.families:
+            rungs += _rung_lines(resolved, plan, tallies, placement_group, family, len(rungs))
+    notes = _notes(resolved, plan) if plan else ()
     return Explanation(
-        group=describe_group(setting),
-        outcome=outcome or _outcome(setting, plan),
+        group=describe_group(resolved),
+        outcome=outcome or _outcome(resolved, plan),
         rungs=tuple(rungs),
-        passed=_passed(setting),
+        passed=_passed(resolved),
         notes=notes,
     )
 
 
-def _outcome(setting: Setting, plan: Plan | None) -> str:
+def _outcome(resolved: ResolvedRequest, plan: Plan | None) -> str:
     if plan is not None:
         given = [
-            f"{grant.allocation.text} from {setting.catalogue.subnets[grant.allocation.subnet_id].name}"
+            f"{grant.allocation.text} from {resolved.catalogue.subnets[grant.allocation.subnet_id].name}"
             for grant in plan.grants[:LISTED]
         ]
         more = len(plan.grants) - len(given)
         return "given: " + ", ".join(given) + (f" and {more} more" if more else "")
-    if not setting.ladder.homes:
+    if not resolved.ladder.placement_groups:
         return "no subnet may be used"
     return "every subnet that may be used is full"
 
 
 def _rung_lines(
-    setting: Setting,
+    resolved: ResolvedRequest,
     plan: Plan | None,
     tallies: Mapping[int, Tally],
-    home: Home,
+    placement_group: PlacementGroup,
     family: Family,
     steps: int,
 ) -> list[RungLine]:
-    rungs = home.rungs[family]
-    taken = _taken_rungs(setting, plan, rungs)
+    rungs = placement_group.rungs[family]
+    taken = _taken_rungs(resolved, plan, rungs)
     last = max(taken, default=len(rungs) if plan is None else -1)
     by_members = {
-        (each.cohorts, each.subnets): each for each in home.candidates if each.family == family
+        (each.cohorts, each.subnets): each
+        for each in placement_group.candidates
+        if each.family == family
     }
     lines = []
     for at, rung in enumerate(rungs):
         candidate = by_members[(rung.cohorts, rung.subnets)]
         if at in taken:
             verdict = "taken"
-        elif setting.request.kind not in (Kind.ANY, Kind.NEXT):
+        elif resolved.request.kind not in (Kind.ANY, Kind.NEXT):
             verdict = "not chosen from"
         else:
             verdict = "full" if at < last else "not reached"
-        members = candidate_subnets(setting.catalogue, candidate)
+        members = candidate_subnets(resolved.catalogue, candidate)
         lines.append(
             RungLine(
                 step=steps + at + 1,
                 family=family,
-                hold=_hold_text(rung.hold, setting.want.claimant),
+                hold=_hold_text(rung.hold, resolved.want.claimant),
                 verdict=verdict,
-                reason=_fit_text(setting, candidate),
+                reason=_fit_text(resolved, candidate),
                 subnets=tuple(
-                    _subnet_line(setting, rung.hold, subnet, tallies.get(subnet.id, Tally()))
+                    _subnet_line(resolved, rung.hold, subnet, tallies.get(subnet.id, Tally()))
                     for subnet in members[:LISTED]
                 ),
                 more=max(len(members) - LISTED, 0),
@@ -187,12 +189,12 @@ def _rung_lines(
     return lines
 
 
-def _taken_rungs(setting: Setting, plan: Plan | None, rungs: Sequence[Rung]) -> set[int]:
+def _taken_rungs(resolved: ResolvedRequest, plan: Plan | None, rungs: Sequence[Rung]) -> set[int]:
     if plan is None:
         return set()
     taken = set()
     for grant in plan.grants:
-        cohort = setting.catalogue.cohort_of[grant.allocation.subnet_id]
+        cohort = resolved.catalogue.cohort_of[grant.allocation.subnet_id]
         for at, rung in enumerate(rungs):
             member = cohort in rung.cohorts or grant.allocation.subnet_id in rung.subnets
             if member and grant.found in (None, rung.hold):
@@ -209,29 +211,29 @@ def _hold_text(hold: Hold, claimant: str) -> str:
     return "claimed by others" if claimant else "claimed"
 
 
-def _fit_text(setting: Setting, candidate: Candidate) -> str:
+def _fit_text(resolved: ResolvedRequest, candidate: Candidate) -> str:
     """How the candidate's subnets fit, dimension by dimension."""
     if candidate.subnets:
         return "named in the request"
-    labels = setting.catalogue.cohorts[candidate.cohorts[0]].labels
+    labels = resolved.catalogue.cohorts[candidate.cohorts[0]].labels
     words = []
-    for dimension in setting.catalogue.dimensions:
-        if not setting.want.counts(dimension):
+    for dimension in resolved.catalogue.dimensions:
+        if not resolved.want.counts(dimension):
             continue
-        fit = setting.want.fit(dimension, labels)
-        asked = setting.want.named.get(dimension.name) or setting.want.implied[dimension.name]
+        fit = resolved.want.fit(dimension, labels)
+        asked = resolved.want.named.get(dimension.name) or resolved.want.implied[dimension.name]
         text = _labels_text(dimension.name, asked)
         if fit is Match.SAME:
             words.append(f"matches {text}")
-        elif fit is Match.UNLABELLED and dimension.name != setting.want.claimant.partition("=")[0]:
+        elif fit is Match.UNLABELLED and dimension.name != resolved.want.claimant.partition("=")[0]:
             words.append(f"has no {dimension.name} (fallback of {text})")
         elif fit is Match.OTHER:
             words.append(f"is of another {dimension.name} than {text}")
     return "; ".join(words) or "no label asked for"
 
 
-def _subnet_line(setting: Setting, hold: Hold, subnet: Subnet, tally: Tally) -> SubnetLine:
-    claimant = setting.want.claimant
+def _subnet_line(resolved: ResolvedRequest, hold: Hold, subnet: Subnet, tally: Tally) -> SubnetLine:
+    claimant = resolved.want.claimant
     own = tally.free.get(claimant, 0) if claimant else 0
     unclaimed = tally.free.get("", 0)
     free = {
@@ -248,22 +250,22 @@ def _subnet_line(setting: Setting, hold: Hold, subnet: Subnet, tally: Tally) -> 
     return SubnetLine(subnet.name, str(subnet.prefix), free, ", ".join(words))
 
 
-def _notes(setting: Setting, plan: Plan) -> tuple[str, ...]:
+def _notes(resolved: ResolvedRequest, plan: Plan) -> tuple[str, ...]:
     """Claims and loans in words, each with its reason."""
-    notes = [text for text in (_note_text(setting, plan, note) for note in plan.notes) if text]
+    notes = [text for text in (_note_text(resolved, plan, note) for note in plan.notes) if text]
     for grant in plan.grants[:LISTED]:
         if grant.block is None or grant.hold is Hold.OWN:
             continue
         if grant.hold is Hold.OTHERS:
-            notes.append(_loan_text(setting, grant, grant.block))
-        elif setting.want.claimant and setting.request.kind in (Kind.ANY, Kind.NEXT):
-            notes.append(_shared_text(setting, plan, grant, grant.block))
+            notes.append(_loan_text(resolved, grant, grant.block))
+        elif resolved.want.claimant and resolved.request.kind in (Kind.ANY, Kind.NEXT):
+            notes.append(_shared_text(resolved, plan, grant, grant.block))
     return tuple(notes)
 
 
-def _note_text(setting: Setting, plan: Plan, note: Note) -> str:
+def _note_text(resolved: ResolvedRequest, plan: Plan, note: Note) -> str:
     if note.act is Act.CLAIMED:
-        return f"{note.holder} claims {note.prefix}: {_claim_reason(setting, plan, note)}"
+        return f"{note.holder} claims {note.prefix}: {_claim_reason(resolved, plan, note)}"
     if note.act is Act.GREW:
         return (
             f"{note.holder} grows its region in place to {note.prefix}: the other half was unclaimed, "
@@ -274,23 +276,23 @@ def _note_text(setting: Setting, plan: Plan, note: Note) -> str:
     return ""
 
 
-def _claim_reason(setting: Setting, plan: Plan, note: Note) -> str:
-    if setting.request.kind is Kind.NEXT:
+def _claim_reason(resolved: ResolvedRequest, plan: Plan, note: Note) -> str:
+    if resolved.request.kind is Kind.NEXT:
         return "the lowest free address is there"
-    run = next(
+    free_range = next(
         (
-            run.prefix
-            for run in plan.runs_removed
-            if run.subnet_id == note.subnet_id and run.prefix.covers(note.prefix)
+            free_range.prefix
+            for free_range in plan.free_ranges_removed
+            if free_range.subnet_id == note.subnet_id and free_range.prefix.covers(note.prefix)
         ),
         None,
     )
-    if run is None:
+    if free_range is None:
         return "nothing of its own is free, and this block is unused and nobody's"
-    if run == note.prefix:
+    if free_range == note.prefix:
         return "nothing of its own is free, and this is the largest unclaimed space"
     return (
-        f"nothing of its own is free; it starts in the largest unclaimed space, {run}, "
+        f"nothing of its own is free; it starts in the largest unclaimed space, {free_range}, "
         "where it has most room to double"
     )
 
@@ -309,11 +311,11 @@ def _takeover_reason(note: Note) -> str:
     )
 
 
-def _loan_text(setting: Setting, grant: Grant, block: Block) -> str:
+def _loan_text(resolved: ResolvedRequest, grant: Grant, block: Block) -> str:
     said = f"{grant.allocation.text} is borrowed from {block.holder}'s {block.region()}: "
-    if setting.request.kind not in (Kind.ANY, Kind.NEXT):
+    if resolved.request.kind not in (Kind.ANY, Kind.NEXT):
         return said + "this very address was asked for"
-    if not setting.want.claimant:
+    if not resolved.want.claimant:
         return said + "nothing unclaimed is free"
     return said + (
         "nothing of its own and nothing unclaimed is free, and no unused piece of a region may be taken "
@@ -321,13 +323,13 @@ def _loan_text(setting: Setting, grant: Grant, block: Block) -> str:
     )
 
 
-def _shared_text(setting: Setting, plan: Plan, grant: Grant, block: Block) -> str:
+def _shared_text(resolved: ResolvedRequest, plan: Plan, grant: Grant, block: Block) -> str:
     """Why an address is of a block that nobody claims: an unused one is claimed by whoever may."""
-    was_used = block.id in plan.changed and plan.changed[block.id][0].reach
+    was_used = block.id in plan.changed and plan.changed[block.id][0].high_water
     reason = (
         "nothing of its own is free, and others use this block as well"
         if was_used
-        else f"{setting.want.claimant} may claim no more"
+        else f"{resolved.want.claimant} may claim no more"
     )
     return (
         f"{grant.allocation.text} lies in {block.prefix}, which nobody claims: {reason}; "
@@ -335,22 +337,22 @@ def _shared_text(setting: Setting, plan: Plan, grant: Grant, block: Block) -> st
     )
 
 
-def _passed(setting: Setting) -> tuple[PassedLine, ...]:
+def _passed(resolved: ResolvedRequest) -> tuple[PassedLine, ...]:
     """The subnets of the scope and families that no home admits, grouped by reason."""
     admitted = {
         cohort
-        for home in setting.ladder.homes
-        for candidate in home.candidates
+        for placement_group in resolved.ladder.placement_groups
+        for candidate in placement_group.candidates
         for cohort in candidate.cohorts
     }
     reasons: dict[str, list[Subnet]] = {}
-    if setting.request.tiers is not None:
+    if resolved.request.tiers is not None:
         return ()
-    for cohort in setting.catalogue.cohorts_in(setting.request.scope):
-        if cohort.id in admitted or cohort.family not in setting.ladder.families:
+    for cohort in resolved.catalogue.cohorts_in(resolved.request.scope):
+        if cohort.id in admitted or cohort.family not in resolved.ladder.families:
             continue
-        reasons.setdefault(_fence_text(setting, cohort), []).extend(
-            setting.catalogue.members[cohort.id]
+        reasons.setdefault(_boundary_text(resolved, cohort), []).extend(
+            resolved.catalogue.members[cohort.id]
         )
     return tuple(
         PassedLine(
@@ -365,20 +367,20 @@ def _passed(setting: Setting) -> tuple[PassedLine, ...]:
     )
 
 
-def _fence_text(setting: Setting, cohort: Cohort) -> str:
-    for dimension in setting.catalogue.dimensions:
-        if setting.want.fit(dimension, cohort.labels) is Match.FENCED:
-            return _fence_reason(setting, dimension, cohort)
-    families = " and ".join(f"IPv{family}" for family in setting.ladder.families)
+def _boundary_text(resolved: ResolvedRequest, cohort: Cohort) -> str:
+    for dimension in resolved.catalogue.dimensions:
+        if resolved.want.fit(dimension, cohort.labels) is Match.OUTSIDE_BOUNDARY:
+            return _boundary_reason(resolved, dimension, cohort)
+    families = " and ".join(f"IPv{family}" for family in resolved.ladder.families)
     return f"cannot give {families} together"
 
 
-def _fence_reason(setting: Setting, dimension: Dimension, cohort: Cohort) -> str:
+def _boundary_reason(resolved: ResolvedRequest, dimension: Dimension, cohort: Cohort) -> str:
     on_subnet = cohort.labels.get(dimension.name, NO_LABELS)
     if not on_subnet:
-        asked = setting.want.named[dimension.name]
+        asked = resolved.want.named[dimension.name]
         return f"has no {dimension.name}, {_labels_text(dimension.name, asked)} was asked for"
     reason = f"fenced by {_labels_text(dimension.name, on_subnet)}"
-    if setting.want.counts(dimension):
+    if resolved.want.counts(dimension):
         return reason
     return f"{reason}, which the request does not name"

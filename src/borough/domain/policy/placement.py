@@ -21,7 +21,7 @@ from borough.domain.space.blocks import (
     BLOCK_BITS,
     NOBODY,
     Block,
-    Run,
+    FreeRange,
     blocks_for,
     cut,
     reserved_bits,
@@ -29,7 +29,7 @@ from borough.domain.space.blocks import (
     worth_taking,
 )
 from borough.domain.space.plan import Act, Note, Offer, Plan, Space
-from borough.domain.space.regions import Estate, free_tail, take_away
+from borough.domain.space.regions import ClaimedRegions, free_tail, take_away
 from borough.domain.space.rungs import Hold, Rung
 
 #: What is cut from unused space around an address asked for by name: 16 addresses, a /28 or a /124.
@@ -76,7 +76,7 @@ class Placer:
         self._claimant = claimant
         self._plan = plan
         self._lowest = lowest
-        self._estates: dict[tuple[tuple[int, ...], tuple[int, ...]], Estate] = {}
+        self._estates: dict[tuple[tuple[int, ...], tuple[int, ...]], ClaimedRegions] = {}
 
     def pick(self, rungs: Sequence[Rung], count: int) -> list[Picked]:
         """The best ``count`` addresses on the rungs; fewer when that is all there is."""
@@ -100,20 +100,20 @@ class Placer:
 
     def _from(self, rung: Rung, offer: Offer, count: int) -> list[Picked] | None:
         """Addresses of what a rung offers; None when the rules of claims forbid it."""
-        if isinstance(offer.piece, Run):
-            return self._from_run(offer.piece, rung, count, offer)
+        if isinstance(offer.piece, FreeRange):
+            return self._from_free_range(offer.piece, rung, count, offer)
         if rung.hold is Hold.OTHERS and self._claimant:
             return self._from_others(offer.piece, rung, count)
         if rung.hold is Hold.OTHERS and not rung.claiming.borrow:
             return None
         return self._from_block(offer.piece, rung, count)
 
-    def _estate(self, rung: Rung) -> Estate:
+    def _claimed_regions(self, rung: Rung) -> ClaimedRegions:
         """What the claimant has on the cohorts or subnets of a rung."""
         key = (rung.cohorts, rung.subnets)
         if key not in self._estates:
             held = self._space.holdings(rung, self._claimant)
-            self._estates[key] = Estate(
+            self._estates[key] = ClaimedRegions(
                 self._plan, self._claimant, [self._plan.current(block) for block in held]
             )
         return self._estates[key]
@@ -140,17 +140,22 @@ class Placer:
     def _claimed(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
         """Claim an unused block that nobody holds."""
         held = replace(block, holder=self._claimant, region_length=block.prefix.length)
-        estate = self._estate(rung)
+        claimed_regions = self._claimed_regions(rung)
         self._plan.put(block, held)
         self._note(Act.CLAIMED, subnet, block.prefix)
-        region = estate.receive(subnet, block.prefix, [held])
-        return self._own(estate, subnet, region, count, Hold.UNCLAIMED)
+        region = claimed_regions.receive(subnet, block.prefix, [held])
+        return self._own(claimed_regions, subnet, region, count, Hold.UNCLAIMED)
 
     def _own(
-        self, estate: Estate, subnet: Subnet, region: Prefix, count: int, found: Hold
+        self,
+        claimed_regions: ClaimedRegions,
+        subnet: Subnet,
+        region: Prefix,
+        count: int,
+        found: Hold,
     ) -> list[Picked]:
         """Take from a region that has become one's own."""
-        taken = estate.take(subnet.id, region, count)
+        taken = claimed_regions.take(subnet.id, region, count)
         return [Picked(address, block, Hold.OWN, found) for address, block in taken]
 
     def _note(self, act: Act, subnet: Subnet, prefix: Prefix) -> None:
@@ -158,11 +163,13 @@ class Placer:
 
     # --- Unused space -----------------------------------------------------------------------------
 
-    def _from_run(self, run: Run, rung: Rung, count: int, offer: Offer) -> list[Picked] | None:
+    def _from_free_range(
+        self, free_range: FreeRange, rung: Rung, count: int, offer: Offer
+    ) -> list[Picked] | None:
         picked: list[Picked] = []
         if self._claimant and not self._lowest:
             picked = self._by_growing(rung, count)
-        rest = self._rest_of(run)
+        rest = self._rest_of(free_range)
         while rest is not None and len(picked) < count:
             missing = count - len(picked)
             if not self._claimant:
@@ -173,54 +180,58 @@ class Placer:
                 return picked or None
             else:
                 return picked + self._unclaimed(rung, missing)
-            rest = self._rest_of(run)
+            rest = self._rest_of(free_range)
         return picked
 
-    def _rest_of(self, run: Run) -> Run | None:
+    def _rest_of(self, free_range: FreeRange) -> FreeRange | None:
         """What the plan has left of a run: its first piece, or else its largest; None for nothing."""
-        if not any(each.id == run.id for each in self._plan.runs_removed):
-            return run
+        if not any(each.id == free_range.id for each in self._plan.free_ranges_removed):
+            return free_range
         left = [
             each
-            for each in self._plan.runs_added
-            if each.subnet_id == run.subnet_id and run.prefix.covers(each.prefix)
+            for each in self._plan.free_ranges_added
+            if each.subnet_id == free_range.subnet_id and free_range.prefix.covers(each.prefix)
         ]
         if self._lowest:
             return min(left, key=lambda each: each.prefix, default=None)
         return min(left, key=lambda each: (each.prefix.length, each.prefix), default=None)
 
-    def _claimed_from(self, run: Run, rung: Rung, count: int) -> list[Picked]:
+    def _claimed_from(self, free_range: FreeRange, rung: Rung, count: int) -> list[Picked]:
         """Start a new region in unused space."""
-        run = run if self._lowest else self._least_in_the_way(run)
-        subnet = self._subnets[run.subnet_id]
-        estate = self._estate(rung)
-        wanted = rung.claiming.block if self._lowest else self._wanted(rung, estate, run)
+        free_range = free_range if self._lowest else self._least_in_the_way(free_range)
+        subnet = self._subnets[free_range.subnet_id]
+        claimed_regions = self._claimed_regions(rung)
+        wanted = (
+            rung.claiming.block if self._lowest else self._wanted(rung, claimed_regions, free_range)
+        )
         most = _log2(self._room(rung))
-        piece = first_piece(subnet, run.prefix, _log2(wanted), count, most=most)
-        self._cut(subnet, run, piece)
+        piece = first_piece(subnet, free_range.prefix, _log2(wanted), count, most=most)
+        self._cut(subnet, free_range, piece)
         self._note(Act.CLAIMED, subnet, piece)
-        region = estate.claim(subnet, run.cohort_id, piece)
-        return self._own(estate, subnet, region, count, Hold.UNCLAIMED)
+        region = claimed_regions.claim(subnet, free_range.cohort_id, piece)
+        return self._own(claimed_regions, subnet, region, count, Hold.UNCLAIMED)
 
-    def _least_in_the_way(self, run: Run) -> Run:
+    def _least_in_the_way(self, free_range: FreeRange) -> FreeRange:
         """Of the equal runs around the largest one, the first whose buddy is half unclaimed as well.
 
         Who has claimed in the buddy doubles there; whoever has all of it can only double into the run.
         """
-        subnet = self._subnets[run.subnet_id]
-        if not _CROWDED[0] <= run.prefix.size <= _CROWDED[1]:
-            return run
-        length = max(run.prefix.length - _AROUND, subnet.prefix.length)
-        if length == run.prefix.length:
-            return run
-        around = enclosing(run.prefix.family, run.prefix.base, length)
-        runs = self._plan.runs_in(self._space, run.subnet_id, around, run.prefix.length + _PARTS)
+        subnet = self._subnets[free_range.subnet_id]
+        if not _CROWDED[0] <= free_range.prefix.size <= _CROWDED[1]:
+            return free_range
+        length = max(free_range.prefix.length - _AROUND, subnet.prefix.length)
+        if length == free_range.prefix.length:
+            return free_range
+        around = enclosing(free_range.prefix.family, free_range.prefix.base, length)
+        free_ranges = self._plan.free_ranges_in(
+            self._space, free_range.subnet_id, around, free_range.prefix.length + _PARTS
+        )
         # By multiples of the size: with hundreds of runs, to compare each with each would take long.
         room: Counter[int] = Counter()
-        for each in runs:
-            room[each.prefix.base & -run.prefix.size] += each.prefix.size
-        equal = [each for each in runs if each.prefix.length == run.prefix.length]
-        return max(equal, key=lambda each: room[each.prefix.buddy.base], default=run)
+        for each in free_ranges:
+            room[each.prefix.base & -free_range.prefix.size] += each.prefix.size
+        equal = [each for each in free_ranges if each.prefix.length == free_range.prefix.length]
+        return max(equal, key=lambda each: room[each.prefix.buddy.base], default=free_range)
 
     def _unclaimed(self, rung: Rung, count: int) -> list[Picked]:
         """Unclaimed addresses for a claimant who may claim no more: each costs a route of its own."""
@@ -231,32 +242,37 @@ class Placer:
         """How many more addresses the claimant may claim."""
         if not rung.claiming.cap:
             return rung.claiming.largest
-        return min(max(rung.claiming.cap - self._estate(rung).size, 0), rung.claiming.largest)
+        return min(
+            max(rung.claiming.cap - self._claimed_regions(rung).size, 0), rung.claiming.largest
+        )
 
     @staticmethod
-    def _wanted(rung: Rung, estate: Estate, run: Run) -> int:
+    def _wanted(rung: Rung, claimed_regions: ClaimedRegions, free_range: FreeRange) -> int:
         """The size of a new region: what is expected, or half of what one has, who will need as much.
 
         At most a quarter of the run it is put in, which leaves it room to double.
         """
-        missing = rung.claiming.expected - estate.size
-        wanted = min(_power(max((estate.size + 1) // 2, missing)), run.prefix.size // 4)
+        missing = rung.claiming.expected - claimed_regions.size
+        wanted = min(
+            _power(max((claimed_regions.size + 1) // 2, missing)), free_range.prefix.size // 4
+        )
         return min(max(rung.claiming.block, wanted), rung.claiming.largest)
 
-    def _cut(self, subnet: Subnet, run: Run, piece: Prefix) -> None:
-        self._plan.drop_run(run)
-        self._plan.runs_added += [
-            Run(0, subnet.id, run.cohort_id, left) for left in cut(subnet, run.prefix, piece)
+    def _cut(self, subnet: Subnet, free_range: FreeRange, piece: Prefix) -> None:
+        self._plan.drop_free_range(free_range)
+        self._plan.free_ranges_added += [
+            FreeRange(0, subnet.id, free_range.cohort_id, left)
+            for left in cut(subnet, free_range.prefix, piece)
         ]
 
-    def _opened(self, run: Run, count: int, offer: Offer) -> list[Picked]:
+    def _opened(self, free_range: FreeRange, count: int, offer: Offer) -> list[Picked]:
         """Cut plain blocks from unused space, for somebody who claims nothing."""
-        subnet = self._subnets[run.subnet_id]
+        subnet = self._subnets[free_range.subnet_id]
         room = max(count, offer.room)
-        piece = first_piece(subnet, run.prefix, BLOCK_BITS, room, offer.start)
-        self._cut(subnet, run, piece)
+        piece = first_piece(subnet, free_range.prefix, BLOCK_BITS, room, offer.start)
+        self._cut(subnet, free_range, piece)
         picked: list[Picked] = []
-        for block in blocks_for(subnet, run.cohort_id, piece, NOBODY):
+        for block in blocks_for(subnet, free_range.cohort_id, piece, NOBODY):
             addresses = block.lowest(count - len(picked))
             new = block.take(addresses)
             self._plan.blocks_added.append(new)
@@ -268,13 +284,18 @@ class Placer:
     def _by_growing(self, rung: Rung, count: int) -> list[Picked]:
         """Double regions whose buddy nobody holds; what is advertised stays one prefix."""
         picked: list[Picked] = []
-        estate = self._estate(rung)
-        for subnet_id, region in estate.largest_first():
-            picked += self._grown(estate, rung, subnet_id, region, count - len(picked))
+        claimed_regions = self._claimed_regions(rung)
+        for subnet_id, region in claimed_regions.largest_first():
+            picked += self._grown(claimed_regions, rung, subnet_id, region, count - len(picked))
         return picked
 
     def _grown(
-        self, estate: Estate, rung: Rung, subnet_id: int, region: Prefix, count: int
+        self,
+        claimed_regions: ClaimedRegions,
+        rung: Rung,
+        subnet_id: int,
+        region: Prefix,
+        count: int,
     ) -> list[Picked]:
         """Double one region as long as addresses are missing and its buddy is free."""
         picked: list[Picked] = []
@@ -285,13 +306,15 @@ class Placer:
             and region.size < rung.claiming.largest
             and region.size <= self._room(rung)
         ):
-            runs = self._plan.runs_at(self._space, subnet_id, [region.buddy])
-            if not runs:
+            free_ranges = self._plan.free_ranges_at(self._space, subnet_id, [region.buddy])
+            if not free_ranges:
                 break
-            self._plan.drop_run(runs[0])
+            self._plan.drop_free_range(free_ranges[0])
             self._note(Act.GREW, subnet, region.parent)
-            region = estate.claim(subnet, runs[0].cohort_id, region.buddy)
-            picked += self._own(estate, subnet, region, count - len(picked), Hold.UNCLAIMED)
+            region = claimed_regions.claim(subnet, free_ranges[0].cohort_id, region.buddy)
+            picked += self._own(
+                claimed_regions, subnet, region, count - len(picked), Hold.UNCLAIMED
+            )
         return picked
 
     # --- What others have claimed -----------------------------------------------------------------
@@ -322,7 +345,7 @@ class Placer:
             for block in self._plan.blocks_in(self._space, offered.subnet_id, offered.prefix)
             if block.holder not in (NOBODY, self._claimant) and block.free
         ]
-        return min(left, key=lambda block: (block.turn, block.prefix), default=None)
+        return min(left, key=lambda block: (block.takeover_rank, block.prefix), default=None)
 
     def _borrowed(self, block: Block, count: int) -> list[Picked]:
         addresses = block.lowest(count)
@@ -344,9 +367,15 @@ class Placer:
             return []
         note = Note(Act.TRANSFERRED, subnet.id, piece, self._claimant, block.holder, region)
         self._plan.notes.append(note)
-        estate = self._estate(rung)
+        claimed_regions = self._claimed_regions(rung)
         taken = take_away(self._plan, subnet, region, blocks, piece, self._claimant)
-        return self._own(estate, subnet, estate.receive(subnet, piece, taken), count, Hold.OTHERS)
+        return self._own(
+            claimed_regions,
+            subnet,
+            claimed_regions.receive(subnet, piece, taken),
+            count,
+            Hold.OTHERS,
+        )
 
 
 def _log2(size: int) -> int:
@@ -362,7 +391,7 @@ def _power(size: int) -> int:
 def _worth_most(subnet: Subnet, region: Prefix, blocks: list[Block], block: Block) -> Prefix | None:
     """The piece of a region to take away: at its end, or one whole block of it."""
     width = WIDTH[region.family]
-    for piece in (free_tail(region, blocks), block.prefix if not block.reach else None):
+    for piece in (free_tail(region, blocks), block.prefix if not block.high_water else None):
         if (
             piece is not None
             and worth_taking(width - region.length, width - piece.length)
@@ -392,6 +421,6 @@ def first_piece(
     return piece
 
 
-def first_run_piece(subnet: Subnet, run: Prefix, address: int) -> Prefix:
+def first_free_range_piece(subnet: Subnet, run: Prefix, address: int) -> Prefix:
     """The small piece to cut from a run around an address that was asked for by name."""
     return enclosing(run.family, address, max(run.length, WIDTH[run.family] - NAMED_BITS))

@@ -19,7 +19,7 @@ from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import NOBODY, Block, part, reserved_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
-from borough.domain.space.regions import Estate, add_run, give_up, regions
+from borough.domain.space.regions import ClaimedRegions, add_free_range, give_up, regions
 from borough.domain.space.rungs import Hold, Rung
 
 
@@ -43,7 +43,7 @@ def everything_of(catalogue: Catalogue, space: Space, holder: str) -> list[Block
     return space.holdings(Rung(4, Hold.OWN, cohorts=tuple(catalogue.cohorts)), holder)
 
 
-def out_of_reach(catalogue: Catalogue, subnet: Subnet, host: str) -> tuple[str, ...]:
+def outside_segments(catalogue: Catalogue, subnet: Subnet, host: str) -> tuple[str, ...]:
     """The dimensions in which a subnet is fenced off from a host, by the labels that the host implies.
 
     What a host says nothing about is no fence here: who moves an address that is in use knows where it
@@ -62,7 +62,7 @@ def out_of_reach(catalogue: Catalogue, subnet: Subnet, host: str) -> tuple[str, 
             known.labels[dimension.name],
             implied=True,
         )
-        is Match.FENCED
+        is Match.OUTSIDE_BOUNDARY
     )
 
 
@@ -78,7 +78,7 @@ def vacate(catalogue: Catalogue, space: Space, holder: str) -> Plan:
     plan = Plan()
     for region, blocks in regions(everything_of(catalogue, space, holder)):
         subnet = catalogue.subnets[blocks[0].subnet_id]
-        if not any(block.reach for block in blocks):
+        if not any(block.high_water for block in blocks):
             give_up(plan, space, subnet, region, blocks)
             continue
         plan.notes.append(Note(Act.GAVE_UP, subnet.id, region, holder))
@@ -99,7 +99,7 @@ def _let_go(plan: Plan, space: Space, subnet: Subnet, block: Block) -> None:
         plan.drop(block)
     for unused in free_prefixes([block.prefix], used):
         if subnet.usable_in(unused.base, unused.last):
-            add_run(plan, space, subnet, block.cohort_id, unused)
+            add_free_range(plan, space, subnet, block.cohort_id, unused)
 
 
 def _used_pieces(block: Block, used: int, prefix: Prefix) -> list[Prefix]:
@@ -124,39 +124,45 @@ def rename(
     :param allocations: those of the host, cooling ones included.
     """
     plan = Plan()
-    plan.moved = [(each, replace(each, host=new)) for each in allocations]
-    estates: dict[int, Estate] = {}
+    plan.reassigned = [(each, replace(each, host=new)) for each in allocations]
+    estates: dict[int, ClaimedRegions] = {}
     for region, blocks in regions(everything_of(catalogue, space, holder_of(old))):
         cohort_id = blocks[0].cohort_id
         if cohort_id not in estates:
             held = space.held_in(cohort_id, holder_of(new))
-            estates[cohort_id] = Estate(plan, holder_of(new), held)
+            estates[cohort_id] = ClaimedRegions(plan, holder_of(new), held)
         subnet = catalogue.subnets[blocks[0].subnet_id]
         _hand_over(plan, estates[cohort_id], subnet, region, blocks)
     return plan
 
 
 def _hand_over(
-    plan: Plan, estate: Estate, subnet: Subnet, region: Prefix, blocks: Sequence[Block]
+    plan: Plan,
+    claimed_regions: ClaimedRegions,
+    subnet: Subnet,
+    region: Prefix,
+    blocks: Sequence[Block],
 ) -> None:
     """Make a region another holder's."""
     loser = blocks[0].holder
     act = Act.TRANSFERRED if loser else Act.CLAIMED
-    plan.notes.append(Note(act, subnet.id, region, estate.holder, loser, region))
+    plan.notes.append(Note(act, subnet.id, region, claimed_regions.holder, loser, region))
     given = [
         plan.put(
             block,
-            replace(block, holder=estate.holder, region_length=region.length, idle_since=0),
+            replace(
+                block, holder=claimed_regions.holder, region_length=region.length, idle_since=0
+            ),
         )
         for block in blocks
     ]
-    estate.receive(subnet, region, given)
+    claimed_regions.receive(subnet, region, given)
 
 
 # --- An address that moves --------------------------------------------------------------------
 
 
-def move(
+def reassign(
     catalogue: Catalogue,
     space: Space,
     allocation: AllocationRow,
@@ -173,7 +179,7 @@ def move(
         claims it; read no further than to the first one that speaks against it.
     """
     plan = Plan()
-    plan.moved.append((allocation, replace(allocation, host=host)))
+    plan.reassigned.append((allocation, replace(allocation, host=host)))
     claimant = claimant_of(catalogue, host)
     block = space.piece_at(allocation.subnet_id, allocation.address)
     if not isinstance(block, Block) or not claimant or block.holder == claimant:
@@ -190,9 +196,9 @@ def move(
         blocks = [
             each for each in space.blocks_in(subnet.id, region) if each.holder == block.holder
         ]
-        estate = Estate(plan, claimant, space.held_in(block.cohort_id, claimant))
+        claimed_regions = ClaimedRegions(plan, claimant, space.held_in(block.cohort_id, claimant))
         cohort = catalogue.cohorts[block.cohort_id]
         cap = _wanted(catalogue, host).rules.with_settings(cohort.claiming).cap
-        if not cap or estate.size + region.size <= cap:
-            _hand_over(plan, estate, subnet, region, blocks)
+        if not cap or claimed_regions.size + region.size <= cap:
+            _hand_over(plan, claimed_regions, subnet, region, blocks)
     return plan

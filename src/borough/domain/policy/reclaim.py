@@ -20,7 +20,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.prefixes import Prefix
 from borough.domain.space.blocks import Block, reserved_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
-from borough.domain.space.regions import add_run, free_tail, give_up, regions, take_away
+from borough.domain.space.regions import add_free_range, free_tail, give_up, regions, take_away
 
 _SECOND: Final = 1_000_000
 
@@ -34,7 +34,7 @@ LOW_FOR: Final = 3600 * _SECOND
 _LOW: Final = (3, 8)
 
 
-def tidy(catalogue: Catalogue, space: Space, blocks: Iterable[Block], now: int) -> Plan:
+def reclaim_idle(catalogue: Catalogue, space: Space, blocks: Iterable[Block], now: int) -> Plan:
     """Mark idle regions, and give back what has been idle for long.
 
     :param blocks: all blocks of some regions, or blocks that nobody claims.
@@ -43,15 +43,15 @@ def tidy(catalogue: Catalogue, space: Space, blocks: Iterable[Block], now: int) 
     plan = Plan()
     blocks = list(blocks)
     for region, members in regions(block for block in blocks if block.holder):
-        _tidy_region(catalogue, space, plan, region, members, now)
+        _reclaim_region(catalogue, space, plan, region, members, now)
     for block in blocks:
         if not block.holder:
-            _tidy_block(catalogue, space, plan, block, now)
+            _reclaim_block(catalogue, space, plan, block, now)
     return plan
 
 
-def _tidy_block(catalogue: Catalogue, space: Space, plan: Plan, block: Block, now: int) -> None:
-    if block.reach:
+def _reclaim_block(catalogue: Catalogue, space: Space, plan: Plan, block: Block, now: int) -> None:
+    if block.high_water:
         if block.idle_since:
             plan.put(block, replace(block, idle_since=0))
     elif not block.idle_since:
@@ -59,10 +59,10 @@ def _tidy_block(catalogue: Catalogue, space: Space, plan: Plan, block: Block, no
     elif now - block.idle_since >= EMPTY_FOR:
         plan.drop(block)
         subnet = catalogue.subnets[block.subnet_id]
-        add_run(plan, space, subnet, block.cohort_id, block.prefix)
+        add_free_range(plan, space, subnet, block.cohort_id, block.prefix)
 
 
-def _tidy_region(
+def _reclaim_region(
     catalogue: Catalogue,
     space: Space,
     plan: Plan,
@@ -90,4 +90,4 @@ def _tidy_region(
         take_away(plan, subnet, region, blocks, half)
         plan.notes.append(Note(Act.GAVE_UP, subnet.id, half, first.holder))
         if subnet.usable_in(half.base, half.last):
-            add_run(plan, space, subnet, first.cohort_id, half)
+            add_free_range(plan, space, subnet, first.cohort_id, half)

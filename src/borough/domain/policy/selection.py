@@ -14,7 +14,7 @@ from itertools import product
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import (
     HOST,
-    Claiming,
+    ClaimSettings,
     Dimension,
     Fallback,
     Labels,
@@ -45,11 +45,11 @@ class Candidate:
     after: Key
     cohorts: tuple[int, ...] = ()
     subnets: tuple[int, ...] = ()
-    claiming: Claiming = field(default_factory=Claiming)
+    claiming: ClaimSettings = field(default_factory=ClaimSettings)
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class PlacementGroup:
     """Where all addresses of one request can be together (rule 5).
 
     :ivar values: the shared value by hard dimension; empty text for subnets without a label in it.
@@ -72,7 +72,7 @@ class Ladder:
     """
 
     families: tuple[Family, ...]
-    homes: tuple[Home, ...]
+    placement_groups: tuple[PlacementGroup, ...]
     identity: object = field(default_factory=object, compare=False, repr=False)
 
     def admits(self, catalogue: Catalogue, subnet: Subnet) -> bool:
@@ -80,13 +80,15 @@ class Ladder:
         cohort = catalogue.cohort_of[subnet.id]
         return any(
             cohort in candidate.cohorts or subnet.id in candidate.subnets
-            for home in self.homes
-            for candidate in home.candidates
+            for placement_group in self.placement_groups
+            for candidate in placement_group.candidates
         )
 
-    def subnets(self, catalogue: Catalogue, home: Home, family: Family) -> Iterator[Subnet]:
+    def subnets(
+        self, catalogue: Catalogue, placement_group: PlacementGroup, family: Family
+    ) -> Iterator[Subnet]:
         """The subnets of one home and family in order of preference, holds aside."""
-        for candidate in home.candidates:
+        for candidate in placement_group.candidates:
             if candidate.family == family:
                 yield from candidate_subnets(catalogue, candidate)
 
@@ -119,7 +121,7 @@ class ResolvedSelector:
     implied: Labels
     claimant: str
     claiming: Dimension | None
-    rules: Claiming
+    rules: ClaimSettings
 
     def fit(self, dimension: Dimension, labels: Labels) -> Match:
         """How labels of a subnet fit in one dimension."""
@@ -152,7 +154,7 @@ def wanted(catalogue: Catalogue, request: Request) -> ResolvedSelector:
         # Somebody who names two racks at once names no one place to claim for.
         if len(values) == 1:
             claiming, claimant = dimension, f"{dimension.name}={next(iter(values))}"
-    rules = claiming.claiming if claiming else Claiming()
+    rules = claiming.claiming if claiming else ClaimSettings()
     if host and claimant and claiming and claiming.name == HOST:
         rules = rules.with_settings(host.claiming)
     return ResolvedSelector(request.labels, implied, claimant, claiming, rules)
@@ -188,14 +190,19 @@ def climb(catalogue: Catalogue, request: Request) -> Ladder:
     families = _families(catalogue, request, candidates)
     candidates = [candidate for candidate in candidates if candidate.family in families]
     together = len(families) > 1 or request.count > 1
-    divided = _homes(catalogue, want, candidates) if together else {(): candidates}
-    homes = [
-        _home(values, members, claims=bool(want.claimant))
+    divided = _placement_groups(catalogue, want, candidates) if together else {(): candidates}
+    placement_groups = [
+        _placement_group(values, members, claims=bool(want.claimant))
         for values, members in divided.items()
         if {member.family for member in members} == set(families)
     ]
-    homes.sort(key=lambda home: ([_place(member) for member in home.candidates], home.values))
-    return Ladder(families, tuple(homes) if families else ())
+    placement_groups.sort(
+        key=lambda placement_group: (
+            [_place(member) for member in placement_group.candidates],
+            placement_group.values,
+        )
+    )
+    return Ladder(families, tuple(placement_groups) if families else ())
 
 
 def _families(
@@ -217,10 +224,10 @@ def _by_labels(catalogue: Catalogue, request: Request, want: ResolvedSelector) -
     split = 1 + next(
         (at for at, dimension in enumerate(ranked) if dimension is want.claiming), len(ranked) - 1
     )
-    grouped: dict[tuple[Family, Key, Key, Claiming], list[int]] = {}
+    grouped: dict[tuple[Family, Key, Key, ClaimSettings], list[int]] = {}
     for cohort in _reachable(catalogue, request):
         levels = [want.fit(dimension, cohort.labels) for dimension in ranked]
-        if Match.FENCED in levels:
+        if Match.OUTSIDE_BOUNDARY in levels:
             continue
         before: Key = tuple(levels[:split])
         after: Key = (*levels[split:], -cohort.weight)
@@ -258,7 +265,7 @@ def _by_tiers(
     made = []
     for position, tier in enumerate(tiers):
         members = [_named_subnet(catalogue, scope, name) for name in tier]
-        grouped: dict[tuple[Family, Claiming], set[int]] = {}
+        grouped: dict[tuple[Family, ClaimSettings], set[int]] = {}
         for each in members:
             claiming = want.rules.with_settings(each.claiming)
             grouped.setdefault((each.family, claiming), set()).add(each.id)
@@ -276,7 +283,7 @@ def _named_subnet(catalogue: Catalogue, scope: str, name: str) -> Subnet:
     return subnet
 
 
-def _homes(
+def _placement_groups(
     catalogue: Catalogue, want: ResolvedSelector, candidates: Sequence[Candidate]
 ) -> dict[tuple[tuple[str, str], ...], list[Candidate]]:
     """Divide candidates by the values they share in the hard dimensions that count (rule 5)."""
@@ -291,12 +298,14 @@ def _homes(
         for cohort in candidate.cohorts:
             labels = catalogue.cohorts[cohort].labels
             for values in product(*(_shared(dimension, want, labels) for dimension in hard)):
-                home = tuple(zip((dimension.name for dimension in hard), values, strict=True))
-                split.setdefault(home, []).append(cohort)
+                placement_group = tuple(
+                    zip((dimension.name for dimension in hard), values, strict=True)
+                )
+                split.setdefault(placement_group, []).append(cohort)
         if candidate.subnets:
             split[()] = []
-        for home, cohorts in split.items():
-            divided.setdefault(home, []).append(
+        for placement_group, cohorts in split.items():
+            divided.setdefault(placement_group, []).append(
                 Candidate(
                     candidate.family,
                     candidate.before,
@@ -318,9 +327,9 @@ def _place(candidate: Candidate) -> tuple[Key, Key, Family]:
     return candidate.before, candidate.after, candidate.family
 
 
-def _home(
+def _placement_group(
     values: tuple[tuple[str, str], ...], candidates: Sequence[Candidate], *, claims: bool
-) -> Home:
+) -> PlacementGroup:
     holds = list(Hold) if claims else [Hold.UNCLAIMED, Hold.OTHERS]
     rungs: dict[Family, list[tuple[tuple[Key, Hold, Key], Rung]]] = {}
     for candidate in candidates:
@@ -334,4 +343,4 @@ def _home(
         family: tuple(rung for _, rung in sorted(placed, key=lambda pair: pair[0]))
         for family, placed in rungs.items()
     }
-    return Home(values, ordered, tuple(candidates))
+    return PlacementGroup(values, ordered, tuple(candidates))

@@ -12,7 +12,7 @@ from borough.domain.space.rungs import Rung
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TakeRequest:
     """One address wanted, for stores that can give it in one round trip.
 
     A store may give it by itself where the rules leave no choice: the first block that the rungs have to

@@ -47,7 +47,7 @@ class Block:
     holder: str = NOBODY
     region_length: int = 0
     version: int = 0
-    reach: int = 0
+    high_water: int = 0
     idle_since: int = 0
 
     @property
@@ -58,14 +58,14 @@ class Block:
     @property
     def tail(self) -> int:
         """Log2 of the size of the aligned piece at the block's end that nobody uses; -1 for none."""
-        return (self.prefix.size - self.reach).bit_length() - 1
+        return (self.prefix.size - self.high_water).bit_length() - 1
 
     @property
-    def turn(self) -> int:
+    def takeover_rank(self) -> int:
         """The turn at which a holder's open block is taken from by others; 0 when nobody holds it."""
         if not self.holder:
             return 0
-        return turn(WIDTH[self.prefix.family] - self.region_length, self.tail)
+        return takeover_rank(WIDTH[self.prefix.family] - self.region_length, self.tail)
 
     def has(self, address: int) -> bool:
         """Whether the bit of an address is set."""
@@ -86,8 +86,8 @@ class Block:
         bitmap = self.bitmap
         for address in addresses:
             bitmap |= 1 << address - self.prefix.base
-        reach = max(addresses) - self.prefix.base + 1 if addresses else 0
-        return self._with(bitmap, max(self.reach, reach))
+        high_water = max(addresses) - self.prefix.base + 1 if addresses else 0
+        return self._with(bitmap, max(self.high_water, high_water))
 
     def give(self, address: int, reserved: int) -> Block:
         """The block with an address free again.
@@ -97,7 +97,7 @@ class Block:
         bitmap = self.bitmap & ~(1 << address - self.prefix.base)
         return self._with(bitmap, (bitmap & ~reserved).bit_length())
 
-    def _with(self, bitmap: int, reach: int) -> Block:
+    def _with(self, bitmap: int, high_water: int) -> Block:
         # dataclasses.replace takes ten times as long, and this is on the path of every allocation.
         return Block(
             self.id,
@@ -108,7 +108,7 @@ class Block:
             self.holder,
             self.region_length,
             self.version,
-            reach,
+            high_water,
             self.idle_since,
         )
 
@@ -132,7 +132,7 @@ def worth_taking(region_bits: int, bits: int) -> bool:
     return lost == 0 or (bits > 0 and lost <= max(1, bits // 2))
 
 
-def turn(region_bits: int, tail: int) -> int:
+def takeover_rank(region_bits: int, tail: int) -> int:
     """The turn at which a held block is taken from by others, the lowest first.
 
     First what costs its holder the fewest routes, the largest first; then, where single addresses are
@@ -149,7 +149,7 @@ def turn(region_bits: int, tail: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class FreeRange:
     """An aligned piece of a subnet that is unclaimed and unused."""
 
     id: int
@@ -181,7 +181,7 @@ def block_length(prefix: Prefix) -> int:
     return max(prefix.length, WIDTH[prefix.family] - BLOCK_BITS)
 
 
-def initial_runs(subnet: Subnet) -> list[Prefix]:
+def initial_free_ranges(subnet: Subnet) -> list[Prefix]:
     """The unused space of a fresh subnet as the fewest aligned pieces, ascending.
 
     Pieces are rounded out to whole blocks, so that an address range does not shatter into /32 rows;
@@ -203,8 +203,10 @@ def initial_runs(subnet: Subnet) -> list[Prefix]:
 def part(subnet: Subnet, block: Block, prefix: Prefix, holder: str, region_length: int) -> Block:
     """A fresh row for a piece of a block."""
     bitmap = block.bitmap >> prefix.base - block.prefix.base & (1 << prefix.size) - 1
-    reach = (bitmap & ~reserved_bits(subnet, prefix)).bit_length()
-    return Block(0, subnet.id, block.cohort_id, prefix, bitmap, holder, region_length, reach=reach)
+    high_water = (bitmap & ~reserved_bits(subnet, prefix)).bit_length()
+    return Block(
+        0, subnet.id, block.cohort_id, prefix, bitmap, holder, region_length, high_water=high_water
+    )
 
 
 def cut(subnet: Subnet, run: Prefix, piece: Prefix) -> list[Prefix]:

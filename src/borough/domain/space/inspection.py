@@ -17,7 +17,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Cohort, Subnet, cohort_key
 from borough.domain.net.addresses import WIDTH, format_address
 from borough.domain.net.prefixes import Prefix, subtract
-from borough.domain.space.blocks import BLOCK_BITS, Block, Run, block_length, reserved_bits
+from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, block_length, reserved_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def inspect(
     subnet: Subnet,
     cohort_id: int,
     blocks: Sequence[Block],
-    runs: Sequence[Run],
+    free_ranges: Sequence[FreeRange],
     taken: Iterable[int],
     counts: Mapping[int, tuple[int, int]],
 ) -> list[Finding]:
@@ -79,7 +79,7 @@ def inspect(
     :param counts: by block id, the number of free addresses and the open flag that are stored
         beside the bitmap.
     """
-    inspection = _Inspection(subnet, blocks, runs)
+    inspection = _Inspection(subnet, blocks, free_ranges)
     return [
         *inspection.shapes(cohort_id),
         *inspection.regions()[0],
@@ -89,13 +89,13 @@ def inspect(
 
 
 def certain_claims(
-    subnet: Subnet, blocks: Sequence[Block], runs: Sequence[Run]
+    subnet: Subnet, blocks: Sequence[Block], free_ranges: Sequence[FreeRange]
 ) -> dict[Prefix, str]:
     """Holder by claimed region, of the regions that nothing speaks against."""
-    return _Inspection(subnet, blocks, runs).regions()[1]
+    return _Inspection(subnet, blocks, free_ranges).regions()[1]
 
 
-def misfiled(subnet: Subnet, pieces: Iterable[Block | Run]) -> list[Finding]:
+def misfiled(subnet: Subnet, pieces: Iterable[Block | FreeRange]) -> list[Finding]:
     """Blocks and runs that a search looks for in the wrong place.
 
     :param pieces: those that a store found to be filed by other values than their own.
@@ -116,9 +116,11 @@ def misfiled(subnet: Subnet, pieces: Iterable[Block | Run]) -> list[Finding]:
 class _Inspection:
     """The pieces of one subnet, in address order."""
 
-    def __init__(self, subnet: Subnet, blocks: Sequence[Block], runs: Sequence[Run]) -> None:
+    def __init__(
+        self, subnet: Subnet, blocks: Sequence[Block], free_ranges: Sequence[FreeRange]
+    ) -> None:
         self._subnet = subnet
-        everything: list[Block | Run] = [*blocks, *runs]
+        everything: list[Block | FreeRange] = [*blocks, *free_ranges]
         # What is not even a piece of the subnet would only confuse the other checks.
         self._misplaced = [piece for piece in everything if not _fits(subnet, piece)]
         self._pieces = sorted(
@@ -138,7 +140,7 @@ class _Inspection:
     def _found(self, code: str, subject: object, message: str) -> Finding:
         return Finding(code, self._subnet.name, str(subject), message)
 
-    def _outside(self, piece: Block | Run) -> Finding:
+    def _outside(self, piece: Block | FreeRange) -> Finding:
         return self._found(
             "block_outside_subnet",
             piece.prefix,
@@ -199,7 +201,7 @@ class _Inspection:
         broken: set[int] = set()
         claimed: dict[Prefix, Block] = {}
         for at, piece in enumerate(self._pieces):
-            if isinstance(piece, Run):
+            if isinstance(piece, FreeRange):
                 continue
             problem = _region_problem(self._subnet, piece)
             if problem:
@@ -237,7 +239,7 @@ class _Inspection:
             piece = self._pieces[at]
             if at in overlapping:
                 continue  # Found as an overlap; the claim itself is not in doubt.
-            if isinstance(piece, Run) or piece.holder != block.holder:
+            if isinstance(piece, FreeRange) or piece.holder != block.holder:
                 others.append(at)
                 continue
             # A block of the same holder that is found broken by itself only forgot the region.
@@ -291,12 +293,12 @@ class _Inspection:
                 f"{text} is not to be given, but block {block.prefix} offers it",
             )
 
-        if (expected & ~reserved).bit_length() > block.reach:
+        if (expected & ~reserved).bit_length() > block.high_water:
             # The other way about it only keeps others from taking the space away.
             yield self._found(
                 "wrong_reach",
                 block.prefix,
-                f"block {block.prefix} is used beyond its {block.reach} first addresses, so that "
+                f"block {block.prefix} is used beyond its {block.high_water} first addresses, so that "
                 "somebody else may be given the space",
             )
 
@@ -342,7 +344,7 @@ class _Inspection:
             )
 
 
-def _fits(subnet: Subnet, piece: Block | Run) -> bool:
+def _fits(subnet: Subnet, piece: Block | FreeRange) -> bool:
     """Whether a piece is an aligned part of the subnet, and a block of at most 64 addresses."""
     family, base, length = piece.prefix
     whole = subnet.prefix
@@ -371,7 +373,7 @@ def _region_problem(subnet: Subnet, block: Block) -> str | None:
     return None
 
 
-def _kind(piece: Block | Run) -> str:
+def _kind(piece: Block | FreeRange) -> str:
     return "block" if isinstance(piece, Block) else "unused space"
 
 

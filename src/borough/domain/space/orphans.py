@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 GRACE: Final = 60_000_000
 
 
-class Leftover(NamedTuple):
+class Orphan(NamedTuple):
     """What a system behind a driver may hold for nobody, until it has been given back.
 
     :ivar token: its key: what the system was told to remember the address by.

@@ -15,7 +15,7 @@ from borough.domain.declared.records import Subnet
 from borough.domain.space.blocks import BLOCK_BITS
 
 
-class Lane(NamedTuple):
+class Partition(NamedTuple):
     """Which of how many writers one is."""
 
     number: int
@@ -23,20 +23,24 @@ class Lane(NamedTuple):
 
 
 #: For writers who see each other's locks.
-ALONE = Lane(0, 1)
+ALONE = Partition(0, 1)
 
 
-def area(subnets: Sequence[Subnet], lane: Lane) -> tuple[int, int]:
+def bounds(subnets: Sequence[Subnet], partition: Partition) -> tuple[int, int]:
     """The part of some subnets that a lane starts with: its first and last address.
 
     :param subnets: of one family, ascending; at least one.
     """
-    count, index = len(subnets), lane.number % lane.total
-    if count >= lane.total:
-        own = subnets[index * count // lane.total : (index + 1) * count // lane.total]
+    count, index = len(subnets), partition.number % partition.total
+    if count >= partition.total:
+        own = subnets[index * count // partition.total : (index + 1) * count // partition.total]
         return own[0].prefix.base, own[-1].prefix.last
-    subnet = subnets[index * count // lane.total]
-    sharing = [each for each in range(lane.total) if subnets[each * count // lane.total] is subnet]
+    subnet = subnets[index * count // partition.total]
+    sharing = [
+        each
+        for each in range(partition.total)
+        if subnets[each * count // partition.total] is subnet
+    ]
     prefix = subnet.prefix
     # Whole blocks: two lanes in one block would meet in it.
     size = prefix.size // len(sharing) >> BLOCK_BITS << BLOCK_BITS

@@ -18,7 +18,7 @@ from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family
 from borough.domain.net.prefixes import Prefix
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import Block, Run, room_in
+from borough.domain.space.blocks import Block, FreeRange, room_in
 from borough.domain.space.rungs import Hold, Rung
 
 
@@ -30,7 +30,7 @@ class Offer(NamedTuple):
     """
 
     rung: int
-    piece: Block | Run
+    piece: Block | FreeRange
     start: int = 0
     room: int = 0
 
@@ -45,9 +45,9 @@ class Space(Protocol):
 
         Within a rung: a block of one's own by region (the largest first), then by address;
         unclaimed blocks by address and runs, the runs first (the largest first) for a claimant and
-        last (the smallest first) otherwise; blocks of others by turn (see
-        :func:`borough.domain.space.blocks.turn`), then by address. With ``lowest`` everything is by address
-        alone.
+        last (the smallest first) otherwise; blocks of others by
+        :func:`~borough.domain.space.blocks.takeover_rank`, then by address. With ``lowest`` everything
+        is by address alone.
         """
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
@@ -59,16 +59,16 @@ class Space(Protocol):
     def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
         """All blocks of a subnet that lie inside a prefix, by address."""
 
-    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+    def free_ranges_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[FreeRange]:
         """The runs that are exactly one of these prefixes."""
 
-    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+    def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
         """The runs of a subnet inside a prefix whose length is at most ``longest``, by address.
 
         They only help to choose; where they cannot be had without being in others' way, there are none.
         """
 
-    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+    def piece_at(self, subnet_id: int, address: int) -> Block | FreeRange | None:
         """The block or run that an address lies in; None where nothing is tracked."""
 
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
@@ -84,7 +84,7 @@ class Act(StrEnum):
     GREW = "grew"
     TRANSFERRED = "transferred"
     GAVE_UP = "gave_up"
-    MOVED = "moved"
+    REASSIGNED = "reassigned"
     TOPOLOGY = "topology"
     REPAIRED = "repaired"
     PRUNED = "pruned"
@@ -140,7 +140,7 @@ class Tally:
 
 
 def free_of(
-    subnets: Mapping[int, Subnet], pieces: Iterable[Block | Run]
+    subnets: Mapping[int, Subnet], pieces: Iterable[Block | FreeRange]
 ) -> Counter[tuple[int, str]]:
     """Free addresses of blocks and of unused space by subnet id and holder."""
     free: Counter[tuple[int, str]] = Counter()
@@ -178,15 +178,15 @@ class Plan:
     :ivar moved: allocations as they were read and on the host where they shall be.
     """
 
-    runs_removed: list[Run] = field(default_factory=list)
-    runs_added: list[Run] = field(default_factory=list)
+    free_ranges_removed: list[FreeRange] = field(default_factory=list)
+    free_ranges_added: list[FreeRange] = field(default_factory=list)
     changed: dict[int, tuple[Block, Block]] = field(default_factory=dict)
     blocks_added: list[Block] = field(default_factory=list)
     blocks_removed: list[Block] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     removed: list[AllocationRow] = field(default_factory=list)
     cooled: list[AllocationRow] = field(default_factory=list)
-    moved: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
+    reassigned: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     @property
@@ -219,8 +219,8 @@ class Plan:
 
     def touched(self, family: Family) -> int:
         """How many stored pieces of a family are no longer as a space shows them."""
-        stored: list[Block | Run] = [
-            *self.runs_removed,
+        stored: list[Block | FreeRange] = [
+            *self.free_ranges_removed,
             *self.blocks_removed,
             *(old for old, _ in self.changed.values()),
         ]
@@ -265,34 +265,48 @@ class Plan:
         ]
         return sorted(stored + added, key=lambda block: block.prefix)
 
-    def runs_at(self, space: Space, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+    def free_ranges_at(
+        self, space: Space, subnet_id: int, prefixes: Sequence[Prefix]
+    ) -> list[FreeRange]:
         """The runs at these prefixes as this plan leaves them so far."""
-        gone = {run.id for run in self.runs_removed}
-        stored = [run for run in space.runs_at(subnet_id, prefixes) if run.id not in gone]
+        gone = {free_range.id for free_range in self.free_ranges_removed}
+        stored = [
+            free_range
+            for free_range in space.free_ranges_at(subnet_id, prefixes)
+            if free_range.id not in gone
+        ]
         added = [
-            run for run in self.runs_added if run.subnet_id == subnet_id and run.prefix in prefixes
+            free_range
+            for free_range in self.free_ranges_added
+            if free_range.subnet_id == subnet_id and free_range.prefix in prefixes
         ]
         return stored + added
 
-    def runs_in(self, space: Space, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+    def free_ranges_in(
+        self, space: Space, subnet_id: int, prefix: Prefix, longest: int
+    ) -> list[FreeRange]:
         """The runs inside a prefix as this plan leaves them so far, by address."""
-        gone = {run.id for run in self.runs_removed}
-        stored = [run for run in space.runs_in(subnet_id, prefix, longest) if run.id not in gone]
-        added = [
-            run
-            for run in self.runs_added
-            if run.subnet_id == subnet_id
-            and prefix.covers(run.prefix)
-            and run.prefix.length <= longest
+        gone = {free_range.id for free_range in self.free_ranges_removed}
+        stored = [
+            free_range
+            for free_range in space.free_ranges_in(subnet_id, prefix, longest)
+            if free_range.id not in gone
         ]
-        return sorted(stored + added, key=lambda run: run.prefix)
+        added = [
+            free_range
+            for free_range in self.free_ranges_added
+            if free_range.subnet_id == subnet_id
+            and prefix.covers(free_range.prefix)
+            and free_range.prefix.length <= longest
+        ]
+        return sorted(stored + added, key=lambda free_range: free_range.prefix)
 
-    def drop_run(self, run: Run) -> None:
+    def drop_free_range(self, free_range: FreeRange) -> None:
         """Remove unused space that is stored, or that this very plan adds."""
-        if run.id:
-            self.runs_removed.append(run)
+        if free_range.id:
+            self.free_ranges_removed.append(free_range)
         else:
-            self.runs_added.remove(run)
+            self.free_ranges_added.remove(free_range)
 
 
 def _lies_in(address: int, prefixes: Sequence[Prefix]) -> bool:

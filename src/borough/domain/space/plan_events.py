@@ -18,8 +18,8 @@ def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
     return [
         *(_event(Act.RELEASED, each, catalogue, now) for each in (*held, *plan.cooled)),
         *(
-            _event(Act.MOVED, new, catalogue, now, f"from host {old.host}" if old.host else "")
-            for old, new in plan.moved
+            _event(Act.REASSIGNED, new, catalogue, now, f"from host {old.host}" if old.host else "")
+            for old, new in plan.reassigned
         ),
         *(_event_of_note(note, catalogue, now) for note in plan.notes),
     ]
@@ -59,5 +59,9 @@ def _event_of_note(note: Note, catalogue: Catalogue, now: int) -> EventRow:
 
 def in_cohort(event: EventRow, catalogue: Catalogue) -> EventRow:
     """The event with the cohort that its subnet belongs to."""
-    home = catalogue.by_name.get(event.subnet)
-    return event if home is None else replace(event, cohort_id=catalogue.cohort_of[home.id])
+    placement_group = catalogue.by_name.get(event.subnet)
+    return (
+        event
+        if placement_group is None
+        else replace(event, cohort_id=catalogue.cohort_of[placement_group.id])
+    )

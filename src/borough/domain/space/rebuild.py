@@ -10,12 +10,19 @@ from collections.abc import Iterable, Mapping
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.prefixes import Prefix
-from borough.domain.space.blocks import BLOCK_BITS, Block, Run, blocks_for, has_room, initial_runs
+from borough.domain.space.blocks import (
+    BLOCK_BITS,
+    Block,
+    FreeRange,
+    blocks_for,
+    has_room,
+    initial_free_ranges,
+)
 
 
 def rebuild(
     subnet: Subnet, cohort_id: int, taken: Iterable[int], claims: Mapping[Prefix, str]
-) -> tuple[list[Block], list[Run]]:
+) -> tuple[list[Block], list[FreeRange]]:
     """Tile a subnet anew.
 
     :param taken: addresses allocated or cooling; those that are not usable need no bit.
@@ -33,16 +40,16 @@ class _Tiling:
         self._subnet = subnet
         self._cohort_id = cohort_id
         self._taken = sorted(address for address in taken if subnet.is_usable(address))
-        self._pieces = initial_runs(subnet)
+        self._pieces = initial_free_ranges(subnet)
         self._claims = _fitted(self._pieces, _disjoint(claims))
         self._claimed = sorted(region.base for region in self._claims)
         self._blocks: list[Block] = []
-        self._runs: list[Run] = []
+        self._free_ranges: list[FreeRange] = []
 
-    def tiles(self) -> tuple[list[Block], list[Run]]:
+    def tiles(self) -> tuple[list[Block], list[FreeRange]]:
         for piece in self._pieces:
             self._tile(piece)
-        return self._blocks, self._runs
+        return self._blocks, self._free_ranges
 
     def _tile(self, piece: Prefix) -> None:
         holder = self._claims.get(piece)
@@ -51,7 +58,7 @@ class _Tiling:
         elif not self._any(self._claimed, piece):
             if not self._any(self._taken, piece):
                 if has_room(self._subnet, piece):
-                    self._runs.append(Run(0, self._subnet.id, self._cohort_id, piece))
+                    self._free_ranges.append(FreeRange(0, self._subnet.id, self._cohort_id, piece))
             elif piece.size <= 1 << BLOCK_BITS:
                 self._add_blocks(piece, "")
             else:

@@ -16,7 +16,7 @@ from borough.domain.space.blocks import (
     BLOCK_BITS,
     NOBODY,
     Block,
-    Run,
+    FreeRange,
     blocks_for,
     part,
     reserved_bits,
@@ -33,7 +33,7 @@ def regions(blocks: Iterable[Block]) -> list[tuple[Prefix, list[Block]]]:
     return [(region, members) for (_, region), members in ordered]
 
 
-class Estate:
+class ClaimedRegions:
     """The regions of one holder, as a plan leaves them so far.
 
     :ivar holder: as ``dimension=value``.
@@ -102,7 +102,7 @@ class Estate:
                     prefix=whole,
                     bitmap=bitmap,
                     region_length=whole.length,
-                    reach=used.bit_length(),
+                    high_water=used.bit_length(),
                     idle_since=0,
                 ),
             )
@@ -179,21 +179,23 @@ def give_up(plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: li
     for block in blocks:
         plan.drop(block)
     plan.notes.append(Note(Act.GAVE_UP, subnet.id, region, blocks[0].holder))
-    add_run(plan, space, subnet, blocks[0].cohort_id, region)
+    add_free_range(plan, space, subnet, blocks[0].cohort_id, region)
 
 
-def add_run(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, piece: Prefix) -> None:
+def add_free_range(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, piece: Prefix) -> None:
     """Add unused space, joined with the free buddies around it, those of this plan included."""
     chain = []
     up = piece
     while up.length > subnet.prefix.length:
         chain.append(up.buddy)
         up = up.parent
-    around = {run.prefix: run for run in plan.runs_at(space, subnet.id, chain)}
+    around = {
+        free_range.prefix: free_range for free_range in plan.free_ranges_at(space, subnet.id, chain)
+    }
     while piece.length > subnet.prefix.length and piece.buddy in around:
-        plan.drop_run(around[piece.buddy])
+        plan.drop_free_range(around[piece.buddy])
         piece = piece.parent
-    plan.runs_added.append(Run(0, subnet.id, cohort_id, piece))
+    plan.free_ranges_added.append(FreeRange(0, subnet.id, cohort_id, piece))
 
 
 def free_tail(region: Prefix, blocks: list[Block]) -> Prefix | None:
@@ -202,7 +204,7 @@ def free_tail(region: Prefix, blocks: list[Block]) -> Prefix | None:
     Space without a usable address counts as unused.
     """
     used = max(
-        (block.prefix.base + block.reach - 1 for block in blocks if block.reach),
+        (block.prefix.base + block.high_water - 1 for block in blocks if block.high_water),
         default=region.base - 1,
     )
     bits = (region.last - used).bit_length() - 1

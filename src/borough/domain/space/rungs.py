@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from borough.domain.declared.dimensions import (
-    Claiming,
+    ClaimSettings,
 )
 from borough.domain.net.addresses import Family
 
@@ -32,4 +32,4 @@ class Rung:
     hold: Hold
     cohorts: tuple[int, ...] = ()
     subnets: tuple[int, ...] = ()
-    claiming: Claiming = field(default_factory=Claiming)
+    claiming: ClaimSettings = field(default_factory=ClaimSettings)

@@ -169,7 +169,7 @@ class Stage:
                 self.driver.release(each.address, scope=each.scope)
             except NotAllocated:
                 continue
-        self.driver.settle()
+        self.driver.retry_orphans()
         try:
             self.driver.apply({}, name=f"conformance-{self.prefix}")
         except BoroughError as error:

@@ -147,9 +147,9 @@ def _add_subnets(unit: Unit, subnets: Sequence[Subnet]) -> list[Subnet]:
     for start in range(0, len(added), _PAGE):
         plan = Plan()
         for subnet, cohort_id in added[start : start + _PAGE]:
-            blocks, runs = rebuild(subnet, cohort_id, (), {})
+            blocks, free_ranges = rebuild(subnet, cohort_id, (), {})
             plan.blocks_added += blocks
-            plan.runs_added += runs
+            plan.free_ranges_added += free_ranges
         unit.commit(plan, 0)
     return [subnet for subnet, _ in added]
 
@@ -168,14 +168,19 @@ def _change_subnet(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None
     blocks = unit.blocks([subnet.id])
     found = unit.allocations(Filter(subnet_id=subnet.id))
     gone = [each for each in found if _outside(subnet, each)]
-    unit.commit(Plan(removed=gone, blocks_removed=blocks, runs_removed=unit.runs([subnet.id])), now)
+    unit.commit(
+        Plan(
+            removed=gone, blocks_removed=blocks, free_ranges_removed=unit.free_ranges([subnet.id])
+        ),
+        now,
+    )
     unit.put_subnet(subnet)
     claims = {
         region: held[0].holder for region, held in regions(each for each in blocks if each.holder)
     }
     taken = [each.address for each in found if not _outside(subnet, each)]
-    blocks, runs = rebuild(subnet, unit.cohort_of(subnet.id), taken, claims)
-    unit.commit(Plan(blocks_added=blocks, runs_added=runs), 0)
+    blocks, free_ranges = rebuild(subnet, unit.cohort_of(subnet.id), taken, claims)
+    unit.commit(Plan(blocks_added=blocks, free_ranges_added=free_ranges), 0)
 
 
 def _shorten_rests(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None:

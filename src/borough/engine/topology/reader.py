@@ -12,7 +12,7 @@ from borough.domain.declared.dimensions import (
     BUILT_IN,
     HOST,
     SETTINGS,
-    Claiming,
+    ClaimSettings,
     Dimension,
     Fallback,
     Settings,
@@ -247,7 +247,7 @@ class Reader:
             if "claims" in fields:
                 self.problem(fields["claims"], "only a dimension with fallback any can claim")
             claims = False
-        return Dimension(name, fallback, rank, claims, Claiming().with_settings(settings))
+        return Dimension(name, fallback, rank, claims, ClaimSettings().with_settings(settings))
 
     def claiming(self, node: Node | None) -> Settings:
         """Settings of claims."""

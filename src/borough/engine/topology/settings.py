@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from borough.domain.declared.dimensions import AtCap, Claiming, Fallback, Settings
+from borough.domain.declared.dimensions import AtCap, ClaimSettings, Fallback, Settings
 from borough.domain.declared.lookup import did_you_mean
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, parse_address
@@ -187,7 +187,7 @@ def check_claiming(settings: Settings) -> Settings:
 
     :raises FixInput: when a first claim would be larger than a region may grow.
     """
-    claiming = Claiming().with_settings(settings)
+    claiming = ClaimSettings().with_settings(settings)
     if claiming.block > claiming.largest:
         raise FixInput(
             f"a first claim of {claiming.block} is larger than the largest region, {claiming.largest}"

@@ -14,7 +14,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.encode import plain
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.events import EventRow
 from borough.domain.space.inspection import (
     Finding,
@@ -25,7 +25,7 @@ from borough.domain.space.inspection import (
     inspect_overlaps,
     misfiled,
 )
-from borough.domain.space.orphans import Leftover
+from borough.domain.space.orphans import Orphan
 from borough.domain.space.plan import Act, Plan
 from borough.domain.space.rebuild import rebuild
 from borough.engine.partial import telling
@@ -121,7 +121,7 @@ def _survey(unit: ReadUnit, now: int) -> _Survey:
         [
             *inspect_overlaps(catalogue),
             *(_misnamed(catalogue, each, None) for each in unit.homeless()),
-            *(_left(each) for each in unit.leftovers() if each.is_due(now)),
+            *(_left(each) for each in unit.orphans() if each.is_due(now)),
             *unit.risks(),
         ],
         [subnet.id for subnet in ordered],
@@ -167,7 +167,7 @@ class _MendCatalogue:
         )
 
 
-def _stray(piece: Block | Run) -> Finding:
+def _stray(piece: Block | FreeRange) -> Finding:
     kind = "block" if isinstance(piece, Block) else "unused space"
     return Finding(
         "unknown_subnet",
@@ -177,21 +177,23 @@ def _stray(piece: Block | Run) -> Finding:
     )
 
 
-def _left(leftover: Leftover) -> Finding:
+def _left(orphan: Orphan) -> Finding:
     """An address that a system behind a driver may hold for nobody. Only its driver can give it back."""
-    what = leftover.address or "an address whose answer was lost"
-    reason = leftover.reason or "it was being given back when its process ended"
+    what = orphan.address or "an address whose answer was lost"
+    reason = orphan.reason or "it was being given back when its process ended"
     return Finding(
         "left_behind",
-        leftover.subnet,
-        leftover.address or f"token {leftover.token}",
-        f"driver {leftover.driver} may still hold {what}"
-        + (f" for {leftover.owner}" if leftover.owner else "")
+        orphan.subnet,
+        orphan.address or f"token {orphan.token}",
+        f"driver {orphan.driver} may still hold {what}"
+        + (f" for {orphan.owner}" if orphan.owner else "")
         + f": {reason}; the driver tries again by itself, or look there",
     )
 
 
-def _misnamed(catalogue: Catalogue, allocation: AllocationRow, home: Subnet | None) -> Finding:
+def _misnamed(
+    catalogue: Catalogue, allocation: AllocationRow, placement_group: Subnet | None
+) -> Finding:
     """An allocation that is filed under a subnet in which it does not lie.
 
     :param home: the subnet in which it lies.
@@ -203,8 +205,8 @@ def _misnamed(catalogue: Catalogue, allocation: AllocationRow, home: Subnet | No
         code = "allocation_outside_subnet"
         filed = f"{named.name} ({named.prefix} of scope {named.scope})"
     lies = (
-        f"it lies in subnet {home.name}"
-        if home
+        f"it lies in subnet {placement_group.name}"
+        if placement_group
         else f"no subnet of scope {allocation.scope} covers it; add one and audit again"
     )
     message = f"{allocation.text} is filed under subnet {filed}, but {lies}"
@@ -224,7 +226,7 @@ class _Reading:
     """
 
     blocks: list[Block]
-    runs: list[Run]
+    free_ranges: list[FreeRange]
     taken: list[int]
     strangers: list[AllocationRow]
     space: list[Finding]
@@ -232,7 +234,7 @@ class _Reading:
 
 def _read(unit: ReadUnit, subnet: Subnet) -> _Reading:
     catalogue = unit.catalogue
-    blocks, runs = unit.blocks([subnet.id]), unit.runs([subnet.id])
+    blocks, free_ranges = unit.blocks([subnet.id]), unit.free_ranges([subnet.id])
     taken: list[int] = []
     strange: list[int] = []
     for address, subnet_id in unit.taken_in(subnet):
@@ -242,10 +244,10 @@ def _read(unit: ReadUnit, subnet: Subnet) -> _Reading:
     found = [unit.allocation_at(subnet.scope, subnet.family, address) for address in strange]
     cohort_id = catalogue.cohort_of[subnet.id]
     space = [
-        *inspect(subnet, cohort_id, blocks, runs, taken, unit.stored_counts(subnet.id)),
+        *inspect(subnet, cohort_id, blocks, free_ranges, taken, unit.stored_counts(subnet.id)),
         *misfiled(subnet, unit.misfiled(subnet.id)),
     ]
-    return _Reading(blocks, runs, taken, [each for each in found if each is not None], space)
+    return _Reading(blocks, free_ranges, taken, [each for each in found if each is not None], space)
 
 
 def _lies_in(catalogue: Catalogue, subnet_id: int, here: Subnet, address: int) -> bool:
@@ -299,9 +301,12 @@ class _Mend:
         for stranger in reading.strangers:
             unit.rehome(stranger, subnet.id)
         if reading.space:
-            claims = certain_claims(subnet, reading.blocks, reading.runs)
+            claims = certain_claims(subnet, reading.blocks, reading.free_ranges)
             cohort_id = unit.catalogue.cohort_of[subnet.id]
-            blocks, runs = rebuild(subnet, cohort_id, reading.taken, claims)
-            unit.commit(Plan(blocks_removed=reading.blocks, runs_removed=reading.runs), self.now)
-            unit.commit(Plan(blocks_added=blocks, runs_added=runs), self.now)
+            blocks, free_ranges = rebuild(subnet, cohort_id, reading.taken, claims)
+            unit.commit(
+                Plan(blocks_removed=reading.blocks, free_ranges_removed=reading.free_ranges),
+                self.now,
+            )
+            unit.commit(Plan(blocks_added=blocks, free_ranges_added=free_ranges), self.now)
         return _mended(unit, [*self.seen, *_findings(unit, subnet, reading)], self.now)

@@ -16,7 +16,7 @@ from borough.domain.net.fewest_routes import Territory
 from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.defragment import Renumbering, propose
 from borough.domain.space.allocations import AllocationRow, State
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.filters import Filter
 from borough.domain.space.plan import Plan
 from borough.engine.queries import all_allocations, routes
@@ -67,7 +67,7 @@ class Snapshot:
 
     catalogue: Catalogue
     blocks: list[Block]
-    runs: list[Run]
+    free_ranges: list[FreeRange]
     held: list[AllocationRow]
     routes: int
 
@@ -77,7 +77,7 @@ def snapshot(unit: ReadUnit, scope: str | None) -> Snapshot:
     return Snapshot(
         unit.catalogue,
         unit.blocks(),
-        unit.runs(),
+        unit.free_ranges(),
         list(all_allocations(unit, Filter(scope=scope))),
         len(routes(unit, None, "strict", scope)),
     )
@@ -89,7 +89,7 @@ def defragment(seen: Snapshot, host: str | None, limit: int, now: int) -> Defrag
     trial = _Trial(
         Tables(
             blocks={block.id: block for block in seen.blocks},
-            runs={run.id: run for run in seen.runs},
+            free_ranges={free_range.id: free_range for free_range in seen.free_ranges},
             allocations={(each.scope, each.family, each.address): each for each in seen.held},
             # Rows that are added by playing must not meet those that are there.
             next_id=1 << 62,

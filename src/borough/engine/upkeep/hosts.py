@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from borough.domain.declared.lookup import check_scope, unknown
 from borough.domain.declared.topology import labels_text
 from borough.domain.net.addresses import format_address
-from borough.domain.policy import reassign
+from borough.domain.policy import reassign as policy
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block
 from borough.domain.space.events import EventRow
@@ -61,7 +61,7 @@ class Renamed:
     old: str
     new: str
     claims: tuple[Claim, ...]
-    moved: tuple[Allocation, ...]
+    reassigned: tuple[Allocation, ...]
     source: str | None
 
 
@@ -81,7 +81,7 @@ def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
     released = Released((), 0)
     given_up: tuple[Claim, ...] = ()
     if release:
-        holder = reassign.holder_of(host)
+        holder = policy.holder_of(host)
         released, notes = release_all(
             unit, Filter(host=host), now, leaving=holder, most=RELEASED_LISTED
         )
@@ -101,7 +101,7 @@ def _known(unit: ReadUnit, host: str) -> None:
     catalogue = unit.catalogue
     if (
         host not in catalogue.hosts
-        and not reassign.everything_of(catalogue, unit, reassign.holder_of(host))
+        and not policy.everything_of(catalogue, unit, policy.holder_of(host))
         and not unit.allocations(Filter(host=host, limit=1))
     ):
         raise unknown("host", host, catalogue.hosts)
@@ -114,9 +114,9 @@ def _held_on(unit: ReadAllocations, host: str) -> list[AllocationRow]:
 
 
 def _vacate(unit: Unit, host: str, now: int) -> tuple[Claim, ...]:
-    plan = reassign.vacate(unit.catalogue, unit, reassign.holder_of(host))
+    plan = policy.vacate(unit.catalogue, unit, policy.holder_of(host))
     unit.commit(plan, now)
-    return _claims(unit, plan.notes, reassign.holder_of(host))
+    return _claims(unit, plan.notes, policy.holder_of(host))
 
 
 def _claims(unit: ReadSpace, notes: Sequence[Note], holder: str) -> tuple[Claim, ...]:
@@ -149,10 +149,10 @@ def rename_host(unit: Unit, old: str, new: str, now: int) -> Renamed:
     _known(unit, old)
     catalogue = unit.catalogue
     allocations = list(all_allocations(unit, Filter(host=old)))
-    plan = reassign.rename(catalogue, unit, allocations, old, new)
+    plan = policy.rename(catalogue, unit, allocations, old, new)
     unit.commit(plan, now)
-    moved = [each for _, each in plan.moved if each.state is State.ALLOCATED]
-    shown = tuple(show_all(unit, moved))
+    reassigned = [each for _, each in plan.reassigned if each.state is State.ALLOCATED]
+    shown = tuple(show_all(unit, reassigned))
     claims = tuple(
         show_claim(catalogue, note.subnet_id, note.prefix, note.holder) for note in plan.notes
     )
@@ -176,7 +176,7 @@ def _redeclare(unit: Unit, old: str, new: str, now: int) -> str | None:
 # --- An address that moves --------------------------------------------------------------------
 
 
-def move(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
+def reassign(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
     """See :meth:`borough.engine.face.Face.move`."""
     scope, family, number = request.scope, request.family, request.address
     host, sequence = request.host, request.sequence
@@ -198,20 +198,20 @@ def move(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
         # A move that is asked for again, its first answer lost.
         return show_all(unit, [held])[0]
     if not request.force:
-        _check_reach(unit, held, host)
+        _check_segment(unit, held, host)
     catalogue = unit.catalogue
     piece = unit.piece_at(held.subnet_id, number)
     around = piece.region() if isinstance(piece, Block) else None
     neighbours = all_allocations(unit, Filter(scope=scope, subnet_id=held.subnet_id, within=around))
-    plan = reassign.move(catalogue, unit, held, host, neighbours)
+    plan = policy.reassign(catalogue, unit, held, host, neighbours)
     unit.commit(plan, now)
-    return show_all(unit, [plan.moved[0][1]])[0]
+    return show_all(unit, [plan.reassigned[0][1]])[0]
 
 
-def _check_reach(unit: ReadSpace, held: AllocationRow, host: str) -> None:
+def _check_segment(unit: ReadSpace, held: AllocationRow, host: str) -> None:
     catalogue = unit.catalogue
     subnet = catalogue.subnets[held.subnet_id]
-    fenced = reassign.out_of_reach(catalogue, subnet, host)
+    fenced = policy.outside_segments(catalogue, subnet, host)
     if not fenced:
         return
     has = labels_text({name: subnet.labels.get(name, frozenset()) for name in fenced})

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from borough.domain.encode import plain
 from borough.domain.net.prefixes import Prefix
-from borough.domain.policy.reclaim import tidy
+from borough.domain.policy.reclaim import reclaim_idle
 from borough.domain.space.blocks import Block
 from borough.domain.space.plan import Act, Plan
 from borough.domain.space.regions import regions
@@ -21,7 +21,7 @@ _PAGE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class Reclaimed:
     """What a sweep did.
 
     :ivar rested: cooling addresses whose rest was over, and that are free again.
@@ -32,7 +32,7 @@ class Swept:
 
     rested: int = 0
     marked: tuple[Claim, ...] = ()
-    given_back: tuple[Claim, ...] = ()
+    reclaimed: tuple[Claim, ...] = ()
     joined: int = 0
 
 
@@ -40,19 +40,19 @@ class Swept:
 class _Tally:
     rested: int = 0
     marked: list[Claim] = field(default_factory=list)
-    given_back: list[Claim] = field(default_factory=list)
+    reclaimed: list[Claim] = field(default_factory=list)
     joined: int = 0
 
-    def swept(self) -> Swept:
-        return Swept(self.rested, tuple(self.marked), tuple(self.given_back), self.joined)
+    def done(self) -> Reclaimed:
+        return Reclaimed(self.rested, tuple(self.marked), tuple(self.reclaimed), self.joined)
 
     def as_json(self) -> dict[str, Any]:
         """What was done; empty for nothing."""
-        swept = self.swept()
-        return {} if swept == Swept() else dict(plain(swept))
+        done = self.done()
+        return {} if done == Reclaimed() else dict(plain(done))
 
 
-def sweep(store: Store, clock: Callable[[], int], take_back: Callable[[], int]) -> Swept:
+def reclaim(store: Store, clock: Callable[[], int], take_back: Callable[[], int]) -> Reclaimed:
     """Look at all blocks, and write where there is something to do, a page of regions at a time.
 
     Looking takes no lock. Whoever loses a race for a page does that page again, and no other.
@@ -67,11 +67,11 @@ def sweep(store: Store, clock: Callable[[], int], take_back: Callable[[], int]) 
         for subnet_id in subnet_ids:
             idle = store.transact(_Look(subnet_id, clock()), write=False)
             for page in _pages(idle):
-                done = store.transact(_Tidy(subnet_id, page, clock()))
+                done = store.transact(_Reclaim(subnet_id, page, clock()))
                 tally.marked += done.marked
-                tally.given_back += done.given_back
+                tally.reclaimed += done.reclaimed
                 tally.joined += done.joined
-    return tally.swept()
+    return tally.done()
 
 
 def _pages(prefixes: list[Prefix]) -> Iterable[list[Prefix]]:
@@ -92,12 +92,12 @@ class _Look:
         return [
             region
             for region, blocks in regions(unit.blocks([self.subnet_id]))
-            if not tidy(unit.catalogue, unit, blocks, self.now).is_empty
+            if not reclaim_idle(unit.catalogue, unit, blocks, self.now).is_empty
         ]
 
 
 @dataclass(frozen=True)
-class _Tidy:
+class _Reclaim:
     """A unit of work that looks at some regions again, for they may have changed, and tidies them."""
 
     subnet_id: int
@@ -114,7 +114,7 @@ class _Tidy:
             # One that has grown, or has lost a piece, is not as it was when it was found idle.
             if block.region() == prefix
         ]
-        plan = tidy(unit.catalogue, unit, blocks, self.now)
+        plan = reclaim_idle(unit.catalogue, unit, blocks, self.now)
         unit.commit(plan, self.now)
         return _tally(unit, plan)
 
@@ -129,7 +129,7 @@ def _tally(unit: ReadSpace, plan: Plan) -> _Tally:
             for old, new in plan.changed.values()
             if new.holder and new.idle_since and not old.idle_since
         ],
-        given_back=[
+        reclaimed=[
             show_claim(unit.catalogue, note.subnet_id, note.prefix, note.holder)
             for note in plan.notes
             if note.act is Act.GAVE_UP

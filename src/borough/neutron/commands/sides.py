@@ -27,7 +27,13 @@ from borough.neutron.commands.reconcile import (
     TableSide,
     compare,
 )
-from borough.neutron.service.client import Held, Service, configured, differences, never
+from borough.neutron.service.client import (
+    AddressService,
+    ServiceAddress,
+    configured,
+    differences,
+    never,
+)
 from borough.neutron.session import subnets
 from borough.neutron.session.backend import Backend, now
 from borough.neutron.session.unit import SessionUnit
@@ -117,7 +123,7 @@ class ServiceSide(Side):
     not about to come into one, unless it is young. A release names the allocation that was seen.
     """
 
-    def __init__(self, database: Database, service: Service) -> None:
+    def __init__(self, database: Database, service: AddressService) -> None:
         self._database = database
         self._service = service
         self._views: dict[str, SubnetView] = {}
@@ -160,7 +166,7 @@ class ServiceSide(Side):
             for each in found.missing:
                 self._service.take(subnet, each)
             for held in found.leaked.values():
-                self._service.release(Held.of(held))
+                self._service.release(ServiceAddress.of(held))
 
 
 def _side_subnet(

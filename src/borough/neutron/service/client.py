@@ -44,7 +44,7 @@ T = TypeVar("T")
 _BATCH: Final = 1000
 
 
-class Held(NamedTuple):
+class ServiceAddress(NamedTuple):
     """One address that the service has allocated.
 
     :ivar subnet: its id in Neutron.
@@ -57,12 +57,12 @@ class Held(NamedTuple):
     sequence: int
 
     @classmethod
-    def of(cls, made: Allocation) -> Held:
+    def of(cls, made: Allocation) -> ServiceAddress:
         """From the service's record."""
         return cls(made.subnet, made.scope, made.address, made.sequence)
 
 
-class Service:
+class AddressService:
     """One service; safe to share between threads.
 
     Each method raises what the library does: :class:`~borough.errors.RetryLater` when the service has not
@@ -88,7 +88,7 @@ class Service:
 
     def allocate(
         self, scope: str, family: int, tiers: Sequence[Sequence[str]], wanted: WantedAddress
-    ) -> list[Held]:
+    ) -> list[ServiceAddress]:
         """Allocate addresses of a group of subnets, all that are wanted or none, in one request.
 
         :param tiers: names of subnets in order of preference; equals share a tier.
@@ -109,7 +109,7 @@ class Service:
             "key": f"neutron:{uuid.uuid4()}",
         }
         answer = self._ask(lambda: self._ipam.allocate(**arguments))
-        return [Held.of(each) for each in answer.allocations]
+        return [ServiceAddress.of(each) for each in answer.allocations]
 
     def take(self, subnet: Subnet, found: PortAddress) -> None:
         """Allocate an address that a port has; one that is held already is left as it is."""
@@ -119,7 +119,7 @@ class Service:
         except AddressInUse:
             return
 
-    def holder(self, scope: str, subnet: str, address: str) -> Held | None:
+    def holder(self, scope: str, subnet: str, address: str) -> ServiceAddress | None:
         """The holder of an address of a subnet; None when nobody holds it."""
         try:
             found = self._ask(lambda: self._ipam.show(address, scope=scope))
@@ -127,9 +127,9 @@ class Service:
             return None
         if found.state != records.State.ALLOCATED.value or found.subnet != subnet:
             return None
-        return Held.of(found)
+        return ServiceAddress.of(found)
 
-    def release(self, held: Held) -> None:
+    def release(self, held: ServiceAddress) -> None:
         """Release an address; that somebody has done so already is no error."""
         try:
             self._ask(
@@ -257,12 +257,12 @@ def portable(subnet: Subnet) -> Subnet:
 
 
 @lru_cache(maxsize=4)
-def _made(process: int, url: str, token: str | None, timeout: float, cloud: str) -> Service:
+def _made(process: int, url: str, token: str | None, timeout: float, cloud: str) -> AddressService:
     # The process is part of the key: connections do not outlive a fork.
-    return Service(url, token, timeout=timeout, cloud=cloud)
+    return AddressService(url, token, timeout=timeout, cloud=cloud)
 
 
-def configured(conf: Any) -> Service:
+def configured(conf: Any) -> AddressService:
     """The service that Neutron's configuration names.
 
     :raises FixInput: it names none, or one that cannot be.

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from borough.errors import BoroughError
 from borough.neutron import tables
-from borough.neutron.service.client import Held, Service
+from borough.neutron.service.client import AddressService, ServiceAddress
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -45,13 +45,13 @@ class NotedAct(NamedTuple):
 
     within: SessionTransaction | None
     act: SessionAct
-    of: Held | str
+    of: ServiceAddress | str
 
 
 class Compensation:
     """The acts of one session, in order, until its transaction ends."""
 
-    def __init__(self, session: Session, service: Service) -> None:
+    def __init__(self, session: Session, service: AddressService) -> None:
         self._session = session
         self._service = service
         self._reset()
@@ -62,7 +62,7 @@ class Compensation:
         event.listen(session, "after_transaction_end", self._after_end)
 
     @classmethod
-    def of(cls, session: Session, service: Service) -> Compensation:
+    def of(cls, session: Session, service: AddressService) -> Compensation:
         """The compensation of a session; made when there is none."""
         found = session.info.get(_KEY)
         if found is None:
@@ -78,7 +78,7 @@ class Compensation:
         self._is_rolled_back = False
         self._connection: sa.Connection | None = None
 
-    def note(self, act: SessionAct, of: Held | str) -> None:
+    def note(self, act: SessionAct, of: ServiceAddress | str) -> None:
         """Note an act."""
         self._connection = self._session.connection()
         within = self._session.get_nested_transaction() or self._session.get_transaction()
@@ -87,7 +87,7 @@ class Compensation:
     def last(self, scope: str, address: str) -> NotedAct | None:
         """The latest act on an address in this transaction."""
         for entry in reversed(self._entries):
-            if isinstance(entry.of, Held) and entry.of[1:3] == (scope, address):
+            if isinstance(entry.of, ServiceAddress) and entry.of[1:3] == (scope, address):
                 return entry
         return None
 
@@ -123,7 +123,7 @@ class Compensation:
         if addresses or subnets:
             self._compensate(
                 session.get_bind().engine,
-                {each for each in addresses if isinstance(each, Held)},
+                {each for each in addresses if isinstance(each, ServiceAddress)},
                 {each for each in subnets if isinstance(each, str)},
                 is_unknown=is_unknown,
             )
@@ -131,7 +131,12 @@ class Compensation:
     # --- Compensation ---------------------------------------------------------------------------
 
     def _compensate(
-        self, engine: sa.Engine, addresses: set[Held], subnets: set[str], *, is_unknown: bool
+        self,
+        engine: sa.Engine,
+        addresses: set[ServiceAddress],
+        subnets: set[str],
+        *,
+        is_unknown: bool,
     ) -> None:
         """Release addresses, and declare or remove subnets; a failure is logged, and found by the audit.
 
@@ -179,15 +184,15 @@ def _lies_in(transaction: SessionTransaction | None, outer: SessionTransaction) 
     return transaction is outer
 
 
-def _dropped(done: Iterable[NotedAct]) -> set[Held | str]:
+def _dropped(done: Iterable[NotedAct]) -> set[ServiceAddress | str]:
     """The addresses that were dropped, and not kept after all."""
-    latest = {each.of: each.act for each in done if isinstance(each.of, Held)}
+    latest = {each.of: each.act for each in done if isinstance(each.of, ServiceAddress)}
     return {of for of, act in latest.items() if act is SessionAct.DROP}
 
 
 _AUDIT: Final = "borough neutron audit --repair mends it"
 
 
-def _orphans(addresses: Iterable[Held]) -> str:
+def _orphans(addresses: Iterable[ServiceAddress]) -> str:
     names = ", ".join(f"{each.address} of subnet {each.subnet}" for each in sorted(addresses))
     return f"held at the service, perhaps for nobody: {names or 'nothing'}; {_AUDIT}"

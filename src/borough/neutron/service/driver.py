@@ -28,7 +28,7 @@ from borough.neutron import tables
 from borough.neutron.driver import AddressSpace, NeutronPool
 from borough.neutron.errors import AddressServiceUnavailable, refusals
 from borough.neutron.requests import WantedAddress
-from borough.neutron.service.client import Held, Service, configured, never
+from borough.neutron.service.client import AddressService, ServiceAddress, configured, never
 from borough.neutron.service.compensation import Compensation, SessionAct
 from borough.neutron.subnet import Declared, NeutronSubnet
 from borough.neutron.tables import Spot
@@ -46,7 +46,7 @@ class RemoteSpace(AddressSpace):
         self._spots: dict[str, Spot] = {}
 
     @contextmanager
-    def _writing(self) -> Iterator[tuple[Service, Compensation, sa.Connection]]:
+    def _writing(self) -> Iterator[tuple[AddressService, Compensation, sa.Connection]]:
         with _translated(), db_api.CONTEXT_WRITER.using(self._context):
             service = configured(cfg.CONF)
             session = self._context.session
@@ -132,11 +132,11 @@ class RemoteSpace(AddressSpace):
 
     def _ask(
         self,
-        service: Service,
+        service: AddressService,
         connection: sa.Connection,
         names: Sequence[str],
         wanted: WantedAddress,
-    ) -> list[Held]:
+    ) -> list[ServiceAddress]:
         spot = self._spots[names[0]]
         alike = groupby(names, key=lambda name: self._spots[name].is_typed)
         tiers = [list(some) for _, some in alike]

@@ -16,7 +16,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST
 from borough.domain.policy import allocate as policy
 from borough.domain.policy import selection
-from borough.domain.policy.take import Order, Taken
+from borough.domain.policy.take import Taken, TakeRequest
 from borough.domain.request import Request
 from borough.domain.space.allocations import State
 from borough.engine.allocation import Allocator, Ladders
@@ -32,7 +32,7 @@ from borough.store.cache import Cache
 from borough.store.port import LostRace
 from borough.store.sql import migrate
 from borough.store.sql.failures import Busy, Duplicate
-from borough.store.sql.giving import Areas, Hints, Word
+from borough.store.sql.giving import BoundsCache, Hints, Word
 from borough.store.sql.probes import Probes
 from borough.store.sql.runner import KEPT
 
@@ -48,7 +48,7 @@ _SOMEBODY: Final = frozenset(("*",))
 
 
 @dataclass(frozen=True)
-class Group:
+class NamedSubnets:
     """Subnets that Neutron names together, in its order of preference, and all that follows from them.
 
     :ivar scope: the scope of all of them.
@@ -64,7 +64,7 @@ class Group:
 class Link:
     """What is remembered of one database connection."""
 
-    areas: Areas
+    bounds_cache: BoundsCache
     hints: Hints = field(default_factory=Hints)
 
 
@@ -98,11 +98,11 @@ class Backend:
         self._kept: Cache[Any, Any] = Cache(KEPT)
         self._probes = Probes(self._kept)
         self._dimensions = Dimensions()
-        self._groups: dict[tuple[str, ...], Group] = {}
+        self._groups: dict[tuple[str, ...], NamedSubnets] = {}
 
     # --- What is known of subnets -----------------------------------------------------------------
 
-    def group(self, connection: sa.Connection, names: Sequence[str]) -> Group | None:
+    def group(self, connection: sa.Connection, names: Sequence[str]) -> NamedSubnets | None:
         """The subnets named, from memory if they are there; None when the database lacks any of them."""
         key = tuple(names)
         found = self._groups.get(key)
@@ -116,7 +116,7 @@ class Backend:
         if names in self._groups:
             self.remember(names, self.unit(connection, names).catalogue)
 
-    def remember(self, names: tuple[str, ...], catalogue: Catalogue) -> Group | None:
+    def remember(self, names: tuple[str, ...], catalogue: Catalogue) -> NamedSubnets | None:
         """Keep what was read of some subnets; None when some are missing."""
         if not names or len(catalogue.subnets) < len(set(names)):
             self._groups.pop(names, None)
@@ -126,7 +126,9 @@ class Backend:
             # The ladders and hints that were made of it stay good.
             return known
         scope = catalogue.by_name[names[0]].scope
-        group = Group(catalogue, scope, _tiers(catalogue, names), Allocator(now, OneForAllHosts()))
+        group = NamedSubnets(
+            catalogue, scope, _tiers(catalogue, names), Allocator(now, OneForAllHosts())
+        )
         if len(self._groups) >= _GROUPS:
             # One dictionary after another, never emptied: another thread may be reading the old one.
             self._groups = {}
@@ -149,7 +151,7 @@ class Backend:
             self._probes,
             self._dimensions,
             names,
-            areas=self._link(connection).areas,
+            bounds_cache=self._link(connection).bounds_cache,
             spread=spread,
         )
 
@@ -166,7 +168,9 @@ class Backend:
         # SQLAlchemy keeps this with the connection of the driver, and drops it with that.
         link = connection.info.get("borough")
         if link is None:
-            link = connection.info["borough"] = Link(Areas(self.dialect.lane(connection)))
+            link = connection.info["borough"] = Link(
+                BoundsCache(self.dialect.partition(connection))
+            )
         found: Link = link
         return found
 
@@ -259,16 +263,16 @@ class Backend:
         return lookup.unknown("subnet", next(name for name in names if name not in known), ())
 
     def _allocate_at_once(
-        self, connection: sa.Connection, order: Order
+        self, connection: sa.Connection, order: TakeRequest
     ) -> tuple[Word, Taken | None]:
         """Allocate by one statement, where the rules leave no choice."""
         giver = self.dialect.giver
         assert giver is not None
-        link, run = self._link(connection), self._runner(connection)
-        outcome = giver.give(run, order, link.hints, link.areas, wait=False)
-        if outcome.word is Word.LOCKED and not outcome.has_run:
+        link, free_range = self._link(connection), self._runner(connection)
+        outcome = giver.give(free_range, order, link.hints, link.bounds_cache, wait=False)
+        if outcome.word is Word.LOCKED and not outcome.has_free_range:
             # No unlocked block is left on this step: wait for this one.
-            outcome = giver.give(run, order, link.hints, link.areas, wait=True)
+            outcome = giver.give(free_range, order, link.hints, link.bounds_cache, wait=True)
         return outcome.word, outcome.taken
 
     def release(self, connection: sa.Connection, name: str, family: int, address: int) -> bool:
@@ -289,7 +293,7 @@ class Backend:
         return self.run(connection, (name,), work)
 
 
-def _request(group: Group, wanted: WantedAddress) -> Request:
+def _request(group: NamedSubnets, wanted: WantedAddress) -> Request:
     host = wanted.port.host
     subnet = group.catalogue.by_name[group.tiers[0][0]]
     return Request(

@@ -52,20 +52,22 @@ class Dimensions:
     def __init__(self) -> None:
         self._found: tuple[int, tuple[Dimension, ...]] = (-1, ())
 
-    def read(self, run: Runner, version: int) -> tuple[Dimension, ...]:
+    def read(self, runner: Runner, version: int) -> tuple[Dimension, ...]:
         """In rank order."""
         if self._found[0] != version:
-            made = tuple(to_dimension(rank, *row) for rank, row in enumerate(run.rows(_DIMENSIONS)))
+            made = tuple(
+                to_dimension(rank, *row) for rank, row in enumerate(runner.rows(_DIMENSIONS))
+            )
             self._found = version, made
         return self._found[1]
 
 
-def read(run: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalogue:
+def read(runner: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalogue:
     """The part of the catalogue that is about these subnets; unknown ones are left out."""
     values = {f"name_{at}": name for at, name in enumerate(names)}
     found: dict[int, tuple[Any, ...]] = {}
     ranges: dict[int, list[tuple[Any, Any]]] = {}
-    for row in run.rows(_subnets(len(names)), **values):
+    for row in runner.rows(_subnets(len(names)), **values):
         *facts, first, last = row
         found[facts[3]] = tuple(facts)
         if first is not None:
@@ -80,7 +82,7 @@ def read(run: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalogue
         subnets[id] = to_subnet(NeutronSubnet, scope, columns, ranges.get(id, ()), cohort.labels)
     return Catalogue(
         version=version,
-        dimensions=dimensions.read(run, version) if found else (),
+        dimensions=dimensions.read(runner, version) if found else (),
         scopes=scopes,
         subnets=subnets,
         cohorts=cohorts,

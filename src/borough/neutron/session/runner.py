@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
 from borough.domain.space.inspection import Finding
-from borough.domain.space.partitions import ALONE, Lane
+from borough.domain.space.partitions import ALONE, Partition
 from borough.errors import FixInput
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Giver, Line, Writer
+from borough.store.sql.dialect import Giver, LockRequest, Writer
 from borough.store.sql.failures import Busy, Duplicate
 from borough.store.sql.runner import Row, Runner, Statement
 
@@ -126,7 +126,7 @@ def _reads_space(clause: sa.ClauseElement) -> TypeGuard[sa.Select[Any]]:
     if not isinstance(clause, sa.Select):
         return False
     froms = clause.get_final_froms()
-    return len(froms) == 1 and (froms[0] is t.block or froms[0] is t.run)
+    return len(froms) == 1 and (froms[0] is t.block or froms[0] is t.free_range)
 
 
 class SessionDialect:
@@ -182,7 +182,7 @@ class SessionDialect:
         """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
         return SessionCursor(connection)
 
-    def lane(self, connection: Any) -> Lane:
+    def partition(self, connection: Any) -> Partition:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         if self.name not in ("mysql", "mariadb"):
             return ALONE
@@ -192,19 +192,19 @@ class SessionDialect:
         counts = {name.lower(): int(value) for name, value in found.fetchall()}
         index, size = counts.get("wsrep_local_index", 0), counts.get("wsrep_cluster_size", 0)
         # Without a cluster there is no size, and the index is a number that is none.
-        return Lane(index, size) if size > 1 and index < size else ALONE
+        return Partition(index, size) if size > 1 and index < size else ALONE
 
-    def begin_in_line(self, _run: Runner, _line: Line) -> None:
+    def begin_locked(self, _runner: Runner, _line: LockRequest) -> None:
         """Neutron's transaction has read before, and begins anew when it lost."""
 
-    def risks(self, _run: Runner) -> list[Finding]:
+    def risks(self, _runner: Runner) -> list[Finding]:
         """None is looked for: the server is Neutron's."""
         return []
 
     def limit(self, connection: Any, seconds: float) -> None:
         """None: Neutron's operator sets one, if any."""
 
-    def horizon(self, run: Runner) -> int:
+    def horizon(self, runner: Runner) -> int:
         """Events are read by others."""
         raise NotImplementedError
 

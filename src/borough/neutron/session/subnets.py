@@ -12,7 +12,7 @@ from borough.domain.declared.records import Subnet
 from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.placement import first_piece
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import BLOCK_BITS, Block, Run, blocks_for, cut
+from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, blocks_for, cut
 from borough.domain.space.events import EventRow
 from borough.domain.space.plan import Act, Grant, Plan
 from borough.domain.space.rebuild import rebuild
@@ -53,9 +53,9 @@ def add(
         return present
     subnet = replace(wanted.stored(), scope=_scope_for(unit, wanted))
     stored, cohort_id = unit.add_subnet(subnet, _scope_id(unit, subnet.scope))
-    blocks, runs = rebuild(stored, cohort_id, taken, {})
-    blocks, runs = _open_some(stored, cohort_id, blocks, runs)
-    unit.commit(Plan(blocks_added=blocks, runs_added=runs), now)
+    blocks, free_ranges = rebuild(stored, cohort_id, taken, {})
+    blocks, free_ranges = _open_some(stored, cohort_id, blocks, free_ranges)
+    unit.commit(Plan(blocks_added=blocks, free_ranges_added=free_ranges), now)
     unit.changed()
     unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
     assert isinstance(stored, NeutronSubnet)
@@ -115,17 +115,19 @@ def _scope_id(unit: SessionUnit, name: str) -> int:
 
 
 def _open_some(
-    subnet: Subnet, cohort_id: int, blocks: list[Block], runs: list[Run]
-) -> tuple[list[Block], list[Run]]:
+    subnet: Subnet, cohort_id: int, blocks: list[Block], free_ranges: list[FreeRange]
+) -> tuple[list[Block], list[FreeRange]]:
     count = min(OPEN_BLOCKS, subnet.prefix.size >> BLOCK_BITS + 2)
-    if not runs or not count:
-        return blocks, runs
-    run = max(runs, key=lambda each: each.prefix.size)
-    piece = first_piece(subnet, run.prefix, BLOCK_BITS, (count << BLOCK_BITS) * 7 // 8)
-    left = [Run(0, subnet.id, cohort_id, each) for each in cut(subnet, run.prefix, piece)]
+    if not free_ranges or not count:
+        return blocks, free_ranges
+    free_range = max(free_ranges, key=lambda each: each.prefix.size)
+    piece = first_piece(subnet, free_range.prefix, BLOCK_BITS, (count << BLOCK_BITS) * 7 // 8)
+    left = [
+        FreeRange(0, subnet.id, cohort_id, each) for each in cut(subnet, free_range.prefix, piece)
+    ]
     return (
         blocks + blocks_for(subnet, cohort_id, piece, ""),
-        [each for each in runs if each is not run] + left,
+        [each for each in free_ranges if each is not free_range] + left,
     )
 
 
@@ -141,7 +143,7 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     if (before.prefix, before.usable) == (after.prefix, after.usable):
         unit.put_subnet(after)
     else:
-        _move(unit, before, after, now)
+        _reassign(unit, before, after, now)
     if before.labels != after.labels:
         unit.move_version()
     unit.changed()
@@ -149,9 +151,9 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     return True
 
 
-def _move(unit: SessionUnit, before: Subnet, after: Subnet, now: int) -> None:
+def _reassign(unit: SessionUnit, before: Subnet, after: Subnet, now: int) -> None:
     """Change a subnet and make its space anew."""
-    old, runs = unit.locked_space(before.id)
+    old, free_ranges = unit.locked_space(before.id)
     claims = {
         region: held[0].holder for region, held in regions(each for each in old if each.holder)
     }
@@ -162,13 +164,13 @@ def _move(unit: SessionUnit, before: Subnet, after: Subnet, now: int) -> None:
         scope_id = unit.catalogue.scopes[before.scope]
         unit.runner.write(_REMOVE_ALLOCATIONS, scope_id=scope_id, subnet_id=before.id)
         claims = {}
-    unit.commit(Plan(blocks_removed=old, runs_removed=runs), now)
+    unit.commit(Plan(blocks_removed=old, free_ranges_removed=free_ranges), now)
     unit.put_subnet(after)
     cohort_id = unit.cohort_of(after.id)
-    blocks, runs = rebuild(after, cohort_id, kept, claims)
+    blocks, free_ranges = rebuild(after, cohort_id, kept, claims)
     if not blocks:
-        blocks, runs = _open_some(after, cohort_id, blocks, runs)
-    unit.commit(Plan(blocks_added=blocks, runs_added=runs), now)
+        blocks, free_ranges = _open_some(after, cohort_id, blocks, free_ranges)
+    unit.commit(Plan(blocks_added=blocks, free_ranges_added=free_ranges), now)
 
 
 def remove(unit: SessionUnit, name: str, *, now: int) -> bool:

@@ -11,7 +11,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import from_bytes
 from borough.domain.net.prefixes import Prefix
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.rungs import Hold, Rung
 from borough.neutron.session import catalogue as declared
 from borough.neutron.session.catalogue import Dimensions
@@ -21,7 +21,7 @@ from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue import change_log
-from borough.store.sql.giving import Areas
+from borough.store.sql.giving import BoundsCache
 from borough.store.sql.offers import locking
 from borough.store.sql.probes import Probes, ids_of
 from borough.store.sql.unit.unit import SqlUnit
@@ -37,16 +37,16 @@ class SessionUnit(SqlUnit):
 
     def __init__(
         self,
-        run: SessionRunner,
+        runner: SessionRunner,
         dialect: SessionDialect,
         probes: Probes,
         dimensions: Dimensions,
         names: Sequence[str],
         *,
-        areas: Areas,
+        bounds_cache: BoundsCache,
         spread: bool = False,
     ) -> None:
-        super().__init__(run, None, dialect, probes, areas=areas, spread=spread)
+        super().__init__(runner, None, dialect, probes, bounds_cache=bounds_cache, spread=spread)
         self.names = tuple(names)
         self._dimensions = dimensions
         #: The subnets that were as the catalogue has them after some of their space was locked.
@@ -64,7 +64,7 @@ class SessionUnit(SqlUnit):
         """What runs its statements."""
         return self._run
 
-    def _saw(self, pieces: Sequence[Block | Run]) -> None:
+    def _saw(self, pieces: Sequence[Block | FreeRange]) -> None:
         """Refuse blocks and runs of subnets that were changed since the catalogue was read.
 
         Space is read with a lock, as it is now: ranges of before would be laid over blocks of after.
@@ -94,17 +94,19 @@ class SessionUnit(SqlUnit):
             raise LostRace("a subnet is not as it was read")
         return {id: outside for id, _, outside in found}
 
-    def locked_space(self, subnet_id: int) -> tuple[list[Block], list[Run]]:
+    def locked_space(self, subnet_id: int) -> tuple[list[Block], list[FreeRange]]:
         """All blocks and runs of a subnet as they are now, closed to others until this transaction ends.
 
         They are locked in the order in which allocations lock rows: unused space, blocks, subnets.
 
         :raises LostRace: the subnet was changed or removed since it was read.
         """
-        runs = [rows.to_run(row) for row in self._run.rows(_RUNS_OF, subnet_id=subnet_id)]
+        free_ranges = [
+            rows.to_free_range(row) for row in self._run.rows(_FREE_RANGES_OF, subnet_id=subnet_id)
+        ]
         blocks = [rows.to_block(row) for row in self._run.rows(_BLOCKS_OF, subnet_id=subnet_id)]
         self._outside |= self._versions((subnet_id,), exclusive=self._run.locks)
-        return blocks, runs
+        return blocks, free_ranges
 
     def taken(self, subnet: Subnet) -> list[int]:
         """The addresses that a subnet holds or lets rest now, whoever gave them."""
@@ -139,12 +141,12 @@ class SessionUnit(SqlUnit):
         ids = tuple(id for id, cohort in cohorts.items() if cohort == cohort_id)
         return self.holdings(Rung(4, Hold.OWN, subnets=ids), holder)
 
-    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+    def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
         """See :meth:`borough.domain.space.plan.Space.runs_in`."""
         if self._run.locks:
             # Read with a lock, many runs would be closed to others for as long as this transaction lasts.
             return []
-        return super().runs_in(subnet_id, prefix, longest)
+        return super().free_ranges_in(subnet_id, prefix, longest)
 
     def _near(self, rungs: Sequence[Rung]) -> None:
         # The giver has looked in this writer's own area already, with a lock.
@@ -179,7 +181,9 @@ class SessionUnit(SqlUnit):
 
 
 _BLOCKS_OF = sa.select(*s.BLOCK_COLUMNS).where(t.block.c.subnet_id == sa.bindparam("subnet_id"))
-_RUNS_OF = sa.select(*s.RUN_COLUMNS).where(t.run.c.subnet_id == sa.bindparam("subnet_id"))
+_FREE_RANGES_OF = sa.select(*s.FREE_RANGE_COLUMNS).where(
+    t.free_range.c.subnet_id == sa.bindparam("subnet_id")
+)
 _MOVE_VERSION = sa.update(t.meta).values(
     catalogue_version=t.meta.c.catalogue_version + sa.bindparam("step")
 )

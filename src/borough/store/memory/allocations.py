@@ -19,12 +19,12 @@ class MemoryAllocations(MemoryPart):
 
     def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
         tables = self._tables
-        for run in plan.runs_removed:
-            if tables.runs.pop(run.id, None) is None:
-                raise LostRace(run)
-        for run in plan.runs_added:
+        for free_range in plan.free_ranges_removed:
+            if tables.free_ranges.pop(free_range.id, None) is None:
+                raise LostRace(free_range)
+        for free_range in plan.free_ranges_added:
             id = tables.new_id()
-            tables.runs[id] = replace(run, id=id)
+            tables.free_ranges[id] = replace(free_range, id=id)
         for block in plan.blocks_removed:
             expect(tables.blocks.pop(block.id, None), block)
         for old, new in plan.changed.values():
@@ -41,7 +41,7 @@ class MemoryAllocations(MemoryPart):
                 stored and (stored.sequence, stored.state), (allocation.sequence, State.ALLOCATED)
             )
             tables.allocations[_key(allocation)] = allocation
-        for before, after in plan.moved:
+        for before, after in plan.reassigned:
             expect(tables.allocations.get(_key(before)), before)
             tables.allocations[_key(before)] = after
         for event in events_of(plan, self.catalogue, now):

@@ -60,7 +60,7 @@ class MemoryDeclarations(MemoryPart):
         cohort_id = self._intern(subnet)
         tables.subnets[subnet.id] = subnet
         tables.cohort_of[subnet.id] = cohort_id
-        for table in (tables.blocks, tables.runs):
+        for table in (tables.blocks, tables.free_ranges):
             for id, piece in table.items():
                 if piece.subnet_id == subnet.id:
                     table[id] = replace(piece, cohort_id=cohort_id)  # type: ignore[assignment]

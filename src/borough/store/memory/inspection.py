@@ -8,7 +8,7 @@ from dataclasses import replace
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.inspection import Finding, StoredCohort, Times
 from borough.store.memory.part import expect
 from borough.store.memory.space import MemorySpace
@@ -73,7 +73,7 @@ class MemoryInspection(MemorySpace):
         """See :meth:`borough.store.port.Unit.stored_counts`; nothing is stored, so it is right."""
         return {}
 
-    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+    def misfiled(self, subnet_id: int) -> list[Block | FreeRange]:
         """See :meth:`borough.store.port.Unit.misfiled`; there are no such columns."""
         return []
 
@@ -86,8 +86,8 @@ class MemoryInspection(MemorySpace):
     def retire_cohort(self, id: int) -> None:
         self._tables.cohorts.pop(id, None)
 
-    def strays(self) -> list[Block | Run]:
-        pieces: list[Block | Run] = [*self.blocks(), *self.runs()]
+    def strays(self) -> list[Block | FreeRange]:
+        pieces: list[Block | FreeRange] = [*self.blocks(), *self.free_ranges()]
         return [each for each in pieces if each.subnet_id not in self._tables.subnets]
 
     def remove_strays(self) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 from borough.domain.net.prefixes import Prefix
 from borough.domain.space.allocations import AllocationRow, State
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.plan import Offer, Tally, free_of, tallies_of
 from borough.domain.space.rungs import Hold, Rung
 from borough.store.memory.part import MemoryPart
 
 
-def _by_address(piece: Block | Run) -> Any:
+def _by_address(piece: Block | FreeRange) -> Any:
     return piece.prefix
 
 
@@ -26,14 +26,14 @@ class MemorySpace(MemoryPart):
         found: list[Offer] = []
         for position, rung in enumerate(rungs):
             blocks = [block for block in self._blocks_on(rung, claimant) if block.free]
-            runs = self._runs_on(rung) if rung.hold is Hold.UNCLAIMED else []
-            pieces = _order(rung.hold, blocks, runs, claimant, lowest)
+            free_ranges = self._free_ranges_on(rung) if rung.hold is Hold.UNCLAIMED else []
+            pieces = _order(rung.hold, blocks, free_ranges, claimant, lowest)
             found += [Offer(position, piece) for piece in pieces]
             if len(found) >= count:
                 break
         return found[:count]
 
-    def _on(self, rung: Rung, piece: Block | Run) -> bool:
+    def _on(self, rung: Rung, piece: Block | FreeRange) -> bool:
         return piece.cohort_id in rung.cohorts or piece.subnet_id in rung.subnets
 
     def _blocks_on(self, rung: Rung, claimant: str) -> list[Block]:
@@ -43,8 +43,12 @@ class MemorySpace(MemoryPart):
             if self._on(rung, block) and _hold(block, claimant) is rung.hold
         ]
 
-    def _runs_on(self, rung: Rung) -> list[Run]:
-        return [run for run in self._tables.runs.values() if self._on(rung, run)]
+    def _free_ranges_on(self, rung: Rung) -> list[FreeRange]:
+        return [
+            free_range
+            for free_range in self._tables.free_ranges.values()
+            if self._on(rung, free_range)
+        ]
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
         held = [
@@ -70,25 +74,25 @@ class MemorySpace(MemoryPart):
         ]
         return sorted(inside, key=_by_address)
 
-    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+    def free_ranges_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[FreeRange]:
         return [
-            run
-            for run in self._tables.runs.values()
-            if run.subnet_id == subnet_id and run.prefix in prefixes
+            free_range
+            for free_range in self._tables.free_ranges.values()
+            if free_range.subnet_id == subnet_id and free_range.prefix in prefixes
         ]
 
-    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+    def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
         inside = [
-            run
-            for run in self._tables.runs.values()
-            if run.subnet_id == subnet_id
-            and prefix.covers(run.prefix)
-            and run.prefix.length <= longest
+            free_range
+            for free_range in self._tables.free_ranges.values()
+            if free_range.subnet_id == subnet_id
+            and prefix.covers(free_range.prefix)
+            and free_range.prefix.length <= longest
         ]
         return sorted(inside, key=_by_address)
 
-    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
-        for table in (self._tables.blocks, self._tables.runs):
+    def piece_at(self, subnet_id: int, address: int) -> Block | FreeRange | None:
+        for table in (self._tables.blocks, self._tables.free_ranges):
             for piece in table.values():
                 if piece.subnet_id == subnet_id and piece.prefix.holds(address):
                     return piece
@@ -100,8 +104,8 @@ class MemorySpace(MemoryPart):
     def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
         return _of(self._tables.blocks.values(), subnet_ids)
 
-    def runs(self, subnet_ids: Sequence[int] | None = None) -> list[Run]:
-        return _of(self._tables.runs.values(), subnet_ids)
+    def free_ranges(self, subnet_ids: Sequence[int] | None = None) -> list[FreeRange]:
+        return _of(self._tables.free_ranges.values(), subnet_ids)
 
     def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
         held = dict.fromkeys(subnet_ids, (0, 0))
@@ -109,7 +113,7 @@ class MemorySpace(MemoryPart):
             if each.subnet_id in held:
                 total, cooling = held[each.subnet_id]
                 held[each.subnet_id] = total + 1, cooling + (each.state is State.COOLING)
-        pieces: list[Block | Run] = [*self.blocks(subnet_ids), *self.runs(subnet_ids)]
+        pieces: list[Block | FreeRange] = [*self.blocks(subnet_ids), *self.free_ranges(subnet_ids)]
         return tallies_of(free_of(self._tables.subnets, pieces), held)
 
 
@@ -125,15 +129,15 @@ def _hold(block: Block, claimant: str) -> Hold:
 
 
 def _order(
-    hold: Hold, blocks: list[Block], runs: list[Run], claimant: str, lowest: bool
-) -> list[Block | Run]:
+    hold: Hold, blocks: list[Block], free_ranges: list[FreeRange], claimant: str, lowest: bool
+) -> list[Block | FreeRange]:
     if lowest:
-        return sorted([*blocks, *runs], key=_by_address)
+        return sorted([*blocks, *free_ranges], key=_by_address)
     if hold is Hold.OWN:
         return [*sorted(blocks, key=lambda block: (block.region_length, block.prefix))]
-    blocks.sort(key=lambda block: (block.turn, block.prefix))
+    blocks.sort(key=lambda block: (block.takeover_rank, block.prefix))
     if claimant:
-        runs.sort(key=lambda run: (run.prefix.length, run.prefix))
-        return [*runs, *blocks]
-    runs.sort(key=lambda run: (-run.prefix.length, run.prefix))
-    return [*blocks, *runs]
+        free_ranges.sort(key=lambda free_range: (free_range.prefix.length, free_range.prefix))
+        return [*free_ranges, *blocks]
+    free_ranges.sort(key=lambda free_range: (-free_range.prefix.length, free_range.prefix))
+    return [*blocks, *free_ranges]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.policy.take import Order, Taken
+from borough.domain.policy.take import Taken, TakeRequest
 from borough.errors import Contended
 from borough.store.memory.tables import Tables
 from borough.store.memory.unit import MemoryUnit
@@ -35,7 +35,7 @@ class MemoryStore:
     def known(self) -> Catalogue | None:
         return None
 
-    def give(self, _order: Order, work: Callable[[Unit], T]) -> Taken | T:
+    def give(self, _order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
         return self.transact(work)
 
     def transact(

@@ -11,10 +11,10 @@ from borough.domain.declared.records import Cohort, Host, Pool, Subnet
 from borough.domain.declared.tokens import Token
 from borough.domain.encode import utc
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.events import Event, EventRow
 from borough.domain.space.keys import Remembered
-from borough.domain.space.orphans import Leftover
+from borough.domain.space.orphans import Orphan
 from borough.store.actor import actor
 
 
@@ -33,14 +33,14 @@ class Tables:
     pools: dict[str, Pool] = field(default_factory=dict)
     hosts: dict[str, Host] = field(default_factory=dict)
     blocks: dict[int, Block] = field(default_factory=dict)
-    runs: dict[int, Run] = field(default_factory=dict)
+    free_ranges: dict[int, FreeRange] = field(default_factory=dict)
     allocations: dict[tuple[str, int, int], AllocationRow] = field(default_factory=dict)
     keys: dict[str, tuple[Remembered, int]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     cohort_labels: dict[int, Labels] = field(default_factory=dict)
     pruned: int = 0
     tokens: dict[str, Token] = field(default_factory=dict)
-    leftovers: dict[str, Leftover] = field(default_factory=dict)
+    orphans: dict[str, Orphan] = field(default_factory=dict)
     next_id: int = 1
 
     @property
@@ -98,4 +98,6 @@ class Tables:
     def clear_space(self, subnet_id: int) -> None:
         """Remove the blocks and runs of a subnet."""
         self.blocks = {id: each for id, each in self.blocks.items() if each.subnet_id != subnet_id}
-        self.runs = {id: each for id, each in self.runs.items() if each.subnet_id != subnet_id}
+        self.free_ranges = {
+            id: each for id, each in self.free_ranges.items() if each.subnet_id != subnet_id
+        }

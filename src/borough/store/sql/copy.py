@@ -31,7 +31,7 @@ _Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Moved:
+class Copied:
     """What was carried over.
 
     :ivar rows: by table.
@@ -80,7 +80,7 @@ _PARENTS: Final = [
 ]
 
 
-def move(source_url: str, target_url: str, progress: Progress | None = None) -> Moved:
+def copy(source_url: str, target_url: str, progress: Progress | None = None) -> Copied:
     """Carry everything over, and verify it.
 
     What writes to the source must be stopped. Run again after an interruption, it goes on.
@@ -95,14 +95,14 @@ def move(source_url: str, target_url: str, progress: Progress | None = None) -> 
     source, target = _Side(source_url, create=False), _Side(target_url, create=True)
     try:
         return _translated(
-            (source.dialect, target.dialect), lambda: _move(source, target, progress)
+            (source.dialect, target.dialect), lambda: _copy(source, target, progress)
         )
     finally:
         source.engine.dispose()
         target.engine.dispose()
 
 
-def _translated(dialects: Sequence[Dialect], work: Callable[[], Moved]) -> Moved:
+def _translated(dialects: Sequence[Dialect], work: Callable[[], Copied]) -> Copied:
     try:
         return work()
     except sa.exc.DBAPIError as error:
@@ -112,7 +112,7 @@ def _translated(dialects: Sequence[Dialect], work: Callable[[], Moved]) -> Moved
         raise public(translated, "not_done") from error
 
 
-def _move(source: _Side, target: _Side, progress: Progress | None) -> Moved:
+def _copy(source: _Side, target: _Side, progress: Progress | None) -> Copied:
     migrate.check(source.engine)
     migrate.upgrade(target.engine)
     resumed = _claim(target)
@@ -133,7 +133,7 @@ def _move(source: _Side, target: _Side, progress: Progress | None) -> Moved:
                 "what has arrived is kept"
             )
     _finish(target, before[0])
-    return Moved(counts, resumed)
+    return Copied(counts, resumed)
 
 
 def _claim(target: _Side) -> bool:
@@ -159,7 +159,7 @@ def _witnesses() -> list[sa.Table]:
         schema.event,
         schema.idempotency_key,
         schema.token,
-        schema.leftover,
+        schema.orphan,
     ]
 
 

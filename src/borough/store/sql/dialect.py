@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from borough.domain.declared.records import Subnet
-from borough.domain.policy.take import Order
+from borough.domain.policy.take import TakeRequest
 from borough.domain.space.inspection import Finding
-from borough.domain.space.partitions import Lane
+from borough.domain.space.partitions import Partition
 from borough.domain.space.plan import Plan
-from borough.store.sql.giving import Areas, Hints, Outcome
+from borough.store.sql.giving import BoundsCache, Hints, Outcome
 from borough.store.sql.read_set import Guess
 from borough.store.sql.runner import Runner
 
@@ -28,7 +28,7 @@ def risk(code: str, setting: str, value: object, wanted: str, loss: str) -> Find
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LockRequest:
     """The locks that a transaction waits for before it reads.
 
     :ivar runs: the keys of the unused runs that the last attempt wanted, in ascending order.
@@ -39,9 +39,9 @@ class Line:
     :ivar subnets: the subnets whose space nobody else may change until it ends, in ascending order.
     """
 
-    runs: Sequence[int] = ()
+    free_ranges: Sequence[int] = ()
     blocks: Sequence[int] = ()
-    firm: bool = False
+    serializable: bool = False
     starved: bool = True
     declares: bool = False
     subnets: Sequence[int] = ()
@@ -83,23 +83,23 @@ class Dialect(Protocol):
     def cursor(self, connection: Any) -> Any:
         """A cursor on a pooled connection."""
 
-    def lane(self, connection: Any) -> Lane:
+    def partition(self, connection: Any) -> Partition:
         """Which of the writers that cannot see each other's locks is at the other end."""
 
-    def begin_in_line(self, run: Runner, line: Line) -> None:
+    def begin_locked(self, runner: Runner, request: LockRequest) -> None:
         """Begin a transaction that writes, and wait in line before its snapshot is taken.
 
         Waiting is fair, and nothing else: that a transaction changes nothing which changed since it was
         read is seen to where it writes.
         """
 
-    def risks(self, run: Runner) -> list[Finding]:
+    def risks(self, runner: Runner) -> list[Finding]:
         """The settings of the server by which an acknowledged change may be lost."""
 
     def limit(self, connection: Any, seconds: float) -> None:
         """Have the server give up each statement of a driver's connection after some time."""
 
-    def horizon(self, run: Runner) -> int:
+    def horizon(self, runner: Runner) -> int:
         """See :meth:`borough.store.port.Store.horizon`.
 
         :param run: on a connection that is in no transaction.
@@ -115,7 +115,15 @@ class Dialect(Protocol):
 class Giver(Protocol):
     """Gives one address in one statement."""
 
-    def give(self, run: Runner, order: Order, hints: Hints, areas: Areas, *, wait: bool) -> Outcome:
+    def give(
+        self,
+        runner: Runner,
+        order: TakeRequest,
+        hints: Hints,
+        bounds_cache: BoundsCache,
+        *,
+        wait: bool,
+    ) -> Outcome:
         """Try to.
 
         :param wait: whether to wait for a locked block, instead of looking for one that is not.
@@ -130,7 +138,7 @@ class Writer(Protocol):
 
     def write(
         self,
-        run: Runner,
+        runner: Runner,
         plan: Plan,
         subnets: Mapping[int, Subnet],
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],

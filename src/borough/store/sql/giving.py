@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.addresses import to_bytes
-from borough.domain.policy.take import Order, Taken
+from borough.domain.policy.take import Taken, TakeRequest
 from borough.domain.space.blocks import Block
-from borough.domain.space.partitions import ALONE, Lane, area
+from borough.domain.space.partitions import ALONE, Partition, bounds
 from borough.domain.space.rungs import Hold, Rung
 from borough.store.cache import Cache
 from borough.store.sql.offers import Shape
@@ -38,22 +38,22 @@ class Word(Enum):
 class Outcome(NamedTuple):
     """What came of it.
 
-    :ivar has_run: whether the rung of the locked block has unused space as well.
+    :ivar has_free_range: whether the rung of the locked block has unused space as well.
     """
 
     word: Word
     taken: Taken | None = None
-    has_run: bool = False
+    has_free_range: bool = False
 
 
 _Key = tuple[object, str, bool]
 
 
-def _key(order: Order) -> _Key:
+def _key(order: TakeRequest) -> _Key:
     return order.ladder, order.claimant, order.lowest
 
 
-def _weight(order: Order) -> int:
+def _weight(order: TakeRequest) -> int:
     """Bytes of a hint: its key, a subnet and a base; measured once, because it is kept with every address."""
     return 512 + 4 * len(order.claimant)
 
@@ -77,13 +77,13 @@ class Hints:
         self._found: Cache[_Key, tuple[int, bytes]] = Cache(self._LIMIT)
         self._open: Cache[_Key, bool] = Cache(self._LIMIT)
 
-    def find(self, order: Order) -> tuple[int, bytes]:
+    def find(self, order: TakeRequest) -> tuple[int, bytes]:
         """Subnet and base of the block to try first; (0, b"") for none."""
         if order.lowest or order.catalogue.version != self._version:
             return 0, b""
         return self._found.get(_key(order)) or (0, b"")
 
-    def keep(self, order: Order, block: Block | None) -> None:
+    def keep(self, order: TakeRequest, block: Block | None) -> None:
         """Remember a block as it is after an address was taken from it; forget it when it is full."""
         if not order.rungs:
             return
@@ -110,7 +110,7 @@ class Hints:
         else:
             self._found.drop(key)
 
-    def is_open(self, order: Order) -> bool:
+    def is_open(self, order: TakeRequest) -> bool:
         """Whether the block that was taken from last had more to give: then the next is most likely it."""
         return self._version == order.catalogue.version and bool(self._open.get(_key(order)))
 
@@ -119,7 +119,7 @@ class Hints:
         self._found.clear()
 
 
-class Area(NamedTuple):
+class PartitionBounds(NamedTuple):
     """Where a lane looks first.
 
     :ivar column: the column that its rung is found by, and the value.
@@ -132,23 +132,23 @@ class Area(NamedTuple):
     last: bytes
 
 
-class Areas:
+class BoundsCache:
     """Areas by ladder, for one connection's lane."""
 
     #: Most bytes of areas, and of the rungs that they are found by.
     _LIMIT = 1 << 20
 
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
-        self._found: Cache[int, tuple[Sequence[Rung], Area | None]] = Cache(self._LIMIT)
+    def __init__(self, partition: Partition) -> None:
+        self.partition = partition
+        self._found: Cache[int, tuple[Sequence[Rung], PartitionBounds | None]] = Cache(self._LIMIT)
 
-    def find(self, catalogue: Catalogue, rungs: Sequence[Rung]) -> Area | None:
+    def find(self, catalogue: Catalogue, rungs: Sequence[Rung]) -> PartitionBounds | None:
         """The area on a ladder's first rung; None where lanes have no say.
 
         Only unclaimed blocks are drawn: a claimant has blocks of his own. And only where an index gives
         them in one order: a rung of several cohorts has as many.
         """
-        if self.lane.total == 1:
+        if self.partition.total == 1:
             return None
         found = self._found.get(id(rungs))
         # The rungs are kept with their area, so that an id cannot come back for others.
@@ -156,16 +156,18 @@ class Areas:
             found = self._found.put(id(rungs), (rungs, self._made(catalogue, rungs[0])))
         return found[1]
 
-    def _made(self, catalogue: Catalogue, rung: Rung) -> Area | None:
+    def _made(self, catalogue: Catalogue, rung: Rung) -> PartitionBounds | None:
         column, ids = ids_of(rung)
         if rung.hold is not Hold.UNCLAIMED or len(ids) != 1:
             return None
         subnets = catalogue.members[ids[0]] if rung.cohorts else [catalogue.subnets[ids[0]]]
-        first, last = area(subnets, self.lane)
-        return Area(column, ids[0], to_bytes(rung.family, first), to_bytes(rung.family, last))
+        first, last = bounds(subnets, self.partition)
+        return PartitionBounds(
+            column, ids[0], to_bytes(rung.family, first), to_bytes(rung.family, last)
+        )
 
 
-NO_AREAS = Areas(ALONE)
+NO_BOUNDS = BoundsCache(ALONE)
 
 
 def shape_of(rungs: Sequence[Rung]) -> Shape:
@@ -173,7 +175,7 @@ def shape_of(rungs: Sequence[Rung]) -> Shape:
     return tuple((rung.hold, ids_of(rung)[0], len(ids_of(rung)[1])) for rung in rungs)
 
 
-def takeable(order: Order) -> tuple[int, ...]:
+def takeable(order: TakeRequest) -> tuple[int, ...]:
     """The rungs on which the rules leave no choice.
 
     A claimant who finds somebody else's block, or nobody's, may make it his own.

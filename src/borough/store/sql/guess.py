@@ -17,14 +17,14 @@ from typing import Any, Final, NoReturn
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.prefixes import Prefix
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Offer, Plan
 from borough.domain.space.rungs import Rung
 from borough.store.memory.space import MemorySpace
 from borough.store.memory.tables import Tables
 from borough.store.sql.dialect import Dialect
-from borough.store.sql.giving import NO_AREAS
+from borough.store.sql.giving import NO_BOUNDS
 from borough.store.sql.probes import Probes
 from borough.store.sql.read_set import Guess, Held, Offered, Within
 from borough.store.sql.runner import Runner
@@ -61,7 +61,7 @@ class Sketch:
             self._clear()
 
     def learn(
-        self, catalogue: Catalogue, read: Iterable[Block | Run], plans: Iterable[Plan]
+        self, catalogue: Catalogue, read: Iterable[Block | FreeRange], plans: Iterable[Plan]
     ) -> None:
         """Remember what was read, and then what was written.
 
@@ -81,32 +81,34 @@ class Sketch:
         self._places = {}
 
     def _follow(self, plan: Plan) -> None:
-        gone: list[Block | Run] = [*plan.runs_removed, *plan.blocks_removed]
+        gone: list[Block | FreeRange] = [*plan.free_ranges_removed, *plan.blocks_removed]
         for piece in gone:
             self._drop(piece)
         for old, new in plan.changed.values():
             self._drop(old)
             self._keep(_next(new))
-        added: list[Block | Run] = [*plan.runs_added, *plan.blocks_added]
+        added: list[Block | FreeRange] = [*plan.free_ranges_added, *plan.blocks_added]
         for piece in added:
             self._keep(piece)
 
-    def _drop(self, piece: Block | Run) -> None:
+    def _drop(self, piece: Block | FreeRange) -> None:
         id = self._places.pop(_place(piece), 0)
         self._tables.blocks.pop(id, None)
-        self._tables.runs.pop(id, None)
+        self._tables.free_ranges.pop(id, None)
 
-    def _keep(self, piece: Block | Run) -> None:
+    def _keep(self, piece: Block | FreeRange) -> None:
         self._drop(piece)
         # The database's ids are not known of what was written; one's own tell the rows apart as well.
         id = self._places[_place(piece)] = next(self._ids)
         if isinstance(piece, Block):
             self._tables.blocks[id] = _with_id(piece, id)
         else:
-            self._tables.runs[id] = Run(id, piece.subnet_id, piece.cohort_id, piece.prefix)
+            self._tables.free_ranges[id] = FreeRange(
+                id, piece.subnet_id, piece.cohort_id, piece.prefix
+            )
 
 
-def _place(piece: Block | Run) -> tuple[int, int, int]:
+def _place(piece: Block | FreeRange) -> tuple[int, int, int]:
     # The family: a base of one is a number of the other too.
     return piece.subnet_id, piece.prefix.family, piece.prefix.base
 
@@ -121,7 +123,7 @@ def _with_id(block: Block, id: int, *, written: int = 0) -> Block:
         block.holder,
         block.region_length,
         block.version + written,
-        block.reach,
+        block.high_water,
         block.idle_since,
     )
 
@@ -135,9 +137,9 @@ class GuessUnit(SqlUnit):
     """A unit of work without a transaction: it reads what is remembered and writes one statement."""
 
     def __init__(
-        self, run: Runner, catalogue: Catalogue, dialect: Dialect, probes: Probes, sketch: Sketch
+        self, runner: Runner, catalogue: Catalogue, dialect: Dialect, probes: Probes, sketch: Sketch
     ) -> None:
-        super().__init__(run, catalogue, dialect, probes, areas=NO_AREAS)
+        super().__init__(runner, catalogue, dialect, probes, bounds_cache=NO_BOUNDS)
         self._believed = catalogue
         self._sketch = sketch
         self._guess = Guess(catalogue)
@@ -171,22 +173,22 @@ class GuessUnit(SqlUnit):
     def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
         raise Unknown
 
-    def runs_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[Run]:
+    def free_ranges_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[FreeRange]:
         with self._sketch.lock:
-            found = self._sketch.space(self._believed).runs_at(subnet_id, prefixes)
+            found = self._sketch.space(self._believed).free_ranges_at(subnet_id, prefixes)
         self._guess.queried += [(subnet_id, prefix) for prefix in prefixes]
         self._guess.found += len(found)
         return found
 
-    def runs_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[Run]:
+    def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
         if self._guess.within is not None:
             raise Unknown
         with self._sketch.lock:
-            found = self._sketch.space(self._believed).runs_in(subnet_id, prefix, longest)
+            found = self._sketch.space(self._believed).free_ranges_in(subnet_id, prefix, longest)
         self._guess.within = Within(subnet_id, prefix, longest, found)
         return found
 
-    def piece_at(self, subnet_id: int, address: int) -> Block | Run | None:
+    def piece_at(self, subnet_id: int, address: int) -> Block | FreeRange | None:
         with self._sketch.lock:
             found = self._sketch.space(self._believed).piece_at(subnet_id, address)
         if found is None:
@@ -216,10 +218,10 @@ class GuessUnit(SqlUnit):
         assert self._dialect.writer is not None
         self._guess.now, self._guess.bind = now, bind
         return self._dialect.writer.write(
-            self._run, plan, self._believed.subnets, grants, events, self._guess
+            self._runner, plan, self._believed.subnets, grants, events, self._guess
         )
 
     def _unknown(self, *_args: object, **_named: object) -> NoReturn:
         raise Unknown
 
-    held_in = allocations = blocks = runs = tallies = events = touch = _unknown
+    held_in = allocations = blocks = free_ranges = tallies = events = touch = _unknown

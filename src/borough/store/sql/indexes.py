@@ -17,7 +17,7 @@ _Query = TypeVar("_Query", bound=sa.Select[Any])
 #: Names of the dialect that speaks to MariaDB.
 _MARIADB = ("mysql", "mariadb")
 
-_OPEN_BLOCKS = {"holder": "held", "base": "base", "turn": "turn"}
+_OPEN_BLOCKS = {"holder": "held", "base": "base", "takeover_rank": "takeover_rank"}
 
 
 def block_index(column: str, order: str) -> str:
@@ -30,11 +30,11 @@ def block_index(column: str, order: str) -> str:
     return f"ix_borough_block_open_{of}{_OPEN_BLOCKS[order]}"
 
 
-def run_index(column: str, order: str) -> str:
+def free_range_index(column: str, order: str) -> str:
     """The index over the runs of a cohort or subnet; a subnet has few, in no order but by address."""
     if column == "subnet_id":
-        return "uq_borough_run_subnet_base"
-    return f"ix_borough_run_cohort_{order}"
+        return "uq_borough_free_range_subnet_base"
+    return f"ix_borough_free_range_cohort_{order}"
 
 
 def by_index(query: _Query, table: sa.FromClause, index: str) -> _Query:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from borough.store.sql.dialect import Dialect
 from borough.store.sql.failures import Gone
-from borough.store.sql.giving import Areas, Hints
+from borough.store.sql.giving import BoundsCache, Hints
 
 #: Connections of a parent process: to close one here would say farewell in the parent's name.
 _LEFT_ALONE: Final[list[Any]] = []
@@ -25,7 +25,7 @@ class HeldConnection:
 
     connection: Any
     cursor: Any
-    areas: Areas
+    bounds_cache: BoundsCache
     hints: Hints = field(default_factory=Hints)
 
 
@@ -73,8 +73,8 @@ class Links:
                 link = self.idle.pop()
             except IndexError:
                 connection = self._engine.raw_connection()
-                areas = Areas(self._dialect.lane(connection))
-                return HeldConnection(connection, self._dialect.cursor(connection), areas)
+                bounds_cache = BoundsCache(self._dialect.partition(connection))
+                return HeldConnection(connection, self._dialect.cursor(connection), bounds_cache)
             if self._dialect.is_alive(link.connection):
                 return link
             link.connection.invalidate()

@@ -19,7 +19,7 @@ from borough.errors import (
     NotOurDatabase,
     SchemaTooNew,
     SchemaTooOld,
-    UnfinishedMove,
+    UnfinishedCopy,
 )
 from borough.store.sql import schema
 from borough.store.sql.catalogue import change_log
@@ -68,8 +68,8 @@ def check(engine: sa.Engine) -> None:
                 wanted=REVISIONS[-1],
             )
         if connection.scalar(sa.select(schema.meta.c.id)) is None:
-            raise UnfinishedMove(
-                "the database is the target of a move that has not ended; run `borough move` again"
+            raise UnfinishedCopy(
+                "the database is the target of a move that has not ended; run `borough copy` again"
             )
 
 

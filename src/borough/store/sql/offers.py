@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from borough.domain.space.rungs import Hold, Rung
 from borough.store.sql import schema as t
-from borough.store.sql.indexes import block_index, by_index, run_index
+from borough.store.sql.indexes import block_index, by_index, free_range_index
 from borough.store.sql.runner import Runner, shaped
-from borough.store.sql.statements import BLOCK_COLUMNS, RUN_COLUMNS
+from borough.store.sql.statements import BLOCK_COLUMNS, FREE_RANGE_COLUMNS
 
 _P = sa.bindparam
 _ONE: Any = sa.literal_column("1")
@@ -42,7 +42,7 @@ def offers(shape: Shape, claims: bool, lowest: bool, several: bool, spread: bool
 
 
 def offers_of_many(
-    run: Runner, rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool, spread: bool
+    runner: Runner, rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool, spread: bool
 ) -> Any:
     """:func:`offers` for rungs of more ids than a database takes as parameters. Each list is one, ``r0``."""
     return build_offers(
@@ -50,7 +50,7 @@ def offers_of_many(
             (
                 rung.hold,
                 "cohort_id" if rung.cohorts else "subnet_id",
-                Ids.many(run, f"r{position}", rung.cohorts or rung.subnets),
+                Ids.many(runner, f"r{position}", rung.cohorts or rung.subnets),
             )
             for position, rung in enumerate(rungs)
         ],
@@ -77,7 +77,9 @@ def frontier(shape: Shape, claims: bool, lowest: bool) -> Any:
         for rung, (hold, column, count) in enumerate(shape)
     ]
     return sa.union_all(
-        *_parts(ids, claims=claims, runs_first=claims, lowest=lowest, several=False, count=_ONE)
+        *_parts(
+            ids, claims=claims, free_ranges_first=claims, lowest=lowest, several=False, count=_ONE
+        )
     )
 
 
@@ -106,9 +108,9 @@ class Ids(NamedTuple):
         return Ids.one(values[0]) if len(values) == 1 else Ids(False, lambda c: c.in_(values))
 
     @staticmethod
-    def many(run: Runner, name: str, ids: Sequence[int]) -> Ids:
+    def many(runner: Runner, name: str, ids: Sequence[int]) -> Ids:
         """More than that."""
-        return Ids(len(ids) == 1, lambda column: run.among(column, name, ids))
+        return Ids(len(ids) == 1, lambda column: runner.among(column, name, ids))
 
 
 def build_offers(
@@ -120,11 +122,11 @@ def build_offers(
     spread: bool = False,
 ) -> Any:
     """See :func:`offers`."""
-    runs_first = claims or spread
+    free_ranges_first = claims or spread
     parts = _parts(
         rungs,
         claims=claims,
-        runs_first=runs_first,
+        free_ranges_first=free_ranges_first,
         lowest=lowest,
         several=several,
         count=_P("count"),
@@ -148,7 +150,7 @@ def locking(hold: Hold, column: str, claims: bool, lowest: bool, spread: bool, s
     parts = _parts(
         [(hold, column, Ids.one(_P("r0_0", type_=t.Id)))],
         claims=claims,
-        runs_first=claims or spread,
+        free_ranges_first=claims or spread,
         lowest=lowest,
         several=True,
         count=_ONE,
@@ -175,7 +177,7 @@ def _parts(
     rungs: list[tuple[Hold, str, Ids]],
     *,
     claims: bool,
-    runs_first: bool,
+    free_ranges_first: bool,
     lowest: bool,
     several: bool,
     count: Any,
@@ -183,11 +185,11 @@ def _parts(
 ) -> list[Any]:
     parts = []
     for rung, (hold, column, ids) in enumerate(rungs):
-        block_part = 1 if hold is Hold.UNCLAIMED and runs_first and not lowest else 0
+        block_part = 1 if hold is Hold.UNCLAIMED and free_ranges_first and not lowest else 0
         kinds = [(block_part, _blocks(hold, column, claims=claims, lowest=lowest))]
         if hold is Hold.UNCLAIMED:
             run_part = 0 if lowest else 1 - block_part
-            kinds.append((run_part, _runs(column, claims=claims, lowest=lowest)))
+            kinds.append((run_part, _free_ranges(column, claims=claims, lowest=lowest)))
         for part, kind in kinds:
             parts.append(_part(kind, (rung, part), column, ids, several, count, lock))
     return parts
@@ -197,7 +199,7 @@ def _parts(
 _FIRST: Final[dict[Hold, list[str]]] = {
     Hold.OWN: ["region_length"],
     Hold.UNCLAIMED: [],
-    Hold.OTHERS: ["turn"],
+    Hold.OTHERS: ["takeover_rank"],
 }
 
 
@@ -207,9 +209,9 @@ def _blocks(hold: Hold, column: str, *, claims: bool, lowest: bool) -> _Rows:
     return _Rows(t.block, _held_as(hold, claims), order, index)
 
 
-def _runs(column: str, *, claims: bool, lowest: bool) -> _Rows:
+def _free_ranges(column: str, *, claims: bool, lowest: bool) -> _Rows:
     order = ["base"] if lowest else ["length" if claims else "host_bits", "base"]
-    return _Rows(t.run, lambda _: [], order, run_index(column, order[0]))
+    return _Rows(t.free_range, lambda _: [], order, free_range_index(column, order[0]))
 
 
 def _held_as(hold: Hold, claims: bool) -> Any:
@@ -273,23 +275,23 @@ def _columns(table: sa.Table, place: tuple[int, int], order: list[str]) -> list[
     number = sa.literal_column
     rung, part = place
     preference: Any = number("0") if order[0] == "base" else table.c[order[0]]
-    is_run = table is t.run
+    is_free_range = table is t.free_range
     head = [
         number(str(rung)).label("rung"),
         number(str(part)).label("part"),
         preference.label("preference"),
-        number("1" if is_run else "0").label("kind"),
+        number("1" if is_free_range else "0").label("kind"),
     ]
-    if not is_run:
+    if not is_free_range:
         return [*head, *BLOCK_COLUMNS]
     return [
         *head,
-        *RUN_COLUMNS,
+        *FREE_RANGE_COLUMNS,
         number("0").label("bitmap"),
         number("''").label("holder"),
         number("0").label("region_length"),
         number("0").label("version"),
-        number("0").label("reach"),
+        number("0").label("high_water"),
         number("0").label("idle_since"),
     ]
 

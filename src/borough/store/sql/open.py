@@ -95,9 +95,9 @@ def resolve(url: str) -> tuple[sa.URL, Dialect]:
     return parsed, made(addresses)
 
 
-def open_sql(url: str, *, create: bool, patience: float, statement_time: float | None) -> SqlStore:
+def open_sql(url: str, *, create: bool, timeout: float, statement_time: float | None) -> SqlStore:
     """Open a database; see :func:`borough.store.open.open_store`."""
     parsed, dialect = resolve(url)
     return SqlStore.open(
-        parsed, dialect, create=create, patience=patience, statement_time=statement_time
+        parsed, dialect, create=create, timeout=timeout, statement_time=statement_time
     )

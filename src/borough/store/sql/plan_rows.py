@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import to_bytes
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.plan import Plan
 from borough.store.sql import rows
 from borough.store.sql import schema as t
@@ -21,15 +21,15 @@ def _names(table: sa.Table, *leave_out: str) -> tuple[str, ...]:
 
 
 BLOCK: Final = _names(t.block, "id")
-RUN: Final = _names(t.run, "id")
+FREE_RANGE: Final = _names(t.free_range, "id")
 EVENT: Final = _names(t.event, "id")
 ALLOCATION: Final = _names(t.allocation, "sequence", "until")
 #: What changes of a block when more than its bits does.
 SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
-BITS: Final = ("bitmap", "free", "reach")
+BITS: Final = ("bitmap", "free", "high_water")
 #: How a row is known, and what it must still be like: whoever has only guessed it does not know its id.
 OLD_BLOCK: Final = {"old_subnet": "bigint", "old_base": "binary", "old_version": "bigint"}
-OLD_RUN: Final = {
+OLD_FREE_RANGE: Final = {
     "old_subnet": "bigint",
     "old_base": "binary",
     "old_length": "bigint",
@@ -37,7 +37,7 @@ OLD_RUN: Final = {
 }
 #: The same for whoever has read it.
 READ_BLOCK: Final = {"old_id": "bigint", "old_version": "bigint"}
-READ_RUN: Final = {"old_id": "bigint", "old_length": "bigint", "old_cohort": "bigint"}
+READ_FREE_RANGE: Final = {"old_id": "bigint", "old_length": "bigint", "old_cohort": "bigint"}
 OLD_ALLOCATION: Final = {"old_sequence": "bigint", "old_host": "text", "old_until": "bigint"}
 OLD_SUBNET: Final = {"old_id": "bigint", "old_version": "bigint"}
 
@@ -45,7 +45,7 @@ OLD_SUBNET: Final = {"old_id": "bigint", "old_version": "bigint"}
 _id: Final = attrgetter("id")
 
 
-def _place(piece: Block | Run) -> dict[str, Any]:
+def _place(piece: Block | FreeRange) -> dict[str, Any]:
     prefix = piece.prefix
     return {
         "old_id": piece.id,
@@ -54,9 +54,13 @@ def _place(piece: Block | Run) -> dict[str, Any]:
     }
 
 
-def old_run(run: Run) -> dict[str, Any]:
+def old_free_range(free_range: FreeRange) -> dict[str, Any]:
     """Unused space as its row must still be like."""
-    return {"old_id": run.id, "old_length": run.prefix.length, "old_cohort": run.cohort_id}
+    return {
+        "old_id": free_range.id,
+        "old_length": free_range.prefix.length,
+        "old_cohort": free_range.cohort_id,
+    }
 
 
 def _pick(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +71,7 @@ def plan_rows(
     plan: Plan,
     subnets: Mapping[int, Subnet],
     block: Iterable[str] = OLD_BLOCK,
-    run: Iterable[str] = OLD_RUN,
+    run: Iterable[str] = OLD_FREE_RANGE,
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows by what happens to them: changed and removed ones, which have preconditions; new space.
 
@@ -80,8 +84,8 @@ def plan_rows(
         "bits": [_pick((*block, *BITS), values) for values in bits],
         "shapes": [_pick((*block, *SHAPE), values) for values in shapes],
         "runs_gone": [
-            _pick(run, {**_place(each), **old_run(each)})
-            for each in sorted(plan.runs_removed, key=_id)
+            _pick(run, {**_place(each), **old_free_range(each)})
+            for each in sorted(plan.free_ranges_removed, key=_id)
         ],
         "blocks_gone": [
             _pick(block, {**_place(each), "old_version": each.version})
@@ -89,8 +93,8 @@ def plan_rows(
         ],
         "gone": rows.removed_values(plan),
         "cooled": rows.cooled_values(plan),
-        "moved": rows.moved_values(plan),
+        "reassigned": rows.reassigned_values(plan),
         "outside": rows.outside_values(plan, subnets),
-        "runs_new": [rows.run_values(each) for each in plan.runs_added],
+        "runs_new": [rows.free_range_values(each) for each in plan.free_ranges_added],
         "blocks_new": [rows.block_values(each) for each in plan.blocks_added],
     }

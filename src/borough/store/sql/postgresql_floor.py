@@ -67,8 +67,8 @@ WHERE locktype = 'advisory' AND objsubid = 1
 """)
 
 
-def horizon(run: Runner) -> int:
+def horizon(runner: Runner) -> int:
     """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
-    given: int = run.native(_GIVEN, {})[0][0]
-    floor: int | None = run.native(_FLOOR, {})[0][0]
+    given: int = runner.native(_GIVEN, {})[0][0]
+    floor: int | None = runner.native(_FLOOR, {})[0][0]
     return given if floor is None else min(given, floor)

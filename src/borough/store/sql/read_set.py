@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.prefixes import Prefix
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.keys import Binding
 from borough.domain.space.rungs import Rung
 
@@ -19,7 +19,7 @@ class Offered:
     rungs: Sequence[Rung]
     claimant: str
     lowest: bool
-    piece: Block | Run
+    piece: Block | FreeRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Within:
     subnet_id: int
     prefix: Prefix
     longest: int
-    runs: Sequence[Run]
+    free_ranges: Sequence[FreeRange]
 
 
 @dataclass(slots=True)

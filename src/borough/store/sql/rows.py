@@ -14,7 +14,7 @@ from borough.domain.net.addresses import WIDTH, Family, from_bytes, to_bytes
 from borough.domain.net.prefixes import Prefix
 from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.events import Event, EventRow
 from borough.domain.space.plan import Act, Plan
 from borough.store.actor import actor
@@ -62,10 +62,10 @@ def to_block(row: Row) -> Block:
     )
 
 
-def to_run(row: Row) -> Run:
+def to_free_range(row: Row) -> FreeRange:
     """A row that starts with ``RUN_COLUMNS``."""
     id, subnet_id, cohort_id, base, length, *_ = row
-    return Run(id, subnet_id, cohort_id, prefix_of(base, length))
+    return FreeRange(id, subnet_id, cohort_id, prefix_of(base, length))
 
 
 def block_values(block: Block) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def block_values(block: Block) -> dict[str, Any]:
         "is_held": 1 if block.holder else 0,
         "region_length": block.region_length,
         "version": block.version,
-        "reach": block.reach,
-        "turn": block.turn,
+        "high_water": block.high_water,
+        "takeover_rank": block.takeover_rank,
         "idle_since": block.idle_since,
     }
 
@@ -106,18 +106,22 @@ def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any
         }
         flipped = bool(old.free) != bool(new.free)
         same = old.prefix == new.prefix and old.holder == new.holder
-        same = same and old.region_length == new.region_length and old.turn == new.turn
+        same = (
+            same
+            and old.region_length == new.region_length
+            and old.takeover_rank == new.takeover_rank
+        )
         shaped = shaped or flipped or not same or old.idle_since != new.idle_since
         found.append(values)
     return ([], found) if shaped else (found, [])
 
 
-def run_values(run: Run) -> dict[str, Any]:
+def free_range_values(free_range: FreeRange) -> dict[str, Any]:
     """The columns of a run, its id aside."""
-    family, base, length = run.prefix
+    family, base, length = free_range.prefix
     return {
-        "subnet_id": run.subnet_id,
-        "cohort_id": run.cohort_id,
+        "subnet_id": free_range.subnet_id,
+        "cohort_id": free_range.cohort_id,
         "base": to_bytes(family, base),
         "length": length,
         "host_bits": WIDTH[family] - length,
@@ -188,9 +192,9 @@ def cooled_values(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def moved_values(plan: Plan) -> list[dict[str, Any]]:
+def reassigned_values(plan: Plan) -> list[dict[str, Any]]:
     """The new host of a plan's moved allocations."""
-    return [{**old_allocation(old), "host": new.host} for old, new in plan.moved]
+    return [{**old_allocation(old), "host": new.host} for old, new in plan.reassigned]
 
 
 def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, Any]]:

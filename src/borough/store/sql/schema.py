@@ -180,20 +180,20 @@ host_label = _table(
     sa.UniqueConstraint("host_id", "dimension", "value", name="uq_borough_host_label_value"),
 )
 
-run = _table(
-    "borough_run",
+free_range = _table(
+    "borough_free_range",
     _id(),
-    _ref("subnet_id", "borough_subnet", "fk_borough_run_subnet", nullable=False),
+    _ref("subnet_id", "borough_subnet", "fk_borough_free_range_subnet", nullable=False),
     sa.Column("cohort_id", Id, nullable=False),
     sa.Column("base", Packed, nullable=False),
     sa.Column("length", sa.SmallInteger, nullable=False),
     # Log2 of the size. It says no more than the length, but lets an index go from small to large and
     # then by address; not every database has descending indexes.
     sa.Column("host_bits", sa.SmallInteger, nullable=False),
-    sa.UniqueConstraint("subnet_id", "base", name="uq_borough_run_subnet_base"),
-    sa.Index("ix_borough_run_cohort_length", "cohort_id", "length", "base"),
-    sa.Index("ix_borough_run_cohort_host_bits", "cohort_id", "host_bits", "base"),
-    sa.Index("ix_borough_run_cohort_base", "cohort_id", "base"),
+    sa.UniqueConstraint("subnet_id", "base", name="uq_borough_free_range_subnet_base"),
+    sa.Index("ix_borough_free_range_cohort_length", "cohort_id", "length", "base"),
+    sa.Index("ix_borough_free_range_cohort_host_bits", "cohort_id", "host_bits", "base"),
+    sa.Index("ix_borough_free_range_cohort_base", "cohort_id", "base"),
 )
 
 block = _table(
@@ -214,10 +214,10 @@ block = _table(
     sa.Column("is_held", sa.SmallInteger, nullable=False),
     sa.Column("region_length", sa.SmallInteger, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("reach", sa.SmallInteger, nullable=False, server_default="64"),
-    # Stored, though it says no more than holder, region and reach: "what is best taken away, or
-    # borrowed from" is the first of an index so. See borough.domain.space.blocks.turn.
-    sa.Column("turn", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("high_water", sa.SmallInteger, nullable=False, server_default="64"),
+    # Stored, though it says no more than holder, region and high_water: "what is best taken away, or
+    # borrowed from" is the first of an index so. See borough.domain.space.blocks.takeover_rank.
+    sa.Column("takeover_rank", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("idle_since", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("subnet_id", "base", name="uq_borough_block_subnet_base"),
 )
@@ -240,10 +240,10 @@ def _lacks_partial_indexes(*_target: Any, dialect: sa.Dialect, **_context: Any) 
 for _index_name, *_columns in (
     ("ix_borough_block_open_held", "cohort_id", "holder", "region_length", "base"),
     ("ix_borough_block_open_base", "cohort_id", "is_held", "base"),
-    ("ix_borough_block_open_turn", "cohort_id", "is_held", "turn", "base"),
+    ("ix_borough_block_open_takeover_rank", "cohort_id", "is_held", "takeover_rank", "base"),
     ("ix_borough_block_open_subnet_held", "subnet_id", "holder", "region_length", "base"),
     ("ix_borough_block_open_subnet_base", "subnet_id", "is_held", "base"),
-    ("ix_borough_block_open_subnet_turn", "subnet_id", "is_held", "turn", "base"),
+    ("ix_borough_block_open_subnet_takeover_rank", "subnet_id", "is_held", "takeover_rank", "base"),
 ):
     sa.Index(
         _index_name,
@@ -306,8 +306,8 @@ idempotency_key = _table(
     sa.Index("ix_borough_idempotency_key_at", "at"),
 )
 
-leftover = _table(
-    "borough_leftover",
+orphan = _table(
+    "borough_orphan",
     sa.Column("token", sa.String(64), primary_key=True),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("driver", Name, nullable=False),

@@ -53,13 +53,19 @@ BLOCK_COLUMNS = (
     t.block.c.holder,
     t.block.c.region_length,
     t.block.c.version,
-    t.block.c.reach,
+    t.block.c.high_water,
     t.block.c.idle_since,
 )
-RUN_COLUMNS = (t.run.c.id, t.run.c.subnet_id, t.run.c.cohort_id, t.run.c.base, t.run.c.length)
+FREE_RANGE_COLUMNS = (
+    t.free_range.c.id,
+    t.free_range.c.subnet_id,
+    t.free_range.c.cohort_id,
+    t.free_range.c.base,
+    t.free_range.c.length,
+)
 
 add_block = insert(t.block, "id")
-add_run = insert(t.run, "id")
+add_free_range = insert(t.free_range, "id")
 
 change_block = (
     sa.update(t.block)
@@ -73,8 +79,8 @@ change_block = (
         holder=_P("holder"),
         is_held=_P("is_held"),
         region_length=_P("region_length"),
-        reach=_P("reach"),
-        turn=_P("turn"),
+        high_water=_P("high_water"),
+        takeover_rank=_P("takeover_rank"),
         idle_since=_P("idle_since"),
         version=t.block.c.version + sa.literal_column("1"),
     )
@@ -87,7 +93,7 @@ change_bits = (
     .values(
         bitmap=_P("bitmap"),
         free=_P("free"),
-        reach=_P("reach"),
+        high_water=_P("high_water"),
         version=t.block.c.version + sa.literal_column("1"),
     )
 )
@@ -95,10 +101,10 @@ remove_block = sa.delete(t.block).where(
     t.block.c.id == _P("old_id"), t.block.c.version == _P("old_version")
 )
 # The cohort: a subnet that was labelled anew keeps its runs, and is another group's.
-remove_run = sa.delete(t.run).where(
-    t.run.c.id == _P("old_id"),
-    t.run.c.length == _P("old_length"),
-    t.run.c.cohort_id == _P("old_cohort"),
+remove_free_range = sa.delete(t.free_range).where(
+    t.free_range.c.id == _P("old_id"),
+    t.free_range.c.length == _P("old_length"),
+    t.free_range.c.cohort_id == _P("old_cohort"),
 )
 
 block_at = (
@@ -107,10 +113,10 @@ block_at = (
     .order_by(t.block.c.base.desc())
     .limit(sa.literal_column("1"))
 )
-run_at = (
-    sa.select(*RUN_COLUMNS)
-    .where(t.run.c.subnet_id == _P("subnet_id"), t.run.c.base <= _P("address"))
-    .order_by(t.run.c.base.desc())
+free_range_at = (
+    sa.select(*FREE_RANGE_COLUMNS)
+    .where(t.free_range.c.subnet_id == _P("subnet_id"), t.free_range.c.base <= _P("address"))
+    .order_by(t.free_range.c.base.desc())
     .limit(sa.literal_column("1"))
 )
 # "<> ''" says nothing new; without it a database cannot see that the partial index will do.
@@ -136,22 +142,22 @@ blocks_in = (
 
 
 @shaped
-def runs_at(count: int) -> Any:
+def free_ranges_at(count: int) -> Any:
     """The runs of a subnet at ``count`` bases; lengths are compared by the caller."""
     bases: list[Any] = [_P(f"base_{at}") for at in range(count)]
-    return sa.select(*RUN_COLUMNS).where(
-        t.run.c.subnet_id == _P("subnet_id"), t.run.c.base.in_(bases)
+    return sa.select(*FREE_RANGE_COLUMNS).where(
+        t.free_range.c.subnet_id == _P("subnet_id"), t.free_range.c.base.in_(bases)
     )
 
 
-runs_in = (
-    sa.select(*RUN_COLUMNS)
+free_ranges_in = (
+    sa.select(*FREE_RANGE_COLUMNS)
     .where(
-        t.run.c.subnet_id == _P("subnet_id"),
-        t.run.c.base.between(_P("first", type_=t.Packed), _P("last", type_=t.Packed)),
-        t.run.c.length <= _P("longest"),
+        t.free_range.c.subnet_id == _P("subnet_id"),
+        t.free_range.c.base.between(_P("first", type_=t.Packed), _P("last", type_=t.Packed)),
+        t.free_range.c.length <= _P("longest"),
     )
-    .order_by(t.run.c.base)
+    .order_by(t.free_range.c.base)
 )
 
 
@@ -176,7 +182,7 @@ _FIRST, _LAST = _P("first", type_=t.Packed), _P("last", type_=t.Packed)
 
 
 @lru_cache(maxsize=2)
-def open_in_area(column: str) -> Any:
+def open_in_bounds(column: str) -> Any:
     """The first unclaimed block with a free address that no transaction works on."""
     return (
         by_index(sa.select(*BLOCK_COLUMNS), t.block, block_index(column, "base"))
@@ -193,23 +199,23 @@ def open_in_area(column: str) -> Any:
 
 
 @lru_cache(maxsize=2)
-def run_in_area(column: str) -> Any:
+def free_range_in_bounds(column: str) -> Any:
     """The first run that begins there."""
     return (
-        sa.select(*RUN_COLUMNS)
-        .where(t.run.c[column] == _P("id"), t.run.c.base.between(_FIRST, _LAST))
-        .order_by(t.run.c.base)
+        sa.select(*FREE_RANGE_COLUMNS)
+        .where(t.free_range.c[column] == _P("id"), t.free_range.c.base.between(_FIRST, _LAST))
+        .order_by(t.free_range.c.base)
         .limit(_ONE)
     )
 
 
 @lru_cache(maxsize=2)
-def run_before_area(column: str) -> Any:
+def free_range_before_bounds(column: str) -> Any:
     """The last run that begins before it."""
     return (
-        sa.select(*RUN_COLUMNS)
-        .where(t.run.c[column] == _P("id"), t.run.c.base < _FIRST)
-        .order_by(t.run.c.base.desc())
+        sa.select(*FREE_RANGE_COLUMNS)
+        .where(t.free_range.c[column] == _P("id"), t.free_range.c.base < _FIRST)
+        .order_by(t.free_range.c.base.desc())
         .limit(_ONE)
     )
 
@@ -244,7 +250,7 @@ _SAME_ALLOCATION = (
 )
 remove_allocation = sa.delete(t.allocation).where(*_SAME_ALLOCATION)
 cool_allocation = sa.update(t.allocation).where(*_SAME_ALLOCATION).values(until=_P("until"))
-move_allocation = sa.update(t.allocation).where(*_SAME_ALLOCATION).values(host=_P("host"))
+reassign_allocation = sa.update(t.allocation).where(*_SAME_ALLOCATION).values(host=_P("host"))
 #: The witness of an address that lies in no block or run.
 change_outside = (
     sa.update(t.subnet)

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.policy.take import Order, Taken
+from borough.domain.policy.take import Taken, TakeRequest
 from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.cache import Cache
-from borough.store.port import PATIENCE, Contradiction, LostRace, Unit
+from borough.store.port import TIMEOUT, Contradiction, LostRace, Unit
 from borough.store.sql import migrate
 from borough.store.sql.dialect import Dialect
 from borough.store.sql.failures import (
@@ -23,11 +23,11 @@ from borough.store.sql.failures import (
     is_in_doubt,
     public,
 )
-from borough.store.sql.giving import NO_AREAS, Word
+from borough.store.sql.giving import NO_BOUNDS, Word
 from borough.store.sql.guess import GuessUnit, Sketch, Unknown
 from borough.store.sql.links import Links, original
 from borough.store.sql.probes import Probes
-from borough.store.sql.retry_budget import ATTEMPTS, Bound
+from borough.store.sql.retry_budget import ATTEMPTS, RetryBudget
 from borough.store.sql.runner import KEPT, Runner
 from borough.store.sql.unit.unit import SqlUnit
 
@@ -37,11 +37,11 @@ T = TypeVar("T")
 class SqlStore:
     """See :class:`borough.store.port.Store`."""
 
-    def __init__(self, engine: sa.Engine, dialect: Dialect, *, patience: float = PATIENCE) -> None:
+    def __init__(self, engine: sa.Engine, dialect: Dialect, *, timeout: float = TIMEOUT) -> None:
         self._engine = engine
         self._dialect = dialect
         self._compiler = dialect.compiler(engine)
-        self._patience = patience
+        self._timeout = timeout
         self._kept: Cache[Any, Any] = Cache(KEPT)
         self._catalogue: Catalogue | None = None
         self._probes = Probes(self._kept)
@@ -58,7 +58,7 @@ class SqlStore:
         dialect: Dialect,
         *,
         create: bool = False,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
         statement_time: float | None = None,
     ) -> SqlStore:
         """Connect, and make sure that the schema is the one of this release.
@@ -91,7 +91,7 @@ class SqlStore:
             # The connection that looked at the schema would go on without.
             engine.dispose()
             sa.event.listen(engine, "connect", lambda raw, _: dialect.limit(raw, statement_time))
-        return cls(engine, dialect, patience=patience)
+        return cls(engine, dialect, timeout=timeout)
 
     # --- Units of work ------------------------------------------------------------------------
 
@@ -122,11 +122,11 @@ class SqlStore:
         while True:
             try:
                 with self._links.use() as link:
-                    run = self._run_on(link.cursor)
+                    free_range = self._runner_on(link.cursor)
                     try:
-                        return self._dialect.horizon(run)
+                        return self._dialect.horizon(free_range)
                     finally:
-                        self.statements += run.statements
+                        self.statements += free_range.statements
             except (Busy, Gone) as lost:
                 self._again(bound, lost)
 
@@ -135,7 +135,7 @@ class SqlStore:
         """See :meth:`borough.store.port.Store.known`."""
         return self._catalogue if self._dialect.giver else None
 
-    def give(self, order: Order, work: Callable[[Unit], T]) -> Taken | T:
+    def give(self, order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
         """See :meth:`borough.store.port.Store.give`."""
         bound = self._bound()
         repeatable = bool(order.request.key)
@@ -144,9 +144,9 @@ class SqlStore:
         while True:
             spread = False
             try:
-                if bound.insists:
+                if bound.is_starved:
                     return self._once(work, bound, repeatable=repeatable, order=order)
-                word, taken, has_run = self._give(
+                word, taken, has_free_range = self._give(
                     order, wait=wait, guess=not guessed, repeatable=repeatable
                 )
                 if taken is not None:
@@ -157,7 +157,7 @@ class SqlStore:
                     if not isinstance(answer, Unknown):
                         return answer
                     continue
-                if word is Word.LOCKED and not (has_run and not wait):
+                if word is Word.LOCKED and not (has_free_range and not wait):
                     # Nobody else's turn would be better than to wait for one's own.
                     wait = True
                     raise LostRace("the block is locked")
@@ -172,12 +172,14 @@ class SqlStore:
             except (LostRace, Busy, Gone) as lost:
                 self._again(bound, lost)
 
-    def _guess(self, order: Order, work: Callable[[Unit], T]) -> T | Unknown:
+    def _guess(self, order: TakeRequest, work: Callable[[Unit], T]) -> T | Unknown:
         """Run a unit of work on what is remembered."""
         with self._links.use() as link:
-            run = self._run_on(link.cursor)
+            free_range = self._runner_on(link.cursor)
             try:
-                unit = GuessUnit(run, order.catalogue, self._dialect, self._probes, self._sketch)
+                unit = GuessUnit(
+                    free_range, order.catalogue, self._dialect, self._probes, self._sketch
+                )
                 answer = work(unit)
             except (Unknown, BoroughError):
                 # What is refused on a belief is decided again on the truth.
@@ -194,13 +196,13 @@ class SqlStore:
                     return Unknown()
                 raise
             finally:
-                self.statements += run.statements
+                self.statements += free_range.statements
             link.hints.keep(order, unit.given_from)
         self._sketch.learn(order.catalogue, (), unit.written)
         return answer
 
     def _give(
-        self, order: Order, *, wait: bool, guess: bool, repeatable: bool
+        self, order: TakeRequest, *, wait: bool, guess: bool, repeatable: bool
     ) -> tuple[Word, Taken | None, bool]:
         giver = self._dialect.giver
         assert giver is not None
@@ -210,29 +212,29 @@ class SqlStore:
                 return Word.GUESS, None, False
             if not order.rungs:
                 return Word.DECIDE, None, False
-            run = self._run_on(link.cursor)
+            free_range = self._runner_on(link.cursor)
             try:
-                outcome = giver.give(run, order, link.hints, link.areas, wait=wait)
+                outcome = giver.give(free_range, order, link.hints, link.bounds_cache, wait=wait)
             except Exception as error:
                 translated = self._dialect.translate(error)
                 if is_in_doubt(translated) and not repeatable:
                     raise public(translated, "unknown") from error
                 raise
             finally:
-                self.statements += run.statements
+                self.statements += free_range.statements
         taken = outcome.taken
         if self._dialect.can_guess and taken is not None and not taken.block.free:
             # A full block is what the next claim or growth begins with.
             self._sketch.learn(order.catalogue, (taken.block,), ())
-        return outcome.word, taken, outcome.has_run
+        return outcome.word, taken, outcome.has_free_range
 
-    def _bound(self, *, write: bool = True, declares: bool = False) -> Bound:
+    def _bound(self, *, write: bool = True, declares: bool = False) -> RetryBudget:
         # On one's own a race is lost only to tables that contradict each other; against others many
         # may be lost in a row, and the time is what bounds them.
         attempts = None if self._dialect.is_server else ATTEMPTS
-        return Bound(self._patience, attempts=attempts, write=write, declares=declares)
+        return RetryBudget(self._timeout, attempts=attempts, write=write, declares=declares)
 
-    def _again(self, bound: Bound, lost: Exception) -> None:
+    def _again(self, bound: RetryBudget, lost: Exception) -> None:
         """Go on with another attempt, or give up."""
         contradicted = isinstance(lost, Contradiction) and bound.attempts + 1 >= ATTEMPTS
         if bound.reached(lost) or contradicted:
@@ -258,42 +260,44 @@ class SqlStore:
     def _once(
         self,
         work: Callable[[Unit], T],
-        bound: Bound,
+        bound: RetryBudget,
         *,
         write: bool = True,
         repeatable: bool = False,
-        order: Order | None = None,
+        order: TakeRequest | None = None,
         spread: bool = False,
     ) -> T:
         committing = False
         try:
             with self._links.use() as link:
-                run = self._run_on(link.cursor)
+                free_range = self._runner_on(link.cursor)
                 unit = SqlUnit(
-                    run,
+                    free_range,
                     self._catalogue,
                     self._dialect,
                     self._probes,
                     # Who only reads is in nobody's way.
-                    areas=link.areas if write else NO_AREAS,
+                    bounds_cache=link.bounds_cache if write else NO_BOUNDS,
                     spread=spread,
                     locked=bound.subnets if self._dialect.is_server else None,
                 )
                 try:
-                    line = bound.line
-                    if line is not None:
-                        self._dialect.begin_in_line(run, line)
+                    request = bound.request
+                    if request is not None:
+                        self._dialect.begin_locked(free_range, request)
                     else:
-                        run.text(self._dialect.begin_write if write else self._dialect.begin_read)
+                        free_range.text(
+                            self._dialect.begin_write if write else self._dialect.begin_read
+                        )
                     answer = work(unit)
                     committing = write
-                    run.text("COMMIT")
+                    free_range.text("COMMIT")
                 except BaseException:
                     bound.want(unit)
                     link.connection.rollback()
                     raise
                 finally:
-                    self.statements += run.statements
+                    self.statements += free_range.statements
                 if unit.freed:
                     link.hints.clear()
                 if order is not None:
@@ -310,7 +314,7 @@ class SqlStore:
                 self._sketch.learn(unit.cacheable, read, unit.written)
         return answer
 
-    def _run_on(self, cursor: Any) -> Runner:
+    def _runner_on(self, cursor: Any) -> Runner:
         return Runner(cursor, self._compiler, self._kept, tells_key=self._dialect.tells_key)
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ LISTED: Final = 1000
 _NEVER: Final = 1 << 62
 
 
-class Kind(StrEnum):
+class ChangedKind(StrEnum):
     """A kind of declared object."""
 
     SUBNET = "subnet"
@@ -48,7 +48,7 @@ class Kind(StrEnum):
 
 
 #: A kind and the id of an object, which is 0 where all of the kind are meant.
-Change = tuple[Kind, int]
+Change = tuple[ChangedKind, int]
 
 _P = sa.bindparam
 _ADD = sa.insert(t.change).values(
@@ -62,7 +62,7 @@ _SINCE = (
 )
 
 
-def ids(kind: Kind) -> sa.Select[tuple[int]]:
+def ids(kind: ChangedKind) -> sa.Select[tuple[int]]:
     """The ids of the objects of a kind that changed after a version ``seen``, as a subquery."""
     return sa.select(t.change.c.object_id).where(
         t.change.c.version > _P("seen"), t.change.c.kind == sa.literal_column(f"'{kind.value}'")
@@ -74,30 +74,39 @@ def step() -> int:
     return 1 + randbelow(2 * STEP - 1)
 
 
-def write(run: Runner, previous: int, version: int, changes: Iterable[Change]) -> None:
+def write(runner: Runner, previous: int, version: int, changes: Iterable[Change]) -> None:
     """Write down what a version changed, and drop the oldest versions."""
     listed = set(changes)
     if not listed or len(listed) > LISTED:
-        listed = {(Kind.ALL, 0)}
+        listed = {(ChangedKind.ALL, 0)}
     link = {"previous": previous, "version": version}
-    run.write_all(
+    runner.write_all(
         _ADD, [{**link, "kind": kind.value, "object_id": id} for kind, id in sorted(listed)]
     )
-    run.write(_DROP, oldest=version - KEPT * STEP)
+    runner.write(_DROP, oldest=version - KEPT * STEP)
 
 
-def since(run: Runner, seen: int, version: int) -> set[Change] | None:
+def since(runner: Runner, seen: int, version: int) -> set[Change] | None:
     """Changes after version ``seen`` up to the present one; None when they are not known."""
-    rows = run.rows(_SINCE, seen=seen)
+    rows = runner.rows(_SINCE, seen=seen)
     links = sorted({(at, previous) for previous, at, _, _ in rows})
     is_chain = [seen, *(at for at, _ in links)] == [*(previous for _, previous in links), version]
-    changes = {(Kind(kind), id) for _, _, kind, id in rows}
-    return changes if is_chain and len(rows) <= LISTED and (Kind.ALL, 0) not in changes else None
+    changes = {(ChangedKind(kind), id) for _, _, kind, id in rows}
+    return (
+        changes
+        if is_chain and len(rows) <= LISTED and (ChangedKind.ALL, 0) not in changes
+        else None
+    )
 
 
 def keep_none(connection: sa.Connection) -> None:
     """Make every process read the whole catalogue at each version: rows change without one here."""
     found = sa.select(t.change.c.id).where(t.change.c.version == _NEVER)
     if connection.scalar(found) is None:
-        everything = {"previous": 0, "version": _NEVER, "kind": Kind.ALL.value, "object_id": 0}
+        everything = {
+            "previous": 0,
+            "version": _NEVER,
+            "kind": ChangedKind.ALL.value,
+            "object_id": 0,
+        }
         connection.execute(sa.insert(t.change), [everything])

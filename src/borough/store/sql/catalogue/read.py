@@ -10,14 +10,14 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.declared.dimensions import Claiming, Dimension, Fallback, Labels, Settings
+from borough.domain.declared.dimensions import ClaimSettings, Dimension, Fallback, Labels, Settings
 from borough.domain.declared.records import Cohort, Host, Pool, Subnet
 from borough.domain.net.addresses import from_bytes, parse_family
 from borough.domain.net.prefixes import Prefix
 from borough.errors import Corrupt, FixInput
 from borough.store.sql import schema as t
 from borough.store.sql.catalogue import change_log
-from borough.store.sql.catalogue.change_log import Kind
+from borough.store.sql.catalogue.change_log import ChangedKind
 from borough.store.sql.rows import prefix_of
 from borough.store.sql.runner import Runner
 
@@ -47,7 +47,7 @@ _POOL_PREFIXES = sa.select(
 _HOSTS = sa.select(t.host.c.id, t.host.c.name, t.host.c.source, t.host.c.claiming)
 _HOST_LABELS = sa.select(t.host_label.c.host_id, t.host_label.c.dimension, t.host_label.c.value)
 
-_CHANGED_SUBNETS = change_log.ids(Kind.SUBNET)
+_CHANGED_SUBNETS = change_log.ids(ChangedKind.SUBNET)
 _SUBNETS_SINCE = (
     sa.select(t.cohort.c.description, *SUBNET_COLUMNS)
     .select_from(t.subnet.join(t.cohort))
@@ -56,7 +56,7 @@ _SUBNETS_SINCE = (
 )
 _RANGES_SINCE = _RANGES.where(t.subnet_range.c.subnet_id.in_(_CHANGED_SUBNETS))
 _SUBNET_LABELS_SINCE = _SUBNET_LABELS.where(t.subnet_label.c.subnet_id.in_(_CHANGED_SUBNETS))
-_CHANGED_HOSTS = change_log.ids(Kind.HOST)
+_CHANGED_HOSTS = change_log.ids(ChangedKind.HOST)
 _HOSTS_SINCE = _HOSTS.where(t.host.c.id.in_(_CHANGED_HOSTS))
 _HOST_LABELS_SINCE = _HOST_LABELS.where(t.host_label.c.host_id.in_(_CHANGED_HOSTS))
 
@@ -70,26 +70,26 @@ _S = TypeVar("_S", bound=Subnet)
 _NONE: Final[list[_Row]] = []
 
 
-def load(run: Runner, known: Catalogue | None, version: int) -> Catalogue:
+def load(runner: Runner, known: Catalogue | None, version: int) -> Catalogue:
     """The catalogue as it stands in the present transaction.
 
     :param known: the catalogue at another version, as this process has read it.
     :param version: the present version.
     :raises Corrupt: a cohort has a text that cannot be read.
     """
-    changes = None if known is None else change_log.since(run, known.version, version)
+    changes = None if known is None else change_log.since(runner, known.version, version)
     if known is None or changes is None:
-        return _whole(run, version)
-    return _followed(run, known, version, changes)
+        return _whole(runner, version)
+    return _followed(runner, known, version, changes)
 
 
-def _whole(run: Runner, version: int) -> Catalogue:
-    others = _others(run)
+def _whole(runner: Runner, version: int) -> Catalogue:
+    others = _others(runner)
     names = {id: name for name, id in others["scopes"].items()}
-    ranges, labels = _by_first(run.rows(_RANGES)), _by_first(run.rows(_SUBNET_LABELS))
+    ranges, labels = _by_first(runner.rows(_RANGES)), _by_first(runner.rows(_SUBNET_LABELS))
     subnets: dict[int, Subnet] = {}
     cohort_of: dict[int, int] = {}
-    for row in run.rows(_SUBNETS):
+    for row in runner.rows(_SUBNETS):
         id, _, scope_id, cohort_id = row[:4]
         its_labels = _labels(labels.get(id, _NONE))
         subnets[id] = to_subnet(Subnet, names[scope_id], row, ranges.get(id, _NONE), its_labels)
@@ -98,28 +98,28 @@ def _whole(run: Runner, version: int) -> Catalogue:
     return Catalogue(
         version=version,
         subnets=subnets,
-        cohorts={id: parse_cohort(id, text) for id, text in run.rows(_COHORTS) if id in used},
+        cohorts={id: parse_cohort(id, text) for id, text in runner.rows(_COHORTS) if id in used},
         cohort_of=cohort_of,
-        hosts={host.name: host for host in _hosts(run.rows(_HOSTS), run.rows(_HOST_LABELS))},
+        hosts={host.name: host for host in _hosts(runner.rows(_HOSTS), runner.rows(_HOST_LABELS))},
         **others,
     )
 
 
 def _followed(
-    run: Runner, known: Catalogue, version: int, changes: set[change_log.Change]
+    runner: Runner, known: Catalogue, version: int, changes: set[change_log.Change]
 ) -> Catalogue:
     """The catalogue made from an earlier one by reading only what has changed."""
     kinds = {kind for kind, _ in changes}
-    others = _others(run) if Kind.OTHER in kinds else {}
-    if Kind.HOST in kinds:
-        others["hosts"] = _followed_hosts(run, known, changes)
+    others = _others(runner) if ChangedKind.OTHER in kinds else {}
+    if ChangedKind.HOST in kinds:
+        others["hosts"] = _followed_hosts(runner, known, changes)
     subnets: dict[int, tuple[Subnet, Cohort] | None] = {}
-    if Kind.SUBNET in kinds:
+    if ChangedKind.SUBNET in kinds:
         names = {id: name for name, id in others.get("scopes", known.scopes).items()}
-        subnets = dict.fromkeys(id for kind, id in changes if kind is Kind.SUBNET)
-        ranges = _by_first(run.rows(_RANGES_SINCE, seen=known.version))
-        labels = _by_first(run.rows(_SUBNET_LABELS_SINCE, seen=known.version))
-        for text, *row in run.rows(_SUBNETS_SINCE, seen=known.version):
+        subnets = dict.fromkeys(id for kind, id in changes if kind is ChangedKind.SUBNET)
+        ranges = _by_first(runner.rows(_RANGES_SINCE, seen=known.version))
+        labels = _by_first(runner.rows(_SUBNET_LABELS_SINCE, seen=known.version))
+        for text, *row in runner.rows(_SUBNETS_SINCE, seen=known.version):
             id, _, scope_id, cohort_id = row[:4]
             its_labels = _labels(labels.get(id, _NONE))
             made = to_subnet(Subnet, names[scope_id], row, ranges.get(id, _NONE), its_labels)
@@ -128,18 +128,18 @@ def _followed(
 
 
 def _followed_hosts(
-    run: Runner, known: Catalogue, changes: set[change_log.Change]
+    runner: Runner, known: Catalogue, changes: set[change_log.Change]
 ) -> dict[str, Host]:
-    gone = {id for kind, id in changes if kind is Kind.HOST}
+    gone = {id for kind, id in changes if kind is ChangedKind.HOST}
     hosts = {name: host for name, host in known.hosts.items() if host.id not in gone}
-    rows = run.rows(_HOSTS_SINCE, seen=known.version)
-    labels = run.rows(_HOST_LABELS_SINCE, seen=known.version)
+    rows = runner.rows(_HOSTS_SINCE, seen=known.version)
+    labels = runner.rows(_HOST_LABELS_SINCE, seen=known.version)
     return hosts | {host.name: host for host in _hosts(rows, labels)}
 
 
-def _others(run: Runner) -> dict[str, Any]:
+def _others(runner: Runner) -> dict[str, Any]:
     """The fields of a catalogue that are about scopes, dimensions and pools."""
-    scopes, dimensions = run.rows(_SCOPES), run.rows(_DIMENSIONS)
+    scopes, dimensions = runner.rows(_SCOPES), runner.rows(_DIMENSIONS)
     return {
         "scopes": {name: id for id, name, _ in scopes},
         "scope_sources": {name: source for _, name, source in scopes},
@@ -148,7 +148,7 @@ def _others(run: Runner) -> dict[str, Any]:
             for rank, (name, _, fallback, claims, _, claiming) in enumerate(dimensions)
         ),
         "dimension_sources": {name: source for name, _, _, _, source, _ in dimensions},
-        "pools": _pools(run, {id: name for id, name, _ in scopes}),
+        "pools": _pools(runner, {id: name for id, name, _ in scopes}),
     }
 
 
@@ -194,7 +194,7 @@ def _labels(pairs: Iterable[_Row]) -> Labels:
 
 def to_dimension(rank: int, name: str, fallback: str, claims: int, claiming: str) -> Dimension:
     """A dimension from its columns."""
-    settings = Claiming().with_settings(_settings(claiming))
+    settings = ClaimSettings().with_settings(_settings(claiming))
     return Dimension(name, Fallback(fallback), rank, bool(claims), settings)
 
 
@@ -227,12 +227,12 @@ def to_subnet(
     )
 
 
-def _pools(run: Runner, scopes: Mapping[int, str]) -> dict[str, Pool]:
+def _pools(runner: Runner, scopes: Mapping[int, str]) -> dict[str, Pool]:
     prefixes: dict[int, list[Prefix]] = defaultdict(list)
-    for pool_id, base, length in run.rows(_POOL_PREFIXES):
+    for pool_id, base, length in runner.rows(_POOL_PREFIXES):
         prefixes[pool_id].append(prefix_of(base, length))
     found = {}
-    for id, name, scope_id, family, minimum, maximum, default, quota, source in run.rows(_POOLS):
+    for id, name, scope_id, family, minimum, maximum, default, quota, source in runner.rows(_POOLS):
         found[name] = Pool(
             id,
             name,

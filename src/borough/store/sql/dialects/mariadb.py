@@ -17,7 +17,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.space.inspection import Finding
-from borough.domain.space.partitions import ALONE, Lane
+from borough.domain.space.partitions import ALONE, Partition
 from borough.errors import (
     AccessDenied,
     DiskFull,
@@ -26,7 +26,7 @@ from borough.errors import (
     StatementTooLarge,
 )
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Line, risk
+from borough.store.sql.dialect import LockRequest, risk
 from borough.store.sql.dialects.hosts import Address, connector
 from borough.store.sql.dialects.mariadb_give import MariadbGiver
 from borough.store.sql.dialects.mariadb_horizon import Horizon
@@ -192,7 +192,7 @@ class Mariadb:
         """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
         return connection.cursor()
 
-    def lane(self, connection: Any) -> Lane:
+    def partition(self, connection: Any) -> Partition:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`: the node of a Galera cluster."""
         cursor = connection.cursor()
         cursor.execute(
@@ -202,9 +202,9 @@ class Mariadb:
         cursor.close()
         index, size = found.get("wsrep_local_index", 0), found.get("wsrep_cluster_size", 0)
         # Without a cluster there is no size, and the index is a number that is none.
-        return Lane(index, size) if size > 1 and index < size else ALONE
+        return Partition(index, size) if size > 1 and index < size else ALONE
 
-    def begin_in_line(self, run: Runner, line: Line) -> None:
+    def begin_locked(self, runner: Runner, request: LockRequest) -> None:
         """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`: a read that locks takes no snapshot.
 
         Declared changes queue at the row of the catalogue. Whoever makes the space of a subnet anew
@@ -217,25 +217,28 @@ class Mariadb:
         the time it is read. After a while every read of the transaction locks what it finds; not sooner,
         because readers that lock meet in deadlocks.
         """
-        if line.firm:
-            run.text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
-        run.text(self.begin_write)
-        if line.declares:
-            run.rows(_QUEUE)
-        for column, keys in ((t.run.c.id, line.runs), (t.block.c.id, line.blocks)):
+        if request.serializable:
+            runner.text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        runner.text(self.begin_write)
+        if request.declares:
+            runner.rows(_QUEUE)
+        for column, keys in (
+            (t.free_range.c.id, request.free_ranges),
+            (t.block.c.id, request.blocks),
+        ):
             for start in range(0, len(keys), _BATCH):
                 some = column.in_(keys[start : start + _BATCH])
-                run.once(sa.select(column).where(some).order_by(column).with_for_update())
-        for start in range(0, len(line.subnets), _BATCH):
-            _lock_space(run, line.subnets[start : start + _BATCH])
+                runner.once(sa.select(column).where(some).order_by(column).with_for_update())
+        for start in range(0, len(request.subnets), _BATCH):
+            _lock_space(runner, request.subnets[start : start + _BATCH])
 
-    def risks(self, run: Runner) -> list[Finding]:
+    def risks(self, runner: Runner) -> list[Finding]:
         """See :meth:`borough.store.sql.dialect.Dialect.risks`; of the node at the other end alone.
 
         See "InnoDB System Variables" and "sync_binlog" in MariaDB's manual. A binary log, where there is
         one, decides after a crash which transactions are kept: it matters as much as InnoDB's own.
         """
-        has = {name.lower(): value for name, value in run.native(_DURABILITY, {})}
+        has = {name.lower(): value for name, value in runner.native(_DURABILITY, {})}
         found = [
             risk(code, name, has[name], wanted[0], loss)
             for code, name, wanted, loss in _LASTING
@@ -253,9 +256,9 @@ class Mariadb:
         cursor.execute(f"SET SESSION max_statement_time = {seconds:f}")
         cursor.close()
 
-    def horizon(self, run: Runner) -> int:
+    def horizon(self, runner: Runner) -> int:
         """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
-        return self._horizon.find(run)
+        return self._horizon.find(runner)
 
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
@@ -288,15 +291,15 @@ class Mariadb:
         return made(text) if made else error
 
 
-def _lock_space(run: Runner, subnet_ids: Sequence[int]) -> None:
+def _lock_space(runner: Runner, subnet_ids: Sequence[int]) -> None:
     """Lock unused space, blocks, and subnets, in the order in which allocations lock them."""
     ids: list[Any] = [sa.literal_column(str(int(id))) for id in subnet_ids]
     for table, column, index in (
-        (t.run, t.run.c.subnet_id, "uq_borough_run_subnet_base"),
+        (t.free_range, t.free_range.c.subnet_id, "uq_borough_free_range_subnet_base"),
         (t.block, t.block.c.subnet_id, "uq_borough_block_subnet_base"),
         (t.subnet, t.subnet.c.id, "PRIMARY"),
     ):
-        run.once(
+        runner.once(
             sa.select(table.c.id)
             # By another index the optimiser would read, and lock, a small table from end to end.
             .with_hint(table, f"FORCE INDEX ({index})")

@@ -11,24 +11,24 @@ from typing import Any, Final
 
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 
-from borough.domain.policy.take import Order, Taken
+from borough.domain.policy.take import Taken, TakeRequest
 from borough.store.actor import actor
 from borough.store.sql import rows
 from borough.store.sql import statements as s
 from borough.store.sql.failures import Gone
-from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.giving import BoundsCache, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.indexes import block_index
 from borough.store.sql.offers import Shape, offers
 from borough.store.sql.probes import ids_of
 from borough.store.sql.runner import Native, Runner, Statement, shaped
-from borough.store.sql.takeover_rank import turn_of
+from borough.store.sql.takeover_rank import takeover_rank_of
 
 _DIALECT: Final = MariaDBDialect(paramstyle="pyformat")
 
 _COLUMNS: Final = ", ".join(f"b.{column.name}" for column in s.BLOCK_COLUMNS)
 _INTO: Final = (
     "INTO the_id, the_subnet, the_cohort, the_base, the_length, the_bitmap, the_holder, the_region, "
-    "the_version, the_reach, the_idle"
+    "the_version, the_high_water, the_idle"
 )
 
 # The event is written by INSERT … SELECT from no table: while it holds the lock that ids are given under, it
@@ -40,7 +40,8 @@ BEGIN NOT ATOMIC
 DECLARE the_id, the_block, the_subnet, the_cohort, the_group BIGINT;
 DECLARE the_bitmap, the_version, the_sequence, the_idle BIGINT;
 DECLARE the_base, the_address VARBINARY(16);
-DECLARE the_length, the_region, the_bit, the_rung, the_kind, the_held, the_reach, has_run SMALLINT;
+DECLARE the_length, the_region, the_bit, the_rung, the_kind, the_held, the_high_water SMALLINT;
+DECLARE has_free_range SMALLINT;
 DECLARE the_holder VARCHAR(320);
 DECLARE the_answer VARCHAR(1024) CHARACTER SET utf8mb4;
 DECLARE sought SMALLINT DEFAULT 0;
@@ -56,7 +57,7 @@ IF {{look}} THEN
     FROM ({{frontier}}) AS found
     ORDER BY found.rung, found.part, found.preference, found.base LIMIT 1;
     IF the_kind = 0 AND the_rung IN ({{takeable}}) THEN
-        SET sought = 1, has_run = {{has_run}};
+        SET sought = 1, has_free_range = {{has_free_range}};
         SELECT {_COLUMNS} {_INTO} FROM borough_block AS b {{lock}};
     END IF;
 END IF;
@@ -65,10 +66,10 @@ IF the_id IS NOT NULL AND {{fine}} THEN
     SET the_address = CONCAT(LEFT(the_base, LENGTH(the_base) - 1),
         CHAR(ORD(RIGHT(the_base, 1)) + the_bit));
     SET the_bitmap = CAST(the_bitmap | (1 << the_bit) AS SIGNED);
-    SET the_reach = GREATEST(the_reach, the_bit + 1);
+    SET the_high_water = GREATEST(the_high_water, the_bit + 1);
     UPDATE borough_block SET bitmap = the_bitmap, free = free - 1, is_open = free > 0,
-        version = version + 1, reach = the_reach,
-        turn = IF(the_holder = '', 0, {{turn}}) WHERE id = the_id;
+        version = version + 1, high_water = the_high_water,
+        takeover_rank = IF(the_holder = '', 0, {{takeover_rank}}) WHERE id = the_id;
     SELECT name INTO the_name FROM borough_subnet WHERE id = the_subnet;
     INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
         actor, cohort_id)
@@ -82,10 +83,10 @@ IF the_id IS NOT NULL AND {{fine}} THEN
     {{keyed}}
 END IF;
 IF the_sequence IS NULL THEN
-    SET the_answer = CONCAT_WS(' ', 0, sought AND the_id IS NULL, IFNULL(has_run, 0));
+    SET the_answer = CONCAT_WS(' ', 0, sought AND the_id IS NULL, IFNULL(has_free_range, 0));
 ELSE
     SET the_answer = CONCAT_WS(' ', the_sequence, the_bit, HEX(the_base), the_id, the_subnet,
-        the_cohort, the_length, the_bitmap, the_region, the_version + 1, the_reach, the_idle,
+        the_cohort, the_length, the_bitmap, the_region, the_version + 1, the_high_water, the_idle,
         the_holder);
 END IF;
 {{commit}}
@@ -136,7 +137,9 @@ _THIS: Final = "WHERE b.id = the_block AND b.is_open = 1 FOR UPDATE"
 
 
 _WIDTH: Final = "LENGTH(the_base) * 8"
-_TURN: Final = turn_of(f"({_WIDTH} - the_region)", f"((1 << {_WIDTH} - the_length) - the_reach)")
+_TAKEOVER_RANK: Final = takeover_rank_of(
+    f"({_WIDTH} - the_region)", f"((1 << {_WIDTH} - the_length) - the_high_water)"
+)
 
 
 @shaped
@@ -153,17 +156,18 @@ def _text(
 ) -> Native:
     frontier = Statement.of(offers(shape, claims, lowest, False).made(), _DIALECT).text
     column = shape[0][1]
-    lock, has_run = _THIS, "0"
+    lock, has_free_range = _THIS, "0"
     if not (lowest or wait):
         lock = _FREE.format(
-            index=block_index(column, "holder" if claims else "turn"),
+            index=block_index(column, "holder" if claims else "takeover_rank"),
             column=column,
             held="b.holder = %(claimant)s" if claims else "b.is_held = the_held",
-            order="b.region_length, b.base" if claims else "b.turn, b.base",
+            order="b.region_length, b.base" if claims else "b.takeover_rank, b.base",
         )
         if not claims:
-            has_run = (
-                f"NOT the_held AND EXISTS (SELECT 1 FROM borough_run WHERE {column} = the_group)"
+            has_free_range = (
+                "NOT the_held AND EXISTS "
+                f"(SELECT 1 FROM borough_free_range WHERE {column} = the_group)"
             )
     return Native.marked(
         _SQL.format(
@@ -177,10 +181,10 @@ def _text(
             # An empty list is no list.
             takeable=", ".join(map(str, rungs)) or "-1",
             lock=lock,
-            has_run=has_run,
+            has_free_range=has_free_range,
             fine=_FINE + (_RESTED if cools else ""),
             keyed=_KEYED if keyed else "",
-            turn=_TURN,
+            takeover_rank=_TAKEOVER_RANK,
         )
     )
 
@@ -197,27 +201,35 @@ class MariadbGiver:
         #: Numbers of calls, each used once in this process.
         self._calls = count(1)
 
-    def give(self, run: Runner, order: Order, hints: Hints, areas: Areas, *, wait: bool) -> Outcome:
+    def give(
+        self,
+        runner: Runner,
+        order: TakeRequest,
+        hints: Hints,
+        bounds_cache: BoundsCache,
+        *,
+        wait: bool,
+    ) -> Outcome:
         """See :meth:`borough.store.sql.dialect.Giver.give`."""
-        shape, rungs, values = self._prepare(run, order)
+        shape, rungs, values = self._prepare(runner, order)
         if any(count > s.INLINE for _, _, count in shape):
             return Outcome(Word.DECIDE)
-        area = None if order.lowest else areas.find(order.catalogue, order.rungs)
-        hint_subnet, hint_base = (0, b"") if wait or area else hints.find(order)
+        bounds = None if order.lowest else bounds_cache.find(order.catalogue, order.rungs)
+        hint_subnet, hint_base = (0, b"") if wait or bounds else hints.find(order)
         text = _text(
             shape,
             rungs,
             bool(order.claimant),
             order.lowest,
             wait,
-            _AREA if area else _HINTED if hint_subnet else "",
+            _AREA if bounds else _HINTED if hint_subnet else "",
             bool(order.request.key),
             order.catalogue.cools,
             self._inside,
         )
         found = self._ask(
-            run,
-            run.built(text),
+            runner,
+            runner.built(text),
             hints,
             {
                 **values,
@@ -227,7 +239,7 @@ class MariadbGiver:
                 "version": order.catalogue.version,
                 "hint_subnet": hint_subnet,
                 "hint_base": hint_base,
-                **(area._asdict() if area else {}),
+                **(bounds._asdict() if bounds else {}),
                 "scope_id": order.catalogue.scopes[order.request.scope],
                 **rows.kept_values(order.request),
                 "actor": actor(),
@@ -247,34 +259,36 @@ class MariadbGiver:
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, block.prefix.base + int(bit), int(sequence)))
 
-    def _ask(self, run: Runner, text: Native, hints: Hints, values: dict[str, Any]) -> str:
+    def _ask(self, runner: Runner, text: Native, hints: Hints, values: dict[str, Any]) -> str:
         """Run the statement; return its answer, also when it was interrupted after its commit."""
         try:
-            ((found,),) = run.prepared(text, hints.prepared, values)
+            ((found,),) = runner.prepared(text, hints.prepared, values)
         except Exception as error:
             if self._inside or not error.args or error.args[0] not in _INTERRUPTED:
                 raise
-            kept = self._kept_answer(run, values["call"])
+            kept = self._kept_answer(runner, values["call"])
             if kept is None:
                 raise
             return kept
         return str(found)
 
     @staticmethod
-    def _kept_answer(run: Runner, call: int) -> str | None:
+    def _kept_answer(runner: Runner, call: int) -> str | None:
         """The answer that the session kept of a call; None when nothing was committed."""
         try:
-            run.text("ROLLBACK")
-            found = run.native(_ANSWER, {"call": call})
+            runner.text("ROLLBACK")
+            found = runner.native(_ANSWER, {"call": call})
         except Exception as error:
             raise Gone(f"interrupted, and what it did cannot be read: {error}") from error
         return str(found[0][0]) if found else None
 
     @staticmethod
-    def _prepare(run: Runner, order: Order) -> tuple[Shape, tuple[int, ...], dict[str, Any]]:
+    def _prepare(
+        runner: Runner, order: TakeRequest
+    ) -> tuple[Shape, tuple[int, ...], dict[str, Any]]:
         """The shape of an order's rungs, those to take from, and the parameters that depend on them."""
         key = (MariadbGiver, order.ladder, bool(order.claimant))
-        found: tuple[Shape, tuple[int, ...], dict[str, Any]] | None = run.kept.get(key)
+        found: tuple[Shape, tuple[int, ...], dict[str, Any]] | None = runner.kept.get(key)
         if found is None:
             values = {
                 f"r{position}_{at}": id
@@ -282,5 +296,5 @@ class MariadbGiver:
                 for at, id in enumerate(ids_of(rung)[1])
             }
             made = (shape_of(order.rungs), takeable(order), values)
-            found = run.kept.put(key, made)
+            found = runner.kept.put(key, made)
         return found

@@ -76,16 +76,16 @@ class Horizon:
         #: Newest ids, and when they were seen, where that matters.
         self._seen: deque[tuple[float, int]] = deque()
 
-    def find(self, run: Runner) -> int:
+    def find(self, runner: Runner) -> int:
         """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
         with self._lock:
-            newest = int(_uncommitted(run, _NEWEST, 0, 0)[0][0] or 0)
+            newest = int(_uncommitted(runner, _NEWEST, 0, 0)[0][0] or 0)
             if self._mode < 0 or newest < self._complete:
                 # An older state of the database was restored, where this is not the first look.
-                self._mode, kept = map(int, run.native(_BEGIN, {})[0])
+                self._mode, kept = map(int, runner.native(_BEGIN, {})[0])
                 self._complete, self._open = min(kept, newest), 0
                 self._seen.clear()
-            if newest <= self._complete or (self._open and _is_open(run, self._open)):
+            if newest <= self._complete or (self._open and _is_open(runner, self._open)):
                 return self._complete
             settled = newest if self._mode <= _CONSECUTIVE else self._seen_before(newest)
         if settled is None:
@@ -93,20 +93,20 @@ class Horizon:
             time.sleep(PAUSE)
             settled = newest
         with self._lock:
-            self._look(run, settled)
+            self._look(runner, settled)
             return self._complete
 
-    def _look(self, run: Runner, upto: int) -> None:
+    def _look(self, runner: Runner, upto: int) -> None:
         """Find out how far ids are complete, up to one that no smaller id comes after."""
         start = self._complete
         if upto <= start:
             return
-        self._open = _first_open(run, start, upto)
+        self._open = _first_open(runner, start, upto)
         self._complete = self._open - 1 if self._open else upto
         if self._complete - start > _FAR:
             # A server that only reads refuses it, or another process has the row: the next one looks again.
             with suppress(Exception):
-                run.change(_KEEP, {"upto": self._complete})
+                runner.change(_KEEP, {"upto": self._complete})
 
     def _seen_before(self, newest: int) -> int | None:
         """The newest id before the pause; None when it was not read then."""
@@ -118,24 +118,24 @@ class Horizon:
         return before if now - 2 * PAUSE <= then <= now - PAUSE else None
 
 
-def _uncommitted(run: Runner, query: Native, after: int, upto: int) -> list[Row]:
+def _uncommitted(runner: Runner, query: Native, after: int, upto: int) -> list[Row]:
     """Run a query that sees the rows of open transactions too."""
-    run.text("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
-    return run.native(query, {"after": after, "upto": upto})
+    runner.text("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+    return runner.native(query, {"after": after, "upto": upto})
 
 
-def _is_open(run: Runner, id: int) -> bool:
-    return _first_open(run, id - 1, id) == id
+def _is_open(runner: Runner, id: int) -> bool:
+    return _first_open(runner, id - 1, id) == id
 
 
-def _first_open(run: Runner, after: int, upto: int) -> int:
+def _first_open(runner: Runner, after: int, upto: int) -> int:
     """The smallest open id above one and up to another; 0 for none."""
     query = _SUMS if upto - after > _FEW else _IDS
-    every = _uncommitted(run, query, after, upto)
-    committed = set(run.native(query, {"after": after, "upto": upto}))
+    every = _uncommitted(runner, query, after, upto)
+    committed = set(runner.native(query, {"after": after, "upto": upto}))
     if query is _IDS:
         return min((id for (id,) in every if (id,) not in committed), default=0)
     if committed.issuperset(every):
         return 0
     middle = (after + upto) // 2
-    return _first_open(run, after, middle) or _first_open(run, middle, upto)
+    return _first_open(runner, after, middle) or _first_open(runner, middle, upto)

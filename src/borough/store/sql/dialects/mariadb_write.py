@@ -21,11 +21,11 @@ from borough.store.sql.plan_rows import (
     BITS,
     BLOCK,
     EVENT,
+    FREE_RANGE,
     OLD_ALLOCATION,
     OLD_SUBNET,
     READ_BLOCK,
-    READ_RUN,
-    RUN,
+    READ_FREE_RANGE,
     SHAPE,
     plan_rows,
 )
@@ -50,11 +50,11 @@ _PIECE: Final = LEAST_PACKET // 2
 #: Row by row of the JSON, and by key: the optimiser reads a small table from end to end, and would lock
 #: all its rows and the gaps between them.
 _BY_KEY: Final = "STRAIGHT_JOIN {} AS old FORCE INDEX (PRIMARY)"
-_RUN: Final = _BY_KEY.format("borough_run")
+_RUN: Final = _BY_KEY.format("borough_free_range")
 _BLOCK: Final = _BY_KEY.format("borough_block")
 _ALLOCATION: Final = _BY_KEY.format("borough_allocation")
 _SUBNET: Final = _BY_KEY.format("borough_subnet")
-_SAME_RUN: Final = (
+_SAME_FREE_RANGE: Final = (
     "old.id = made.old_id AND old.length = made.old_length AND old.cohort_id = made.old_cohort"
 )
 _SAME_BLOCK: Final = "old.id = made.old_id AND old.version = made.old_version"
@@ -110,14 +110,14 @@ def _delete(table: str, columns: Mapping[str, str], condition: str) -> str:
 
 #: What has preconditions, in the order in which it is written: all lock rows in one order so.
 _PARTS: Final = {
-    "runs_gone": _delete(_RUN, READ_RUN, _SAME_RUN),
+    "runs_gone": _delete(_RUN, READ_FREE_RANGE, _SAME_FREE_RANGE),
     "blocks_gone": _delete(_BLOCK, READ_BLOCK, _SAME_BLOCK),
     "bits": _update(BITS),
     "shapes": _update(SHAPE),
     "gone": _delete(_ALLOCATION, OLD_ALLOCATION, _SAME_ALLOCATION),
     "cooled": f"UPDATE {_rows({**OLD_ALLOCATION, 'until': 'bigint'})} {_ALLOCATION} "
     f"ON {_SAME_ALLOCATION} SET old.until = made.until",
-    "moved": f"UPDATE {_rows({**OLD_ALLOCATION, 'host': 'text'})} {_ALLOCATION} "
+    "reassigned": f"UPDATE {_rows({**OLD_ALLOCATION, 'host': 'text'})} {_ALLOCATION} "
     f"ON {_SAME_ALLOCATION} SET old.host = made.host",
     # Last, as an allocation locks its subnet's row for the foreign key after all else.
     "outside": f"UPDATE {_rows(OLD_SUBNET)} {_SUBNET} "
@@ -125,7 +125,7 @@ _PARTS: Final = {
     "SET old.outside = old.outside + 1",
 }
 _NEW: Final = {
-    "runs_new": _insert(t.run, RUN),
+    "runs_new": _insert(t.free_range, FREE_RANGE),
     "blocks_new": _insert(t.block, BLOCK),
     "told": _insert(t.event, EVENT),
 }
@@ -156,14 +156,14 @@ def _texts(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield f"[{', '.join(piece)}]"
 
 
-def _change(run: Runner, name: str, found: Iterable[Mapping[str, Any]]) -> int:
+def _change(runner: Runner, name: str, found: Iterable[Mapping[str, Any]]) -> int:
     """Run a change for all rows; return how many rows it met."""
-    return sum(run.change(_native(name), {"rows": text}) for text in _texts(found))
+    return sum(runner.change(_native(name), {"rows": text}) for text in _texts(found))
 
 
-def _note(run: Runner, found: Iterable[Mapping[str, Any]]) -> list[Row]:
+def _note(runner: Runner, found: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Add events; return (id, subject) of each."""
-    return [row for text in _texts(found) for row in run.native(_NOTED, {"rows": text})]
+    return [row for text in _texts(found) for row in runner.native(_NOTED, {"rows": text})]
 
 
 class MariadbWriter:
@@ -177,7 +177,7 @@ class MariadbWriter:
 
     def write(
         self,
-        run: Runner,
+        runner: Runner,
         plan: Plan,
         subnets: Mapping[int, Subnet],
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
@@ -186,18 +186,18 @@ class MariadbWriter:
     ) -> list[int]:
         """See :meth:`borough.store.sql.dialect.Writer.write`."""
         assert guess is None, "several statements cannot check a guess at one instant"
-        tables = plan_rows(plan, subnets, READ_BLOCK, READ_RUN)
+        tables = plan_rows(plan, subnets, READ_BLOCK, READ_FREE_RANGE)
         tables["told"] = [dict(event) for event in events]
         for name in _PARTS:
-            if _change(run, name, tables[name]) != len(tables[name]):
+            if _change(runner, name, tables[name]) != len(tables[name]):
                 raise LostRace("a row is not as it was read")
         for name in _NEW:
-            _change(run, name, tables[name])
-        found = {subject: id for id, subject in _note(run, (event for event, _ in grants))}
+            _change(runner, name, tables[name])
+        found = {subject: id for id, subject in _note(runner, (event for event, _ in grants))}
         sequences = [found[event["subject"]] for event, _ in grants]
         given = [
             {"sequence": sequence, **{name: values[name] for name in ALLOCATION}}
             for sequence, (_, values) in zip(sequences, grants, strict=True)
         ]
-        _change(run, "given", given)
+        _change(runner, "given", given)
         return sequences

@@ -18,10 +18,10 @@ from psycopg.types.numeric import Int8Dumper
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.space.inspection import Finding
-from borough.domain.space.partitions import ALONE, Lane
+from borough.domain.space.partitions import ALONE, Partition
 from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.port import LostRace
-from borough.store.sql.dialect import Line, risk
+from borough.store.sql.dialect import LockRequest, risk
 from borough.store.sql.dialects.hosts import Address, connector
 from borough.store.sql.dialects.postgresql_give import PostgresqlGiver
 from borough.store.sql.dialects.postgresql_write import PostgresqlWriter
@@ -151,11 +151,11 @@ class Postgresql:
         cursor.format = psycopg.pq.Format.BINARY
         return cursor
 
-    def lane(self, _connection: Any) -> Lane:
+    def partition(self, _connection: Any) -> Partition:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
-    def begin_in_line(self, run: Runner, line: Line) -> None:
+    def begin_locked(self, runner: Runner, request: LockRequest) -> None:
         """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`.
 
         A row lock would come with a snapshot from before the wait; the lock of a table is the one thing
@@ -163,19 +163,19 @@ class Postgresql:
         queue at the table of the catalogue's version, everything else at the table of blocks. Each mode that
         keeps writers away also meets a vacuum: see "What is asked of the server" in docs/operations.md.
         """
-        run.text(self.begin_write)
-        if line.declares:
-            run.text("LOCK TABLE borough_meta IN SHARE ROW EXCLUSIVE MODE")
-        if line.starved or line.subnets:
-            run.text("LOCK TABLE borough_block IN SHARE ROW EXCLUSIVE MODE")
+        runner.text(self.begin_write)
+        if request.declares:
+            runner.text("LOCK TABLE borough_meta IN SHARE ROW EXCLUSIVE MODE")
+        if request.starved or request.subnets:
+            runner.text("LOCK TABLE borough_block IN SHARE ROW EXCLUSIVE MODE")
 
-    def risks(self, run: Runner) -> list[Finding]:
+    def risks(self, runner: Runner) -> list[Finding]:
         """See :meth:`borough.store.sql.dialect.Dialect.risks`.
 
         ``synchronous_commit=off`` is none: :func:`_configure` sees to it. See "Write Ahead Log" in
         PostgreSQL's manual, section 20.5.
         """
-        ((synced, whole),) = run.native(_DURABILITY, {})
+        ((synced, whole),) = runner.native(_DURABILITY, {})
         found = []
         if synced != "on":
             found.append(risk("disk_not_synced", "fsync", synced, "on", _POWER_CUT))
@@ -187,9 +187,9 @@ class Postgresql:
         """See :meth:`borough.store.sql.dialect.Dialect.limit`."""
         connection.execute(f"SET statement_timeout = {round(seconds * 1000)}")
 
-    def horizon(self, run: Runner) -> int:
+    def horizon(self, runner: Runner) -> int:
         """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
-        return horizon(run)
+        return horizon(runner)
 
     def is_alive(self, connection: Any) -> bool:
         """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.net.addresses import to_bytes
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.store.sql.giving import shape_of
 from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
@@ -24,18 +24,18 @@ _HELD: Final = """(SELECT coalesce(string_agg(concat_ws(' ', subnet_id, encode(b
         ',' ORDER BY subnet_id, base), '') FROM borough_block
     WHERE holder = %(holder)s AND holder <> '' AND {column} = ANY(%(held_in)s)) = %(held)s"""
 
-_RUNS: Final = """(SELECT count(*) FROM unnest(%(run_subnets)s::bigint[], %(run_bases)s::bytea[],
+_FREE_RANGES: Final = """(SELECT count(*) FROM unnest(%(run_subnets)s::bigint[], %(run_bases)s::bytea[],
         %(run_lengths)s::bigint[]) AS place (subnet_id, base, length)
-    JOIN borough_run AS r ON r.subnet_id = place.subnet_id AND r.base = place.base
+    JOIN borough_free_range AS r ON r.subnet_id = place.subnet_id AND r.base = place.base
         AND r.length = place.length) = %(run_count)s"""
 
 _WITHIN: Final = """(SELECT coalesce(string_agg(concat_ws(' ', subnet_id, encode(base, 'hex'), length),
-        ',' ORDER BY base), '') FROM borough_run
+        ',' ORDER BY base), '') FROM borough_free_range
     WHERE subnet_id = %(within_subnet)s AND base BETWEEN %(within_first)s AND %(within_last)s
         AND length <= %(within_longest)s) = %(within)s"""
 
 
-def check(run: Runner, guess: Guess) -> tuple[str, dict[str, Any]]:
+def check(runner: Runner, guess: Guess) -> tuple[str, dict[str, Any]]:
     """A condition that begins with AND, and its parameters."""
     conditions = [_VERSION]
     values: dict[str, Any] = {"version": guess.catalogue.version, "now": guess.now}
@@ -46,7 +46,7 @@ def check(run: Runner, guess: Guess) -> tuple[str, dict[str, Any]]:
     if guess.offered is not None:
         offered = guess.offered
         shape = shape_of(offered.rungs)
-        conditions.append(run.built(_offered(shape, bool(offered.claimant), offered.lowest)))
+        conditions.append(runner.built(_offered(shape, bool(offered.claimant), offered.lowest)))
         values |= _offered_values(offered)
     if guess.held is not None:
         column, ids = ids_of(guess.held.rung)
@@ -57,7 +57,7 @@ def check(run: Runner, guess: Guess) -> tuple[str, dict[str, Any]]:
             "held": ",".join(_holding(block) for block in _in_order(guess.held)),
         }
     if guess.queried:
-        conditions.append(_RUNS)
+        conditions.append(_FREE_RANGES)
         values |= {
             "run_subnets": [subnet_id for subnet_id, _ in guess.queried],
             "run_bases": [to_bytes(prefix.family, prefix.base) for _, prefix in guess.queried],
@@ -83,7 +83,7 @@ def _offered_values(offered: Offered) -> dict[str, Any]:
     piece = offered.piece
     values: dict[str, Any] = {
         "claimant": offered.claimant,
-        "offered": f"{int(isinstance(piece, Run))} {_at(piece)} {piece.prefix.length}",
+        "offered": f"{int(isinstance(piece, FreeRange))} {_at(piece)} {piece.prefix.length}",
     }
     for position, rung in enumerate(offered.rungs):
         ids = ids_of(rung)[1]
@@ -98,7 +98,9 @@ def _within_values(within: Within) -> dict[str, Any]:
         "within_first": to_bytes(prefix.family, prefix.base),
         "within_last": to_bytes(prefix.family, prefix.last),
         "within_longest": within.longest,
-        "within": ",".join(f"{_at(run)} {run.prefix.length}" for run in within.runs),
+        "within": ",".join(
+            f"{_at(free_range)} {free_range.prefix.length}" for free_range in within.free_ranges
+        ),
     }
 
 
@@ -110,5 +112,5 @@ def _holding(block: Block) -> str:
     return f"{_at(block)} {block.version}"
 
 
-def _at(piece: Block | Run) -> str:
+def _at(piece: Block | FreeRange) -> str:
     return f"{piece.subnet_id} {to_bytes(piece.prefix.family, piece.prefix.base).hex()}"

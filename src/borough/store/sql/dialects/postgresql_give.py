@@ -7,14 +7,14 @@ from typing import Any, Final
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.net.addresses import from_bytes
-from borough.domain.policy.take import Order, Taken
+from borough.domain.policy.take import Taken, TakeRequest
 from borough.store.actor import actor
 from borough.store.sql import rows
-from borough.store.sql.giving import Areas, Hints, Outcome, Word, shape_of, takeable
+from borough.store.sql.giving import BoundsCache, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
 from borough.store.sql.runner import Native, Runner, Statement, shaped
-from borough.store.sql.takeover_rank import turn_of
+from borough.store.sql.takeover_rank import takeover_rank_of
 
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
@@ -28,7 +28,8 @@ _TAKE: Final = """taken AS (
     UPDATE borough_block AS b
     SET bitmap = b.bitmap | (1::bigint << pick.bit), free = b.free - 1,
         is_open = CASE WHEN b.free > 1 THEN 1 ELSE 0 END, version = b.version + 1,
-        reach = GREATEST(b.reach, pick.bit + 1), turn = CASE b.holder WHEN '' THEN 0 ELSE {turn} END
+        high_water = GREATEST(b.high_water, pick.bit + 1),
+        takeover_rank = CASE b.holder WHEN '' THEN 0 ELSE {takeover_rank} END
     FROM pick WHERE b.id = pick.id
     RETURNING b.*, set_byte(b.base, length(b.base) - 1,
         get_byte(b.base, length(b.base) - 1) + pick.bit) AS address
@@ -48,7 +49,7 @@ _TAKE: Final = """taken AS (
 ){keyed}"""
 
 _ANSWER: Final = """taken.address, taken.id, taken.subnet_id, taken.cohort_id, taken.base,
-    taken.length, taken.bitmap, taken.holder, taken.region_length, taken.version, taken.reach,
+    taken.length, taken.bitmap, taken.holder, taken.region_length, taken.version, taken.high_water,
     taken.idle_since"""
 
 # To start a statement takes the server time for each of its parts, used or not: so a hint has its own.
@@ -97,12 +98,12 @@ _THIS: Final = """b.is_open = 1 AND b.id = (SELECT id FROM sought) FOR NO KEY UP
 
 
 def _turn(width: int) -> str:
-    unused = f"((1 << {width} - b.length) - GREATEST(b.reach, pick.bit + 1))"
-    return turn_of(f"({width} - b.region_length)", unused)
+    unused = f"((1 << {width} - b.length) - GREATEST(b.high_water, pick.bit + 1))"
+    return takeover_rank_of(f"({width} - b.region_length)", unused)
 
 
-_TURN_4: Final = _turn(32)
-_TURN_6: Final = _turn(128)
+_TAKEOVER_RANK_4: Final = _turn(32)
+_TAKEOVER_RANK_6: Final = _turn(128)
 
 _TEXT_4: Final = (
     "concat_ws('.', get_byte(taken.address, 0), get_byte(taken.address, 1), "
@@ -128,7 +129,7 @@ def _text(
         "rested": _RESTED if cools else "",
         "keyed": _KEYED if keyed else "",
         "text": _TEXT_6 if six else _TEXT_4,
-        "turn": _TURN_6 if six else _TURN_4,
+        "takeover_rank": _TAKEOVER_RANK_6 if six else _TAKEOVER_RANK_4,
     }
     if hinted:
         return Native.numbered(_HINTED.format(name="%(hint_name)s", **parts))
@@ -139,7 +140,7 @@ def _text(
             held="b.holder = %(claimant)s"
             if claims
             else "b.is_held = (SELECT CASE holder WHEN '' THEN 0 ELSE 1 END FROM sought)",
-            order="b.region_length, b.base" if claims else "b.turn, b.base",
+            order="b.region_length, b.base" if claims else "b.takeover_rank, b.base",
         )
     name = "(SELECT name FROM borough_subnet WHERE id = taken.subnet_id)"
     probes = Statement.of(frontier(shape, claims, lowest), _DIALECT).text
@@ -150,28 +151,34 @@ class PostgresqlGiver:
     """See :class:`borough.store.sql.dialect.Giver`."""
 
     def give(
-        self, run: Runner, order: Order, hints: Hints, _areas: Areas, *, wait: bool
+        self,
+        runner: Runner,
+        order: TakeRequest,
+        hints: Hints,
+        _bounds_cache: BoundsCache,
+        *,
+        wait: bool,
     ) -> Outcome:
         """See :meth:`borough.store.sql.dialect.Giver.give`."""
         hint_subnet, hint_base = (0, b"") if wait else hints.find(order)
         if hint_subnet:
-            outcome = self._try(run, order, hints, hint_subnet, hint_base, wait=False)
+            outcome = self._try(runner, order, hints, hint_subnet, hint_base, wait=False)
             if outcome.word is Word.GIVEN:
                 return outcome
             hints.keep(order, None)
-        return self._try(run, order, hints, wait=wait)
+        return self._try(runner, order, hints, wait=wait)
 
     def _try(
         self,
-        run: Runner,
-        order: Order,
+        runner: Runner,
+        order: TakeRequest,
         hints: Hints,
         hint_subnet: int = 0,
         hint_base: bytes = b"",
         *,
         wait: bool,
     ) -> Outcome:
-        shape, values = self._prepare(run, order)
+        shape, values = self._prepare(runner, order)
         text = _text(
             shape,
             bool(order.claimant),
@@ -195,26 +202,26 @@ class PostgresqlGiver:
         if hint_subnet:
             values["hint_subnet"], values["hint_base"] = hint_subnet, hint_base
             values["hint_name"] = order.catalogue.subnets[hint_subnet].name
-        found = run.native(run.built(text), values)
+        found = runner.native(runner.built(text), values)
         if not found:
             return Outcome(Word.DECIDE)
-        sequence, address, *columns, sought, runs = found[0]
+        sequence, address, *columns, sought, free_ranges = found[0]
         if sequence is None:
-            return Outcome(Word.LOCKED if sought else Word.DECIDE, None, bool(runs))
+            return Outcome(Word.LOCKED if sought else Word.DECIDE, None, bool(free_ranges))
         block = rows.to_block(tuple(columns))
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, from_bytes(address), sequence))
 
     @staticmethod
-    def _prepare(run: Runner, order: Order) -> tuple[Shape, dict[str, Any]]:
+    def _prepare(runner: Runner, order: TakeRequest) -> tuple[Shape, dict[str, Any]]:
         """The shape of an order's rungs, and the parameters that only depend on them."""
         key = (PostgresqlGiver, order.ladder, bool(order.claimant))
-        found = run.kept.get(key)
+        found = runner.kept.get(key)
         if found is None:
             shape = shape_of(order.rungs)
             values: dict[str, Any] = {"takeable": list(takeable(order))}
             for position, rung in enumerate(order.rungs):
                 ids = ids_of(rung)[1]
                 values[f"r{position}"] = ids[0] if len(ids) == 1 else list(ids)
-            found = run.kept.put(key, (shape, values))
+            found = runner.kept.put(key, (shape, values))
         return found[0], found[1].copy()

@@ -20,11 +20,11 @@ from borough.store.sql.plan_rows import (
     BITS,
     BLOCK,
     EVENT,
+    FREE_RANGE,
     OLD_ALLOCATION,
     OLD_BLOCK,
-    OLD_RUN,
+    OLD_FREE_RANGE,
     OLD_SUBNET,
-    RUN,
     SHAPE,
     plan_rows,
 )
@@ -86,8 +86,8 @@ def _update(names: Sequence[str], prefix: str) -> str:
 _PARTS: Final[dict[str, str]] = {
     "bits": _update(BITS, "bits"),
     "shapes": _update(SHAPE, "shapes"),
-    "runs_gone": "DELETE FROM borough_run AS r USING "
-    + _rows("runs_gone", OLD_RUN)
+    "runs_gone": "DELETE FROM borough_free_range AS r USING "
+    + _rows("runs_gone", OLD_FREE_RANGE)
     + " WHERE r.subnet_id = row.old_subnet AND r.base = row.old_base AND r.length = row.old_length "
     "AND r.cohort_id = row.old_cohort "
     "RETURNING 1",
@@ -100,15 +100,15 @@ _PARTS: Final[dict[str, str]] = {
     "cooled": "UPDATE borough_allocation AS a SET until = row.until FROM "
     + _rows("cooled", {**OLD_ALLOCATION, "until": "bigint"})
     + f" WHERE {_SAME_ALLOCATION} RETURNING 1",
-    "moved": "UPDATE borough_allocation AS a SET host = row.host FROM "
-    + _rows("moved", {**OLD_ALLOCATION, "host": "text"})
+    "reassigned": "UPDATE borough_allocation AS a SET host = row.host FROM "
+    + _rows("reassigned", {**OLD_ALLOCATION, "host": "text"})
     + f" WHERE {_SAME_ALLOCATION} RETURNING 1",
     "outside": "UPDATE borough_subnet AS s SET outside = s.outside + 1 FROM "
     + _rows("outside", OLD_SUBNET)
     + " WHERE s.id = row.old_id AND s.version = row.old_version RETURNING 1",
 }
 _PARTS_AFTER: Final[dict[str, str]] = {
-    "runs_new": _insert(t.run, RUN, "runs_new"),
+    "runs_new": _insert(t.free_range, FREE_RANGE, "runs_new"),
     "blocks_new": _insert(t.block, BLOCK, "blocks_new"),
     "noted": _insert(t.event, EVENT, "noted", "RETURNING id, subject"),
     "given": f"INSERT INTO borough_allocation (sequence, {', '.join(ALLOCATION)}) "
@@ -167,7 +167,7 @@ class PostgresqlWriter:
 
     def write(
         self,
-        run: Runner,
+        runner: Runner,
         plan: Plan,
         subnets: Mapping[int, Subnet],
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
@@ -186,11 +186,11 @@ class PostgresqlWriter:
         }
         # A guess is checked and written at one instant, and is for one address.
         parts = _pieces(tables) if guess is None else [tables]
-        found = [row for part in parts for row in self._send(run, part, guess)]
+        found = [row for part in parts for row in self._send(runner, part, guess)]
         sequences = {subject: id for id, subject in found}
         return [sequences[event["subject"]] for event, _ in grants]
 
-    def _send(self, run: Runner, tables: _Tables, guess: Guess | None) -> list[Row]:
+    def _send(self, runner: Runner, tables: _Tables, guess: Guess | None) -> list[Row]:
         """Run one statement; return (sequence number, subject) of each grant."""
         used = tuple(name for name in tables if tables[name])
         values: dict[str, Any] = {"expected": sum(len(tables.get(name, ())) for name in _PARTS)}
@@ -199,11 +199,11 @@ class PostgresqlWriter:
                 values[f"{name}_{column}"] = [row[column] for row in tables[name]]
         checks = ""
         if guess is not None:
-            checks, more = check(run, guess)
+            checks, more = check(runner, guess)
             values |= more
             if guess.bind is not None:
                 used += ("keyed",)
-        answer = run.native(run.built(_text(used, checks, self._inside)), values)
+        answer = runner.native(runner.built(_text(used, checks, self._inside)), values)
         if not answer:
             raise LostRace("a row is not as it was read")
         return answer

@@ -17,7 +17,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.space.inspection import Finding
-from borough.domain.space.partitions import ALONE, Lane
+from borough.domain.space.partitions import ALONE, Partition
 from borough.errors import (
     Corrupt,
     DeadlineExceeded,
@@ -27,7 +27,7 @@ from borough.errors import (
     ReadOnlyDatabase,
 )
 from borough.store.deadline import is_over
-from borough.store.sql.dialect import Line
+from borough.store.sql.dialect import LockRequest
 from borough.store.sql.dialects.hosts import Address
 from borough.store.sql.failures import Busy, Duplicate
 from borough.store.sql.runner import Runner
@@ -113,15 +113,15 @@ class Sqlite:
         """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
         return connection.cursor()
 
-    def lane(self, _connection: Any) -> Lane:
+    def partition(self, _connection: Any) -> Partition:
         """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
-    def begin_in_line(self, run: Runner, _line: Line) -> None:
+    def begin_locked(self, runner: Runner, _line: LockRequest) -> None:
         """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`: who has begun to write is alone."""
-        run.text(self.begin_write)
+        runner.text(self.begin_write)
 
-    def risks(self, _run: Runner) -> list[Finding]:
+    def risks(self, _runner: Runner) -> list[Finding]:
         """See :meth:`borough.store.sql.dialect.Dialect.risks`; see :func:`_configure`."""
         return []
 
@@ -129,9 +129,9 @@ class Sqlite:
         """See :meth:`borough.store.sql.dialect.Dialect.limit`: the deadline of the caller counts."""
         connection.set_progress_handler(is_over, _STEPS)
 
-    def horizon(self, run: Runner) -> int:
+    def horizon(self, runner: Runner) -> int:
         """See :meth:`borough.store.sql.dialect.Dialect.horizon`: writers take turns."""
-        found = run.one(NEWEST)
+        found = runner.one(NEWEST)
         assert found is not None
         return int(found[0] or 0)
 

@@ -17,7 +17,7 @@ from borough.store.port import Contradiction
 from borough.store.sql import rows
 from borough.store.sql import statements as s
 from borough.store.sql.failures import Duplicate
-from borough.store.sql.plan_rows import old_run
+from borough.store.sql.plan_rows import old_free_range
 from borough.store.sql.runner import Row
 from borough.store.sql.unit.part import SqlPart, all_met
 
@@ -88,7 +88,7 @@ class SqlAllocations(SqlPart):
             raise
 
     def _remember(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
-        self._run.write(
+        self._runner.write(
             s.remember,
             key=bind.key,
             fingerprint=bind.fingerprint,
@@ -124,53 +124,58 @@ class SqlAllocations(SqlPart):
     ) -> list[int]:
         assert self._dialect.writer is not None
         subnets = self.catalogue.subnets
-        sequences = self._dialect.writer.write(self._run, plan, subnets, grants, events)
+        sequences = self._dialect.writer.write(self._runner, plan, subnets, grants, events)
         if bind is not None:
             self._remember(bind, sequences, now)
         return sequences
 
     def _write_space(self, plan: Plan) -> None:
-        run = self._run
-        if plan.runs_removed:
-            gone = [old_run(each) for each in sorted(plan.runs_removed, key=lambda each: each.id)]
-            all_met(run.write_all(s.remove_run, gone), len(gone))
+        free_range = self._runner
+        if plan.free_ranges_removed:
+            gone = [
+                old_free_range(each)
+                for each in sorted(plan.free_ranges_removed, key=lambda each: each.id)
+            ]
+            all_met(free_range.write_all(s.remove_free_range, gone), len(gone))
         if plan.blocks_removed:
             out = [
                 {"old_id": each.id, "old_version": each.version}
                 for each in sorted(plan.blocks_removed, key=lambda each: each.id)
             ]
-            all_met(run.write_all(s.remove_block, out), len(out))
+            all_met(free_range.write_all(s.remove_block, out), len(out))
         bits, shapes = rows.changed_values(plan)
         if bits:
-            all_met(run.write_all(s.change_bits, bits), len(bits))
+            all_met(free_range.write_all(s.change_bits, bits), len(bits))
         if shapes:
-            all_met(run.write_all(s.change_block, shapes), len(shapes))
-        if plan.runs_added:
-            run.write_all(s.add_run, map(rows.run_values, plan.runs_added))
+            all_met(free_range.write_all(s.change_block, shapes), len(shapes))
+        if plan.free_ranges_added:
+            free_range.write_all(
+                s.add_free_range, map(rows.free_range_values, plan.free_ranges_added)
+            )
         if plan.blocks_added:
-            run.write_all(s.add_block, map(rows.block_values, plan.blocks_added))
+            free_range.write_all(s.add_block, map(rows.block_values, plan.blocks_added))
 
     def _write_removals(self, plan: Plan, subnets: Mapping[int, Subnet]) -> None:
         for clause, values in (
             (s.remove_allocation, rows.removed_values(plan)),
             (s.cool_allocation, rows.cooled_values(plan)),
-            (s.move_allocation, rows.moved_values(plan)),
+            (s.reassign_allocation, rows.reassigned_values(plan)),
             (s.change_outside, rows.outside_values(plan, subnets)),
         ):
             if values:
-                all_met(self._run.write_all(clause, values), len(values))
+                all_met(self._runner.write_all(clause, values), len(values))
 
     def _write_grants(self, grants: Sequence[Grant], events: list[dict[str, Any]]) -> list[int]:
         """Write the events, whose ids are the sequence numbers, and then the allocations."""
         if len(grants) <= 2:
             sequences = [
-                self._run.insert_for_key(s.add_event, s.add_event_returning, **event)
+                self._runner.insert_for_key(s.add_event, s.add_event_returning, **event)
                 for event in events
             ]
         else:
             sequences = self._add_events(events)
         scopes = self.catalogue.scopes
-        self._run.write_all(
+        self._runner.write_all(
             s.add_allocation,
             [
                 rows.allocation_values(grant.allocation, scopes, sequence)
@@ -188,25 +193,27 @@ class SqlAllocations(SqlPart):
                 for at, event in enumerate(some)
                 for name, value in event.items()
             }
-            added = self._run.rows(s.add_events_returning(len(some)), **values)
+            added = self._runner.rows(s.add_events_returning(len(some)), **values)
             found |= {subject: id for id, subject in added}
         return [found[event["subject"]] for event in events]
 
     def expired(self, now: int, limit: int) -> list[AllocationRow]:
-        return [rows.to_allocation(row) for row in self._run.rows(s.expired, now=now, count=limit)]
+        return [
+            rows.to_allocation(row) for row in self._runner.rows(s.expired, now=now, count=limit)
+        ]
 
     def recall(self, key: str) -> Remembered | None:
-        row = self._run.one(s.recall, key=key)
+        row = self._runner.one(s.recall, key=key)
         return Remembered(row[0], _sequences(row[1])) if row else None
 
     def forget(self, before: int, limit: int) -> int:
         gone = []
-        for key, text in self._run.rows(s.old_keys, before=before, count=limit):
+        for key, text in self._runner.rows(s.old_keys, before=before, count=limit):
             sequences = _sequences(text)
             wanted = {f"sequence_{at}": sequence for at, sequence in enumerate(sequences)}
-            if not self._run.rows(s.allocations((), len(sequences)), after=0, count=1, **wanted):
+            if not self._runner.rows(s.allocations((), len(sequences)), after=0, count=1, **wanted):
                 gone.append({"old_key": key})
-        return self._run.write_all(s.forget, gone)
+        return self._runner.write_all(s.forget, gone)
 
     def allocations(self, wanted: Filter) -> list[AllocationRow]:
         values: dict[str, Any] = {
@@ -238,14 +245,16 @@ class SqlAllocations(SqlPart):
         if wanted.sequences is None:
             return [
                 rows.to_allocation(row)
-                for row in self._run.rows(s.allocations(fields, 0, place), **values)
+                for row in self._runner.rows(s.allocations(fields, 0, place), **values)
             ]
         found: list[AllocationRow] = []
         for start in range(0, len(wanted.sequences), _IDS):
             some = wanted.sequences[start : start + _IDS]
             named = {f"sequence_{at}": sequence for at, sequence in enumerate(some)}
             clause = s.allocations(fields, len(some), place)
-            found += [rows.to_allocation(row) for row in self._run.rows(clause, **values, **named)]
+            found += [
+                rows.to_allocation(row) for row in self._runner.rows(clause, **values, **named)
+            ]
         return found[: wanted.limit]
 
     def _allocations_of(self, wanted: Filter, values: Mapping[str, Any]) -> list[AllocationRow]:
@@ -274,7 +283,7 @@ class SqlAllocations(SqlPart):
                 f"{name}_{at}": each[of] for at, each in enumerate(some) for name, of in _PLACE
             }
             clause = s.allocations_of(fields, len(some))
-            found += self._run.rows(clause, **values, **named, after=wanted.after, count=limit)
+            found += self._runner.rows(clause, **values, **named, after=wanted.after, count=limit)
         return [rows.to_allocation(row) for row in sorted(found)[:limit]]
 
 

@@ -13,7 +13,7 @@ from borough.store.port import LostRace
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue import change_log
-from borough.store.sql.catalogue.change_log import Kind
+from borough.store.sql.catalogue.change_log import ChangedKind
 from borough.store.sql.unit.subnets import SqlSubnets, label_rows, settings_text
 
 _P = sa.bindparam
@@ -41,27 +41,27 @@ class SqlDeclarations(SqlSubnets):
 
     def touch(self, seen: int) -> None:
         version = seen + change_log.step()
-        if self._run.write(s.touch, seen=seen, version=version) != 1:
+        if self._runner.write(s.touch, seen=seen, version=version) != 1:
             raise LostRace("catalogue")
-        self._run.write(_DROP_COHORTS)
-        change_log.write(self._run, seen, version, self._declared)
+        self._runner.write(_DROP_COHORTS)
+        change_log.write(self._runner, seen, version, self._declared)
         self._declared.clear()
         self._changed()
 
     def add_scope(self, name: str, source: str) -> None:
         known = self.catalogue
-        scopes = {**known.scopes, name: self._run.insert(_ADD_SCOPE, name=name, source=source)}
-        self._declared.add((Kind.OTHER, 0))
+        scopes = {**known.scopes, name: self._runner.insert(_ADD_SCOPE, name=name, source=source)}
+        self._declared.add((ChangedKind.OTHER, 0))
         self._touched = True
         self._fresh = known.after(known.version, {}, scopes=scopes)
 
     def remove_scope(self, name: str) -> None:
-        self._run.write(_REMOVE_SCOPE, old_name=name)
-        self._declared.add((Kind.OTHER, 0))
+        self._runner.write(_REMOVE_SCOPE, old_name=name)
+        self._declared.add((ChangedKind.OTHER, 0))
 
     def set_dimensions(self, dimensions: Sequence[Dimension], sources: Mapping[str, str]) -> None:
-        self._run.write(_CLEAR_DIMENSIONS)
-        self._run.write_all(
+        self._runner.write(_CLEAR_DIMENSIONS)
+        self._runner.write_all(
             _ADD_DIMENSION,
             [
                 {
@@ -75,7 +75,7 @@ class SqlDeclarations(SqlSubnets):
                 for position, dimension in enumerate(dimensions)
             ],
         )
-        self._declared.add((Kind.OTHER, 0))
+        self._declared.add((ChangedKind.OTHER, 0))
 
     def put_pool(self, pool: Pool) -> None:
         values = {
@@ -90,11 +90,11 @@ class SqlDeclarations(SqlSubnets):
         }
         pool_id = pool.id
         if pool_id:
-            self._run.write(_CHANGE_POOL, old_id=pool_id, **values)
-            self._run.write(_REMOVE_POOL_PREFIXES, old_id=pool_id)
+            self._runner.write(_CHANGE_POOL, old_id=pool_id, **values)
+            self._runner.write(_REMOVE_POOL_PREFIXES, old_id=pool_id)
         else:
-            pool_id = self._run.insert(_ADD_POOL, **values)
-        self._run.write_all(
+            pool_id = self._runner.insert(_ADD_POOL, **values)
+        self._runner.write_all(
             _ADD_POOL_PREFIX,
             [
                 {
@@ -105,12 +105,12 @@ class SqlDeclarations(SqlSubnets):
                 for each in pool.prefixes
             ],
         )
-        self._declared.add((Kind.OTHER, 0))
+        self._declared.add((ChangedKind.OTHER, 0))
 
     def remove_pool(self, pool: Pool) -> None:
-        self._run.write(_REMOVE_POOL_PREFIXES, old_id=pool.id)
-        self._run.write(_REMOVE_POOL, old_id=pool.id)
-        self._declared.add((Kind.OTHER, 0))
+        self._runner.write(_REMOVE_POOL_PREFIXES, old_id=pool.id)
+        self._runner.write(_REMOVE_POOL, old_id=pool.id)
+        self._declared.add((ChangedKind.OTHER, 0))
 
     def put_host(self, host: Host) -> None:
         host_id = host.id
@@ -120,14 +120,14 @@ class SqlDeclarations(SqlSubnets):
             "claiming": settings_text(host.claiming),
         }
         if host_id:
-            self._run.write(_CHANGE_HOST, old_id=host_id, **values)
-            self._run.write(_REMOVE_HOST_LABELS, old_id=host_id)
+            self._runner.write(_CHANGE_HOST, old_id=host_id, **values)
+            self._runner.write(_REMOVE_HOST_LABELS, old_id=host_id)
         else:
-            host_id = self._run.insert(_ADD_HOST, **values)
-        self._run.write_all(_ADD_HOST_LABEL, label_rows("host_id", host_id, host.labels))
-        self._declared.add((Kind.HOST, host_id))
+            host_id = self._runner.insert(_ADD_HOST, **values)
+        self._runner.write_all(_ADD_HOST_LABEL, label_rows("host_id", host_id, host.labels))
+        self._declared.add((ChangedKind.HOST, host_id))
 
     def remove_host(self, host: Host) -> None:
-        self._run.write(_REMOVE_HOST_LABELS, old_id=host.id)
-        self._run.write(_REMOVE_HOST, old_id=host.id)
-        self._declared.add((Kind.HOST, host.id))
+        self._runner.write(_REMOVE_HOST_LABELS, old_id=host.id)
+        self._runner.write(_REMOVE_HOST, old_id=host.id)
+        self._declared.add((ChangedKind.HOST, host.id))

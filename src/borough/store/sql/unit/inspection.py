@@ -12,14 +12,14 @@ from borough.domain.declared.records import Cohort, Subnet, cohort_key
 from borough.domain.net.addresses import WIDTH, from_bytes
 from borough.domain.net.prefixes import subtract
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.inspection import Finding, StoredCohort, Times
 from borough.errors import Corrupt
 from borough.store.sql import rows
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue.read import parse_cohort
-from borough.store.sql.takeover_rank import turn_of
+from borough.store.sql.takeover_rank import takeover_rank_of
 from borough.store.sql.unit.part import SqlPart, all_met
 from borough.store.sql.unit.subnets import digest
 
@@ -45,24 +45,27 @@ _COUNTS = sa.select(t.block.c.id, t.block.c.free, t.block.c.is_open).where(
 _ONE: Any = sa.literal_column("1")
 _EIGHT: Any = sa.literal_column("8")
 _HELD = sa.case((t.block.c.holder != sa.literal_column("''"), _ONE), else_=sa.literal_column("0"))
-_TURN: Any = sa.literal_column(
+_TAKEOVER_RANK: Any = sa.literal_column(
     "CASE holder WHEN '' THEN 0 ELSE "
-    + turn_of("(length(base) * 8 - region_length)", "((1 << (length(base) * 8 - length)) - reach)")
+    + takeover_rank_of(
+        "(length(base) * 8 - region_length)", "((1 << (length(base) * 8 - length)) - high_water)"
+    )
     + " END"
 )
 _MISFILED_BLOCKS = sa.select(*s.BLOCK_COLUMNS).where(
     t.block.c.subnet_id == _P("subnet_id"),
-    sa.or_(t.block.c.is_held != _HELD, t.block.c.turn != _TURN),
+    sa.or_(t.block.c.is_held != _HELD, t.block.c.takeover_rank != _TAKEOVER_RANK),
 )
-_MISFILED_RUNS = sa.select(*s.RUN_COLUMNS).where(
-    t.run.c.subnet_id == _P("subnet_id"),
-    t.run.c.host_bits + t.run.c.length != sa.func.length(t.run.c.base) * _EIGHT,
+_MISFILED_FREE_RANGES = sa.select(*s.FREE_RANGE_COLUMNS).where(
+    t.free_range.c.subnet_id == _P("subnet_id"),
+    t.free_range.c.host_bits + t.free_range.c.length
+    != sa.func.length(t.free_range.c.base) * _EIGHT,
 )
 _KNOWN = sa.select(t.subnet.c.id)
 _STRAY_BLOCKS = sa.select(*s.BLOCK_COLUMNS).where(t.block.c.subnet_id.not_in(_KNOWN))
-_STRAY_RUNS = sa.select(*s.RUN_COLUMNS).where(t.run.c.subnet_id.not_in(_KNOWN))
+_STRAY_FREE_RANGES = sa.select(*s.FREE_RANGE_COLUMNS).where(t.free_range.c.subnet_id.not_in(_KNOWN))
 _REMOVE_STRAY_BLOCKS = sa.delete(t.block).where(t.block.c.subnet_id.not_in(_KNOWN))
-_REMOVE_STRAY_RUNS = sa.delete(t.run).where(t.run.c.subnet_id.not_in(_KNOWN))
+_REMOVE_STRAY_FREE_RANGES = sa.delete(t.free_range).where(t.free_range.c.subnet_id.not_in(_KNOWN))
 _REHOME = (
     sa.update(t.allocation)
     .where(t.allocation.c.sequence == _P("old_sequence"))
@@ -110,37 +113,37 @@ class SqlInspection(SqlPart):
         return self.catalogue
 
     def risks(self) -> list[Finding]:
-        return self._dialect.risks(self._run)
+        return self._dialect.risks(self._runner)
 
     def times_after(self, bound: int) -> Times:
-        newest = self._run.one(_KEY, bound=bound)
+        newest = self._runner.one(_KEY, bound=bound)
         return Times(
             {
                 int(subnet_id): int(until)
-                for subnet_id, until in self._run.rows(_RESTS, bound=bound)
+                for subnet_id, until in self._runner.rows(_RESTS, bound=bound)
             },
             {
                 int(subnet_id): int(marked)
-                for subnet_id, marked in self._run.rows(_IDLE_MARKS, bound=bound)
+                for subnet_id, marked in self._runner.rows(_IDLE_MARKS, bound=bound)
             },
             newest[0] if newest else None,
         )
 
     def cut_rests(self, subnet_id: int, until: int) -> None:
-        self._run.write(_CUT_RESTS, of_subnet=subnet_id, bound=until, latest=until)
+        self._runner.write(_CUT_RESTS, of_subnet=subnet_id, bound=until, latest=until)
 
     def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
-        self._run.write(_CUT_IDLE_MARKS, of_subnet=subnet_id, bound=latest, latest=latest)
+        self._runner.write(_CUT_IDLE_MARKS, of_subnet=subnet_id, bound=latest, latest=latest)
 
     def cut_keys(self, latest: int) -> None:
-        self._run.write(_CUT_KEYS, bound=latest, latest=latest)
+        self._runner.write(_CUT_KEYS, bound=latest, latest=latest)
 
     def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
         scope_id, prefix = self.catalogue.scopes[subnet.scope], subnet.prefix
         first = prefix.base
         while first <= prefix.last:
             values = rows.between(prefix.family, first, prefix.last)
-            page = self._run.rows(_TAKEN, scope_id=scope_id, count=_PAGE, **values)
+            page = self._runner.rows(_TAKEN, scope_id=scope_id, count=_PAGE, **values)
             for packed, subnet_id in page:
                 yield from_bytes(packed), subnet_id
             if len(page) < _PAGE:
@@ -160,39 +163,39 @@ class SqlInspection(SqlPart):
                     [(0, (1 << width) - 1)], covered.get((scope, family), ())
                 ):
                     values = rows.between(family, first, last)
-                    page = self._run.rows(_ALLOCATIONS, scope_id=scope_id, **values)
+                    page = self._runner.rows(_ALLOCATIONS, scope_id=scope_id, **values)
                     found += map(rows.to_allocation, page)
         return found
 
     def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
         return {
             id: (free, is_open)
-            for id, free, is_open in self._run.rows(_COUNTS, subnet_id=subnet_id)
+            for id, free, is_open in self._runner.rows(_COUNTS, subnet_id=subnet_id)
         }
 
-    def misfiled(self, subnet_id: int) -> list[Block | Run]:
+    def misfiled(self, subnet_id: int) -> list[Block | FreeRange]:
         return [
-            *map(rows.to_block, self._run.rows(_MISFILED_BLOCKS, subnet_id=subnet_id)),
-            *map(rows.to_run, self._run.rows(_MISFILED_RUNS, subnet_id=subnet_id)),
+            *map(rows.to_block, self._runner.rows(_MISFILED_BLOCKS, subnet_id=subnet_id)),
+            *map(rows.to_free_range, self._runner.rows(_MISFILED_FREE_RANGES, subnet_id=subnet_id)),
         ]
 
-    def strays(self) -> list[Block | Run]:
+    def strays(self) -> list[Block | FreeRange]:
         return [
-            *map(rows.to_block, self._run.rows(_STRAY_BLOCKS)),
-            *map(rows.to_run, self._run.rows(_STRAY_RUNS)),
+            *map(rows.to_block, self._runner.rows(_STRAY_BLOCKS)),
+            *map(rows.to_free_range, self._runner.rows(_STRAY_FREE_RANGES)),
         ]
 
     def remove_strays(self) -> None:
-        self._run.write(_REMOVE_STRAY_BLOCKS)
-        self._run.write(_REMOVE_STRAY_RUNS)
+        self._runner.write(_REMOVE_STRAY_BLOCKS)
+        self._runner.write(_REMOVE_STRAY_FREE_RANGES)
 
     def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
         values = {"old_sequence": allocation.sequence, "subnet_id": subnet_id}
-        all_met(self._run.write(_REHOME, **values), 1)
+        all_met(self._runner.write(_REHOME, **values), 1)
 
     def stored_cohorts(self) -> list[StoredCohort]:
         found = []
-        for id, text, stored in self._run.rows(_STORED_COHORTS):
+        for id, text, stored in self._runner.rows(_STORED_COHORTS):
             try:
                 key = parse_cohort(id, text).key
             except Corrupt:
@@ -204,5 +207,5 @@ class SqlInspection(SqlPart):
     def retire_cohort(self, id: int) -> None:
         # No scope has an empty name, and the id in place of a weight makes it unlike any other.
         text = cohort_key(Cohort(id, "", 4, {}, id))
-        self._run.write(_CHANGE_COHORT, old_id=id, description=text, digest=digest(text))
+        self._runner.write(_CHANGE_COHORT, old_id=id, description=text, digest=digest(text))
         self._changed()

@@ -6,14 +6,14 @@ from collections import deque
 from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.space.blocks import Block, Run
+from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.plan import Plan
 from borough.store.port import LostRace
 from borough.store.sql import statements as s
 from borough.store.sql.catalogue.change_log import Change
 from borough.store.sql.catalogue.read import load
 from borough.store.sql.dialect import Dialect
-from borough.store.sql.giving import Areas
+from borough.store.sql.giving import BoundsCache
 from borough.store.sql.probes import Probes
 from borough.store.sql.runner import Runner
 
@@ -26,12 +26,12 @@ class SqlPart:
 
     def __init__(
         self,
-        run: Runner,
+        runner: Runner,
         cached: Catalogue | None,
         dialect: Dialect,
         probes: Probes,
         *,
-        areas: Areas,
+        bounds_cache: BoundsCache,
         spread: bool = False,
         locked: frozenset[int] | None = None,
     ) -> None:
@@ -43,15 +43,15 @@ class SqlPart:
         :param locked: the subnets whose space was locked before this transaction's snapshot; None where
             no lock is needed, or where reading takes it.
         """
-        self._run = run
+        self._runner = runner
         self._cached = cached
         self._dialect = dialect
         self._guard = dialect.translate
         self._probes = probes
-        self._areas = areas
+        self._bounds_cache = bounds_cache
         self._spread = spread
         #: Blocks and runs that were read, and plans that were written, for who wants to guess.
-        self.read: list[Block | Run] = []
+        self.read: list[Block | FreeRange] = []
         #: Of plans the last ones: what is believed of the others is found out to be wrong by the database.
         self.written: deque[Plan] = deque(maxlen=_REMEMBERED)
         #: Whether addresses have come free.
@@ -72,11 +72,11 @@ class SqlPart:
     def catalogue(self) -> Catalogue:
         """The declared objects, as they stand in this transaction."""
         if self._fresh is None:
-            found = self._run.one(s.version)
+            found = self._runner.one(s.version)
             assert found is not None
             version = found[0]
             if self._cached is None or self._cached.version != version:
-                self._fresh = load(self._run, self._cached, version)
+                self._fresh = load(self._runner, self._cached, version)
             else:
                 self._fresh = self._cached
             if not (self._touched or self._declared):

@@ -17,7 +17,7 @@ from borough.domain.declared.records import Subnet, cohort_key
 from borough.domain.net.addresses import to_bytes
 from borough.store.sql import schema as t
 from borough.store.sql import statements as s
-from borough.store.sql.catalogue.change_log import Kind
+from borough.store.sql.catalogue.change_log import ChangedKind
 from borough.store.sql.failures import LockFirst
 from borough.store.sql.unit.part import SqlPart, all_met
 
@@ -53,20 +53,22 @@ _ADD_COHORT = s.insert(t.cohort)
 _ADD_LABELS = s.insert(t.cohort_labels, "id")
 _ADD_LABELS_RETURNING = _ADD_LABELS.returning(t.cohort_labels.c.id)
 _COHORT_OF = sa.select(t.subnet.c.cohort_id).where(t.subnet.c.id == _P("subnet_id"))
-_MOVE_BLOCKS = (
+_RELABEL_BLOCKS = (
     sa.update(t.block)
     .where(t.block.c.subnet_id == _P("old_id"))
     .values(cohort_id=_P("cohort_id"), version=t.block.c.version + sa.literal_column("1"))
 )
-_MOVE_RUNS = (
-    sa.update(t.run).where(t.run.c.subnet_id == _P("old_id")).values(cohort_id=_P("cohort_id"))
+_RELABEL_FREE_RANGES = (
+    sa.update(t.free_range)
+    .where(t.free_range.c.subnet_id == _P("old_id"))
+    .values(cohort_id=_P("cohort_id"))
 )
 # Only cooling ones: a held one left behind keeps the foreign key from letting its subnet go.
 _REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
     t.allocation.c.subnet_id == _P("old_id"), t.allocation.c.until.is_not(None)
 )
 _CLEAR_BLOCKS = s.remove(t.block, "subnet_id")
-_CLEAR_RUNS = s.remove(t.run, "subnet_id")
+_CLEAR_FREE_RANGES = s.remove(t.free_range, "subnet_id")
 
 
 class SqlSubnets(SqlPart):
@@ -82,7 +84,7 @@ class SqlSubnets(SqlPart):
 
     def add_subnets(self, subnets: Sequence[Subnet]) -> list[tuple[Subnet, int]]:
         added = self._add_subnets(subnets, self.catalogue.scopes)
-        self._declared.update((Kind.SUBNET, subnet.id) for subnet, _ in added)
+        self._declared.update((ChangedKind.SUBNET, subnet.id) for subnet, _ in added)
         return added
 
     def _add_subnets(
@@ -97,7 +99,7 @@ class SqlSubnets(SqlPart):
             for subnet, cohort_id in zip(subnets, cohorts, strict=True)
         ]
         if len(values) == 1:
-            ids = dict(self._run.rows(_ADD_SUBNET_RETURNING, **values[0]))
+            ids = dict(self._runner.rows(_ADD_SUBNET_RETURNING, **values[0]))
         else:
             ids = dict(self._add_many(_ADD_SUBNET, values, t.subnet.c.name))
         stored = [replace(subnet, id=ids[subnet.name], version=0) for subnet in subnets]
@@ -111,30 +113,30 @@ class SqlSubnets(SqlPart):
         values |= {"cohort_id": cohort_id, "old_id": subnet.id, "old_version": subnet.version}
         if seen is not None:
             change, values = _CHANGE_LOCKED_SUBNET, {**values, "old_outside": seen}
-        all_met(self._run.write(change, **values), 1)
+        all_met(self._runner.write(change, **values), 1)
         subnet = replace(subnet, version=subnet.version + 1)
-        self._run.write(_REMOVE_RANGES, old_id=subnet.id)
-        self._run.write(_REMOVE_SUBNET_LABELS, old_id=subnet.id)
-        self._run.write(_MOVE_BLOCKS, old_id=subnet.id, cohort_id=cohort_id)
-        self._run.write(_MOVE_RUNS, old_id=subnet.id, cohort_id=cohort_id)
+        self._runner.write(_REMOVE_RANGES, old_id=subnet.id)
+        self._runner.write(_REMOVE_SUBNET_LABELS, old_id=subnet.id)
+        self._runner.write(_RELABEL_BLOCKS, old_id=subnet.id, cohort_id=cohort_id)
+        self._runner.write(_RELABEL_FREE_RANGES, old_id=subnet.id, cohort_id=cohort_id)
         self._add_parts([subnet])
-        self._declared.add((Kind.SUBNET, subnet.id))
+        self._declared.add((ChangedKind.SUBNET, subnet.id))
         return subnet
 
     def remove_subnet(self, subnet: Subnet) -> None:
         for clause in (
             _REMOVE_ALLOCATIONS,
             _CLEAR_BLOCKS,
-            _CLEAR_RUNS,
+            _CLEAR_FREE_RANGES,
             _REMOVE_RANGES,
             _REMOVE_SUBNET_LABELS,
         ):
-            self._run.write(clause, old_id=subnet.id)
-        all_met(self._run.write(_REMOVE_SUBNET, old_id=subnet.id, old_version=subnet.version), 1)
-        self._declared.add((Kind.SUBNET, subnet.id))
+            self._runner.write(clause, old_id=subnet.id)
+        all_met(self._runner.write(_REMOVE_SUBNET, old_id=subnet.id, old_version=subnet.version), 1)
+        self._declared.add((ChangedKind.SUBNET, subnet.id))
 
     def cohort_of(self, subnet_id: int) -> int:
-        found = self._run.one(_COHORT_OF, subnet_id=subnet_id)
+        found = self._runner.one(_COHORT_OF, subnet_id=subnet_id)
         assert found is not None
         id: int = found[0]
         return id
@@ -153,8 +155,8 @@ class SqlSubnets(SqlPart):
                 for first, last in subnet.ranges
             ]
             labels += label_rows("subnet_id", subnet.id, subnet.labels)
-        self._run.write_all(_ADD_RANGE, ranges)
-        self._run.write_all(_ADD_SUBNET_LABEL, labels)
+        self._runner.write_all(_ADD_RANGE, ranges)
+        self._runner.write_all(_ADD_SUBNET_LABEL, labels)
 
     def _intern(self, subnets: Iterable[Subnet]) -> dict[str, int]:
         """The ids of the subnets' cohorts by their keys; those that do not exist are added."""
@@ -165,12 +167,12 @@ class SqlSubnets(SqlPart):
         for start in range(0, len(wanted), _BATCH):
             some = wanted[start : start + _BATCH]
             named = {f"digest_{at}": each for at, each in enumerate(some)}
-            found |= dict(self._run.rows(_cohorts_by_digest(len(some)), **named))
+            found |= dict(self._runner.rows(_cohorts_by_digest(len(some)), **named))
         missing = [each for each in digests if each not in found]
         if missing:
             ids = self._add_labels([labels_text(labels[digests[each]]) for each in missing])
             found |= zip(missing, ids, strict=True)
-            self._run.write_all(
+            self._runner.write_all(
                 _ADD_COHORT,
                 [
                     {"id": found[each], "description": digests[each], "digest": each}
@@ -182,7 +184,7 @@ class SqlSubnets(SqlPart):
     def _add_labels(self, texts: Sequence[str]) -> list[int]:
         """Keep labels for the events of new cohorts; return the id of each."""
         if len(texts) == 1:
-            return [self._run.insert(_ADD_LABELS_RETURNING, labels=texts[0])]
+            return [self._runner.insert(_ADD_LABELS_RETURNING, labels=texts[0])]
         added = self._add_many(
             _ADD_LABELS, [{"labels": text} for text in texts], t.cohort_labels.c.labels
         )
@@ -200,9 +202,9 @@ class SqlSubnets(SqlPart):
         each of them with each text of a list. Rows of others may be in it.
         """
         newest, newer = _newer(column)
-        ((seen,),) = self._run.rows(newest)
-        self._run.write_all(clause, values)
-        return [(text, id) for text, id in self._run.rows(newer, seen=seen)]
+        ((seen,),) = self._runner.rows(newest)
+        self._runner.write_all(clause, values)
+        return [(text, id) for text, id in self._runner.rows(newer, seen=seen)]
 
     def _counts_outside(self, ids: Sequence[int]) -> dict[int, int]:
         """The count of changes to addresses that lie in no block, by subnet id."""
@@ -212,7 +214,7 @@ class SqlSubnets(SqlPart):
                 sa.literal_column(str(int(id))) for id in ids[start : start + _BATCH]
             ]
             query = sa.select(t.subnet.c.id, t.subnet.c.outside).where(t.subnet.c.id.in_(some))
-            found |= {row[0]: row[1] for row in self._run.once(query)}
+            found |= {row[0]: row[1] for row in self._runner.once(query)}
         return found
 
 

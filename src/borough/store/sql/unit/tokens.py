@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.declared.dimensions import make_labels
-from borough.domain.declared.tokens import Need, Token
+from borough.domain.declared.tokens import Permission, Token
 from borough.store.sql import schema as t
 from borough.store.sql.runner import Row
 from borough.store.sql.statements import insert
@@ -25,13 +25,13 @@ class SqlTokens(SqlPart):
     """See :class:`borough.store.port.ReadTokens` and :class:`borough.store.port.WriteTokens`."""
 
     def tokens(self) -> list[Token]:
-        return [_token(row) for row in self._run.rows(_TOKENS)]
+        return [_token(row) for row in self._runner.rows(_TOKENS)]
 
     def add_token(self, token: Token) -> None:
-        self._run.write(_ADD, **_values(token))
+        self._runner.write(_ADD, **_values(token))
 
     def remove_token(self, name: str) -> None:
-        self._run.write(_REMOVE, old_name=name)
+        self._runner.write(_REMOVE, old_name=name)
 
 
 def _values(token: Token) -> dict[str, Any]:
@@ -48,4 +48,6 @@ def _values(token: Token) -> dict[str, Any]:
 
 def _token(row: Row) -> Token:
     name, public, digest, may, labels, created, expires = row
-    return Token(name, public, digest, Need(may), make_labels(json.loads(labels)), created, expires)
+    return Token(
+        name, public, digest, Permission(may), make_labels(json.loads(labels)), created, expires
+    )

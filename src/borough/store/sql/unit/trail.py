@@ -61,35 +61,37 @@ class SqlTrail(SqlPart):
 
     def events(self, wanted: Trail) -> list[Event]:
         if wanted.cohorts is not None:
-            return [rows.to_event(row) for row in _of_cohorts(self._run, wanted, wanted.cohorts)]
-        found = self._run.rows(_EVENTS, after=wanted.after, upto=wanted.upto, count=wanted.limit)
+            return [rows.to_event(row) for row in _of_cohorts(self._runner, wanted, wanted.cohorts)]
+        found = self._runner.rows(_EVENTS, after=wanted.after, upto=wanted.upto, count=wanted.limit)
         return [rows.to_event(row) for row in found]
 
     def newest_event(self, upto: int) -> int:
-        return _number(self._run.one(_NEWEST, upto=upto))
+        return _number(self._runner.one(_NEWEST, upto=upto))
 
     def cohort_labels(self) -> dict[int, Labels]:
-        return {id: make_labels(json.loads(text)) for id, text in self._run.rows(_LABELS)}
+        return {id: make_labels(json.loads(text)) for id, text in self._runner.rows(_LABELS)}
 
     def pruned(self) -> int:
-        return _number(self._run.one(_PRUNED))
+        return _number(self._runner.one(_PRUNED))
 
     def prune(self, through: int, limit: int) -> int:
-        newest = _number(self._run.one(s.NEWEST))
-        oldest = self._run.rows(_OLDEST, upto=min(through, newest - 1), count=limit)
+        newest = _number(self._runner.one(s.NEWEST))
+        oldest = self._runner.rows(_OLDEST, upto=min(through, newest - 1), count=limit)
         if not oldest:
             return 0
         last = oldest[-1][0]
-        count = self._run.write(_REMOVE, upto=last)
-        self._run.write(_MARK, upto=last, through=last)
+        count = self._runner.write(_REMOVE, upto=last)
+        self._runner.write(_MARK, upto=last, through=last)
         if count < limit:
-            self._run.write_all(_FORGET, [{"old_id": id} for (id,) in self._run.rows(_FORGOTTEN)])
+            self._runner.write_all(
+                _FORGET, [{"old_id": id} for (id,) in self._runner.rows(_FORGOTTEN)]
+            )
         return count
 
     def record(self, *events: EventRow) -> None:
         # The catalogue may have to be read anew: not for an event that is of no subnet.
         filed = [in_cohort(each, self.catalogue) if each.subnet else each for each in events]
-        self._run.write_all(s.add_event, map(rows.event_values, filed))
+        self._runner.write_all(s.add_event, map(rows.event_values, filed))
 
 
 def _number(row: Row | None) -> int:
@@ -98,7 +100,7 @@ def _number(row: Row | None) -> int:
     return int(row[0] or 0)
 
 
-def _of_cohorts(run: Runner, wanted: Trail, cohorts: Sequence[int]) -> list[Row]:
+def _of_cohorts(runner: Runner, wanted: Trail, cohorts: Sequence[int]) -> list[Row]:
     """The first events of some cohorts, merged by id.
 
     Each cohort is one range of an index. As many events as a page has are seldom all in one cohort, so
@@ -110,13 +112,13 @@ def _of_cohorts(run: Runner, wanted: Trail, cohorts: Sequence[int]) -> list[Row]
         share = 2 * (wanted.limit - len(found)) // len(cohorts)
         # A power of two: texts of a few lengths do for any number.
         each = 1 << (max(_FEWEST, min(share, wanted.limit - len(found))) - 1).bit_length()
-        some, after = _round(run, cohorts, after, wanted.upto, each)
+        some, after = _round(runner, cohorts, after, wanted.upto, each)
         found += some
     return found[: wanted.limit]
 
 
 def _round(
-    run: Runner, cohorts: Sequence[int], after: int, upto: int, each: int
+    runner: Runner, cohorts: Sequence[int], after: int, upto: int, each: int
 ) -> tuple[list[Row], int]:
     """A few events of each cohort, by id, and the id up to which they are all that there are."""
     found: list[Row] = []
@@ -126,8 +128,8 @@ def _round(
         count = 1 << (len(some) - 1).bit_length()
         ids = {f"cohort_{at}": 0 for at in range(count)}
         ids |= {f"cohort_{at}": id for at, id in enumerate(some)}
-        clause = first_of(count, each, run.dialect.name)
-        found += run.rows(clause, **ids, after=after, upto=upto)
+        clause = first_of(count, each, runner.dialect.name)
+        found += runner.rows(clause, **ids, after=after, upto=upto)
     own: dict[int, list[int]] = {}
     for row in found:
         own.setdefault(row[_COHORT], []).append(row[0])

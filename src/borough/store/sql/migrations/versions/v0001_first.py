@@ -191,21 +191,21 @@ def _hosts() -> None:
 
 def _space() -> None:
     _table(
-        "borough_run",
+        "borough_free_range",
         _id(),
-        _ref("subnet_id", "borough_subnet", "fk_borough_run_subnet"),
+        _ref("subnet_id", "borough_subnet", "fk_borough_free_range_subnet"),
         sa.Column("cohort_id", ID, nullable=False),
         _packed("base"),
         _small("length"),
         _small("host_bits"),
-        sa.UniqueConstraint("subnet_id", "base", name="uq_borough_run_subnet_base"),
+        sa.UniqueConstraint("subnet_id", "base", name="uq_borough_free_range_subnet_base"),
     )
     for name, *columns in (
-        ("ix_borough_run_cohort_base", "cohort_id", "base"),
-        ("ix_borough_run_cohort_host_bits", "cohort_id", "host_bits", "base"),
-        ("ix_borough_run_cohort_length", "cohort_id", "length", "base"),
+        ("ix_borough_free_range_cohort_base", "cohort_id", "base"),
+        ("ix_borough_free_range_cohort_host_bits", "cohort_id", "host_bits", "base"),
+        ("ix_borough_free_range_cohort_length", "cohort_id", "length", "base"),
     ):
-        op.create_index(name, "borough_run", columns)
+        op.create_index(name, "borough_free_range", columns)
     _table(
         "borough_block",
         _id(),
@@ -220,8 +220,8 @@ def _space() -> None:
         _small("is_held"),
         _small("region_length"),
         sa.Column("version", sa.Integer(), nullable=False),
-        _small("reach", server_default="64"),
-        _small("turn", server_default="0"),
+        _small("high_water", server_default="64"),
+        _small("takeover_rank", server_default="0"),
         _big("idle_since", server_default="0"),
         sa.UniqueConstraint("subnet_id", "base", name="uq_borough_block_subnet_base"),
     )
@@ -235,8 +235,14 @@ def _space() -> None:
         ("ix_borough_block_open_held", "cohort_id", "holder", "region_length", "base"),
         ("ix_borough_block_open_subnet_base", "subnet_id", "is_held", "base"),
         ("ix_borough_block_open_subnet_held", "subnet_id", "holder", "region_length", "base"),
-        ("ix_borough_block_open_turn", "cohort_id", "is_held", "turn", "base"),
-        ("ix_borough_block_open_subnet_turn", "subnet_id", "is_held", "turn", "base"),
+        ("ix_borough_block_open_takeover_rank", "cohort_id", "is_held", "takeover_rank", "base"),
+        (
+            "ix_borough_block_open_subnet_takeover_rank",
+            "subnet_id",
+            "is_held",
+            "takeover_rank",
+            "base",
+        ),
     ):
         _partial_index(
             name, "borough_block", [*(() if partial else ("is_open",)), *columns], "is_open = 1"
@@ -304,7 +310,7 @@ def _events() -> None:
 
 def _service() -> None:
     _table(
-        "borough_leftover",
+        "borough_orphan",
         sa.Column("token", sa.String(64), primary_key=True),
         _big("at"),
         _text("driver"),

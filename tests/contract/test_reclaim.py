@@ -33,18 +33,23 @@ def routes(ipam: Ipam, host: str) -> list[str]:
 
 
 def runs(ipam: Ipam) -> list[str]:
-    found = ipam.store.transact(lambda unit: unit.runs(), write=False)
+    found = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
     return [str(run.prefix) for run in found]
 
 
 def test_nothing_to_do(ipam: Ipam) -> None:
     """On nothing at all, and on what is in use: nothing is written."""
-    assert ipam.sweep() == ipam.sweep()
+    assert ipam.reclaim() == ipam.reclaim()
     pods(ipam)
     take(ipam, "h1", 12)
     before = ipam.events()
-    swept = ipam.sweep()
-    assert (swept.rested, swept.marked, swept.given_back, swept.joined) == (0, (), (), 0)
+    reclaimed = ipam.reclaim()
+    assert (reclaimed.rested, reclaimed.marked, reclaimed.reclaimed, reclaimed.joined) == (
+        0,
+        (),
+        (),
+        0,
+    )
     assert ipam.events() == before
 
 
@@ -62,7 +67,7 @@ def test_a_rest_ends_where_nothing_cools_any_more(ipam: Ipam, clock: Clock) -> N
     ipam.store.transact(no_cooldown)
     assert ipam.show(address).state == "cooling"
     clock.advance(61)
-    assert ipam.sweep().rested == 1
+    assert ipam.reclaim().rested == 1
     assert ipam.allocations() == []
 
 
@@ -72,14 +77,16 @@ def test_an_empty_region_goes_after_a_quarter_of_an_hour(ipam: Ipam, clock: Cloc
     take(ipam, "h1", 3)
     take(ipam, "h2", 8)
     ipam.release(owner="of-h1")
-    marked = ipam.sweep()
+    marked = ipam.reclaim()
     assert [(each.prefix, each.holder) for each in marked.marked] == [("10.0.0.0/28", "host=h1")]
     clock.advance(14 * MINUTE)
-    assert not ipam.sweep().given_back
+    assert not ipam.reclaim().reclaimed
     assert routes(ipam, "h1") == ["10.0.0.0/28"]
     clock.advance(MINUTE)
-    swept = ipam.sweep()
-    assert [(each.prefix, each.holder) for each in swept.given_back] == [("10.0.0.0/28", "host=h1")]
+    reclaimed = ipam.reclaim()
+    assert [(each.prefix, each.holder) for each in reclaimed.reclaimed] == [
+        ("10.0.0.0/28", "host=h1")
+    ]
     assert routes(ipam, "h1") == []
     assert routes(ipam, "h2") == ["10.0.0.128/28"]
     assert ("gave_up", "10.0.0.0/28") in [(each.act, each.subject) for each in ipam.events()]
@@ -91,14 +98,14 @@ def test_a_region_in_use_again_is_not_given_back(ipam: Ipam, clock: Clock) -> No
     pods(ipam)
     (address,) = take(ipam, "h1")
     ipam.release(address)
-    ipam.sweep()
+    ipam.reclaim()
     take(ipam, "h1", 8)
     clock.advance(20 * MINUTE)
-    assert ipam.sweep().given_back == ()
+    assert ipam.reclaim().reclaimed == ()
     ipam.release(owner="of-h1")
-    assert [each.prefix for each in ipam.sweep().marked] == ["10.0.0.0/28"]
+    assert [each.prefix for each in ipam.reclaim().marked] == ["10.0.0.0/28"]
     clock.advance(14 * MINUTE)
-    assert ipam.sweep().given_back == ()
+    assert ipam.reclaim().reclaimed == ()
 
 
 def test_a_little_used_region_gives_up_its_upper_half(ipam: Ipam, clock: Clock) -> None:
@@ -107,16 +114,16 @@ def test_a_little_used_region_gives_up_its_upper_half(ipam: Ipam, clock: Clock) 
     held = take(ipam, "h1", 60)
     ipam.release(held[5:])
     assert routes(ipam, "h1") == ["10.0.0.0/26"]
-    ipam.sweep()
+    ipam.reclaim()
     clock.advance(HOUR - 1)
-    assert ipam.sweep().given_back == ()
+    assert ipam.reclaim().reclaimed == ()
     clock.advance(1)
-    assert [each.prefix for each in ipam.sweep().given_back] == ["10.0.0.32/27"]
+    assert [each.prefix for each in ipam.reclaim().reclaimed] == ["10.0.0.32/27"]
     assert routes(ipam, "h1") == ["10.0.0.0/27"]
     assert ipam.audit() == []
-    ipam.sweep()
+    ipam.reclaim()
     clock.advance(HOUR)
-    ipam.sweep()
+    ipam.reclaim()
     assert routes(ipam, "h1") == ["10.0.0.0/28"]
     assert ipam.audit() == []
     assert [each.address for each in ipam.allocations()] == held[:5]
@@ -129,16 +136,16 @@ def test_what_cools_is_not_disturbed(ipam: Ipam, clock: Clock) -> None:
     ipam.release(held)
     for _ in range(3):
         clock.advance(16 * MINUTE)
-        swept = ipam.sweep()
-        assert (swept.rested, swept.marked, swept.given_back) == (0, (), ())
+        reclaimed = ipam.reclaim()
+        assert (reclaimed.rested, reclaimed.marked, reclaimed.reclaimed) == (0, (), ())
     assert ipam.show(held[0]).state == "cooling"
     clock.advance(15 * MINUTE)
-    swept = ipam.sweep()
-    assert swept.rested == 8
-    assert [each.prefix for each in swept.marked] == ["10.0.0.0/28"]
+    reclaimed = ipam.reclaim()
+    assert reclaimed.rested == 8
+    assert [each.prefix for each in reclaimed.marked] == ["10.0.0.0/28"]
     assert ipam.allocations() == []
     clock.advance(15 * MINUTE)
-    ipam.sweep()
+    ipam.reclaim()
     assert runs(ipam) == ["10.0.0.0/24"]
     assert ipam.audit() == []
 
@@ -153,12 +160,12 @@ def test_unused_blocks_of_nobody_are_joined(ipam: Ipam, clock: Clock) -> None:
     ipam.release(owner="of-h1")
     ipam.release(owner="loose")
     assert len(runs(ipam)) > 1
-    first = ipam.sweep()
+    first = ipam.reclaim()
     assert (first.marked, first.joined) == ((), 0)
     clock.advance(15 * MINUTE)
-    swept = ipam.sweep()
-    assert swept.joined > 0
-    assert swept.given_back == ()
+    reclaimed = ipam.reclaim()
+    assert reclaimed.joined > 0
+    assert reclaimed.reclaimed == ()
     assert runs(ipam) == ["10.0.0.0/24"]
     assert ipam.blocks() == []
     assert ipam.audit() == []
@@ -172,9 +179,9 @@ def test_many_regions_take_several_units(ipam: Ipam, clock: Clock) -> None:
         take(ipam, host)
     for host in hosts:
         ipam.release(owner=f"of-{host}")
-    assert len(ipam.sweep().marked) == 70
+    assert len(ipam.reclaim().marked) == 70
     clock.advance(15 * MINUTE)
-    assert len(ipam.sweep().given_back) == 70
+    assert len(ipam.reclaim().reclaimed) == 70
     assert runs(ipam) == ["10.0.0.0/20"]
     assert ipam.audit() == []
 
@@ -196,10 +203,10 @@ def test_topologies_scopes_and_racks(ipam: Ipam, clock: Clock) -> None:
     ipam.release(owner="o", scope="blue")
     ipam.allocate(labels=L, host="h1", owner="o")
     ipam.release(owner="o")
-    marked = ipam.sweep().marked
+    marked = ipam.reclaim().marked
     assert {each.holder for each in marked} == {"rack=r1", "host=h1"}
     clock.advance(15 * MINUTE)
-    assert len(ipam.sweep().given_back) == 2
+    assert len(ipam.reclaim().reclaimed) == 2
     assert ipam.subnets() == declared
     assert runs(ipam) == ["10.0.0.0/28", "2001:db8::/64"]
 
@@ -218,21 +225,21 @@ def test_an_error_tells_what_was_done_before_it(
     ipam.release(owner="o")
     clock.advance(61)
     tidied: list[int] = []
-    tidy = sweep_module._Tidy.__call__
+    reclaim_idle = sweep_module._Reclaim.__call__
 
-    def fails(self: sweep_module._Tidy, unit: Unit) -> Any:
+    def fails(self: sweep_module._Reclaim, unit: Unit) -> Any:
         if tidied and self.subnet_id not in tidied:
             raise Unavailable("gone", outcome="not_done")
         tidied.append(self.subnet_id)
-        return tidy(self, unit)
+        return reclaim_idle(self, unit)
 
-    monkeypatch.setattr(sweep_module._Tidy, "__call__", fails)
+    monkeypatch.setattr(sweep_module._Reclaim, "__call__", fails)
     with pytest.raises(Unavailable) as caught:
-        ipam.sweep()
+        ipam.reclaim()
     detail = caught.value.detail
     assert detail["outcome"] == "partial"
     assert (detail["done"]["rested"], len(detail["done"]["marked"])) == (2, 1)
     tidied[:] = [-1]
     with pytest.raises(Unavailable) as caught:
-        ipam.sweep()
+        ipam.reclaim()
     assert caught.value.detail == {"outcome": "not_done"}

@@ -1,4 +1,4 @@
-"""``borough move``, and what the command line shows of a database URL."""
+"""``borough copy``, and what the command line shows of a database URL."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import borough
 from tests.cli.conftest import Cli
 
 
-def test_a_database_is_moved_and_can_be_used(cli: Cli, tmp_path: Path):
+def test_a_database_is_copied_and_can_be_used(cli: Cli, tmp_path: Path):
     cli.text("subnet", "add", "s", "--cidr", "10.0.0.0/24", "-l", "network=n")
     cli.text("allocate", "-l", "network=n", "--owner", "web")
     target = f"sqlite:///{tmp_path}/new.db"
-    said = cli.text("move", "--from", cli.url, "--to", target)
+    said = cli.text("copy", "--from", cli.url, "--to", target)
     assert said.startswith("Moved ")
     assert f"BOROUGH_DB={target}" in said
     with borough.open(target) as ipam:
@@ -24,7 +24,7 @@ def test_a_database_is_moved_and_can_be_used(cli: Cli, tmp_path: Path):
 def test_the_same_for_programs(cli: Cli, tmp_path: Path):
     cli.text("subnet", "add", "s", "--cidr", "10.0.0.0/24")
     target = f"sqlite:///{tmp_path}/new.db"
-    made = cli.json("move", "--from", cli.url, "--to", target)
+    made = cli.json("copy", "--from", cli.url, "--to", target)
     assert made["verified"]
     assert not made["resumed"]
     assert made["tables"]["borough_subnet"] == len(cli.json("list", "subnets")["subnets"])
@@ -36,7 +36,7 @@ def test_a_target_in_use_is_an_error_for_the_operator(cli: Cli, tmp_path: Path):
     target = f"sqlite:///{tmp_path}/new.db"
     with borough.open(target, create=True) as ipam:
         ipam.add_subnet("10.0.0.0/24")
-    code, error = cli.error("move", "--from", cli.url, "--to", target)
+    code, error = cli.error("copy", "--from", cli.url, "--to", target)
     assert (code, error["code"]) == (1, "target_in_use")
 
 
@@ -51,7 +51,7 @@ def test_a_target_in_use_is_an_error_for_the_operator(cli: Cli, tmp_path: Path):
 )
 def test_a_password_is_never_shown(cli: Cli, url: str):
     """Not by the error either, when nothing answers or the URL cannot be read."""
-    for words in (["init"], ["usage"], ["move", "--from", cli.url, "--to", url]):
+    for words in (["init"], ["usage"], ["copy", "--from", cli.url, "--to", url]):
         found = cli.run(*words, url=url)
         assert found.exit_code in (1, 2, 5)
         assert "s3cret" not in found.output
@@ -63,5 +63,5 @@ def test_a_server_that_is_not_there_is_worth_another_try(cli: Cli):
     code, error = cli.error("usage", url=gone)
     assert (code, error["code"], error["detail"]["outcome"]) == (5, "unavailable", "not_done")
     for words in (["--from", cli.url, "--to", gone], ["--from", gone, "--to", cli.url]):
-        code, error = cli.error("move", *words)
+        code, error = cli.error("copy", *words)
         assert (code, error["code"], error["detail"]["outcome"]) == (5, "unavailable", "not_done")

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 import borough
 from borough import Ipam
-from borough.domain.space.orphans import Leftover
-from borough.errors import FixInput, SourceChanged, TargetInUse, UnfinishedMove
+from borough.domain.space.orphans import Orphan
+from borough.errors import FixInput, SourceChanged, TargetInUse, UnfinishedCopy
 from borough.store.sql import copy as moving
 from borough.store.sql import schema
 from borough.store.sql.open import resolve
@@ -62,8 +62,8 @@ def fill(ipam: Ipam) -> None:
         ipam.allocate(labels=L, host=f"h{turn % 3}", owner=f"o{turn}", key=f"k{turn}")
     ipam.allocate(labels=L, families=6, count=20, attributes={"note": "é"})
     ipam.release(owner="o3")
-    left = Leftover("t", 1, "netbox", "default", "a", "10.0.0.11", "o", "no answer")
-    ipam.store.transact(lambda unit: unit.leave(left))
+    left = Orphan("t", 1, "netbox", "default", "a", "10.0.0.11", "o", "no answer")
+    ipam.store.transact(lambda unit: unit.keep_orphan(left))
 
 
 def everything(url: str) -> dict[str, list[Any]]:
@@ -96,7 +96,7 @@ def test_every_row_arrives_and_work_goes_on(source: str, target_kind: str, make:
     """Between all kinds; the next sequence number is above all that there were."""
     target = make(target_kind)
     seen: list[tuple[int, int]] = []
-    moved = borough.move(source, target, lambda done, total: seen.append((done, total)))
+    moved = borough.copy(source, target, lambda done, total: seen.append((done, total)))
     assert everything(target) == everything(source)
     assert [name for name, rows in everything(target).items() if not rows] == []
     assert not moved.resumed
@@ -133,22 +133,22 @@ def test_an_interrupted_move_is_finished_by_running_it_again(
             raise Stop
 
     with pytest.raises(Stop):
-        borough.move(source, target, stop)
+        borough.copy(source, target, stop)
     for create in (False, True):
-        with pytest.raises(UnfinishedMove):
+        with pytest.raises(UnfinishedCopy):
             borough.open(target, create=create)
     with borough.open(source) as ipam:
         ipam.release(owner="o5")
         ipam.allocate(labels=L, host="h2", owner="late")
-    assert borough.move(source, target).resumed
+    assert borough.copy(source, target).resumed
     assert everything(target) == everything(source)
     with pytest.raises(Stop):
         # What it hangs on has changed as well: the second run begins anew.
-        borough.move(source, second := make(target_kind), stop)
+        borough.copy(source, second := make(target_kind), stop)
     with borough.open(source) as ipam:
         ipam.remove_subnet("c")
         ipam.add_subnet("10.5.0.0/24", labels=L)
-    borough.move(source, second)
+    borough.copy(source, second)
     assert everything(second) == everything(source)
 
 
@@ -159,7 +159,7 @@ def test_a_target_in_use_is_refused_and_left_alone(source: str, make: Make) -> N
         ipam.add_subnet("192.0.2.0/24")
     before = everything(target)
     with pytest.raises(TargetInUse):
-        borough.move(source, target)
+        borough.copy(source, target)
     assert everything(target) == before
 
 
@@ -174,10 +174,10 @@ def test_a_source_that_is_written_to_is_noticed(source: str, make: Make) -> None
                 written.append(ipam.allocate(labels=L, owner="meanwhile").address)
 
     with pytest.raises(SourceChanged):
-        borough.move(source, target, write)
-    with pytest.raises(UnfinishedMove):
+        borough.copy(source, target, write)
+    with pytest.raises(UnfinishedCopy):
         borough.open(target)
-    borough.move(source, target)
+    borough.copy(source, target)
     assert everything(target) == everything(source)
 
 
@@ -196,14 +196,14 @@ def test_what_was_changed_on_the_way_is_found(source: str, make: Make) -> None:
             engine.dispose()
 
     with pytest.raises(borough.BoroughError, match="borough_allocation"):
-        borough.move(source, target, tamper)
-    with pytest.raises(UnfinishedMove):
+        borough.copy(source, target, tamper)
+    with pytest.raises(UnfinishedCopy):
         borough.open(target)
 
 
 def test_urls_that_cannot_be_meant_are_refused(source: str) -> None:
     """To itself, or to nowhere."""
     with pytest.raises(FixInput):
-        borough.move(source, source)
+        borough.copy(source, source)
     with pytest.raises(FixInput):
-        borough.move(source, "memory:")
+        borough.copy(source, "memory:")

@@ -41,7 +41,7 @@ def routes(ipam: Ipam, host: str) -> list[str]:
 
 
 def runs(ipam: Ipam) -> list[str]:
-    found = ipam.store.transact(lambda unit: unit.runs(), write=False)
+    found = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
     return [str(run.prefix) for run in found]
 
 
@@ -243,7 +243,7 @@ def test_a_renamed_host_has_all_that_it_had(ipam: Ipam) -> None:
     before = {each.address: each.sequence for each in ipam.allocations()}
     done = ipam.rename_host("h1", "hôte 1")
     assert [each.prefix for each in done.claims] == ["10.0.0.0/27"]
-    assert sorted(each.address for each in done.moved) == sorted(held)
+    assert sorted(each.address for each in done.reassigned) == sorted(held)
     assert done.source == "default"
     assert routes(ipam, "h1") == []
     assert routes(ipam, "hôte 1") == ["10.0.0.0/27"]
@@ -251,11 +251,11 @@ def test_a_renamed_host_has_all_that_it_had(ipam: Ipam) -> None:
     assert [(host.name, dict(host.labels)) for host in ipam.hosts()] == [
         ("hôte 1", {"rack": ["r1"]})
     ]
-    moved = acts(ipam, Act.MOVED)
+    moved = acts(ipam, Act.REASSIGNED)
     assert len(moved) == 20
     assert moved[0] == (held[0], "hôte 1", "from host h1")
     sound(ipam)
-    assert len(ipam.rename_host("hôte 1", "h1").moved) == 20
+    assert len(ipam.rename_host("hôte 1", "h1").reassigned) == 20
     assert routes(ipam, "h1") == ["10.0.0.0/27"]
 
 
@@ -278,7 +278,7 @@ def test_cooling_addresses_follow_a_renamed_host(ipam: Ipam, clock: Clock) -> No
     first, second = take(ipam, "h1", 2)
     ipam.release(first)
     done = ipam.rename_host("h1", "h2")
-    assert [each.address for each in done.moved] == [second]
+    assert [each.address for each in done.reassigned] == [second]
     cooling = ipam.show(first)
     assert (cooling.host, cooling.state) == ("h2", "cooling")
     clock.advance(61)
@@ -301,13 +301,13 @@ def test_an_address_moves_and_stays_what_it_is(ipam: Ipam) -> None:
     pods(ipam)
     address, other = take(ipam, "h1", 2)
     before = ipam.show(address)
-    moved = ipam.move(address, "h2")
+    moved = ipam.reassign(address, "h2")
     assert (moved.host, moved.owner, moved.sequence) == ("h2", "of-h1", before.sequence)
     assert moved.borrowed
     assert routes(ipam, "h2") == [f"{address}/32"]
     assert routes(ipam, "h1") == ["10.0.0.0/28"]
     assert ipam.show(other).host == "h1"
-    assert acts(ipam, Act.MOVED) == [(address, "h2", "from host h1")]
+    assert acts(ipam, Act.REASSIGNED) == [(address, "h2", "from host h1")]
     (block,) = ipam.blocks()
     assert block.borrowers == {address: "h2"}
     assert ipam.release(address, sequence=before.sequence)[0].host == "h2"
@@ -318,9 +318,9 @@ def test_a_move_that_is_repeated_changes_nothing(ipam: Ipam) -> None:
     """Whoever lost the answer may ask again."""
     pods(ipam)
     (address,) = take(ipam, "h1")
-    first = ipam.move(address, "h2")
-    assert ipam.move(address, "h2") == first
-    assert len(acts(ipam, Act.MOVED)) == 1
+    first = ipam.reassign(address, "h2")
+    assert ipam.reassign(address, "h2") == first
+    assert len(acts(ipam, Act.REASSIGNED)) == 1
 
 
 def test_the_region_follows_its_last_address(ipam: Ipam) -> None:
@@ -328,9 +328,9 @@ def test_the_region_follows_its_last_address(ipam: Ipam) -> None:
     pods(ipam)
     held = take(ipam, "h1", 20)
     for address in held[:-1]:
-        ipam.move(address, "h2")
+        ipam.reassign(address, "h2")
     assert routes(ipam, "h1") == ["10.0.0.0/27"]
-    last = ipam.move(held[-1], "h2")
+    last = ipam.reassign(held[-1], "h2")
     assert not last.borrowed
     assert routes(ipam, "h1") == []
     assert routes(ipam, "h2") == ["10.0.0.0/27"]
@@ -344,7 +344,7 @@ def test_a_region_that_follows_joins_its_buddy(ipam: Ipam) -> None:
     (address,) = take(ipam, "h1")
     take(ipam, "h2")
     assert routes(ipam, "h2") == ["10.0.0.16/28"]
-    ipam.move(address, "h2")
+    ipam.reassign(address, "h2")
     assert routes(ipam, "h2") == ["10.0.0.0/27"]
     sound(ipam)
 
@@ -355,7 +355,7 @@ def test_a_region_does_not_follow_while_somebody_else_is_in_it(ipam: Ipam) -> No
     held = take(ipam, "h1", 13)
     take(ipam, "h3")
     for address in held:
-        ipam.move(address, "h2")
+        ipam.reassign(address, "h2")
     assert routes(ipam, "h1") == ["10.0.0.0/28"]
     assert {each.holder for each in ipam.blocks()} == {"host=h1"}
 
@@ -366,7 +366,7 @@ def test_after_a_drain_the_block_is_claimed_by_whom_all_moves_to(ipam: Ipam) -> 
     held = take(ipam, "h1", 5)
     ipam.drain("h1")
     for address in held:
-        ipam.move(address, "h2")
+        ipam.reassign(address, "h2")
     assert routes(ipam, "h2") == ["10.0.0.0/28"]
     assert routes(ipam, "h1") == []
     sound(ipam)
@@ -376,9 +376,9 @@ def test_a_region_does_not_follow_beyond_a_cap(ipam: Ipam) -> None:
     """The most that a host may claim holds for what it is left as well."""
     pods(ipam, dimensions={"host": {"fallback": "any", "claims": {"cap": 16}}})
     one, two = take(ipam, "h1", 1) + take(ipam, "h3", 1)
-    ipam.move(one, "h2")
+    ipam.reassign(one, "h2")
     assert routes(ipam, "h2") == ["10.0.0.0/28"]
-    ipam.move(two, "h2")
+    ipam.reassign(two, "h2")
     assert routes(ipam, "h2") == ["10.0.0.0/28", f"{two}/32"]
     sound(ipam)
 
@@ -389,7 +389,7 @@ def test_a_released_neighbour_does_not_speak_against_it(ipam: Ipam) -> None:
     ipam.apply({"subnets": [subnet]})
     one, two = take(ipam, "h1", 2)
     ipam.release(one)
-    ipam.move(two, "h2")
+    ipam.reassign(two, "h2")
     assert routes(ipam, "h2") == ["10.0.0.0/28"]
     sound(ipam)
 
@@ -402,9 +402,9 @@ def test_a_stale_sequence_moves_nothing(ipam: Ipam) -> None:
     ipam.release(address)
     ipam.allocate(labels=L, address=address, host="h3", owner="next")
     with pytest.raises(StaleSequence):
-        ipam.move(address, "h2", sequence=stale)
+        ipam.reassign(address, "h2", sequence=stale)
     assert ipam.show(address).host == "h3"
-    assert ipam.move(address, "h2", sequence=ipam.show(address).sequence).host == "h2"
+    assert ipam.reassign(address, "h2", sequence=ipam.show(address).sequence).host == "h2"
 
 
 def test_what_is_not_held_does_not_move(ipam: Ipam) -> None:
@@ -415,11 +415,11 @@ def test_what_is_not_held_does_not_move(ipam: Ipam) -> None:
     ipam.release(address)
     for each in (address, "10.0.0.9", "192.0.2.1"):
         with pytest.raises(NotAllocated):
-            ipam.move(each, "h2")
+            ipam.reassign(each, "h2")
     with pytest.raises(FixInput):
-        ipam.move(address, "")
+        ipam.reassign(address, "")
     with pytest.raises(UnknownObject):
-        ipam.move(address, "h2", scope="blue")
+        ipam.reassign(address, "h2", scope="blue")
 
 
 def test_an_address_stays_in_the_segment_that_its_host_reaches(ipam: Ipam) -> None:
@@ -435,16 +435,16 @@ def test_an_address_stays_in_the_segment_that_its_host_reaches(ipam: Ipam) -> No
     )
     (address,) = take(ipam, "h1")
     with pytest.raises(AddressOutsideGroup) as refused:
-        ipam.move(address, "h2")
+        ipam.reassign(address, "h2")
     assert refused.value.detail["dimensions"] == ["segment"]
     assert "segment=s1" in refused.value.message
     assert ipam.show(address).host == "h1"
-    assert ipam.move(address, "h3").host == "h3"
-    assert ipam.move(address, "h2", force=True).host == "h2"
+    assert ipam.reassign(address, "h3").host == "h3"
+    assert ipam.reassign(address, "h2", force=True).host == "h2"
     # A host of which nothing is declared, and a network that is not divided into segments.
-    assert ipam.move(address, "h9").host == "h9"
+    assert ipam.reassign(address, "h9").host == "h9"
     flat = ipam.allocate(labels={"network": "flat"}, host="h1").address
-    assert ipam.move(flat, "h2").host == "h2"
+    assert ipam.reassign(flat, "h2").host == "h2"
 
 
 def test_moves_inside_a_rack_that_claims_leave_its_claim(ipam: Ipam) -> None:
@@ -454,9 +454,9 @@ def test_moves_inside_a_rack_that_claims_leave_its_claim(ipam: Ipam) -> None:
     pods(ipam, dimensions=dimensions, hosts=hosts)
     (address,) = take(ipam, "h1")
     assert [each.holder for each in ipam.blocks()] == ["rack=r1"]
-    ipam.move(address, "h2")
+    ipam.reassign(address, "h2")
     assert [each.holder for each in ipam.blocks()] == ["rack=r1"]
-    ipam.move(address, "h3")
+    ipam.reassign(address, "h3")
     assert [each.holder for each in ipam.blocks()] == ["rack=r2"]
     sound(ipam)
 
@@ -465,7 +465,7 @@ def test_a_moved_address_is_still_the_answer_to_its_key(ipam: Ipam) -> None:
     """The key stands for the holding, and that is the same."""
     pods(ipam)
     given = ipam.allocate(labels=L, host="h1", owner="o", key="k")
-    ipam.move(given.address, "h2")
+    ipam.reassign(given.address, "h2")
     again = ipam.allocate(labels=L, host="h1", owner="o", key="k")
     assert again.replayed
     assert (again.address, again.allocations[0].host) == (given.address, "h2")
@@ -484,15 +484,15 @@ def test_a_move_of_what_is_not_so_any_more_is_refused(
         found = unit.allocations(Filter(host="h1"))
         wrong = {"host": "h0", "sequence": 1 << 40, "until": clock.now}[stale]
         plan = Plan()
-        plan.moved = [(each, replace(each, host="h2")) for each in found[:-1]]
+        plan.reassigned = [(each, replace(each, host="h2")) for each in found[:-1]]
         old = replace(found[-1], **{stale: wrong})  # type: ignore[arg-type]
-        plan.moved.append((old, replace(old, host="h2")))
+        plan.reassigned.append((old, replace(old, host="h2")))
         unit.commit(plan, clock.now)
 
     with pytest.raises(Contended):
         ipam.store.transact(late)
     assert {each.host for each in ipam.allocations()} == {"h1"}
-    assert acts(ipam, Act.MOVED) == []
+    assert acts(ipam, Act.REASSIGNED) == []
 
 
 def test_ipv6_moves_alike(ipam: Ipam) -> None:
@@ -500,7 +500,7 @@ def test_ipv6_moves_alike(ipam: Ipam) -> None:
     pods(ipam, "2001:db8::/64")
     held = take(ipam, "h1", 3)
     for address in held:
-        ipam.move(address, "h2")
+        ipam.reassign(address, "h2")
     assert routes(ipam, "h2") == ["2001:db8::/124"]
     ipam.drain("h2")
     sound(ipam)

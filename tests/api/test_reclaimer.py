@@ -11,10 +11,10 @@ import pytest
 
 import borough
 from borough.api.metrics import SHARED
-from borough.api.reclaimer import SWEEPS, Sweeper, Turn
+from borough.api.reclaimer import RECLAIMS, Reclaimer, ReclaimLock
 from borough.api.settings import ServiceSettings
 from borough.domain.space.plan import Act
-from borough.engine.upkeep.reclaim import Swept
+from borough.engine.upkeep.reclaim import Reclaimed
 from borough.errors import Unavailable
 from tests.api.serving import Served, wait_until
 from tests.conftest import Clock
@@ -23,11 +23,11 @@ from tests.conftest import Clock
 SOON = 0.01
 
 #: Seconds until a test gives up.
-PATIENCE = 20
+TIMEOUT = 20
 
 
-def swept(code: str) -> float:
-    return float(SWEEPS.labels(code)._value.get())
+def reclaimed(code: str) -> float:
+    return float(RECLAIMS.labels(code)._value.get())
 
 
 def test_a_service_gives_back_what_lies_idle(tmp_path: Path, clock: Clock) -> None:
@@ -36,20 +36,20 @@ def test_a_service_gives_back_what_lies_idle(tmp_path: Path, clock: Clock) -> No
     ipam.apply({"subnets": [{"name": "pods", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
     ipam.allocate(labels={"network": "n"}, host="h1", owner="o")
     ipam.release(owner="o")
-    served = Served(ipam, ServiceSettings(sweep_every=SOON))
+    served = Served(ipam, ServiceSettings(reclaim_every=SOON))
 
-    def given_back() -> bool:
+    def reclaimed() -> bool:
         clock.advance(5 * 60)
         return any(each.act == Act.GAVE_UP for each in ipam.events(limit=10_000))
 
     assert ipam.blocks() != []
     try:
-        wait_until(given_back)
+        wait_until(reclaimed)
         assert ipam.blocks() == []
         assert ipam.audit() == []
     finally:
         served.close()
-    assert not any(each.name == "borough-sweep" for each in threading.enumerate())
+    assert not any(each.name == "borough-reclaim" for each in threading.enumerate())
 
 
 def test_an_error_is_written_down_and_the_next_sweep_comes(
@@ -58,30 +58,30 @@ def test_an_error_is_written_down_and_the_next_sweep_comes(
     """Passing or not, known or not."""
     errors = [Unavailable("gone", outcome="not_done"), RuntimeError("a fault")]
     done: SimpleQueue[str] = SimpleQueue()
-    before = {code: swept(code) for code in ("unavailable", "internal", "ok")}
+    before = {code: reclaimed(code) for code in ("unavailable", "internal", "ok")}
 
-    def sweep() -> Swept:
+    def reclaim() -> Reclaimed:
         if errors:
             raise errors.pop(0)
         done.put("swept")
-        return Swept(rested=3)
+        return Reclaimed(rested=3)
 
-    sweeper = Sweeper(sweep, SOON)
-    with caplog.at_level(logging.INFO, logger="borough.sweep"):
+    sweeper = Reclaimer(reclaim, SOON)
+    with caplog.at_level(logging.INFO, logger="borough.reclaim"):
         sweeper.start()
-        done.get(timeout=PATIENCE)
-        done.get(timeout=PATIENCE)
-        sweeper.close(PATIENCE)
+        done.get(timeout=TIMEOUT)
+        done.get(timeout=TIMEOUT)
+        sweeper.close(TIMEOUT)
     assert [each.message for each in caplog.records[:3]] == [
-        "sweep failed",
-        "sweep failed",
+        "reclaim failed",
+        "reclaim failed",
         "swept",
     ]
     known, unknown, well = caplog.records[:3]
     assert (known.__dict__["facts"], known.exc_info) == ({"code": "unavailable"}, None)
     assert unknown.exc_info is not None
     assert well.__dict__["facts"]["rested"] == 3
-    after = {code: swept(code) - count for code, count in before.items()}
+    after = {code: reclaimed(code) - count for code, count in before.items()}
     assert (after["unavailable"], after["internal"]) == (1, 1)
     assert after["ok"] >= 2
 
@@ -90,21 +90,21 @@ def test_the_end_waits_for_a_sweep_but_not_for_ever(caplog: pytest.LogCaptureFix
     """One that is under way is finished; what one that is left behind meets is no news."""
     begun, go = threading.Event(), threading.Event()
 
-    def sweep() -> Swept:
+    def reclaim() -> Reclaimed:
         begun.set()
-        assert go.wait(PATIENCE)
+        assert go.wait(TIMEOUT)
         raise RuntimeError("the store is closed")
 
-    sweeper = Sweeper(sweep, SOON)
+    sweeper = Reclaimer(reclaim, SOON)
     sweeper.start()
-    assert begun.wait(PATIENCE)
+    assert begun.wait(TIMEOUT)
     sweeper.close(0.05)
-    ending = threading.Thread(target=sweeper.close, args=(PATIENCE,))
+    ending = threading.Thread(target=sweeper.close, args=(TIMEOUT,))
     ending.start()
     ending.join(0.2)
     assert ending.is_alive()
     go.set()
-    ending.join(PATIENCE)
+    ending.join(TIMEOUT)
     assert not ending.is_alive()
     assert caplog.records == []
 
@@ -112,21 +112,21 @@ def test_the_end_waits_for_a_sweep_but_not_for_ever(caplog: pytest.LogCaptureFix
 def test_never() -> None:
     """Where an operator has a timer of his own, or is not to have any."""
 
-    def sweep() -> Swept:
+    def reclaim() -> Reclaimed:
         raise AssertionError("nobody asked for it")
 
-    sweeper = Sweeper(sweep, 0)
+    sweeper = Reclaimer(reclaim, 0)
     sweeper.start()
-    assert not any(each.name == "borough-sweep" for each in threading.enumerate())
-    sweeper.close(PATIENCE)
+    assert not any(each.name == "borough-reclaim" for each in threading.enumerate())
+    sweeper.close(TIMEOUT)
 
 
 def test_of_several_processes_one_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first that asks, until it is gone."""
-    assert Turn().mine()
-    assert Turn().mine()
+    assert ReclaimLock().mine()
+    assert ReclaimLock().mine()
     monkeypatch.setenv(SHARED, str(tmp_path))
-    first, second = Turn(), Turn()
+    first, second = ReclaimLock(), ReclaimLock()
     assert first.mine()
     assert not second.mine()
     assert first.mine()
