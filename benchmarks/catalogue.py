@@ -1,11 +1,11 @@
-"""Processor time of a change where tens of thousands of subnets are declared.
+"""Time of a change where tens of thousands of subnets are declared.
 
     python benchmarks/catalogue.py [--subnets 50000] [URL ...]
 
 Two processes' worth of one library on each database named (default: an SQLite file of its own), every two
 subnets in a network. One applies all of them, adds a subnet, and applies a topology in which one differs; the
-other allocates, once after each subnet added and once more. Medians of seven, but for the topologies. It is
-the time of the calling process, and not of a server. A database named must be empty.
+other allocates, once after each subnet added and once more. Medians of seven, but for the topologies.
+A database named must be empty.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def _measure(url: str, count: int) -> None:
 
 
 def _timed(act: Callable[[], object]) -> float:
-    start = time.process_time()
+    start = time.perf_counter()
     act()
-    return time.process_time() - start
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":
