@@ -9,7 +9,7 @@ from borough import Ipam
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.addresses import parse_address
 from borough.engine.upkeep.hosts import Vacated
-from borough.engine.views import Allocation, Answer, SubnetView
+from borough.engine.views import Allocation, Answer, Released, SubnetView
 from borough.errors import FixInput, NeedsSpace, Reevaluate
 from tests.interleaving.acts import Act
 from tests.interleaving.changes import Change
@@ -54,7 +54,7 @@ class Meeting:
         released: set[int] = set()
         for answer in (self.did.answer, self.changed.answer):
             found = answer.released if isinstance(answer, Vacated) else answer
-            if isinstance(found, tuple):
+            if isinstance(found, tuple | Released):
                 released |= {each.sequence for each in found}
         return released
 
