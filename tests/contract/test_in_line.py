@@ -50,7 +50,7 @@ def test_who_lost_waits_for_what_was_wanted(
                 raise losses.pop()
             return done
 
-        monkeypatch.setattr(mine._dialect, "begin_in_line", begin)
+        monkeypatch.setattr(mine._dialect, "begin_locked", begin)
         monkeypatch.setattr(SqlUnit, "commit", lose)
         # More than the open block has: it wants that, and all space that nobody has used.
         given = ipam.allocate(subnets=["s"], count=200).allocations
