@@ -33,7 +33,7 @@ class SessionUnit(SqlUnit):
     :ivar names: the subnets' names, which are their ids in Neutron.
     """
 
-    _run: SessionRunner
+    _runner: SessionRunner
 
     def __init__(
         self,
@@ -56,13 +56,13 @@ class SessionUnit(SqlUnit):
     def catalogue(self) -> Catalogue:
         """The part of the catalogue that is about the subnets named."""
         if self._fresh is None:
-            self._fresh = declared.read(self._run, self.names, self._dimensions)
+            self._fresh = declared.read(self._runner, self.names, self._dimensions)
         return self._fresh
 
     @property
     def runner(self) -> SessionRunner:
         """What runs its statements."""
-        return self._run
+        return self._runner
 
     def _saw(self, pieces: Sequence[Block | FreeRange]) -> None:
         """Refuse blocks and runs of subnets that were changed since the catalogue was read.
@@ -71,7 +71,7 @@ class SessionUnit(SqlUnit):
         """
         super()._saw(pieces)
         new = {each.subnet_id for each in pieces} - self._compared
-        if self._run.locks and new:
+        if self._runner.locks and new:
             self._versions(new)
             self._compared |= new
 
@@ -86,7 +86,7 @@ class SessionUnit(SqlUnit):
         query = query.where(t.subnet.c.id.in_(ids)).order_by(t.subnet.c.id)
         if exclusive or self.reads_late:
             query = query.with_for_update(read=not exclusive)
-        found = self._run.once(query)
+        found = self._runner.once(query)
         known = self.catalogue.subnets
         if {id: version for id, version, _ in found} != {
             id: known[id].version for id in subnet_ids
@@ -102,10 +102,10 @@ class SessionUnit(SqlUnit):
         :raises LostRace: the subnet was changed or removed since it was read.
         """
         free_ranges = [
-            rows.to_free_range(row) for row in self._run.rows(_FREE_RANGES_OF, subnet_id=subnet_id)
+            rows.to_free_range(row) for row in self._runner.rows(_FREE_RANGES_OF, subnet_id=subnet_id)
         ]
-        blocks = [rows.to_block(row) for row in self._run.rows(_BLOCKS_OF, subnet_id=subnet_id)]
-        self._outside |= self._versions((subnet_id,), exclusive=self._run.locks)
+        blocks = [rows.to_block(row) for row in self._runner.rows(_BLOCKS_OF, subnet_id=subnet_id)]
+        self._outside |= self._versions((subnet_id,), exclusive=self._runner.locks)
         return blocks, free_ranges
 
     def taken(self, subnet: Subnet) -> list[int]:
@@ -114,7 +114,7 @@ class SessionUnit(SqlUnit):
         query = sa.select(t.allocation.c.address).where(*s.IN_SUBNET)
         if self.reads_late:
             query = query.with_for_update(read=True)
-        return [from_bytes(address) for (address,) in self._run.once(query, **values)]
+        return [from_bytes(address) for (address,) in self._runner.once(query, **values)]
 
     def add_subnet(self, subnet: Subnet, scope_id: int) -> tuple[Subnet, int]:
         """See :meth:`borough.store.port.Unit.add_subnets`; the catalogue may not know its scope."""
@@ -133,7 +133,7 @@ class SessionUnit(SqlUnit):
 
     def move_version(self) -> None:
         """Make every worker look at the subnets' labels anew."""
-        self._run.write(_MOVE_VERSION, step=change_log.step())
+        self._runner.write(_MOVE_VERSION, step=change_log.step())
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
         """See :meth:`borough.domain.space.plan.Space.held_in`; only the subnets named are known."""
@@ -143,7 +143,7 @@ class SessionUnit(SqlUnit):
 
     def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
         """See :meth:`borough.domain.space.plan.Space.runs_in`."""
-        if self._run.locks:
+        if self._runner.locks:
             # Read with a lock, many runs would be closed to others for as long as this transaction lasts.
             return []
         return super().free_ranges_in(subnet_id, prefix, longest)
@@ -156,7 +156,7 @@ class SessionUnit(SqlUnit):
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Any]:
         believed = super()._offered(rungs, claimant, count, lowest=lowest)
-        if not self._run.locks or count > 1:
+        if not self._runner.locks or count > 1:
             return believed
         # What was just read is what was there when the transaction began.
         places = [(row[0], row[5]) for row in believed]
@@ -173,7 +173,7 @@ class SessionUnit(SqlUnit):
         parts = locking(rung.hold, ids_of(rung)[0], bool(claimant), lowest, self._spread, skip)
         found: list[Any] = []
         for clause in parts:
-            found += self._run.rows(clause, r0_0=id, claimant=claimant)
+            found += self._runner.rows(clause, r0_0=id, claimant=claimant)
             if found and not lowest:
                 break
         # In the columns: part, preference and base.
