@@ -15,11 +15,11 @@ import borough
 from tests.api.serving import Served
 from tests.browser.browsing import Browser
 
-FreeRange = Callable[..., Any]
+Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def run(one_browser: Browser) -> Iterator[FreeRange]:
+def run(one_browser: Browser) -> Iterator[Run]:
     """Run a script that may import modules of the page."""
     served = Served(borough.open("memory:", create=True))
     one_browser.driver.get(f"{served.url}/static/mark.svg")
@@ -41,7 +41,7 @@ def curve(order: int) -> list[tuple[int, int]]:
     ]
 
 
-def test_the_curve_is_hilberts(run: FreeRange) -> None:
+def test_the_curve_is_hilberts(run: Run) -> None:
     """Every cell once, neighbours side by side, and the way back leads back."""
     for order in (1, 2, 5):
         cells = run(
@@ -58,7 +58,7 @@ def test_the_curve_is_hilberts(run: FreeRange) -> None:
         assert all(abs(x - x2) + abs(y - y2) == 1 for (x, y, *_), (x2, y2, *_) in pairwise(cells))
 
 
-def test_long_distances_stay_exact(run: FreeRange) -> None:
+def test_long_distances_stay_exact(run: Run) -> None:
     """A /64 and more: where a number of JavaScript alone would round."""
     dice = random.Random(3)
     order = 48
@@ -76,7 +76,7 @@ def test_long_distances_stay_exact(run: FreeRange) -> None:
     assert back == [str(each) for each in distances]
 
 
-def test_prefixes_are_rectangles_that_hold_their_cells(run: FreeRange) -> None:
+def test_prefixes_are_rectangles_that_hold_their_cells(run: Run) -> None:
     """A square, or two side by side, whose cells are exactly the addresses of the prefix."""
     dice = random.Random(5)
     order = 5
@@ -96,7 +96,7 @@ def test_prefixes_are_rectangles_that_hold_their_cells(run: FreeRange) -> None:
         assert inside == set(cells[base : base + 2**bits]), (base, bits)
 
 
-def test_addresses_are_read_and_written_as_python_does(run: FreeRange) -> None:
+def test_addresses_are_read_and_written_as_python_does(run: Run) -> None:
     """RFC 5952 included."""
     dice = random.Random(7)
     texts = ["::", "::1", "1::", "2001:db8::1:0:0:1", "2001:db8:0:1:1:1:1:1", "::ffff:1.2.3.4"]
@@ -119,7 +119,7 @@ def test_addresses_are_read_and_written_as_python_does(run: FreeRange) -> None:
             assert formatted == str(known)
 
 
-def test_what_is_no_address_is_none(run: FreeRange) -> None:
+def test_what_is_no_address_is_none(run: Run) -> None:
     """Rather than half of one."""
     wrong = ["", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4.5", ":", ":::", "1::2::3", "g::"]
     wrong += ["1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7", "12345::", "::1.2.3", "1 .2.3.4", "web-1"]
@@ -138,7 +138,7 @@ def test_what_is_no_address_is_none(run: FreeRange) -> None:
     assert found == [None] * len(prefixes)
 
 
-def test_the_atlas_keeps_neighbours_together_and_strangers_apart(run: FreeRange) -> None:
+def test_the_atlas_keeps_neighbours_together_and_strangers_apart(run: Run) -> None:
     """Every subnet is on one plate, no plate overlaps another, and none is nearly empty."""
     dice = random.Random(11)
     for _ in range(20):
@@ -169,7 +169,7 @@ def test_the_atlas_keeps_neighbours_together_and_strangers_apart(run: FreeRange)
             assert sum(each.num_addresses for each in inside) * 64 >= net.num_addresses
 
 
-def test_walking_a_layer_finds_what_is_in_sight(run: FreeRange) -> None:
+def test_walking_a_layer_finds_what_is_in_sight(run: Run) -> None:
     """Compared with a look at every prefix."""
     script = """
     const ip = await import('/static/core/ip.js');
@@ -213,7 +213,7 @@ def test_walking_a_layer_finds_what_is_in_sight(run: FreeRange) -> None:
         assert complete
 
 
-def test_subnets_read_again_fit_in(run: FreeRange) -> None:
+def test_subnets_read_again_fit_in(run: Run) -> None:
     """Columns put together of old and new ones are what would have been read at once."""
     names = ["a", "b", "c", "d"]
     ipam = borough.open("memory:", create=True)
@@ -250,7 +250,7 @@ def test_subnets_read_again_fit_in(run: FreeRange) -> None:
     assert merged == whole
 
 
-def test_events_are_read_in_whatever_pieces_they_come(run: FreeRange) -> None:
+def test_events_are_read_in_whatever_pieces_they_come(run: Run) -> None:
     """As the standard has it: comments, several data lines, all three line ends."""
     stream = (
         "retry: 2000\n\n: hello\n\nid: 7\nevent: claimed\ndata: {}\n\n"
@@ -274,7 +274,7 @@ def test_events_are_read_in_whatever_pieces_they_come(run: FreeRange) -> None:
     assert pieces == whole
 
 
-def test_groups_and_who_runs_dry(run: FreeRange) -> None:
+def test_groups_and_who_runs_dry(run: Run) -> None:
     """A steady rate is a forecast, a burst is none."""
     found = run("""
     const m = await import('/static/core/groups.js');
@@ -302,7 +302,7 @@ def test_groups_and_who_runs_dry(run: FreeRange) -> None:
     assert found["levels"] == ["good", "warn", "alarm", "dry", "none", "good"]
 
 
-def test_colours_can_be_told_apart_and_read(run: FreeRange) -> None:
+def test_colours_can_be_told_apart_and_read(run: Run) -> None:
     """The fill scale only ever gets darker (on a light ground) or lighter; text on a cell is legible."""
     found = run("""
     const m = await import('/static/core/colour.js');

@@ -19,7 +19,7 @@ from tests.neutron.cloud import Cloud
 from tests.neutron.conftest import BOTH, opened_cloud
 from tests.neutron.remote import RemoteCloud
 
-FreeRange = Callable[..., Any]
+Run = Callable[..., Any]
 
 
 @pytest.fixture(params=BOTH, ids="-".join)
@@ -31,7 +31,7 @@ def old_cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]
 
 
 @pytest.fixture
-def run(old_cloud: Cloud, tmp_path: Path) -> FreeRange:
+def run(old_cloud: Cloud, tmp_path: Path) -> Run:
     """Run a command on it; return its exit code and its answer."""
     config = tmp_path / "neutron.conf"
     config.write_text(f"[database]\nconnection = {old_cloud.url}\n")
@@ -56,7 +56,7 @@ def addresses_of_reference(cloud: Cloud) -> set[str]:
         return set(connection.scalars(sa.select(db_models.IpamAllocation.ip_address)))
 
 
-def test_there_and_back(old_cloud: Cloud, run: FreeRange):
+def test_there_and_back(old_cloud: Cloud, run: Run):
     cloud = old_cloud
     network = cloud.network()
     subnets = [cloud.subnet(f"10.0.{at}.0/24", network=network) for at in range(3)]
@@ -98,7 +98,7 @@ def test_there_and_back(old_cloud: Cloud, run: FreeRange):
 
 
 def test_restore_writes_what_differs_and_fails_while_something_writes(
-    old_cloud: Cloud, run: FreeRange, monkeypatch: pytest.MonkeyPatch
+    old_cloud: Cloud, run: Run, monkeypatch: pytest.MonkeyPatch
 ):
     cloud = old_cloud
     network = cloud.network()
@@ -132,7 +132,7 @@ def test_restore_writes_what_differs_and_fails_while_something_writes(
     assert "something still writes" in refused["message"]
 
 
-def test_audit_finds_what_differs_and_mends_it(old_cloud: Cloud, run: FreeRange):
+def test_audit_finds_what_differs_and_mends_it(old_cloud: Cloud, run: Run):
     cloud = old_cloud
     cfg.CONF.set_override("ipam_driver", cloud.driver)
     network = cloud.network()
