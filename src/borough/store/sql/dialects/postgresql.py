@@ -1,8 +1,8 @@
 """PostgreSQL 15 and later, by psycopg 3.
 
-Units of work run at REPEATABLE READ: one snapshot from the first read to the commit, and a write to a
-row that somebody else has changed since is refused, so that the unit is run again. An allocation that
-leaves nothing to decide is one statement without a transaction around it: :mod:`.postgresql_give`.
+Units of work run at REPEATABLE READ: one snapshot from the first read to the commit. A write to a row that
+has changed since is refused, and the unit runs again. An allocation without a decision is one statement
+without a transaction around it: :mod:`.postgresql_give`.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def _denied(text: str) -> Exception:
 
 #: By SQLSTATE, or by its class (its first two characters); see appendix A of PostgreSQL's manual.
 _ERRORS: Final[dict[str, _Make]] = {
-    "22012": LostRace,  # division_by_zero: how a plan says that a row is not as it was read
+    "22012": LostRace,  # division_by_zero: a precondition of a plan does not hold
     "23505": Duplicate,  # unique_violation
-    "23503": Busy,  # foreign_key_violation: a subnet was removed meanwhile
+    "23503": Busy,  # foreign_key_violation: a concurrent removal of a subnet
     "40001": Busy,  # serialization_failure
     "40P01": Busy,  # deadlock_detected
     "55P03": Busy,  # lock_not_available
@@ -86,7 +86,7 @@ _ERRORS: Final[dict[str, _Make]] = {
 }
 
 
-#: What the server says to a login that it refuses.
+#: Texts of the server for a refused login.
 _LOGIN: Final = (
     "authentication failed",
     "no password supplied",
@@ -113,7 +113,6 @@ class Postgresql:
         self.writer = PostgresqlWriter()
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
-        """See :meth:`borough.store.sql.dialect.Dialect.engine`."""
         url = url.set(drivername="postgresql+psycopg")
 
         def connect(address: Address) -> Any:
@@ -138,30 +137,25 @@ class Postgresql:
         return engine
 
     def compiler(self, _engine: sa.Engine) -> sa.Dialect:
-        """See :meth:`borough.store.sql.dialect.Dialect.compiler`."""
         return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
     def cursor(self, connection: Any) -> Any:
-        """See :meth:`borough.store.sql.dialect.Dialect.cursor`.
-
-        A raw one takes ``$1``, which the server understands as it stands: to find the parameters in a
-        long text anew each time would be a fifth of an allocation.
-        """
+        # A raw cursor passes ``$1`` to the server. To search a long text for parameters each time would be a
+        # fifth of an allocation.
         cursor = psycopg.RawCursor(connection.dbapi_connection)
         cursor.format = psycopg.pq.Format.BINARY
         return cursor
 
     def partition(self, _connection: Any) -> Partition:
-        """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
     def begin_locked(self, runner: Runner, request: LockRequest) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`.
+        """Begin with locks of tables, which take no snapshot.
 
-        A row lock would come with a snapshot from before the wait; the lock of a table is the one thing
-        that a transaction can wait for without one. It is held for a few statements. Declared changes
-        queue at the table of the catalogue's version, everything else at the table of blocks. Each mode that
-        keeps writers away also meets a vacuum: see "What is asked of the server" in docs/operations.md.
+        A row lock would come with a snapshot from before the wait. The lock is held for a few statements.
+        Declared changes queue at the table of the catalogue's version, other units at the table of blocks.
+        Each mode that excludes writers also conflicts with a vacuum: see "What is asked of the server" in
+        docs/operations.md.
         """
         runner.text(self.begin_write)
         if request.declares:
@@ -170,11 +164,7 @@ class Postgresql:
             runner.text("LOCK TABLE borough_block IN SHARE ROW EXCLUSIVE MODE")
 
     def risks(self, runner: Runner) -> list[Finding]:
-        """See :meth:`borough.store.sql.dialect.Dialect.risks`.
-
-        ``synchronous_commit=off`` is none: :func:`_configure` sees to it. See "Write Ahead Log" in
-        PostgreSQL's manual, section 20.5.
-        """
+        # Without synchronous_commit, which :func:`_configure` sets. See PostgreSQL's manual, section 20.5.
         ((synced, whole),) = runner.native(_DURABILITY, {})
         found = []
         if synced != "on":
@@ -184,25 +174,21 @@ class Postgresql:
         return found
 
     def limit(self, connection: Any, seconds: float) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.limit`."""
         connection.execute(f"SET statement_timeout = {round(seconds * 1000)}")
 
     def horizon(self, runner: Runner) -> int:
-        """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
         return horizon(runner)
 
     def is_alive(self, connection: Any) -> bool:
-        """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
         raw = connection.dbapi_connection
         if raw is None or raw.closed:
             return False
-        # Nothing is under way, so that whatever there is to read is the server's farewell.
+        # An idle connection has something to read only when the server has closed it.
         poll = select.poll()
         poll.register(raw.fileno(), select.POLLIN)
         return not poll.poll(0)
 
     def translate(self, error: Exception) -> Exception:
-        """See :meth:`borough.store.sql.dialect.Dialect.translate`."""
         if not isinstance(error, psycopg.Error):
             return error
         code = error.sqlstate or ""
@@ -223,17 +209,17 @@ def _unnumbered(text: str) -> Exception:
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
-    # Every integer as one type: the type is part of what a prepared statement is known by.
+    # One type for all integers: a prepared statement is identified by its text and types.
     connection.adapters.register_dumper(int, Int8Dumper)
     connection.prepare_threshold = 0
     connection.execute(
-        # Plans by the parameters' values are no better here, and planning takes longer than running.
+        # Plans for the values of parameters are no better here, and planning takes longer than execution.
         "SELECT set_config('plan_cache_mode', 'force_generic_plan', false), "
         "set_config('jit', 'off', false), "
-        # To start a worker takes longer than nearly every statement.
+        # The start of a worker takes longer than nearly every statement.
         "set_config('max_parallel_workers_per_gather', '0', false), "
         f"set_config('lock_timeout', '{LOCK_TIMEOUT}', false), "
         "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-        # An acknowledged address must outlive a power cut, whatever the server's default is.
+        # An acknowledged address must survive a power cut, whatever the server's default is.
         "WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, false)"
     )
