@@ -38,7 +38,7 @@ _MANY: Final = 8
 #: The fields of a plan that do not count for that. New space alone is inserted by VALUES: a query that
 #: inserts keeps the lock under which ids are given while it waits for a gap that another transaction has
 #: locked, which deadlocks with that one.
-_BY_VALUES: Final = frozenset({"runs_added", "blocks_added", "notes"})
+_BY_VALUES: Final = frozenset({"free_ranges_added", "blocks_added", "notes"})
 
 #: The smallest ``max_allowed_packet`` of a server that is worked with, in bytes.
 LEAST_PACKET: Final = 1 << 20
