@@ -39,4 +39,4 @@ def check() -> None:
     :raises DeadlineExceeded: it has passed.
     """
     if is_over():
-        raise DeadlineExceeded("the request took longer than it may", outcome="not_done")
+        raise DeadlineExceeded("the request took longer than its deadline", outcome="not_done")

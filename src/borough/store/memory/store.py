@@ -60,7 +60,7 @@ class MemoryStore:
                     if tables.version != self._catalogue.version:
                         self._catalogue = tables.catalogue
                 return answer
-        raise Contended("the unit of work kept losing races", attempts=_ATTEMPTS)
+        raise Contended("the unit of work lost a race at every attempt", attempts=_ATTEMPTS)
 
     def horizon(self) -> int:
         with self._lock:

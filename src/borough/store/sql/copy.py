@@ -128,8 +128,8 @@ def _copy(source: _Side, target: _Side, progress: Progress | None) -> Copied:
     with source.reading() as read:
         if _state(read) != before:
             raise SourceChanged(
-                "something wrote to the source while it was carried over; stop it and run this again: "
-                "what has arrived is kept"
+                "the source was written to during the copy; stop its writers and run this again: "
+                "the rows that have arrived are kept"
             )
     _finish(target, before[0])
     return Copied(counts, resumed)
@@ -255,7 +255,7 @@ def _verify(read: sa.Connection, target: _Side, bar: _Bar) -> None:
             sent = _digest(read, table, bar)
             if _digest(there, table, None) != sent:
                 raise Corrupt(
-                    f"table {table.name} did not arrive as it was sent; run the command again",
+                    f"table {table.name} differs from the source; run the command again",
                     table=table.name,
                 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
@@ -16,6 +16,9 @@ from borough.domain.space.plan import Plan
 from borough.store.sql.giving import BoundsCache, Hints, Outcome
 from borough.store.sql.read_set import Guess
 from borough.store.sql.runner import Runner
+
+#: The loss where a server does not protect whole pages.
+TORN_PAGE: Final = "a page half written in a power cut is lost, with all acknowledged changes in it"
 
 
 def risk(code: str, setting: str, value: object, wanted: str, loss: str) -> Finding:

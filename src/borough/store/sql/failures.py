@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from borough.errors import Contended, Unavailable
+from borough.errors import (
+    AccessDenied,
+    Contended,
+    DiskFull,
+    NotInitialised,
+    ReadOnlyDatabase,
+    Unavailable,
+)
 
 
 class Busy(Exception):
@@ -46,13 +53,38 @@ def public(error: Exception, outcome: str) -> Exception:
     :param outcome: ``not_done`` or ``unknown``, for a connection that is lost.
     """
     if isinstance(error, Busy):
-        return Contended(f"other transactions are in the way ({error}); try again")
+        return Contended(f"there are conflicts with other transactions ({error}); try again")
     if not isinstance(error, Gone):
         return error
     advice = {
         "not_done": "nothing was changed; try again",
-        "unknown": "whether it was done is not known; ask again with an idempotency key to find out",
+        "unknown": "it may have been done; repeat a request with an idempotency key to find out",
     }[outcome]
     return Unavailable(
         f"the database cannot be reached or went away ({error}): {advice}", outcome=outcome
     )
+
+
+def no_room(text: str) -> Exception:
+    """The public error of a server with a full disk."""
+    return DiskFull(f"the disk of the database server is full ({text}); nothing was changed")
+
+
+def no_database(text: str) -> Exception:
+    """The public error of a database that does not exist."""
+    return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
+
+
+def no_login(text: str) -> Exception:
+    """The public error of a refused login."""
+    return AccessDenied(f"the database refuses the login ({text})")
+
+
+def denied(text: str) -> Exception:
+    """The public error of a login without a right."""
+    return AccessDenied(f"the login lacks a right in the database ({text})")
+
+
+def read_only(text: str) -> Exception:
+    """The public error of a database that cannot be written."""
+    return ReadOnlyDatabase(f"the database cannot be written ({text})")

@@ -242,12 +242,12 @@ class SqlStore:
             return public(lost, "not_done")
         if isinstance(lost, Contradiction):
             return Corrupt(
-                "the tables contradict each other: an address is marked free and held at once; "
+                "the tables contradict each other: an allocated address is marked free; "
                 "run `borough audit --repair`",
                 attempts=attempts,
             )
         return Contended(
-            "other transactions were in the way for longer than the bounded wait; try again",
+            "conflicts with other transactions lasted longer than the timeout; try again",
             attempts=attempts,
         )
 

@@ -18,20 +18,25 @@ import sqlalchemy as sa
 
 from borough.domain.space.inspection import Finding
 from borough.domain.space.partitions import ALONE, Partition
-from borough.errors import (
-    AccessDenied,
-    DiskFull,
-    NotInitialised,
-    ReadOnlyDatabase,
-    StatementTooLarge,
-)
+from borough.errors import StatementTooLarge
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import LockRequest, risk
+from borough.store.sql.dialect import TORN_PAGE, LockRequest, risk
 from borough.store.sql.dialects.hosts import Address, connector
 from borough.store.sql.dialects.mariadb_give import MariadbGiver
 from borough.store.sql.dialects.mariadb_horizon import Horizon
 from borough.store.sql.dialects.mariadb_write import LEAST_PACKET, MariadbWriter
-from borough.store.sql.failures import Busy, Duplicate, Gone, Interrupted, NotReady
+from borough.store.sql.failures import (
+    Busy,
+    Duplicate,
+    Gone,
+    Interrupted,
+    NotReady,
+    denied,
+    no_database,
+    no_login,
+    no_room,
+    read_only,
+)
 from borough.store.sql.runner import Native, Runner
 
 #: Seconds to wait for a host to answer before the next one is tried.
@@ -45,53 +50,28 @@ _BATCH: Final = 500
 
 _QUEUE: Final = sa.select(t.meta.c.id).with_for_update()
 
-_LOST: Final = "a crash of its machine may lose changes that were acknowledged just before"
-_TORN: Final = (
-    "a page half written in a power cut cannot be mended, with all that was acknowledged in it"
-)
+_LOST: Final = "a crash of its machine may lose the changes that were acknowledged last"
 
 #: Code of the finding, setting, durable values, and the loss with other values.
 _LASTING: Final = (
     ("commit_not_flushed", "innodb_flush_log_at_trx_commit", ("1", "3"), _LOST),
-    ("pages_not_whole", "innodb_doublewrite", ("ON", "fast"), _TORN),
+    ("pages_not_whole", "innodb_doublewrite", ("ON", "fast"), TORN_PAGE),
 )
 _DURABILITY: Final = Native.named(
     "SHOW GLOBAL VARIABLES WHERE variable_name IN ('innodb_flush_log_at_trx_commit', "
     "'innodb_doublewrite', 'innodb_flush_method', 'log_bin', 'sync_binlog')"
 )
 
-_Make = Callable[[str], Exception]
-
-
-def _no_room(text: str) -> Exception:
-    return DiskFull(f"the database server is out of room ({text}); nothing was changed")
-
-
-def _no_database(text: str) -> Exception:
-    return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
-
-
-def _no_login(text: str) -> Exception:
-    return AccessDenied(f"the database refuses the login ({text})")
-
-
-def _denied(text: str) -> Exception:
-    return AccessDenied(f"the database refuses ({text})")
-
-
-def _read_only(text: str) -> Exception:
-    return ReadOnlyDatabase(f"the database cannot be written ({text})")
-
 
 def _too_large(text: str) -> Exception:
     return StatementTooLarge(
-        f"the database server takes no statement of this size ({text}); raise its max_allowed_packet "
+        f"the database server refuses a statement of this size ({text}); raise its max_allowed_packet "
         "to its default of 16 MiB, nothing was changed"
     )
 
 
 #: By error number; see "MariaDB Error Codes" in MariaDB's manual.
-_ERRORS: Final[dict[int, _Make]] = {
+_ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
     1062: Duplicate,  # ER_DUP_ENTRY
     1020: Busy,  # ER_CHECKREAD: the row has changed since the snapshot
     1205: Busy,  # ER_LOCK_WAIT_TIMEOUT
@@ -112,20 +92,20 @@ _ERRORS: Final[dict[int, _Make]] = {
     2006: Gone,  # CR_SERVER_GONE_ERROR
     2013: Gone,  # CR_SERVER_LOST
     2055: Gone,  # CR_SERVER_LOST_EXTENDED
-    20: _no_room,  # EE_DISK_FULL
-    1021: _no_room,  # ER_DISK_FULL
-    1041: _no_room,  # ER_OUT_OF_RESOURCES
-    1114: _no_room,  # ER_RECORD_FILE_FULL
+    20: no_room,  # EE_DISK_FULL
+    1021: no_room,  # ER_DISK_FULL
+    1041: no_room,  # ER_OUT_OF_RESOURCES
+    1114: no_room,  # ER_RECORD_FILE_FULL
     1153: _too_large,  # ER_NET_PACKET_TOO_LARGE
     2020: _too_large,  # CR_NET_PACKET_TOO_LARGE
-    1049: _no_database,  # ER_BAD_DB_ERROR
-    1044: _denied,  # ER_DBACCESS_DENIED_ERROR
-    1045: _no_login,  # ER_ACCESS_DENIED_ERROR
-    1142: _denied,  # ER_TABLEACCESS_DENIED_ERROR
-    1698: _no_login,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
-    1290: _read_only,  # ER_OPTION_PREVENTS_STATEMENT
-    1792: _read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
-    1836: _read_only,  # ER_READ_ONLY_MODE
+    1049: no_database,  # ER_BAD_DB_ERROR
+    1044: denied,  # ER_DBACCESS_DENIED_ERROR
+    1045: no_login,  # ER_ACCESS_DENIED_ERROR
+    1142: denied,  # ER_TABLEACCESS_DENIED_ERROR
+    1698: no_login,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+    1290: read_only,  # ER_OPTION_PREVENTS_STATEMENT
+    1792: read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+    1836: read_only,  # ER_READ_ONLY_MODE
 }
 
 #: Errors of the server's own files, temporary files included; the text has the system's error number.
@@ -279,7 +259,7 @@ class Mariadb:
             # The connection was closed during the call, or is in another state than the driver expects.
             return Gone(text)
         if number in _FILE_ERRORS and _NO_SPACE.search(text):
-            return _no_room(text)
+            return no_room(text)
         made = _ERRORS.get(number)
         return made(text) if made else error
 

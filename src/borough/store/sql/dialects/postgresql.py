@@ -19,13 +19,22 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.space.inspection import Finding
 from borough.domain.space.partitions import ALONE, Partition
-from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.port import LostRace
-from borough.store.sql.dialect import LockRequest, risk
+from borough.store.sql.dialect import TORN_PAGE, LockRequest, risk
 from borough.store.sql.dialects.hosts import Address, connector
 from borough.store.sql.dialects.postgresql_give import PostgresqlGiver
 from borough.store.sql.dialects.postgresql_write import PostgresqlWriter
-from borough.store.sql.failures import Busy, Duplicate, Gone, NotReady
+from borough.store.sql.failures import (
+    Busy,
+    Duplicate,
+    Gone,
+    NotReady,
+    denied,
+    no_database,
+    no_login,
+    no_room,
+    read_only,
+)
 from borough.store.sql.postgresql_floor import horizon
 from borough.store.sql.runner import Native, Runner
 
@@ -39,31 +48,9 @@ _DURABILITY: Final = Native.numbered(
     "SELECT current_setting('fsync'), current_setting('full_page_writes')"
 )
 _POWER_CUT: Final = "a power cut may lose acknowledged changes and damage the database"
-_TORN: Final = (
-    "a page half written in a power cut cannot be mended, with all that was acknowledged in it"
-)
-
-_Make = Callable[[str], Exception]
-
-
-def _no_room(text: str) -> Exception:
-    return DiskFull(f"the database server is out of room ({text}); nothing was changed")
-
-
-def _no_database(text: str) -> Exception:
-    return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
-
-
-def _no_login(text: str) -> Exception:
-    return AccessDenied(f"the database refuses the login ({text})")
-
-
-def _denied(text: str) -> Exception:
-    return AccessDenied(f"the database refuses ({text})")
-
 
 #: By SQLSTATE, or by its class (its first two characters); see appendix A of PostgreSQL's manual.
-_ERRORS: Final[dict[str, _Make]] = {
+_ERRORS: Final[dict[str, Callable[[str], Exception]]] = {
     "22012": LostRace,  # division_by_zero: a precondition of a plan does not hold
     "23505": Duplicate,  # unique_violation
     "23503": Busy,  # foreign_key_violation: a concurrent removal of a subnet
@@ -77,12 +64,12 @@ _ERRORS: Final[dict[str, _Make]] = {
     "57P": Gone,  # shutdowns and starts
     "25P03": Gone,  # idle_in_transaction_session_timeout
     "25P04": Gone,  # transaction_timeout
-    "53100": _no_room,  # disk_full
-    "53200": _no_room,  # out_of_memory
-    "25006": lambda text: ReadOnlyDatabase(f"the database cannot be written ({text})"),
-    "3D000": _no_database,
-    "28": _no_login,  # invalid authorization
-    "42501": _denied,  # insufficient_privilege
+    "53100": no_room,  # disk_full
+    "53200": no_room,  # out_of_memory
+    "25006": read_only,
+    "3D000": no_database,
+    "28": no_login,  # invalid authorization
+    "42501": denied,  # insufficient_privilege
 }
 
 
@@ -170,7 +157,7 @@ class Postgresql:
         if synced != "on":
             found.append(risk("disk_not_synced", "fsync", synced, "on", _POWER_CUT))
         if whole != "on":
-            found.append(risk("pages_not_whole", "full_page_writes", whole, "on", _TORN))
+            found.append(risk("pages_not_whole", "full_page_writes", whole, "on", TORN_PAGE))
         return found
 
     def limit(self, connection: Any, seconds: float) -> None:
@@ -202,9 +189,9 @@ class Postgresql:
 def _unnumbered(text: str) -> Exception:
     """An error of the client library, which has no codes: mostly a connection that is lost."""
     if any(words in text for words in _LOGIN):
-        return _no_login(text)
+        return no_login(text)
     if _DATABASE.search(text):
-        return _no_database(text)
+        return no_database(text)
     return Gone(text)
 
 

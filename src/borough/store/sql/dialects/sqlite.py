@@ -46,13 +46,13 @@ _ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
     sqlite3.SQLITE_BUSY: Busy,
     sqlite3.SQLITE_LOCKED: Busy,
     sqlite3.SQLITE_INTERRUPT: lambda _: DeadlineExceeded(
-        "the request took longer than it may", outcome="not_done"
+        "the request took longer than its deadline", outcome="not_done"
     ),
     sqlite3.SQLITE_READONLY: lambda text: ReadOnlyDatabase(
         f"the database cannot be written ({text}); check the permissions of the file and its folder"
     ),
     sqlite3.SQLITE_FULL: lambda text: DiskFull(
-        f"there is no room to write ({text}); free some space, nothing was changed"
+        f"the disk is full ({text}); free some space, nothing was changed"
     ),
     sqlite3.SQLITE_NOTADB: lambda text: NotOurDatabase(f"the file is not a database ({text})"),
     sqlite3.SQLITE_CORRUPT: lambda text: Corrupt(
@@ -61,7 +61,7 @@ _ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
     sqlite3.SQLITE_CANTOPEN: lambda text: NotInitialised(
         f"the database file cannot be opened ({text}); check its folder"
     ),
-    sqlite3.SQLITE_IOERR: lambda text: DiskFull(f"the disk refused a write or a read ({text})"),
+    sqlite3.SQLITE_IOERR: lambda text: DiskFull(f"a disk access failed ({text})"),
 }
 
 
