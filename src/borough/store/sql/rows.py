@@ -104,16 +104,14 @@ def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any
             "old_base": to_bytes(old.prefix.family, old.prefix.base),
             "old_version": old.version,
         }
-        flipped = bool(old.free) != bool(new.free)
-        same = old.prefix == new.prefix and old.holder == new.holder
-        same = (
-            same
-            and old.region_length == new.region_length
-            and old.takeover_rank == new.takeover_rank
-        )
-        shaped = shaped or flipped or not same or old.idle_since != new.idle_since
+        shaped = shaped or _shape(old) != _shape(new)
         found.append(values)
     return ([], found) if shaped else (found, [])
+
+
+def _shape(block: Block) -> tuple[Any, ...]:
+    rank, is_open = block.takeover_rank, bool(block.free)
+    return block.prefix, block.holder, block.region_length, rank, block.idle_since, is_open
 
 
 def free_range_values(free_range: FreeRange) -> dict[str, Any]:

@@ -71,18 +71,12 @@ change_block = (
     sa.update(t.block)
     .where(t.block.c.id == _P("old_id"), t.block.c.version == _P("old_version"))
     .values(
-        base=_P("base"),
-        length=_P("length"),
-        bitmap=_P("bitmap"),
-        free=_P("free"),
-        is_open=_P("is_open"),
-        holder=_P("holder"),
-        is_held=_P("is_held"),
-        region_length=_P("region_length"),
-        high_water=_P("high_water"),
-        takeover_rank=_P("takeover_rank"),
-        idle_since=_P("idle_since"),
-        version=t.block.c.version + sa.literal_column("1"),
+        {
+            column.name: _P(column.name)
+            for column in t.block.c
+            if column.name not in ("id", "subnet_id", "cohort_id", "version")
+        }
+        | {"version": t.block.c.version + _ONE}
     )
 )
 #: The change of nearly every allocation and release: only bits. It leaves indexed columns alone, so a

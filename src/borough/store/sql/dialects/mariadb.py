@@ -19,24 +19,14 @@ import sqlalchemy as sa
 from borough.domain.space.inspection import Finding
 from borough.domain.space.partitions import ALONE, Partition
 from borough.errors import StatementTooLarge
+from borough.store.sql import failures
 from borough.store.sql import schema as t
 from borough.store.sql.dialect import TORN_PAGE, LockRequest, risk
 from borough.store.sql.dialects.hosts import Address, connector
 from borough.store.sql.dialects.mariadb_give import MariadbGiver
 from borough.store.sql.dialects.mariadb_horizon import Horizon
 from borough.store.sql.dialects.mariadb_write import LEAST_PACKET, MariadbWriter
-from borough.store.sql.failures import (
-    Busy,
-    Duplicate,
-    Gone,
-    Interrupted,
-    NotReady,
-    denied,
-    no_database,
-    no_login,
-    no_room,
-    read_only,
-)
+from borough.store.sql.failures import Busy, Duplicate, Gone, Interrupted, NotReady
 from borough.store.sql.runner import Native, Runner
 
 #: Seconds to wait for a host to answer before the next one is tried.
@@ -92,20 +82,20 @@ _ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
     2006: Gone,  # CR_SERVER_GONE_ERROR
     2013: Gone,  # CR_SERVER_LOST
     2055: Gone,  # CR_SERVER_LOST_EXTENDED
-    20: no_room,  # EE_DISK_FULL
-    1021: no_room,  # ER_DISK_FULL
-    1041: no_room,  # ER_OUT_OF_RESOURCES
-    1114: no_room,  # ER_RECORD_FILE_FULL
+    20: failures.no_room,  # EE_DISK_FULL
+    1021: failures.no_room,  # ER_DISK_FULL
+    1041: failures.no_room,  # ER_OUT_OF_RESOURCES
+    1114: failures.no_room,  # ER_RECORD_FILE_FULL
     1153: _too_large,  # ER_NET_PACKET_TOO_LARGE
     2020: _too_large,  # CR_NET_PACKET_TOO_LARGE
-    1049: no_database,  # ER_BAD_DB_ERROR
-    1044: denied,  # ER_DBACCESS_DENIED_ERROR
-    1045: no_login,  # ER_ACCESS_DENIED_ERROR
-    1142: denied,  # ER_TABLEACCESS_DENIED_ERROR
-    1698: no_login,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
-    1290: read_only,  # ER_OPTION_PREVENTS_STATEMENT
-    1792: read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
-    1836: read_only,  # ER_READ_ONLY_MODE
+    1049: failures.no_database,  # ER_BAD_DB_ERROR
+    1044: failures.denied,  # ER_DBACCESS_DENIED_ERROR
+    1045: failures.no_login,  # ER_ACCESS_DENIED_ERROR
+    1142: failures.denied,  # ER_TABLEACCESS_DENIED_ERROR
+    1698: failures.no_login,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+    1290: failures.read_only,  # ER_OPTION_PREVENTS_STATEMENT
+    1792: failures.read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+    1836: failures.read_only,  # ER_READ_ONLY_MODE
 }
 
 #: Errors of the server's own files, temporary files included; the text has the system's error number.
@@ -259,7 +249,7 @@ class Mariadb:
             # The connection was closed during the call, or is in another state than the driver expects.
             return Gone(text)
         if number in _FILE_ERRORS and _NO_SPACE.search(text):
-            return no_room(text)
+            return failures.no_room(text)
         made = _ERRORS.get(number)
         return made(text) if made else error
 

@@ -20,21 +20,12 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from borough.domain.space.inspection import Finding
 from borough.domain.space.partitions import ALONE, Partition
 from borough.store.port import LostRace
+from borough.store.sql import failures
 from borough.store.sql.dialect import TORN_PAGE, LockRequest, risk
 from borough.store.sql.dialects.hosts import Address, connector
 from borough.store.sql.dialects.postgresql_give import PostgresqlGiver
 from borough.store.sql.dialects.postgresql_write import PostgresqlWriter
-from borough.store.sql.failures import (
-    Busy,
-    Duplicate,
-    Gone,
-    NotReady,
-    denied,
-    no_database,
-    no_login,
-    no_room,
-    read_only,
-)
+from borough.store.sql.failures import Busy, Duplicate, Gone, NotReady
 from borough.store.sql.postgresql_floor import horizon
 from borough.store.sql.runner import Native, Runner
 
@@ -64,12 +55,12 @@ _ERRORS: Final[dict[str, Callable[[str], Exception]]] = {
     "57P": Gone,  # shutdowns and starts
     "25P03": Gone,  # idle_in_transaction_session_timeout
     "25P04": Gone,  # transaction_timeout
-    "53100": no_room,  # disk_full
-    "53200": no_room,  # out_of_memory
-    "25006": read_only,
-    "3D000": no_database,
-    "28": no_login,  # invalid authorization
-    "42501": denied,  # insufficient_privilege
+    "53100": failures.no_room,  # disk_full
+    "53200": failures.no_room,  # out_of_memory
+    "25006": failures.read_only,
+    "3D000": failures.no_database,
+    "28": failures.no_login,  # invalid authorization
+    "42501": failures.denied,  # insufficient_privilege
 }
 
 
@@ -189,9 +180,9 @@ class Postgresql:
 def _unnumbered(text: str) -> Exception:
     """An error of the client library, which has no codes: mostly a connection that is lost."""
     if any(words in text for words in _LOGIN):
-        return no_login(text)
+        return failures.no_login(text)
     if _DATABASE.search(text):
-        return no_database(text)
+        return failures.no_database(text)
     return Gone(text)
 
 

@@ -57,7 +57,13 @@ class SqlAllocations(SqlPart):
         self._count_outside(plan)
         try:
             if self._dialect.writer and self._dialect.writer.wants(plan):
-                return self._write_at_once(plan, grants, events, now, bind)
+                if plan.is_empty:
+                    return []
+                pairs = [
+                    (event, rows.allocation_values(grant.allocation, catalogue.scopes, 0))
+                    for event, grant in zip(grants, plan.grants, strict=True)
+                ]
+                return self._send(plan, pairs, events, now, bind)
             self._write_space(plan)
             self._write_removals(plan, catalogue.subnets)
             sequences = self._write_grants(plan.grants, grants)
@@ -95,24 +101,6 @@ class SqlAllocations(SqlPart):
             sequences=" ".join(map(str, sequences)),
             at=now,
         )
-
-    def _write_at_once(
-        self,
-        plan: Plan,
-        grants: Sequence[dict[str, Any]],
-        events: Sequence[dict[str, Any]],
-        now: int,
-        bind: Binding | None,
-    ) -> list[int]:
-        assert self._dialect.writer is not None
-        scopes = self.catalogue.scopes
-        rows_of = [
-            (event, rows.allocation_values(grant.allocation, scopes, 0))
-            for event, grant in zip(grants, plan.grants, strict=True)
-        ]
-        if plan.is_empty:
-            return []
-        return self._send(plan, rows_of, events, now, bind)
 
     def _send(
         self,
