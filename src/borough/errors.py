@@ -294,13 +294,13 @@ class NotInitialised(NeedsOperator):
 
 
 class UnfinishedCopy(NeedsOperator):
-    """The database is the target of a move that has not ended: run ``borough copy`` again."""
+    """The database is the target of a copy that has not ended: run ``borough copy`` again."""
 
-    code = "unfinished_move"
+    code = "unfinished_copy"
 
 
 class TargetInUse(NeedsOperator):
-    """The target of a move has data of its own."""
+    """The target of a copy has data of its own."""
 
     code = "target_in_use"
 

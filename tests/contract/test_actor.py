@@ -1,4 +1,4 @@
-"""Who acted, as events say it, and tokens: on every store."""
+"""The actor of events, and tokens, on every store."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.conftest import Clock
 L = {"network": "n"}
 
 
-def test_events_say_who_acted(ipam: Ipam, request: pytest.FixtureRequest) -> None:
-    """However an address is given: first, again, by name, several at once; and released."""
+def test_events_name_the_actor(ipam: Ipam, request: pytest.FixtureRequest) -> None:
+    """For every way to allocate: first, again, by name, several at once; and for releases."""
     if "http" in request.node.name:
         pytest.skip("there it is the token's name: tests/api/test_fences.py")
     with acting("someone"):
@@ -35,7 +35,7 @@ def test_events_say_who_acted(ipam: Ipam, request: pytest.FixtureRequest) -> Non
 
 
 def test_tokens_are_kept(ipam: Ipam, clock: Clock) -> None:
-    """All that was said of them, and nothing that lets anybody in."""
+    """With all of their fields, and without the secret."""
     assert ipam.tokens() == []
     later = clock.now + 5_000_123
     made, secret = ipam.create_token("b", may="allocate", labels={"network": ["x", "y"]})
@@ -59,8 +59,8 @@ def test_tokens_are_kept(ipam: Ipam, clock: Clock) -> None:
     ]
 
 
-def test_a_token_that_cannot_be_meant_changes_nothing(ipam: Ipam, clock: Clock) -> None:
-    """A name twice, a right that there is not, an end that has been."""
+def test_an_invalid_token_changes_nothing(ipam: Ipam, clock: Clock) -> None:
+    """A name in use, an unknown right, an end in the past."""
     ipam.create_token("a")
     for name, settings in (
         ("a", {}),

@@ -1,4 +1,4 @@
-"""``audit`` on a real file: each contradiction planted by hand is found by name, and mended."""
+"""``audit`` on a real file: each contradiction written by hand is found by name, and repaired."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PODS = {"network": "pods"}
 
 
 class Database:
-    """The file underneath, changed behind the engine's back."""
+    """The database file, changed without the engine."""
 
     def __init__(self, path: Path) -> None:
         # Foreign keys are not checked here, as by a restored dump or a table edited by hand.
@@ -98,7 +98,7 @@ def packed(address: str) -> bytes:
 
 @pytest.fixture
 def ipam(tmp_path: Path, clock: Clock) -> Iterator[Ipam]:
-    """Two subnets of one cohort, one of another, an IPv6 one, and addresses given in all of them."""
+    """Two subnets of one cohort, one of another, an IPv6 one, with allocations in all of them."""
     with borough.open(f"sqlite:///{tmp_path}/ipam.db", create=True, clock=clock) as ipam:
         ipam.add_subnet("10.0.0.0/24", name="a", labels=PODS, gateway="10.0.0.1")
         ipam.add_subnet("10.0.1.0/24", name="b", labels=PODS, ranges=["10.0.1.10-10.0.1.250"])
@@ -129,7 +129,7 @@ Expected = set[tuple[str, str, str]]
 # --- Space ------------------------------------------------------------------------------------
 
 
-def a_bit_that_nobody_holds(database: Database) -> Expected:
+def a_bit_without_an_allocation(database: Database) -> Expected:
     return {("bit_without_allocation", "a", database.flip("10.0.0.203"))}
 
 
@@ -451,7 +451,7 @@ def space_of_no_subnet(database: Database) -> Expected:
 
 
 PLANTS: list[Callable[[Database], Expected]] = [
-    a_bit_that_nobody_holds,
+    a_bit_without_an_allocation,
     a_held_address_that_is_offered,
     a_cooling_address_that_is_offered,
     a_held_address_in_unused_space,
@@ -501,7 +501,7 @@ def named(findings: list[Finding]) -> list[tuple[str, str, str]]:
 
 
 def held(database: Database) -> list[Any]:
-    """Every allocation, the subnet that it is filed under aside."""
+    """Every allocation, without the subnet of its row."""
     return database.run(
         "SELECT sequence, scope_id, hex(address), owner, host, attributes, at, until "
         "FROM borough_allocation ORDER BY sequence"
@@ -509,7 +509,7 @@ def held(database: Database) -> list[Any]:
 
 
 def use_up(ipam: Ipam) -> None:
-    """Every address that is said to be free can be given, and no other one."""
+    """Every address that counts as free can be allocated, and no other one."""
     for labels, family in ((PODS, 4), ({"network": "other"}, 4)):
         lines = [each for each in ipam.usage(labels=labels) if each.family == family]
         free = sum(line.free for line in lines)
@@ -530,7 +530,7 @@ def _usable_held(ipam: Ipam, lines: list[Any]) -> list[int]:
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
-def test_a_contradiction_is_named_and_mended(
+def test_a_contradiction_is_named_and_repaired(
     ipam: Ipam, database: Database, plant: Callable[[Database], Expected]
 ) -> None:
     expected = sorted(plant(database))
@@ -556,10 +556,10 @@ def test_a_contradiction_is_named_and_mended(
 
 
 def test_everything_at_once(ipam: Ipam, database: Database) -> None:
-    """Contradictions in every corner do not keep each other from being mended."""
+    """Contradictions of all kinds together are all repaired."""
     allocations = held(database)
     for plant in (
-        a_bit_that_nobody_holds,
+        a_bit_without_an_allocation,
         a_held_address_that_is_offered,
         the_network_address_offered,
         a_neighbour_claimed_by_another_host,
@@ -618,7 +618,7 @@ def test_a_claim_wider_than_the_usable_space_survives(tmp_path: Path, clock: Clo
 
 
 def test_a_cohort_that_cannot_be_read(ipam: Ipam, database: Database, tmp_path: Path) -> None:
-    """It stops everything but the audit, which says so before anything else."""
+    """It stops everything but the audit, which reports it first."""
     database.run("UPDATE borough_cohort SET description = 'x' WHERE id = ?", database.cohort("a"))
     database.flip("10.0.0.203")
     with borough.open(f"sqlite:///{tmp_path}/ipam.db") as other:
@@ -638,7 +638,7 @@ def test_a_cohort_that_cannot_be_read(ipam: Ipam, database: Database, tmp_path: 
 def test_an_allocation_that_no_subnet_covers_is_only_reported(
     ipam: Ipam, database: Database
 ) -> None:
-    """Whose it is cannot be known; when a subnet covers it, it is filed there."""
+    """Its subnet is unknown; when a subnet covers it, it is filed there."""
     for address, to in (("10.0.0.201", "10.7.0.5"), ("10.0.2.77", "10.7.0.6")):
         database.run(
             "UPDATE borough_allocation SET address = ? WHERE address = ?",
@@ -678,7 +678,7 @@ def test_an_allocation_that_no_subnet_covers_is_only_reported(
 
 
 def test_overlapping_subnets_are_only_reported(ipam: Ipam, database: Database) -> None:
-    """Nobody but a person can say which of the two is right, and no allocation is moved."""
+    """Only a person can decide between the two, and no allocation is changed."""
     database.run("UPDATE borough_subnet SET base = ? WHERE name = 'b'", packed("10.0.0.128"))
     database.run("UPDATE borough_subnet SET length = 25 WHERE name = 'b'")
     found = [each for each in ipam.audit() if each.code == "overlapping_subnets"]
@@ -705,7 +705,7 @@ def test_progress_and_json(ipam: Ipam, database: Database) -> None:
 
 
 def step(ipam: Ipam, dice: random.Random, clock: Clock) -> None:
-    """One random thing that a user may do."""
+    """One random operation."""
     labels = dice.choice([PODS, PODS, {"network": "other"}, {}])
     host = dice.choice([None, "node-1", "node-2", "node-3"])
     owner = f"o{dice.randrange(20)}"
@@ -740,7 +740,7 @@ def step(ipam: Ipam, dice: random.Random, clock: Clock) -> None:
 def test_a_healthy_database_has_no_finding(ipam: Ipam, clock: Clock, seed: int) -> None:
     dice = random.Random(seed)
     for number in range(400):
-        # Full groups and released addresses are part of life.
+        # Full groups and released addresses are normal.
         with suppress(BoroughError):
             step(ipam, dice, clock)
         if number % 100 == 99:
@@ -750,7 +750,7 @@ def test_a_healthy_database_has_no_finding(ipam: Ipam, clock: Clock, seed: int) 
 def test_a_healthy_database_has_no_finding_while_others_write(
     ipam: Ipam, tmp_path: Path, clock: Clock
 ) -> None:
-    """Every unit sees one state, so what is half way to another one is never reported."""
+    """Every unit reads one state, so a half-done change is never reported."""
     done = threading.Event()
     failures: list[BaseException] = []
 
@@ -782,7 +782,7 @@ def test_a_healthy_database_has_no_finding_while_others_write(
 def test_repair_while_others_write(
     ipam: Ipam, database: Database, tmp_path: Path, clock: Clock
 ) -> None:
-    """A subnet is looked at again when it is mended: what was given meanwhile is not lost."""
+    """A repair reads its subnet again: concurrent allocations are not lost."""
     given: list[str] = []
 
     def write() -> None:
@@ -801,10 +801,10 @@ def test_repair_while_others_write(
     use_up(ipam)
 
 
-def test_an_error_tells_what_was_repaired_before_it(
+def test_an_error_reports_earlier_repairs(
     ipam: Ipam, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A repair is many transactions, of which those before the error stay."""
+    """A repair is many transactions; those before the error stay."""
     database.run("UPDATE borough_block SET free = free - 1 WHERE free > 1")
     count = len(ipam.audit())
     mend = audit_module._Mend.__call__

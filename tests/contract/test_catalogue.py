@@ -1,4 +1,4 @@
-"""What one process declares, all others see; and they make anew only what is another than before."""
+"""All processes see the changes of one; they rebuild only the objects that changed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def another(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 
 
 def topology(name: str, more: dict[str, Any]) -> dict[str, Any]:
-    """A subnet, and what is said of it."""
+    """A topology with one subnet, and further fields."""
     plain = {"name": name, "cidr": "10.0.0.0/24", "labels": {"network": "n"}}
     return {"name": name, "dimensions": DIMENSIONS, "scopes": ["blue"], "subnets": [plain | more]}
 
@@ -59,7 +59,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 def whole(catalogue: Catalogue) -> Catalogue:
-    """A catalogue that compares by what is in it, to the type of an attribute."""
+    """A catalogue that compares by value, to the type of an attribute."""
     return replace(
         catalogue,
         subnets={
@@ -70,7 +70,7 @@ def whole(catalogue: Catalogue) -> Catalogue:
 
 
 def test_every_change_is_seen(another: Open) -> None:
-    """As somebody sees it who has read nothing before."""
+    """By a process that has read an older version, as by a new one."""
     writer, reader = another(), another()
     for change in [*CHANGES, *reversed(CHANGES)]:
         writer.apply(topology("a", change))
@@ -80,8 +80,8 @@ def test_every_change_is_seen(another: Open) -> None:
         assert whole(writer.catalogue()) == seen, change
 
 
-def test_what_is_as_before_is_not_made_anew(another: Open) -> None:
-    """With tens of thousands of subnets, that is what takes the time."""
+def test_unchanged_objects_are_not_rebuilt(another: Open) -> None:
+    """With tens of thousands of subnets this takes the time."""
     writer, reader = another(), another()
     writer.apply(topology("a", {}))
     before = reader.catalogue()
@@ -186,20 +186,20 @@ def test_a_version_whose_writer_keeps_no_log_is_read_as_a_whole(another: Open) -
     writer, reader = another(), another()
     writer.apply(topology("a", {}))
     reader.catalogue()
-    writer.store.transact(_rename_without_a_word)
+    writer.store.transact(_rename_without_a_version)
     writer.add_subnet("10.0.9.0/24", labels={"network": "m"})
     assert agrees(reader, another)
     assert "renamed" in reader.catalogue().by_name
 
 
-def _rename_without_a_word(unit: Any) -> None:
+def _rename_without_a_version(unit: Any) -> None:
     unit._runner.write(sa.update(t.subnet).values(name=sa.literal_column("'renamed'")))
     version = unit.catalogue.version
     unit._runner.write(statements.touch, seen=version, version=version + 1)
 
 
 def test_where_rows_change_without_a_version_everything_is_read(another: Open) -> None:
-    """Neutron adds subnets without moving the version: they are seen with its next move."""
+    """Neutron adds subnets without a version: they are read with the next version."""
     writer, reader = another(), another()
     assert isinstance(writer.store, SqlStore)
     with writer.store._engine.begin() as connection:
@@ -218,7 +218,7 @@ def test_where_rows_change_without_a_version_everything_is_read(another: Open) -
 def test_a_process_that_only_declares_follows_as_well(
     another: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process knows the catalogue from before its own change, and need not read all again."""
+    """A process knows the catalogue before its own change, and does not read all again."""
     writer = another()
     writer.apply(topology("a", {}))
     writer.add_subnet("10.0.1.0/24", name="b")

@@ -13,7 +13,7 @@ L = {"network": "n"}
 
 
 def pods(ipam: Ipam, cidr: str = "10.0.0.0/24", /, **claims: Any) -> None:
-    """One subnet, and how hosts claim."""
+    """One subnet, and its settings of claims."""
     ipam.apply(
         {
             "dimensions": {"host": {"fallback": "any", "claims": claims or True}},
@@ -56,8 +56,8 @@ def test_a_bulk_request_is_given_in_regions_of_the_largest_size(ipam: Ipam) -> N
     assert ipam.audit() == []
 
 
-def test_a_new_region_leaves_room_to_a_neighbour_who_has_none(ipam: Ipam) -> None:
-    """Of two equal pieces of unused space it takes the one whose neighbour can still grow without it."""
+def test_a_new_region_leaves_room_to_a_neighbour_without_any(ipam: Ipam) -> None:
+    """Of two equal free ranges it takes the one whose neighbour can still grow without it."""
     pods(ipam, "10.0.0.0/25")
     take(ipam, "h1")
     take(ipam, "h2")
@@ -117,7 +117,7 @@ def test_next_goes_on_where_its_claim_ends(ipam: Ipam) -> None:
 
 
 def test_at_its_cap_a_host_may_also_fail(ipam: Ipam) -> None:
-    """That is said of it alone: others still get addresses."""
+    """Only this host fails: others still get addresses."""
     pods(ipam, cap=16, at_cap="fail")
     take(ipam, "h1", 15)
     with pytest.raises(Exhausted):
@@ -133,7 +133,7 @@ def test_a_cap_below_the_first_claim_makes_it_smaller(ipam: Ipam) -> None:
 
 
 def test_a_strict_claim_is_its_holders_alone(ipam: Ipam) -> None:
-    """Nobody borrows, with a host or without one; what is unused is still taken over."""
+    """No request borrows from it, with a host or without one; unused pieces are still taken over."""
     pods(ipam, "10.0.0.0/28", borrow=False)
     mine = take(ipam, "h1", 13)
     ipam.release(mine[2:4])
@@ -147,7 +147,7 @@ def test_a_strict_claim_is_its_holders_alone(ipam: Ipam) -> None:
 
 
 def test_strict_and_other_subnets_in_one_group(ipam: Ipam) -> None:
-    """A subnet says otherwise than its dimension; what is free behind a strict one is found."""
+    """A subnet overrides its dimension; free addresses behind a strict one are found."""
     ipam.apply(
         {
             "subnets": [
@@ -179,7 +179,7 @@ def test_a_rack_claims_by_its_own_rules(ipam: Ipam) -> None:
 
 
 def test_settings_are_kept(ipam: Ipam) -> None:
-    """They are declared objects' own: applied again, nothing changes; without them, they go."""
+    """Applied again, nothing changes; applied without them, they are removed."""
     topology: dict[str, Any] = {
         "dimensions": {"host": {"fallback": "any", "claims": {"block": 8, "at_cap": "fail"}}},
         "subnets": [{"name": "a", "cidr": "10.0.0.0/28", "claims": {"cap": 4}}],
@@ -207,7 +207,7 @@ def test_settings_are_kept(ipam: Ipam) -> None:
         {"blok": 4},
     ],
 )
-def test_settings_that_cannot_be_meant(ipam: Ipam, claims: dict[str, Any]) -> None:
+def test_invalid_settings(ipam: Ipam, claims: dict[str, Any]) -> None:
     """In a file as in a call; nothing changes."""
     with pytest.raises(InvalidTopology):
         pods(ipam, **claims)
@@ -217,7 +217,7 @@ def test_settings_that_cannot_be_meant(ipam: Ipam, claims: dict[str, Any]) -> No
 
 
 def declared(claims: dict[str, Any], of_subnet: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Two hosts of which one says how it claims."""
+    """Two hosts, one with settings of claims."""
     return {
         "subnets": [
             {"name": "pods", "cidr": "10.0.0.0/23", "labels": L, "claims": of_subnet or {}},
@@ -258,7 +258,7 @@ def test_a_further_region_is_what_is_missing_of_what_is_expected(ipam: Ipam) -> 
 
 
 def test_what_is_expected_of_every_host(ipam: Ipam) -> None:
-    """Where all are alike, the dimension says it, or the subnet."""
+    """Where all hosts are alike, it is set on the dimension or the subnet."""
     pods(ipam, "10.0.0.0/22", expected=100)
     take(ipam, "h1")
     assert regions(ipam, "h1") == {"10.0.0.0/25"}
@@ -285,7 +285,7 @@ def test_a_host_has_settings_of_its_own(ipam: Ipam) -> None:
     assert regions(ipam, "large") == {"10.0.1.0/30"}
 
 
-def test_a_rack_that_claims_is_none_of_its_hosts_business(ipam: Ipam) -> None:
+def test_settings_of_a_host_do_not_apply_to_its_rack(ipam: Ipam) -> None:
     topology = declared({"block": 64})
     topology["dimensions"] = {
         "host": {"fallback": "any", "claims": False},
@@ -316,13 +316,13 @@ def test_the_settings_of_a_host_are_kept(ipam: Ipam) -> None:
 
 
 @pytest.mark.parametrize("claims", [{"expected": -1}, {"expected": "many"}, {"expects": 4}, True])
-def test_settings_that_a_host_cannot_mean(ipam: Ipam, claims: Any) -> None:
+def test_invalid_settings_of_a_host(ipam: Ipam, claims: Any) -> None:
     with pytest.raises(InvalidTopology):
         ipam.apply(declared(claims))
     assert ipam.hosts() == []
 
 
 def test_no_dimension_is_called_claims(ipam: Ipam) -> None:
-    """What is among a host's labels under that name is something else."""
+    """That name among a host's labels means its settings."""
     with pytest.raises(InvalidTopology, match="cannot name a dimension"):
         ipam.apply({"dimensions": {"claims": {"fallback": "any"}}})

@@ -1,4 +1,4 @@
-"""Soft host boundaries: blocks are claimed, grown, given up, taken over and borrowed from."""
+"""Soft host boundaries: blocks are claimed, grown, released, taken over and borrowed from."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_growth_stops_at_the_neighbour(ipam: Ipam) -> None:
     assert routes(ipam, "h2") == ["10.0.0.32/28"]
 
 
-def test_borrowing_comes_last_and_is_said(ipam: Ipam) -> None:
+def test_borrowing_comes_last_and_is_reported(ipam: Ipam) -> None:
     """No request fails while any address of the network is free."""
     pods(ipam, "10.0.0.0/27")
     take(ipam, "h1")
@@ -158,7 +158,7 @@ def test_half_of_a_region_of_several_blocks_is_taken_over(ipam: Ipam) -> None:
     assert ipam.audit() == []
 
 
-def test_what_is_taken_over_joins_what_one_has(ipam: Ipam) -> None:
+def test_a_piece_taken_over_joins_its_buddy(ipam: Ipam) -> None:
     """Buddies of one holder are one region, and one route."""
     pods(ipam, "10.0.0.0/27")
     take(ipam, "h1", 7)
@@ -178,7 +178,7 @@ def test_a_holder_of_much_claims_much(ipam: Ipam) -> None:
     take(ipam, "h2", 1)
     ipam.allocate(labels=L, kind="specific", address="10.0.0.64")
     take(ipam, "h1", 1)
-    # Of the two pieces of 128 the one beside h2, who can double without it.
+    # Of the two pieces of 128 the one beside h2, which can double without it.
     assert routes(ipam, "h1") == ["10.0.0.0/26", "10.0.1.128/27"]
 
 
@@ -193,8 +193,8 @@ def test_an_unused_block_is_taken_over(ipam: Ipam) -> None:
     assert routes(ipam, "h2") == ["10.0.0.0/28"]
 
 
-def test_a_region_that_empties_is_given_up_but_for_the_last(ipam: Ipam) -> None:
-    """What falls empty goes back to the unclaimed space, joined with its buddies."""
+def test_an_empty_region_is_released_except_the_last(ipam: Ipam) -> None:
+    """It returns to the unclaimed space, joined with its buddies."""
     pods(ipam, "10.0.0.0/26")
     take(ipam, "h1", 15)
     take(ipam, "h2")
@@ -263,8 +263,8 @@ def test_routes_are_of_the_whole_fabric(ipam: Ipam) -> None:
         assert ipam.routes("h1", form) == []
 
 
-def test_what_is_held_on_no_host_is_not_drawn(ipam: Ipam) -> None:
-    """In the lpm form a prefix may cover what nobody holds, and no more."""
+def test_addresses_without_a_host_have_no_route(ipam: Ipam) -> None:
+    """In the lpm form a prefix may cover addresses without a holder, and no others."""
     pods(ipam, "10.0.0.0/28")
     ipam.allocate(labels=L, address="10.0.0.2", owner="o")
     for address in ("10.0.0.5", "10.0.0.6"):
@@ -275,7 +275,7 @@ def test_what_is_held_on_no_host_is_not_drawn(ipam: Ipam) -> None:
 
 
 def test_routes_of_one_scope(ipam: Ipam) -> None:
-    """The same prefix in two scopes is two routes; a scope and a form that are unknown are said so."""
+    """The same prefix in two scopes is two routes; an unknown scope and an unknown form are refused."""
     subnets = [
         {"name": scope, "cidr": "10.0.0.0/28", "scope": scope, "labels": L}
         for scope in ("default", "blue")

@@ -64,7 +64,7 @@ def cost(ipam: Ipam, **request: Any) -> tuple[int, int]:
 def test_cost_does_not_depend_on_the_number_of_subnets(
     tmp_path: Path, request_: dict[str, Any]
 ) -> None:
-    """1 subnet or 256 of which 255 are full: the same statements, nearly the same steps."""
+    """1 subnet, or 256 with 255 full: the same statements, nearly the same steps."""
     costs = []
     for subnets in (1, 256):
         with open_sqlite(tmp_path, f"g{subnets}", subnets) as ipam:
@@ -73,7 +73,7 @@ def test_cost_does_not_depend_on_the_number_of_subnets(
     assert costs[1][1] <= costs[0][1] * 1.1
 
 
-def test_cost_does_not_depend_on_what_is_taken(tmp_path: Path) -> None:
+def test_cost_does_not_depend_on_the_number_of_allocations(tmp_path: Path) -> None:
     """An empty /16 or one with 30,000 addresses taken."""
     with open_sqlite(tmp_path, "taken", 1) as ipam:
         empty = cost(ipam)
@@ -122,7 +122,7 @@ def test_a_bulk_request_costs_by_the_hundred(tmp_path: Path) -> None:
 
 
 def test_a_fresh_subnet_is_one_row(tmp_path: Path) -> None:
-    """Whatever its size."""
+    """For any size."""
     with borough.open(f"sqlite:///{tmp_path}/f.db", create=True) as ipam:
         for cidr in ("10.0.0.0/8", "2001:db8::/32", "192.0.2.0/24"):
             ipam.add_subnet(cidr)

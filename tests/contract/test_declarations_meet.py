@@ -1,4 +1,4 @@
-"""Several callers declare at once: all succeed, or get the one precise refusal."""
+"""Several callers declare at once: each succeeds or gets the precise error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ everywhere = pytest.mark.parametrize("store", each_store("memory"))
 
 
 def side_by_side(url: str, callers: int, work: Callable[[Ipam, int], object]) -> Counter[str]:
-    """Let callers work at once, each on an address space opened for it; count what came of it."""
+    """Run callers at once, each on its own address space; count the results."""
     outcomes: Counter[str] = Counter()
     start = threading.Barrier(callers)
 
@@ -102,7 +102,7 @@ def test_topologies_that_bring_one_new_label_set(store: str, tmp_path: Path):
     ],
     ids=["scope", "name", "prefix", "token"],
 )
-def test_one_of_several_gets_what_all_want(
+def test_one_of_several_callers_succeeds(
     store: str, declare: Callable[[Ipam, int], object], refusal: str, tmp_path: Path
 ):
     url = STORES[store](tmp_path, 0)
@@ -115,7 +115,7 @@ def test_one_of_several_gets_what_all_want(
 def test_a_release_of_a_host_spares_an_address_that_moved_away(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The block shows nothing of it: both addresses lie in what the first host claims."""
+    """The block shows no difference: both addresses lie in a region of the first host."""
     url = STORES[store](tmp_path, 0)
     with borough.open(url, create=True) as ipam, borough.open(url) as other:
         ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24"}]})

@@ -1,4 +1,4 @@
-"""Who loses races again and again waits in line; who loses connections does not."""
+"""A unit that has lost several races waits for locks first; lost connections do not count."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def keys(store: SqlStore, table: sa.Table) -> list[int]:
 
 @pytest.mark.parametrize("store", each_store("memory", "sqlite"))
 @pytest.mark.parametrize("error", [LostRace, Busy, Gone])
-def test_who_lost_waits_for_what_was_wanted(
+def test_starved_unit_locks_rows_before_reading(
     store: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with borough.open(STORES[store](tmp_path, 0), create=True) as ipam:
@@ -35,14 +35,14 @@ def test_who_lost_waits_for_what_was_wanted(
         ipam.allocate(subnets=["s"])
         mine = ipam.store
         assert isinstance(mine, SqlStore)
-        runs, blocks = keys(mine, t.free_range), keys(mine, t.block)
+        free_ranges, blocks = keys(mine, t.free_range), keys(mine, t.block)
         plain, commit = mine._dialect.begin_locked, SqlUnit.commit
-        lines: list[LockRequest] = []
+        requests: list[LockRequest] = []
         losses = [error(str(at)) for at in range(FAIRNESS_AFTER + 2)]
 
-        def begin(run: Any, line: LockRequest) -> None:
-            lines.append(line)
-            plain(run, line)
+        def begin(runner: Any, request: LockRequest) -> None:
+            requests.append(request)
+            plain(runner, request)
 
         def lose(self: SqlUnit, *arguments: Any) -> list[int]:
             done = commit(self, *arguments)
@@ -52,22 +52,22 @@ def test_who_lost_waits_for_what_was_wanted(
 
         monkeypatch.setattr(mine._dialect, "begin_locked", begin)
         monkeypatch.setattr(SqlUnit, "commit", lose)
-        # More than the open block has: it wants that, and all space that nobody has used.
-        given = ipam.allocate(subnets=["s"], count=200).allocations
-        assert len({each.address for each in given}) == 200
+        # More than the open block has: the unit changes it, and cuts the free range.
+        allocated = ipam.allocate(subnets=["s"], count=200).allocations
+        assert len({each.address for each in allocated}) == 200
         assert not losses
         if error is Gone:
-            assert lines == []
+            assert requests == []
         else:
-            assert lines[-1] == LockRequest(runs, blocks, serializable=False)
+            assert requests[-1] == LockRequest(free_ranges, blocks, serializable=False)
         assert ipam.audit() == []
 
 
 @pytest.mark.parametrize("store", each_store("memory", "sqlite"))
-def test_nobody_is_faster_for_ever(
+def test_starved_unit_outlasts_its_rivals(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wanted is another piece each time, and somebody takes it between read and write."""
+    """A rival takes the best piece between each read and write, so each attempt needs another one."""
     url = STORES[store](tmp_path, 0)
     rivals: list[threading.Thread] = []
     with borough.open(url, create=True) as ipam, borough.open(url) as other:
@@ -83,7 +83,7 @@ def test_nobody_is_faster_for_ever(
                 )
                 rivals.append(rival)
                 rival.start()
-                # Either it is done, or it waits for this unit.
+                # The rival has ended, or it waits for this unit.
                 rival.join(1.0)
             return commit(self, *arguments)
 

@@ -1,4 +1,4 @@
-"""The caches of a store and an engine are bounded in bytes, whatever callers ask for."""
+"""The caches of a store and an engine are bounded in bytes, for any requests."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def test_an_entry_that_would_push_out_the_others_is_not_kept() -> None:
     assert cache.weight == 0
 
 
-def test_entries_are_weighed_with_what_they_are_made_of() -> None:
+def test_entries_are_weighed_with_their_parts() -> None:
     part = tuple(range(1000))
     assert weigh({"a": [part, part]}) < weigh(part) + 1000
     assert weigh("x" * 5000) > 5000
     assert weigh(Shaped(len, ("y" * 5000,))) > 5000
 
 
-def test_a_built_statement_says_its_shape_by_place() -> None:
+def test_the_shape_of_a_statement_is_positional() -> None:
     made: list[int] = []
 
     @shaped
@@ -163,7 +163,7 @@ def ask(ipam: Ipam, text: str) -> Any:
 
 @pytest.mark.server
 def test_few_statements_are_prepared_on_mariadb(on_mariadb: Ipam) -> None:
-    """Every shape was prepared and none given up, until the server took no more (error 1461)."""
+    """Every shape was prepared and none dropped, until the server refused more (error 1461)."""
     asked = "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'"
     before = int(ask(on_mariadb, asked))
     for _ in range(2):
@@ -173,7 +173,7 @@ def test_few_statements_are_prepared_on_mariadb(on_mariadb: Ipam) -> None:
 
 
 @pytest.mark.server
-def test_addresses_are_given_where_mariadb_prepares_nothing(on_mariadb: Ipam) -> None:
+def test_addresses_are_allocated_where_mariadb_prepares_nothing(on_mariadb: Ipam) -> None:
     most = ask(on_mariadb, "SELECT @@GLOBAL.max_prepared_stmt_count")
     ask(on_mariadb, "SET GLOBAL max_prepared_stmt_count = 0")
     try:
@@ -190,7 +190,7 @@ def test_addresses_are_given_where_mariadb_prepares_nothing(on_mariadb: Ipam) ->
 
 @pytest.mark.server
 def test_few_statements_are_prepared_on_postgresql() -> None:
-    """Its driver gives up the ones used least recently."""
+    """Its driver drops the least recently used ones."""
     with borough.open(shared_server("postgresql").fresh(), create=True) as ipam:
         subnets = [{"name": f"s{at}", "cidr": f"10.0.{at}.0/24"} for at in range(100)]
         ipam.apply({"subnets": subnets})

@@ -1,4 +1,4 @@
-"""A clock that was a year ahead for a minute leaves late times behind; an audit mends them."""
+"""A clock that was a year fast for a minute leaves late times; an audit repairs them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def disturb(ipam: Ipam, clock: Clock) -> None:
     clock.advance(60 - YEAR)
 
 
-def test_an_audit_finds_times_that_are_to_come(ipam: Ipam, clock: Clock) -> None:
-    """Each kind once a subnet; a repair cuts them, and tells the trail."""
+def test_an_audit_finds_times_in_the_future(ipam: Ipam, clock: Clock) -> None:
+    """Each kind once a subnet; a repair cuts them, and writes events."""
     disturb(ipam, clock)
     found = ipam.audit()
     assert sorted(each.code for each in found) == CODES
@@ -40,7 +40,7 @@ def test_an_audit_finds_times_that_are_to_come(ipam: Ipam, clock: Clock) -> None
 
 
 def test_after_a_repair_rests_and_idle_regions_end_as_they_should(ipam: Ipam, clock: Clock) -> None:
-    """A cool-down after it at the latest, and as long as a sweep takes to give a region back."""
+    """Cool-downs end at most one cool-down later, and idle regions are reclaimed in the usual time."""
     disturb(ipam, clock)
     ipam.audit(repair=True)
     assert {each.state for each in ipam.allocations(subnet="s")} == {"cooling"}
@@ -52,7 +52,7 @@ def test_after_a_repair_rests_and_idle_regions_end_as_they_should(ipam: Ipam, cl
 
 
 def test_times_as_they_should_be_are_left_alone(ipam: Ipam, clock: Clock) -> None:
-    """Rests under way, marks of a sweep, and clocks that differ by a few minutes."""
+    """Cool-downs, idle marks, and clocks that differ by a few minutes."""
     disturb(ipam, clock)
     clock.advance(YEAR - 240)
     assert ipam.audit() == []

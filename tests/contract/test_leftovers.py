@@ -1,4 +1,4 @@
-"""What drivers leave behind, and keys bound by themselves, on every store."""
+"""Orphans, and keys bound without a plan, on every store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def kept(ipam: Ipam, driver: str | None = None) -> list[Orphan]:
     return ipam.store.transact(lambda unit: unit.orphans(driver), write=False)
 
 
-def leave(ipam: Ipam, *orphans: Orphan) -> None:
+def keep(ipam: Ipam, *orphans: Orphan) -> None:
     def work(unit: Unit) -> None:
         for each in orphans:
             unit.keep_orphan(each)
@@ -35,43 +35,43 @@ def leave(ipam: Ipam, *orphans: Orphan) -> None:
     ipam.store.transact(work)
 
 
-def test_leftovers_are_kept_by_token_the_oldest_first(ipam: Ipam) -> None:
+def test_orphans_are_kept_by_token_the_oldest_first(ipam: Ipam) -> None:
     """Each driver finds its own, the audit all of them."""
     old, new = orphan("b", 1), orphan("a", 2)
     other = orphan("c", 3, driver="e", reason="x" * 70_000)
-    leave(ipam, new, other, old)
+    keep(ipam, new, other, old)
     assert kept(ipam) == [old, new, other]
     assert kept(ipam, "d") == [old, new]
     assert kept(ipam, "nobody") == []
 
 
-def test_a_leftover_is_replaced_and_settled(ipam: Ipam) -> None:
-    """To settle what is settled changes nothing."""
-    leave(ipam, orphan("a", reason=""))
-    leave(ipam, orphan("a", reason="refused"))
+def test_an_orphan_is_replaced_and_discarded(ipam: Ipam) -> None:
+    """To discard it again changes nothing."""
+    keep(ipam, orphan("a", reason=""))
+    keep(ipam, orphan("a", reason="refused"))
     assert [each.reason for each in kept(ipam)] == ["refused"]
     for _ in range(2):
         ipam.store.transact(lambda unit: unit.discard_orphan("a"))
     assert kept(ipam) == []
 
 
-def test_the_audit_lists_what_is_nobodys_work_in_progress(ipam: Ipam, clock: Clock) -> None:
-    """A failed one at once, one without a reason when its process must be dead; neither is repaired."""
-    leave(ipam, orphan("a"), orphan("b", clock.now, reason=""))
+def test_the_audit_lists_orphans_that_no_process_handles(ipam: Ipam, clock: Clock) -> None:
+    """One with a reason at once, one without when its process must be dead; neither is repaired."""
+    keep(ipam, orphan("a"), orphan("b", clock.now, reason=""))
     assert [each.code for each in ipam.audit(repair=True)] == ["left_behind"]
     clock.now += GRACE + 1
     found = ipam.audit()
     assert [(each.code, each.repaired) for each in found] == [("left_behind", False)] * 2
 
 
-def test_a_leftover_from_a_clock_that_was_ahead_is_nobodys_work(ipam: Ipam, clock: Clock) -> None:
-    """Otherwise it would be given back when that time has come."""
-    leave(ipam, orphan("a", clock.now + 365 * 86_400_000_000, reason=""))
+def test_an_orphan_from_the_future_is_listed(ipam: Ipam, clock: Clock) -> None:
+    """A clock that was fast would otherwise hide it until that time."""
+    keep(ipam, orphan("a", clock.now + 365 * 86_400_000_000, reason=""))
     assert [each.code for each in ipam.audit()] == ["left_behind"]
 
 
 def test_a_key_is_bound_once(ipam: Ipam) -> None:
-    """The second one who binds it loses the race, and the unit is undone."""
+    """A second unit that binds it loses the race, and is undone."""
     bound = Binding("k", "f" * 64)
     ipam.store.transact(lambda unit: unit.bind(bound, [1, 2], 5))
     remembered = ipam.store.transact(lambda unit: unit.recall("k"), write=False)

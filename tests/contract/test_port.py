@@ -1,4 +1,4 @@
-"""What the engine relies on in every store: preconditions, whole units, bounded retries."""
+"""Promises of every store to the engine: preconditions, whole units, bounded retries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ L = {"network": "n"}
 
 
 def the_block(ipam: Ipam) -> Block:
-    """The only block there is."""
+    """The only block."""
     (block,) = ipam.store.transact(lambda unit: unit.blocks(), write=False)
     return block
 
@@ -36,8 +36,8 @@ def test_a_catalogue_change_decided_on_an_old_version_is_refused(ipam: Ipam) -> 
     assert ipam.store.retries > 0
 
 
-def test_a_plan_for_a_block_that_moved_on_is_refused(ipam: Ipam) -> None:
-    """Otherwise a late plan would write an old bitmap, and free what others were given."""
+def test_a_plan_for_a_changed_block_is_refused(ipam: Ipam) -> None:
+    """Otherwise a late plan would write an old bitmap, and free allocated addresses."""
     ipam.add_subnet("10.0.0.0/24", labels=L)
     ipam.allocate(labels=L)
     old = the_block(ipam)
@@ -49,8 +49,8 @@ def test_a_plan_for_a_block_that_moved_on_is_refused(ipam: Ipam) -> None:
     assert the_block(ipam).bitmap.bit_count() == old.bitmap.bit_count() + 1
 
 
-def test_a_plan_that_removes_what_is_gone_is_refused(ipam: Ipam) -> None:
-    """An unclaimed run can be won once."""
+def test_a_plan_that_removes_a_removed_free_range_is_refused(ipam: Ipam) -> None:
+    """A free range can be cut once."""
     ipam.add_subnet("10.0.0.0/24", labels=L)
     (run,) = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
     ipam.allocate(labels=L)
@@ -75,7 +75,7 @@ def test_a_unit_that_fails_leaves_nothing(ipam: Ipam) -> None:
 
 
 def test_a_unit_that_loses_once_is_run_again_as_a_whole(ipam: Ipam) -> None:
-    """With fresh eyes, and counted."""
+    """With fresh reads, and counted."""
     tries: list[int] = []
 
     def lose_once(unit: Unit) -> int:
@@ -103,7 +103,7 @@ def test_threads_may_share_one_address_space(ipam: Ipam) -> None:
 
     def allocate(host: str) -> str:
         while True:
-            # On a busy machine one second of patience is little.
+            # On a busy machine a timeout of one second is short.
             with suppress(Contended):
                 return ipam.allocate(labels=L, host=host).address
 

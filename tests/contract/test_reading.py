@@ -1,4 +1,4 @@
-"""Reading what a map and a search need: allocations by prefix and by beginning of the owner, columns."""
+"""Reads of a map and a search: allocations by prefix and by beginning of the owner, columns."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_allocations_of_a_prefix_are_of_its_family(ipam: Ipam) -> None:
 
 
 def test_allocations_of_owners_that_begin_so(filled: Ipam) -> None:
-    """To the letter, in every database: no wildcards, case matters, and nobody is no owner."""
+    """Exactly, in every database: no wildcards, case matters, and an empty owner never matches."""
     assert addresses(filled, owner_prefix="web", scope="default") == ["10.0.0.5", "10.0.1.5"]
     assert addresses(filled, owner_prefix="web_") == ["10.0.1.5"]
     assert addresses(filled, owner_prefix="w%") == []
@@ -88,8 +88,8 @@ def test_allocations_of_owners_that_begin_so(filled: Ipam) -> None:
     assert addresses(filled, owner_prefix="web", prefix="10.0.1.0/24") == ["10.0.1.5"]
 
 
-def test_a_space_map_tells_what_the_list_of_blocks_tells(filled: Ipam) -> None:
-    """Only smaller."""
+def test_a_space_map_equals_the_list_of_blocks(filled: Ipam) -> None:
+    """In a smaller form."""
     filled.allocate(labels=L, host="node-1", families=4, count=70)
     filled.allocate(labels=L, host="node-2", families=6)
     made = filled.space_map()
@@ -118,13 +118,13 @@ def test_a_space_map_tells_what_the_list_of_blocks_tells(filled: Ipam) -> None:
     assert told == known
     assert {"", "host=node-1", "host=node-2"} == set(made.holders)
     assert made.event == filled.events()[-1].id
-    # By subnet and address, so that a reader need not sort.
+    # By subnet and address, so a reader need not sort.
     order = [(made.subnet[at], int(made.offset[at])) for at in range(len(made.subnet))]
     assert order == sorted(order)
 
 
 def test_a_space_map_of_some_subnets(filled: Ipam) -> None:
-    """What has changed can be read alone."""
+    """Changed subnets can be read alone."""
     assert filled.space_map(subnets=["b"]).subnets == ["b"]
     assert filled.space_map(subnets=[]).subnets == []
     assert filled.space_map(subnets=["other"]).subnets == []

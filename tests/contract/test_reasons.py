@@ -1,4 +1,4 @@
-"""Why a block was claimed, grown, taken over or borrowed (rule 11): every reason, on every store."""
+"""Explanations of claims, growth, takeovers and borrowing (rule 11): every reason, on every store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def take(ipam: Ipam, host: str, count: int = 1) -> list[str]:
 
 
 def why(ipam: Ipam, host: str | None, **more: str) -> str:
-    """The one note of what would be done; it comes true."""
+    """The one note of an explanation, which the allocation repeats."""
     explanation = ipam.explain(labels=L, host=host, **more)  # type: ignore[arg-type]
     told = ipam.allocate(labels=L, host=host, explain=True, **more).explanation  # type: ignore[arg-type]
     assert told is not None
@@ -27,7 +27,7 @@ def why(ipam: Ipam, host: str | None, **more: str) -> str:
 
 
 def test_a_claim(ipam: Ipam) -> None:
-    """Where it starts, and that it can double there; the whole of what is left; by address."""
+    """Its place, and that it can double there; the whole rest; by address."""
     pods(ipam, "10.0.0.0/26")
     assert why(ipam, "h1") == (
         "host=h1 claims 10.0.0.0/28: nothing of its own is free; it starts in the largest unclaimed "
@@ -44,7 +44,7 @@ def test_a_claim(ipam: Ipam) -> None:
 
 
 def test_a_claim_of_a_block_that_was_left(ipam: Ipam) -> None:
-    """It was used once, and nobody holds it."""
+    """It was used once, and has no holder."""
     pods(ipam, "10.0.0.0/28")
     take(ipam, "h1")
     ipam.drain("h1")
@@ -65,7 +65,7 @@ def test_growth(ipam: Ipam) -> None:
 
 
 def test_a_takeover(ipam: Ipam) -> None:
-    """All of an unused region, its unused half, less than half of it: what each costs."""
+    """The cost of an unused region, of its unused half, and of less than half of it."""
     pods(ipam, "10.0.0.0/28")
     take(ipam, "h1", 3)
     assert why(ipam, "h2") == (
@@ -90,7 +90,7 @@ def test_a_takeover_of_less_than_half(ipam: Ipam) -> None:
 
 
 def test_a_loan(ipam: Ipam) -> None:
-    """Because nothing else was left, or because it was asked for, or by nobody in particular."""
+    """Because nothing else is left, because it was asked for, or without a claimant."""
     pods(ipam, "10.0.0.0/28")
     take(ipam, "h1", 11)
     assert why(ipam, "h2", address="10.0.0.12") == (
@@ -107,7 +107,7 @@ def test_a_loan(ipam: Ipam) -> None:
 
 
 def test_a_rack_has_reasons_as_a_host_has(ipam: Ipam) -> None:
-    """Whoever claims is named as he claims."""
+    """The claimant is named with its dimension."""
     ipam.apply(
         {
             "dimensions": {"rack": {"fallback": "any", "claims": True}},
@@ -119,7 +119,7 @@ def test_a_rack_has_reasons_as_a_host_has(ipam: Ipam) -> None:
 
 
 def test_an_address_that_is_shared(ipam: Ipam) -> None:
-    """Others are in the block that is left; or the cap is reached, whatever is left."""
+    """Other hosts are in the remaining block; or the cap is reached."""
     rules = {"host": {"fallback": "any", "claims": {"block": 4, "cap": 4}}}
     pods(ipam, "10.0.0.0/28")
     take(ipam, "h1", 14)

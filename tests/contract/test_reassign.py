@@ -61,7 +61,7 @@ def sound(ipam: Ipam) -> None:
 
 
 def test_a_drained_host_claims_nothing_and_keeps_its_addresses(ipam: Ipam) -> None:
-    """Its region of 32 has 14 addresses in the lower half: the upper half is unclaimed space again."""
+    """Its region of 32 has 14 addresses in the lower half: the upper half is unclaimed again."""
     pods(ipam)
     held = take(ipam, "h1", 17)
     for address in held[14:]:
@@ -76,8 +76,8 @@ def test_a_drained_host_claims_nothing_and_keeps_its_addresses(ipam: Ipam) -> No
     sound(ipam)
 
 
-def test_what_a_drained_host_does_not_use_can_be_claimed(ipam: Ipam) -> None:
-    """Nothing else is free: h2 claims the half that h1 left."""
+def test_unused_space_of_a_drained_host_can_be_claimed(ipam: Ipam) -> None:
+    """Nothing else is free: h2 claims the released half."""
     pods(ipam, "10.0.0.0/27")
     take(ipam, "h1", 17)
     ipam.release([f"10.0.0.{last}" for last in range(14, 18)])
@@ -88,7 +88,7 @@ def test_what_a_drained_host_does_not_use_can_be_claimed(ipam: Ipam) -> None:
 
 
 def test_draining_a_host_whose_regions_are_empty_leaves_whole_space(ipam: Ipam) -> None:
-    """The last region, which a release leaves to its host, goes too."""
+    """The last region, which a release leaves to its host, is released too."""
     pods(ipam)
     take(ipam, "h1", 30)
     ipam.release(owner="of-h1")
@@ -111,7 +111,7 @@ def test_a_drain_is_done_once(ipam: Ipam) -> None:
 
 
 def test_a_drain_spares_cooling_addresses_and_borrowers(ipam: Ipam, clock: Clock) -> None:
-    """What cools goes on cooling, and what somebody borrowed is not given twice."""
+    """Cool-downs continue, and borrowed addresses are not allocated twice."""
     subnet = {"name": "pods", "cidr": "10.0.0.0/28", "labels": L, "cooldown": 60}
     ipam.apply({"subnets": [subnet]})
     cooling, *_ = take(ipam, "h1", 3)
@@ -143,7 +143,7 @@ def test_other_hosts_and_scopes(ipam: Ipam) -> None:
     sound(ipam)
 
 
-def test_a_host_that_nobody_knows_is_not_drained(ipam: Ipam) -> None:
+def test_an_unknown_host_is_not_drained(ipam: Ipam) -> None:
     """Most likely its name is misspelt."""
     pods(ipam, hosts={"node-1": {}})
     assert ipam.drain("node-1").claims == ()
@@ -163,8 +163,8 @@ def test_a_host_may_have_any_name(ipam: Ipam, name: str) -> None:
     assert (ipam.hosts(), ipam.allocations()) == ([], [])
 
 
-def test_a_large_region_leaves_only_what_is_used(ipam: Ipam) -> None:
-    """Whole unused blocks of a region become unclaimed space, joined with what is around it."""
+def test_a_drain_keeps_only_the_used_part_of_a_large_region(ipam: Ipam) -> None:
+    """Whole unused blocks of a region become unclaimed space, joined with the space around."""
     pods(ipam, "10.0.0.0/22")
     held = take(ipam, "h1", 500)
     kept = {held[0], held[100], held[499]}
@@ -202,7 +202,7 @@ def test_a_removed_host_is_declared_no_more(ipam: Ipam) -> None:
 
 
 def test_a_removed_host_may_release_all_at_once(ipam: Ipam) -> None:
-    """Addresses, claims and entry go in one step; what others borrowed from it stays."""
+    """Addresses, claims and entry are removed in one step; addresses borrowed from it stay."""
     pods(ipam, "10.0.0.0/27")
     take(ipam, "h1", 28)
     (borrowed,) = take(ipam, "h2", 1)
@@ -218,7 +218,7 @@ def test_a_removed_host_may_release_all_at_once(ipam: Ipam) -> None:
 
 
 def test_a_removed_host_that_cools_leaves_no_claim(ipam: Ipam, clock: Clock) -> None:
-    """Released addresses cool where nobody claims, and come free in time."""
+    """Released addresses cool in unclaimed space, and become free in time."""
     subnet = {"name": "pods", "cidr": "10.0.0.0/28", "labels": L, "cooldown": 60}
     ipam.apply({"subnets": [subnet]})
     take(ipam, "h1", 14)
@@ -232,8 +232,8 @@ def test_a_removed_host_that_cools_leaves_no_claim(ipam: Ipam, clock: Clock) -> 
 # --- Rename -----------------------------------------------------------------------------------
 
 
-def test_a_renamed_host_has_all_that_it_had(ipam: Ipam) -> None:
-    """Claims, addresses, sequence numbers, labels; the events say where from."""
+def test_a_renamed_host_keeps_everything(ipam: Ipam) -> None:
+    """Claims, addresses, sequence numbers, labels; events have the old name."""
     pods(
         ipam,
         dimensions={"rack": {"fallback": "any"}},
@@ -259,7 +259,7 @@ def test_a_renamed_host_has_all_that_it_had(ipam: Ipam) -> None:
     assert routes(ipam, "h1") == ["10.0.0.0/27"]
 
 
-def test_a_renamed_host_joins_what_came_up_under_its_new_name(ipam: Ipam) -> None:
+def test_a_renamed_host_joins_regions_of_its_new_name(ipam: Ipam) -> None:
     """Two regions that are buddies become one."""
     pods(ipam, "10.0.0.0/27", hosts={"old": {}, "new": {}})
     take(ipam, "old", 15)
@@ -272,7 +272,7 @@ def test_a_renamed_host_joins_what_came_up_under_its_new_name(ipam: Ipam) -> Non
 
 
 def test_cooling_addresses_follow_a_renamed_host(ipam: Ipam, clock: Clock) -> None:
-    """Otherwise they would name a host that there is not; they cool no longer for that."""
+    """Otherwise they would name an unknown host; the end of the cool-down is unchanged."""
     subnet = {"name": "pods", "cidr": "10.0.0.0/28", "labels": L, "cooldown": 60}
     ipam.apply({"subnets": [subnet]})
     first, second = take(ipam, "h1", 2)
@@ -293,10 +293,10 @@ def test_a_host_is_not_renamed_to_itself(ipam: Ipam) -> None:
         ipam.rename_host("h1", "h1")
 
 
-# --- Move -------------------------------------------------------------------------------------
+# --- Reassign ---------------------------------------------------------------------------------
 
 
-def test_an_address_moves_and_stays_what_it_is(ipam: Ipam) -> None:
+def test_a_reassigned_address_keeps_its_allocation(ipam: Ipam) -> None:
     """Same owner, same sequence number, another host; the route follows."""
     pods(ipam)
     address, other = take(ipam, "h1", 2)
@@ -314,8 +314,8 @@ def test_an_address_moves_and_stays_what_it_is(ipam: Ipam) -> None:
     sound(ipam)
 
 
-def test_a_move_that_is_repeated_changes_nothing(ipam: Ipam) -> None:
-    """Whoever lost the answer may ask again."""
+def test_a_repeated_reassignment_changes_nothing(ipam: Ipam) -> None:
+    """A caller that lost the answer may ask again."""
     pods(ipam)
     (address,) = take(ipam, "h1")
     first = ipam.reassign(address, "h2")
@@ -324,7 +324,7 @@ def test_a_move_that_is_repeated_changes_nothing(ipam: Ipam) -> None:
 
 
 def test_the_region_follows_its_last_address(ipam: Ipam) -> None:
-    """When all that is used of it is on another host, the claim is handed over."""
+    """When all of its addresses are on another host, that host gets the claim."""
     pods(ipam)
     held = take(ipam, "h1", 20)
     for address in held[:-1]:
@@ -349,8 +349,8 @@ def test_a_region_that_follows_joins_its_buddy(ipam: Ipam) -> None:
     sound(ipam)
 
 
-def test_a_region_does_not_follow_while_somebody_else_is_in_it(ipam: Ipam) -> None:
-    """Neither its holder nor a third one who has borrowed is put out."""
+def test_a_region_does_not_follow_while_another_host_uses_it(ipam: Ipam) -> None:
+    """Neither its holder nor a third host that has borrowed loses its space."""
     pods(ipam, "10.0.0.0/28")
     held = take(ipam, "h1", 13)
     take(ipam, "h3")
@@ -360,8 +360,8 @@ def test_a_region_does_not_follow_while_somebody_else_is_in_it(ipam: Ipam) -> No
     assert {each.holder for each in ipam.blocks()} == {"host=h1"}
 
 
-def test_after_a_drain_the_block_is_claimed_by_whom_all_moves_to(ipam: Ipam) -> None:
-    """Nobody claims it then; with one user only it is one route instead of many."""
+def test_after_a_drain_the_block_is_claimed_by_the_new_host(ipam: Ipam) -> None:
+    """The block is unclaimed then; with only one host it is one route instead of many."""
     pods(ipam)
     held = take(ipam, "h1", 5)
     ipam.drain("h1")
@@ -373,7 +373,7 @@ def test_after_a_drain_the_block_is_claimed_by_whom_all_moves_to(ipam: Ipam) -> 
 
 
 def test_a_region_does_not_follow_beyond_a_cap(ipam: Ipam) -> None:
-    """The most that a host may claim holds for what it is left as well."""
+    """The cap of a host applies to reassigned regions as well."""
     pods(ipam, dimensions={"host": {"fallback": "any", "claims": {"cap": 16}}})
     one, two = take(ipam, "h1", 1) + take(ipam, "h3", 1)
     ipam.reassign(one, "h2")
@@ -383,8 +383,8 @@ def test_a_region_does_not_follow_beyond_a_cap(ipam: Ipam) -> None:
     sound(ipam)
 
 
-def test_a_released_neighbour_does_not_speak_against_it(ipam: Ipam) -> None:
-    """What cools is nobody's."""
+def test_a_released_neighbour_does_not_prevent_it(ipam: Ipam) -> None:
+    """A cooling address has no host."""
     subnet = {"name": "pods", "cidr": "10.0.0.0/28", "labels": L, "cooldown": 60}
     ipam.apply({"subnets": [subnet]})
     one, two = take(ipam, "h1", 2)
@@ -394,8 +394,8 @@ def test_a_released_neighbour_does_not_speak_against_it(ipam: Ipam) -> None:
     sound(ipam)
 
 
-def test_a_stale_sequence_moves_nothing(ipam: Ipam) -> None:
-    """The address was released and given to somebody else since."""
+def test_a_stale_sequence_reassigns_nothing(ipam: Ipam) -> None:
+    """The address was released and allocated to another owner since."""
     pods(ipam, "10.0.0.0/31")
     (address,) = take(ipam, "h1")
     stale = ipam.show(address).sequence
@@ -407,8 +407,8 @@ def test_a_stale_sequence_moves_nothing(ipam: Ipam) -> None:
     assert ipam.reassign(address, "h2", sequence=ipam.show(address).sequence).host == "h2"
 
 
-def test_what_is_not_held_does_not_move(ipam: Ipam) -> None:
-    """Neither a free address nor one that cools; nor to no host, nor in an unknown scope."""
+def test_an_address_without_an_allocation_is_not_reassigned(ipam: Ipam) -> None:
+    """Neither a free address nor a cooling one; nor to no host, nor in an unknown scope."""
     subnet = {"name": "pods", "cidr": "10.0.0.0/28", "labels": L, "cooldown": 60}
     ipam.apply({"subnets": [subnet]})
     (address,) = take(ipam, "h1")
@@ -423,7 +423,7 @@ def test_what_is_not_held_does_not_move(ipam: Ipam) -> None:
 
 
 def test_an_address_stays_in_the_segment_that_its_host_reaches(ipam: Ipam) -> None:
-    """A live migration to a host of another segment would cut it off; force says otherwise."""
+    """A live migration to a host of another segment would disconnect it; ``force`` allows it."""
     ipam.apply(
         {
             "subnets": [
@@ -441,13 +441,13 @@ def test_an_address_stays_in_the_segment_that_its_host_reaches(ipam: Ipam) -> No
     assert ipam.show(address).host == "h1"
     assert ipam.reassign(address, "h3").host == "h3"
     assert ipam.reassign(address, "h2", force=True).host == "h2"
-    # A host of which nothing is declared, and a network that is not divided into segments.
+    # An undeclared host, and a network without segments.
     assert ipam.reassign(address, "h9").host == "h9"
     flat = ipam.allocate(labels={"network": "flat"}, host="h1").address
     assert ipam.reassign(flat, "h2").host == "h2"
 
 
-def test_moves_inside_a_rack_that_claims_leave_its_claim(ipam: Ipam) -> None:
+def test_reassignment_inside_a_rack_leaves_its_claim(ipam: Ipam) -> None:
     """Where racks claim, the block follows to another rack, not to another host of the same one."""
     dimensions = {"host": {"fallback": "any"}, "rack": {"fallback": "any", "claims": True}}
     hosts = {"h1": {"rack": "r1"}, "h2": {"rack": "r1"}, "h3": {"rack": "r2"}}
@@ -461,8 +461,8 @@ def test_moves_inside_a_rack_that_claims_leave_its_claim(ipam: Ipam) -> None:
     sound(ipam)
 
 
-def test_a_moved_address_is_still_the_answer_to_its_key(ipam: Ipam) -> None:
-    """The key stands for the holding, and that is the same."""
+def test_a_reassigned_address_is_still_the_answer_to_its_key(ipam: Ipam) -> None:
+    """The key is bound to the allocation, which is the same."""
     pods(ipam)
     given = ipam.allocate(labels=L, host="h1", owner="o", key="k")
     ipam.reassign(given.address, "h2")
@@ -473,10 +473,8 @@ def test_a_moved_address_is_still_the_answer_to_its_key(ipam: Ipam) -> None:
 
 @pytest.mark.parametrize("count", [1, 12])
 @pytest.mark.parametrize("stale", ["host", "sequence", "until"])
-def test_a_move_of_what_is_not_so_any_more_is_refused(
-    ipam: Ipam, clock: Clock, count: int, stale: str
-) -> None:
-    """Two that move one address at once, or one that moves what another has released: one is too late."""
+def test_a_late_reassignment_is_refused(ipam: Ipam, clock: Clock, count: int, stale: str) -> None:
+    """Two reassignments of one address at once, or one of an address that another caller has released."""
     pods(ipam)
     take(ipam, "h1", count)
 
@@ -495,7 +493,7 @@ def test_a_move_of_what_is_not_so_any_more_is_refused(
     assert acts(ipam, Act.REASSIGNED) == []
 
 
-def test_ipv6_moves_alike(ipam: Ipam) -> None:
+def test_ipv6_is_reassigned_alike(ipam: Ipam) -> None:
     """The same rules for both families."""
     pods(ipam, "2001:db8::/64")
     held = take(ipam, "h1", 3)

@@ -1,4 +1,4 @@
-"""What a sweep gives back, when, and what it leaves alone; on every store, with a clock moved by hand."""
+"""Reclaim of idle claims, on every store, with a clock set by hand."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def runs(ipam: Ipam) -> list[str]:
 
 
 def test_nothing_to_do(ipam: Ipam) -> None:
-    """On nothing at all, and on what is in use: nothing is written."""
+    """On an empty space, and on space in use: nothing is written."""
     assert ipam.reclaim() == ipam.reclaim()
     pods(ipam)
     take(ipam, "h1", 12)
@@ -54,7 +54,7 @@ def test_nothing_to_do(ipam: Ipam) -> None:
 
 
 def test_a_rest_ends_where_nothing_cools_any_more(ipam: Ipam, clock: Clock) -> None:
-    """As no subnet says so, no allocation looks for it."""
+    """Without a cool-down in any subnet, no allocation searches for ended ones."""
     pods(ipam, cooldown=60)
     address = ipam.allocate(labels=L).address
     ipam.release(address)
@@ -72,7 +72,7 @@ def test_a_rest_ends_where_nothing_cools_any_more(ipam: Ipam, clock: Clock) -> N
 
 
 def test_an_empty_region_goes_after_a_quarter_of_an_hour(ipam: Ipam, clock: Clock) -> None:
-    """The first sweep marks it, one before its time leaves it, one after gives it back."""
+    """The first reclaim marks it, one before its time leaves it, one after returns it."""
     pods(ipam)
     take(ipam, "h1", 3)
     take(ipam, "h2", 8)
@@ -93,8 +93,8 @@ def test_an_empty_region_goes_after_a_quarter_of_an_hour(ipam: Ipam, clock: Cloc
     assert ipam.audit() == []
 
 
-def test_a_region_in_use_again_is_not_given_back(ipam: Ipam, clock: Clock) -> None:
-    """The mark goes when it is found in use, and its time begins anew."""
+def test_a_region_in_use_again_is_not_reclaimed(ipam: Ipam, clock: Clock) -> None:
+    """The mark is removed when it is found in use, and its time begins again."""
     pods(ipam)
     (address,) = take(ipam, "h1")
     ipam.release(address)
@@ -108,8 +108,8 @@ def test_a_region_in_use_again_is_not_given_back(ipam: Ipam, clock: Clock) -> No
     assert ipam.reclaim().reclaimed == ()
 
 
-def test_a_little_used_region_gives_up_its_upper_half(ipam: Ipam, clock: Clock) -> None:
-    """After an hour at most three eighths of it, all in the lower half; again for what is left."""
+def test_a_little_used_region_loses_its_upper_half(ipam: Ipam, clock: Clock) -> None:
+    """After an hour with at most three eighths in use, all in the lower half; again for the rest."""
     pods(ipam)
     held = take(ipam, "h1", 60)
     ipam.release(held[5:])
@@ -129,8 +129,8 @@ def test_a_little_used_region_gives_up_its_upper_half(ipam: Ipam, clock: Clock) 
     assert [each.address for each in ipam.allocations()] == held[:5]
 
 
-def test_what_cools_is_not_disturbed(ipam: Ipam, clock: Clock) -> None:
-    """A region with a cooling address is in use; when its rest is over the sweep takes it back."""
+def test_a_cooling_address_keeps_its_region(ipam: Ipam, clock: Clock) -> None:
+    """A region with a cooling address is in use; after the cool-down it is reclaimed."""
     pods(ipam, cooldown=HOUR)
     held = take(ipam, "h1", 8)
     ipam.release(held)
@@ -150,8 +150,8 @@ def test_what_cools_is_not_disturbed(ipam: Ipam, clock: Clock) -> None:
     assert ipam.audit() == []
 
 
-def test_unused_blocks_of_nobody_are_joined(ipam: Ipam, clock: Clock) -> None:
-    """After a drain and the release of what was left, the space is whole again in time."""
+def test_unused_unclaimed_blocks_are_joined(ipam: Ipam, clock: Clock) -> None:
+    """After a drain and the last release, the space is whole again in time."""
     pods(ipam)
     held = take(ipam, "h1", 40)
     ipam.release(held[1:30])
@@ -172,7 +172,7 @@ def test_unused_blocks_of_nobody_are_joined(ipam: Ipam, clock: Clock) -> None:
 
 
 def test_many_regions_take_several_units(ipam: Ipam, clock: Clock) -> None:
-    """More hosts than one unit of work tidies: all of them are done."""
+    """More hosts than one unit of work handles: all of them are reclaimed."""
     pods(ipam, "10.0.0.0/20")
     hosts = [f"h{number}" for number in range(70)]
     for host in hosts:
@@ -187,7 +187,7 @@ def test_many_regions_take_several_units(ipam: Ipam, clock: Clock) -> None:
 
 
 def test_topologies_scopes_and_racks(ipam: Ipam, clock: Clock) -> None:
-    """Every topology and scope is swept, whoever claims there, and nothing declared is changed."""
+    """Every topology, scope and claimant is reclaimed from, and no declared object is changed."""
     dimensions = {"rack": {"fallback": "any", "claims": True}}
     ipam.apply(
         {
@@ -211,10 +211,10 @@ def test_topologies_scopes_and_racks(ipam: Ipam, clock: Clock) -> None:
     assert runs(ipam) == ["10.0.0.0/28", "2001:db8::/64"]
 
 
-def test_an_error_tells_what_was_done_before_it(
+def test_an_error_reports_earlier_work(
     ipam: Ipam, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sweep is many transactions, of which those before the error stay."""
+    """Reclaim is many transactions; those before the error stay."""
     subnets = [
         {"name": name, "cidr": f"10.0.{at}.0/24", "labels": {"network": name}, "cooldown": 60}
         for at, name in enumerate(("a", "b"))

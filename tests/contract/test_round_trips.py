@@ -86,7 +86,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("size", [1, 16, 512])
 @pytest.mark.parametrize("name", REQUESTS)
 def test_an_address_of_an_open_block_is_one_round_trip(meter: Meter, name: str, size: int) -> None:
-    """Whatever is asked for, and however many subnets the group has."""
+    """For every kind of request, and any number of subnets."""
     group(meter.ipam, size)
     request = {"labels": L, **REQUESTS[name]}
     for _ in range(3):
@@ -140,7 +140,7 @@ def test_taking_over_and_borrowing_are_one_round_trip_on_postgresql() -> None:
     meter.ipam.close()
 
 
-def test_what_has_to_be_decided_is_a_short_transaction_on_mariadb() -> None:
+def test_a_decision_is_a_short_transaction_on_mariadb() -> None:
     """A new block or claim takes some statements; as many addresses follow in one each."""
     meter = Meter(shared_server("mariadb"))
     group(meter.ipam, 16)
@@ -154,8 +154,8 @@ def test_what_has_to_be_decided_is_a_short_transaction_on_mariadb() -> None:
     meter.ipam.close()
 
 
-def test_a_wrong_guess_is_found_out_and_costs_little() -> None:
-    """Two processes that both decide on what they remember: the second one's guess is refused."""
+def test_a_wrong_guess_is_detected_and_costs_little() -> None:
+    """Two processes decide on remembered rows: the second one's guess is refused."""
     meter = Meter(shared_server("postgresql"))
     group(meter.ipam, 1)
     other = borough.open(meter.url)
@@ -168,7 +168,7 @@ def test_a_wrong_guess_is_found_out_and_costs_little() -> None:
         meter.ipam.allocate(labels=L, host=f"own-{turn}", owner="own")
     given += [each.address for each in meter.ipam.allocations() if each.owner]
     assert len(given) == len(set(given)) == 120
-    # Each host has one region: a guess that knew nothing of the other process would make another.
+    # Each host has one region: an undetected wrong guess would make another.
     regions = [route.host for route in meter.ipam.routes()]
     assert len(regions) == len(set(regions)) == 80
     assert meter.ipam.audit() == []
@@ -176,8 +176,8 @@ def test_a_wrong_guess_is_found_out_and_costs_little() -> None:
     meter.ipam.close()
 
 
-def test_a_wrong_guess_of_whose_neighbour_has_room_is_found_out() -> None:
-    """The largest unused space is where it was believed to be, but somebody beside it has grown."""
+def test_a_wrong_guess_about_a_neighbour_is_detected() -> None:
+    """The largest unused space is where it was remembered, but its neighbour has grown."""
     meter = Meter(shared_server("postgresql"))
     meter.ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/25", "labels": L}]})
     other = borough.open(meter.url)
@@ -192,7 +192,7 @@ def test_a_wrong_guess_of_whose_neighbour_has_room_is_found_out() -> None:
 
 
 def test_an_idempotency_key_costs_no_round_trip(meter: Meter) -> None:
-    """The key is bound by the statement that gives the address."""
+    """The statement that allocates also binds the key."""
     group(meter.ipam, 1)
     for turn in range(3):
         meter.ipam.allocate(labels=L, key=f"warm-{turn}")
@@ -202,7 +202,7 @@ def test_an_idempotency_key_costs_no_round_trip(meter: Meter) -> None:
 
 
 def test_cool_downs_cost_no_round_trip(meter: Meter) -> None:
-    """Whether there is something to sweep is looked up by the statement that gives the address."""
+    """The statement that allocates also checks for ended cool-downs."""
     subnet = {"name": "s", "cidr": "10.0.0.0/24", "labels": L, "cooldown": "1h"}
     meter.ipam.apply({"subnets": [subnet]})
     meter.ipam.release(meter.ipam.allocate(labels=L).address)
@@ -227,7 +227,7 @@ def test_bulk_and_dual_stack_cost_the_same_whatever_their_number(
     assert meter(lambda: meter.ipam.allocate(labels=L, families=families)) <= 12
 
 
-def test_the_meter_sees_every_statement(meter: Meter) -> None:
+def test_the_meter_counts_every_statement(meter: Meter) -> None:
     """A meter that counts nothing would pass all of the above."""
     group(meter.ipam, 1)
     with_transaction = meter(lambda: meter.ipam.allocate(labels=L, count=3))
@@ -237,6 +237,6 @@ def test_the_meter_sees_every_statement(meter: Meter) -> None:
 def test_events_of_one_change_are_counted(meter: Meter) -> None:
     """Each is a statement on MariaDB: no driver joins queries."""
     subnets = [{"name": f"s{n}", "cidr": f"10.0.{n}.0/24"} for n in range(4)]
-    # What a connection is set up with is not counted.
+    # The set-up of a connection is not counted.
     meter.ipam.apply({})
     meter(lambda: meter.ipam.apply({"subnets": subnets}))

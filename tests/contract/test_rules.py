@@ -1,4 +1,4 @@
-"""The eleven rules of docs/rules.md on every store, beyond what ``test_kit.py`` holds every driver to."""
+"""The eleven rules of docs/rules.md on every store, beyond the kit in ``test_kit.py``."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def given_from(ipam: Ipam, host: str | None = None, **request: Any) -> str:
     return answer.allocations[0].subnet
 
 
-# --- 1. Fences -----------------------------------------------------------------------------------
+# --- 1. Boundaries -------------------------------------------------------------------------------
 
 
-def test_an_unlabelled_fallback_fences_too(ipam: Ipam) -> None:
-    """Rule 1: a typed subnet is not for those who do not name a type."""
+def test_an_unlabelled_fallback_is_a_boundary_too(ipam: Ipam) -> None:
+    """Rule 1: a request without a type uses no typed subnet."""
     declare(ipam, subnet("typed", "10.0.0.0/29", service_type="floating"))
     with pytest.raises(NoMatchingSubnet) as refused:
         give(ipam)
@@ -101,8 +101,8 @@ def test_a_host_stays_on_the_segment_that_it_reaches(ipam: Ipam) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_who_does_not_claim_lives_on_a_host_all_the_same(ipam: Ipam, count: int) -> None:
-    """Rule 3: where the host reaches, with a route of its own, and nothing of his is claimed."""
+def test_an_address_without_a_claim_has_a_host(ipam: Ipam, count: int) -> None:
+    """Rule 3: where the host reaches, with a route of its own, and without a claim."""
     declare(
         ipam,
         subnet("a", "10.0.0.0/24", segment="a"),
@@ -194,7 +194,7 @@ def test_all_or_none(ipam: Ipam) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["any", "next"])
-def test_which_addresses_are_given(ipam: Ipam, cidr: str, expected: list[str], kind: Any) -> None:
+def test_usable_addresses(ipam: Ipam, cidr: str, expected: list[str], kind: Any) -> None:
     """Rule 6: network, broadcast and anycast addresses never; /31, /32, /127, /128 in full."""
     declare(ipam, subnet("s", cidr))
     assert [give(ipam, kind=kind) for _ in expected] == expected
@@ -239,8 +239,8 @@ def test_ranges_and_gateway_are_kept(ipam: Ipam) -> None:
         give(ipam)
 
 
-def test_by_name_twice_is_refused_with_the_holder(ipam: Ipam) -> None:
-    """Rule 6: who holds it is said."""
+def test_a_specific_address_in_use_is_refused_with_its_owner(ipam: Ipam) -> None:
+    """Rule 6: the error names the owner."""
     declare(ipam, subnet("s", "10.0.0.0/24"))
     give(ipam, address="10.0.0.9", owner="web", host="h")
     with pytest.raises(AddressInUse) as refused:
@@ -249,7 +249,7 @@ def test_by_name_twice_is_refused_with_the_holder(ipam: Ipam) -> None:
 
 
 @pytest.mark.parametrize("address", ["10.0.0.0", "10.0.0.255", "2001:db8::"])
-def test_unusable_addresses_are_not_given_by_name_either(ipam: Ipam, address: str) -> None:
+def test_unusable_addresses_cannot_be_specific(ipam: Ipam, address: str) -> None:
     """Rule 6: network, broadcast, subnet-router anycast."""
     declare(ipam, subnet("s4", "10.0.0.0/24"), subnet("s6", "2001:db8::/64"))
     with pytest.raises(AddressUnusable):
@@ -266,8 +266,8 @@ def test_by_name_outside_the_group_is_refused(ipam: Ipam) -> None:
         give(ipam, address="192.0.2.1")
 
 
-def test_what_cannot_be_computed_is_not_called_exhausted(ipam: Ipam) -> None:
-    """Rules 6 and 10: no /64 and no gateway is another thing than no free address."""
+def test_an_address_that_cannot_be_computed_is_not_exhausted(ipam: Ipam) -> None:
+    """Rules 6 and 10: without a /64 or a gateway the error is another one than for no free address."""
     declare(ipam, subnet("s", "2001:db8::/112"))
     for request in ({"mac": "00:00:00:00:00:01"}, {"kind": "gateway"}):
         with pytest.raises(NoMatchingSubnet):
@@ -305,8 +305,8 @@ def test_a_released_address_rests(ipam: Ipam, clock: Clock) -> None:
     assert give(ipam) == "10.0.0.0"
 
 
-def test_an_explanation_knows_whose_rest_is_over(ipam: Ipam, clock: Clock) -> None:
-    """Rules 9 and 11: explain says what allocate would do, also right after a cool-down."""
+def test_an_explanation_expires_cooldowns(ipam: Ipam, clock: Clock) -> None:
+    """Rules 9 and 11: explain equals allocate, also right after a cool-down."""
     declare(ipam, subnet("s", "10.0.0.0/32", cooldown=60))
     ipam.release(give(ipam))
     assert ipam.explain(labels={"network": "n"}).outcome == "every subnet that may be used is full"
@@ -315,13 +315,13 @@ def test_an_explanation_knows_whose_rest_is_over(ipam: Ipam, clock: Clock) -> No
 
 
 def test_an_explanation_writes_nothing(ipam: Ipam, clock: Clock) -> None:
-    """Rules 9 and 11: a rest that ends at any moment, the reads of an explanation included."""
+    """Rules 9 and 11: a cool-down may end at any moment, also between the reads of an explanation."""
     declare(ipam, subnet("s", "10.0.0.0/32", cooldown=60))
     ipam.release(give(ipam))
     event = ipam.newest_event()
 
     class Ticking:
-        """A clock that passes the end of the rest with its second tick."""
+        """A clock that passes the end of the cool-down with its second tick."""
 
         ticks = 0
 
@@ -337,8 +337,8 @@ def test_an_explanation_writes_nothing(ipam: Ipam, clock: Clock) -> None:
     assert (ipam.show("10.0.0.0").state, ipam.newest_event()) == ("cooling", event)
 
 
-def test_an_explanation_tells_what_is_given_after_a_rest(ipam: Ipam, clock: Clock) -> None:
-    """Rules 9 and 11: claims that an ended rest leaves empty are given up first, in both."""
+def test_an_explanation_equals_the_allocation_after_a_cooldown(ipam: Ipam, clock: Clock) -> None:
+    """Rules 9 and 11: both first release claims that an ended cool-down leaves empty."""
     declare(ipam, subnet("s", "10.0.0.0/24", cooldown=60), subnet("t", "10.0.1.0/28", cooldown=60))
     for host in ("a", "b"):
         ipam.allocate(labels={"network": "n"}, host=host, owner=host, count=90)
@@ -363,7 +363,7 @@ def test_an_explanation_tells_what_is_given_after_a_rest(ipam: Ipam, clock: Cloc
         clock.advance(61)
 
 
-def test_a_resting_address_is_given_by_name(ipam: Ipam) -> None:
+def test_a_cooling_address_can_be_specific(ipam: Ipam) -> None:
     """Rule 9: unless asked for by name."""
     declare(ipam, subnet("s", "10.0.0.0/24", cooldown=60))
     address = give(ipam)
@@ -374,8 +374,8 @@ def test_a_resting_address_is_given_by_name(ipam: Ipam) -> None:
         give(ipam, address=address)
 
 
-def test_more_than_one_sweep_of_cooled_addresses(ipam: Ipam, clock: Clock) -> None:
-    """Rules 9 and 10: however many come to the end of their rest at once, none is called taken."""
+def test_more_cooldowns_than_one_batch_end(ipam: Ipam, clock: Clock) -> None:
+    """Rules 9 and 10: any number of cool-downs may end at once, and none makes the group exhausted."""
     declare(ipam, subnet("s", "10.0.0.0/22", cooldown=60))
     ipam.allocate(labels={"network": "n"}, owner="all", count=1022)
     ipam.release(owner="all")
@@ -383,10 +383,10 @@ def test_more_than_one_sweep_of_cooled_addresses(ipam: Ipam, clock: Clock) -> No
     assert len(ipam.allocate(labels={"network": "n"}, count=1022).allocations) == 1022
 
 
-def test_an_explanation_looks_past_so_many_rests(
+def test_an_explanation_expires_a_bounded_number_of_cooldowns(
     ipam: Ipam, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rules 9 and 11: it keeps them in memory, and says so when it would need more."""
+    """Rules 9 and 11: it keeps them in memory, and reports when it would need more."""
     monkeypatch.setattr(allocation, "EXPIRE_BATCH", 2)
     monkeypatch.setattr(allocation, "EXPLAINED", 8)
     other = {**subnet("other", "10.0.1.0/24", cooldown=60), "labels": {"network": "o"}}
@@ -405,8 +405,8 @@ def test_an_explanation_looks_past_so_many_rests(
 # --- 10 and 11. Exhausted, explained ---------------------------------------------------------------
 
 
-def test_exhaustion_is_said_only_when_it_is_true(ipam: Ipam) -> None:
-    """Rule 10: the last address is given, the one after it is not."""
+def test_exhausted_is_raised_only_when_it_is_true(ipam: Ipam) -> None:
+    """Rule 10: the last address is allocated, the next request fails."""
     declare(ipam, subnet("a", "10.0.0.0/30"), subnet("b", "10.0.0.4/30"))
     assert len({give(ipam) for _ in range(4)}) == 4
     with pytest.raises(Exhausted) as refused:
@@ -417,7 +417,7 @@ def test_exhaustion_is_said_only_when_it_is_true(ipam: Ipam) -> None:
     assert set(verdicts) == {"full"}
 
 
-def test_explain_says_what_would_be_given_and_gives_nothing(ipam: Ipam) -> None:
+def test_explain_equals_allocate_and_writes_nothing(ipam: Ipam) -> None:
     """Rule 11: the explanation and the allocation after it agree."""
     declare(ipam, subnet("s", "10.0.0.0/24"))
     explanation = ipam.explain(labels={"network": "n"}, host="h")
@@ -506,7 +506,7 @@ def test_bad_input_is_refused_and_changes_nothing(
     ],
 )
 def test_a_note_is_kept_with_the_addresses(ipam: Ipam, request_: dict[str, Any]) -> None:
-    """Whichever way it is stored: by one statement, by a plan, in a new block or an open one."""
+    """For every write path: by one statement, by a plan, in a new block or an open one."""
     declare(ipam, subnet("s", "10.0.0.0/24"), subnet("s6", "2001:db8::/64"))
     ipam.allocate(labels={"network": "n"}, families=(4, 6))
     note = "Müllers 'Drücker'; \\ 50 % \N{KISSING FACE} " + "x" * 988
@@ -524,7 +524,7 @@ def test_a_note_is_kept_with_the_addresses(ipam: Ipam, request_: dict[str, Any])
 
 
 def test_every_act_is_an_event(ipam: Ipam) -> None:
-    """The audit trail says who got what, and numbers it."""
+    """The audit trail has the owner of each address, and its number."""
     declare(ipam, subnet("s", "10.0.0.0/24"))
     given = ipam.allocate(labels={"network": "n"}, host="h", owner="web").allocations[0]
     ipam.release(given.address)
@@ -557,13 +557,13 @@ def test_paging_through_allocations(ipam: Ipam) -> None:
 @pytest.mark.parametrize(
     "page", [{"after": -1}, {"after": 10**30}, {"limit": 0}, {"limit": 10**30}, {"owner": "\ud800"}]
 )
-def test_a_page_that_cannot_be_is_refused(ipam: Ipam, page: dict[str, Any]) -> None:
+def test_an_invalid_page_is_refused(ipam: Ipam, page: dict[str, Any]) -> None:
     """On every store alike, and never by the database's driver."""
     with pytest.raises(FixInput):
         ipam.allocations(**page)
 
 
-def test_the_examples_work_as_the_guides_say(make_ipam: Callable[[], Ipam]) -> None:
+def test_the_examples_work_as_documented(make_ipam: Callable[[], Ipam]) -> None:
     """The topologies of Neutron's guide and a container network."""
     routed = make_ipam()
     routed.apply(EXAMPLES / "routed-network.yaml")

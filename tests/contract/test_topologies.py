@@ -42,15 +42,15 @@ def test_applying_twice_changes_nothing(ipam: Ipam, example: str) -> None:
     assert not ipam.apply(EXAMPLES / example)
 
 
-def test_a_dry_run_shows_and_does_not(ipam: Ipam) -> None:
+def test_a_dry_run_writes_nothing(ipam: Ipam) -> None:
     """The same lines, and nothing written."""
     shown = lines(ipam, one(), dry_run=True)
     assert ipam.subnets() == []
     assert lines(ipam, one()) == shown == [("add", "subnet", "s")]
 
 
-def test_what_is_no_longer_declared_goes(ipam: Ipam) -> None:
-    """A topology is the whole truth for what it declared."""
+def test_objects_no_longer_declared_are_removed(ipam: Ipam) -> None:
+    """A topology is complete for the objects that it declared."""
     ipam.apply(one())
     assert lines(ipam, {"subnets": []}) == [("remove", "subnet", "s")]
     assert ipam.subnets() == []
@@ -66,7 +66,7 @@ def test_topologies_of_other_names_are_left_alone(ipam: Ipam) -> None:
 
 
 def test_removing_a_subnet_with_allocations_is_refused(ipam: Ipam) -> None:
-    """With the list of what would be stranded, and nothing changed."""
+    """With the list of its allocations, and nothing changed."""
     ipam.apply(one())
     ipam.allocate(labels=L, owner="web")
     with pytest.raises(WouldStrand) as refused:
@@ -112,7 +112,7 @@ def test_a_label_change_is_fine(ipam: Ipam) -> None:
 
 
 def test_new_ranges_hold_at_once(ipam: Ipam) -> None:
-    """Ranges and gateway change what is given, not what is held."""
+    """Ranges and gateway change later allocations, not existing ones."""
     ipam.apply(one())
     ipam.allocate(labels=L)
     ipam.apply(one(ranges=["10.0.0.50-10.0.0.51"], gateway="10.0.0.1"))
@@ -193,8 +193,8 @@ def test_the_largest_free_prefixes_stay_whole(ipam: Ipam) -> None:
     assert ipam.allocate_subnet("p", prefix_length=26, project="other").prefix == "10.0.0.64/26"
 
 
-def test_a_subnet_given_back_returns_to_its_pool(ipam: Ipam) -> None:
-    """And cannot be while it has allocations."""
+def test_a_removed_subnet_returns_to_its_pool(ipam: Ipam) -> None:
+    """It cannot be removed while it has allocations."""
     ipam.apply(POOLS)
     ipam.allocate_subnet("p", prefix_length=28, name="x", labels=L)
     address = ipam.allocate(labels=L).address
@@ -206,7 +206,7 @@ def test_a_subnet_given_back_returns_to_its_pool(ipam: Ipam) -> None:
 
 
 def test_limits_and_quota(ipam: Ipam) -> None:
-    """Lengths within bounds, a quota for each project, exhaustion said."""
+    """Lengths within bounds, a quota for each project, exhaustion reported."""
     ipam.apply(POOLS)
     for wrong in ({"prefix_length": 24}, {"prefix_length": 31}, {"cidr": "10.1.0.0/28"}):
         with pytest.raises(FixInput):
@@ -249,7 +249,7 @@ def test_an_ipv6_quota_counts_in_64s(ipam: Ipam) -> None:
         ({"name": "a\nb"}, FixInput),
     ],
 )
-def test_a_subnet_that_cannot_be_meant_is_refused(
+def test_an_invalid_subnet_is_refused(
     ipam: Ipam, settings: dict[str, Any], error: type[Exception]
 ) -> None:
     """Nothing is added."""
@@ -270,7 +270,7 @@ def test_a_carved_subnet_survives_topologies(ipam: Ipam) -> None:
 
 
 @pytest.mark.parametrize(("cooldown", "rest"), [(60, 60), (0, 0)])
-def test_a_shorter_cooldown_counts_for_what_rests_already(
+def test_a_shorter_cooldown_applies_to_cooling_addresses(
     ipam: Ipam, clock: Clock, cooldown: int, rest: int
 ):
     subnet = {"name": "s", "cidr": "10.0.0.0/30", "labels": {"network": "n"}}
@@ -288,7 +288,7 @@ def test_a_shorter_cooldown_counts_for_what_rests_already(
     assert ipam.audit() == []
 
 
-def test_a_longer_cooldown_leaves_what_rests_already(ipam: Ipam, clock: Clock):
+def test_a_longer_cooldown_leaves_cooling_addresses(ipam: Ipam, clock: Clock):
     subnet = {"name": "s", "cidr": "10.0.0.0/32", "labels": {"network": "n"}}
     ipam.apply({"subnets": [{**subnet, "cooldown": 60}]})
     address = ipam.allocate(labels={"network": "n"}).address

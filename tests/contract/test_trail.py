@@ -23,7 +23,7 @@ from borough.store.sql.store import SqlStore
 from borough.store.sql.unit import trail as sql_trail
 from tests.conftest import STORES, Clock, each_store
 
-#: For what is under way in another thread or at a server to happen, in seconds.
+#: Seconds for another thread or a server to act.
 TIMEOUT = 60.0
 
 SERVERS = each_store("memory", "sqlite")
@@ -109,8 +109,8 @@ def test_a_later_event_waits_for_an_earlier_one(url: str) -> None:
         assert ipam.newest_event() == found[-1].id
 
 
-def test_an_event_that_was_undone_holds_nobody_up(url: str) -> None:
-    """Its id is never used; those after it are told."""
+def test_an_undone_event_delays_no_reader(url: str) -> None:
+    """Its id is never used; later events are read."""
     with borough.open(url) as ipam:
         last = ipam.newest_event()
         with held_open(url, undo=True) as end:
@@ -120,7 +120,7 @@ def test_an_event_that_was_undone_holds_nobody_up(url: str) -> None:
             assert subjects(ipam.events(after=last)) == [late]
 
 
-def test_an_event_of_a_client_that_died_holds_nobody_up(url: str) -> None:
+def test_an_event_of_a_dead_client_delays_no_reader(url: str) -> None:
     """The server ends its transaction."""
     with borough.open(url) as ipam, borough.open(url) as other:
         assert isinstance(other.store, SqlStore)
@@ -143,7 +143,7 @@ def test_an_event_of_a_client_that_died_holds_nobody_up(url: str) -> None:
 
 
 def test_many_open_transactions(url: str) -> None:
-    """The first that is open is the horizon, in whichever order they end."""
+    """The first open one is the horizon, for any order of their ends."""
     with borough.open(url) as ipam:
         last = ipam.newest_event()
         with held_open(url) as first:
@@ -158,7 +158,7 @@ def test_many_open_transactions(url: str) -> None:
 
 @pytest.mark.server
 def test_a_transaction_has_one_floor(tmp_path: Path) -> None:
-    """However many statements write events, and whatever becomes of its savepoints."""
+    """For any number of statements that write events, and any outcome of its savepoints."""
     url = STORES["postgresql"](tmp_path, 0)
     borough.open(url, create=True).close()
     with borough.open(url) as ipam:
@@ -186,11 +186,11 @@ def test_a_transaction_has_one_floor(tmp_path: Path) -> None:
             assert ipam.newest_event() > last + 100
 
 
-# --- Seen by the labels of their time ------------------------------------------------------------
+# --- Visible by the labels of their time ------------------------------------------------------------
 
 
 def test_events_are_seen_by_the_labels_of_their_time(ipam: Ipam) -> None:
-    """A subnet that changes hands takes its past with it to nobody."""
+    """A subnet with new labels leaves its past events to its old labels."""
     ipam.apply({**DIMENSIONS, "subnets": [subnet("a", "10.0.0.0/24", tenant="red")]})
     red = ipam.allocate(labels=RED).address
     ipam.apply({**DIMENSIONS, "subnets": [subnet("a", "10.0.0.0/24", tenant="green")]})
@@ -235,7 +235,7 @@ def test_events_of_many_cohorts_are_one_list(ipam: Ipam) -> None:
 
 
 def fill(ipam: Ipam, rows: int) -> Ipam:
-    """Many events of another tenant around one event of ours."""
+    """Many events of another tenant around one event of the tenant."""
     ipam.apply(
         {
             **DIMENSIONS,
@@ -320,7 +320,7 @@ def test_others_events_cost_nothing(tmp_path: Path) -> None:
 
 
 def test_pruned_events_are_gone_and_the_newest_stays(ipam: Ipam) -> None:
-    """A reader from before learns it; ids go on where they were."""
+    """An older reader gets an error; ids continue."""
     ipam.add_subnet("10.0.0.0/24", labels={"network": "n"})
     ipam.allocate(labels={"network": "n"}, count=10)
     ids = [each.id for each in ipam.events()]
@@ -367,7 +367,7 @@ def test_old_events_are_archived_and_pruned(ipam: Ipam, clock: Clock) -> None:
 def test_pruning_is_in_pieces(
     store: str, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A transaction removes no more than a piece; what is still open is not touched."""
+    """A transaction removes at most one piece; events above the horizon stay."""
     monkeypatch.setattr(events, "PIECE", 4)
     with borough.open(STORES[store](tmp_path, 0), create=True, clock=clock) as ipam:
         ipam.add_subnet("10.0.0.0/24", labels={"network": "n"})
@@ -379,7 +379,7 @@ def test_pruning_is_in_pieces(
 
 @pytest.mark.parametrize("store", each_store())
 def test_labels_that_no_event_names_are_pruned(store: str, tmp_path: Path, clock: Clock) -> None:
-    """Those of cohorts that are gone; a cohort that comes later gets another id."""
+    """Those of removed cohorts; a later cohort gets another id."""
     url = STORES[store](tmp_path, 0)
     with borough.open(url, create=True, clock=clock) as ipam:
         ipam.apply(DIMENSIONS)
@@ -401,7 +401,7 @@ def test_labels_that_no_event_names_are_pruned(store: str, tmp_path: Path, clock
 
 
 def test_an_open_transaction_is_not_pruned(url: str) -> None:
-    """Nor what comes after it: its events are still to be told."""
+    """Nor later events: readers have not seen them yet."""
     with borough.open(url) as ipam:
         with held_open(url) as end:
             ipam.allocate(labels={"network": "n"}, count=5)

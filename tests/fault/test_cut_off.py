@@ -1,4 +1,4 @@
-"""Sessions that end at every moment of every way to be given an address, and what is left of them."""
+"""Sessions that end at every moment of every way to allocate an address."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DAY = 86_400 * SECOND
     scope="module", params=[PostgresqlServer, MariadbServer], ids=["postgresql", "mariadb"]
 )
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server whose sessions may be ended, and that may be restarted."""
+    """A server for tests that end its sessions and restart it."""
     made = must_have(request.param)
     yield made
     made.remove()
@@ -66,7 +66,7 @@ def proxy(server: Server) -> Iterator[Proxy]:
 
 
 def sessions(server: Server, url: str) -> list[int]:
-    """The server's own list of who is connected to a database."""
+    """The server's list of the sessions of a database."""
     database = url.rpartition("/")[2]
     found = server.run(
         f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}'"
@@ -77,7 +77,7 @@ def sessions(server: Server, url: str) -> list[int]:
 
 
 def assert_sessions(server: Server, url: str, most: int) -> None:
-    """No more than so many, as soon as the server has noticed who is gone."""
+    """At most so many sessions, as soon as the server has noticed closed connections."""
     deadline = time.monotonic() + 5
     while len(sessions(server, url)) > most:
         assert time.monotonic() < deadline, f"more than {most} sessions stay open"
@@ -85,7 +85,7 @@ def assert_sessions(server: Server, url: str, most: int) -> None:
 
 
 def end_sessions(server: Server, url: str) -> None:
-    """What an administrator does to a session that is in his way."""
+    """End all sessions of a database, as an administrator does."""
     for id in sessions(server, url):
         if isinstance(server, PostgresqlServer):
             server.run(f"SELECT pg_terminate_backend({id}, 5000)")
@@ -115,7 +115,7 @@ def test_a_session_that_the_server_ends_in_mid_transaction(
         ipam.allocate(labels=L, count=5)
         monkeypatch.setattr(SqlUnit, "commit", commit)
         if when == "after":
-            # The commit itself finds the session gone, so that only a key makes it sure.
+            # The commit itself finds the session closed, so only a key makes the result known.
             ipam.allocate(labels=L, count=5, key="k")
         else:
             ipam.allocate(labels=L, count=5)
@@ -125,7 +125,7 @@ def test_a_session_that_the_server_ends_in_mid_transaction(
 
 
 def outcome_of(act: Callable[[], object]) -> object:
-    """``done``, or what the error says about the outcome."""
+    """``done``, or the outcome in the error."""
     try:
         act()
     except Unavailable as error:
@@ -142,7 +142,7 @@ WAYS: dict[str, Callable[[int], dict[str, Any]]] = {
 @pytest.mark.parametrize("answered", [False, True], ids=["not sent", "not answered"])
 @pytest.mark.parametrize("way", WAYS)
 def test_cut_at_every_message_with_a_key(url: str, proxy: Proxy, way: str, answered: bool) -> None:
-    """Whatever had to be decided: the caller gets exactly one address, and sees no error."""
+    """For every way of decision the caller gets exactly one address, and no error."""
     with borough.open(proxy.url(url)) as ipam:
         ipam.allocate(**WAYS[way](250))
         for at in range(1, MANY):
@@ -161,7 +161,7 @@ def test_cut_at_every_message_with_a_key(url: str, proxy: Proxy, way: str, answe
 def test_cut_at_every_message_without_a_key(
     url: str, proxy: Proxy, way: str, answered: bool
 ) -> None:
-    """Success is one address; what is not known is said, and is one address or none."""
+    """Success is one address; an unknown outcome is reported, and is one address or none."""
     unknown: list[int] = []
     total = 1
     with borough.open(proxy.url(url)) as ipam:
@@ -176,7 +176,7 @@ def test_cut_at_every_message_without_a_key(
             if done:
                 assert stored == 1
             else:
-                # What the server never had it cannot have done; what it had may be less than the whole.
+                # A message that never arrived did nothing; one that arrived may be incomplete.
                 assert stored <= int(answered)
                 unknown.append(at)
             total += stored
@@ -188,7 +188,7 @@ def test_cut_at_every_message_without_a_key(
 
 
 def test_a_release_whose_answer_is_lost(url: str, proxy: Proxy) -> None:
-    """It is not known, or done once; asked again by sequence number, it takes nothing from another."""
+    """It is unknown, or done once; repeated by sequence number, it releases no address of another owner."""
     with borough.open(proxy.url(url)) as ipam:
         unknown = 0
         for at in range(1, MANY):
@@ -199,7 +199,7 @@ def test_a_release_whose_answer_is_lost(url: str, proxy: Proxy) -> None:
             assert outcome in ("done", "unknown")
             if outcome == "unknown":
                 unknown += 1
-                # Somebody else may have the address by now.
+                # Another owner may have the address by now.
                 ipam.allocate(labels=L, address=given.address, owner="next")
                 with pytest.raises(StaleSequence):
                     ipam.release(given.address, sequence=given.sequence)
@@ -213,7 +213,7 @@ def test_a_release_whose_answer_is_lost(url: str, proxy: Proxy) -> None:
 
 
 def test_sessions_do_not_pile_up(server: Server, url: str) -> None:
-    """Neither those of calls that fail, nor those that the server ended, as the server counts them."""
+    """Neither after calls that fail, nor after sessions that the server ended, as the server counts them."""
     with borough.open(url) as ipam:
         for _ in range(12):
             with pytest.raises(NotAllocated):
@@ -228,8 +228,8 @@ def test_sessions_do_not_pile_up(server: Server, url: str) -> None:
     assert_sessions(server, url, 0)
 
 
-def test_a_lock_that_is_let_go_in_time(server: Server, url: str) -> None:
-    """A statement that was broken off while it waited is run again, until its turn has come."""
+def test_a_lock_that_is_released_in_time(server: Server, url: str) -> None:
+    """A statement that was aborted while it waited is repeated until it gets the lock."""
     database = url.rpartition("/")[2]
     postgresql = isinstance(server, PostgresqlServer)
     server.run(
@@ -258,7 +258,7 @@ def test_a_lock_that_is_let_go_in_time(server: Server, url: str) -> None:
 
 
 def test_keys_while_the_clock_jumps(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key keeps its answer while the address is held, however long that seems to be."""
+    """A key keeps its answer while the address is allocated, for any time on the clock."""
     monkeypatch.setattr(allocation, "FORGET_EVERY", 1)
     now = [1_700_000_000 * SECOND]
     with borough.open(url, clock=lambda: now[0]) as ipam:
@@ -278,13 +278,13 @@ def test_keys_while_the_clock_jumps(url: str, monkeypatch: pytest.MonkeyPatch) -
             last = new.sequence
         now[0] += 365 * DAY
         assert ipam.allocate(labels=L, key="kept").allocations == kept
-        # A week after its address is gone, a key is as good as new.
+        # A week after the release of its address a key may be used again.
         assert not ipam.allocate(labels=L, key="spent").replayed
         assert_whole(ipam, 5)
 
 
 def insist(act: Callable[[], T]) -> T:
-    """Ask until it is not the server's fault."""
+    """Repeat a call until no error of the server is left."""
     while True:
         try:
             return act()
@@ -293,7 +293,7 @@ def insist(act: Callable[[], T]) -> T:
 
 
 def client(number: int, url: str, folder: Path) -> None:
-    """Allocate and release until told to stop; write down what was seen."""
+    """Allocate and release until the end; record the results."""
     calls: list[Call] = []
     failures: list[str] = []
     held: list[tuple[str, int]] = []
@@ -332,7 +332,7 @@ def client(number: int, url: str, folder: Path) -> None:
 def test_processes_that_share_few_addresses_while_the_server_is_restarted(
     server: Server, tmp_path: Path
 ) -> None:
-    """Addresses go from hand to hand, and none is in two hands; what was acknowledged is there."""
+    """Owners change, no address has two at once, and acknowledged addresses are stored."""
     url = server.fresh()
     with borough.open(url, create=True) as ipam:
         ipam.add_subnet("10.0.0.0/27", labels=L)

@@ -51,8 +51,8 @@ def server(request: pytest.FixtureRequest, small_disk: SmallDisk) -> Iterator[Se
     made.remove()
 
 
-def test_a_full_disk_is_said_and_loses_nothing(server: Server, small_disk: SmallDisk) -> None:
-    """Every call either succeeds or says what is wrong; with room again, all that was given is there."""
+def test_a_full_disk_is_reported_and_loses_nothing(server: Server, small_disk: SmallDisk) -> None:
+    """Every call succeeds or reports the full disk; afterwards all allocated addresses are stored."""
     url = server.fresh()
     given: list[str] = []
     errors: list[BoroughError] = []

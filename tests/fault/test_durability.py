@@ -1,4 +1,4 @@
-"""Servers that are set so that they may lose what they have acknowledged."""
+"""Servers with settings that may lose acknowledged changes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ L = {"network": "n"}
 
 
 def postgresql() -> Server:
-    """Nothing is written to the disk before it is acknowledged, nor in whole pages."""
+    """Commits are acknowledged before they are on the disk, and pages are not protected."""
     careless = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
     return PostgresqlServer({**POSTGRESQL_QUICK, **careless})
 
 
 def mariadb() -> Server:
-    """The same, and with a binary log that is not written either."""
+    """The same, and with a binary log that is not flushed."""
     return MariadbServer(
         {
             **MARIADB_QUICK,
@@ -57,17 +57,17 @@ RISKS = {
 
 @pytest.fixture(scope="module", params=RISKS, ids=lambda make: make.__name__)
 def careless(request: pytest.FixtureRequest) -> Iterator[tuple[Server, dict[str, str]]]:
-    """A careless server, and what is to be found of it."""
+    """An unsafe server, and the findings that it has."""
     make: Callable[[], Server] = request.param
     made = must_have(make)
     yield made, RISKS[make]
     made.remove()
 
 
-def test_an_audit_tells_by_which_settings_something_may_be_lost(
+def test_an_audit_reports_unsafe_settings(
     careless: tuple[Server, dict[str, str]],
 ) -> None:
-    """And that no repair mends them."""
+    """A repair leaves them."""
     server, expected = careless
     with borough.open(server.fresh(), create=True) as ipam:
         ipam.add_subnet("10.0.0.0/24", name="a", labels=L)
@@ -78,10 +78,10 @@ def test_an_audit_tells_by_which_settings_something_may_be_lost(
         assert ipam.audit() == ipam.audit(repair=True) == found
 
 
-def test_the_command_and_the_service_tell_it_as_well(
+def test_the_command_and_the_service_report_unsafe_settings(
     careless: tuple[Server, dict[str, str]], tmp_path: Path
 ) -> None:
-    """The service goes on, says so to whoever asks whether it is ready, and once in its log."""
+    """The service keeps running, reports them in its readiness, and once in its log."""
     server, expected = careless
     url = server.fresh()
     borough.open(url, create=True).close()
@@ -109,8 +109,8 @@ def _audit(url: str, folder: Path) -> tuple[int, dict[str, list[dict[str, str]]]
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
-def test_a_server_that_keeps_what_it_acknowledges(kind: str) -> None:
-    """A binary log that is not there need not be written, and a commit may be made to wait by the session."""
+def test_a_safe_server_has_no_finding(kind: str) -> None:
+    """A missing binary log needs no flush, and the session may make a commit wait."""
     server = shared_server(kind)
     url = server.fresh()
     if kind == "postgresql":

@@ -1,4 +1,4 @@
-"""Others on the machine cannot read a new SQLite database."""
+"""Other users cannot read a new SQLite database."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
-def test_a_new_database_is_its_owners(tmp_path: Path, mask: int) -> None:
-    """With its log and its shared memory, whatever the umask is, from the moment it exists."""
+def test_only_the_owner_can_read_a_new_database(tmp_path: Path, mask: int) -> None:
+    """With its log and its shared memory, under any umask, from the moment it exists."""
     path = tmp_path / "borough.db"
     before = os.umask(mask)
     try:
@@ -29,7 +29,7 @@ def test_a_new_database_is_its_owners(tmp_path: Path, mask: int) -> None:
         os.umask(before)
 
 
-def test_the_mode_of_a_database_that_exists_is_its_owners_business(tmp_path: Path) -> None:
+def test_the_mode_of_an_existing_database_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "borough.db"
     borough.open(f"sqlite:///{path}", create=True).close()
     path.chmod(0o640)

@@ -1,4 +1,4 @@
-"""Statements of MariaDB that are interrupted when they have committed, and not answered yet."""
+"""Statements of MariaDB that are interrupted between their commit and their answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.server, pytest.mark.xdist_group("fault-servers")]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariadbServer]:
-    """A server whose statements may be bounded."""
+    """A server for tests that bound its statements."""
     made: MariadbServer = must_have(MariadbServer)
     yield made
     made.remove()
@@ -37,7 +37,7 @@ def url(server: MariadbServer) -> str:
 
 
 def slow(monkeypatch: pytest.MonkeyPatch, before: str, after: str) -> None:
-    """Let the statement that gives an address wait longer than it may."""
+    """Make the allocating statement wait longer than its bound."""
     monkeypatch.setattr(mariadb_give, "_SQL", mariadb_give._SQL.replace(before, after))
 
 
@@ -54,7 +54,7 @@ def bounded(server: MariadbServer) -> Iterator[None]:
 def test_interrupted_after_its_commit(
     url: str, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
-    """The address is answered that was given, and no other one is given."""
+    """The answer is the allocated address, and no other one is allocated."""
     with borough.open(url, timeout=2) as ipam:
         ipam.allocate(labels=L)
     slow(monkeypatch, "{commit}", "{commit} SELECT SLEEP(9) INTO @borough_slept;")
@@ -68,7 +68,7 @@ def test_interrupted_after_its_commit(
 
 @pytest.mark.usefixtures("bounded")
 def test_interrupted_before_its_commit(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was given by then: the address is given by a later attempt, once."""
+    """Nothing was allocated: a later attempt allocates the address, once."""
     with borough.open(url, timeout=2) as ipam:
         ipam.allocate(labels=L)
     slow(monkeypatch, "{commit}", "SELECT SLEEP(9) INTO @borough_slept; {commit}")
@@ -86,7 +86,7 @@ def test_interrupted_before_its_commit(url: str, monkeypatch: pytest.MonkeyPatch
 def test_a_commit_of_a_unit_that_is_interrupted(
     url: str, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
-    """With a key the answer is found; without one it is not known, and that is said."""
+    """With a key the answer is found; without one the outcome is unknown, and reported."""
     real: Callable[[Runner, str], None] = Runner.text
     interrupted = 0
 
@@ -112,7 +112,7 @@ def test_a_commit_of_a_unit_that_is_interrupted(
 
 @pytest.mark.parametrize("word", ["PREPARE", "EXECUTE"])
 def test_interrupted_before_it_began(url: str, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
-    """The answer of the call before it on the same connection is not taken for its own."""
+    """The answer of the previous call on the same connection is not used."""
     real: Callable[..., None] = Runner._execute
     interrupted = 0
 
@@ -127,7 +127,7 @@ def test_interrupted_before_it_began(url: str, monkeypatch: pytest.MonkeyPatch, 
         ipam.allocate(labels=L)
         first = ipam.allocate(labels=L, owner="first")
         monkeypatch.setattr(Runner, "_execute", execute)
-        # With a key the statement is another one, and is prepared anew.
+        # With a key the statement is another one, and is prepared again.
         second = ipam.allocate(labels=L, owner="second", key="k" if word == "PREPARE" else None)
         assert interrupted == 1
         assert second.address != first.address

@@ -27,12 +27,12 @@ TOPOLOGY = {
 
 
 def worker(url: str, log: Path, life: int) -> None:
-    """Allocate two at a time and release one, for ever; write a line before and after each call."""
+    """Allocate two at a time and release one, without end; write a line before and after each call."""
     chance = random.Random(life)
     journal = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def say(*lines: str) -> None:
-        # At once: a kill between two lines of one answer would look like half an answer.
+        # In one write: a kill between two lines of one answer would look like half an answer.
         os.write(journal, "".join(f"{line}\n" for line in lines).encode())
 
     ipam = borough.open(url)
@@ -52,7 +52,7 @@ def worker(url: str, log: Path, life: int) -> None:
 
 
 def replay(log: Path) -> tuple[dict[str, int], set[str], set[str]]:
-    """(held by address, in doubt, keys asked) from a journal; a torn last line was never said."""
+    """(allocated by address, in doubt, keys used) from a journal, without a torn last line."""
     held: dict[str, int] = {}
     doubt: set[str] = set()
     asked: set[str] = set()
@@ -73,8 +73,8 @@ def replay(log: Path) -> tuple[dict[str, int], set[str], set[str]]:
 
 
 @pytest.mark.parametrize("store", SHARED)
-def test_what_was_acknowledged_survives_a_kill(store: str, tmp_path: Path) -> None:
-    """Killed again and again, the database always has what the journal says, and is whole."""
+def test_acknowledged_addresses_survive_a_kill(store: str, tmp_path: Path) -> None:
+    """After every kill the database has all addresses of the journal, and is consistent."""
     url = STORES[store](tmp_path, 0)
     chance = random.Random(7)
     with borough.open(url, create=True) as ipam:
@@ -102,7 +102,7 @@ def _check(url: str, log: Path) -> None:
     with borough.open(url) as ipam:
         stored = {each.address: each.sequence for each in ipam.allocations()}
         assert {address: stored.get(address) for address in held} == held
-        # What is there beyond the journal can only be the one call that was under way.
+        # Addresses beyond the journal can only be those of the interrupted call.
         beyond = set(stored) - set(held) - doubt
         assert len(asked) <= 1
         assert len(beyond) in (0, 2), "an answer of two addresses is there by half"

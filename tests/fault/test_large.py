@@ -1,4 +1,4 @@
-"""Requests that are larger than one statement may be."""
+"""Requests larger than the largest statement."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def narrow() -> Iterator[MariadbServer]:
 
 @pytest.mark.slow
 def test_a_request_of_many_packets(narrow: MariadbServer) -> None:
-    """Given and released in one transaction each, whatever one packet holds."""
+    """Allocated and released in one transaction each, in several packets."""
     with borough.open(narrow.fresh(), create=True, timeout=60) as ipam:
         ipam.add_subnet("10.0.0.0/16", name="a", labels=L)
         given = ipam.allocate(labels=L, host="h", owner=LONG, count=8192, key="k")
@@ -47,8 +47,8 @@ def test_a_request_of_many_packets(narrow: MariadbServer) -> None:
         assert ipam.audit() == []
 
 
-def test_a_limit_that_is_too_low_is_told_when_a_connection_is_made(narrow: MariadbServer) -> None:
-    """Not as a server that goes away whenever a request is large."""
+def test_a_limit_that_is_too_low_is_reported_at_connection(narrow: MariadbServer) -> None:
+    """Not as a lost connection with each large request."""
     url = narrow.fresh()
     borough.open(url, create=True).close()
     narrow.run(f"SET GLOBAL max_allowed_packet = {mariadb_write.LEAST_PACKET // 2}")
@@ -59,7 +59,7 @@ def test_a_limit_that_is_too_low_is_told_when_a_connection_is_made(narrow: Maria
         narrow.run(f"SET GLOBAL max_allowed_packet = {mariadb_write.LEAST_PACKET}")
 
 
-def test_a_statement_that_the_server_finds_too_large_is_told_as_that() -> None:
+def test_a_statement_that_is_too_large_is_reported() -> None:
     """It would be refused at each attempt."""
     import pymysql
 
@@ -71,7 +71,7 @@ def test_a_statement_that_the_server_finds_too_large_is_told_as_that() -> None:
 def test_every_kind_of_row_in_several_statements(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Claims, growth, moves, a host that goes, a cool-down: the same as in one statement each."""
+    """Claims, growth, reassignment, removal of a host, a cool-down: the same as in one statement each."""
 
     def play(ipam: Ipam) -> list[tuple[str, str, str]]:
         ipam.add_subnet("10.0.0.0/20", name="a", labels=L, cooldown=60)

@@ -1,4 +1,4 @@
-"""Why a database cannot be opened, told apart: no driver, no such database, no such login."""
+"""Distinct errors for a database that cannot be opened: no driver, no database, no login."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.servers.shared import shared_server
 def test_a_driver_that_is_not_installed(
     url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The library and the command name what to run."""
+    """The library and the command name the command to run."""
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(FixInput, match=rf"run: pip install 'borough\[{extra}\]'"):
         borough.open(url)
@@ -36,7 +36,7 @@ def test_a_driver_that_is_not_installed(
 
 @pytest.mark.parametrize("url", ["mysql+foo://u@h/d", "postgresql+foo://u@h/d", "sqlite+foo:///d"])
 def test_a_driver_that_does_not_exist(url: str) -> None:
-    """Those that do are named."""
+    """The message names the known ones."""
     with pytest.raises(FixInput, match=r"there is no driver 'foo' for .* URLs; known are"):
         borough.open(url)
 
@@ -44,7 +44,7 @@ def test_a_driver_that_does_not_exist(url: str) -> None:
 @pytest.mark.server
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_the_login_and_the_database(kind: str) -> None:
-    """A role that does not exist is no missing database, and the other way round."""
+    """A missing role and a missing database have different errors."""
     server = shared_server(kind)
     url = server.fresh()
     account, _, rest = url.partition("@")
@@ -57,7 +57,7 @@ def test_the_login_and_the_database(kind: str) -> None:
 
 @pytest.mark.server
 def test_a_role_that_may_not_log_in_or_connect() -> None:
-    """PostgreSQL's words for it have no code before a connection is made."""
+    """PostgreSQL's texts for it have no code before a connection is made."""
     server = shared_server("postgresql")
     url = server.fresh()
     database = url.rpartition("/")[2]

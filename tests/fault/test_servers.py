@@ -1,4 +1,4 @@
-"""Faults between Borough and its server: clear errors or success, and never an address given twice."""
+"""Faults between Borough and its server: clear errors or success, and no address allocated twice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ L = {"network": "n"}
     scope="module", params=[PostgresqlServer, MariadbServer], ids=["postgresql", "mariadb"]
 )
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server that may be restarted, killed and told to hurry."""
+    """A server for tests that restart it, kill it and bound its statements."""
     made = must_have(request.param)
     yield made
     made.remove()
@@ -62,7 +62,7 @@ def cost(ipam: Ipam, act: Callable[[], Any]) -> int:
 
 
 def assert_whole(ipam: Ipam, count: int) -> None:
-    """So many addresses, tables that agree, and no connection that nobody gave back."""
+    """A number of addresses, consistent tables, and no connection outside of the pool."""
     held = [each.address for each in ipam.allocations()]
     assert len(held) == len(set(held)) == count
     assert ipam.audit() == []
@@ -90,7 +90,7 @@ def test_a_connection_cut_in_mid_transaction(url: str, proxy: Proxy) -> None:
 def test_a_commit_whose_answer_is_lost_is_found_by_its_key(
     url: str, proxy: Proxy, count: int
 ) -> None:
-    """The caller gets what was given, once."""
+    """The caller gets the allocated address, once."""
     with borough.open(proxy.url(url)) as ipam:
         for turn in range(4):
             ipam.allocate(labels=L, count=count, key=f"warm-{turn}")
@@ -104,10 +104,8 @@ def test_a_commit_whose_answer_is_lost_is_found_by_its_key(
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_without_a_key_the_caller_is_told_that_it_is_not_known(
-    url: str, proxy: Proxy, count: int
-) -> None:
-    """Asking again by itself might give it twice."""
+def test_without_a_key_the_outcome_is_unknown(url: str, proxy: Proxy, count: int) -> None:
+    """A repetition might allocate twice."""
     with borough.open(proxy.url(url)) as ipam:
         for _ in range(4):
             ipam.allocate(labels=L, count=count)
@@ -122,10 +120,10 @@ def test_without_a_key_the_caller_is_told_that_it_is_not_known(
 
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("turns", [1, 1_000_000])
-def test_a_statement_that_was_refused_unseen_was_not_done(
+def test_a_statement_that_was_refused_unread_was_not_done(
     server: Server, url: str, monkeypatch: pytest.MonkeyPatch, count: int, turns: int
 ) -> None:
-    """A Galera node outside the majority, at the last statement: the next host is asked at once."""
+    """A Galera node outside the majority, at the last statement: the next host is used at once."""
     if not isinstance(server, MariadbServer):
         pytest.skip("of Galera")
     import pymysql.cursors
@@ -156,7 +154,7 @@ def test_a_statement_that_was_refused_unseen_was_not_done(
 
 
 def test_idle_connections_that_died_are_noticed(server: Server, url: str) -> None:
-    """Nobody sees an error of a server that was restarted while nothing was asked of it."""
+    """No caller gets an error after a restart of an idle server."""
     with borough.open(url) as ipam:
         ipam.allocate(labels=L)
         server.stop()
@@ -169,7 +167,7 @@ def test_idle_connections_that_died_are_noticed(server: Server, url: str) -> Non
 
 
 class Worker(threading.Thread):
-    """Allocates and releases until it is told to stop, and writes down what it saw."""
+    """Allocates and releases until it is stopped, and records the results."""
 
     def __init__(self, number: int, ipam: Ipam, stop: threading.Event) -> None:
         super().__init__()
@@ -189,7 +187,7 @@ class Worker(threading.Thread):
             try:
                 answer = self._ipam.allocate(labels=L, owner=f"w{self._number}", key=key)
             except RetryLater:
-                # The same key again: whatever became of it, one address comes of it.
+                # The same key again: the result is one address, whether the first call was done or not.
                 self.again += 1
                 continue
             except Exception as error:
@@ -205,7 +203,7 @@ class Worker(threading.Thread):
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_a_server_restarted_under_load(server: Server, url: str, how: str) -> None:
-    """What was acknowledged is there; nobody sees anything but success or an error that says to retry."""
+    """Acknowledged addresses are stored; every call succeeds or gets an error to retry."""
     stop = threading.Event()
     with borough.open(url, timeout=20) as ipam:
         workers = [Worker(number, ipam, stop) for number in range(6)]
@@ -234,7 +232,7 @@ def test_a_server_restarted_under_load(server: Server, url: str, how: str) -> No
 
 @contextmanager
 def locked(server: Server, url: str) -> Iterator[None]:
-    """Somebody else works on every block and does not end."""
+    """Another transaction locks every block and does not end."""
     database = url.rpartition("/")[2]
     if isinstance(server, PostgresqlServer):
         import psycopg
@@ -254,7 +252,7 @@ def locked(server: Server, url: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("timeout", ["of the statement", "of the lock"])
 def test_a_wait_that_takes_too_long(server: Server, url: str, timeout: str) -> None:
-    """Contended, within bounds; and success as soon as the other one has ended."""
+    """Contended, within bounds; and success as soon as the other transaction has ended."""
     database = url.rpartition("/")[2]
     postgresql = isinstance(server, PostgresqlServer)
     if timeout == "of the statement":
@@ -278,8 +276,8 @@ def test_a_wait_that_takes_too_long(server: Server, url: str, timeout: str) -> N
             server.run("SET GLOBAL max_statement_time = 0")
 
 
-def test_somebody_elses_lock_is_passed_by(server: Server, url: str) -> None:
-    """An address is to be had from another block, so nobody waits."""
+def test_a_locked_block_is_skipped(server: Server, url: str) -> None:
+    """Another block has a free address, so no call waits."""
     with borough.open(url, timeout=1) as ipam:
         ipam.allocate(labels=L)
         with locked(server, url):
@@ -288,7 +286,7 @@ def test_somebody_elses_lock_is_passed_by(server: Server, url: str) -> None:
 
 
 def test_a_clock_that_jumps(server: Server) -> None:
-    """Backwards and forwards: rests are never cut short by a jump back, and nothing is given twice."""
+    """Backwards and forwards: a jump back cuts no cool-down short, and no address is allocated twice."""
     clock = [1_700_000_000_000_000]
     made = server.fresh()
     with borough.open(made, create=True, clock=lambda: clock[0]) as ipam:

@@ -1,4 +1,4 @@
-"""A database goes on from an older state: that of a server that takes over, or of a backup."""
+"""A database continues from an older state, after a failover or from a backup."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def names(ipam: Ipam) -> set[str]:
 
 @pytest.mark.parametrize("kind", each_store("memory"))
 @pytest.mark.parametrize("others", [1, 2])
-def test_a_version_that_was_lost_is_not_built_on(kind: str, others: int, tmp_path: Path) -> None:
-    """A process reads the catalogue as a whole when its version is not of the history that there is now."""
+def test_a_lost_version_is_not_used(kind: str, others: int, tmp_path: Path) -> None:
+    """A process reads the whole catalogue when its version is of another history."""
     url = STORES[kind](tmp_path, 0)
     borough.open(url, create=True).close()
     engine = engine_of(url)

@@ -1,4 +1,4 @@
-"""A database carried over to another: every row, and nothing half done."""
+"""A copy of a database to another: every row, and no half-done copy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fill(ipam: Ipam) -> None:
-    """Something in every table."""
+    """Rows in every table."""
     ipam.apply(
         {
             "dimensions": {"rack": {"fallback": "any"}},
@@ -83,7 +83,7 @@ def everything(url: str) -> dict[str, list[Any]]:
 
 @pytest.fixture
 def source(make: Make, request: pytest.FixtureRequest) -> str:
-    """The URL of a database with something in it."""
+    """The URL of a database with rows."""
     url = make(getattr(request, "param", "sqlite"))
     with borough.open(url, create=True) as ipam:
         fill(ipam)
@@ -93,7 +93,7 @@ def source(make: Make, request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("target_kind", each_store("memory"))
 @pytest.mark.parametrize("source", each_store("memory"), indirect=True)
 def test_every_row_arrives_and_work_goes_on(source: str, target_kind: str, make: Make) -> None:
-    """Between all kinds; the next sequence number is above all that there were."""
+    """Between all kinds; the next sequence number is above all older ones."""
     target = make(target_kind)
     seen: list[tuple[int, int]] = []
     moved = borough.copy(source, target, lambda done, total: seen.append((done, total)))
@@ -117,14 +117,14 @@ def test_every_row_arrives_and_work_goes_on(source: str, target_kind: str, make:
 
 
 class Stop(Exception):
-    """What interrupts a move."""
+    """Interrupts a copy."""
 
 
 @pytest.mark.parametrize("target_kind", each_store("memory"))
-def test_an_interrupted_move_is_finished_by_running_it_again(
+def test_another_run_finishes_an_interrupted_copy(
     source: str, target_kind: str, make: Make
 ) -> None:
-    """Until then the target cannot be opened; what was written in between is carried over too."""
+    """Until then the target cannot be opened; rows written in between are copied too."""
     target = make(target_kind)
     borough.open(target, create=True).close()
 
@@ -143,7 +143,7 @@ def test_an_interrupted_move_is_finished_by_running_it_again(
     assert borough.copy(source, target).resumed
     assert everything(target) == everything(source)
     with pytest.raises(Stop):
-        # What it hangs on has changed as well: the second run begins anew.
+        # A referenced row has changed as well: the second run begins from empty tables.
         borough.copy(source, second := make(target_kind), stop)
     with borough.open(source) as ipam:
         ipam.remove_subnet("c")
@@ -153,7 +153,7 @@ def test_an_interrupted_move_is_finished_by_running_it_again(
 
 
 def test_a_target_in_use_is_refused_and_left_alone(source: str, make: Make) -> None:
-    """Whatever is in it."""
+    """With any kind of row in it."""
     target = make("sqlite")
     with borough.open(target, create=True) as ipam:
         ipam.add_subnet("192.0.2.0/24")
@@ -181,8 +181,8 @@ def test_a_source_that_is_written_to_is_noticed(source: str, make: Make) -> None
     assert everything(target) == everything(source)
 
 
-def test_what_was_changed_on_the_way_is_found(source: str, make: Make) -> None:
-    """A row that is not what was sent fails the verification."""
+def test_a_changed_row_fails_the_verification(source: str, make: Make) -> None:
+    """A row of the target differs from the source."""
     target = make("sqlite")
     done_at: list[int] = []
 
@@ -201,7 +201,7 @@ def test_what_was_changed_on_the_way_is_found(source: str, make: Make) -> None:
         borough.open(target)
 
 
-def test_urls_that_cannot_be_meant_are_refused(source: str) -> None:
+def test_invalid_urls_are_refused(source: str) -> None:
     """To itself, or to nowhere."""
     with pytest.raises(FixInput):
         borough.copy(source, source)

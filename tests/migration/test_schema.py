@@ -1,4 +1,4 @@
-"""The schema: what the migrations make is what the code expects."""
+"""The schema: the migrations make the tables that the code expects."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_fresh_schema_equals_the_migrated_one(make_engine: Callable[[bool], sa
     fresh, migrated = make_engine(False), make_engine(True)
     schema.metadata.create_all(fresh)
     assert _describe(migrated) == _describe(fresh)
-    # Once more: nothing is left behind that would be in the way.
+    # Once more: no left object prevents it.
     schema.metadata.drop_all(fresh)
     schema.metadata.create_all(fresh)
     assert _describe(migrated) == _describe(fresh)
@@ -111,7 +111,7 @@ def _index(index: Any) -> str:
 
 @pytest.mark.server
 @pytest.mark.parametrize("store", ["mariadb"])
-def test_an_upgrade_that_was_killed_is_begun_anew(store: str, tmp_path: Path) -> None:
+def test_a_killed_upgrade_begins_again(store: str, tmp_path: Path) -> None:
     """Where data definition is not transactional, half a schema may be left without a revision."""
     url = STORES[store](tmp_path, 0)
     parsed, dialect = resolve(url)
@@ -130,7 +130,7 @@ def test_the_list_of_revisions_is_that_of_the_files() -> None:
 
 
 def test_every_constraint_is_named() -> None:
-    """Errors are told apart by these names."""
+    """Errors are recognised by these names."""
     for table in schema.metadata.tables.values():
         for constraint in table.constraints:
             if not isinstance(constraint, sa.PrimaryKeyConstraint):
@@ -157,7 +157,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 def test_an_older_schema_asks_for_an_upgrade(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Opening does not migrate by itself."""
+    """Opening does not migrate."""
     url = f"sqlite:///{tmp_path}/s.db"
     borough.open(url, create=True).close()
     monkeypatch.setattr(migrate, "REVISIONS", (*migrate.REVISIONS, "9999"))
@@ -165,8 +165,8 @@ def test_an_older_schema_asks_for_an_upgrade(
         borough.open(url)
 
 
-def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
-    """Tables, but none of ours."""
+def test_a_foreign_database_is_left_alone(tmp_path: Path) -> None:
+    """Tables, but none of Borough."""
     path = tmp_path / "other.db"
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE ports (id INTEGER)")
@@ -181,7 +181,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
     assert tables == [("ports",)]
 
 
-def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     """A text file stays a text file."""
     path = tmp_path / "notes.txt"
     path.write_text("just some notes, long enough to be read as a header " * 20)
@@ -197,7 +197,7 @@ def test_a_missing_database_is_not_made_by_accident(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_opening_again_with_create_keeps_what_is_there(tmp_path: Path) -> None:
+def test_opening_again_with_create_keeps_all_rows(tmp_path: Path) -> None:
     """Init is idempotent."""
     url = f"sqlite:///{tmp_path}/s.db"
     with borough.open(url, create=True) as ipam:

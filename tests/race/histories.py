@@ -1,8 +1,7 @@
-"""What clients saw, and a checker that proves from it alone that no address had two holders.
+"""Histories of clients, and a checker that no address had two holders.
 
-A client writes down each call as it saw it: when it began, when it returned, what it got. From the
-return of an allocation to the beginning of its release a client holds an address for certain; two such
-spans of one address that overlap are a fault, whatever the server thinks.
+A client records each call: begin, return and result. From the return of an allocation to the begin of its
+release a client certainly holds the address. Two such spans of one address that overlap are a fault.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Call:
 
 
 def faults(calls: Iterable[Call]) -> list[str]:
-    """What is wrong with a history; empty when nothing is."""
+    """The faults of a history."""
     found: list[str] = []
     allocated: dict[tuple[str, int], Call] = {}
     released: dict[tuple[str, int], Call] = {}
@@ -56,7 +55,7 @@ def faults(calls: Iterable[Call]) -> list[str]:
 
 
 def still_held(calls: Iterable[Call]) -> set[tuple[str, int]]:
-    """(address, sequence) of what was allocated and not released."""
+    """(address, sequence) of the allocations without a release."""
     held: set[tuple[str, int]] = set()
     calls = list(calls)
     held |= {(call.address, call.sequence) for call in calls if call.act == "allocate"}

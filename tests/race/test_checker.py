@@ -1,4 +1,4 @@
-"""The checker itself: it must see each fault that it is there for."""
+"""The checker itself: it must find each kind of fault."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_one_after_the_other_is_fine() -> None:
     assert still_held(history) == {("10.0.0.1", 2)}
 
 
-def test_two_holders_at_one_time_are_seen() -> None:
+def test_two_holders_at_one_time_are_found() -> None:
     """The second allocation returned before the first holder began to release."""
     history = [
         call(1, "allocate", 1, 0, 1),
@@ -30,7 +30,7 @@ def test_two_holders_at_one_time_are_seen() -> None:
     assert len(faults(history)) == 1
 
 
-def test_a_sequence_number_that_repeats_is_seen() -> None:
+def test_a_sequence_number_that_repeats_is_found() -> None:
     """Rule 8: a sequence number never repeats for an address."""
     history = [
         call(1, "allocate", 1, 0, 1),
@@ -40,6 +40,6 @@ def test_a_sequence_number_that_repeats_is_seen() -> None:
     assert faults(history)
 
 
-def test_a_release_out_of_nowhere_is_seen() -> None:
-    """Nobody can release what nobody was given."""
+def test_a_release_without_an_allocation_is_found() -> None:
+    """Only an allocated address can be released."""
     assert faults([call(1, "release", 7, 0, 1)])

@@ -19,7 +19,7 @@ from tests.conftest import STORES, each_store
 WRITERS = 6
 CALLS = 60
 
-#: For a process to end, in seconds: long, because the machine may be at other tests as well.
+#: Seconds for a process to end: long, because the machine may run other tests.
 TIMEOUT = 300.0
 
 L = {"network": "n"}
@@ -64,7 +64,7 @@ def read(url: str, last: Any, told: Any) -> None:
 
 @pytest.mark.parametrize("store", each_store("memory"))
 def test_a_reader_that_pages_misses_no_event(store: str, tmp_path: Path) -> None:
-    """And is told them in the order of their ids."""
+    """It reads them in the order of their ids."""
     url = STORES[store](tmp_path, 0)
     with borough.open(url, create=True) as ipam:
         ipam.add_subnet("10.0.0.0/16", labels=L)

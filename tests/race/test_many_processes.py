@@ -20,12 +20,12 @@ from tests.race.histories import Call, faults, still_held
 PROCESSES = 16
 CALLS = 60
 
-#: For a worker to end, in seconds: long, because the machine may be at other tests as well.
+#: Seconds for a worker to end: long, because the machine may run other tests.
 TIMEOUT = 300.0
 
 SHARED = each_store("memory")
 
-#: 16 clients that hold up to 4 addresses each want 64 of 56: the group is often down to its last one.
+#: 16 clients that hold up to 4 addresses each need 64 of 56: the group often has one free address.
 TOPOLOGY = {
     "subnets": [
         {"name": name, "cidr": f"10.0.{number}.0/28", "labels": {"network": "n"}}
@@ -35,7 +35,7 @@ TOPOLOGY = {
 
 
 def client(number: int, url: str, kind: str, results: Path) -> None:
-    """Allocate and release at random; write down what was seen, and every failure."""
+    """Allocate and release at random; record the results, and every failure."""
     chance = random.Random(number)
     ipam = borough.open(url)
     calls: list[Call] = []
@@ -58,7 +58,7 @@ def client(number: int, url: str, kind: str, results: Path) -> None:
             elif kind == "next":
                 request["kind"] = "next"
             elif kind == "bulk":
-                # In opposite orders, so that each takes first what the other wants next.
+                # In opposite orders, so each takes first the address that the other takes next.
                 del request["labels"]
                 request["subnets"] = list("abcd" if number % 2 else "dcba")
                 request["count"] = chance.choice([1, 2, 15, 17])
@@ -121,7 +121,7 @@ def test_no_address_has_two_holders(store: str, kind: str, tmp_path: Path) -> No
 
 
 def last_one(number: int, url: str, barrier: Any, results: Path) -> None:
-    """Take the last free address as soon as everybody is ready."""
+    """Take the last free address as soon as all processes are ready."""
     with borough.open(url) as ipam:
         barrier.wait(60)
         try:
@@ -133,7 +133,7 @@ def last_one(number: int, url: str, barrier: Any, results: Path) -> None:
 
 @pytest.mark.parametrize("store", SHARED)
 def test_the_last_free_address_is_found_by_exactly_one(store: str, tmp_path: Path) -> None:
-    """Exhausted is said only when it is true (rule 10)."""
+    """``exhausted`` is raised only when it is true (rule 10)."""
     url = STORES[store](tmp_path, 0)
     with borough.open(url, create=True) as ipam:
         ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/30", "labels": {"network": "n"}}]})
@@ -184,7 +184,7 @@ def upgrader(url: str, barrier: Any) -> None:
 
 @pytest.mark.parametrize("store", SHARED)
 def test_several_processes_may_initialise_at_once(store: str, tmp_path: Path) -> None:
-    """The schema is made once, and nobody fails."""
+    """The schema is made once, and no process fails."""
     url = STORES[store](tmp_path, 0)
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(4)

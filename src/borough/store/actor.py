@@ -1,4 +1,4 @@
-"""Who acts: what the events say that are written meanwhile."""
+"""The actor that events name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _ACTOR: Final[ContextVar[str]] = ContextVar("borough_actor", default="")
 
 
 def actor() -> str:
-    """The name of whoever acts; empty when nobody has said."""
+    """The name of the present actor; empty when none is set."""
     return _ACTOR.get()
 
 
 @contextmanager
 def acting(name: str) -> Iterator[None]:
-    """Act in somebody's name, in this thread or task."""
+    """Set the actor, in this thread or task."""
     before = _ACTOR.set(name)
     try:
         yield

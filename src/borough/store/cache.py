@@ -1,7 +1,7 @@
 """A cache bounded in bytes.
 
-Callers choose what is remembered: selectors, lists of subnets, shapes of statements. A bound on the number of
-entries would leave the size of each to them.
+Callers choose the entries: selectors, lists of subnets, shapes of statements. So a bound on their number
+would not bound their size.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import Any, Final, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-#: What an entry takes beside its key and value: the dictionary's slot, the link of the order, a pair.
+#: Bytes of an entry beside its key and value: the dictionary's slot, the link of the order, a pair.
 _ENTRY: Final = 256
 
-#: An entry of more than this part of a cache is not kept: it would push out everything else.
+#: An entry of more than this part of a cache is not kept: it would displace all others.
 _LARGEST_PART: Final = 8
 
 
 class Cache(Generic[K, V]):
-    """The entries used last, as many as fit into a bound; safe between threads.
+    """The most recently used entries that fit into a bound; safe between threads.
 
-    :ivar weight: what is kept, in bytes.
+    :ivar weight: bytes of all entries.
     """
 
     def __init__(self, limit: int) -> None:
-        """Keep nothing yet.
+        """Make an empty cache.
 
         :param limit: most bytes of all entries, as :func:`weigh` estimates them.
         """
@@ -40,7 +40,7 @@ class Cache(Generic[K, V]):
         self.weight = 0
 
     def get(self, key: K) -> V | None:
-        """The value of a key, which thereby is the one used last; None for none."""
+        """The value of a key, which becomes the most recently used; None for none."""
         with self._lock:
             found = self._entries.get(key)
             if found is None:
@@ -49,7 +49,7 @@ class Cache(Generic[K, V]):
             return found[0]
 
     def put(self, key: K, value: V, weight: int | None = None) -> V:
-        """Keep a value, and drop what was not used for longest; return the value.
+        """Keep a value, and drop the least recently used entries; return the value.
 
         :param weight: of key and value in bytes; None to estimate it.
         """
@@ -84,10 +84,10 @@ class Cache(Generic[K, V]):
 
 
 def weigh(*values: object) -> int:
-    """Bytes of some values and of what they are made of; nothing is counted twice.
+    """Bytes of some values and of their parts, each counted once.
 
-    What is shared with others is counted as well, so that the estimate is rather too large. Objects of other
-    packages are counted without what they refer to.
+    Parts shared with other objects are counted as well, so the estimate is high. Objects of other
+    packages are counted without their parts.
     """
     seen: set[int] = set()
     todo: list[Any] = list(values)

@@ -1,4 +1,4 @@
-"""Until when the present work may take: a store begins no statement after that."""
+"""The deadline of the present work: a store begins no statement after it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ENDS: Final[ContextVar[float]] = ContextVar("borough_deadline", default=float("
 
 @contextmanager
 def until(ends: float) -> Iterator[None]:
-    """Work with a deadline, in this thread or task.
+    """Set a deadline, in this thread or task.
 
     :param ends: on the clock of :func:`time.monotonic`, in seconds.
-    :raises DeadlineExceeded: it is over already.
+    :raises DeadlineExceeded: it has passed already.
     """
     before = _ENDS.set(ends)
     try:
@@ -29,14 +29,14 @@ def until(ends: float) -> Iterator[None]:
 
 
 def is_over() -> bool:
-    """True when the deadline of the present work is over; never where there is none."""
+    """True when the deadline of the present work has passed; False where there is none."""
     return time.monotonic() >= _ENDS.get()
 
 
 def check() -> None:
-    """Go on, if there is time.
+    """Compare the time with the deadline.
 
-    :raises DeadlineExceeded: there is none left.
+    :raises DeadlineExceeded: it has passed.
     """
     if is_over():
-        raise DeadlineExceeded("the request took longer than it may", outcome="not_done")
+        raise DeadlineExceeded("the request took longer than its deadline", outcome="not_done")

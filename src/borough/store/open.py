@@ -15,11 +15,11 @@ def open_store(
 ) -> Store:
     """Open the store that a URL names.
 
-    :param url: ``memory:`` or an SQLAlchemy URL, such as ``sqlite:///borough.db``; a server's may list
-        several hosts, with commas between.
+    :param url: ``memory:`` or an SQLAlchemy URL, such as ``sqlite:///borough.db``; it may list several
+        hosts of a server, with commas between.
     :param create: make or upgrade the schema.
-    :param patience: seconds for which a unit of work is tried while others are in the way.
-    :param statement_time: seconds after which a database server gives up a statement; None for never.
+    :param timeout: seconds for which a unit of work is repeated after conflicts.
+    :param statement_time: seconds after which a database server aborts a statement; None for never.
     :raises FixInput: for a URL that names no store.
     """
     if url == "memory:":

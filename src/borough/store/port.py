@@ -1,9 +1,9 @@
-"""What a store must do: the port that the engine is written against.
+"""The interface of a store, as the engine uses it.
 
-A store runs a *unit of work* in one transaction and retries it as a whole when it lost a race. A
-unit reads through the methods of :class:`~borough.domain.space.plan.Space` and writes a
-:class:`~borough.domain.space.plan.Plan` with :meth:`Unit.commit`; every row of a plan has a precondition,
-and one that does not hold raises :class:`LostRace`, which undoes the whole unit.
+A store runs a *unit of work* in one transaction, and again as a whole after a lost race. A unit reads through
+:class:`~borough.domain.space.plan.Space` and writes a :class:`~borough.domain.space.plan.Plan` with
+:meth:`Unit.commit`. Every row of a plan has a precondition. One that does not hold raises :class:`LostRace`,
+which undoes the whole unit.
 
 A unit is composed of one protocol for each subject. A function names the smallest one that it needs;
 one that names a reading protocol cannot write.
@@ -30,19 +30,18 @@ from borough.domain.space.plan import Plan, Space, Tally
 
 T = TypeVar("T")
 
-#: Seconds for which a unit of work is run again, unless the caller says otherwise, before others are
-#: reported to be in the way.
+#: Seconds for which a unit of work is repeated after conflicts, unless the caller sets another number.
 TIMEOUT: Final = 30.0
 
 
 class LostRace(Exception):
-    """A precondition of a unit no longer holds; the store runs the unit again."""
+    """A precondition of a unit does not hold; the store runs the unit again."""
 
 
 class Contradiction(LostRace):
-    """A row that was to be added is there already.
+    """A row to be added exists already.
 
-    Somebody was faster; or, when it happens again and again, the tables contradict each other.
+    Another transaction added it; or, when this repeats, the tables contradict each other.
     """
 
 
@@ -50,20 +49,20 @@ class Contradiction(LostRace):
 
 
 class ReadSpace(Space, Protocol):
-    """Address space, and what is declared of it."""
+    """Address space, and the declared objects."""
 
     @property
     def catalogue(self) -> Catalogue:
-        """The declared objects, as they stand in this transaction."""
+        """The declared objects, as this transaction sees them."""
 
     def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
         """All blocks, or those of some subnets, by subnet and address."""
 
     def free_ranges(self, subnet_ids: Sequence[int] | None = None) -> list[FreeRange]:
-        """All runs, or those of some subnets, by subnet and address."""
+        """All free ranges, or those of some subnets, by subnet and address."""
 
     def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
-        """How subnets stand."""
+        """Counts of subnets, by id."""
 
 
 class ReadAllocations(Protocol):
@@ -73,10 +72,10 @@ class ReadAllocations(Protocol):
         """Allocations by sequence number."""
 
     def expired(self, now: int, limit: int) -> list[AllocationRow]:
-        """Cooling allocations whose rest is over, the longest expired first."""
+        """Allocations whose cool-down has ended, the longest ended first."""
 
     def recall(self, key: str) -> Remembered | None:
-        """What an idempotency key was used for."""
+        """The request and the allocations of an idempotency key; None when it is not bound."""
 
 
 class ReadTrail(Protocol):
@@ -89,10 +88,10 @@ class ReadTrail(Protocol):
         """The largest id of an event up to one; 0 when there is none."""
 
     def cohort_labels(self) -> dict[int, Labels]:
-        """The labels of every cohort that there is or that events name."""
+        """The labels of every cohort that exists or that events name."""
 
     def pruned(self) -> int:
-        """The largest id of an event that was pruned; 0 when none was."""
+        """The largest id of a pruned event; 0 when there is none."""
 
 
 class ReadTokens(Protocol):
@@ -103,44 +102,44 @@ class ReadTokens(Protocol):
 
 
 class ReadOrphans(Protocol):
-    """What drivers have left behind in other systems."""
+    """Orphans: addresses that external systems may hold without an allocation."""
 
     def orphans(self, driver: str | None = None) -> list[Orphan]:
-        """Leftovers of a driver, or all of them, the oldest first."""
+        """Orphans of a driver, or all of them, the oldest first."""
 
 
 class Inspection(Protocol):
-    """What is stored, as it is stored."""
+    """Stored rows, independent of caches and of the declared objects."""
 
     def reload(self) -> Catalogue:
-        """The catalogue read anew, whatever is cached of it."""
+        """The catalogue read again, without the cache."""
 
     def risks(self) -> list[Finding]:
-        """The settings of the database server by which an acknowledged change may be lost."""
+        """The settings of the database server that may lose an acknowledged change."""
 
     def times_after(self, bound: int) -> Times:
-        """The latest times, of those that are later than a bound."""
+        """The latest of the times after a bound."""
 
     def taken_in(self, subnet: Subnet) -> Iterator[tuple[int, int]]:
-        """Addresses of the subnet's scope and prefix that are held or cool, ascending.
+        """Allocated and cooling addresses of the subnet's scope and prefix, ascending.
 
-        :return: each with the id of the subnet that its row names.
+        :return: each with the subnet id of its row.
         """
 
     def homeless(self) -> list[AllocationRow]:
-        """Allocations that lie in no subnet of their scope, whichever they name."""
+        """Allocations whose address lies in no subnet of their scope."""
 
     def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
-        """What is stored beside each bitmap, by block id: free addresses, and 1 when it has any."""
+        """The counts stored beside each bitmap, by block id: free addresses, and 1 when there are any."""
 
     def misfiled(self, subnet_id: int) -> list[Block | FreeRange]:
-        """Blocks and runs whose columns that only serve a search differ from what they repeat."""
+        """Blocks and free ranges with a search column that differs from the columns it is computed from."""
 
     def stored_cohorts(self) -> list[StoredCohort]:
-        """All cohorts; does not need the catalogue to be readable."""
+        """All cohorts, also when the catalogue cannot be read."""
 
     def strays(self) -> list[Block | FreeRange]:
-        """Blocks and runs whose subnet does not exist."""
+        """Blocks and free ranges whose subnet does not exist."""
 
 
 class ReadUnit(
@@ -158,29 +157,29 @@ class WriteAllocations(Protocol):
     def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
         """Write a plan and its events.
 
-        :param bind: the idempotency key that stands for the plan's grants from now on.
+        :param bind: the idempotency key to bind to the plan's grants.
         :return: the sequence number of each grant, in order.
-        :raises LostRace: when a row is not as the plan expects it, or the key is bound already.
+        :raises LostRace: a precondition does not hold, or the key is bound already.
         """
 
     def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
-        """Make an idempotency key stand for allocations that this unit has committed.
+        """Bind an idempotency key to allocations that this unit has committed.
 
-        :raises LostRace: when the key is bound already.
+        :raises LostRace: the key is bound already.
         """
 
     def forget(self, before: int, limit: int) -> int:
-        """Drop the oldest keys bound before a time whose addresses are gone; return how many."""
+        """Drop the oldest keys bound before a time whose addresses are released; return their number."""
 
 
 class WriteDeclarations(Protocol):
     """Changes of declared objects; each is followed by one :meth:`touch`."""
 
     def touch(self, seen: int) -> None:
-        """Move the catalogue to its next version, and drop cohorts without subnets.
+        """Make the next version of the catalogue, and drop cohorts without subnets.
 
         :param seen: the version that the change was decided on.
-        :raises LostRace: when the catalogue is at another version by now.
+        :raises LostRace: the catalogue is at another version.
         """
 
     def add_scope(self, name: str, source: str) -> None:
@@ -205,13 +204,13 @@ class WriteDeclarations(Protocol):
         """Remove a host; its allocations and claims are not touched."""
 
     def lock_space(self, subnet_ids: Collection[int]) -> None:
-        """Keep others from changing the space of subnets until this unit ends.
+        """Keep other units from changing the space of subnets until this unit ends.
 
-        Called before the space is read that the unit will make anew. The unit may be run again for it.
+        Called before a unit reads space that it will rebuild. The store may run the unit again for it.
         """
 
     def add_subnets(self, subnets: Sequence[Subnet]) -> list[tuple[Subnet, int]]:
-        """Add subnets without any space yet.
+        """Add subnets without space.
 
         :return: each with its id, and the id of its cohort.
         """
@@ -220,14 +219,14 @@ class WriteDeclarations(Protocol):
         """Change a subnet; blocks follow its cohort.
 
         :return: the subnet with its version.
-        :raises LostRace: it is not at its version any more; or its space is locked, and an address
-            outside of its ranges changed before that.
+        :raises LostRace: it is at another version; or an address outside its ranges changed before its space
+            was locked.
         """
 
     def remove_subnet(self, subnet: Subnet) -> None:
-        """Remove a subnet, its space, and the cooling allocations that are all it may still have.
+        """Remove a subnet without allocations, its space, and its cooling addresses.
 
-        :raises LostRace: it is not at its version any more.
+        :raises LostRace: it is at another version.
         """
 
     def cohort_of(self, subnet_id: int) -> int:
@@ -241,9 +240,9 @@ class WriteTrail(Protocol):
         """Add events."""
 
     def prune(self, through: int, limit: int) -> int:
-        """Remove the oldest events, but never the newest one; return how many were removed.
+        """Remove the oldest events, but never the newest one; return their number.
 
-        Labels of cohorts go with the last event that names them.
+        The labels of a removed cohort are removed with the last event that names it.
 
         :param through: the largest id to remove.
         :param limit: the most events to remove.
@@ -256,7 +255,7 @@ class WriteTokens(Protocol):
     def add_token(self, token: Token) -> None:
         """Add a token.
 
-        :raises LostRace: when there is one of its name.
+        :raises LostRace: the name is in use.
         """
 
     def remove_token(self, name: str) -> None:
@@ -264,37 +263,37 @@ class WriteTokens(Protocol):
 
 
 class WriteOrphans(Protocol):
-    """Changes of what drivers have left behind."""
+    """Changes of orphans."""
 
     def keep_orphan(self, orphan: Orphan) -> None:
-        """Keep a leftover; one with the same token is replaced."""
+        """Keep an orphan; one with the same token is replaced."""
 
     def discard_orphan(self, token: str) -> None:
-        """Forget a leftover, if it is still kept."""
+        """Forget an orphan, if it is still kept."""
 
 
 class Repair(Protocol):
-    """Changes of what an inspection found."""
+    """Repair of findings of an inspection."""
 
     def cut_rests(self, subnet_id: int, until: int) -> None:
-        """Let the cool-downs of a subnet end no later than this."""
+        """End the cool-downs of a subnet no later than a time."""
 
     def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
-        """Date the idle marks of a subnet no later than this."""
+        """Date the idle marks of a subnet no later than a time."""
 
     def cut_keys(self, latest: int) -> None:
-        """Date the idempotency keys no later than this."""
+        """Date the idempotency keys no later than a time."""
 
     def retire_cohort(self, id: int) -> None:
-        """Make a cohort one that nothing can mean; put its subnets again and :meth:`touch`."""
+        """Give a cohort a key that no subnet can have; put its subnets again, then :meth:`touch`."""
 
     def remove_strays(self) -> None:
-        """Remove what :meth:`Inspection.strays` finds."""
+        """Remove the rows of :meth:`Inspection.strays`."""
 
     def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
-        """Make an allocation name another subnet; it keeps its sequence number.
+        """File an allocation under another subnet; it keeps its sequence number.
 
-        :raises LostRace: when it is gone.
+        :raises LostRace: it does not exist.
         """
 
 
@@ -315,7 +314,7 @@ class Unit(
 
 
 class Store(Protocol):
-    """A place to keep address space in."""
+    """A store of address space."""
 
     def transact(
         self,
@@ -325,44 +324,43 @@ class Store(Protocol):
         repeatable: bool = False,
         declares: bool = False,
     ) -> T:
-        """Run a unit of work in one transaction, again and again while it loses races, bounded.
+        """Run a unit of work in one transaction, and again after each lost race, within a bound.
 
-        :param write: whether the unit may write; one that only reads never waits for writers.
-        :param declares: whether it changes what is declared: such units wait for each other first.
-        :param repeatable: whether the unit finds out by itself that it was done before, so that it may
-            be run again after a commit whose answer was lost.
-        :raises Contended: when the bound is reached.
-        :raises Unavailable: when the database cannot be reached, or went away.
+        :param write: the unit may write; one that only reads never waits for writers.
+        :param declares: the unit changes declared objects; such units queue.
+        :param repeatable: the unit detects that it was done before, so it may run again after a commit
+            whose answer was lost.
+        :raises Contended: the bound is reached.
+        :raises Unavailable: the database cannot be reached, or went away.
         """
 
     @property
     def known(self) -> Catalogue | None:
-        """The catalogue as last seen, to make an :class:`Order` from.
+        """The catalogue as last read, for a :class:`TakeRequest`.
 
-        None when none was seen, and always where a unit of work is as quick as an order.
+        None when none was read, and where a unit of work is as quick.
         """
 
     def give(self, order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
-        """Give one address by an order, or run the unit of work that comes to the same.
+        """Allocate one address, or run the unit of work with the same result.
 
-        :raises Contended: when the bound is reached.
-        :raises Unavailable: when the database cannot be reached, or went away.
+        :raises Contended: the bound is reached.
+        :raises Unavailable: the database cannot be reached, or went away.
         """
 
     def horizon(self) -> int:
-        """An id up to which events are complete: a snapshot that is taken later shows all of them.
+        """An id up to which events are complete: a later snapshot shows all of them.
 
-        Ids are given before their transactions commit, and transactions commit in another order. No
-        transaction that is open, now or later, adds an event with an id up to the horizon. It stops below
-        the smallest id that an open transaction may have.
+        Ids are assigned before transactions commit, in another order. The horizon is below the smallest id
+        that an open transaction may have; no later transaction adds an event up to it.
 
-        :raises Contended: when the bound is reached.
-        :raises Unavailable: when the database cannot be reached, or went away.
+        :raises Contended: the bound is reached.
+        :raises Unavailable: the database cannot be reached, or went away.
         """
 
     @property
     def retries(self) -> int:
-        """How many units have been run again since the store was opened."""
+        """Number of repeated units since the store was opened."""
 
     def close(self) -> None:
         """Release connections and files."""

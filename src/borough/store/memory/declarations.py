@@ -48,7 +48,7 @@ class MemoryDeclarations(MemoryPart):
         del self._tables.hosts[host.name]
 
     def lock_space(self, subnet_ids: Collection[int]) -> None:
-        """See :meth:`borough.store.port.Unit.lock_space`; a unit has the tables for itself."""
+        """Do nothing: one unit runs at a time."""
 
     def add_subnets(self, subnets: Sequence[Subnet]) -> list[tuple[Subnet, int]]:
         tables = self._tables

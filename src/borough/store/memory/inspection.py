@@ -1,4 +1,4 @@
-"""Auditing and mending the in-memory tables."""
+"""Inspection and repair of the in-memory tables."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ class MemoryInspection(MemorySpace):
             self._tables.keys[key] = (remembered, min(at, latest))
 
     def risks(self) -> list[Finding]:
-        """See :meth:`borough.store.port.Unit.risks`; there is no server."""
         return []
 
     def reload(self) -> Catalogue:
@@ -70,11 +69,9 @@ class MemoryInspection(MemorySpace):
         return sorted(found, key=lambda each: each.sequence)
 
     def stored_counts(self, subnet_id: int) -> dict[int, tuple[int, int]]:
-        """See :meth:`borough.store.port.Unit.stored_counts`; nothing is stored, so it is right."""
         return {}
 
     def misfiled(self, subnet_id: int) -> list[Block | FreeRange]:
-        """See :meth:`borough.store.port.Unit.misfiled`; there are no such columns."""
         return []
 
     def stored_cohorts(self) -> list[StoredCohort]:

@@ -1,4 +1,4 @@
-"""What the parts of a unit of work on the in-memory tables share."""
+"""Common base of the parts of a unit of work on the in-memory tables."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class MemoryPart:
 
 
 def expect(stored: object, expected: object) -> None:
-    """A row is as it was read, or the whole unit is run again.
+    """Compare a row with its precondition.
 
-    :raises LostRace: it is not.
+    :raises LostRace: they differ; the whole unit runs again.
     """
     if stored != expected:
         raise LostRace(expected)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from borough.domain.net.prefixes import Prefix
@@ -25,9 +26,11 @@ class MemorySpace(MemoryPart):
     ) -> list[Offer]:
         found: list[Offer] = []
         for position, rung in enumerate(rungs):
-            blocks = [block for block in self._blocks_on(rung, claimant) if block.free]
-            free_ranges = self._free_ranges_on(rung) if rung.hold is Hold.UNCLAIMED else []
-            pieces = _order(rung.hold, blocks, free_ranges, claimant, lowest)
+            on = partial(self._on, rung)
+            blocks = self._blocks(on)
+            offered = [each for each in blocks if each.free and _hold(each, claimant) is rung.hold]
+            free_ranges = self._free_ranges(on) if rung.hold is Hold.UNCLAIMED else []
+            pieces = _order(rung.hold, offered, free_ranges, claimant, lowest)
             found += [Offer(position, piece) for piece in pieces]
             if len(found) >= count:
                 break
@@ -36,60 +39,36 @@ class MemorySpace(MemoryPart):
     def _on(self, rung: Rung, piece: Block | FreeRange) -> bool:
         return piece.cohort_id in rung.cohorts or piece.subnet_id in rung.subnets
 
-    def _blocks_on(self, rung: Rung, claimant: str) -> list[Block]:
-        return [
-            block
-            for block in self._tables.blocks.values()
-            if self._on(rung, block) and _hold(block, claimant) is rung.hold
-        ]
+    def _blocks(self, condition: Callable[[Block], bool]) -> list[Block]:
+        return sorted(filter(condition, self._tables.blocks.values()), key=_by_address)
 
-    def _free_ranges_on(self, rung: Rung) -> list[FreeRange]:
-        return [
-            free_range
-            for free_range in self._tables.free_ranges.values()
-            if self._on(rung, free_range)
-        ]
+    def _free_ranges(self, condition: Callable[[FreeRange], bool]) -> list[FreeRange]:
+        return sorted(filter(condition, self._tables.free_ranges.values()), key=_by_address)
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
-        held = [
-            block
-            for block in self._tables.blocks.values()
-            if self._on(rung, block) and block.holder == holder
-        ]
-        return sorted(held, key=_by_address)
+        return self._blocks(lambda block: self._on(rung, block) and block.holder == holder)
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
-        held = [
-            block
-            for block in self._tables.blocks.values()
-            if block.cohort_id == cohort_id and block.holder == holder
-        ]
-        return sorted(held, key=_by_address)
+        return self._blocks(lambda block: (block.cohort_id, block.holder) == (cohort_id, holder))
 
     def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
-        inside = [
-            block
-            for block in self._tables.blocks.values()
-            if block.subnet_id == subnet_id and prefix.covers(block.prefix)
-        ]
-        return sorted(inside, key=_by_address)
+        return self._blocks(
+            lambda block: block.subnet_id == subnet_id and prefix.covers(block.prefix)
+        )
 
     def free_ranges_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[FreeRange]:
-        return [
-            free_range
-            for free_range in self._tables.free_ranges.values()
-            if free_range.subnet_id == subnet_id and free_range.prefix in prefixes
-        ]
+        return self._free_ranges(
+            lambda each: each.subnet_id == subnet_id and each.prefix in prefixes
+        )
 
     def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
-        inside = [
-            free_range
-            for free_range in self._tables.free_ranges.values()
-            if free_range.subnet_id == subnet_id
-            and prefix.covers(free_range.prefix)
-            and free_range.prefix.length <= longest
-        ]
-        return sorted(inside, key=_by_address)
+        return self._free_ranges(
+            lambda each: (
+                each.subnet_id == subnet_id
+                and prefix.covers(each.prefix)
+                and each.prefix.length <= longest
+            )
+        )
 
     def piece_at(self, subnet_id: int, address: int) -> Block | FreeRange | None:
         for table in (self._tables.blocks, self._tables.free_ranges):

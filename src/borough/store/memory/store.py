@@ -1,7 +1,7 @@
-"""The store that keeps everything in Python dictionaries.
+"""The store in Python dictionaries.
 
-It looks through all it has for every answer: slow, and plainly right. The SQL stores are compared
-with it on random histories.
+Every answer scans all rows, without an index: slow, and simple to verify. The SQL stores are compared with it
+on random histories.
 """
 
 from __future__ import annotations
@@ -60,10 +60,9 @@ class MemoryStore:
                     if tables.version != self._catalogue.version:
                         self._catalogue = tables.catalogue
                 return answer
-        raise Contended("the unit of work kept losing races", attempts=_ATTEMPTS)
+        raise Contended("the unit of work lost a race at every attempt", attempts=_ATTEMPTS)
 
     def horizon(self) -> int:
-        """See :meth:`borough.store.port.Store.horizon`: units take turns, so that all are complete."""
         with self._lock:
             return self._tables.newest_event
 

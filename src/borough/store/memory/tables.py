@@ -65,7 +65,7 @@ class Tables:
         )
 
     def copy(self) -> Tables:
-        """Another state that starts out the same."""
+        """An independent copy."""
         made = copy(self)
         for name, value in vars(self).items():
             if isinstance(value, dict | list):
@@ -78,7 +78,7 @@ class Tables:
         return self.next_id - 1
 
     def add_event(self, event: EventRow) -> None:
-        """Add an event; it gets its id, and names who acts."""
+        """Add an event with the next id and the present actor."""
         self.events.append(
             Event(
                 self.newest_event + 1,
@@ -96,7 +96,7 @@ class Tables:
         )
 
     def clear_space(self, subnet_id: int) -> None:
-        """Remove the blocks and runs of a subnet."""
+        """Remove the blocks and free ranges of a subnet."""
         self.blocks = {id: each for id, each in self.blocks.items() if each.subnet_id != subnet_id}
         self.free_ranges = {
             id: each for id, each in self.free_ranges.items() if each.subnet_id != subnet_id

@@ -1,8 +1,7 @@
-"""Carrying a database over to another one, of the same kind or of another.
+"""Copy of a database to another one, of the same kind or of another.
 
-It works as a synchronisation: rows that the target has already are left alone, so that a run that was
-interrupted is finished by running it again. Until the end the target lacks the row that holds the
-catalogue's version, and nobody can open it by mistake.
+It is a synchronisation: rows that the target has already are kept, so another run finishes an interrupted
+one. Until the end the target lacks the row with the catalogue's version, and cannot be opened by mistake.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from borough.store.sql.dialect import Dialect
 from borough.store.sql.failures import public
 from borough.store.sql.open import resolve
 
-#: Rows carried over by one transaction.
+#: Rows copied by one transaction.
 BATCH: Final = 1000
 
-#: Called with (rows done, rows in all); each row is carried over and then verified.
+#: Called with (rows done, rows in all); each row counts twice, when it is copied and when it is verified.
 Progress = Callable[[int, int], None]
 
 _Row = tuple[Any, ...]
@@ -32,10 +31,10 @@ _Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Copied:
-    """What was carried over.
+    """Result of a copy.
 
-    :ivar rows: by table.
-    :ivar resumed: whether an earlier run had begun it.
+    :ivar rows: copied rows, by table.
+    :ivar resumed: an earlier run had begun it.
     """
 
     rows: dict[str, int]
@@ -51,7 +50,7 @@ class _Side:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """One snapshot, however long it takes."""
+        """A transaction that reads one snapshot."""
         with self._transaction(self.dialect.begin_read) as connection:
             yield connection
 
@@ -69,10 +68,10 @@ class _Side:
             connection.exec_driver_sql("COMMIT")
 
 
-#: In the order in which rows refer to each other; the row that makes a database usable comes last.
+#: In the order of references; the row that makes a database usable comes last.
 TABLES: Final = [each for each in schema.metadata.sorted_tables if each is not schema.meta]
 
-#: Tables that others refer to. They are small, and rows of others hang on theirs.
+#: Tables with references to them. They are small.
 _PARENTS: Final = [
     each
     for each in TABLES
@@ -81,14 +80,14 @@ _PARENTS: Final = [
 
 
 def copy(source_url: str, target_url: str, progress: Progress | None = None) -> Copied:
-    """Carry everything over, and verify it.
+    """Copy all rows, and verify them.
 
-    What writes to the source must be stopped. Run again after an interruption, it goes on.
+    Writers of the source must be stopped. After an interruption another run continues.
 
     :raises FixInput: one of the URLs names no database, or both the same.
     :raises TargetInUse: the target has data of its own.
-    :raises SourceChanged: something wrote to the source; run it again.
-    :raises Corrupt: what arrived is not what was sent.
+    :raises SourceChanged: the source was written to; run it again.
+    :raises Corrupt: a row of the target differs from the source.
     """
     if source_url == target_url:
         raise FixInput("source and target are the same database")
@@ -129,19 +128,19 @@ def _copy(source: _Side, target: _Side, progress: Progress | None) -> Copied:
     with source.reading() as read:
         if _state(read) != before:
             raise SourceChanged(
-                "something wrote to the source while it was carried over; stop it and run this again: "
-                "what has arrived is kept"
+                "the source was written to during the copy; stop its writers and run this again: "
+                "the rows that have arrived are kept"
             )
     _finish(target, before[0])
     return Copied(counts, resumed)
 
 
 def _claim(target: _Side) -> bool:
-    """Make the target unusable for others; tell whether an earlier run had done so."""
+    """Make the target unusable for others; return True when an earlier run had done so."""
     with target.writing() as write:
         if not _count(write, schema.meta):
             return True
-        used = [table.name for table in _witnesses() if _count(write, table)]
+        used = [table.name for table in _data_tables() if _count(write, table)]
         if used:
             raise TargetInUse(
                 "the target has data of its own; name an empty database", tables=sorted(used)
@@ -150,7 +149,7 @@ def _claim(target: _Side) -> bool:
     return False
 
 
-def _witnesses() -> list[sa.Table]:
+def _data_tables() -> list[sa.Table]:
     return [
         schema.subnet,
         schema.pool,
@@ -164,7 +163,7 @@ def _witnesses() -> list[sa.Table]:
 
 
 def _state(read: sa.Connection) -> tuple[int, int, int]:
-    """What moves whenever anything is written: catalogue version, newest event, number of keys."""
+    """Values of which each write changes one: catalogue version, newest event, number of keys."""
     version = read.scalar(sa.select(schema.meta.c.catalogue_version))
     newest = read.scalar(sa.select(sa.func.max(schema.event.c.id)))
     return version or 0, newest or 0, _count(read, schema.idempotency_key)
@@ -192,7 +191,7 @@ def _key(table: sa.Table) -> sa.Column[Any]:
 
 
 def _batches(read: sa.Connection, table: sa.Table) -> Iterator[list[_Row]]:
-    """All rows by key; each page begins after the last one, whatever the database sorts texts by."""
+    """All rows by key; each page begins after the last one, so any sort order of texts will do."""
     key = _key(table)
     place = list(table.c).index(key)
     query = sa.select(*table.c).order_by(key).limit(BATCH)
@@ -211,7 +210,7 @@ def _same(read: sa.Connection, table: sa.Table, page: Sequence[_Row]) -> dict[An
 
 
 def _clear_if_other(read: sa.Connection, target: _Side) -> None:
-    """Begin anew when what rows hang on has changed since an earlier run."""
+    """Remove all rows when one that others refer to has changed since an earlier run."""
     with target.writing() as write:
         for table in _PARENTS:
             place = list(table.c).index(_key(table))
@@ -224,7 +223,7 @@ def _clear_if_other(read: sa.Connection, target: _Side) -> None:
 
 
 def _remove_others(read: sa.Connection, target: _Side, table: sa.Table) -> None:
-    """Remove what the source does not have, or has otherwise, before anything is added in its place."""
+    """Remove the rows that the source lacks or has with other values, before rows are added."""
     key = _key(table)
     place = list(table.c).index(key)
     with target.reading() as there:
@@ -256,13 +255,13 @@ def _verify(read: sa.Connection, target: _Side, bar: _Bar) -> None:
             sent = _digest(read, table, bar)
             if _digest(there, table, None) != sent:
                 raise Corrupt(
-                    f"table {table.name} did not arrive as it was sent; run the command again",
+                    f"table {table.name} differs from the source; run the command again",
                     table=table.name,
                 )
 
 
 def _digest(read: sa.Connection, table: sa.Table, bar: _Bar | None) -> tuple[int, int]:
-    """(rows, sum of their hashes): no order, because databases sort texts each in their own way."""
+    """(rows, sum of their hashes); a sum, because databases sort texts differently."""
     rows = total = 0
     for page in _batches(read, table):
         for row in page:
@@ -279,7 +278,7 @@ def _finish(target: _Side, version: int) -> None:
         if write.dialect.name == "postgresql":
             for table in TABLES:
                 if table.autoincrement_column is not None and _count(write, table):
-                    # Rows that bring their ids do not move the sequence that gives the next one.
+                    # Rows inserted with their ids do not advance the sequence of the next id.
                     newest = sa.select(sa.func.max(_key(table))).scalar_subquery()
                     sequence = sa.func.pg_get_serial_sequence(table.name, _key(table).name)
                     write.execute(sa.select(sa.func.setval(sequence, newest)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
@@ -17,12 +17,15 @@ from borough.store.sql.giving import BoundsCache, Hints, Outcome
 from borough.store.sql.read_set import Guess
 from borough.store.sql.runner import Runner
 
+#: The loss where a server does not protect whole pages.
+TORN_PAGE: Final = "a page half written in a power cut is lost, with all acknowledged changes in it"
+
 
 def risk(code: str, setting: str, value: object, wanted: str, loss: str) -> Finding:
-    """A setting of a server by which an acknowledged change may be lost.
+    """A finding: a setting of a server that may lose an acknowledged change.
 
-    :param wanted: what the setting should be.
-    :param loss: what happens, and when.
+    :param wanted: the value that the setting should have.
+    :param loss: the possible loss.
     """
     return Finding(code, "", setting, f"the server has {setting}={value}, not {wanted}: {loss}")
 
@@ -31,12 +34,12 @@ def risk(code: str, setting: str, value: object, wanted: str, loss: str) -> Find
 class LockRequest:
     """The locks that a transaction waits for before it reads.
 
-    :ivar runs: the keys of the unused runs that the last attempt wanted, in ascending order.
-    :ivar blocks: the keys of the blocks that earlier attempts wanted to change, in ascending order.
-    :ivar firm: whether it has lost in line as well, because what it wants is another piece each time.
-    :ivar starved: whether it lost again and again.
-    :ivar declares: whether it changes what is declared: such transactions take turns.
-    :ivar subnets: the subnets whose space nobody else may change until it ends, in ascending order.
+    :ivar free_ranges: ids of the free ranges that the last attempt cut, ascending.
+    :ivar blocks: ids of the blocks that earlier attempts changed, ascending.
+    :ivar serializable: locks on these rows did not suffice, because each attempt needs another piece.
+    :ivar starved: the transaction has lost several races.
+    :ivar declares: it changes declared objects; such transactions queue.
+    :ivar subnets: ids of the subnets whose space it locks until it ends, ascending.
     """
 
     free_ranges: Sequence[int] = ()
@@ -50,18 +53,17 @@ class LockRequest:
 class Dialect(Protocol):
     """One kind of database."""
 
-    #: Text that begins a transaction that writes, and one that only reads.
+    #: Statements that begin a transaction that writes, and one that only reads.
     begin_write: str
     begin_read: str
 
-    #: Whether the driver tells the key of an inserted row by itself; ``RETURNING`` is not needed then.
+    #: The driver reports the key of an inserted row without ``RETURNING``.
     tells_key: bool
 
-    #: Whether several transactions write at once, so that one that lost should pause before it runs
-    #: again, and connections can be lost.
+    #: Several transactions write at once, so one that lost a race pauses; and connections can be lost.
     is_server: bool
 
-    #: Whether the writer can check a guess, so that a decision may be made on what is remembered.
+    #: The writer can check a guess, so a decision may use remembered rows.
     can_guess: bool
 
     #: Where an allocation is one statement; None where a transaction is as quick.
@@ -73,47 +75,46 @@ class Dialect(Protocol):
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
         """Open a connection pool.
 
-        :param create: whether a database that does not exist may be made.
-        :raises NotInitialised: when it does not exist and may not be made.
+        :param create: make a database that does not exist.
+        :raises NotInitialised: it does not exist, and ``create`` is not set.
         """
 
     def compiler(self, engine: sa.Engine) -> sa.Dialect:
-        """What statements are compiled with, so that the cursor understands their parameters."""
+        """The SQLAlchemy dialect whose parameters the cursor understands."""
 
     def cursor(self, connection: Any) -> Any:
         """A cursor on a pooled connection."""
 
     def partition(self, connection: Any) -> Partition:
-        """Which of the writers that cannot see each other's locks is at the other end."""
+        """The partition of the server at the other end, among writers that share no locks."""
 
     def begin_locked(self, runner: Runner, request: LockRequest) -> None:
-        """Begin a transaction that writes, and wait in line before its snapshot is taken.
+        """Begin a transaction that writes, and wait for locks before its snapshot.
 
-        Waiting is fair, and nothing else: that a transaction changes nothing which changed since it was
-        read is seen to where it writes.
+        The locks give fairness only. The preconditions of its writes keep the transaction correct.
         """
 
     def risks(self, runner: Runner) -> list[Finding]:
-        """The settings of the server by which an acknowledged change may be lost."""
+        """The settings of the server that may lose an acknowledged change."""
 
     def limit(self, connection: Any, seconds: float) -> None:
-        """Have the server give up each statement of a driver's connection after some time."""
+        """Make the server abort each statement of a driver's connection after a time."""
 
     def horizon(self, runner: Runner) -> int:
         """See :meth:`borough.store.port.Store.horizon`.
 
-        :param run: on a connection that is in no transaction.
+        :param runner: on a connection without a transaction.
         """
 
     def is_alive(self, connection: Any) -> bool:
-        """Whether a connection that lay idle is still good, as far as can be told without asking."""
+        """False when an idle connection is known to be dead; sends nothing."""
 
     def translate(self, error: Exception) -> Exception:
-        """The error to raise in place of one of the driver's, told apart by its code."""
+        """The error to raise in place of the driver's, by its code; other errors as they are."""
 
 
 class Giver(Protocol):
-    """Gives one address in one statement."""
+    """Allocates one address in one statement."""
 
     def give(
         self,
@@ -124,17 +125,17 @@ class Giver(Protocol):
         *,
         wait: bool,
     ) -> Outcome:
-        """Try to.
+        """Try to allocate.
 
-        :param wait: whether to wait for a locked block, instead of looking for one that is not.
+        :param wait: wait for a locked block, instead of skipping it.
         """
 
 
 class Writer(Protocol):
-    """Writes a plan in as many statements as it has kinds of rows, or in one."""
+    """Writes a plan in one statement, or in one for each kind of row."""
 
     def wants(self, plan: Plan) -> bool:
-        """Whether it is the better way for this plan."""
+        """True when a plan is written faster this way."""
 
     def write(
         self,
@@ -150,7 +151,7 @@ class Writer(Protocol):
         :param subnets: the subnets that the plan was decided on, by id.
         :param grants: for each grant, the columns of its event and of its allocation.
         :param events: further events.
-        :param guess: what the plan was decided on without looking, to be checked by the same statement.
+        :param guess: the remembered answers that the plan was decided on; the same statement checks them.
         :return: the sequence number of each grant.
-        :raises LostRace: when a row is not as the plan expects it.
+        :raises LostRace: a precondition does not hold.
         """

@@ -1,18 +1,25 @@
-"""Failures of a database, in terms that decide what is done next: run again, ask elsewhere, or give up."""
+"""Failures of a database, by the next step: run again, connect elsewhere, or fail."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from borough.errors import Contended, Unavailable
+from borough.errors import (
+    AccessDenied,
+    Contended,
+    DiskFull,
+    NotInitialised,
+    ReadOnlyDatabase,
+    Unavailable,
+)
 
 
 class Busy(Exception):
-    """The database asks to run the transaction again: a lock wait, a deadlock, a serialisation."""
+    """The database aborted the transaction: a lock wait, a deadlock, a serialisation failure."""
 
 
 class Interrupted(Busy):
-    """A statement was ended from outside. A commit may have taken effect by then."""
+    """A statement was ended from outside; a commit may have taken effect."""
 
 
 class Duplicate(Exception):
@@ -20,10 +27,7 @@ class Duplicate(Exception):
 
 
 class LockFirst(Exception):
-    """A unit needs the space of subnets locked before it reads: it begins again, with these locks.
-
-    :ivar subnet_ids: the subnets.
-    """
+    """A unit needs locks on the space of subnets before it reads; it begins again with them."""
 
     def __init__(self, subnet_ids: Iterable[int]) -> None:
         super().__init__(subnet_ids)
@@ -31,34 +35,56 @@ class LockFirst(Exception):
 
 
 class Gone(Exception):
-    """The connection is lost, or none could be made.
-
-    :ivar cause: the driver's words.
-    """
+    """The connection is lost, or none could be made."""
 
 
 class NotReady(Gone):
-    """The server refuses statements before it looks at them: whatever was sent was not done."""
+    """The server refuses statements unread: nothing was done."""
 
 
 def is_in_doubt(error: Exception) -> bool:
-    """True when a statement that failed so may have been carried out."""
+    """True when the failed statement may have taken effect."""
     return isinstance(error, Gone) and not isinstance(error, NotReady)
 
 
 def public(error: Exception, outcome: str) -> Exception:
-    """The public error for one that only this package knows; others as they are.
+    """The public error for an internal one; others as they are.
 
     :param outcome: ``not_done`` or ``unknown``, for a connection that is lost.
     """
     if isinstance(error, Busy):
-        return Contended(f"other transactions are in the way ({error}); try again")
+        return Contended(f"there are conflicts with other transactions ({error}); try again")
     if not isinstance(error, Gone):
         return error
-    said = {
+    advice = {
         "not_done": "nothing was changed; try again",
-        "unknown": "whether it was done is not known; ask again with an idempotency key to find out",
+        "unknown": "it may have been done; repeat a request with an idempotency key to find out",
     }[outcome]
     return Unavailable(
-        f"the database cannot be reached or went away ({error}): {said}", outcome=outcome
+        f"the database cannot be reached or went away ({error}): {advice}", outcome=outcome
     )
+
+
+def no_room(text: str) -> Exception:
+    """The public error of a server with a full disk."""
+    return DiskFull(f"the disk of the database server is full ({text}); nothing was changed")
+
+
+def no_database(text: str) -> Exception:
+    """The public error of a database that does not exist."""
+    return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
+
+
+def no_login(text: str) -> Exception:
+    """The public error of a refused login."""
+    return AccessDenied(f"the database refuses the login ({text})")
+
+
+def denied(text: str) -> Exception:
+    """The public error of a login without a right."""
+    return AccessDenied(f"the login lacks a right in the database ({text})")
+
+
+def read_only(text: str) -> Exception:
+    """The public error of a database that cannot be written."""
+    return ReadOnlyDatabase(f"the database cannot be written ({text})")

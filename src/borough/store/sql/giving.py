@@ -1,8 +1,8 @@
-"""Giving one address in one statement: what the databases that can do it have in common.
+"""Allocation of one address in one statement: the common part of all databases.
 
-The statement looks at the ladder's rungs as a unit of work would, takes the lowest free address of the
-first block where the rules leave no choice, and says so; or it says why not and changes nothing. See
-``docs/architecture.md``, "One round trip".
+The statement reads the ladder's rungs as a unit of work would, and takes the lowest free address of the first
+block where the rules leave no choice. Otherwise it returns the reason and changes nothing. See
+``docs/architecture.md``, "PostgreSQL and MariaDB: one round trip".
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from borough.store.sql.runner import Prepared
 
 
 class Word(Enum):
-    """What a statement that gives says."""
+    """Answer of the single-statement allocation."""
 
     GIVEN = "given"
-    #: There is something to decide: new space, a claim, a loan, or nothing is free at all.
+    #: A decision is needed: new space, a claim, a borrowed address, or exhaustion.
     DECIDE = "decide"
-    #: Nothing was sent yet: a guess is worth a try before.
+    #: Nothing was sent: the optimistic path comes first.
     GUESS = "guess"
-    #: Every block that would do is in the hands of a transaction that has not ended.
+    #: Every suitable block is locked by another transaction.
     LOCKED = "locked"
 
 
 class Outcome(NamedTuple):
-    """What came of it.
+    """Outcome of the single-statement allocation.
 
-    :ivar has_free_range: whether the rung of the locked block has unused space as well.
+    :ivar has_free_range: the rung of the locked block has unused space as well.
     """
 
     word: Word
@@ -54,24 +54,23 @@ def _key(order: TakeRequest) -> _Key:
 
 
 def _weight(order: TakeRequest) -> int:
-    """Bytes of a hint: its key, a subnet and a base; measured once, because it is kept with every address."""
+    """Bytes of a hint: its key, a subnet and a base. An estimate, because it is needed with every address."""
     return 512 + 4 * len(order.claimant)
 
 
 class Hints:
-    """The blocks that one connection took from last, by ladder and claimant.
+    """The blocks of the last allocations of one connection, by ladder and claimant.
 
-    A block that is tried first saves the look at the rungs, and keeps connections out of each other's
-    blocks. Only blocks of a ladder's first rung are kept: from any other rung a hint would pass by what
-    has come free on a better one. Within a rung an order is a preference only, so that a hint may pass
-    by a block that another process has opened since.
+    A hint saves the read of the rungs, and keeps connections apart. Only blocks of a ladder's first rung
+    are kept: on another rung a hint would skip a block that was opened on a better one. Within a rung the
+    order is only a preference, so a hint may skip a block that another process has opened.
     """
 
     #: Most bytes of hints; one for each ladder and claimant in use.
     _LIMIT = 1 << 20
 
     def __init__(self) -> None:
-        #: What is prepared on the connection.
+        #: The prepared statements of the connection.
         self.prepared = Prepared()
         self._version = -1
         self._found: Cache[_Key, tuple[int, bytes]] = Cache(self._LIMIT)
@@ -84,7 +83,7 @@ class Hints:
         return self._found.get(_key(order)) or (0, b"")
 
     def keep(self, order: TakeRequest, block: Block | None) -> None:
-        """Remember a block as it is after an address was taken from it; forget it when it is full."""
+        """Remember a block after an allocation from it; forget it when it is full."""
         if not order.rungs:
             return
         if order.catalogue.version != self._version:
@@ -111,19 +110,19 @@ class Hints:
             self._found.drop(key)
 
     def is_open(self, order: TakeRequest) -> bool:
-        """Whether the block that was taken from last had more to give: then the next is most likely it."""
+        """True when the block of the last allocation had more free addresses."""
         return self._version == order.catalogue.version and bool(self._open.get(_key(order)))
 
     def clear(self) -> None:
-        """Forget all: addresses have come free, and the order of the blocks may be another."""
+        """Forget all after a release, which may change the order of the blocks."""
         self._found.clear()
 
 
 class PartitionBounds(NamedTuple):
-    """Where a lane looks first.
+    """The addresses that a partition searches first.
 
-    :ivar column: the column that its rung is found by, and the value.
-    :ivar first: first and last address, packed.
+    :ivar column: the column that selects its rung; ``id`` is the value.
+    :ivar first: first and ``last`` address, packed.
     """
 
     column: str
@@ -133,9 +132,9 @@ class PartitionBounds(NamedTuple):
 
 
 class BoundsCache:
-    """Areas by ladder, for one connection's lane."""
+    """Bounds by ladder, for the partition of one connection."""
 
-    #: Most bytes of areas, and of the rungs that they are found by.
+    #: Most bytes of bounds and their rungs.
     _LIMIT = 1 << 20
 
     def __init__(self, partition: Partition) -> None:
@@ -143,15 +142,15 @@ class BoundsCache:
         self._found: Cache[int, tuple[Sequence[Rung], PartitionBounds | None]] = Cache(self._LIMIT)
 
     def find(self, catalogue: Catalogue, rungs: Sequence[Rung]) -> PartitionBounds | None:
-        """The area on a ladder's first rung; None where lanes have no say.
+        """The bounds on a ladder's first rung; None where partitions do not apply.
 
-        Only unclaimed blocks are drawn: a claimant has blocks of his own. And only where an index gives
-        them in one order: a rung of several cohorts has as many.
+        They apply to unclaimed blocks only, because a claimant has blocks of its own; and to one cohort or
+        subnet, where an index has one order.
         """
         if self.partition.total == 1:
             return None
         found = self._found.get(id(rungs))
-        # The rungs are kept with their area, so that an id cannot come back for others.
+        # The cache keeps the rungs alive, so their id is not used again.
         if found is None or found[0] is not rungs:
             found = self._found.put(id(rungs), (rungs, self._made(catalogue, rungs[0])))
         return found[1]
@@ -178,7 +177,7 @@ def shape_of(rungs: Sequence[Rung]) -> Shape:
 def takeable(order: TakeRequest) -> tuple[int, ...]:
     """The rungs on which the rules leave no choice.
 
-    A claimant who finds somebody else's block, or nobody's, may make it his own.
+    A claimant may claim an unclaimed block, or take over one of another host.
     """
     if order.claimant:
         return tuple(at for at, rung in enumerate(order.rungs) if rung.hold is Hold.OWN)

@@ -1,10 +1,10 @@
-"""Deciding on what is remembered, to be checked by the one statement that writes.
+"""The optimistic path: decisions on remembered rows, checked by the one statement that writes.
 
-A decision that needs space of its own (a new block, a claim, a region that grows) reads before it
-writes: that would be a transaction of several statements. Instead it is decided, by the same pure code, on
-the blocks and runs that this process has seen or written before; the statement that writes the plan
-first compares every answer that the decision was given with the truth, and does nothing when one of
-them was wrong. Then what was remembered is forgotten, and the decision is made on what the database says.
+A decision that needs space of its own (a new block, a claim, a region that grows) reads before it writes.
+That would be a transaction of several statements. Instead the same pure code decides on the blocks and free
+ranges that this process has read or written before. The statement that writes the plan first compares every
+answer that the decision used with the tables, and does nothing when one differs. Then the remembered rows
+are dropped, and the decision is made again in a transaction.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from borough.store.sql.unit.unit import SqlUnit
 
 
 class Unknown(Exception):
-    """What is remembered does not answer the question."""
+    """The remembered rows do not answer a question."""
 
 
 class Sketch:
-    """The blocks and runs that a process remembers of one database; safe between threads."""
+    """The blocks and free ranges that a process remembers of one database; safe between threads."""
 
-    #: Rows kept. Looking through them all is part of a guess.
+    #: Most rows; a guess scans all of them.
     _LIMIT: Final = 2048
 
     def __init__(self) -> None:
@@ -49,23 +49,23 @@ class Sketch:
         self._places: dict[tuple[int, int, int], int] = {}
 
     def space(self, catalogue: Catalogue) -> MemorySpace:
-        """What is remembered, as far as it belongs to this catalogue; hold the lock while it is used."""
+        """The remembered rows of a catalogue; the caller holds the lock."""
         if self._version != catalogue.version:
             self._clear()
             self._version = catalogue.version
         return MemorySpace(self._tables, catalogue)
 
     def clear(self) -> None:
-        """Forget all: some of it was wrong."""
+        """Drop all rows after a wrong guess."""
         with self.lock:
             self._clear()
 
     def learn(
         self, catalogue: Catalogue, read: Iterable[Block | FreeRange], plans: Iterable[Plan]
     ) -> None:
-        """Remember what was read, and then what was written.
+        """Remember rows that were read, and then plans that were written.
 
-        :param catalogue: the one that it was read and written under.
+        :param catalogue: the catalogue of both.
         """
         with self.lock:
             self.space(catalogue)
@@ -98,7 +98,7 @@ class Sketch:
 
     def _keep(self, piece: Block | FreeRange) -> None:
         self._drop(piece)
-        # The database's ids are not known of what was written; one's own tell the rows apart as well.
+        # The ids of written rows are unknown, so rows have ids of the sketch.
         id = self._places[_place(piece)] = next(self._ids)
         if isinstance(piece, Block):
             self._tables.blocks[id] = _with_id(piece, id)
@@ -109,7 +109,7 @@ class Sketch:
 
 
 def _place(piece: Block | FreeRange) -> tuple[int, int, int]:
-    # The family: a base of one is a number of the other too.
+    # With the family, because the same number may be a base of both.
     return piece.subnet_id, piece.prefix.family, piece.prefix.base
 
 
@@ -129,12 +129,12 @@ def _with_id(block: Block, id: int, *, written: int = 0) -> Block:
 
 
 def _next(block: Block) -> Block:
-    """A changed block as it is stored: with its next version."""
+    """A changed block as stored, with its next version."""
     return _with_id(block, block.id, written=1)
 
 
 class GuessUnit(SqlUnit):
-    """A unit of work without a transaction: it reads what is remembered and writes one statement."""
+    """A unit of work without a transaction: it reads remembered rows and writes one statement."""
 
     def __init__(
         self, runner: Runner, catalogue: Catalogue, dialect: Dialect, probes: Probes, sketch: Sketch
@@ -146,7 +146,7 @@ class GuessUnit(SqlUnit):
 
     @property
     def catalogue(self) -> Catalogue:
-        """The declared objects, as they were when last seen; checked with the rest."""
+        """The declared objects as last read; the statement checks their version."""
         return self._believed
 
     def offers(
@@ -157,7 +157,7 @@ class GuessUnit(SqlUnit):
         with self._sketch.lock:
             found = self._sketch.space(self._believed).offers(rungs, claimant, 1, lowest=lowest)
         if not found:
-            # Whether nothing is free is never guessed.
+            # Exhaustion is never guessed.
             raise Unknown
         self._guess.offered = Offered(rungs, claimant, lowest, found[0].piece)
         return found
@@ -196,15 +196,15 @@ class GuessUnit(SqlUnit):
         return found
 
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
-        """See :meth:`borough.domain.space.plan.Space.allocation_at`; nobody: a constraint checks that."""
+        # The constraint on (scope, address) checks it.
         return None
 
     def recall(self, key: str) -> None:
-        """See :meth:`borough.store.port.Unit.recall`; nothing: a constraint checks that."""
+        # The constraint on the key checks it.
         return
 
     def expired(self, now: int, limit: int) -> list[AllocationRow]:
-        """See :meth:`borough.store.port.Unit.expired`; none, to be checked."""
+        # The statement checks that there are none.
         return []
 
     def _send(

@@ -15,8 +15,8 @@ from borough.store.sql.dialect import Dialect
 from borough.store.sql.failures import Gone
 from borough.store.sql.giving import BoundsCache, Hints
 
-#: Connections of a parent process: to close one here would say farewell in the parent's name.
-_LEFT_ALONE: Final[list[Any]] = []
+#: Connections of a parent process; closing one here would end the parent's session.
+_OF_PARENT: Final[list[Any]] = []
 
 
 @dataclass(slots=True)
@@ -30,9 +30,9 @@ class HeldConnection:
 
 
 class Links:
-    """Connections at hand, and every error of the driver translated in one place.
+    """The connections of a store; the one place where errors of the driver are translated.
 
-    :ivar idle: those that no unit of work uses.
+    :ivar idle: connections that no unit of work uses.
     """
 
     def __init__(self, engine: sa.Engine, dialect: Dialect) -> None:
@@ -43,11 +43,10 @@ class Links:
 
     @contextmanager
     def use(self) -> Iterator[HeldConnection]:
-        """A connection, and every error of the driver translated in one place.
+        """A connection, with errors of the driver translated.
 
-        A connection whose unit ended well is kept at hand, still checked out of the pool: to hand it
-        back and take it out again would cost a tenth of an allocation. One whose unit failed goes
-        back to the pool, which knows whether it is still good.
+        After success it stays checked out of the pool, because a return and another check-out would cost a
+        tenth of an allocation. After a failure it returns to the pool, which tests it.
         """
         if self._process != os.getpid():
             self._leave_parent()
@@ -56,7 +55,7 @@ class Links:
             try:
                 yield link
             except BaseException as error:
-                self._let_go(link, error)
+                self._release(link, error)
                 raise
             self.idle.append(link)
         except sa.exc.DBAPIError as error:
@@ -79,24 +78,24 @@ class Links:
                 return link
             link.connection.invalidate()
 
-    def _let_go(self, link: HeldConnection, error: BaseException) -> None:
+    def _release(self, link: HeldConnection, error: BaseException) -> None:
         if isinstance(error, Exception) and not isinstance(self._dialect.translate(error), Gone):
             link.connection.close()
         else:
-            # The connection is dead, or an interrupt left it in a state that nobody knows.
+            # The connection is dead, or an interrupt left it in an unknown state.
             link.connection.invalidate()
 
     def _leave_parent(self) -> None:
         """Forget the connections of the process that this one was forked from.
 
-        Two processes on one connection would answer each other's queries, and SQLite's locks would be
-        lost with the first of them to close its file.
+        Two processes on one connection would read each other's answers. SQLite's locks would end when
+        either closes its file.
         """
         self._engine.dispose(close=False)
         for link in self.idle:
-            # Dropped as it is, the pool would send a rollback on the parent's connection.
+            # Otherwise the pool would send a rollback on the parent's connection.
             link.connection.detach()
-            _LEFT_ALONE.append(link)
+            _OF_PARENT.append(link)
         self.idle = deque()
         self._process = os.getpid()
 

@@ -1,8 +1,7 @@
-"""Making, checking and upgrading the schema.
+"""Creation, check and upgrade of the schema.
 
-Alembic runs the steps; it is imported only then, because every command that just opens a database would
-wait for it. The version table has a name of its own, so that the schema can share a database with another
-application that uses Alembic too.
+Alembic runs the steps. It is imported only then, because its import would delay every command. The version
+table has a name of its own, so the schema can share a database with another application that uses Alembic.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 VERSION_TABLE: Final = "borough_alembic_version"
 
-#: What processes that upgrade one database take turns by.
+#: Key of the lock that allows one upgrade of a database at a time.
 _LOCK: Final = 7_016_996_765_293_437_281
 
 #: Every revision, the oldest first: the names of the files in ``migrations/versions``.
@@ -50,10 +49,10 @@ def check(engine: sa.Engine) -> None:
     """Accept a database whose schema is that of this release.
 
     :raises NotInitialised: it is empty.
-    :raises NotOurDatabase: it has tables, but none of ours.
-    :raises SchemaTooOld: see :func:`upgrade`.
+    :raises NotOurDatabase: it has tables, but none of Borough.
+    :raises SchemaTooOld: it needs :func:`upgrade`.
     :raises SchemaTooNew: a newer release made it.
-    :raises UnfinishedMove: it is the target of a move that has not ended.
+    :raises UnfinishedCopy: it is the target of a copy that has not ended.
     """
     with engine.connect() as connection:
         revision = current(connection)
@@ -69,7 +68,7 @@ def check(engine: sa.Engine) -> None:
             )
         if connection.scalar(sa.select(schema.meta.c.id)) is None:
             raise UnfinishedCopy(
-                "the database is the target of a move that has not ended; run `borough copy` again"
+                "the database is the target of a copy that has not ended; run `borough copy` again"
             )
 
 
@@ -94,10 +93,10 @@ def _refuse_foreign(connection: sa.Connection) -> None:
 
 
 def upgrade(engine: sa.Engine, *, shared: bool = False) -> None:
-    """Make the schema, or bring it to this release; safe when several processes do it at once.
+    """Make the schema, or upgrade it to this release; several processes may do it at once.
 
-    :param shared: whether tables of another application are welcome.
-    :raises NotOurDatabase: it has tables, but none of ours.
+    :param shared: accept tables of another application.
+    :raises NotOurDatabase: it has tables, but none of Borough.
     :raises SchemaTooNew: a newer release made it.
     """
     with engine.connect() as connection, _alone(connection):
@@ -116,19 +115,19 @@ def upgrade(engine: sa.Engine, *, shared: bool = False) -> None:
 
 @contextmanager
 def _alone(connection: sa.Connection) -> Iterator[None]:
-    """Let one process at a time past, so that two that start at once do not both make the tables."""
+    """Run one process at a time, so two that start at once do not both make the tables."""
     match connection.dialect.name:
         case "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield
         case "postgresql":
             connection.exec_driver_sql("BEGIN")
-            # Whoever is first may take his time.
+            # The process that has the lock may take longer than the timeout of statements.
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             yield
         case _:
-            # Held by the session: data definition ends a transaction here.
+            # A lock of the session, because data definition ends a transaction here.
             connection.exec_driver_sql(f"SELECT GET_LOCK('borough_{_LOCK}', 120)")
             yield
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK('borough_{_LOCK}')")
@@ -136,9 +135,9 @@ def _alone(connection: sa.Connection) -> Iterator[None]:
 
 
 def _remove_unfinished(connection: sa.Connection) -> None:
-    """Remove what an upgrade left that was interrupted before it wrote down its first revision.
+    """Remove the tables of an upgrade that was interrupted before it recorded its first revision.
 
-    Only where data definition is not transactional; nobody can have used such tables.
+    Only where data definition is not transactional; such tables were never in use.
     """
     if connection.dialect.name not in ("mysql", "mariadb"):
         return

@@ -24,10 +24,10 @@ Shape = tuple[tuple[Hold, str, int], ...]
 
 @shaped
 def offers(shape: Shape, claims: bool, lowest: bool, several: bool, spread: bool = False) -> Any:
-    """One query over the rungs: rung, part, kind (0 block, 1 run) and the columns of a block.
+    """One query over the rungs: rung, part, kind (0 block, 1 free range) and the columns of a block.
 
-    :param several: whether more than one row a rung may be wanted.
-    :param spread: whether runs come before the blocks of their rung.
+    :param several: more than one row a rung may be needed.
+    :param spread: free ranges come before the blocks of their rung.
     """
     return build_offers(
         [
@@ -44,7 +44,7 @@ def offers(shape: Shape, claims: bool, lowest: bool, several: bool, spread: bool
 def offers_of_many(
     runner: Runner, rungs: Sequence[Rung], claims: bool, lowest: bool, several: bool, spread: bool
 ) -> Any:
-    """:func:`offers` for rungs of more ids than a database takes as parameters. Each list is one, ``r0``."""
+    """:func:`offers` for more ids than a database accepts as parameters: each list is one, ``r0``."""
     return build_offers(
         [
             (
@@ -62,9 +62,9 @@ def offers_of_many(
 
 
 def frontier(shape: Shape, claims: bool, lowest: bool) -> Any:
-    """What each part of each rung offers first, unordered; ids are one array parameter a rung.
+    """The first offer of each part of each rung, unordered; ids are one array parameter a rung.
 
-    For databases that have arrays: one text then serves groups of any size.
+    For databases with arrays: one text serves groups of any size.
     """
     ids: list[tuple[Hold, str, Ids]] = [
         (
@@ -84,7 +84,7 @@ def frontier(shape: Shape, claims: bool, lowest: bool) -> Any:
 
 
 class Ids(NamedTuple):
-    """How a rung's ids stand in a statement.
+    """The ids of a rung in a statement.
 
     :ivar among: the condition that a column is one of them.
     """
@@ -109,7 +109,7 @@ class Ids(NamedTuple):
 
     @staticmethod
     def many(runner: Runner, name: str, ids: Sequence[int]) -> Ids:
-        """More than that."""
+        """More ids than parameters."""
         return Ids(len(ids) == 1, lambda column: runner.among(column, name, ids))
 
 
@@ -143,9 +143,9 @@ def build_offers(
 def locking(hold: Hold, column: str, claims: bool, lowest: bool, spread: bool, skip: bool) -> Any:
     """The parts of one rung of a single id (``r0_0``), each the first row of it, locked as it is read.
 
-    For transactions whose other reads show what was there when they began.
+    For transactions whose other reads show their snapshot.
 
-    :param skip: whether to pass by rows that other transactions have locked.
+    :param skip: skip rows that other transactions have locked.
     """
     parts = _parts(
         [(hold, column, Ids.one(_P("r0_0", type_=t.Id)))],
@@ -160,7 +160,7 @@ def locking(hold: Hold, column: str, claims: bool, lowest: bool, spread: bool, s
 
 
 class _Rows(NamedTuple):
-    """Rows of one table that are alike to a rung.
+    """Rows of one table with the same meaning for a rung.
 
     :ivar conditions: the conditions of a row beside its cohort or subnet.
     :ivar order: the columns that the rows are ordered by.
@@ -195,7 +195,7 @@ def _parts(
     return parts
 
 
-#: What blocks are ordered by before their address. Unclaimed ones all have the same turn.
+#: What blocks are ordered by before their address. Unclaimed ones all have the same takeover rank.
 _FIRST: Final[dict[Hold, list[str]]] = {
     Hold.OWN: ["region_length"],
     Hold.UNCLAIMED: [],

@@ -15,7 +15,7 @@ from borough.store.sql.store import SqlStore
 
 
 class _Driver(NamedTuple):
-    """A module that speaks to a server, and the extra of Borough that brings it."""
+    """A module of a database driver, and the extra of Borough that installs it."""
 
     module: str
     extra: str
@@ -24,9 +24,9 @@ class _Driver(NamedTuple):
 class _Kind(NamedTuple):
     """A kind of database.
 
-    :ivar module: of its dialect, which is imported when it is used.
-    :ivar name: of the dialect's class.
-    :ivar drivers: by the name after the plus sign of a URL; the empty name is that of a URL without one.
+    :ivar module: the module of its dialect, imported when it is used.
+    :ivar name: the dialect's class.
+    :ivar drivers: by the name after the plus sign of a URL; empty for a URL without one.
     """
 
     module: str
@@ -51,7 +51,7 @@ DIALECTS: Final[dict[str, _Kind]] = {
     "postgresql": _Kind(
         "borough.store.sql.dialects.postgresql",
         "Postgresql",
-        # URLs of other programs name the older driver; Borough uses its own.
+        # URLs of other programs name the older driver; Borough uses psycopg 3.
         {"": _PSYCOPG, "psycopg": _PSYCOPG, "psycopg2": _PSYCOPG},
     ),
     "mysql": _MARIADB,

@@ -1,4 +1,4 @@
-"""A plan as rows: what statements that write many rows at once are given."""
+"""A plan as rows, for statements that write many rows at once."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ BLOCK: Final = _names(t.block, "id")
 FREE_RANGE: Final = _names(t.free_range, "id")
 EVENT: Final = _names(t.event, "id")
 ALLOCATION: Final = _names(t.allocation, "sequence", "until")
-#: What changes of a block when more than its bits does.
+#: Columns of a block that change beside its bits.
 SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
 BITS: Final = ("bitmap", "free", "high_water")
-#: How a row is known, and what it must still be like: whoever has only guessed it does not know its id.
+#: Key and precondition of a row on the optimistic path, which does not know its id.
 OLD_BLOCK: Final = {"old_subnet": "bigint", "old_base": "binary", "old_version": "bigint"}
 OLD_FREE_RANGE: Final = {
     "old_subnet": "bigint",
@@ -35,7 +35,7 @@ OLD_FREE_RANGE: Final = {
     "old_length": "bigint",
     "old_cohort": "bigint",
 }
-#: The same for whoever has read it.
+#: Key and precondition of a row that was read.
 READ_BLOCK: Final = {"old_id": "bigint", "old_version": "bigint"}
 READ_FREE_RANGE: Final = {"old_id": "bigint", "old_length": "bigint", "old_cohort": "bigint"}
 OLD_ALLOCATION: Final = {"old_sequence": "bigint", "old_host": "text", "old_until": "bigint"}
@@ -55,7 +55,7 @@ def _place(piece: Block | FreeRange) -> dict[str, Any]:
 
 
 def old_free_range(free_range: FreeRange) -> dict[str, Any]:
-    """Unused space as its row must still be like."""
+    """The precondition on the row of a free range."""
     return {
         "old_id": free_range.id,
         "old_length": free_range.prefix.length,
@@ -73,11 +73,11 @@ def plan_rows(
     block: Iterable[str] = OLD_BLOCK,
     run: Iterable[str] = OLD_FREE_RANGE,
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rows by what happens to them: changed and removed ones, which have preconditions; new space.
+    """The rows of a plan by kind of change: changed and removed ones, which have preconditions; new space.
 
     :param subnets: the subnets that the plan was decided on, by id.
-    :param block: how a block is known.
-    :param run: how a run is known.
+    :param block: the key and precondition of a block.
+    :param run: the key and precondition of a free range.
     """
     bits, shapes = rows.changed_values(plan)
     return {

@@ -1,26 +1,26 @@
-"""Up to which id events are complete, on PostgreSQL.
+"""The id up to which events are complete, on PostgreSQL.
 
-Ids come from a sequence, outside of transactions, so that a smaller id may be committed after a larger one.
-Therefore every transaction that writes events says first where its ids begin. A trigger that runs before a
-statement adds its first event takes an advisory lock, which ends with the transaction, however that ends. The
-key of the lock holds the largest id given by then: the *floor* of the transaction. Such locks are shared, and
-never waited for.
+Ids come from a sequence, outside of transactions, so a smaller id may be committed after a larger one.
+Therefore every transaction that writes events first publishes the begin of its ids. A trigger takes an
+advisory lock before the first event, and the end of the transaction releases it. The key of the lock holds
+the largest id assigned by then: the *floor* of the transaction. These locks are shared, and never waited
+for.
 
 A reader finds the horizon in two steps, each a statement of its own:
 
-1. S, the largest id that was given: the sequence's last value;
+1. S, the largest assigned id: the sequence's last value;
 2. M, the smallest floor in ``pg_locks``.
 
-The horizon is the smaller of S and M. Let T be a transaction that adds an event with id e after the reader
-has taken a snapshot later than step 2. T took its lock before it was given e, and held it at least until its
-events could be seen, because PostgreSQL shows a transaction's rows before it lets go of its locks.
+The horizon is the smaller of S and M. Let T be a transaction whose event with id e becomes visible after
+step 2. T took its lock before it got e, and held it at least until its events were visible, because
+PostgreSQL shows a transaction's rows before it releases its locks.
 
 - T had its lock at step 2: M is at most T's floor, which is below e.
-- T took it after step 2, hence was given e after step 1: S is below e.
+- T took it after step 2, hence got e after step 1: S is below e.
 
 In both cases e is above the horizon. A transaction that is rolled back, or whose client dies, loses its lock,
-and its ids hold nobody up. Prepared transactions keep theirs. A standby has no locks of the primary: events
-are read from the primary.
+and its ids delay no reader. Prepared transactions keep their locks. A standby has no locks of the primary:
+events are read from the primary.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from typing import Final
 
 from borough.store.sql.runner import Native, Runner
 
-#: What the keys of the locks begin with: the letters "BRO", 40 bits up; the floor is in the bits below.
+#: Prefix of the keys of the locks: the letters "BRO", 40 bits up; the floor is in the bits below.
 _BASE: Final = 0x42524F << 40
 
 _FUNCTION: Final = f"""
 CREATE OR REPLACE FUNCTION borough_event_floor() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- Once a transaction: the first floor is the lowest, and locks are few. The setting is undone with
-    -- the savepoint or transaction that it was made in, as the lock is.
+    -- Once a transaction: the first floor is the lowest, and locks are few. A rollback of the savepoint or
+    -- transaction undoes the setting and the lock together.
     IF coalesce(current_setting('borough.has_floor', true), '') = '' THEN
         PERFORM pg_advisory_xact_lock_shared(
             {_BASE} + CASE WHEN is_called THEN last_value ELSE 0 END
@@ -52,7 +52,7 @@ CREATE TRIGGER borough_event_floor BEFORE INSERT ON borough_event
 FOR EACH STATEMENT EXECUTE FUNCTION borough_event_floor()
 """
 
-#: What makes the trigger, after its table, and what removes the function, when the table is gone.
+#: Statements that make the trigger, after its table, and remove the function, after its table is dropped.
 CREATE: Final = (_FUNCTION, _TRIGGER)
 DROP: Final = "DROP FUNCTION IF EXISTS borough_event_floor()"
 

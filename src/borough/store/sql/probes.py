@@ -1,4 +1,4 @@
-"""The probes of an allocation: one query over the rungs of a ladder, kept with its parameters."""
+"""The probes of an allocation: one query over the rungs of a ladder, cached with its parameters."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from borough.store.sql.runner import Shaped
 class Probes:
     """Probes by rungs: the query over them, and the ids that are its parameters.
 
-    Ladders are kept as long as the catalogue stands, so that most requests look at rungs that were
-    looked at before; to put the query's parameters together again each time would be a tenth of an
-    allocation.
+    Ladders are cached for one catalogue, so most requests read known rungs. To build the parameters each time
+    would be a tenth of an allocation.
     """
 
     def __init__(self, kept: Cache[Any, Any]) -> None:
-        """Keep probes among the rest of what a store keeps."""
+        """Use the cache of a store."""
         self._kept = kept
 
     def find(
@@ -32,13 +31,13 @@ class Probes:
         several: bool,
         spread: bool = False,
     ) -> tuple[Shaped, dict[str, int]] | None:
-        """The query and its parameters; None where the ids are more than a database takes as parameters.
+        """The query and its parameters; None for more ids than a database accepts as parameters.
 
-        :param spread: whether runs come before the blocks of their rung.
+        :param spread: offer free ranges before the blocks of their rung.
         """
         key = (Probes, id(rungs), claims, lowest, several, spread)
         found = self._kept.get(key)
-        # The rungs are kept with their probe, so that an id cannot come back for others.
+        # The cache keeps the rungs alive, so their id is not used again.
         if found is None or found[0] is not rungs:
             found = self._kept.put(key, (rungs, self._build(*key[2:], rungs=rungs)))
         probe: tuple[Shaped, dict[str, int]] | None = found[1]
@@ -61,5 +60,5 @@ class Probes:
 
 
 def ids_of(rung: Rung) -> tuple[str, tuple[int, ...]]:
-    """The column that a rung is found by, and its values."""
+    """The column that selects a rung, and its values."""
     return ("cohort_id", rung.cohorts) if rung.cohorts else ("subnet_id", rung.subnets)

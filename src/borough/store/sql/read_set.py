@@ -1,4 +1,4 @@
-"""The answers that a decision was given, to be compared by the statement that writes its plan."""
+"""The answers that a decision used, for comparison by the statement that writes its plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from borough.domain.space.rungs import Rung
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """The first offer on a ladder, as it is believed to be."""
+    """The remembered first offer on a ladder."""
 
     rungs: Sequence[Rung]
     claimant: str
@@ -24,7 +24,7 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """All blocks of a holder on a rung, as they are believed to be."""
+    """All remembered blocks of a holder on a rung."""
 
     rung: Rung
     holder: str
@@ -33,7 +33,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The runs inside a prefix down to a size, as they are believed to be."""
+    """The remembered free ranges inside a prefix, down to a size."""
 
     subnet_id: int
     prefix: Prefix
@@ -43,9 +43,10 @@ class Within:
 
 @dataclass(slots=True)
 class Guess:
-    """Everything that a decision was made on, all of it to be checked.
+    """All answers that a decision used.
 
-    :ivar queried: places that were asked for runs, and how many of them had one.
+    :ivar queried: places that were searched for free ranges.
+    :ivar found: number of these places with a free range.
     """
 
     catalogue: Catalogue

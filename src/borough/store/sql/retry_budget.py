@@ -1,4 +1,4 @@
-"""How often, and for how long, a unit of work is run again."""
+"""The bound on repetitions of a unit of work, in number and in time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from borough.store.sql.dialect import LockRequest
 from borough.store.sql.failures import Gone
 from borough.store.sql.unit.unit import SqlUnit
 
-#: How often a unit of work is run before its caller is told that others are in the way.
+#: Most attempts of a unit of work on an embedded database, or on tables that contradict each other.
 ATTEMPTS: Final = 24
 
-#: After how many lost attempts a unit of work waits in line for what it wants, before it reads; after
-#: twice as many, it waits firmly.
+#: Lost races after which a unit of work waits for locks before it reads. After twice as many, its reads lock.
 FAIRNESS_AFTER: Final = 3
 
 #: The longest pause between two attempts, in seconds.
@@ -22,7 +21,7 @@ PAUSE: Final = 0.05
 
 
 class RetryBudget:
-    """The bound of one caller's attempts."""
+    """The bound on the attempts of one call."""
 
     def __init__(
         self, timeout: float, *, attempts: int | None, write: bool = True, declares: bool = False
@@ -32,10 +31,10 @@ class RetryBudget:
         self._deadline = time.monotonic() + timeout
         self._limit = attempts
         self.attempts = 0
-        self._beaten = 0
-        #: The blocks that the attempts so far wanted to change, by key.
+        self._lost_races = 0
+        #: Ids of the blocks that the attempts so far changed.
         self.blocks: set[int] = set()
-        #: The unused runs that the last attempt wanted; one that others cut is another row by now.
+        #: Ids of the free ranges that the last attempt cut; a range that was cut since is another row.
         self.free_ranges: set[int] = set()
         #: The subnets whose space the unit has asked to lock.
         self.subnets: frozenset[int] = frozenset()
@@ -49,7 +48,7 @@ class RetryBudget:
         return LockRequest(
             sorted(self.free_ranges) if starved else (),
             sorted(self.blocks) if starved else (),
-            serializable=self._beaten >= 2 * FAIRNESS_AFTER,
+            serializable=self._lost_races >= 2 * FAIRNESS_AFTER,
             starved=starved,
             declares=self._declares,
             subnets=tuple(sorted(self.subnets)),
@@ -57,28 +56,27 @@ class RetryBudget:
 
     @property
     def is_starved(self) -> bool:
-        """Whether so many were faster that it is this caller's turn now.
+        """True when the unit has lost so many races that it waits for locks first.
 
-        A unit of several statements between its read and its write would else lose to whoever needs
-        but one, for as long as there are any.
+        A unit of several statements would otherwise lose to single statements for as long as there are any.
         """
-        return self._beaten >= FAIRNESS_AFTER
+        return self._lost_races >= FAIRNESS_AFTER
 
     def want(self, unit: SqlUnit) -> None:
-        """Remember what an attempt that failed wanted to change."""
+        """Remember the rows that a failed attempt changed."""
         self.free_ranges = {each.id for plan in unit.written for each in plan.free_ranges_removed}
         for plan in unit.written:
             self.blocks.update(plan.changed, (each.id for each in plan.blocks_removed))
 
     def reached(self, lost: Exception) -> bool:
-        """Count an attempt that failed; tell whether it was the last."""
+        """Count a failed attempt; return True when it was the last."""
         self.attempts += 1
-        # Nobody was faster where only the connection was lost.
-        self._beaten += not isinstance(lost, Gone)
+        # A lost connection is no lost race.
+        self._lost_races += not isinstance(lost, Gone)
         late = time.monotonic() >= self._deadline
         return late or (self._limit is not None and self.attempts >= self._limit)
 
     def pause(self) -> None:
-        """Wait a little, so that those who met do not meet again."""
+        """Wait a random time, so transactions in conflict do not conflict again."""
         longest = min(PAUSE, 0.001 * 2 ** min(self.attempts, 10))
         time.sleep(random.uniform(0, longest))  # noqa: S311  (spreads writers, hides nothing)

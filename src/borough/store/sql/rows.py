@@ -1,4 +1,4 @@
-"""Between rows and records."""
+"""Conversion between rows and records."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from borough.store.sql.runner import Row
 _SIGN = 1 << 63
 _WRAP = 1 << 64
 
-#: Stands for "held", where a time until which an address cools is compared.
-_HELD = -1
+#: Stands for null where the end of a cool-down is compared: the address is allocated.
+_NOT_COOLING = -1
 
 
 def signed(bitmap: int) -> int:
@@ -63,7 +63,7 @@ def to_block(row: Row) -> Block:
 
 
 def to_free_range(row: Row) -> FreeRange:
-    """A row that starts with ``RUN_COLUMNS``."""
+    """A row that starts with ``FREE_RANGE_COLUMNS``."""
     id, subnet_id, cohort_id, base, length, *_ = row
     return FreeRange(id, subnet_id, cohort_id, prefix_of(base, length))
 
@@ -91,9 +91,9 @@ def block_values(block: Block) -> dict[str, Any]:
 
 
 def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The columns of a plan's changed blocks: first those whose bits alone change, if all are so.
+    """The columns of a plan's changed blocks: (only bits change, more changes); one of the two is empty.
 
-    By id, and of one sort: two transactions that met in opposite orders would wait for each other.
+    One list, by id: two transactions that lock in opposite orders would deadlock.
     """
     found: list[dict[str, Any]] = []
     shaped = False
@@ -104,20 +104,18 @@ def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any
             "old_base": to_bytes(old.prefix.family, old.prefix.base),
             "old_version": old.version,
         }
-        flipped = bool(old.free) != bool(new.free)
-        same = old.prefix == new.prefix and old.holder == new.holder
-        same = (
-            same
-            and old.region_length == new.region_length
-            and old.takeover_rank == new.takeover_rank
-        )
-        shaped = shaped or flipped or not same or old.idle_since != new.idle_since
+        shaped = shaped or _shape(old) != _shape(new)
         found.append(values)
     return ([], found) if shaped else (found, [])
 
 
+def _shape(block: Block) -> tuple[Any, ...]:
+    rank, is_open = block.takeover_rank, bool(block.free)
+    return block.prefix, block.holder, block.region_length, rank, block.idle_since, is_open
+
+
 def free_range_values(free_range: FreeRange) -> dict[str, Any]:
-    """The columns of a run, its id aside."""
+    """The columns of a free range, its id aside."""
     family, base, length = free_range.prefix
     return {
         "subnet_id": free_range.subnet_id,
@@ -148,7 +146,7 @@ def to_allocation(row: Row) -> AllocationRow:
 
 
 def kept_values(of: Request | AllocationRow) -> dict[str, Any]:
-    """The columns of an allocation that keep what its request says of it."""
+    """The columns of an allocation that come from its request."""
     return {
         "owner": of.owner,
         "host": of.host,
@@ -172,11 +170,11 @@ def allocation_values(
 
 
 def old_allocation(old: AllocationRow) -> dict[str, Any]:
-    """An allocation as its row must still be like."""
+    """The precondition on the row of an allocation."""
     return {
         "old_sequence": old.sequence,
         "old_host": old.host,
-        "old_until": _HELD if old.until is None else old.until,
+        "old_until": _NOT_COOLING if old.until is None else old.until,
     }
 
 
@@ -186,19 +184,19 @@ def removed_values(plan: Plan) -> list[dict[str, Any]]:
 
 
 def cooled_values(plan: Plan) -> list[dict[str, Any]]:
-    """The end of the rest of a plan's cooling allocations, which were held until now."""
+    """The end of the cool-down of a plan's released allocations."""
     return [
         {**old_allocation(replace(each, until=None)), "until": each.until} for each in plan.cooled
     ]
 
 
 def reassigned_values(plan: Plan) -> list[dict[str, Any]]:
-    """The new host of a plan's moved allocations."""
+    """The new host of a plan's reassigned allocations."""
     return [{**old_allocation(old), "host": new.host} for old, new in plan.reassigned]
 
 
 def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, Any]]:
-    """The subnets that witness what a plan does outside of blocks and runs."""
+    """The subnets that witness a plan's changes outside of blocks and free ranges."""
     return [{"old_id": each.id, "old_version": each.version} for each in plan.outside(subnets)]
 
 
@@ -206,7 +204,7 @@ def to_event(row: Row) -> Event:
     """A row of ``EVENT_COLUMNS``."""
     id, at, act, subject, subnet, owner, host, sequence, detail, actor, cohort_id = row
     if act == Act.ALLOCATED:
-        # The event that gave an address is where its sequence number comes from.
+        # The id of the event that allocates an address is its sequence number.
         sequence = id
     return Event(id, utc(at), act, subject, subnet, owner, host, sequence, detail, actor, cohort_id)
 

@@ -1,7 +1,7 @@
-"""Statements, and running them on one connection.
+"""Statements, and their execution on one connection.
 
-Statements are written with SQLAlchemy Core, compiled once for a database, and then handed to its
-driver as text: of one allocation's time, compiling and result wrapping would be the larger part.
+Statements are written with SQLAlchemy Core, compiled once for a database, and sent by its driver as text.
+Compiling and wrapping results would be the larger part of the time of an allocation.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ P = ParamSpec("P")
 #: MariaDB's error number for a statement that would be one more than max_prepared_stmt_count.
 _TOO_MANY_PREPARED: Final = 1461
 
-#: Most bytes of all that a store keeps of ladders and statements.
+#: Most bytes that a store keeps of ladders and statements.
 KEPT: Final = 24 << 20
 
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 
 
 class Shaped(NamedTuple):
-    """Something that is built from the shape of a request, and need not be built again while it is kept.
+    """A statement that is built from the shape of a request, and cached.
 
-    Only its product is kept: a text and the names of its parameters. The tree that SQLAlchemy makes the text
-    of is a hundred times as large.
+    Only the text and the names of its parameters are cached. SQLAlchemy's tree is a hundred times as large.
 
     :ivar build: a function that depends on its arguments alone.
     """
@@ -49,21 +48,21 @@ class Shaped(NamedTuple):
 
 
 def shaped(build: Callable[P, Any]) -> Callable[P, Shaped]:
-    """Make a function that builds a statement one that only says how; see :class:`Shaped`."""
+    """Decorate a function that builds a statement, to return a :class:`Shaped` instead."""
 
     @wraps(build)
-    def say(*shape: P.args, **named: P.kwargs) -> Shaped:
-        assert not named, "arguments are told apart by their place"
+    def describe(*shape: P.args, **named: P.kwargs) -> Shaped:
+        assert not named, "arguments are positional"
         return Shaped(build, shape)
 
-    return say
+    return describe
 
 
 class Statement(NamedTuple):
     """The text of a Core statement for one database.
 
-    :ivar names: its parameters in order; None where they are named in the text.
-    :ivar constants: parameters that the text has beside those of the caller.
+    :ivar names: its parameters in order; None where the text names them.
+    :ivar constants: parameters beside those of the caller.
     """
 
     text: str
@@ -89,7 +88,7 @@ class Statement(NamedTuple):
 
 
 class Native(NamedTuple):
-    """A statement in a database's own words, and the names of its parameters in order."""
+    """A statement in a database's own dialect, and the names of its parameters in order."""
 
     text: str
     names: tuple[str, ...]
@@ -103,7 +102,7 @@ class Native(NamedTuple):
 
     @classmethod
     def named(cls, text: str) -> Native:
-        """From a text with parameters such as ``%(name)s``, for a driver that takes them so."""
+        """From a text with parameters such as ``%(name)s``, for a driver that accepts these."""
         return cls(text, tuple(dict.fromkeys(_PARAMETER.findall(text))), False)
 
     @classmethod
@@ -121,10 +120,10 @@ class Native(NamedTuple):
 class Prepared:
     """The statements that one connection to MariaDB has prepared, by their text.
 
-    Their names are reused: to prepare a statement under a name gives up the one that had it.
+    Names are reused: the server then drops the statement that had the name.
     """
 
-    #: Statements of a connection; a worker in full use has a tenth of them.
+    #: Most statements of a connection; a busy worker has a tenth of them.
     LIMIT: Final = 32
 
     def __init__(self) -> None:
@@ -139,20 +138,20 @@ class Prepared:
         return name
 
     def free(self) -> str:
-        """A name to prepare a statement under: that of the one used least recently, if all are in use."""
+        """A name for a new statement; the least recently used one if all are in use."""
         return self._spare.pop() if self._spare else self._names.popitem(last=False)[1]
 
     def keep(self, text: str, name: str) -> None:
-        """Remember that a statement was prepared."""
+        """Record a prepared statement."""
         self._names[text] = name
 
-    def give_back(self, name: str) -> None:
-        """Remember that nothing is prepared under a name."""
+    def release(self, name: str) -> None:
+        """Record that a name is unused."""
         self._spare.append(name)
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """True when the error, or the one that it wraps, says that the server takes no more statements."""
+    """True when the error, or one that it wraps, is the server's limit of prepared statements."""
     while error is not None:
         if error.args[:1] == (_TOO_MANY_PREPARED,):
             return True
@@ -163,7 +162,7 @@ def _is_full(error: BaseException | None) -> bool:
 class Runner:
     """Runs statements on one DBAPI connection.
 
-    :ivar kept: what the store keeps of ladders and statements.
+    :ivar kept: the store's cache of ladders and statements.
     """
 
     __slots__ = ("_cursor", "_tells_key", "dialect", "kept", "statements")
@@ -183,7 +182,7 @@ class Runner:
         self.statements = 0
 
     def _statement(self, clause: sa.ClauseElement | Shaped) -> Statement:
-        # A clause that is given itself is a constant of a module, so that identity is a safe key.
+        # A plain clause is a constant of a module, so its identity is a safe key.
         found: Statement | None = self.kept.get(clause)
         if found is None:
             built = clause.made() if isinstance(clause, Shaped) else clause
@@ -194,15 +193,15 @@ class Runner:
         return Statement.of(clause, self.dialect)
 
     def built(self, wanted: Shaped) -> Any:
-        """The product of a builder that makes no Core statement: a text, or a :class:`Native`."""
+        """The result of a builder of a text or a :class:`Native`."""
         found = self.kept.get(wanted)
         return self.kept.put(wanted, wanted.made()) if found is None else found
 
     def among(self, column: Any, name: str, ids: Sequence[int]) -> Any:
         """The condition that a column is one of many ids.
 
-        Where a driver keeps statements by their text, the ids are one parameter: written into the text,
-        each list would be a statement of its own, kept by every connection.
+        Where a driver caches statements by their text, the ids are one parameter. Otherwise each list would
+        be another statement in the cache of every connection.
 
         :param name: the parameter, whose value is that of :meth:`many`.
         """
@@ -229,20 +228,20 @@ class Runner:
         self._cursor.execute(text, values)
 
     def native(self, query: Native, values: Mapping[str, Any]) -> list[Row]:
-        """Run a query in the database's own words."""
+        """Run a query in the database's own dialect."""
         self._execute(query.text, query.bind(values))
         found: list[Row] = self._cursor.fetchall()
         while self._cursor.nextset():
-            # A compound statement answers once more at its end; unread, that looks like a farewell.
+            # A compound statement has one more answer at its end; unread, it looks like a closed connection.
             pass
         return found
 
     def prepared(self, query: Native, names: Prepared, values: Mapping[str, Any]) -> list[Row]:
-        """Run a query that the connection prepares once, by MariaDB's statements for that.
+        """Run a query that the connection prepares once, by MariaDB's ``PREPARE``.
 
-        Where the server holds as many prepared statements as it may, the query is run unprepared.
+        At the server's limit of prepared statements the query runs unprepared.
 
-        :param names: what the connection has prepared so far.
+        :param names: the prepared statements of the connection.
         """
         marks = ", ".join(["%s"] * len(query.names))
         name = names.find(query.text)
@@ -251,7 +250,7 @@ class Runner:
             try:
                 self._execute(f"PREPARE {name} FROM %s", [query.text])
             except Exception as error:
-                names.give_back(name)
+                names.release(name)
                 if not _is_full(error):
                     raise
                 return self._immediately(query, marks, values)
@@ -264,7 +263,7 @@ class Runner:
         return self.native(Native(text, ("the text", *query.names), True), named)
 
     def change(self, query: Native, values: Mapping[str, Any]) -> int:
-        """Run a change in the database's own words; return how many rows it met."""
+        """Run a change in the database's own dialect; return the number of matched rows."""
         self._execute(query.text, query.bind(values))
         count: int = self._cursor.rowcount
         return count
@@ -277,7 +276,7 @@ class Runner:
         return found
 
     def once(self, clause: sa.ClauseElement, **values: Any) -> list[Row]:
-        """Run a query whose text is not worth keeping."""
+        """Run a query without caching its text."""
         statement = Statement.of(clause, self.dialect)
         self._execute(statement.text, statement.bind(values))
         found: list[Row] = self._cursor.fetchall()
@@ -289,21 +288,21 @@ class Runner:
         return found[0] if found else None
 
     def write(self, clause: sa.ClauseElement, **values: Any) -> int:
-        """Run a change; return how many rows it met."""
+        """Run a change; return the number of matched rows."""
         statement = self._statement(clause)
         self._execute(statement.text, statement.bind(values))
         count: int = self._cursor.rowcount
         return count
 
     def write_all(self, clause: sa.ClauseElement, rows: Iterable[Mapping[str, Any]]) -> int:
-        """Run a change once a row; return how many rows all of them met."""
+        """Run a change once a row; return the number of all matched rows."""
         bound = list(rows)
         if not bound:
             return 0
         if len(bound) == 1:
             return self.write(clause, **bound[0])
         statement = self._statement(clause)
-        # A driver that tells keys joins rows of VALUES to one statement.
+        # A driver that reports keys joins rows of VALUES to one statement.
         joined = self._tells_key and isinstance(clause, sa.Insert) and clause.select is None
         check()
         self.statements += 1 if joined else len(bound)
@@ -317,7 +316,7 @@ class Runner:
         return key
 
     def insert_for_key(self, plain: sa.Insert, returning: sa.ClauseElement, **values: Any) -> int:
-        """Run an ``INSERT`` of one row; return its key by the quickest way that the driver has.
+        """Run an ``INSERT`` of one row; return its key, by the driver's fastest way.
 
         :param returning: the same statement with ``RETURNING`` its key.
         """

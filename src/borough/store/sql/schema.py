@@ -1,8 +1,8 @@
 """The tables, for every SQL database.
 
-Every constraint and index is named, because errors are told apart by these names. All tables start
-with ``borough_``, so that they can live in a database that is not theirs alone. Addresses are stored
-as 4 or 16 bytes in network order, which every database compares as the addresses compare.
+Every constraint and index is named, because errors are recognised by these names. The names of all tables
+begin with ``borough_``, so they can share a database with other tables. Addresses are stored as 4 or 16
+bytes in network order, whose order is the order of addresses on every database.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from borough.store.sql import postgresql_floor
 
 metadata = sa.MetaData()
 
-#: A number that counts rows; SQLite needs the exact type name to count by itself.
+#: A generated row id; SQLite generates ids only for this exact type name.
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 #: An address; MariaDB indexes VARBINARY in full but not BLOB.
@@ -27,7 +27,7 @@ Name = sa.String(255)
 #: Text of any length: MariaDB's TEXT ends at 64 KiB.
 Long = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
-#: MariaDB would else compare names without regard to case and to spaces at their end.
+#: Otherwise MariaDB would ignore case and trailing spaces of names.
 _MARIADB: dict[str, Any] = {
     f"{name}_{option}": value
     for name in ("mysql", "mariadb")
@@ -73,7 +73,7 @@ dimension = _table(
     sa.Column("fallback", sa.String(16), nullable=False),
     sa.Column("claims", sa.SmallInteger, nullable=False),
     sa.Column("source", Name, nullable=False),
-    # What differs from domain.dimension.Claiming, as JSON.
+    # The differences from the defaults of borough.domain.declared.dimensions.ClaimSettings, as JSON.
     sa.Column("claiming", Name, nullable=False, server_default=""),
     sa.UniqueConstraint("position", name="uq_borough_dimension_position"),
 )
@@ -104,16 +104,16 @@ pool_prefix = _table(
 cohort = _table(
     "borough_cohort",
     _id(),
-    # The canonical text of what the cohort's subnets share; see domain.model.cohort_key. Its hash
-    # is what is unique, because MariaDB cannot index a text of any length.
+    # The common key of the cohort's subnets; see borough.domain.declared.records.cohort_key. Its hash is
+    # unique, because MariaDB cannot index a text of any length.
     sa.Column("description", Long, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.UniqueConstraint("digest", name="uq_borough_cohort_digest"),
 )
 
-#: The labels of cohorts, as JSON. Events name cohorts, and who may see an event is decided on the labels of
-#: its time: so a row stays when its cohort goes, until no event names it. Cohorts take their ids from here,
-#: so that none is used twice.
+#: The labels of cohorts, as JSON. Events name cohorts, and the right to read an event depends on the labels
+#: of its time. So a row stays after its cohort until no event names it. Cohorts take their ids from here,
+#: so no id is used twice.
 cohort_labels = _table(
     "borough_cohort_labels",
     _id(),
@@ -136,8 +136,8 @@ subnet = _table(
     sa.Column("attributes", Long, nullable=False),
     sa.Column("source", Name, nullable=False),
     sa.Column("claiming", Name, nullable=False, server_default=""),
-    # Counts the changes of what is declared, and those of addresses that lie in no block or run: both
-    # are compared by whatever decides on this subnet. See docs/architecture.md, "Witnesses".
+    # Counts of declared changes, and of changes of addresses that lie in no block or free range. Every
+    # decision on this subnet compares both. See docs/architecture.md, "Witnesses".
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("outside", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("name", name="uq_borough_subnet_name"),
@@ -187,8 +187,8 @@ free_range = _table(
     sa.Column("cohort_id", Id, nullable=False),
     sa.Column("base", Packed, nullable=False),
     sa.Column("length", sa.SmallInteger, nullable=False),
-    # Log2 of the size. It says no more than the length, but lets an index go from small to large and
-    # then by address; not every database has descending indexes.
+    # Log2 of the size. It repeats the length, for an index from small to large and then by address: not
+    # every database has descending indexes.
     sa.Column("host_bits", sa.SmallInteger, nullable=False),
     sa.UniqueConstraint("subnet_id", "base", name="uq_borough_free_range_subnet_base"),
     sa.Index("ix_borough_free_range_cohort_length", "cohort_id", "length", "base"),
@@ -206,17 +206,17 @@ block = _table(
     # Two's complement of the 64 bits: no database has an unsigned 64-bit type that all others have.
     sa.Column("bitmap", sa.BigInteger, nullable=False),
     sa.Column("free", sa.SmallInteger, nullable=False),
-    # Stored, though it says no more than free > 0: an index over free would be rewritten with
-    # every address given, one over is_open only when a block fills up or opens again.
+    # Repeats free > 0: an index over free would be rewritten with every allocation, one over is_open only
+    # when a block fills up or opens again.
     sa.Column("is_open", sa.SmallInteger, nullable=False),
     sa.Column("holder", sa.String(320), nullable=False),
-    # Whether there is a holder: "held by somebody, by address" is one range of an index so.
+    # 1 when there is a holder, so all held blocks by address are one range of an index.
     sa.Column("is_held", sa.SmallInteger, nullable=False),
     sa.Column("region_length", sa.SmallInteger, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("high_water", sa.SmallInteger, nullable=False, server_default="64"),
-    # Stored, though it says no more than holder, region and high_water: "what is best taken away, or
-    # borrowed from" is the first of an index so. See borough.domain.space.blocks.takeover_rank.
+    # Repeats holder, region and high_water: the best block to take over, or to borrow from, is the first of
+    # an index. See borough.domain.space.blocks.takeover_rank.
     sa.Column("takeover_rank", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("idle_since", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("subnet_id", "base", name="uq_borough_block_subnet_base"),
@@ -252,7 +252,7 @@ for _index_name, *_columns in (
         postgresql_where=_OPEN,
         info={"only_on": PARTIAL_INDEXES},
     ).ddl_if(callable_=_has_partial_indexes)
-    # Full blocks stand in the index then, but apart from the open ones.
+    # Full blocks are then in the index, but apart from the open ones.
     sa.Index(
         _index_name,
         block.c.is_open,
@@ -269,7 +269,7 @@ sa.Index(
 
 allocation = _table(
     "borough_allocation",
-    # The id of the event that gave the address: the sequence number of rule 8, never used again.
+    # The id of the event of the allocation: the sequence number of rule 8, never used again.
     sa.Column("sequence", Id, primary_key=True, autoincrement=False),
     _ref("scope_id", "borough_scope", "fk_borough_allocation_scope", nullable=False),
     sa.Column("address", Packed, nullable=False),
@@ -279,7 +279,7 @@ allocation = _table(
     sa.Column("attributes", Long),
     sa.Column("note", Long),
     sa.Column("at", sa.BigInteger, nullable=False),
-    # Null while allocated; the time when a cooling address is free again.
+    # Null while allocated; otherwise the end of the cool-down.
     sa.Column("until", sa.BigInteger),
     sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
 )
@@ -318,8 +318,8 @@ orphan = _table(
     sa.Column("reason", Long, nullable=False),
 )
 
-# Ids are sequence numbers (rule 8). SQLite counts on from the largest id there is, so that the newest row
-# is never pruned; AUTOINCREMENT would be one more page to write with every commit.
+# Ids are sequence numbers (rule 8). SQLite continues from the largest id, so the newest row is never pruned.
+# AUTOINCREMENT would write one more page with every commit.
 event = _table(
     "borough_event",
     _id(),
@@ -344,18 +344,17 @@ for _when, _statement in (
     _ddl: Any = sa.DDL(_statement)  # type: ignore[no-untyped-call]
     sa.event.listen(event, _when, _ddl.execute_if(dialect="postgresql"))
 
-#: One row: the largest id of an event that was pruned, or 0.
+#: One row: the largest id of a pruned event, or 0.
 pruned = _table(
     "borough_pruned",
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("through", sa.BigInteger, nullable=False),
-    # Events up to this id are known to be complete. See borough.store.sql.dialects.mariadb_horizon.
+    # Events up to this id are complete. See borough.store.sql.dialects.mariadb_horizon.
     sa.Column("complete", sa.BigInteger, nullable=False),
     sa.CheckConstraint("id = 1", name="ck_borough_pruned_single"),
 )
 
-# What each version of the catalogue changed, so that a process reads only that. See
-# borough.store.sql.catalogue.change_log.
+# The changes of each version of the catalogue. See borough.store.sql.catalogue.change_log.
 change = _table(
     "borough_change",
     _id(),

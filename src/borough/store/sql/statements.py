@@ -1,4 +1,4 @@
-"""The statements, prebuilt: constants, and builders cached by the shape of what they look for."""
+"""The statements: constants, and builders cached by the shape of their query."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from borough.store.sql.runner import shaped
 _P = sa.bindparam
 _ONE: Any = sa.literal_column("1")
 _ZERO: Any = sa.literal_column("0")
-_NOBODY: Any = sa.literal_column("''")
+_EMPTY: Any = sa.literal_column("''")
 
 
 def insert(table: sa.Table, *leave_out: str) -> Any:
@@ -38,10 +38,10 @@ def remove(table: sa.Table, column: str = "id") -> Any:
     return sa.delete(table).where(table.c[column] == _P("old_id"))
 
 
-#: Longer lists of ids are written into the text: databases bound the number of parameters.
+#: Most ids that are parameters, whose number databases bound; see :meth:`.Runner.among` for longer lists.
 INLINE = 200
 
-# --- Blocks and runs ---------------------------------------------------------------------------
+# --- Blocks and free ranges --------------------------------------------------------------------
 
 BLOCK_COLUMNS = (
     t.block.c.id,
@@ -71,22 +71,16 @@ change_block = (
     sa.update(t.block)
     .where(t.block.c.id == _P("old_id"), t.block.c.version == _P("old_version"))
     .values(
-        base=_P("base"),
-        length=_P("length"),
-        bitmap=_P("bitmap"),
-        free=_P("free"),
-        is_open=_P("is_open"),
-        holder=_P("holder"),
-        is_held=_P("is_held"),
-        region_length=_P("region_length"),
-        high_water=_P("high_water"),
-        takeover_rank=_P("takeover_rank"),
-        idle_since=_P("idle_since"),
-        version=t.block.c.version + sa.literal_column("1"),
+        {
+            column.name: _P(column.name)
+            for column in t.block.c
+            if column.name not in ("id", "subnet_id", "cohort_id", "version")
+        }
+        | {"version": t.block.c.version + _ONE}
     )
 )
-#: The change that nearly every allocation and release makes: only bits. Columns that stand in an
-#: index are left alone, so that a database can rewrite the row in place.
+#: The change of nearly every allocation and release: only bits. It leaves indexed columns alone, so a
+#: database can rewrite the row in place.
 change_bits = (
     sa.update(t.block)
     .where(t.block.c.id == _P("old_id"), t.block.c.version == _P("old_version"))
@@ -100,7 +94,7 @@ change_bits = (
 remove_block = sa.delete(t.block).where(
     t.block.c.id == _P("old_id"), t.block.c.version == _P("old_version")
 )
-# The cohort: a subnet that was labelled anew keeps its runs, and is another group's.
+# The cohort is compared, because a subnet with new labels keeps its free ranges in another group.
 remove_free_range = sa.delete(t.free_range).where(
     t.free_range.c.id == _P("old_id"),
     t.free_range.c.length == _P("old_length"),
@@ -119,12 +113,12 @@ free_range_at = (
     .order_by(t.free_range.c.base.desc())
     .limit(sa.literal_column("1"))
 )
-# "<> ''" says nothing new; without it a database cannot see that the partial index will do.
+# Without the redundant "<> ''" a database does not use the partial index.
 held_in = (
     sa.select(*BLOCK_COLUMNS)
     .where(
         t.block.c.holder == _P("holder"),
-        t.block.c.holder != _NOBODY,
+        t.block.c.holder != _EMPTY,
         t.block.c.cohort_id == _P("cohort_id"),
     )
     .order_by(t.block.c.base)
@@ -143,7 +137,7 @@ blocks_in = (
 
 @shaped
 def free_ranges_at(count: int) -> Any:
-    """The runs of a subnet at ``count`` bases; lengths are compared by the caller."""
+    """The free ranges of a subnet at ``count`` bases; the caller compares lengths."""
     bases: list[Any] = [_P(f"base_{at}") for at in range(count)]
     return sa.select(*FREE_RANGE_COLUMNS).where(
         t.free_range.c.subnet_id == _P("subnet_id"), t.free_range.c.base.in_(bases)
@@ -171,19 +165,19 @@ def held_where(where: Any) -> Any:
     """All blocks of a holder that fulfil a condition."""
     return (
         sa.select(*BLOCK_COLUMNS)
-        .where(t.block.c.holder == _P("holder"), t.block.c.holder != _NOBODY, where)
+        .where(t.block.c.holder == _P("holder"), t.block.c.holder != _EMPTY, where)
         .order_by(t.block.c.base)
     )
 
 
-# --- Lanes: the first block, the first run, and the run that reaches into an area ----------------
+# --- Partitions --------------------------------------------------------------------------------
 
 _FIRST, _LAST = _P("first", type_=t.Packed), _P("last", type_=t.Packed)
 
 
 @lru_cache(maxsize=2)
 def open_in_bounds(column: str) -> Any:
-    """The first unclaimed block with a free address that no transaction works on."""
+    """The first unclaimed and unlocked block with a free address."""
     return (
         by_index(sa.select(*BLOCK_COLUMNS), t.block, block_index(column, "base"))
         .where(
@@ -200,7 +194,7 @@ def open_in_bounds(column: str) -> Any:
 
 @lru_cache(maxsize=2)
 def free_range_in_bounds(column: str) -> Any:
-    """The first run that begins there."""
+    """The first free range that begins in a partition."""
     return (
         sa.select(*FREE_RANGE_COLUMNS)
         .where(t.free_range.c[column] == _P("id"), t.free_range.c.base.between(_FIRST, _LAST))
@@ -211,7 +205,7 @@ def free_range_in_bounds(column: str) -> Any:
 
 @lru_cache(maxsize=2)
 def free_range_before_bounds(column: str) -> Any:
-    """The last run that begins before it."""
+    """The last free range that begins before a partition, and may extend into it."""
     return (
         sa.select(*FREE_RANGE_COLUMNS)
         .where(t.free_range.c[column] == _P("id"), t.free_range.c.base < _FIRST)
@@ -242,7 +236,7 @@ add_allocation = insert(t.allocation, "until")
 allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
-# An allocation as it was read: one that moved meanwhile is another host's, one that rests nobody's.
+# An allocation as it was read: since then it may be reassigned or released.
 _SAME_ALLOCATION = (
     t.allocation.c.sequence == _P("old_sequence"),
     t.allocation.c.host == _P("old_host"),
@@ -251,7 +245,7 @@ _SAME_ALLOCATION = (
 remove_allocation = sa.delete(t.allocation).where(*_SAME_ALLOCATION)
 cool_allocation = sa.update(t.allocation).where(*_SAME_ALLOCATION).values(until=_P("until"))
 reassign_allocation = sa.update(t.allocation).where(*_SAME_ALLOCATION).values(host=_P("host"))
-#: The witness of an address that lies in no block or run.
+#: The witness of an address that lies in no block or free range.
 change_outside = (
     sa.update(t.subnet)
     .where(t.subnet.c.id == _P("old_id"), t.subnet.c.version == _P("old_version"))
@@ -271,8 +265,8 @@ IN_SPACE = (
     t.allocation.c.address.between(_P("first"), _P("last")),
     sa.func.length(t.allocation.c.address) == _P("width"),
 )
-#: The allocations of one subnet, found by their addresses: an index over the subnet would be one more
-#: page to write with every address given.
+#: The allocations of one subnet, by their addresses: an index over the subnet would write one more page with
+#: every allocation.
 IN_SUBNET = (*IN_SPACE, t.allocation.c.subnet_id == _P("subnet_id"))
 count_in_subnet = sa.select(sa.func.count(), sa.func.count(t.allocation.c.until)).where(*IN_SUBNET)
 
@@ -281,7 +275,7 @@ count_in_subnet = sa.select(sa.func.count(), sa.func.count(t.allocation.c.until)
 def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] = ()) -> Any:
     """Allocations by sequence number.
 
-    :param fields: the columns to compare; ``owner_prefix`` for the beginning of the owner.
+    :param fields: the columns to compare; ``owner_prefix`` compares the beginning of the owner.
     :param place: ``IN_SPACE`` or ``IN_SUBNET``.
     """
     query = _narrowed(_ALLOCATIONS.where(*place), fields)
@@ -295,8 +289,8 @@ def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] 
 def allocations_of(fields: tuple[str, ...], count: int) -> Any:
     """Allocations of some subnets by sequence number: one range of addresses for each of them.
 
-    :param fields: as above, but for the scope, which the subnets say.
-    :param count: how many subnets.
+    :param fields: as in :func:`allocations`, without the scope.
+    :param count: number of subnets.
     """
     branches = [
         _narrowed(sa.select(*t.allocation.c), fields).where(
@@ -311,7 +305,7 @@ def allocations_of(fields: tuple[str, ...], count: int) -> Any:
         t.scope.c.name if each is t.scope.c.name else found.c[each.name]
         for each in ALLOCATION_COLUMNS
     ]
-    # The sum keeps planners from going through all allocations by number to find these few in order.
+    # The sum keeps planners from a scan of all allocations by number.
     order = found.c.sequence + _ZERO
     query = sa.select(*columns).select_from(found.join(t.scope, t.scope.c.id == found.c.scope_id))
     return query.order_by(order).limit(_P("count"))
@@ -321,17 +315,16 @@ def _narrowed(query: Any, fields: tuple[str, ...]) -> Any:
     query = query.where(t.allocation.c.sequence > _P("after"))
     for name in fields:
         if name == "owner_prefix":
-            # Neither LIKE, which SQLite compares without regard to case, nor a range, which is not
-            # the same thing under every collation.
+            # LIKE ignores case on SQLite, and a range depends on the collation.
             beginning = sa.func.substr(
                 t.allocation.c.owner, 1, sa.cast(_P("owner_length"), sa.Integer)
             )
-            query = query.where(beginning == _P(name), t.allocation.c.owner != _NOBODY)
+            query = query.where(beginning == _P(name), t.allocation.c.owner != _EMPTY)
             continue
         column = t.scope.c.name if name == "scope" else t.allocation.c[name]
         query = query.where(column == _P(name))
         if name in ("owner", "host"):
-            query = query.where(column != _NOBODY)
+            query = query.where(column != _EMPTY)
     return query
 
 
@@ -350,24 +343,23 @@ old_keys = (
 forget = sa.delete(t.idempotency_key).where(t.idempotency_key.c.key == _P("old_key"))
 
 
-def _told(values: dict[str, Any]) -> Any:
-    """One event as a query: see :func:`add_events_returning`."""
+def _event_row(values: dict[str, Any]) -> Any:
     return sa.select(*(sa.type_coerce(each, t.event.c[name].type) for name, each in values.items()))
 
 
 _EVENT = [column.name for column in t.event.c if column.name != "id"]
 
-# INSERT … SELECT and not VALUES: InnoDB then holds the lock that ids are given under until the row is
-# there, on which borough.store.sql.dialects.mariadb_horizon relies.
-add_event = sa.insert(t.event).from_select(_EVENT, _told({name: _P(name) for name in _EVENT}))
+# INSERT … SELECT and not VALUES: InnoDB then holds the lock on ids until the row exists. See
+# borough.store.sql.dialects.mariadb_horizon.
+add_event = sa.insert(t.event).from_select(_EVENT, _event_row({name: _P(name) for name in _EVENT}))
 add_event_returning = add_event.returning(t.event.c.id)
 
 
 @shaped
 def add_events_returning(count: int) -> Any:
-    """Several events in one statement: (id, subject) of each, in no certain order."""
-    told = [_told({name: _P(f"{name}_{at}") for name in _EVENT}) for at in range(count)]
-    made = sa.insert(t.event).from_select(_EVENT, sa.union_all(*told))
+    """Several events in one statement: (id, subject) of each, in any order."""
+    rows = [_event_row({name: _P(f"{name}_{at}") for name in _EVENT}) for at in range(count)]
+    made = sa.insert(t.event).from_select(_EVENT, sa.union_all(*rows))
     return made.returning(t.event.c.id, t.event.c.subject)
 
 

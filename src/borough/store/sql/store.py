@@ -48,7 +48,7 @@ class SqlStore:
         self._sketch = Sketch()
         self._links = Links(engine, dialect)
         self.retries = 0
-        #: Statements sent, transaction brackets included; for tests that count them.
+        #: Statements sent, brackets of transactions included; for tests that count them.
         self.statements = 0
 
     @classmethod
@@ -61,13 +61,13 @@ class SqlStore:
         timeout: float = TIMEOUT,
         statement_time: float | None = None,
     ) -> SqlStore:
-        """Connect, and make sure that the schema is the one of this release.
+        """Connect, and check that the schema is the one of this release.
 
         :param create: make or upgrade the schema.
-        :param statement_time: seconds after which a server gives up a statement; None for never. To make the
-            schema may take longer.
+        :param statement_time: seconds after which a server aborts a statement, except of a migration; None
+            for never.
         :raises NotInitialised: there is no database, or an empty one, and ``create`` is not set.
-        :raises NotOurDatabase: there are tables, but none of ours.
+        :raises NotOurDatabase: there are tables, but none of Borough.
         :raises SchemaTooOld: the schema is of an older release, and ``create`` is not set.
         :raises SchemaTooNew: the schema is of a newer release.
         :raises Unavailable: no connection can be made.
@@ -88,7 +88,7 @@ class SqlStore:
                     raise translated from error
             raise
         if statement_time is not None:
-            # The connection that looked at the schema would go on without.
+            # The connection that checked the schema has no limit.
             engine.dispose()
             sa.event.listen(engine, "connect", lambda raw, _: dialect.limit(raw, statement_time))
         return cls(engine, dialect, timeout=timeout)
@@ -103,40 +103,36 @@ class SqlStore:
         repeatable: bool = False,
         declares: bool = False,
     ) -> T:
-        """See :meth:`borough.store.port.Store.transact`."""
         bound = self._bound(write=write, declares=declares)
         while True:
             try:
                 return self._once(work, bound, write=write, repeatable=repeatable)
             except LockFirst as wanted:
                 bound.subnets |= wanted.subnet_ids
-            except Duplicate as taken_already:
-                # Two declared the same at once: who comes second finds it declared.
-                self._again(bound, Contradiction(str(taken_already)))
+            except Duplicate as duplicate:
+                # Two transactions declared the same object: the next attempt finds it declared.
+                self._again(bound, Contradiction(str(duplicate)))
             except (LostRace, Busy, Gone) as lost:
                 self._again(bound, lost)
 
     def horizon(self) -> int:
-        """See :meth:`borough.store.port.Store.horizon`."""
         bound = self._bound()
         while True:
             try:
                 with self._links.use() as link:
-                    free_range = self._runner_on(link.cursor)
+                    runner = self._runner_on(link.cursor)
                     try:
-                        return self._dialect.horizon(free_range)
+                        return self._dialect.horizon(runner)
                     finally:
-                        self.statements += free_range.statements
+                        self.statements += runner.statements
             except (Busy, Gone) as lost:
                 self._again(bound, lost)
 
     @property
     def known(self) -> Catalogue | None:
-        """See :meth:`borough.store.port.Store.known`."""
         return self._catalogue if self._dialect.giver else None
 
     def give(self, order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
-        """See :meth:`borough.store.port.Store.give`."""
         bound = self._bound()
         repeatable = bool(order.request.key)
         wait = False
@@ -158,31 +154,29 @@ class SqlStore:
                         return answer
                     continue
                 if word is Word.LOCKED and not (has_free_range and not wait):
-                    # Nobody else's turn would be better than to wait for one's own.
+                    # No unlocked block is left on this step: wait for this one.
                     wait = True
                     raise LostRace("the block is locked")
                 spread = word is Word.LOCKED
                 return self._once(work, bound, repeatable=repeatable, order=order, spread=spread)
-            except Duplicate as taken_already:
+            except Duplicate as duplicate:
                 if not order.request.key:
-                    self._again(bound, Contradiction(str(taken_already)))
+                    self._again(bound, Contradiction(str(duplicate)))
                     continue
-                # Most likely the key was used before: the unit of work finds its answer.
+                # Most likely the key is bound already: the unit of work finds its answer.
                 return self.transact(work, repeatable=True)
             except (LostRace, Busy, Gone) as lost:
                 self._again(bound, lost)
 
     def _guess(self, order: TakeRequest, work: Callable[[Unit], T]) -> T | Unknown:
-        """Run a unit of work on what is remembered."""
+        """Run a unit of work on remembered rows."""
         with self._links.use() as link:
-            free_range = self._runner_on(link.cursor)
+            runner = self._runner_on(link.cursor)
             try:
-                unit = GuessUnit(
-                    free_range, order.catalogue, self._dialect, self._probes, self._sketch
-                )
+                unit = GuessUnit(runner, order.catalogue, self._dialect, self._probes, self._sketch)
                 answer = work(unit)
             except (Unknown, BoroughError):
-                # What is refused on a belief is decided again on the truth.
+                # A refusal on remembered rows is decided again in a transaction.
                 return Unknown()
             except Exception as error:
                 translated = self._dialect.translate(error)
@@ -196,7 +190,7 @@ class SqlStore:
                     return Unknown()
                 raise
             finally:
-                self.statements += free_range.statements
+                self.statements += runner.statements
             link.hints.keep(order, unit.given_from)
         self._sketch.learn(order.catalogue, (), unit.written)
         return answer
@@ -208,52 +202,52 @@ class SqlStore:
         assert giver is not None
         with self._links.use() as link:
             if guess and not link.hints.is_open(order):
-                # Most likely there is more to decide than a bit to set.
+                # Most likely this needs a decision, and not only a free bit.
                 return Word.GUESS, None, False
             if not order.rungs:
                 return Word.DECIDE, None, False
-            free_range = self._runner_on(link.cursor)
+            runner = self._runner_on(link.cursor)
             try:
-                outcome = giver.give(free_range, order, link.hints, link.bounds_cache, wait=wait)
+                outcome = giver.give(runner, order, link.hints, link.bounds_cache, wait=wait)
             except Exception as error:
                 translated = self._dialect.translate(error)
                 if is_in_doubt(translated) and not repeatable:
                     raise public(translated, "unknown") from error
                 raise
             finally:
-                self.statements += free_range.statements
+                self.statements += runner.statements
         taken = outcome.taken
         if self._dialect.can_guess and taken is not None and not taken.block.free:
-            # A full block is what the next claim or growth begins with.
+            # The next claim or growth begins with a full block.
             self._sketch.learn(order.catalogue, (taken.block,), ())
         return outcome.word, taken, outcome.has_free_range
 
     def _bound(self, *, write: bool = True, declares: bool = False) -> RetryBudget:
-        # On one's own a race is lost only to tables that contradict each other; against others many
-        # may be lost in a row, and the time is what bounds them.
+        # With one writer, races are lost only to tables that contradict each other. With several, many may be
+        # lost in a row, and only the time bounds them.
         attempts = None if self._dialect.is_server else ATTEMPTS
         return RetryBudget(self._timeout, attempts=attempts, write=write, declares=declares)
 
     def _again(self, bound: RetryBudget, lost: Exception) -> None:
-        """Go on with another attempt, or give up."""
+        """Prepare another attempt, or raise the public error."""
         contradicted = isinstance(lost, Contradiction) and bound.attempts + 1 >= ATTEMPTS
         if bound.reached(lost) or contradicted:
-            raise self._give_up(lost, bound.attempts) from lost
+            raise self._failure(lost, bound.attempts) from lost
         self.retries += 1
         if self._dialect.is_server:
             bound.pause()
 
-    def _give_up(self, lost: Exception, attempts: int) -> Exception:
+    def _failure(self, lost: Exception, attempts: int) -> Exception:
         if isinstance(lost, Gone):
             return public(lost, "not_done")
         if isinstance(lost, Contradiction):
             return Corrupt(
-                "the tables contradict each other: an address is marked free and held at once; "
+                "the tables contradict each other: an allocated address is marked free; "
                 "run `borough audit --repair`",
                 attempts=attempts,
             )
         return Contended(
-            "other transactions were in the way for longer than the bounded wait; try again",
+            "conflicts with other transactions lasted longer than the timeout; try again",
             attempts=attempts,
         )
 
@@ -270,13 +264,13 @@ class SqlStore:
         committing = False
         try:
             with self._links.use() as link:
-                free_range = self._runner_on(link.cursor)
+                runner = self._runner_on(link.cursor)
                 unit = SqlUnit(
-                    free_range,
+                    runner,
                     self._catalogue,
                     self._dialect,
                     self._probes,
-                    # Who only reads is in nobody's way.
+                    # A reader conflicts with no writer.
                     bounds_cache=link.bounds_cache if write else NO_BOUNDS,
                     spread=spread,
                     locked=bound.subnets if self._dialect.is_server else None,
@@ -284,20 +278,20 @@ class SqlStore:
                 try:
                     request = bound.request
                     if request is not None:
-                        self._dialect.begin_locked(free_range, request)
+                        self._dialect.begin_locked(runner, request)
                     else:
-                        free_range.text(
+                        runner.text(
                             self._dialect.begin_write if write else self._dialect.begin_read
                         )
                     answer = work(unit)
                     committing = write
-                    free_range.text("COMMIT")
+                    runner.text("COMMIT")
                 except BaseException:
                     bound.want(unit)
                     link.connection.rollback()
                     raise
                 finally:
-                    self.statements += free_range.statements
+                    self.statements += runner.statements
                 if unit.freed:
                     link.hints.clear()
                 if order is not None:

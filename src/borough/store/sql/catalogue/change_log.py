@@ -1,13 +1,12 @@
-"""The log of what each version of the catalogue changed.
+"""The log of changes of each version of the catalogue.
 
-A process that has read one version reads only what later versions changed. Every version has at least one
-row here, written by the transaction that makes it, and each row names the version before. Where a link of
-that chain is missing, the whole catalogue is read: rows were dropped, a writer keeps no log, or the version
-that the process has read belongs to another history of the database.
+A process that has read one version reads only the changes of later ones. The transaction that makes a
+version writes at least one row here, and each row names the version before. Where a link of that chain is
+missing, the whole catalogue is read: rows were dropped, a writer keeps no log, or the version that the
+process has read belongs to another history of the database.
 
-A version is larger than the one before by a random step. After a failover that lost commits, or in a database
-that was restored from a backup, the same number would otherwise come to stand for another catalogue, and
-everything that is kept with a version would be wrong.
+Versions grow by random steps. Otherwise, after a failover that lost commits or in a restored database, the
+same number would name another catalogue, and everything cached with it would be wrong.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ import sqlalchemy as sa
 from borough.store.sql import schema as t
 from borough.store.sql.runner import Runner
 
-#: The mean step from a version to the next. Steps are spread evenly, from 1 on: two histories of a database
-#: come to the same number once in two million times. JavaScript has room for eight thousand million versions.
+#: The mean step to the next version. Steps are uniform, from 1 on: two histories of a database reach the same
+#: number once in two million times. JavaScript represents eight thousand million versions exactly.
 STEP: Final = 1 << 20
 
-#: About how many versions are kept.
+#: Mean number of versions kept.
 KEPT: Final = 256
 
-#: Objects that one version lists, and that a process follows at once; more are read with all others.
+#: Most objects that one version lists, and that a process follows at once; beyond it all are read.
 LISTED: Final = 1000
 
-#: A version that no catalogue reaches: its row says that rows change without a version.
+#: A version that no catalogue reaches; its row marks a database whose rows change without a version.
 _NEVER: Final = 1 << 62
 
 
@@ -70,12 +69,12 @@ def ids(kind: ChangedKind) -> sa.Select[tuple[int]]:
 
 
 def step() -> int:
-    """How much larger the next version is."""
+    """The difference from one version to the next."""
     return 1 + randbelow(2 * STEP - 1)
 
 
 def write(runner: Runner, previous: int, version: int, changes: Iterable[Change]) -> None:
-    """Write down what a version changed, and drop the oldest versions."""
+    """Record the changes of a version, and drop the oldest versions."""
     listed = set(changes)
     if not listed or len(listed) > LISTED:
         listed = {(ChangedKind.ALL, 0)}
@@ -100,7 +99,7 @@ def since(runner: Runner, seen: int, version: int) -> set[Change] | None:
 
 
 def keep_none(connection: sa.Connection) -> None:
-    """Make every process read the whole catalogue at each version: rows change without one here."""
+    """Mark a database whose rows change without a version: every process reads the whole catalogue."""
     found = sa.select(t.change.c.id).where(t.change.c.version == _NEVER)
     if connection.scalar(found) is None:
         everything = {

@@ -61,21 +61,21 @@ _HOSTS_SINCE = _HOSTS.where(t.host.c.id.in_(_CHANGED_HOSTS))
 _HOST_LABELS_SINCE = _HOST_LABELS.where(t.host_label.c.host_id.in_(_CHANGED_HOSTS))
 
 
-#: A row, or what is left of it.
+#: A row, or the rest of one.
 _Row = tuple[Any, ...]
 
 _S = TypeVar("_S", bound=Subnet)
 
-#: Of a subnet that has none.
+#: The ranges or labels of a subnet without any.
 _NONE: Final[list[_Row]] = []
 
 
 def load(runner: Runner, known: Catalogue | None, version: int) -> Catalogue:
-    """The catalogue as it stands in the present transaction.
+    """The catalogue of the present transaction.
 
     :param known: the catalogue at another version, as this process has read it.
     :param version: the present version.
-    :raises Corrupt: a cohort has a text that cannot be read.
+    :raises Corrupt: the text of a cohort cannot be read.
     """
     changes = None if known is None else change_log.since(runner, known.version, version)
     if known is None or changes is None:
@@ -108,7 +108,7 @@ def _whole(runner: Runner, version: int) -> Catalogue:
 def _followed(
     runner: Runner, known: Catalogue, version: int, changes: set[change_log.Change]
 ) -> Catalogue:
-    """The catalogue made from an earlier one by reading only what has changed."""
+    """The catalogue made from an earlier one and the rows that changed."""
     kinds = {kind for kind, _ in changes}
     others = _others(runner) if ChangedKind.OTHER in kinds else {}
     if ChangedKind.HOST in kinds:
@@ -138,7 +138,7 @@ def _followed_hosts(
 
 
 def _others(runner: Runner) -> dict[str, Any]:
-    """The fields of a catalogue that are about scopes, dimensions and pools."""
+    """The fields of a catalogue for scopes, dimensions and pools."""
     scopes, dimensions = runner.rows(_SCOPES), runner.rows(_DIMENSIONS)
     return {
         "scopes": {name: id for id, name, _ in scopes},
@@ -167,7 +167,7 @@ def _settings(text: str) -> Settings:
 def parse_cohort(id: int, description: str) -> Cohort:
     """A cohort from its canonical text.
 
-    :raises Corrupt: when it is none.
+    :raises Corrupt: the text cannot be read.
     """
     try:
         scope, family, weight, labels, *claiming = json.loads(description)

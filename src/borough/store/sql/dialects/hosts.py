@@ -1,4 +1,4 @@
-"""A list of servers in one URL: the first that answers is used, and the others when it is gone."""
+"""A list of servers in one URL, tried in order."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PARTS: Final = re.compile(
 
 
 class Address(NamedTuple):
-    """Where a server listens.
+    """The address of a server.
 
-    :ivar port: None for the usual one.
+    :ivar port: None for the default.
     """
 
     host: str
@@ -25,9 +25,9 @@ class Address(NamedTuple):
 
 
 def split(url: str) -> tuple[str, tuple[Address, ...]]:
-    """Take the hosts out of a URL such as ``postgresql://user@one:5432,two:5432/name``.
+    """Split the hosts of a URL such as ``postgresql://user@one:5432,two:5432/name``.
 
-    :return: the URL with the first host only, and all of them; none for a URL without a host.
+    :return: the URL with the first host only, and all hosts.
     :raises FixInput: a port is not a number.
     """
     found = _PARTS.fullmatch(url)
@@ -38,7 +38,7 @@ def split(url: str) -> tuple[str, tuple[Address, ...]]:
 
 
 def without_password(url: str) -> str:
-    """A database URL as it may be shown, whether or not it can be read."""
+    """A database URL with its password masked, even if it is invalid."""
     return re.sub(r"(://[^:/?#@]*:)[^/?#]*@", r"\1***@", url, count=1)
 
 
@@ -61,9 +61,9 @@ def connector(
     connect: Callable[[Address], Any],
     translate: Callable[[Exception], Exception],
 ) -> Callable[[], Any]:
-    """What opens a connection to the first host that answers.
+    """A function that opens a connection to the first host that answers.
 
-    :param connect: opens one to a given host.
+    :param connect: opens a connection to one host.
     """
 
     def attempt() -> Any:
@@ -71,7 +71,7 @@ def connector(
             try:
                 return connect(host)
             except Exception as error:
-                # A wrong password is as wrong on the next host; only a silent host is passed by.
+                # A wrong password is wrong on the next host too; only an unreachable host is skipped.
                 if not isinstance(translate(error), Gone):
                     raise
         return connect(hosts[-1])

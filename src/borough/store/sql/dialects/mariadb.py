@@ -1,9 +1,9 @@
 """MariaDB 10.6 and later, alone or as a Galera cluster, by PyMySQL or mysqlclient.
 
-Units of work run at REPEATABLE READ: one snapshot for everything they read. Writes see what others have
-committed since, so that each carries its precondition and a row count of zero runs the unit again. Galera
-locks no row on another node: who loses there is told at the commit (error 1213), and runs again as well.
-An allocation that leaves nothing to decide is one statement: :mod:`.mariadb_give`.
+Units of work run at REPEATABLE READ: one snapshot for all reads. Writes see later commits, so each has its
+precondition, and a row count of zero runs the unit again. Galera locks no row on another node: the loser
+fails at its commit (error 1213), and runs again as well. An allocation without a decision is one statement:
+:mod:`.mariadb_give`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,10 @@ import sqlalchemy as sa
 
 from borough.domain.space.inspection import Finding
 from borough.domain.space.partitions import ALONE, Partition
-from borough.errors import (
-    AccessDenied,
-    DiskFull,
-    NotInitialised,
-    ReadOnlyDatabase,
-    StatementTooLarge,
-)
+from borough.errors import StatementTooLarge
+from borough.store.sql import failures
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import LockRequest, risk
+from borough.store.sql.dialect import TORN_PAGE, LockRequest, risk
 from borough.store.sql.dialects.hosts import Address, connector
 from borough.store.sql.dialects.mariadb_give import MariadbGiver
 from borough.store.sql.dialects.mariadb_horizon import Horizon
@@ -40,65 +35,40 @@ CONNECT_TIMEOUT: Final = 5
 #: Most seconds that a statement waits for a row lock; the unit of work is then run again.
 LOCK_TIMEOUT: Final = 2
 
-#: Keys that one statement locks; a list of all could exceed the largest statement that is accepted.
+#: Most keys that one statement locks: a list of all could exceed the largest accepted statement.
 _BATCH: Final = 500
 
 _QUEUE: Final = sa.select(t.meta.c.id).with_for_update()
 
-_LOST: Final = "a crash of its machine may lose changes that were acknowledged just before"
-_TORN: Final = (
-    "a page half written in a power cut cannot be mended, with all that was acknowledged in it"
-)
+_LOST: Final = "a crash of its machine may lose the changes that were acknowledged last"
 
-#: What is found, the setting, its values that last, and what happens with another one.
+#: Code of the finding, setting, durable values, and the loss with other values.
 _LASTING: Final = (
     ("commit_not_flushed", "innodb_flush_log_at_trx_commit", ("1", "3"), _LOST),
-    ("pages_not_whole", "innodb_doublewrite", ("ON", "fast"), _TORN),
+    ("pages_not_whole", "innodb_doublewrite", ("ON", "fast"), TORN_PAGE),
 )
 _DURABILITY: Final = Native.named(
     "SHOW GLOBAL VARIABLES WHERE variable_name IN ('innodb_flush_log_at_trx_commit', "
     "'innodb_doublewrite', 'innodb_flush_method', 'log_bin', 'sync_binlog')"
 )
 
-_Make = Callable[[str], Exception]
-
-
-def _no_room(text: str) -> Exception:
-    return DiskFull(f"the database server is out of room ({text}); nothing was changed")
-
-
-def _no_database(text: str) -> Exception:
-    return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
-
-
-def _no_login(text: str) -> Exception:
-    return AccessDenied(f"the database refuses the login ({text})")
-
-
-def _denied(text: str) -> Exception:
-    return AccessDenied(f"the database refuses ({text})")
-
-
-def _read_only(text: str) -> Exception:
-    return ReadOnlyDatabase(f"the database cannot be written ({text})")
-
 
 def _too_large(text: str) -> Exception:
     return StatementTooLarge(
-        f"the database server takes no statement of this size ({text}); raise its max_allowed_packet "
+        f"the database server refuses a statement of this size ({text}); raise its max_allowed_packet "
         "to its default of 16 MiB, nothing was changed"
     )
 
 
 #: By error number; see "MariaDB Error Codes" in MariaDB's manual.
-_ERRORS: Final[dict[int, _Make]] = {
+_ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
     1062: Duplicate,  # ER_DUP_ENTRY
     1020: Busy,  # ER_CHECKREAD: the row has changed since the snapshot
     1205: Busy,  # ER_LOCK_WAIT_TIMEOUT
-    1467: Busy,  # ER_AUTOINC_READ_FAILED: a deadlock over the lock that ids are given under
+    1467: Busy,  # ER_AUTOINC_READ_FAILED: a deadlock over the lock on ids
     1213: Busy,  # ER_LOCK_DEADLOCK, and a lost certification of Galera
-    1451: Busy,  # ER_ROW_IS_REFERENCED_2: an allocation came in meanwhile
-    1452: Busy,  # ER_NO_REFERENCED_ROW_2: a subnet was removed meanwhile
+    1451: Busy,  # ER_ROW_IS_REFERENCED_2: a concurrent allocation
+    1452: Busy,  # ER_NO_REFERENCED_ROW_2: a concurrent removal of a subnet
     1317: Interrupted,  # ER_QUERY_INTERRUPTED
     1969: Interrupted,  # ER_STATEMENT_TIMEOUT
     1180: Busy,  # ER_ERROR_DURING_COMMIT: Galera
@@ -112,23 +82,23 @@ _ERRORS: Final[dict[int, _Make]] = {
     2006: Gone,  # CR_SERVER_GONE_ERROR
     2013: Gone,  # CR_SERVER_LOST
     2055: Gone,  # CR_SERVER_LOST_EXTENDED
-    20: _no_room,  # EE_DISK_FULL
-    1021: _no_room,  # ER_DISK_FULL
-    1041: _no_room,  # ER_OUT_OF_RESOURCES
-    1114: _no_room,  # ER_RECORD_FILE_FULL
+    20: failures.no_room,  # EE_DISK_FULL
+    1021: failures.no_room,  # ER_DISK_FULL
+    1041: failures.no_room,  # ER_OUT_OF_RESOURCES
+    1114: failures.no_room,  # ER_RECORD_FILE_FULL
     1153: _too_large,  # ER_NET_PACKET_TOO_LARGE
     2020: _too_large,  # CR_NET_PACKET_TOO_LARGE
-    1049: _no_database,  # ER_BAD_DB_ERROR
-    1044: _denied,  # ER_DBACCESS_DENIED_ERROR
-    1045: _no_login,  # ER_ACCESS_DENIED_ERROR
-    1142: _denied,  # ER_TABLEACCESS_DENIED_ERROR
-    1698: _no_login,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
-    1290: _read_only,  # ER_OPTION_PREVENTS_STATEMENT
-    1792: _read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
-    1836: _read_only,  # ER_READ_ONLY_MODE
+    1049: failures.no_database,  # ER_BAD_DB_ERROR
+    1044: failures.denied,  # ER_DBACCESS_DENIED_ERROR
+    1045: failures.no_login,  # ER_ACCESS_DENIED_ERROR
+    1142: failures.denied,  # ER_TABLEACCESS_DENIED_ERROR
+    1698: failures.no_login,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+    1290: failures.read_only,  # ER_OPTION_PREVENTS_STATEMENT
+    1792: failures.read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+    1836: failures.read_only,  # ER_READ_ONLY_MODE
 }
 
-#: Errors of the server's own files, temporary ones of a sort among them; the text tells the system's reason.
+#: Errors of the server's own files, temporary files included; the text has the system's error number.
 _FILE_ERRORS: Final = frozenset(
     {
         1,  # EE_CANTCREATEFILE
@@ -161,7 +131,6 @@ class Mariadb:
         self._horizon = Horizon()
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
-        """See :meth:`borough.store.sql.dialect.Dialect.engine`."""
         driver = url.drivername.partition("+")[2] or "pymysql"
         url = url.set(drivername=f"mariadb+{driver}")
 
@@ -185,15 +154,13 @@ class Mariadb:
         return engine
 
     def compiler(self, engine: sa.Engine) -> sa.Dialect:
-        """See :meth:`borough.store.sql.dialect.Dialect.compiler`."""
         return engine.dialect
 
     def cursor(self, connection: Any) -> Any:
-        """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
         return connection.cursor()
 
     def partition(self, connection: Any) -> Partition:
-        """See :meth:`borough.store.sql.dialect.Dialect.lane`: the node of a Galera cluster."""
+        # The node of a Galera cluster.
         cursor = connection.cursor()
         cursor.execute(
             "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_local_index', 'wsrep_cluster_size')"
@@ -201,21 +168,21 @@ class Mariadb:
         found = {name.lower(): int(value) for name, value in cursor.fetchall()}
         cursor.close()
         index, size = found.get("wsrep_local_index", 0), found.get("wsrep_cluster_size", 0)
-        # Without a cluster there is no size, and the index is a number that is none.
+        # Without a cluster there is no size, and the index has no meaning.
         return Partition(index, size) if size > 1 and index < size else ALONE
 
     def begin_locked(self, runner: Runner, request: LockRequest) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`: a read that locks takes no snapshot.
+        """Begin with locking reads, which take no snapshot.
 
-        Declared changes queue at the row of the catalogue. Whoever makes the space of a subnet anew
-        locks what it is made of: an allocation that nobody sees yet would else be missing there.
+        Declared changes queue at the row of the catalogue. A unit that rebuilds the space of a subnet locks
+        its pieces. Otherwise the new space would lack an allocation that is not committed yet.
 
-        Runs come before blocks, as in all that writes: who waits here has written nothing yet, and the
-        server ends a deadlock at the cost of whoever has written least.
+        Free ranges come before blocks, as in all writes: a transaction that waits here has written nothing,
+        and the server ends a deadlock at the cost of the transaction that has written least.
 
-        The rows that were wanted are of no use to whoever wants the best piece, which is another one by
-        the time it is read. After a while every read of the transaction locks what it finds; not sooner,
-        because readers that lock meet in deadlocks.
+        Locks on rows of earlier attempts do not help a unit that needs the best piece, because the next
+        read finds another one. After more lost races every read of the transaction locks its rows. Not
+        sooner, because readers that lock run into deadlocks.
         """
         if request.serializable:
             runner.text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
@@ -233,10 +200,10 @@ class Mariadb:
             _lock_space(runner, request.subnets[start : start + _BATCH])
 
     def risks(self, runner: Runner) -> list[Finding]:
-        """See :meth:`borough.store.sql.dialect.Dialect.risks`; of the node at the other end alone.
+        """Check the settings of the connected node alone.
 
-        See "InnoDB System Variables" and "sync_binlog" in MariaDB's manual. A binary log, where there is
-        one, decides after a crash which transactions are kept: it matters as much as InnoDB's own.
+        See "InnoDB System Variables" and "sync_binlog" in MariaDB's manual. After a crash the binary log,
+        where there is one, decides which transactions are kept.
         """
         has = {name.lower(): value for name, value in runner.native(_DURABILITY, {})}
         found = [
@@ -251,42 +218,38 @@ class Mariadb:
         return found
 
     def limit(self, connection: Any, seconds: float) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.limit`."""
         cursor = connection.cursor()
         cursor.execute(f"SET SESSION max_statement_time = {seconds:f}")
         cursor.close()
 
     def horizon(self, runner: Runner) -> int:
-        """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
         return self._horizon.find(runner)
 
     def is_alive(self, connection: Any) -> bool:
-        """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
         raw = connection.dbapi_connection
         if raw is None or not raw.open:
             return False
-        # PyMySQL keeps its socket, mysqlclient tells its number.
+        # PyMySQL has a socket, mysqlclient its number.
         number = raw.fileno() if hasattr(raw, "fileno") else raw._sock.fileno()
         poll = select.poll()
         poll.register(number, select.POLLIN)
-        # Nothing is under way, so that whatever there is to read is the server's farewell.
+        # An idle connection has something to read only when the server has closed it.
         return not poll.poll(0)
 
     def translate(self, error: Exception) -> Exception:
-        """See :meth:`borough.store.sql.dialect.Dialect.translate`."""
         kind = type(error)
         if isinstance(error, struct.error):
-            # PyMySQL, when the server breaks off an answer to say that the transaction was rolled back.
+            # PyMySQL, when the server aborts an answer to report that the transaction was rolled back.
             return Gone(f"the answer cannot be read: {error}")
         if kind.__module__.partition(".")[0] not in ("pymysql", "MySQLdb"):
             return error
         number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         text = str(error.args[1] if len(error.args) > 1 else error) or kind.__name__
         if kind.__name__ == "InterfaceError" or "sequence number wrong" in text:
-            # The connection was closed under one's feet, or is not where the driver thinks it is.
+            # The connection was closed during the call, or is in another state than the driver expects.
             return Gone(text)
         if number in _FILE_ERRORS and _NO_SPACE.search(text):
-            return _no_room(text)
+            return failures.no_room(text)
         made = _ERRORS.get(number)
         return made(text) if made else error
 
@@ -301,7 +264,7 @@ def _lock_space(runner: Runner, subnet_ids: Sequence[int]) -> None:
     ):
         runner.once(
             sa.select(table.c.id)
-            # By another index the optimiser would read, and lock, a small table from end to end.
+            # By another index the optimiser would scan, and lock, a small table as a whole.
             .with_hint(table, f"FORCE INDEX ({index})")
             .where(column.in_(ids))
             .with_for_update()
@@ -314,15 +277,15 @@ def _configure(connection: Any) -> None:
     cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     cursor.execute(
         f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}, "
-        # Strict, whatever the server's default is: a text too long is an error and not cut short.
+        # Strict, whatever the default: a text that is too long is an error and is not truncated.
         "sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'"
     )
-    # A Galera node that is not ready takes connections and settings all the same; it refuses this, which
-    # sends the client to the next host.
+    # A Galera node that is not ready accepts connections and settings. It refuses this statement, so the
+    # client tries the next host.
     cursor.execute("DO 0")
     cursor.execute("SELECT @@max_allowed_packet")
     limit = cursor.fetchone()[0]
     cursor.close()
     if limit < LEAST_PACKET:
-        # A statement above it ends the connection, which looks like a server that went away.
+        # A larger statement ends the connection, which looks like a lost server.
         raise _too_large(f"max_allowed_packet is {limit}, at least {LEAST_PACKET} is needed")

@@ -1,6 +1,6 @@
 """One address in one statement on MariaDB: a compound statement, in a transaction of its own or the caller's.
 
-Each connection prepares it once, because to parse it takes as long as to run it. Its answer is one text: a
+Each connection prepares it once, because parsing takes as long as execution. Its answer is one text: a
 driver in Python needs longer for a dozen columns than the server for the whole statement.
 """
 
@@ -31,10 +31,10 @@ _INTO: Final = (
     "the_version, the_high_water, the_idle"
 )
 
-# The event is written by INSERT … SELECT from no table: while it holds the lock that ids are given under, it
-# must not wait for a row. See borough.store.sql.dialects.mariadb_horizon.
-# The block is locked before anything is read without a lock: the snapshot is taken then, so that the
-# catalogue's version is that of a moment when the block could no longer change.
+# The event is written by INSERT … SELECT from no table: while it holds the lock on ids, it must not wait
+# for a row. See borough.store.sql.dialects.mariadb_horizon. The block is locked before the first read
+# without a lock, which takes the snapshot. So the catalogue's version is that of a moment when the block
+# could no longer change.
 _SQL: Final = f"""
 BEGIN NOT ATOMIC
 DECLARE the_id, the_block, the_subnet, the_cohort, the_group BIGINT;
@@ -98,11 +98,11 @@ _BEGIN: Final = """DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNA
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 START TRANSACTION;"""
 
-# The session keeps the answer: a statement may be interrupted when it has committed and not answered.
+# The session keeps the answer: a statement may be interrupted between its commit and its answer.
 _COMMIT: Final = "SET @borough_call = %(call)s, @borough_answer = the_answer; COMMIT;"
 
-#: The answer of an interrupted call, if what it did was committed. A call that was interrupted before it
-#: began finds the answer of the one before it, which has another number.
+#: The answer of an interrupted call, if it was committed. A call that was interrupted before it began finds
+#: the answer of the call before it, which has another number.
 _ANSWER: Final = Native.named(
     "SELECT @borough_answer FROM borough_event WHERE @borough_call = %(call)s "
     "AND id = CAST(SUBSTRING_INDEX(@borough_answer, ' ', 1) AS UNSIGNED)"
@@ -121,18 +121,18 @@ _AREA: Final = f"""SELECT {_COLUMNS} {_INTO} FROM borough_block AS b FORCE INDEX
 
 _FINE: Final = "(SELECT catalogue_version FROM borough_meta) = %(version)s"
 
-#: A sweep comes before an allocation, so there must be nothing to sweep.
+#: Expiry of cool-downs comes before an allocation, so there must be none to expire.
 _RESTED: Final = " AND NOT EXISTS (SELECT 1 FROM borough_allocation WHERE until <= now_is)"
 
 _KEYED: Final = """INSERT INTO borough_idempotency_key (`key`, fingerprint, sequences, at)
         VALUES (%(key)s, %(fingerprint)s, the_sequence, now_is);"""
 
-# Any block of the best one's rung and cohort will do, so that the first that nobody works on is taken.
+# The first unlocked block of the best one's rung and cohort is taken.
 _FREE: Final = """FORCE INDEX ({index})
             WHERE b.{column} = the_group AND b.is_open = 1 AND {held}
             ORDER BY {order} LIMIT 1 FOR UPDATE SKIP LOCKED"""
 
-# Exactly the best one, after whoever works on it.
+# Exactly the best one, after a wait for its lock.
 _THIS: Final = "WHERE b.id = the_block AND b.is_open = 1 FOR UPDATE"
 
 
@@ -174,11 +174,11 @@ def _text(
             begin="" if inside else _BEGIN,
             commit="" if inside else _COMMIT,
             first=first.format(column=column, index=block_index(column, "base")),
-            # What is not in one's area is for a unit of work to find.
+            # A unit of work searches outside the partition.
             look="FALSE" if first is _AREA else "the_id IS NULL",
             frontier=frontier,
             group=f"found.{column}",
-            # An empty list is no list.
+            # SQL has no empty list.
             takeable=", ".join(map(str, rungs)) or "-1",
             lock=lock,
             has_free_range=has_free_range,
@@ -193,9 +193,9 @@ class MariadbGiver:
     """See :class:`borough.store.sql.dialect.Giver`."""
 
     def __init__(self, *, inside: bool = False) -> None:
-        """Give addresses.
+        """Allocate addresses.
 
-        :param inside: whether the caller is in a transaction already, which is his to end.
+        :param inside: the caller has a transaction, and ends it.
         """
         self._inside = inside
         #: Numbers of calls, each used once in this process.
@@ -210,7 +210,6 @@ class MariadbGiver:
         *,
         wait: bool,
     ) -> Outcome:
-        """See :meth:`borough.store.sql.dialect.Giver.give`."""
         shape, rungs, values = self._prepare(runner, order)
         if any(count > s.INLINE for _, _, count in shape):
             return Outcome(Word.DECIDE)
@@ -274,7 +273,7 @@ class MariadbGiver:
 
     @staticmethod
     def _kept_answer(runner: Runner, call: int) -> str | None:
-        """The answer that the session kept of a call; None when nothing was committed."""
+        """The answer of a call that the session has kept; None when nothing was committed."""
         try:
             runner.text("ROLLBACK")
             found = runner.native(_ANSWER, {"call": call})

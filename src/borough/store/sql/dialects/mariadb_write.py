@@ -1,6 +1,6 @@
-"""A plan of many rows on MariaDB: one statement for each kind of row, which travel as one JSON text.
+"""A plan of many rows on MariaDB: one statement for each kind of row, with the rows as one JSON text.
 
-More rows than a server accepts in one statement travel in several, all in the same transaction.
+More rows than a server accepts in one statement are sent in several, all in the same transaction.
 """
 
 from __future__ import annotations
@@ -32,23 +32,22 @@ from borough.store.sql.plan_rows import (
 from borough.store.sql.read_set import Guess
 from borough.store.sql.runner import Native, Row, Runner
 
-#: Rows from which on it is worth it.
+#: Rows of a kind from which on this way is faster.
 _MANY: Final = 8
 
-#: The fields of a plan that do not count for that. New space alone is inserted by VALUES: a query that
-#: inserts keeps the lock under which ids are given while it waits for a gap that another transaction has
-#: locked, which deadlocks with that one.
-_BY_VALUES: Final = frozenset({"runs_added", "blocks_added", "notes"})
+#: The fields of a plan that do not count for that. New space alone is inserted by VALUES. A query that
+#: inserts keeps the lock on ids while it waits for a gap that another transaction has locked, which is a
+#: deadlock.
+_BY_VALUES: Final = frozenset({"free_ranges_added", "blocks_added", "notes"})
 
-#: The smallest ``max_allowed_packet`` of a server that is worked with, in bytes.
+#: The smallest accepted ``max_allowed_packet`` of a server, in bytes.
 LEAST_PACKET: Final = 1 << 20
 
 #: Most bytes of one JSON text in a statement. One row has at most 64 KiB.
 _PIECE: Final = LEAST_PACKET // 2
 
 
-#: Row by row of the JSON, and by key: the optimiser reads a small table from end to end, and would lock
-#: all its rows and the gaps between them.
+#: Row by row of the JSON, and by key: the optimiser would scan a small table, and lock all its rows and gaps.
 _BY_KEY: Final = "STRAIGHT_JOIN {} AS old FORCE INDEX (PRIMARY)"
 _RUN: Final = _BY_KEY.format("borough_free_range")
 _BLOCK: Final = _BY_KEY.format("borough_block")
@@ -60,7 +59,7 @@ _SAME_FREE_RANGE: Final = (
 _SAME_BLOCK: Final = "old.id = made.old_id AND old.version = made.old_version"
 _SAME_ALLOCATION: Final = (
     "old.sequence = made.old_sequence AND COALESCE(old.until, -1) = made.old_until "
-    # What comes from JSON has the collation of the connection.
+    # Values from JSON have the collation of the connection.
     "AND old.host = CONVERT(made.old_host USING utf8mb4) COLLATE utf8mb4_nopad_bin"
 )
 
@@ -108,7 +107,7 @@ def _delete(table: str, columns: Mapping[str, str], condition: str) -> str:
     return f"DELETE old FROM {_rows(columns)} {table} ON {condition}"
 
 
-#: What has preconditions, in the order in which it is written: all lock rows in one order so.
+#: Changes with preconditions, in one order of locks for all transactions.
 _PARTS: Final = {
     "runs_gone": _delete(_RUN, READ_FREE_RANGE, _SAME_FREE_RANGE),
     "blocks_gone": _delete(_BLOCK, READ_BLOCK, _SAME_BLOCK),
@@ -157,7 +156,7 @@ def _texts(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _change(runner: Runner, name: str, found: Iterable[Mapping[str, Any]]) -> int:
-    """Run a change for all rows; return how many rows it met."""
+    """Run a change for all rows; return the number of matched rows."""
     return sum(runner.change(_native(name), {"rows": text}) for text in _texts(found))
 
 
@@ -170,7 +169,6 @@ class MariadbWriter:
     """See :class:`borough.store.sql.dialect.Writer`."""
 
     def wants(self, plan: Plan) -> bool:
-        """See :meth:`borough.store.sql.dialect.Writer.wants`."""
         return any(
             len(rows) >= _MANY for name, rows in vars(plan).items() if name not in _BY_VALUES
         )
@@ -184,7 +182,6 @@ class MariadbWriter:
         events: Sequence[Mapping[str, Any]],
         guess: Guess | None = None,
     ) -> list[int]:
-        """See :meth:`borough.store.sql.dialect.Writer.write`."""
         assert guess is None, "several statements cannot check a guess at one instant"
         tables = plan_rows(plan, subnets, READ_BLOCK, READ_FREE_RANGE)
         tables["told"] = [dict(event) for event in events]

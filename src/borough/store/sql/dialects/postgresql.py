@@ -1,8 +1,8 @@
 """PostgreSQL 15 and later, by psycopg 3.
 
-Units of work run at REPEATABLE READ: one snapshot from the first read to the commit, and a write to a
-row that somebody else has changed since is refused, so that the unit is run again. An allocation that
-leaves nothing to decide is one statement without a transaction around it: :mod:`.postgresql_give`.
+Units of work run at REPEATABLE READ: one snapshot from the first read to the commit. A write to a row that
+has changed since is refused, and the unit runs again. An allocation without a decision is one statement
+without a transaction around it: :mod:`.postgresql_give`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.space.inspection import Finding
 from borough.domain.space.partitions import ALONE, Partition
-from borough.errors import AccessDenied, DiskFull, NotInitialised, ReadOnlyDatabase
 from borough.store.port import LostRace
-from borough.store.sql.dialect import LockRequest, risk
+from borough.store.sql import failures
+from borough.store.sql.dialect import TORN_PAGE, LockRequest, risk
 from borough.store.sql.dialects.hosts import Address, connector
 from borough.store.sql.dialects.postgresql_give import PostgresqlGiver
 from borough.store.sql.dialects.postgresql_write import PostgresqlWriter
@@ -39,34 +39,12 @@ _DURABILITY: Final = Native.numbered(
     "SELECT current_setting('fsync'), current_setting('full_page_writes')"
 )
 _POWER_CUT: Final = "a power cut may lose acknowledged changes and damage the database"
-_TORN: Final = (
-    "a page half written in a power cut cannot be mended, with all that was acknowledged in it"
-)
-
-_Make = Callable[[str], Exception]
-
-
-def _no_room(text: str) -> Exception:
-    return DiskFull(f"the database server is out of room ({text}); nothing was changed")
-
-
-def _no_database(text: str) -> Exception:
-    return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
-
-
-def _no_login(text: str) -> Exception:
-    return AccessDenied(f"the database refuses the login ({text})")
-
-
-def _denied(text: str) -> Exception:
-    return AccessDenied(f"the database refuses ({text})")
-
 
 #: By SQLSTATE, or by its class (its first two characters); see appendix A of PostgreSQL's manual.
-_ERRORS: Final[dict[str, _Make]] = {
-    "22012": LostRace,  # division_by_zero: how a plan says that a row is not as it was read
+_ERRORS: Final[dict[str, Callable[[str], Exception]]] = {
+    "22012": LostRace,  # division_by_zero: a precondition of a plan does not hold
     "23505": Duplicate,  # unique_violation
-    "23503": Busy,  # foreign_key_violation: a subnet was removed meanwhile
+    "23503": Busy,  # foreign_key_violation: a concurrent removal of a subnet
     "40001": Busy,  # serialization_failure
     "40P01": Busy,  # deadlock_detected
     "55P03": Busy,  # lock_not_available
@@ -77,16 +55,16 @@ _ERRORS: Final[dict[str, _Make]] = {
     "57P": Gone,  # shutdowns and starts
     "25P03": Gone,  # idle_in_transaction_session_timeout
     "25P04": Gone,  # transaction_timeout
-    "53100": _no_room,  # disk_full
-    "53200": _no_room,  # out_of_memory
-    "25006": lambda text: ReadOnlyDatabase(f"the database cannot be written ({text})"),
-    "3D000": _no_database,
-    "28": _no_login,  # invalid authorization
-    "42501": _denied,  # insufficient_privilege
+    "53100": failures.no_room,  # disk_full
+    "53200": failures.no_room,  # out_of_memory
+    "25006": failures.read_only,
+    "3D000": failures.no_database,
+    "28": failures.no_login,  # invalid authorization
+    "42501": failures.denied,  # insufficient_privilege
 }
 
 
-#: What the server says to a login that it refuses.
+#: Texts of the server for a refused login.
 _LOGIN: Final = (
     "authentication failed",
     "no password supplied",
@@ -113,7 +91,6 @@ class Postgresql:
         self.writer = PostgresqlWriter()
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
-        """See :meth:`borough.store.sql.dialect.Dialect.engine`."""
         url = url.set(drivername="postgresql+psycopg")
 
         def connect(address: Address) -> Any:
@@ -138,30 +115,25 @@ class Postgresql:
         return engine
 
     def compiler(self, _engine: sa.Engine) -> sa.Dialect:
-        """See :meth:`borough.store.sql.dialect.Dialect.compiler`."""
         return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
     def cursor(self, connection: Any) -> Any:
-        """See :meth:`borough.store.sql.dialect.Dialect.cursor`.
-
-        A raw one takes ``$1``, which the server understands as it stands: to find the parameters in a
-        long text anew each time would be a fifth of an allocation.
-        """
+        # A raw cursor passes ``$1`` to the server. To search a long text for parameters each time would be a
+        # fifth of an allocation.
         cursor = psycopg.RawCursor(connection.dbapi_connection)
         cursor.format = psycopg.pq.Format.BINARY
         return cursor
 
     def partition(self, _connection: Any) -> Partition:
-        """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
     def begin_locked(self, runner: Runner, request: LockRequest) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`.
+        """Begin with locks of tables, which take no snapshot.
 
-        A row lock would come with a snapshot from before the wait; the lock of a table is the one thing
-        that a transaction can wait for without one. It is held for a few statements. Declared changes
-        queue at the table of the catalogue's version, everything else at the table of blocks. Each mode that
-        keeps writers away also meets a vacuum: see "What is asked of the server" in docs/operations.md.
+        A row lock would come with a snapshot from before the wait. The lock is held for a few statements.
+        Declared changes queue at the table of the catalogue's version, other units at the table of blocks.
+        Each mode that excludes writers also conflicts with a vacuum: see "What is asked of the server" in
+        docs/operations.md.
         """
         runner.text(self.begin_write)
         if request.declares:
@@ -170,39 +142,31 @@ class Postgresql:
             runner.text("LOCK TABLE borough_block IN SHARE ROW EXCLUSIVE MODE")
 
     def risks(self, runner: Runner) -> list[Finding]:
-        """See :meth:`borough.store.sql.dialect.Dialect.risks`.
-
-        ``synchronous_commit=off`` is none: :func:`_configure` sees to it. See "Write Ahead Log" in
-        PostgreSQL's manual, section 20.5.
-        """
+        # Without synchronous_commit, which :func:`_configure` sets. See PostgreSQL's manual, section 20.5.
         ((synced, whole),) = runner.native(_DURABILITY, {})
         found = []
         if synced != "on":
             found.append(risk("disk_not_synced", "fsync", synced, "on", _POWER_CUT))
         if whole != "on":
-            found.append(risk("pages_not_whole", "full_page_writes", whole, "on", _TORN))
+            found.append(risk("pages_not_whole", "full_page_writes", whole, "on", TORN_PAGE))
         return found
 
     def limit(self, connection: Any, seconds: float) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.limit`."""
         connection.execute(f"SET statement_timeout = {round(seconds * 1000)}")
 
     def horizon(self, runner: Runner) -> int:
-        """See :meth:`borough.store.sql.dialect.Dialect.horizon`."""
         return horizon(runner)
 
     def is_alive(self, connection: Any) -> bool:
-        """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
         raw = connection.dbapi_connection
         if raw is None or raw.closed:
             return False
-        # Nothing is under way, so that whatever there is to read is the server's farewell.
+        # An idle connection has something to read only when the server has closed it.
         poll = select.poll()
         poll.register(raw.fileno(), select.POLLIN)
         return not poll.poll(0)
 
     def translate(self, error: Exception) -> Exception:
-        """See :meth:`borough.store.sql.dialect.Dialect.translate`."""
         if not isinstance(error, psycopg.Error):
             return error
         code = error.sqlstate or ""
@@ -216,24 +180,24 @@ class Postgresql:
 def _unnumbered(text: str) -> Exception:
     """An error of the client library, which has no codes: mostly a connection that is lost."""
     if any(words in text for words in _LOGIN):
-        return _no_login(text)
+        return failures.no_login(text)
     if _DATABASE.search(text):
-        return _no_database(text)
+        return failures.no_database(text)
     return Gone(text)
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
-    # Every integer as one type: the type is part of what a prepared statement is known by.
+    # One type for all integers: a prepared statement is identified by its text and types.
     connection.adapters.register_dumper(int, Int8Dumper)
     connection.prepare_threshold = 0
     connection.execute(
-        # Plans by the parameters' values are no better here, and planning takes longer than running.
+        # Plans for the values of parameters are no better here, and planning takes longer than execution.
         "SELECT set_config('plan_cache_mode', 'force_generic_plan', false), "
         "set_config('jit', 'off', false), "
-        # To start a worker takes longer than nearly every statement.
+        # The start of a worker takes longer than nearly every statement.
         "set_config('max_parallel_workers_per_gather', '0', false), "
         f"set_config('lock_timeout', '{LOCK_TIMEOUT}', false), "
         "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-        # An acknowledged address must outlive a power cut, whatever the server's default is.
+        # An acknowledged address must survive a power cut, whatever the server's default is.
         "WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, false)"
     )

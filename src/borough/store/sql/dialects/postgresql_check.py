@@ -1,4 +1,4 @@
-"""The conditions under which a guess holds, for the statement that writes its plan on PostgreSQL."""
+"""The conditions of a correct guess, for the statement that writes its plan on PostgreSQL."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ _ANSWER: Final = """taken.address, taken.id, taken.subnet_id, taken.cohort_id, t
     taken.length, taken.bitmap, taken.holder, taken.region_length, taken.version, taken.high_water,
     taken.idle_since"""
 
-# To start a statement takes the server time for each of its parts, used or not: so a hint has its own.
+# The start of a statement costs time for each of its parts, used or not: so a hint has a statement of its
+# own.
 _HINTED: Final = f"""
 WITH {_FINE}, pick AS MATERIALIZED (
     SELECT id, {_BIT} FROM borough_block
@@ -79,7 +80,7 @@ SELECT (SELECT id FROM noted), {_ANSWER},
 FROM (SELECT 1) AS always LEFT JOIN taken ON true
 """
 
-#: A sweep comes before an allocation, so there must be nothing to sweep.
+#: Expiry of cool-downs comes before an allocation, so there must be none to expire.
 _RESTED: Final = "AND NOT EXISTS (SELECT 1 FROM borough_allocation WHERE until <= %(at)s)"
 
 _KEYED: Final = """, keyed AS (
@@ -87,13 +88,13 @@ _KEYED: Final = """, keyed AS (
     SELECT %(key)s, %(fingerprint)s, noted.id::text, %(at)s FROM noted
 )"""
 
-# Any block of the best one's rung and cohort will do, so that the first that nobody works on is taken.
+# The first unlocked block of the best one's rung and cohort is taken.
 # The cohort is a scalar sub-select: joined, the planner would read and sort all open blocks of it.
 _FREE: Final = """b.is_open = 1
         AND b.{column} = (SELECT {column} FROM sought) AND {held}
     ORDER BY {order} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"""
 
-# Exactly the best one, after whoever works on it.
+# Exactly the best one, after a wait for its lock.
 _THIS: Final = """b.is_open = 1 AND b.id = (SELECT id FROM sought) FOR NO KEY UPDATE"""
 
 
@@ -159,7 +160,6 @@ class PostgresqlGiver:
         *,
         wait: bool,
     ) -> Outcome:
-        """See :meth:`borough.store.sql.dialect.Giver.give`."""
         hint_subnet, hint_base = (0, b"") if wait else hints.find(order)
         if hint_subnet:
             outcome = self._try(runner, order, hints, hint_subnet, hint_base, wait=False)

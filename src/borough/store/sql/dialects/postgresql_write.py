@@ -1,6 +1,6 @@
-"""A plan in one statement on PostgreSQL: rows travel as arrays, so that its text does not grow.
+"""A plan in one statement on PostgreSQL, with the rows as arrays, so its text does not grow.
 
-More rows than a statement should have travel in several, all in the same transaction.
+More rows than a statement should have are sent in several, all in the same transaction.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from borough.store.sql.plan_rows import (
 from borough.store.sql.read_set import Guess
 from borough.store.sql.runner import Native, Row, Runner, shaped
 
-#: Most rows of one kind in a statement. A row has at most some 15 KiB, and PostgreSQL bounds a message
-#: and what it keeps of it by 1 GiB each.
+#: Most rows of one kind in a statement. A row has at most some 15 KiB, and PostgreSQL bounds a message and
+#: its parsed form by 1 GiB each.
 _MOST: Final = 10_000
 
 _Tables = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -66,7 +66,7 @@ def _typed(table: sa.Table, names: Iterable[str]) -> dict[str, str]:
 
 def _insert(table: sa.Table, names: Sequence[str], prefix: str, more: str = "") -> str:
     columns = ", ".join(names)
-    # "met" comes first: a row that goes makes room for one that comes at the same place.
+    # "met" comes first: a removed row makes room for a new one at the same place.
     return (
         f"INSERT INTO {table.name} ({columns}) SELECT {columns} "
         f"FROM met, {_rows(prefix, _typed(table, names))} ORDER BY place {more}"
@@ -121,9 +121,9 @@ _PARTS_AFTER: Final[dict[str, str]] = {
 }
 
 
-#: What goes makes room for what comes.
+#: Removed rows make room for new ones.
 _ROOM: Final = ("runs_gone", "blocks_gone")
-#: In which order the parts are written by several statements.
+#: The order of the parts when there are several statements.
 _ORDER: Final = (
     *_ROOM,
     *(name for name in _PARTS if name not in _ROOM),
@@ -142,7 +142,7 @@ def _text(names: tuple[str, ...], checks: str, inside: bool) -> Native:
     if inside:
         met = f"SELECT 1 AS fine WHERE {fine}"
     else:
-        # Division by zero undoes the whole statement: with one row missing, none may be written.
+        # Division by zero undoes the whole statement when one row is missing.
         met = f"SELECT 1 / (CASE WHEN {fine} THEN 1 ELSE 0 END) AS fine"
     parts.append(f"met AS MATERIALIZED ({met})")
     parts += [f"{name} AS ({_PARTS_AFTER[name]})" for name in after]
@@ -156,13 +156,13 @@ class PostgresqlWriter:
     def __init__(self, *, inside: bool = False) -> None:
         """Write plans.
 
-        :param inside: whether the caller is in a transaction and has set a savepoint, which undoes what a
-            statement has written half: then nothing need fail, and nobody's log tells of an error.
+        :param inside: the caller has a transaction with a savepoint, which undoes a half-written statement.
+        Then
+            the statement need not fail, and the server logs no error.
         """
         self._inside = inside
 
     def wants(self, _plan: Plan) -> bool:
-        """See :meth:`borough.store.sql.dialect.Writer.wants`."""
         return True
 
     def write(
@@ -174,7 +174,6 @@ class PostgresqlWriter:
         events: Sequence[Mapping[str, Any]],
         guess: Guess | None = None,
     ) -> list[int]:
-        """See :meth:`borough.store.sql.dialect.Writer.write`."""
         tables: _Tables = {
             **plan_rows(plan, subnets),
             "noted": [event for event, _ in grants],
@@ -184,7 +183,7 @@ class PostgresqlWriter:
             ],
             "told": events,
         }
-        # A guess is checked and written at one instant, and is for one address.
+        # A guess is checked and written in one statement, and is for one address.
         parts = _pieces(tables) if guess is None else [tables]
         found = [row for part in parts for row in self._send(runner, part, guess)]
         sequences = {subject: id for id, subject in found}

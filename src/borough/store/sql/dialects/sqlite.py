@@ -1,8 +1,8 @@
 """SQLite: the embedded default.
 
-Write-ahead log, ``synchronous=FULL``: an address that was acknowledged survives a power cut. Writers
-take turns (``BEGIN IMMEDIATE``), so that a unit sees one state from its first read to its commit and
-never loses a race half way; ``SELECT … FOR UPDATE`` would be ignored here.
+Write-ahead log, ``synchronous=FULL``: an acknowledged address survives a power cut. One transaction writes
+at a time (``BEGIN IMMEDIATE``), so a unit sees one state from its first read to its commit and loses no
+race. ``SELECT … FOR UPDATE`` would be ignored here.
 """
 
 from __future__ import annotations
@@ -33,27 +33,26 @@ from borough.store.sql.failures import Busy, Duplicate
 from borough.store.sql.runner import Runner
 from borough.store.sql.statements import NEWEST
 
-#: How long one attempt to begin waits for the writer before it, in seconds. The whole unit is bounded
-#: by the store, which begins again.
+#: Seconds that one attempt to begin waits for another writer. The store repeats it, within its bound.
 WAIT: Final = 5.0
 
-#: Compiled statements that a connection keeps. An allocation has nine; of a long ladder one takes 200 KB.
+#: Compiled statements that a connection keeps. An allocation has nine; one of a long ladder takes 200 KB.
 STATEMENTS: Final = 32
 
-#: Instructions of SQLite's machine between two looks at the deadline: some milliseconds.
+#: Instructions of SQLite's virtual machine between two checks of the deadline: some milliseconds.
 _STEPS: Final = 100_000
 
 _ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
     sqlite3.SQLITE_BUSY: Busy,
     sqlite3.SQLITE_LOCKED: Busy,
     sqlite3.SQLITE_INTERRUPT: lambda _: DeadlineExceeded(
-        "the request took longer than it may", outcome="not_done"
+        "the request took longer than its deadline", outcome="not_done"
     ),
     sqlite3.SQLITE_READONLY: lambda text: ReadOnlyDatabase(
         f"the database cannot be written ({text}); check the permissions of the file and its folder"
     ),
     sqlite3.SQLITE_FULL: lambda text: DiskFull(
-        f"there is no room to write ({text}); free some space, nothing was changed"
+        f"the disk is full ({text}); free some space, nothing was changed"
     ),
     sqlite3.SQLITE_NOTADB: lambda text: NotOurDatabase(f"the file is not a database ({text})"),
     sqlite3.SQLITE_CORRUPT: lambda text: Corrupt(
@@ -62,7 +61,7 @@ _ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
     sqlite3.SQLITE_CANTOPEN: lambda text: NotInitialised(
         f"the database file cannot be opened ({text}); check its folder"
     ),
-    sqlite3.SQLITE_IOERR: lambda text: DiskFull(f"the disk refused a write or a read ({text})"),
+    sqlite3.SQLITE_IOERR: lambda text: DiskFull(f"a disk access failed ({text})"),
 }
 
 
@@ -81,7 +80,6 @@ class Sqlite:
         """A file has no host."""
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
-        """See :meth:`borough.store.sql.dialect.Dialect.engine`."""
         path = url.database
         if not path or path == ":memory:":
             raise NotInitialised("a SQLite URL names a file; for a trial in memory use memory:")
@@ -106,57 +104,51 @@ class Sqlite:
         return engine
 
     def compiler(self, engine: sa.Engine) -> sa.Dialect:
-        """See :meth:`borough.store.sql.dialect.Dialect.compiler`."""
         return engine.dialect
 
     def cursor(self, connection: Any) -> Any:
-        """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
         return connection.cursor()
 
     def partition(self, _connection: Any) -> Partition:
-        """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         return ALONE
 
-    def begin_locked(self, runner: Runner, _line: LockRequest) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.begin_in_line`: who has begun to write is alone."""
+    def begin_locked(self, runner: Runner, _request: LockRequest) -> None:
         runner.text(self.begin_write)
 
     def risks(self, _runner: Runner) -> list[Finding]:
-        """See :meth:`borough.store.sql.dialect.Dialect.risks`; see :func:`_configure`."""
+        # See :func:`_configure`.
         return []
 
     def limit(self, connection: Any, _seconds: float) -> None:
-        """See :meth:`borough.store.sql.dialect.Dialect.limit`: the deadline of the caller counts."""
+        # SQLite has no server: the deadline of the caller is the limit.
         connection.set_progress_handler(is_over, _STEPS)
 
     def horizon(self, runner: Runner) -> int:
-        """See :meth:`borough.store.sql.dialect.Dialect.horizon`: writers take turns."""
+        # One transaction writes at a time, so all events are complete.
         found = runner.one(NEWEST)
         assert found is not None
         return int(found[0] or 0)
 
     def is_alive(self, _connection: Any) -> bool:
-        """See :meth:`borough.store.sql.dialect.Dialect.is_alive`."""
         return True
 
     def translate(self, error: Exception) -> Exception:
-        """See :meth:`borough.store.sql.dialect.Dialect.translate`."""
         if not isinstance(error, sqlite3.Error):
             return error
         code = getattr(error, "sqlite_errorcode", 0)
         if code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
             return Duplicate(str(error))
-        # The low byte is the kind of error, the others say more about it.
+        # The low byte is the kind of error.
         made = _ERRORS.get(code & 0xFF)
         return made(str(error)) if made else error
 
 
 def _make_private(path: str) -> None:
-    """Make an empty file for its owner only, unless there is a file; the log beside it gets the same mode.
+    """Make an empty file for its owner only, unless there is a file; its log gets the same mode.
 
-    A file made by SQLite could be read by others until its mode is changed.
+    Other users could read a file made by SQLite until its mode is changed.
     """
-    # What stands in the way, SQLite finds as well, and says.
+    # SQLite reports the same obstacle afterwards.
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
@@ -165,14 +157,14 @@ def _configure(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA synchronous=FULL")
-    # A page cache of 64 MB: an index over a million addresses is read and written at random places.
+    # A page cache of 64 MB: an index over a million addresses has random accesses.
     cursor.execute("PRAGMA cache_size=-65536")
-    # Of all connections together, after which pages are used again: a service has sixteen and more.
+    # For all connections together, beyond which pages are reused: a service has sixteen and more.
     cursor.execute("PRAGMA soft_heap_limit=134217728")
     try:
         cursor.execute("PRAGMA journal_mode=WAL")
     except sqlite3.OperationalError as error:
-        # A file that cannot be written keeps the journal that it has, and can still be read.
+        # A read-only file keeps its journal mode, and can still be read.
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY):
             raise
     finally:

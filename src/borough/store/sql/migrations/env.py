@@ -1,4 +1,4 @@
-"""Alembic's environment: the steps run on the connection that :mod:`..migrate` hands over."""
+"""Alembic's environment: the steps run on the connection of :mod:`..migrate`."""
 
 from __future__ import annotations
 

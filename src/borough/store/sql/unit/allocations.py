@@ -35,7 +35,7 @@ _PLACE = (("scope", "scope_id"), ("first", "first"), ("last", "last"), ("subnet"
 
 _NOWHERE = {"scope_id": 0, "first": b"", "last": b"", "subnet_id": 0}
 
-#: "No limit", for databases that need a number.
+#: No limit, for databases that need a number.
 _ALL = 1 << 62
 
 
@@ -44,7 +44,7 @@ class SqlAllocations(SqlPart):
 
     def commit(self, plan: Plan, now: int, bind: Binding | None = None) -> list[int]:
         self.freed = self.freed or bool(plan.removed or plan.cooled or plan.blocks_removed)
-        # Without the addresses: a release of hundreds of thousands comes in many plans.
+        # Without the addresses: a release of hundreds of thousands has many plans.
         self.written.append(replace(plan, removed=[], cooled=[]) if self.freed else plan)
         if plan.grants:
             self.given_from = plan.grants[-1].block
@@ -57,7 +57,13 @@ class SqlAllocations(SqlPart):
         self._count_outside(plan)
         try:
             if self._dialect.writer and self._dialect.writer.wants(plan):
-                return self._write_at_once(plan, grants, events, now, bind)
+                if plan.is_empty:
+                    return []
+                pairs = [
+                    (event, rows.allocation_values(grant.allocation, catalogue.scopes, 0))
+                    for event, grant in zip(grants, plan.grants, strict=True)
+                ]
+                return self._send(plan, pairs, events, now, bind)
             self._write_space(plan)
             self._write_removals(plan, catalogue.subnets)
             sequences = self._write_grants(plan.grants, grants)
@@ -65,8 +71,8 @@ class SqlAllocations(SqlPart):
                 self._remember(bind, sequences, now)
         except Exception as error:
             if isinstance(self._guard(error), Duplicate):
-                # The bitmap called an address free that has a holder, or a piece of space has two
-                # rows: somebody was faster, or the tables contradict each other.
+                # A free bit of an allocated address, or a second row for a piece of space: a lost race, or
+                # tables that contradict each other.
                 raise Contradiction(str(error)) from error
             raise
         if events:
@@ -74,7 +80,7 @@ class SqlAllocations(SqlPart):
         return sequences
 
     def _count_outside(self, plan: Plan) -> None:
-        """Count the changes outside of blocks that this unit makes: they are no lost race."""
+        """Count this unit's own changes outside of blocks, which are no lost race."""
         for subnet in plan.outside(self.catalogue.subnets):
             if subnet.id in self._outside:
                 self._outside[subnet.id] += 1
@@ -96,24 +102,6 @@ class SqlAllocations(SqlPart):
             at=now,
         )
 
-    def _write_at_once(
-        self,
-        plan: Plan,
-        grants: Sequence[dict[str, Any]],
-        events: Sequence[dict[str, Any]],
-        now: int,
-        bind: Binding | None,
-    ) -> list[int]:
-        assert self._dialect.writer is not None
-        scopes = self.catalogue.scopes
-        rows_of = [
-            (event, rows.allocation_values(grant.allocation, scopes, 0))
-            for event, grant in zip(grants, plan.grants, strict=True)
-        ]
-        if plan.is_empty:
-            return []
-        return self._send(plan, rows_of, events, now, bind)
-
     def _send(
         self,
         plan: Plan,
@@ -130,30 +118,28 @@ class SqlAllocations(SqlPart):
         return sequences
 
     def _write_space(self, plan: Plan) -> None:
-        free_range = self._runner
+        runner = self._runner
         if plan.free_ranges_removed:
             gone = [
                 old_free_range(each)
                 for each in sorted(plan.free_ranges_removed, key=lambda each: each.id)
             ]
-            all_met(free_range.write_all(s.remove_free_range, gone), len(gone))
+            all_met(runner.write_all(s.remove_free_range, gone), len(gone))
         if plan.blocks_removed:
             out = [
                 {"old_id": each.id, "old_version": each.version}
                 for each in sorted(plan.blocks_removed, key=lambda each: each.id)
             ]
-            all_met(free_range.write_all(s.remove_block, out), len(out))
+            all_met(runner.write_all(s.remove_block, out), len(out))
         bits, shapes = rows.changed_values(plan)
         if bits:
-            all_met(free_range.write_all(s.change_bits, bits), len(bits))
+            all_met(runner.write_all(s.change_bits, bits), len(bits))
         if shapes:
-            all_met(free_range.write_all(s.change_block, shapes), len(shapes))
+            all_met(runner.write_all(s.change_block, shapes), len(shapes))
         if plan.free_ranges_added:
-            free_range.write_all(
-                s.add_free_range, map(rows.free_range_values, plan.free_ranges_added)
-            )
+            runner.write_all(s.add_free_range, map(rows.free_range_values, plan.free_ranges_added))
         if plan.blocks_added:
-            free_range.write_all(s.add_block, map(rows.block_values, plan.blocks_added))
+            runner.write_all(s.add_block, map(rows.block_values, plan.blocks_added))
 
     def _write_removals(self, plan: Plan, subnets: Mapping[int, Subnet]) -> None:
         for clause, values in (
@@ -277,7 +263,7 @@ class SqlAllocations(SqlPart):
         found: list[Row] = []
         for start in range(0, len(places), _BRANCHES):
             some = places[start : start + _BRANCHES]
-            # No scope has the id 0: texts of a few lengths do for any number.
+            # Padding with scope 0, which does not exist, keeps the number of texts small.
             some += [_NOWHERE] * ((1 << (len(some) - 1).bit_length()) - len(some))
             named = {
                 f"{name}_{at}": each[of] for at, each in enumerate(some) for name, of in _PLACE

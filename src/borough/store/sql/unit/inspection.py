@@ -1,4 +1,4 @@
-"""Auditing and mending what an SQL database has stored."""
+"""Inspection and repair of the rows of an SQL database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from borough.store.sql.takeover_rank import takeover_rank_of
 from borough.store.sql.unit.part import SqlPart, all_met
 from borough.store.sql.unit.subnets import digest
 
-#: Addresses read at a time, of a subnet that may hold millions.
+#: Addresses read at a time; a subnet may hold millions.
 _PAGE = 50_000
 
 _P = sa.bindparam
@@ -87,7 +87,7 @@ _CUT_RESTS = (
     .where(t.allocation.c.subnet_id == _P("of_subnet"), t.allocation.c.until > _P("bound"))
     .values(until=_P("latest"))
 )
-# Whoever decides on a block compares its version, so that a sweep meanwhile is run again.
+# The new version makes a concurrent reclaim lose its race.
 _CUT_IDLE_MARKS = (
     sa.update(t.block)
     .where(t.block.c.subnet_id == _P("of_subnet"), t.block.c.idle_since > _P("bound"))
@@ -107,7 +107,7 @@ class SqlInspection(SqlPart):
     """See :class:`borough.store.port.Inspection` and :class:`borough.store.port.Repair`."""
 
     def reload(self) -> Catalogue:
-        # Rows that were damaged behind the engine's back leave the version as it was.
+        # Damage of rows outside of Borough leaves the version as it was.
         self._fresh = None
         self._cached = None
         return self.catalogue
@@ -158,7 +158,7 @@ class SqlInspection(SqlPart):
             covered.setdefault((subnet.scope, subnet.family), []).append(interval)
         for scope, scope_id in self.catalogue.scopes.items():
             for family, width in WIDTH.items():
-                # One probe for each gap between subnets is less than a look at every allocation.
+                # A probe for each gap between subnets is less than a scan of all allocations.
                 for first, last in subtract(
                     [(0, (1 << width) - 1)], covered.get((scope, family), ())
                 ):
@@ -205,7 +205,7 @@ class SqlInspection(SqlPart):
         return found
 
     def retire_cohort(self, id: int) -> None:
-        # No scope has an empty name, and the id in place of a weight makes it unlike any other.
+        # No scope has an empty name, and the id as weight makes the text unique.
         text = cohort_key(Cohort(id, "", 4, {}, id))
         self._runner.write(_CHANGE_COHORT, old_id=id, description=text, digest=digest(text))
         self._changed()

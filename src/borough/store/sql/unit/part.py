@@ -1,4 +1,4 @@
-"""What the parts of a unit of work on an SQL database share."""
+"""Common base of the parts of a unit of work on an SQL database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REMEMBERED: Final = 8
 
 
 class SqlPart:
-    """A transaction, and the catalogue as it stands in it."""
+    """A transaction, and its catalogue."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class SqlPart:
         """Work in a transaction.
 
         :param cached: the catalogue as this process has read it last.
-        :param areas: where this writer looks for unclaimed space first.
-        :param spread: whether unused space is offered before the blocks of its rung.
-        :param locked: the subnets whose space was locked before this transaction's snapshot; None where
-            no lock is needed, or where reading takes it.
+        :param bounds_cache: the bounds of this writer's partition, searched first for unclaimed space.
+        :param spread: offer unused space before the blocks of its rung.
+        :param locked: the subnets whose space was locked before the snapshot; None where no lock is
+            needed, or where reads lock.
         """
         self._runner = runner
         self._cached = cached
@@ -50,27 +50,27 @@ class SqlPart:
         self._probes = probes
         self._bounds_cache = bounds_cache
         self._spread = spread
-        #: Blocks and runs that were read, and plans that were written, for who wants to guess.
+        #: Blocks and free ranges that were read, for the optimistic path.
         self.read: list[Block | FreeRange] = []
-        #: Of plans the last ones: what is believed of the others is found out to be wrong by the database.
+        #: The last plans that were written. The database detects guesses that missed older ones.
         self.written: deque[Plan] = deque(maxlen=_REMEMBERED)
-        #: Whether addresses have come free.
+        #: True when addresses were released.
         self.freed = False
-        #: The block that the last address was given from, as it is then.
+        #: The block of the last allocated address, after the allocation.
         self.given_from: Block | None = None
         #: Declared objects that were changed, for the next version of the catalogue.
         self._declared: set[Change] = set()
         self._touched = False
         self._locked = locked
-        #: Of the subnets whose space this unit keeps locked: their counts of changes outside of blocks.
+        #: Counts of changes outside of blocks, by id of a subnet whose space this unit has locked.
         self._outside: dict[int, int] = {}
         self._fresh: Catalogue | None = None
-        #: The catalogue as it was before this unit changed it.
+        #: The catalogue before the changes of this unit.
         self.cacheable: Catalogue | None = None
 
     @property
     def catalogue(self) -> Catalogue:
-        """The declared objects, as they stand in this transaction."""
+        """The declared objects, as this transaction sees them."""
         if self._fresh is None:
             found = self._runner.one(s.version)
             assert found is not None
@@ -85,20 +85,20 @@ class SqlPart:
 
     @property
     def has_declared(self) -> bool:
-        """True when this unit made another version of the catalogue."""
+        """True when this unit made a version of the catalogue."""
         return self._touched
 
     def _changed(self) -> None:
-        """Read the catalogue anew when it is asked for again."""
+        """Drop the catalogue, so the next access reads it again."""
         self._touched = True
         self._fresh = None
         self._cached = None
 
 
 def all_met(met: int, expected: int) -> None:
-    """Every precondition held, or the whole unit is run again.
+    """Compare the number of matched rows with the expected one.
 
-    :raises LostRace: fewer rows were met than were expected.
+    :raises LostRace: they differ; the whole unit runs again.
     """
     if met != expected:
         raise LostRace("a row is not as it was read")

@@ -1,4 +1,4 @@
-"""Reading address space in one transaction of an SQL database."""
+"""Address space in an SQL database."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from borough.store.sql.probes import ids_of
 from borough.store.sql.runner import Row
 from borough.store.sql.unit.part import SqlPart
 
-#: Rungs that one query looks at. A ladder is seldom longer, and databases bound a compound query.
+#: Most rungs of one query: databases bound a compound query. A ladder is seldom longer.
 _RUNGS = 16
 
-#: Addresses opened at once where several writers want some: each then finds a block of his own, and they
-#: do not meet again at the next piece of unused space.
+#: Addresses opened at once where several writers compete, so each finds a block of its own.
 _ROOM = 8 << BLOCK_BITS
 
 
@@ -37,7 +36,7 @@ class SqlSpace(SqlPart):
     """See :class:`borough.store.port.ReadSpace`."""
 
     def _saw(self, pieces: Sequence[Block | FreeRange]) -> None:
-        """Keep in mind what was read of space; it may be of no use with another catalogue."""
+        """Remember pieces that were read, for the optimistic path."""
         self.read += pieces
 
     def offers(
@@ -60,7 +59,7 @@ class SqlSpace(SqlPart):
         return found
 
     def _near(self, rungs: Sequence[Rung]) -> Offer | None:
-        """What this writer's own area has to offer on the first rung."""
+        """The offer of this writer's own partition on the first rung."""
         bounds = self._bounds_cache.find(self.catalogue, rungs) if rungs else None
         if bounds is None:
             return None

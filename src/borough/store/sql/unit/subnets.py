@@ -23,7 +23,7 @@ from borough.store.sql.unit.part import SqlPart, all_met
 
 _P = sa.bindparam
 
-#: Ids written into one query, and texts that one looks up.
+#: Most ids or texts of one query.
 _BATCH: Final = 500
 
 
@@ -42,7 +42,7 @@ _CHANGE_SUBNET = (
         | {"version": t.subnet.c.version + sa.literal_column("1")}
     )
 )
-# Addresses that lie in no block: the change was decided on those that there were.
+# The decision also depends on the addresses that lie in no block.
 _CHANGE_LOCKED_SUBNET = _CHANGE_SUBNET.where(t.subnet.c.outside == _P("old_outside"))
 _REMOVE_SUBNET = sa.delete(t.subnet).where(*_IS_SAME_SUBNET)
 _ADD_RANGE = s.insert(t.subnet_range, "id")
@@ -63,7 +63,7 @@ _RELABEL_FREE_RANGES = (
     .where(t.free_range.c.subnet_id == _P("old_id"))
     .values(cohort_id=_P("cohort_id"))
 )
-# Only cooling ones: a held one left behind keeps the foreign key from letting its subnet go.
+# Only cooling ones: the foreign key keeps a subnet with an allocation from being removed.
 _REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
     t.allocation.c.subnet_id == _P("old_id"), t.allocation.c.until.is_not(None)
 )
@@ -198,8 +198,8 @@ class SqlSubnets(SqlPart):
     ) -> list[tuple[str, int]]:
         """Add rows; return the text in one column of each, and its id.
 
-        The ids are read back as a range: a database that has no statistics of rows this new would compare
-        each of them with each text of a list. Rows of others may be in it.
+        The ids are read back as a range, which may have rows of other writers. For a list of texts a database
+        without statistics of these rows would compare each row with each text.
         """
         newest, newer = _newer(column)
         ((seen,),) = self._runner.rows(newest)
@@ -207,7 +207,7 @@ class SqlSubnets(SqlPart):
         return [(text, id) for text, id in self._runner.rows(newer, seen=seen)]
 
     def _counts_outside(self, ids: Sequence[int]) -> dict[int, int]:
-        """The count of changes to addresses that lie in no block, by subnet id."""
+        """Counts of changes of addresses that lie in no block, by subnet id."""
         found: dict[int, int] = {}
         for start in range(0, len(ids), _BATCH):
             some: list[Any] = [
@@ -219,12 +219,12 @@ class SqlSubnets(SqlPart):
 
 
 def digest(description: str) -> str:
-    """What makes a cohort unique in the database."""
+    """The unique key of a cohort in the database."""
     return hashlib.sha256(description.encode()).hexdigest()
 
 
 def settings_text(settings: Settings) -> str:
-    """Settings as they are stored; empty when there are none."""
+    """Settings as JSON; empty when there are none."""
     return json.dumps(settings, sort_keys=True, separators=(",", ":")) if settings else ""
 
 
@@ -253,7 +253,7 @@ def _subnet_values(subnet: Subnet, scopes: Mapping[str, int]) -> dict[str, Any]:
 
 
 def label_rows(column: str, id: int, labels: Labels) -> list[dict[str, Any]]:
-    """The rows of an object's labels, whose id is in a column."""
+    """The rows of the labels of an object, with its id in a column."""
     return [
         {column: id, "dimension": name, "value": value}
         for name, values in sorted(labels.items())

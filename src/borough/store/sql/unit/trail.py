@@ -1,4 +1,4 @@
-"""Reading and pruning events."""
+"""The trail of events in an SQL database."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from borough.store.sql import statements as s
 from borough.store.sql.runner import Row, Runner, shaped
 from borough.store.sql.unit.part import SqlPart
 
-#: Most cohorts that one query looks at.
+#: Most cohorts of one query.
 _BRANCHES: Final = 128
 
-#: Fewest events that are looked for in each cohort.
+#: Fewest events to read of each cohort.
 _FEWEST: Final = 8
 
 _P: Final = sa.bindparam
@@ -45,9 +45,9 @@ _MARK: Final = (
     sa.update(t.pruned).where(t.pruned.c.through < _P("upto")).values(through=_P("through"))
 )
 
-# Labels of a cohort that is gone, hence gets no event any more, and that no event names. SQLite counts ids on
-# from the largest one, so that the newest row stays. They are read without a lock, and then removed: a query
-# that removes would lock, on MariaDB, the places where others add events.
+# Labels of a removed cohort that no event names. SQLite continues from the largest id, so the newest row
+# stays. They are read without a lock, and then removed: on MariaDB a query that removes would lock the
+# places where other transactions add events.
 _FORGOTTEN: Final = sa.select(t.cohort_labels.c.id).where(
     t.cohort_labels.c.id.not_in(sa.select(t.cohort.c.id)),
     ~sa.exists().where(t.event.c.cohort_id == t.cohort_labels.c.id),
@@ -89,7 +89,7 @@ class SqlTrail(SqlPart):
         return count
 
     def record(self, *events: EventRow) -> None:
-        # The catalogue may have to be read anew: not for an event that is of no subnet.
+        # The catalogue may have to be read, which an event without a subnet does not need.
         filed = [in_cohort(each, self.catalogue) if each.subnet else each for each in events]
         self._runner.write_all(s.add_event, map(rows.event_values, filed))
 
@@ -103,14 +103,14 @@ def _number(row: Row | None) -> int:
 def _of_cohorts(runner: Runner, wanted: Trail, cohorts: Sequence[int]) -> list[Row]:
     """The first events of some cohorts, merged by id.
 
-    Each cohort is one range of an index. As many events as a page has are seldom all in one cohort, so
-    that a few are taken of each, up to the first id where a cohort may have more, and then the next few.
+    Each cohort is one range of an index. The events of a page are seldom all of one cohort. So a few are
+    read of each, up to the first id where a cohort may have more, and then the next few.
     """
     found: list[Row] = []
     after = wanted.after
     while len(found) < wanted.limit and after < wanted.upto and cohorts:
         share = 2 * (wanted.limit - len(found)) // len(cohorts)
-        # A power of two: texts of a few lengths do for any number.
+        # Powers of two keep the number of texts small.
         each = 1 << (max(_FEWEST, min(share, wanted.limit - len(found))) - 1).bit_length()
         some, after = _round(runner, cohorts, after, wanted.upto, each)
         found += some
@@ -120,11 +120,11 @@ def _of_cohorts(runner: Runner, wanted: Trail, cohorts: Sequence[int]) -> list[R
 def _round(
     runner: Runner, cohorts: Sequence[int], after: int, upto: int, each: int
 ) -> tuple[list[Row], int]:
-    """A few events of each cohort, by id, and the id up to which they are all that there are."""
+    """A few events of each cohort, by id, and the id up to which they are complete."""
     found: list[Row] = []
     for start in range(0, len(cohorts), _BRANCHES):
         some = cohorts[start : start + _BRANCHES]
-        # No cohort has the id 0.
+        # Padding with cohort 0, which does not exist, keeps the number of texts small.
         count = 1 << (len(some) - 1).bit_length()
         ids = {f"cohort_{at}": 0 for at in range(count)}
         ids |= {f"cohort_{at}": id for at, id in enumerate(some)}
@@ -145,16 +145,16 @@ def first_of(count: int, each: int, dialect: str) -> Any:
 
 
 def _branch(name: str, each: int, dialect: str) -> Any:
-    """The first events of one cohort, along its range of the index and no other way.
+    """The first events of one cohort, by its range of the index.
 
-    Of a cohort with few events, a planner that guesses wrongly would go through all events by id. It is
-    told how many are wanted: a number that it does not know it takes for a tenth of the table.
+    For a cohort with few events a planner may scan all events by id. The limit is a constant, because a
+    planner takes an unknown one for a tenth of the table.
     """
     cohort, id = t.event.c.cohort_id, t.event.c.id
     limit: Any = sa.literal_column(str(each))
     query = sa.select(*_COLUMNS).order_by(cohort, id).limit(limit)
     if dialect in ("mysql", "mariadb"):
-        # It does not find its place in an index by comparing pairs.
+        # MariaDB does not use an index for a comparison of pairs.
         return query.where(cohort == _P(name), *_BETWEEN).with_hint(
             t.event, "FORCE INDEX (ix_borough_event_cohort)"
         )

@@ -1,4 +1,4 @@
-"""One transaction on an SQL database, as the engine sees it."""
+"""One unit of work on an SQL database."""
 
 from __future__ import annotations
 
