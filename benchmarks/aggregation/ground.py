@@ -106,7 +106,7 @@ class Ground:
 
     def _first(self, hold: Hold, claimant: str) -> Block | FreeRange | None:
         if hold is Hold.OWN:
-            mine = [block for block in self.held.get(claimant, {}).values() if block.free]
+            mine = [block for block in self.held.get(claimant, {}).values() if block.free_count]
             return min(mine, key=lambda each: (each.region_length, each.prefix), default=None)
         if hold is Hold.UNCLAIMED:
             if self._free_ranges:
@@ -213,7 +213,7 @@ class Ground:
         self._places[place] = block
         if block.holder:
             self.held.setdefault(block.holder, {})[block.id] = block
-        if block.free:
+        if block.free_count:
             insort(self._index(block), self._entry(block))
 
     def _drop(self, block: Block) -> None:
@@ -221,7 +221,7 @@ class Ground:
         del self._places[block.subnet_id, block.prefix.base, block.prefix.length]
         if block.holder:
             del self.held[block.holder][block.id]
-        if block.free:
+        if block.free_count:
             index, entry = self._index(block), self._entry(block)
             at = bisect_left(index, entry)
             assert index.pop(at) == entry

@@ -97,7 +97,7 @@ def free_of(block: Block) -> set[int]:
 @given(blocks())
 def test_free_and_has_read_the_bitmap(block: Block) -> None:
     """A bit of 1 is an address that cannot be given; the rest are counted as free."""
-    assert block.free == len(free_of(block))
+    assert block.free_count == len(free_of(block))
     assert {address for address in addresses(block.prefix) if not block.has(address)} == (
         free_of(block)
     )
@@ -120,7 +120,7 @@ def test_take_and_give_change_their_addresses_and_nothing_else(
     assert free_of(taken) == free_of(block) - set(wanted)
     assert dataclasses.replace(taken, bitmap=block.bitmap, high_water=block.high_water) == block
     back = data.draw(inside)
-    reclaimed = taken.give(back, 0)
+    reclaimed = taken.free(back, 0)
     assert free_of(reclaimed) == free_of(taken) | {back}
     assert dataclasses.replace(reclaimed, bitmap=block.bitmap, high_water=block.high_water) == block
 
@@ -137,7 +137,7 @@ def test_reach_is_one_more_than_the_highest_address_in_use(
     used = empty.take([block.prefix.base + at for at in taken])
     assert used.high_water == max(taken, default=-1) + 1
     if back in taken:
-        left = used.give(block.prefix.base + back, reserved)
+        left = used.free(block.prefix.base + back, reserved)
         assert left.high_water == max(taken - {back}, default=-1) + 1
 
 
@@ -182,7 +182,7 @@ def test_a_history_of_a_block_is_a_history_of_a_set(
             free -= set(chosen)
         else:
             address = block.prefix.base + number % block.prefix.size
-            block = block.give(address, 0)
+            block = block.free(address, 0)
             free.add(address)
         assert free_of(block) == free
 
@@ -333,7 +333,7 @@ def test_blocks_for_tile_a_piece(data: st.DataObject) -> None:
     for block in made:
         assert block.prefix.length == length
         assert piece.covers(block.prefix)
-        assert block.free  # a block without a usable address is worth no row
+        assert block.free_count  # a block without a usable address is worth no row
         assert (block.id, block.subnet_id, block.cohort_id, block.version) == (0, 7, 5, 0)
         assert (block.holder, block.region_length) == (holder, piece.length if holder else 0)
         assert block.region() == (piece if holder else block.prefix)

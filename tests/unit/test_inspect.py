@@ -55,7 +55,9 @@ class State:
         blocks, runs = rebuild(where, COHORT, taken, claims or {})
         self.blocks = [replace(block, id=at) for at, block in enumerate(blocks, 1)]
         self.free_ranges = [replace(run, id=at) for at, run in enumerate(runs, 1)]
-        self.counts = {block.id: (block.free, int(block.free > 0)) for block in self.blocks}
+        self.counts = {
+            block.id: (block.free_count, int(block.free_count > 0)) for block in self.blocks
+        }
 
     def find(self) -> list[Finding]:
         return inspect(self.subnet, COHORT, self.blocks, self.free_ranges, self.taken, self.counts)
@@ -71,7 +73,7 @@ class State:
         """Change the block that has a prefix; what is stored beside its bitmap follows."""
         at = [str(block.prefix) for block in self.blocks].index(named)
         self.blocks[at] = replace(self.blocks[at], **values)  # type: ignore[arg-type]
-        free = self.blocks[at].free
+        free = self.blocks[at].free_count
         self.counts[self.blocks[at].id] = (free, int(free > 0))
 
 
@@ -290,7 +292,7 @@ def test_every_flipped_bit_is_found_and_nothing_else(state: State, dice: random.
         bit = dice.randrange(block.prefix.size)
         address = block.prefix.base + bit
         state.blocks[at] = new = replace(block, bitmap=block.bitmap ^ 1 << bit)
-        state.counts[new.id] = (new.free, int(new.free > 0))
+        state.counts[new.id] = (new.free_count, int(new.free_count > 0))
         if not state.subnet.is_usable(address):
             code = "reserved_bit_free"
         elif address in state.taken:

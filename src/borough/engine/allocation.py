@@ -128,7 +128,7 @@ class Allocator:
         order = None if request.explain else self.order(store.known, request)
         if order is None:
             return store.transact(work, repeatable=bool(request.key))
-        given = store.give(order, work)
+        given = store.allocate(order, work)
         return (
             given
             if isinstance(given, Answer)

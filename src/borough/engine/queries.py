@@ -147,7 +147,7 @@ def _block_view(
         block.holder,
         str(block.region()),
         room_in(subnet, block.prefix),
-        block.free,
+        block.free_count,
         tuple(borrowers),
         borrowers,
     )

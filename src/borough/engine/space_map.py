@@ -88,7 +88,7 @@ def _add(
     made.length.extend(block.prefix.length for block in blocks)
     made.region.extend(block.region_length or block.prefix.length for block in blocks)
     made.size.extend(_sizes(placement_group, blocks))
-    made.free.extend(block.free for block in blocks)
+    made.free.extend(block.free_count for block in blocks)
     made.holder.extend(holders.setdefault(block.holder, len(holders)) for block in blocks)
 
 

@@ -341,7 +341,7 @@ class Store(Protocol):
         None when none was read, and where a unit of work is as quick.
         """
 
-    def give(self, order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
+    def allocate(self, order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
         """Allocate one address, or run the unit of work with the same result.
 
         :raises Contended: the bound is reached.

@@ -327,7 +327,7 @@ def free(
             block = plan.current(piece)
             # The block is changed though its bits stay: a cool-down that is declared anew changes it too.
             if not rests:
-                block = block.give(allocation.address, reserved_bits(subnet, block.prefix))
+                block = block.free(allocation.address, reserved_bits(subnet, block.prefix))
             plan.change(piece, block)
     return plan
 
@@ -346,7 +346,7 @@ def emptied(catalogue: Catalogue, plan: Plan) -> set[tuple[str, int]]:
     return {
         (block.holder, block.cohort_id)
         for _, block in plan.changed.values()
-        if block.holder and block.free == _capacity(catalogue, block)
+        if block.holder and block.free_count == _capacity(catalogue, block)
     }
 
 
@@ -374,7 +374,7 @@ def give_up_unused(
         left = len(grouped)
         # Small regions first: the one that is kept is the largest.
         for region, blocks in reversed(grouped):
-            unused = all(block.free == _capacity(catalogue, block) for block in blocks)
+            unused = all(block.free_count == _capacity(catalogue, block) for block in blocks)
             if unused and (left > 1 or holder == leaving):
                 give_up(plan, space, catalogue.subnets[blocks[0].subnet_id], region, blocks)
                 left -= 1

@@ -343,7 +343,7 @@ class Placer:
         left = [
             block
             for block in self._plan.blocks_in(self._space, offered.subnet_id, offered.prefix)
-            if block.holder not in (NOBODY, self._claimant) and block.free
+            if block.holder not in (NOBODY, self._claimant) and block.free_count
         ]
         return min(left, key=lambda block: (block.takeover_rank, block.prefix), default=None)
 

@@ -51,7 +51,7 @@ class Block:
     idle_since: int = 0
 
     @property
-    def free(self) -> int:
+    def free_count(self) -> int:
         """Number of addresses that can be given."""
         return self.prefix.size - self.bitmap.bit_count()
 
@@ -89,7 +89,7 @@ class Block:
         high_water = max(addresses) - self.prefix.base + 1 if addresses else 0
         return self._with(bitmap, max(self.high_water, high_water))
 
-    def give(self, address: int, reserved: int) -> Block:
+    def free(self, address: int, reserved: int) -> Block:
         """The block with an address free again.
 
         :param reserved: see :func:`reserved_bits`.

@@ -146,7 +146,7 @@ def free_of(
     free: Counter[tuple[int, str]] = Counter()
     for piece in pieces:
         if isinstance(piece, Block):
-            free[piece.subnet_id, piece.holder] += piece.free
+            free[piece.subnet_id, piece.holder] += piece.free_count
         else:
             free[piece.subnet_id, ""] += room_in(subnets[piece.subnet_id], piece.prefix)
     return free

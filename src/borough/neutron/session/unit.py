@@ -102,7 +102,8 @@ class SessionUnit(SqlUnit):
         :raises LostRace: the subnet was changed or removed since it was read.
         """
         free_ranges = [
-            rows.to_free_range(row) for row in self._runner.rows(_FREE_RANGES_OF, subnet_id=subnet_id)
+            rows.to_free_range(row)
+            for row in self._runner.rows(_FREE_RANGES_OF, subnet_id=subnet_id)
         ]
         blocks = [rows.to_block(row) for row in self._runner.rows(_BLOCKS_OF, subnet_id=subnet_id)]
         self._outside |= self._versions((subnet_id,), exclusive=self._runner.locks)

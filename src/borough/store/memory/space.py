@@ -28,7 +28,9 @@ class MemorySpace(MemoryPart):
         for position, rung in enumerate(rungs):
             on = partial(self._on, rung)
             blocks = self._blocks(on)
-            offered = [each for each in blocks if each.free and _hold(each, claimant) is rung.hold]
+            offered = [
+                each for each in blocks if each.free_count and _hold(each, claimant) is rung.hold
+            ]
             free_ranges = self._free_ranges(on) if rung.hold is Hold.UNCLAIMED else []
             pieces = _order(rung.hold, offered, free_ranges, claimant, lowest)
             found += [Offer(position, piece) for piece in pieces]

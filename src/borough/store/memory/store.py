@@ -35,7 +35,7 @@ class MemoryStore:
     def known(self) -> Catalogue | None:
         return None
 
-    def give(self, _order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
+    def allocate(self, _order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
         return self.transact(work)
 
     def transact(

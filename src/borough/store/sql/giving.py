@@ -91,7 +91,7 @@ class Hints:
             self._open.clear()
             self._version = order.catalogue.version
         key = _key(order)
-        if block is not None and block.free:
+        if block is not None and block.free_count:
             self._open.put(key, True, _weight(order))
         else:
             self._open.drop(key)
@@ -99,7 +99,7 @@ class Hints:
         holder = order.claimant if first.hold is Hold.OWN else ""
         if (
             block is not None
-            and block.free
+            and block.free_count
             and first.hold is not Hold.OTHERS
             and block.holder == holder
             and (block.cohort_id in first.cohorts or block.subnet_id in first.subnets)

@@ -71,7 +71,7 @@ def to_free_range(row: Row) -> FreeRange:
 def block_values(block: Block) -> dict[str, Any]:
     """The columns of a block, its id aside."""
     family, base, length = block.prefix
-    free = block.free
+    free = block.free_count
     return {
         "subnet_id": block.subnet_id,
         "cohort_id": block.cohort_id,
@@ -110,7 +110,7 @@ def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any
 
 
 def _shape(block: Block) -> tuple[Any, ...]:
-    rank, is_open = block.takeover_rank, bool(block.free)
+    rank, is_open = block.takeover_rank, bool(block.free_count)
     return block.prefix, block.holder, block.region_length, rank, block.idle_since, is_open
 
 

@@ -132,7 +132,7 @@ class SqlStore:
     def known(self) -> Catalogue | None:
         return self._catalogue if self._dialect.giver else None
 
-    def give(self, order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
+    def allocate(self, order: TakeRequest, work: Callable[[Unit], T]) -> Taken | T:
         bound = self._bound()
         repeatable = bool(order.request.key)
         wait = False
@@ -142,7 +142,7 @@ class SqlStore:
             try:
                 if bound.is_starved:
                     return self._once(work, bound, repeatable=repeatable, order=order)
-                word, taken, has_free_range = self._give(
+                word, taken, has_free_range = self._allocate(
                     order, wait=wait, guess=not guessed, repeatable=repeatable
                 )
                 if taken is not None:
@@ -195,7 +195,7 @@ class SqlStore:
         self._sketch.learn(order.catalogue, (), unit.written)
         return answer
 
-    def _give(
+    def _allocate(
         self, order: TakeRequest, *, wait: bool, guess: bool, repeatable: bool
     ) -> tuple[Word, Taken | None, bool]:
         giver = self._dialect.giver
@@ -217,7 +217,7 @@ class SqlStore:
             finally:
                 self.statements += runner.statements
         taken = outcome.taken
-        if self._dialect.can_guess and taken is not None and not taken.block.free:
+        if self._dialect.can_guess and taken is not None and not taken.block.free_count:
             # The next claim or growth begins with a full block.
             self._sketch.learn(order.catalogue, (taken.block,), ())
         return outcome.word, taken, outcome.has_free_range
