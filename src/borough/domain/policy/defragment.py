@@ -195,7 +195,7 @@ def _window(before: Trial, after: Trial, scope: str, prefix: Prefix) -> Prefix:
 
 
 def _is_one(trial: Trial, scope: str, window: Prefix) -> bool:
-    """Whether a single host may advertise the whole window."""
+    """True when a single host may advertise the whole window."""
     whole = [(window.base, window.last)]
     return any(
         merge_intervals(

@@ -76,7 +76,7 @@ class Ladder:
     identity: object = field(default_factory=object, compare=False, repr=False)
 
     def admits(self, catalogue: Catalogue, subnet: Subnet) -> bool:
-        """Whether the request may use a subnet."""
+        """True when the request may use a subnet."""
         cohort = catalogue.cohort_of[subnet.id]
         return any(
             cohort in candidate.cohorts or subnet.id in candidate.subnets
@@ -132,7 +132,7 @@ class ResolvedSelector:
         return match(dimension, on_subnet, self.implied.get(dimension.name), implied=True)
 
     def counts(self, dimension: Dimension) -> bool:
-        """Whether the request says anything about a dimension."""
+        """True when the request says anything about a dimension."""
         return dimension.name in self.named or dimension.name in self.implied
 
 

@@ -23,7 +23,7 @@ class TakeRequest:
     :ivar rungs: the ladder; empty when the address is known beforehand.
     :ivar ladder: tells the ladder apart from all others, without keeping it.
     :ivar claimant: see :class:`borough.domain.policy.selection.ResolvedSelector`.
-    :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
+    :ivar lowest: true when the lowest address of a rung is wanted, and not just any.
     :ivar now: microseconds since the epoch.
     :ivar fingerprint: what the idempotency key is bound to; empty without one.
     """
