@@ -199,10 +199,10 @@ def make_labels(labels: Mapping[str, str | Iterable[str]]) -> dict[str, frozense
     :raises InvalidLabel: for a bad name or value.
     """
     made: dict[str, frozenset[str]] = {}
-    for name, given in labels.items():
+    for name, raw in labels.items():
         check_name(name)
-        if not isinstance(given, str) and not isinstance(given, Iterable):
-            raise InvalidLabel(f"a label of {name} must be text, not {given!r}", dimension=name)
-        values = [given] if isinstance(given, str) else list(given)
+        if not isinstance(raw, str | Iterable):
+            raise InvalidLabel(f"a label of {name} must be text, not {raw!r}", dimension=name)
+        values = [raw] if isinstance(raw, str) else list(raw)
         made[name] = frozenset(check_value(name, value) for value in values)
     return {name: values for name, values in made.items() if values}
