@@ -398,7 +398,7 @@ def test_an_explanation_looks_past_so_many_rests(
     ipam.release(owner="gone")
     assert "full" in ipam.explain(labels={"network": "n"}).outcome
     clock.advance(61)
-    assert ipam.explain(labels={"network": "o"}).outcome.startswith("given")
+    assert ipam.explain(labels={"network": "o"}).outcome.startswith("allocated")
     assert ipam.explain(labels={"network": "n"}).outcome.startswith("not decided")
     ipam.reclaim()
     assert "full" in ipam.explain(labels={"network": "n"}).outcome
