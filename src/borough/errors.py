@@ -1,8 +1,7 @@
-"""The one error tree, named by what the caller should do next.
+"""All errors, named for the reaction of the caller.
 
-Five branches, one per reaction; every error carries a stable ``code``, a ``message`` for a person,
-and a ``detail`` mapping for a program. Faces map the branch to an exit code or an HTTP status and
-never look at the message text.
+Five branches, one for each reaction. Every error has a stable ``code``, a ``message`` for a person and a
+``detail`` mapping for a program. The branch determines the exit code and the HTTP status.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ class BoroughError(Exception):
     """Base of every error that Borough raises on purpose.
 
     :ivar code: stable identifier, part of the public interface.
-    :ivar message: one sentence for a person: what happened and what to try.
-    :ivar detail: JSON-ready facts for a program.
-    :ivar exit_code: what the command line exits with.
+    :ivar message: one sentence for a person: the fault and a remedy.
+    :ivar detail: facts for a program, in JSON types.
+    :ivar exit_code: exit code of the command line.
     """
 
     code: ClassVar[str] = "failed"
@@ -28,11 +27,11 @@ class BoroughError(Exception):
         self.detail: dict[str, Any] = detail
 
 
-# --- Fix the input: asking again unchanged will fail again -----------------------------------
+# --- Fix the input: the same request fails again ---------------------------------------------
 
 
 class FixInput(BoroughError):
-    """The request itself is wrong. Nothing was changed; correct it and ask again."""
+    """The request itself is wrong. Nothing was changed; correct it and send it again."""
 
     code = "invalid_input"
     exit_code = 2
@@ -69,19 +68,19 @@ class UnknownDimension(FixInput):
 
 
 class UnknownObject(FixInput):
-    """A subnet, pool, scope, host or allocation that does not exist was named."""
+    """The request names a subnet, pool, scope, host or allocation that does not exist."""
 
     code = "unknown_object"
 
 
 class AddressOutsideGroup(FixInput):
-    """The address asked for by name lies in no subnet that the request may use."""
+    """The requested address lies in no subnet that the request may use."""
 
     code = "address_outside_group"
 
 
 class AddressUnusable(FixInput):
-    """The address asked for by name can never be held: network, broadcast or subnet-router anycast."""
+    """The requested address is never allocated: network, broadcast or subnet-router anycast."""
 
     code = "address_unusable"
 
@@ -93,19 +92,19 @@ class InvalidTopology(FixInput):
 
 
 class UnknownDriver(FixInput):
-    """There is no driver of this name, or what it needs is not installed."""
+    """There is no driver of this name, or a package that it needs is not installed."""
 
     code = "unknown_driver"
 
 
 class InvalidSettings(FixInput):
-    """A setting of a driver is missing, wrong or not known."""
+    """A setting of a driver is missing, wrong or unknown."""
 
     code = "invalid_settings"
 
 
 class NotSupported(FixInput):
-    """The driver says itself that it lacks what was asked for."""
+    """The driver does not support the request."""
 
     code = "not_supported"
 
@@ -114,26 +113,26 @@ class NotSupported(FixInput):
 
 
 class NeedsSpace(BoroughError):
-    """Nothing suitable is free. Release addresses, add subnets or ask a wider group."""
+    """No suitable address is free. Release addresses, add subnets or widen the group."""
 
     code = "needs_space"
     exit_code = 3
 
 
 class NoMatchingSubnet(NeedsSpace):
-    """The selector admits no subnet at all; ``detail['explanation']`` says what fenced each one off."""
+    """The selector admits no subnet; ``detail['explanation']`` names the boundary of each one."""
 
     code = "no_matching_subnet"
 
 
 class Exhausted(NeedsSpace):
-    """Every subnet of the group is full; ``detail['explanation']`` says so subnet by subnet."""
+    """Every subnet of the group is full; ``detail['explanation']`` lists them."""
 
     code = "exhausted"
 
 
 class PoolExhausted(NeedsSpace):
-    """A pool has no free prefix of the length asked for."""
+    """A pool has no free prefix of the requested length."""
 
     code = "pool_exhausted"
 
@@ -144,30 +143,30 @@ class QuotaExceeded(NeedsSpace):
     code = "quota_exceeded"
 
 
-# --- Re-evaluate: the world is not as the caller believed ------------------------------------
+# --- Re-evaluate: the state differs from the caller's view -----------------------------------
 
 
 class Reevaluate(BoroughError):
-    """The request conflicts with the present state. Read again, decide again."""
+    """The request conflicts with the present state. Read the state and decide again."""
 
     code = "conflict"
     exit_code = 4
 
 
 class AddressInUse(Reevaluate):
-    """The address asked for by name is held by somebody."""
+    """The requested address has an owner."""
 
     code = "address_in_use"
 
 
 class StaleSequence(Reevaluate):
-    """A release named a sequence number that is not that of the present holder (ABA)."""
+    """The sequence number of a release is not that of the present allocation (ABA)."""
 
     code = "stale_sequence"
 
 
 class StaleVersion(Reevaluate):
-    """Something has been declared otherwise since the version that the request names."""
+    """The declared objects have changed since the version that the request names."""
 
     code = "stale_version"
 
@@ -185,15 +184,15 @@ class KeyReused(Reevaluate):
 
 
 class KeySpent(Reevaluate):
-    """The idempotency key was used before, and what it was given has been released since."""
+    """The idempotency key was used before, and its addresses have been released since."""
 
     code = "idempotency_key_spent"
 
 
 class EventsPruned(Reevaluate):
-    """Events after the one named have been pruned: whoever goes on from it has missed some.
+    """Events after the named one have been pruned, so the reader has missed some.
 
-    Its detail says up to which id (``pruned``). Read what there is anew, then go on after the newest event;
+    ``detail['pruned']`` is the last pruned id. Read the state again, then continue after the newest event;
     ``after=0`` begins with the oldest event that is kept.
     """
 
@@ -213,69 +212,69 @@ class WouldStrand(Reevaluate):
 
 
 class InUse(Reevaluate):
-    """Something that other objects still refer to cannot be removed."""
+    """The object cannot be removed: other objects refer to it."""
 
     code = "in_use"
 
 
-# --- Retry later: the same request may well succeed ------------------------------------------
+# --- Retry later: the same request may succeed -----------------------------------------------
 
 
 class RetryLater(BoroughError):
-    """A passing condition. The same request may succeed later; nothing was changed."""
+    """A temporary condition. The same request may succeed later; nothing was changed."""
 
     code = "retry_later"
     exit_code = 5
 
 
 class Contended(RetryLater):
-    """Other transactions held what was needed for longer than the bounded wait."""
+    """Other transactions held a lock for longer than the timeout."""
 
     code = "contended"
 
 
 class Unavailable(RetryLater):
-    """The database cannot be reached, or went away in the middle.
+    """The database cannot be reached, or the connection was lost.
 
-    ``detail['outcome']`` says ``not_done`` when nothing was changed, and ``unknown`` when the answer of
-    a commit was lost: with an idempotency key the same request finds out. It says ``partial`` when a call
-    of several transactions (a sweep, a repair, pruning) had committed some: ``detail['done']`` tells them.
+    ``detail['outcome']`` is ``not_done`` when nothing was changed, and ``unknown`` when the answer of a
+    commit was lost: repeat the request with its idempotency key. It is ``partial`` when a call of several
+    transactions (reclaim, repair, pruning) had committed some: ``detail['done']`` counts them.
     """
 
     code = "unavailable"
 
 
 class DeadlineExceeded(RetryLater):
-    """A request took longer than the service lets it.
+    """A request took longer than the deadline of the service.
 
-    ``detail['outcome']`` says ``not_done`` when nothing was changed, and ``unknown`` when the request may
-    still be carried out: with an idempotency key the same request finds out.
+    ``detail['outcome']`` is ``not_done`` when nothing was changed, and ``unknown`` when the request may
+    still be carried out: repeat it with its idempotency key.
     """
 
     code = "deadline_exceeded"
 
 
 class DriverUnavailable(RetryLater):
-    """The system behind a driver did not answer, or said that it cannot now.
+    """The system behind a driver did not answer, or is temporarily unable to.
 
-    ``detail`` names ``driver`` and ``subnet``; ``detail['outcome']`` says ``not_done`` when nothing was
-    changed there, and ``unknown`` when it may have taken an address before the answer was lost.
+    ``detail`` names ``driver`` and ``subnet``. ``detail['outcome']`` is ``not_done`` when nothing was
+    changed there, and ``unknown`` when it may hold an address although the answer was lost.
     """
 
     code = "driver_unavailable"
 
 
 class SourceChanged(RetryLater):
-    """The source of a move was written to meanwhile. Stop what writes to it and run the move again."""
+    """The source of a copy was written to meanwhile. Stop its writers and run the copy again."""
 
     code = "source_changed"
 
 
-# --- Needs an operator: retrying will not help, and the input is not at fault ----------------
+# --- Needs an operator: neither a retry nor another request helps ----------------------------
 
 
 class NeedsOperator(BoroughError):
-    """Something about the installation is wrong; a person has to look at it."""
+    """The installation has a fault that an operator must correct."""
 
     code = "failed"
     exit_code = 1
@@ -294,13 +293,13 @@ class NotInitialised(NeedsOperator):
 
 
 class UnfinishedCopy(NeedsOperator):
-    """The database is the target of a copy that has not ended: run ``borough copy`` again."""
+    """The database is the target of an unfinished copy: run ``borough copy`` again."""
 
     code = "unfinished_copy"
 
 
 class TargetInUse(NeedsOperator):
-    """The target of a copy has data of its own."""
+    """The target of a copy is not empty."""
 
     code = "target_in_use"
 
@@ -318,45 +317,45 @@ class SchemaTooOld(NeedsOperator):
 
 
 class AccessDenied(NeedsOperator):
-    """The database refuses the login, or what the login may do."""
+    """The database refuses the login, or the login lacks a privilege."""
 
     code = "access_denied"
 
 
 class TokenRefused(NeedsOperator):
-    """The service needs a token, and none was sent, or one that it does not know (any more)."""
+    """The token is missing, unknown, expired or removed."""
 
     code = "token_refused"
 
 
 class NotPermitted(NeedsOperator):
-    """The token does not allow that: ask the service's operator for one that does."""
+    """The token lacks the permission: ask the operator of the service for one that has it."""
 
     code = "not_permitted"
 
 
 class ReadOnlyDatabase(NeedsOperator):
-    """The database refuses to be written."""
+    """The database is read-only."""
 
     code = "database_read_only"
 
 
 class DiskFull(NeedsOperator):
-    """The database has no room to write."""
+    """The disk of the database is full."""
 
     code = "disk_full"
 
 
 class StatementTooLarge(NeedsOperator):
-    """The database server accepts no statement as large as this one: its limit is too low."""
+    """The statement exceeds the limit of the database server, which is too low."""
 
     code = "statement_too_large"
 
 
 class DriverFault(NeedsOperator):
-    """The system behind a driver refuses us, or breaks its contract.
+    """The system behind a driver refuses access, or breaks its contract.
 
-    A malformed answer, an address outside the subnet, the same address twice. ``detail`` names
+    Examples: a malformed answer, an address outside the subnet, the same address twice. ``detail`` names
     ``driver`` and ``subnet``.
     """
 

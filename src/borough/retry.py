@@ -1,4 +1,4 @@
-"""The retry loop: a whole unit of work is run again, bounded, after a random wait."""
+"""Retry loop: runs a unit of work again after a random wait, within bounds."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Retry:
     """Bounds of the attempts at one unit of work.
 
-    :ivar attempts: the most that are made; None for no limit.
-    :ivar timeout: seconds after the first attempt began at which no further one begins; None for no limit.
+    :ivar attempts: most attempts; None for no limit.
+    :ivar timeout: seconds from the first attempt to the start of the last one; None for no limit.
     :ivar first: the longest wait before the second attempt, in seconds; it doubles with each attempt.
     :ivar longest: the longest wait of all, in seconds.
     """
@@ -38,7 +38,7 @@ class Retry:
         """Run a unit of work until it succeeds.
 
         :param again: errors after which it is run again.
-        :param unless: tells of such an error that it is final after all.
+        :param unless: true for such an error that is final.
         :raises Exception: the error of the last attempt.
         """
         begun = time.monotonic()
@@ -56,9 +56,9 @@ class Retry:
         raise AssertionError("attempts end by success or by an error")
 
     def pause(self, attempt: int) -> float:
-        """Seconds to wait after an attempt that failed: a random half to the whole of its longest wait.
+        """Random wait in seconds after a failed attempt: half to the whole of its longest wait.
 
-        Callers that met would else meet again.
+        Without the randomness, callers that conflict would conflict again.
         """
         longest = min(self.first * 2.0 ** min(attempt - 1, 10), self.longest)
         return random.uniform(longest / 2, longest)  # noqa: S311  (spreads callers, hides nothing)

@@ -77,9 +77,9 @@ def test_the_form_explains_and_then_gives(page: Served, ipam: Ipam, browser: Bro
     browser.write("#f-host", "node-1")
     browser.write("#f-owner", "by-hand")
     browser.until(".ladder .rung[data-verdict=taken]", "claimed by host=node-1")
-    outcome = browser.until(".result:not([aria-busy]) .outcome", "given: 10.64.").text
+    outcome = browser.until(".result:not([aria-busy]) .outcome", "allocated: 10.64.").text
     browser.until(".ladder .rung", "not reached")
-    browser.until(".passed", "fenced")
+    browser.until(".passed", "inside the boundary")
     assert len(ipam.allocations()) == before
     browser.click("#allocate-now")
     given = browser.until(".given-address").text.partition("/")[0]

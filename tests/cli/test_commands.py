@@ -154,7 +154,7 @@ def test_allocate_explains_itself(cli: Cli):
     assert cli.json(*words)["explanation"]["rungs"][1]["verdict"] == "taken"
     said = cli.text(*words)
     assert "1. IPv4, claimed by host=node-1: taken\n" in said
-    assert "Outcome: given: 10.64.0.2 from pods-a\n" in said
+    assert "Outcome: allocated: 10.64.0.2 from pods-a\n" in said
 
 
 def test_explain_shows_the_ladder_and_gives_nothing(cli: Cli):
@@ -178,7 +178,7 @@ def test_explain_says_what_was_passed_over(make_cli: Any):
     said = make_cli("routed-network").text(
         "explain", "-l", "network=multisegment1", "--host", "compute0002"
     )
-    assert "Passed over:\n  - fenced by segment=segment1" in said
+    assert "Passed over:\n  - inside the boundary segment=segment1" in said
 
 
 def test_show_says_who_holds_an_address(cli: Cli):

@@ -50,7 +50,7 @@ def test_a_claim_of_a_block_that_was_left(ipam: Ipam) -> None:
     ipam.drain("h1")
     ipam.release(owner="of-h1")
     assert why(ipam, "h2") == (
-        "host=h2 claims 10.0.0.0/28: nothing of its own is free, and this block is unused and nobody's"
+        "host=h2 claims 10.0.0.0/28: nothing of its own is free, and this block is unused and unclaimed"
     )
 
 
@@ -94,7 +94,7 @@ def test_a_loan(ipam: Ipam) -> None:
     pods(ipam, "10.0.0.0/28")
     take(ipam, "h1", 11)
     assert why(ipam, "h2", address="10.0.0.12") == (
-        "10.0.0.12 is borrowed from host=h1's 10.0.0.0/28: this very address was asked for"
+        "10.0.0.12 is borrowed from host=h1's 10.0.0.0/28: this address was asked for"
     )
     assert why(ipam, "h2") == (
         "10.0.0.13 is borrowed from host=h1's 10.0.0.0/28: nothing of its own and nothing unclaimed is "
@@ -126,7 +126,7 @@ def test_an_address_that_is_shared(ipam: Ipam) -> None:
     ipam.drain("h1")
     ipam.release("10.0.0.9")
     assert why(ipam, "h2") == (
-        "10.0.0.9 lies in 10.0.0.0/28, which nobody claims: nothing of its own is free, and others use "
+        "10.0.0.9 lies in 10.0.0.0/28, which is unclaimed: nothing of its own is free, and others use "
         "this block as well; it is a route of its own"
     )
     ipam.apply(
@@ -138,4 +138,4 @@ def test_an_address_that_is_shared(ipam: Ipam) -> None:
     )
     ipam.allocate(labels={"network": "m"}, host="h3", count=3)
     (note,) = ipam.explain(labels={"network": "m"}, host="h3").notes
-    assert note.endswith("which nobody claims: host=h3 may claim no more; it is a route of its own")
+    assert note.endswith("which is unclaimed: host=h3 may claim no more; it is a route of its own")

@@ -97,7 +97,9 @@ def test_a_host_stays_on_the_segment_that_it_reaches(ipam: Ipam) -> None:
     with pytest.raises(Exhausted) as refused:
         give(ipam, "ha")
     passed = refused.value.detail["explanation"]["passed"]
-    assert passed == [{"reason": "fenced by segment=b", "subnets": ["b (10.0.1.0/24)"], "more": 0}]
+    assert passed == [
+        {"reason": "inside the boundary segment=b", "subnets": ["b (10.0.1.0/24)"], "more": 0}
+    ]
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -311,7 +313,7 @@ def test_an_explanation_expires_cooldowns(ipam: Ipam, clock: Clock) -> None:
     ipam.release(give(ipam))
     assert ipam.explain(labels={"network": "n"}).outcome == "every subnet that may be used is full"
     clock.advance(61)
-    assert ipam.explain(labels={"network": "n"}).outcome == "given: 10.0.0.0 from s"
+    assert ipam.explain(labels={"network": "n"}).outcome == "allocated: 10.0.0.0 from s"
 
 
 def test_an_explanation_writes_nothing(ipam: Ipam, clock: Clock) -> None:
@@ -333,7 +335,7 @@ def test_an_explanation_writes_nothing(ipam: Ipam, clock: Clock) -> None:
     for _ in range(2):
         explaining.explain(labels={"network": "n"})
     clock.advance(60)
-    assert ipam.explain(labels={"network": "n"}).outcome == "given: 10.0.0.0 from s"
+    assert ipam.explain(labels={"network": "n"}).outcome == "allocated: 10.0.0.0 from s"
     assert (ipam.show("10.0.0.0").state, ipam.newest_event()) == ("cooling", event)
 
 
@@ -396,7 +398,7 @@ def test_an_explanation_expires_a_bounded_number_of_cooldowns(
     ipam.release(owner="gone")
     assert "full" in ipam.explain(labels={"network": "n"}).outcome
     clock.advance(61)
-    assert ipam.explain(labels={"network": "o"}).outcome.startswith("given")
+    assert ipam.explain(labels={"network": "o"}).outcome.startswith("allocated")
     assert ipam.explain(labels={"network": "n"}).outcome.startswith("not decided")
     ipam.reclaim()
     assert "full" in ipam.explain(labels={"network": "n"}).outcome
@@ -422,7 +424,7 @@ def test_explain_equals_allocate_and_writes_nothing(ipam: Ipam) -> None:
     declare(ipam, subnet("s", "10.0.0.0/24"))
     explanation = ipam.explain(labels={"network": "n"}, host="h")
     assert ipam.allocations() == []
-    assert explanation.outcome == "given: 10.0.0.1 from s"
+    assert explanation.outcome == "allocated: 10.0.0.1 from s"
     assert [rung.verdict for rung in explanation.rungs] == ["full", "taken", "not reached"]
     assert [note.partition(":")[0] for note in explanation.notes] == ["host=h claims 10.0.0.0/28"]
     assert give(ipam, "h") == "10.0.0.1"
@@ -433,7 +435,7 @@ def test_an_answer_carries_its_explanation_when_asked(ipam: Ipam) -> None:
     declare(ipam, subnet("s", "10.0.0.0/24"))
     answer = ipam.allocate(labels={"network": "n"}, explain=True)
     assert answer.explanation is not None
-    assert answer.explanation.outcome == f"given: {answer.address} from s"
+    assert answer.explanation.outcome == f"allocated: {answer.address} from s"
 
 
 # --- Scopes, bad input, bookkeeping ----------------------------------------------------------------

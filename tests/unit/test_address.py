@@ -105,7 +105,7 @@ def test_anything_else_is_no_address(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [5, 0, b"\x0a\x00\x00\x01", None, ["10.0.0.1"], True])
-def test_what_is_no_text_is_no_address(value: Any) -> None:
+def test_a_value_other_than_text_is_no_address(value: Any) -> None:
     """An integer or bytes of the right length do not pass as an address by accident."""
     with pytest.raises(InvalidAddress):
         parse_address(value)
@@ -113,7 +113,7 @@ def test_what_is_no_text_is_no_address(value: Any) -> None:
 
 @given(ADDRESSES)
 def test_text_round_trips_and_python_reads_it_alike(address: tuple[int, int]) -> None:
-    """What is written is read back as the same address, by us and by ``ipaddress``."""
+    """Written text reads back as the same address, in Borough and in ``ipaddress``."""
     family, number = address
     text = format_address(family, number)
     assert parse_address(text) == address
@@ -122,7 +122,7 @@ def test_text_round_trips_and_python_reads_it_alike(address: tuple[int, int]) ->
 
 
 @given(V4)
-def test_ipv4_text_is_what_the_system_writes(number: int) -> None:
+def test_ipv4_text_equals_that_of_the_system(number: int) -> None:
     """Dotted decimal as ``inet_ntop`` writes it."""
     assert format_address(4, number) == socket.inet_ntop(socket.AF_INET, number.to_bytes(4, "big"))
 
@@ -202,7 +202,7 @@ def test_anything_else_is_no_mac(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [0x001122AABBCC, None, b"00:11:22:aa:bb:cc"])
-def test_what_is_no_text_is_no_mac(value: Any) -> None:
+def test_a_value_other_than_text_is_no_mac(value: Any) -> None:
     """A number is refused as any other bad spelling is."""
     with pytest.raises(InvalidMac):
         parse_mac(value)

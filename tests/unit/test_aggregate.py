@@ -26,7 +26,7 @@ def network(prefix: Prefix) -> Any:
 
 
 def of_one(family: Family, claimed: list[Prefix], held: list[int]) -> list[Prefix]:
-    """What a host advertises that is alone in the fabric."""
+    """The routes of a host that is alone in the fabric."""
     return strict_routes(family, {"h": Territory(claimed, held)}).get("h", [])
 
 
@@ -39,7 +39,7 @@ def spans(family: Family) -> st.SearchStrategy[tuple[int, int]]:
 
 
 @given(FAMILIES, st.data())
-def test_minimal_is_what_python_collapses(family: Family, data: st.DataObject) -> None:
+def test_minimal_equals_the_collapse_of_python(family: Family, data: st.DataObject) -> None:
     """Overlapping, touching and unsorted intervals give the networks of ``collapse_addresses``."""
     intervals = data.draw(st.lists(spans(family), max_size=8))
     kind: Any = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
@@ -76,7 +76,9 @@ def test_minimal_of_nothing() -> None:
 
 
 @given(FAMILIES, st.data())
-def test_strict_routes_cover_what_is_claimed_or_held(family: Family, data: st.DataObject) -> None:
+def test_strict_routes_cover_claimed_and_held_addresses(
+    family: Family, data: st.DataObject
+) -> None:
     """Every address of a claim and every one held, nothing else, as few prefixes as can be."""
     start = data.draw(st.sampled_from([0, 1 << 20, top(family) - 255]))
     offsets = st.integers(0, 255)

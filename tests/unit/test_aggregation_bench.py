@@ -14,7 +14,7 @@ from borough.domain.net.addresses import Family, format_address
 
 @pytest.mark.parametrize("declared", [False, True])
 @pytest.mark.parametrize(("subnets", "family"), [(1, 4), (2, 6)])
-def test_the_bench_gives_the_addresses_that_a_store_gives(
+def test_the_bench_allocates_the_addresses_that_a_store_allocates(
     subnets: int, family: Family, declared: bool
 ) -> None:
     """Event by event, in a pool so tight that regions change hands and addresses are borrowed."""
@@ -53,7 +53,7 @@ def test_a_trace_is_the_same_for_the_same_seed() -> None:
     assert times == sorted(times)
 
 
-def test_what_is_measured() -> None:
+def test_measured_values() -> None:
     """Two hosts, one and three addresses; a route is counted for as long as it is there."""
     events = [
         Event(10.0, True, 1, 0),

@@ -52,7 +52,7 @@ def subnets(draw: st.DrawFn, most_bits: int = 9) -> Subnet:
 
 
 def usable(subnet: Subnet) -> set[int]:
-    """What *any* may give, worked out address by address from the rules."""
+    """Usable addresses for *any*, worked out address by address from the rules."""
     prefix = subnet.prefix
     inside = addresses(prefix)
     if subnet.ranges:
@@ -110,9 +110,7 @@ def test_lowest(block: Block, count: int) -> None:
 
 
 @given(blocks(), st.data())
-def test_take_and_give_change_their_addresses_and_nothing_else(
-    block: Block, data: st.DataObject
-) -> None:
+def test_take_and_free_change_only_their_addresses(block: Block, data: st.DataObject) -> None:
     """Taking removes from the free ones, giving adds; twice is once; the rest of the row stays."""
     inside = st.integers(block.prefix.base, block.prefix.last)
     wanted = data.draw(st.lists(inside, max_size=8))
@@ -126,7 +124,7 @@ def test_take_and_give_change_their_addresses_and_nothing_else(
 
 
 @given(blocks(), st.lists(st.integers(0, 63), max_size=8), st.integers(0, 63), st.data())
-def test_reach_is_one_more_than_the_highest_address_in_use(
+def test_high_water_is_one_more_than_the_highest_address_in_use(
     block: Block, wanted: list[int], back: int, data: st.DataObject
 ) -> None:
     """Reserved addresses do not count: nobody would miss the space."""
@@ -155,11 +153,11 @@ def test_reach_is_one_more_than_the_highest_address_in_use(
         (4, -1, False),
     ],
 )
-def test_what_is_worth_taking_away(region_bits: int, tail: int, worth: bool) -> None:
+def test_pieces_worth_a_takeover(region_bits: int, tail: int, worth: bool) -> None:
     assert worth_taking(region_bits, tail) is worth
 
 
-def test_the_turn_to_lose_space() -> None:
+def test_takeover_rank() -> None:
     """Whole regions, then halves, the larger first; single addresses last, from where most is free."""
     order = [(5, 5), (4, 4), (6, 5), (4, 3), (2, 1), (6, 4), (4, 2), (4, 1), (4, 0), (4, -1)]
     turns = [takeover_rank(region_bits, tail) for region_bits, tail in order]
@@ -250,7 +248,7 @@ def test_block_length(text: str, length: int) -> None:
 
 
 @given(subnets())
-def test_initial_runs_are_the_whole_blocks_with_a_usable_address(subnet: Subnet) -> None:
+def test_initial_free_ranges_are_the_whole_blocks_with_a_usable_address(subnet: Subnet) -> None:
     """The runs cover each block that holds a usable address and no other, in the fewest pieces."""
     width = WIDTH[subnet.family]
     length = max(subnet.prefix.length, width - 6)
@@ -279,7 +277,7 @@ def test_initial_runs_are_the_whole_blocks_with_a_usable_address(subnet: Subnet)
         ("10.0.0.4/32", [], ["10.0.0.4/32"]),
     ],
 )
-def test_initial_runs_known_answers(
+def test_initial_free_ranges_known_answers(
     text: str, ranges: list[tuple[int, int]], runs: list[str]
 ) -> None:
     """One row for a subnet of any size; ranges are rounded out to whole blocks."""
@@ -289,7 +287,7 @@ def test_initial_runs_known_answers(
     assert [str(run) for run in initial_free_ranges(subnet)] == runs
 
 
-def test_a_subnet_with_nothing_to_give_has_no_runs() -> None:
+def test_a_subnet_without_a_usable_address_has_no_free_ranges() -> None:
     """A /32 whose address is its gateway."""
     prefix = parse_prefix("10.0.0.4/32")
     assert initial_free_ranges(Subnet(1, "net", "default", prefix, gateway=prefix.base)) == []

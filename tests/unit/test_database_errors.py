@@ -1,4 +1,4 @@
-"""What the errors of database servers are taken for, by their own words."""
+"""Classification of the errors of database servers by their text."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_a_time_is_text_in_utc_with_microseconds() -> None:
         (ip_address("2001:db8::1"), "2001:db8::1"),
     ],
 )
-def test_values_become_what_json_has(value: Any, expected: Any) -> None:
+def test_values_become_json_types(value: Any, expected: Any) -> None:
     made = plain(value)
     assert made == expected
     assert json.loads(json.dumps(made)) == expected
@@ -72,7 +72,7 @@ def test_a_record_becomes_its_fields_in_order() -> None:
     assert made["allocations"][0]["allocated_at"] == "2026-01-31T12:00:00.000000+00:00"
 
 
-def test_the_cohort_of_an_event_is_not_told() -> None:
+def test_the_cohort_of_an_event_is_not_encoded() -> None:
     event = Event(1, AT, "reassigned", "10.0.0.1", "s", "o", "h", 7, "", "", cohort_id=3)
     assert "cohort_id" not in plain(event)
     assert plain(event)["act"] == "reassigned"

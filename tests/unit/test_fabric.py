@@ -72,7 +72,7 @@ def announced(routes: Routes) -> dict[Prefix, str]:
 
 
 def forward(table: Mapping[Prefix, str], family: Family, address: int) -> str | None:
-    """Where the longest match leads."""
+    """The host that the longest match leads to."""
     for length in range(WIDTH[family], -1, -1):
         found = table.get(enclosing(family, address, length))
         if found:
@@ -142,7 +142,7 @@ def tiny(draw: st.DrawFn) -> tuple[Fabric, list[str]]:
 @settings(deadline=None)  # trying everything takes its time
 @given(tiny())
 def test_no_smaller_set_is_strict_and_leads_right(drawn: tuple[Fabric, list[str]]) -> None:
-    """Of all sets in which nobody covers what he neither holds nor claims."""
+    """Of all sets in which each host covers only space that it holds or claims."""
     fabric, hosts = drawn
 
     def may(host: str, first: int, size: int) -> bool:
@@ -192,7 +192,7 @@ def test_no_smaller_set_leads_right_by_longest_match(
 
 @cache
 def everything() -> dict[Map, int]:
-    """What each of the 4^7 sets of announcements makes of four addresses, and the fewest that do so."""
+    """The effect of each of the 4^7 sets of announcements on four addresses, and the smallest such set."""
     nodes = [range(4), range(2), range(2, 4), *(range(at, at + 1) for at in range(4))]
     found: dict[Map, int] = {}
     for hosts in itertools.product((None, "a", "b", "c"), repeat=len(nodes)):
@@ -344,7 +344,7 @@ def test_no_prefix_leaves_the_area() -> None:
     assert shown(lpm_routes(4, hosts, whole)) == {"a": "10.0.0.0/22"}
 
 
-def test_what_no_host_holds_is_not_drawn() -> None:
+def test_traffic_of_addresses_without_a_host_is_not_attracted() -> None:
     """An address held without a host is left alone, but for a host that has claimed it."""
     hosts = territories(a="10.0.0.1 10.0.0.2")
     address = interval("10.0.0.3/32")[0]

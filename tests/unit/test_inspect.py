@@ -170,7 +170,7 @@ def test_a_count_that_is_wrong(stored: tuple[int, int], message: str) -> None:
         (Prefix(4, number("10.0.0.0"), -5), "block_outside_subnet"),
     ],
 )
-def test_a_run_too_many(prefix: Prefix, code: str) -> None:
+def test_an_additional_free_range(prefix: Prefix, code: str) -> None:
     state = plain()
     state.free_ranges.append(FreeRange(99, 1, COHORT, prefix))
     assert state.named() == [(code, str(prefix))]
@@ -183,7 +183,7 @@ def test_a_block_of_more_than_64_addresses() -> None:
     assert state.named() == [("block_outside_subnet", "10.0.0.0/25")]
 
 
-def test_all_that_lies_under_one_piece_is_one_finding() -> None:
+def test_all_pieces_under_one_piece_are_one_finding() -> None:
     state = plain()
     state.free_ranges.append(FreeRange(99, 1, COHORT, parse_prefix("10.0.0.0/24")))
     (found,) = state.find()
@@ -206,14 +206,14 @@ def test_of_overlapping_blocks_one_bit_is_enough() -> None:
         ("10.0.0.192/26", "10.0.0.192-10.0.0.254"),
     ],
 )
-def test_space_that_is_lost(gone: str, expected: str) -> None:
+def test_missing_space(gone: str, expected: str) -> None:
     state = plain()
     state.blocks = [each for each in state.blocks if str(each.prefix) != gone]
     state.free_ranges = [each for each in state.free_ranges if str(each.prefix) != gone]
     assert ("untracked_space", expected) in state.named()
 
 
-def test_one_address_that_is_lost() -> None:
+def test_one_missing_address() -> None:
     where = subnet("10.0.0.0/24", ("10.0.0.5", "10.0.0.5"), ("10.0.0.200", "10.0.0.202"))
     state = State(where, [])
     state.free_ranges = []
@@ -281,7 +281,7 @@ def states(draw: st.DrawFn) -> State:
 
 
 @given(states())
-def test_what_is_rebuilt_is_healthy(state: State) -> None:
+def test_a_rebuilt_subnet_is_healthy(state: State) -> None:
     assert state.find() == []
 
 
@@ -330,7 +330,7 @@ def test_whatever_was_broken_is_healthy_when_rebuilt(state: State, dice: random.
 
 
 @pytest.mark.parametrize("cidr", ["10.0.0.0/8", "2001:db8::/64"])
-def test_a_huge_subnet_costs_what_is_stored_of_it(cidr: str) -> None:
+def test_the_cost_of_a_huge_subnet_is_that_of_its_rows(cidr: str) -> None:
     where = subnet(cidr)
     taken = [where.prefix.base + 1 + number * 65_537 for number in range(200)]
     start = time.perf_counter()
@@ -440,7 +440,7 @@ def test_overlaps() -> None:
     ]
 
 
-def test_a_block_that_is_used_beyond_its_reach() -> None:
+def test_a_block_in_use_beyond_its_high_water() -> None:
     """Somebody could be given the space; a reach that is too large only keeps others away."""
     state = plain()
     high_water = next(

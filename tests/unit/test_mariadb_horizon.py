@@ -1,4 +1,4 @@
-"""How MariaDB's horizon is found, without a server."""
+"""The horizon of MariaDB, without a server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_first_look_begins_where_another_process_ended() -> None:
     assert {after for after, _ in table.read} == {1_000_000}
 
 
-def test_what_is_soon_looked_at_is_not_written_down() -> None:
+def test_a_soon_repeated_look_is_not_recorded() -> None:
     table = Table(1_000)
     assert find(Horizon(), table) == 1_000
     assert table.complete == 0
@@ -64,8 +64,8 @@ def test_a_table_that_went_back_is_looked_at_anew() -> None:
     assert find(horizon, table) == 500
 
 
-def test_nobody_waits_for_a_reader_that_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where ids are given without a lock, a reader waits for late ones; another may have its answer."""
+def test_no_caller_waits_for_a_reader_that_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ids are assigned without a lock, a reader waits; another may have the answer."""
     table, horizon = Table(100, mode=2), Horizon()
     during: list[int] = []
     paused: list[float] = []

@@ -225,8 +225,8 @@ def test_fractions_of_a_unit_add_up_exactly() -> None:
     assert type(caught.value.detail["quota"]) is int
 
 
-def test_the_quota_is_told_before_the_pool_is_said_to_be_full() -> None:
-    """Who has had their share learns that, not how full the pool is of others."""
+def test_the_quota_is_reported_before_a_full_pool() -> None:
+    """An owner at its quota gets that error, not one about a full pool."""
     catalogue = make_catalogue(subnet("10.0.0.0/24", project="a"))
     with pytest.raises(QuotaExceeded):
         carve(catalogue, make_pool("10.0.0.0/24", quota=256), project="a")
@@ -245,7 +245,7 @@ def test_the_largest_free_prefixes_stay_whole() -> None:
 
 
 def test_prefixes_of_a_pool_are_not_joined() -> None:
-    """What is carved lies in one prefix of the pool, even where two touch."""
+    """A carved prefix lies in one prefix of the pool, even where two touch."""
     pool = make_pool("10.0.0.0/25", "10.0.0.128/25")
     with pytest.raises(PoolExhausted) as caught:
         carve(make_catalogue(), pool, prefix_length=24)
@@ -270,7 +270,9 @@ def test_a_prefix_inside_another_of_the_pool_counts_once() -> None:
         (["10.0.0.0/8"], None),
     ],
 )
-def test_an_exhausted_pool_says_what_is_left(taken: list[str], largest: int | None) -> None:
+def test_an_exhausted_pool_reports_the_largest_free_prefix(
+    taken: list[str], largest: int | None
+) -> None:
     """The length of the largest free prefix is in the detail; None when nothing is free."""
     pool = make_pool("10.0.0.0/24", bounds=(20, 32, 28))
     with pytest.raises(PoolExhausted) as caught:
@@ -319,7 +321,7 @@ def gap_of(prefix: Prefix, free: set[int]) -> Prefix:
 
 @given(disjoint_subnets(), st.integers(26, 32))
 def test_carve_against_trying_every_place(subnets: list[Subnet], length: int) -> None:
-    """What is carved is free, and no free place lies in a smaller gap, or lower in an equal one."""
+    """A carved prefix is free, and no free place lies in a smaller gap, or lower in an equal one."""
     taken = set[int]().union(*(addresses(each.prefix) for each in subnets))
     free = set[int]().union(*map(addresses, POOL.prefixes)) - taken
     places = [

@@ -62,7 +62,7 @@ def intervals_of(addresses: set[int]) -> list[tuple[int, int]]:
 
 
 @given(prefixes())
-def test_a_prefix_has_the_bounds_that_python_gives_it(prefix: Prefix) -> None:
+def test_a_prefix_has_the_bounds_of_python(prefix: Prefix) -> None:
     """Text, size, last address agree with ``ipaddress``; /0 and full length included."""
     same = network(prefix)
     assert (same.version, same.prefixlen) == (prefix.family, prefix.length)
@@ -110,7 +110,7 @@ def test_covers_and_overlaps(data: st.DataObject, family: Family) -> None:
     assert one.overlaps(other) == network(one).overlaps(network(other))
 
 
-def test_families_never_meet() -> None:
+def test_families_never_overlap() -> None:
     """``0.0.0.0/0`` and ``::/0`` share no address, although their numbers do."""
     assert not parse_prefix("0.0.0.0/0").covers(parse_prefix("::/0"))
     assert not parse_prefix("::/0").covers(parse_prefix("0.0.0.0/8"))
@@ -189,7 +189,7 @@ def test_anything_else_is_no_prefix(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [24, None, ("10.0.0.0", 8), b"10.0.0.0/8"])
-def test_what_is_no_text_is_no_prefix(value: Any) -> None:
+def test_a_value_other_than_text_is_no_prefix(value: Any) -> None:
     """Other types are refused as bad input, not met with an accident."""
     with pytest.raises(InvalidPrefix):
         parse_prefix(value)
@@ -216,7 +216,7 @@ def test_host_bits_are_refused_with_the_prefix_that_was_meant(text: str, meant: 
 
 
 @given(FAMILIES, st.data())
-def test_span_is_what_python_summarises(family: Family, data: st.DataObject) -> None:
+def test_span_equals_the_summary_of_python(family: Family, data: st.DataObject) -> None:
     """An interval becomes the prefixes of ``summarize_address_range``, which are the fewest."""
     top = 2 ** WIDTH[family] - 1
     ends = st.sampled_from([0, 1, top - 1, top]) | st.integers(0, top) | st.integers(0, 300)
@@ -319,7 +319,7 @@ def test_nested_wholes_count_once() -> None:
 
 
 @given(prefixes(), st.data())
-def test_one_hole_leaves_what_address_exclude_leaves(whole: Prefix, data: st.DataObject) -> None:
+def test_one_hole_equals_address_exclude(whole: Prefix, data: st.DataObject) -> None:
     """Taking one prefix out leaves Python's ``address_exclude``, in a whole of any size."""
     hole = data.draw(
         st.integers(whole.length, WIDTH[whole.family]).map(

@@ -127,7 +127,7 @@ def test_rebuild_keeps_claims(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_rebuild_of_an_unused_subnet_is_its_initial_runs(data: st.DataObject) -> None:
+def test_rebuild_of_an_unused_subnet_is_its_initial_free_ranges(data: st.DataObject) -> None:
     """With nothing taken and nothing claimed there is no block, and the fewest runs."""
     subnet = data.draw(subnets())
     assert rebuild(subnet, 5, [], {}) == (
@@ -182,7 +182,7 @@ def make(text: str, *ranges: tuple[int, int]) -> Subnet:
         (make("2001:db8::/128"), "2001:db8::/128", ["2001:db8::/128"]),
     ],
 )
-def test_a_claim_is_kept_or_cut_to_what_is_usable(
+def test_a_claim_is_kept_or_cut_to_usable_space(
     subnet: Subnet, claim: str, regions: list[str]
 ) -> None:
     """A claim reaching beyond the usable space, as after a change of ranges, is cut down to it."""
@@ -216,7 +216,7 @@ def test_of_two_claims_on_one_address_the_larger_is_kept(
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "10.0.0.0/8", "::/0", "2001:db8::/64"])
-def test_a_vast_subnet_costs_rows_for_what_is_used(text: str) -> None:
+def test_a_vast_subnet_has_rows_only_for_used_space(text: str) -> None:
     """One taken address makes one block and a run for each doubling on the way up."""
     subnet = make(text)
     address = subnet.prefix.base + subnet.prefix.size // 3

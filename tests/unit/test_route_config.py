@@ -64,7 +64,7 @@ def test_of_nothing(host: str | None) -> None:
         assert "\nipv6 prefix-list borough6 seq 5 deny any\n" in lists
 
 
-def test_what_a_host_advertises() -> None:
+def test_advertised_prefixes_of_a_host() -> None:
     """Each prefix as a route into nothing, and in what is exported; other hosts' are left out."""
     routes = [*routes_of("other"), *routes_of("h"), Route("h", "default", 4, "10.0.0.77/32")]
     text = bird(routes, host="h", form="strict", scope="default")

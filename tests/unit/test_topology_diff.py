@@ -84,7 +84,7 @@ def after(catalogue: Catalogue, changes: Changes, source: str = "default") -> Ca
 
 
 def made_by(*topologies: Topology) -> Catalogue:
-    """What a fresh database holds after some topologies."""
+    """The declared objects of a fresh database after some topologies."""
     catalogue = EMPTY
     for each in topologies:
         catalogue = after(catalogue, diff(catalogue, each), each.name)
@@ -159,7 +159,7 @@ def test_nothing_changes_is_false():
     assert not diff(EMPTY, Topology())
 
 
-def test_what_is_no_longer_declared_is_removed():
+def test_an_object_no_longer_declared_is_removed():
     catalogue = made_by(subnets(a="10.0.0.0/24", b="10.0.1.0/24"))
     changes = diff(catalogue, subnets(b="10.0.1.0/24"))
     assert changes.changes == (changed("remove", "subnet", "a"),)
@@ -186,16 +186,16 @@ def test_an_empty_topology_removes_all_that_was_declared_under_its_name():
     assert replace(left, version=1, dimension_sources={}) == EMPTY
 
 
-def test_what_another_topology_declared_stays():
+def test_an_object_of_another_topology_stays():
     catalogue = made_by(replace(subnets(a="10.0.0.0/24"), name="x"))
     assert not diff(catalogue, Topology(name="y"))
 
 
-def test_what_was_added_by_hand_stays():
+def test_an_object_added_by_hand_stays():
     assert not diff(with_subnet(), Topology())
 
 
-def test_what_was_added_by_hand_is_adopted_when_it_is_named():
+def test_an_object_added_by_hand_is_adopted_when_it_is_named():
     changes = diff(with_subnet(pool="p", project="q"), subnets(a="10.0.0.0/24"))
     assert changes.changes == (changed("change", "subnet", "a", ("source", "none", "default")),)
     ((_, new),) = changes.subnets_changed
@@ -236,7 +236,9 @@ def test_hosts_and_pools_are_adopted_too(kind: dict[str, Any]):
         {"scopes": ["a"]},
     ],
 )
-def test_what_another_topology_owns_is_refused_and_the_owner_named(declared: dict[str, Any]):
+def test_an_object_owned_by_another_topology_is_refused_and_the_owner_named(
+    declared: dict[str, Any],
+):
     catalogue = made_by(topology(name="owner", **declared))
     with pytest.raises(InUse, match="a belongs to topology 'owner'"):
         diff(catalogue, topology(name="thief", **declared))
@@ -335,7 +337,7 @@ def test_a_pool_cannot_move_to_another_family():
         diff(catalogue, topology(pools=[{"name": "p", "prefixes": ["fd00::/8"]}]))
 
 
-def test_a_name_that_a_topology_made_by_hand_gives_twice_is_refused():
+def test_a_duplicate_name_in_a_topology_made_by_hand_is_refused():
     given = subnets(a="10.0.0.0/24")
     with pytest.raises(FixInput, match="a is declared twice"):
         diff(EMPTY, replace(given, subnets=given.subnets * 2))
@@ -484,7 +486,7 @@ def test_a_dimension_belongs_to_the_topology_that_brings_it():
     assert diff(EMPTY, Topology(name="x", dimensions=(RACK,))).dimension_sources["rack"] == "x"
 
 
-def test_a_built_in_dimension_belongs_to_nobody():
+def test_a_built_in_dimension_has_no_owner():
     given = Topology(dimensions=(Dimension("segment", Fallback.ANY, 0),))
     assert not diff(EMPTY, given).dimension_sources.get("segment")
 
@@ -592,7 +594,7 @@ def _keep_scopes(before: Topology, later: Topology) -> Topology:
 
 
 @given(topologies(), topologies())
-def test_what_was_before_leaves_nothing_behind(before: Topology, other: Topology):
+def test_the_state_before_leaves_nothing_behind(before: Topology, other: Topology):
     later = _keep_scopes(before, other)
     reached, fresh = made_by(before, later), made_by(later)
     assert not diff(reached, later)
@@ -628,7 +630,7 @@ def test_a_project_that_is_no_longer_declared_goes() -> None:
         assert new.project == expected
 
 
-def test_a_pool_cannot_move_off_what_was_carved_from_it() -> None:
+def test_a_pool_cannot_move_off_its_carved_subnets() -> None:
     """Neutron refuses it too: the subnet would be accounted to a pool that it is not in."""
     pool = Pool(1, "p", "default", 4, (parse_prefix("10.0.0.0/24"),), 8, 32, 28, source="t")
     carved = Subnet(1, "s", "default", parse_prefix("10.0.0.0/28"), pool="p")

@@ -123,7 +123,7 @@ def test_a_label_is_the_text_that_was_written(written: str):
 
 
 @pytest.mark.parametrize("written", ["'null'", "!!str null", '"~"', "!!str ~"])
-def test_what_is_said_to_be_text_is_not_null(written: str):
+def test_text_is_not_null(written: str):
     assert read(f"name: {written}").name in ("null", "~")
 
 

@@ -52,7 +52,7 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize("source", [EVERYTHING, *sorted(EXAMPLES.glob("*.yaml"))], ids=str)
-def test_what_is_written_reads_as_the_same(source: Path | dict[str, object]) -> None:
+def test_a_written_topology_reads_as_the_same(source: Path | dict[str, object]) -> None:
     """Also after it has been JSON."""
     topology = load_topology(source)
     assert load_topology(json.loads(json.dumps(write_topology(topology)))) == topology

@@ -21,12 +21,12 @@ _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def utc(micros: int) -> datetime:
-    """The time that is some microseconds after the epoch."""
+    """Convert microseconds since the epoch to a time."""
     return _EPOCH + timedelta(microseconds=micros)
 
 
 def micros(at: datetime) -> int:
-    """Microseconds from the epoch to a time, exactly.
+    """Convert a time to microseconds since the epoch, exactly.
 
     :param at: a time with a time zone.
     """
@@ -39,10 +39,10 @@ def rfc3339(at: datetime) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value in the types that JSON has.
+    """Convert a value to JSON types.
 
     A record becomes an object of its fields, in their order, without those that its ``repr`` leaves out.
-    A set becomes a sorted list, a time RFC 3339 text, and whatever else JSON has no form for its text.
+    A set becomes a sorted list, a time RFC 3339 text, a value of any other type its text.
     """
     kind: Any = type(value)
     return value if kind in _PLAIN else _encoder(kind)(value)
@@ -74,5 +74,5 @@ def _of_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _of_sequence(values: Sequence[Any]) -> list[Any]:
-    # Without a call for each element that is plain: a column may have as many as there are blocks.
+    # A column may have an element for each block: a call for each would be slow.
     return [each if type(each) in _PLAIN else plain(each) for each in values]

@@ -13,7 +13,7 @@ from borough.domain.net.addresses import Family
 
 
 class Kind(StrEnum):
-    """Which address of the group is wanted (rule 6)."""
+    """The kind of address that a request asks for (rule 6)."""
 
     ANY = "any"
     NEXT = "next"
@@ -26,15 +26,14 @@ class Kind(StrEnum):
 class Request:
     """One request for addresses, parsed and checked.
 
-    :ivar labels: values wanted by dimension, the host dimension included when a host is named and claims.
-    :ivar tiers: instead of labels, subnet names outright; equals share a tier (rule 2).
-    :ivar families: families wanted, one address (or ``count``) of each; empty: whichever the group
-        has, IPv4 first.
+    :ivar labels: requested values by dimension; of the host dimension too, when a named host claims.
+    :ivar tiers: subnet names instead of labels; equals share a tier (rule 2).
+    :ivar families: ``count`` addresses of each; empty: the family that the group has, IPv4 first.
     :ivar count: addresses per family.
     :ivar address: for :attr:`Kind.SPECIFIC`, the address.
     :ivar mac: for :attr:`Kind.EUI64`, the MAC address.
     :ivar key: idempotency key, empty for none.
-    :ivar explain: whether the answer carries its explanation.
+    :ivar explain: true when the answer carries its explanation.
     """
 
     scope: str = "default"
@@ -54,11 +53,11 @@ class Request:
 
     @property
     def claims(self) -> bool:
-        """Whether its host, if it has one, claims space for it."""
+        """False when the request names a host that claims no space for it."""
         return not self.host or HOST in self.labels
 
     def fingerprint(self) -> str:
-        """Text that two requests share when they ask for the same (rule 7); the key is not in it."""
+        """Text that is equal for equal requests (rule 7); it excludes ``key`` and ``explain``."""
         asked = {name: getattr(self, name) for name in self.__slots__}
         del asked["key"], asked["explain"]
         return json.dumps(asked, default=sorted, sort_keys=True, separators=(",", ":"))

@@ -10,8 +10,8 @@ def check_text(what: str, value: object, limit: int = 255) -> str:
 
     :param what: what the text names, for the message.
     :param limit: most characters.
-    :raises FixInput: when it is no text, is empty or too long, has blanks at an end, or holds
-        characters that cannot be printed (NUL among them, which PostgreSQL cannot store).
+    :raises FixInput: when it is not text, is empty or too long, has blanks at an end, or holds
+        unprintable characters (PostgreSQL cannot store NUL).
     """
     if not isinstance(value, str):
         raise FixInput(f"{what} must be text, not {type(value).__name__}", field=what)

@@ -1,1 +1,1 @@
-"""What is declared: dimensions, subnets, pools, hosts, topologies."""
+"""Declared objects: dimensions, subnets, pools, hosts, topologies."""

@@ -16,7 +16,7 @@ from borough.domain.net.prefixes import Prefix
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All that an operator declares, at one version: what a selector is resolved against.
+    """All declared objects at one version; selectors are resolved against it.
 
     :ivar dimensions: in rank order.
     :ivar cohort_of: cohort id by subnet id.
@@ -62,11 +62,11 @@ class Catalogue:
 
     @property
     def cools(self) -> bool:
-        """Whether any subnet lets released addresses rest."""
+        """True when any subnet has a cool-down."""
         return self._indexes.cooling > 0
 
     def subnet_at(self, scope: str, family: int, address: int) -> Subnet | None:
-        """The one subnet of a scope that an address lies in (subnets of a scope are disjoint)."""
+        """The subnet of a scope that an address lies in; subnets of a scope are disjoint."""
         subnets = self._indexes.placed[scope, family]
         at = bisect_right(subnets, address, key=_base) - 1
         return subnets[at] if at >= 0 and subnets[at].prefix.holds(address) else None
@@ -86,11 +86,11 @@ class Catalogue:
     ) -> Catalogue:
         """The catalogue at another version, made from this one.
 
-        Costs a copy of each table, which is little beside making the records of tens of thousands of rows.
+        It copies each table, which costs little compared with making records of tens of thousands of rows.
 
-        :param subnets: added and changed subnets by id, each with its cohort; None: the subnet is gone.
-            A cohort goes with its last subnet.
-        :param others: other fields that are not as before.
+        :param subnets: added and changed subnets by id, each with its cohort; None removes a subnet.
+            A cohort is removed with its last subnet.
+        :param others: other changed fields.
         """
         records, cohorts = dict(self.subnets), dict(self.cohorts)
         cohort_of = dict(self.cohort_of)
@@ -110,7 +110,7 @@ class Catalogue:
             cohort_of=cohort_of,
             **others,
         )
-        # In the place of a cached property that would look at every subnet.
+        # Fills the cached property, which would otherwise read every subnet.
         indexes = vars(made)["_indexes"] = self._indexes.after(self, made, subnets)
         for cohort_id in {self.cohort_of[id] for id in subnets if id in self.cohort_of}:
             if cohort_id not in indexes.members:
@@ -132,12 +132,12 @@ def _id(cohort: Cohort) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Indexes:
-    """Look-ups in a catalogue otherwise than by id.
+    """Look-ups in a catalogue other than by id.
 
     :ivar members: by cohort id.
     :ivar labelled: by dimension and value.
     :ivar placed: by scope and family.
-    :ivar cooling: number of subnets that let released addresses rest.
+    :ivar cooling: number of subnets with a cool-down.
     """
 
     by_name: Mapping[str, Subnet]
@@ -158,14 +158,11 @@ class _Indexes:
         )
 
     def after(self, old: Catalogue, new: Catalogue, ids: Iterable[int]) -> Self:
-        """The indexes of another catalogue.
-
-        :param ids: the subnets that are not as before.
-        """
+        """The indexes of another catalogue, in which the subnets ``ids`` differ."""
         gone = [id for id in ids if id in old.subnets]
         come = [id for id in ids if id in new.subnets]
         members = self.members.after(_by_cohort(old, gone), _by_cohort(new, come))
-        # Subnets trade names and prefixes: whatever goes is taken out first.
+        # Subnets may exchange names and prefixes: all old entries are removed before new ones are added.
         by_name = dict(self.by_name)
         for id in gone:
             del by_name[old.subnets[id].name]
@@ -173,7 +170,7 @@ class _Indexes:
         touched = {cohort for cohort, _ in (*_by_cohort(old, gone), *_by_cohort(new, come))}
         before = {id: old.cohorts[id] for id in touched if id in self.members}
         after = {id: new.cohorts[id] for id in touched if id in members}
-        # An id may stand for another cohort than before: a database may use it again.
+        # A database may reuse an id for another cohort.
         other = [id for id in touched if before.get(id) != after.get(id)]
         return type(self)(
             by_name,

@@ -1,6 +1,6 @@
 """Dimensions, labels and how one subnet matches one request in one dimension.
 
-This module is rules 1 to 3 of ``docs/rules.md``: fences, selection, implied labels.
+This module is rules 1 to 3 of ``docs/rules.md``: boundaries, selection, implied labels.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ HOST: Final = "host"
 NAME_LIMIT: Final = 64
 VALUE_LIMIT: Final = 255
 
-#: No dimension is called so: among a host's labels it says how the host claims.
+#: Reserved as the name of a dimension: among a host's labels this key holds its claim settings.
 SETTINGS: Final = "claims"
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
-#: Some fields of :class:`Claiming`, by name.
+#: Some fields of :class:`ClaimSettings`, by name.
 Settings = Mapping[str, Any]
 
 #: Values by dimension name. A missing dimension and an empty set mean the same: unlabelled.
@@ -33,7 +33,7 @@ Labels = Mapping[str, frozenset[str]]
 
 
 class Fallback(StrEnum):
-    """What a dimension allows when no matching subnet has a free address."""
+    """Subnets that a dimension allows when no matching subnet has a free address."""
 
     NONE = "none"
     UNLABELLED = "unlabelled"
@@ -41,7 +41,7 @@ class Fallback(StrEnum):
 
 
 class AtCap(StrEnum):
-    """What becomes of a request whose claimant may claim no more."""
+    """Treatment of a request when its claimant has reached its cap."""
 
     BORROW = "borrow"
     FAIL = "fail"
@@ -49,17 +49,16 @@ class AtCap(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClaimSettings:
-    """How the values of a claiming dimension (hosts, racks) claim space. Sizes are in addresses.
+    """Settings for the claims of a value (a host, a rack) of a claiming dimension. Sizes are in addresses.
 
-    :ivar block: a first claim, a power of two of at most 64.
-    :ivar expected: how many addresses one value will come to hold, as far as one knows; 0: not known. A new
-        region is as large as what is missing of it, but at most a quarter of the space it is put in.
-    :ivar largest: where a region stops doubling, a power of two, so that one holder cannot swallow an
-        IPv6 subnet.
-    :ivar cap: the most that one value claims in subnets that its requests like equally well; 0: no cap.
-    :ivar at_cap: whether a value at its cap gets single addresses, each with a route of its own.
-    :ivar borrow: whether single addresses of other values' regions may be given, when nothing else is
-        free; otherwise a claimed region is its holder's alone, and the request fails.
+    :ivar block: size of a first claim, a power of two of at most 64.
+    :ivar expected: addresses that one value is expected to hold; 0: not known. A new region has the
+        size that is missing of it, but at most a quarter of the free range.
+    :ivar largest: the size at which a region stops doubling, a power of two.
+    :ivar cap: the most that one value claims in subnets of equal preference; 0: no cap.
+    :ivar at_cap: at the cap, allocate single addresses with a route each, or fail.
+    :ivar borrow: true when single addresses of other holders' regions may be allocated if nothing else
+        is free; false makes the request fail.
     """
 
     block: int = 16
@@ -71,7 +70,7 @@ class ClaimSettings:
 
     @property
     def differences(self) -> dict[str, Any]:
-        """What differs from the usual, by name."""
+        """Settings that differ from the defaults, by name."""
         usual = ClaimSettings()
         return {
             each.name: getattr(self, each.name)
@@ -80,16 +79,16 @@ class ClaimSettings:
         }
 
     def with_settings(self, settings: Settings) -> ClaimSettings:
-        """These rules, where a subnet or a host does not say otherwise."""
+        """These settings, overridden by those of a subnet or a host."""
         if not settings:
             return self
-        # A store gives back plain text.
+        # A store returns plain text.
         at_cap = AtCap(settings.get("at_cap", self.at_cap))
         return replace(self, **{**settings, "at_cap": at_cap})
 
 
 class Match(IntEnum):
-    """How well a subnet fits a request in one dimension; lower is better."""
+    """Fit of a subnet for a request in one dimension; lower is better."""
 
     SAME = 0
     UNLABELLED = 1
@@ -102,11 +101,10 @@ class Dimension:
     """One orthogonal way to group subnets.
 
     :ivar name: lower-case identifier.
-    :ivar fallback: where a request may go when nothing matching is free.
+    :ivar fallback: the subnets that a request may use when no matching address is free.
     :ivar rank: position in the order of importance; lower is more important.
-    :ivar claims: whether a value (a host, a rack) claims blocks of address space. Only a soft
-        dimension (fallback ``any``) can.
-    :ivar claiming: how, if it does.
+    :ivar claims: true when a value (a host, a rack) claims blocks. Only fallback ``any`` allows it.
+    :ivar claiming: the settings of its claims.
     """
 
     name: str
@@ -117,7 +115,7 @@ class Dimension:
 
     @property
     def is_boundary(self) -> bool:
-        """Whether a label in this dimension shuts out requests that do not name it (rule 1)."""
+        """True when a label in this dimension excludes requests that do not name it (rule 1)."""
         return self.fallback is not Fallback.ANY
 
 
@@ -133,25 +131,24 @@ BUILT_IN: Final[tuple[Dimension, ...]] = (
 def match(
     dimension: Dimension,
     on_subnet: frozenset[str],
-    wanted: frozenset[str] | None,
+    requested: frozenset[str] | None,
     *,
     implied: bool = False,
 ) -> Match:
-    """How a subnet fits a request in one dimension.
+    """Compare the labels of a subnet with a request in one dimension.
 
     :param on_subnet: the subnet's labels in the dimension.
-    :param wanted: the values that the request names or its host implies; None for neither.
-    :param implied: whether ``wanted`` comes from the host (rule 3) and not from the request (rule 2).
-    :return: :attr:`Match.FENCED` when the subnet is not to be used at all.
+    :param requested: the values that the request names or its host implies; None for neither.
+    :param implied: true when ``requested`` comes from the host (rule 3), not from the request (rule 2).
+    :return: :attr:`Match.OUTSIDE_BOUNDARY` when the request must not use the subnet.
     """
-    if wanted is None:
-        # Rule 1. A label that attracts but was not asked for makes no difference either way.
+    if requested is None:
+        # Rule 1. A soft label that the request does not name neither attracts nor excludes.
         return Match.OUTSIDE_BOUNDARY if on_subnet and dimension.is_boundary else Match.SAME
-    if on_subnet & wanted:
+    if on_subnet & requested:
         return Match.SAME
     if not on_subnet:
-        # A named hard dimension keeps matching subnets only; an implied one admits the subnets
-        # that are not divided along it at all.
+        # A named hard dimension excludes unlabelled subnets; an implied one admits them.
         hard = dimension.fallback is Fallback.NONE and not implied
         return Match.OUTSIDE_BOUNDARY if hard else Match.UNLABELLED
     return Match.OUTSIDE_BOUNDARY if dimension.is_boundary else Match.OTHER
@@ -202,10 +199,10 @@ def make_labels(labels: Mapping[str, str | Iterable[str]]) -> dict[str, frozense
     :raises InvalidLabel: for a bad name or value.
     """
     made: dict[str, frozenset[str]] = {}
-    for name, given in labels.items():
+    for name, raw in labels.items():
         check_name(name)
-        if not isinstance(given, str) and not isinstance(given, Iterable):
-            raise InvalidLabel(f"a label of {name} must be text, not {given!r}", dimension=name)
-        values = [given] if isinstance(given, str) else list(given)
+        if not isinstance(raw, str | Iterable):
+            raise InvalidLabel(f"a label of {name} must be text, not {raw!r}", dimension=name)
+        values = [raw] if isinstance(raw, str) else list(raw)
         made[name] = frozenset(check_value(name, value) for value in values)
     return {name: values for name, values in made.items() if values}

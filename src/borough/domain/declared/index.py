@@ -1,4 +1,4 @@
-"""An index over records of which copies with a few changes are cheap."""
+"""An index over records; a copy with a few changes is cheap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Index(Generic[K, T]):
     """Records by key, and in order below each key.
 
-    An index never changes: :meth:`after` makes another one, which shares the groups that are the same.
+    An index never changes: :meth:`after` makes another one, which shares the unchanged groups.
     """
 
     def __init__(self, order: Callable[[T], Any], groups: dict[K, list[T]]) -> None:

@@ -1,4 +1,4 @@
-"""Find a declared object by its name, or say which one may have been meant."""
+"""Check the name of a declared object, and suggest a similar one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from borough.errors import UnknownObject
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt name, to end a sentence with; empty when nothing comes close."""
+    """A hint for a misspelt name, as the end of a sentence; empty when no name is similar."""
     close = get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> UnknownObject:
-    """The error for a name that nothing has.
+    """The error for an unknown name.
 
-    :param where: more of the sentence, such as `` in scope blue``.
+    :param where: continues the sentence, such as `` in scope blue``.
     """
     return UnknownObject(
         f"there is no {kind} {name!r}{where}" + did_you_mean(name, known), kind=kind, name=name
@@ -28,7 +28,7 @@ def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> Unkn
 def check_scope(catalogue: Catalogue, scope: str) -> None:
     """Refuse a scope that does not exist.
 
-    :raises UnknownObject: with a hint, when the name is nearly that of another one.
+    :raises UnknownObject: with a hint, when another name is similar.
     """
     if scope not in catalogue.scopes:
         raise unknown("scope", scope, catalogue.scopes)

@@ -28,13 +28,13 @@ class Subnet:
     """A CIDR in a scope.
 
     :ivar id: the store's key; 0 before it is stored.
-    :ivar gateway: never given by *any* or *next*.
+    :ivar gateway: never allocated by *any* or *next*.
     :ivar ranges: allocation ranges, closed; empty means all usable addresses.
     :ivar weight: among equally good subnets the heavier one is used first.
     :ivar cooldown: seconds for which a released address rests.
     :ivar source: the topology that declared it; empty when it was added by itself.
-    :ivar claiming: what is claimed otherwise here than the claiming dimension says.
-    :ivar version: counts the changes of the stored subnet; no part of what is declared.
+    :ivar claiming: settings that override those of the claiming dimension.
+    :ivar version: counts the changes of the stored subnet; not part of the declaration.
     """
 
     id: int
@@ -60,7 +60,7 @@ class Subnet:
 
     @cached_property
     def never(self) -> frozenset[int]:
-        """Addresses that nobody can hold.
+        """Addresses that are never allocated.
 
         Network and broadcast of IPv4 up to /30 and the IPv6 subnet-router anycast address
         (RFC 4291, 2.6.1); /31 (RFC 3021), /32, /127 (RFC 6164) and /128 are usable in full.
@@ -74,7 +74,7 @@ class Subnet:
 
     @cached_property
     def usable(self) -> tuple[Interval, ...]:
-        """What *any* and *next* may give: the ranges less the gateway and :attr:`never`."""
+        """Intervals for *any* and *next*: the ranges less the gateway and :attr:`never`."""
         holes = [(address, address) for address in self.never]
         if self.gateway is not None:
             holes.append((self.gateway, self.gateway))
@@ -102,13 +102,13 @@ class Subnet:
         return found
 
     def is_usable(self, address: int) -> bool:
-        """Whether *any* and *next* may give the address."""
+        """True when *any* and *next* may allocate the address."""
         return bool(self.usable_in(address, address))
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Subnets that no request can tell apart: same scope, family, labels, weight and claiming."""
+    """Subnets of equal scope, family, labels, weight and claiming: no request distinguishes them."""
 
     id: int
     scope: str
@@ -119,12 +119,12 @@ class Cohort:
 
     @property
     def key(self) -> str:
-        """Canonical text of what makes the cohort; two cohorts with one key are a fault."""
+        """Canonical text of these fields; two cohorts with one key are a fault."""
         return cohort_key(self)
 
 
 def cohort_key(of: Cohort | Subnet) -> str:
-    """See :attr:`Cohort.key`; of a subnet, the key of the cohort that it belongs to."""
+    """The key of a cohort, or of the cohort of a subnet; see :attr:`Cohort.key`."""
     plain = {name: sorted(of.labels[name]) for name in sorted(of.labels)}
     parts: list[Any] = [of.scope, of.family, of.weight, plain]
     if of.claiming:
@@ -153,9 +153,9 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A place where addresses live, and the labels that naming it implies.
+    """A machine that addresses are reached through, and the labels that a request for it implies.
 
-    :ivar claiming: what it claims otherwise than the claiming dimension says.
+    :ivar claiming: settings that override those of the claiming dimension.
     """
 
     id: int

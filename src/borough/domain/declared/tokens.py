@@ -1,4 +1,4 @@
-"""What a token of the service is: who it stands for, and what it allows."""
+"""Tokens of the service and their permissions."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from borough.domain.declared.dimensions import Labels
 
 
 class Permission(StrEnum):
-    """What an operation needs, and a token allows; each includes those before it."""
+    """A permission of a token; each includes those before it."""
 
     READ = "read"
     ALLOCATE = "allocate"
     ADMINISTER = "administer"
 
     def covers(self, other: Permission) -> bool:
-        """Whether a token that allows this allows the other."""
+        """True when this permission includes another one."""
         order = list(Permission)
         return order.index(self) >= order.index(other)
 
 
 @dataclass(frozen=True)
 class Token:
-    """One token, as it is stored: nothing of it lets anybody in.
+    """One token as stored, without its secret.
 
-    :ivar name: who it stands for; events say it.
-    :ivar public: the part of its text that may be seen, and by which it is found.
-    :ivar digest: SHA-256 of the part that may not, in hexadecimal.
-    :ivar labels: what it is confined to; empty for everything.
+    :ivar name: the caller; events record it.
+    :ivar public: the part of its text that is no secret, and by which it is found.
+    :ivar digest: SHA-256 of the secret part, in hexadecimal.
+    :ivar labels: the labels that it is confined to; empty for no limit.
     :ivar created: microseconds since the epoch.
     :ivar expires: microseconds since the epoch, None for never.
     """

@@ -46,7 +46,9 @@ def parse_address(text: str) -> tuple[Family, int]:
     if isinstance(parsed, ipaddress.IPv4Address):
         return 4, int(parsed)
     if parsed.scope_id is not None:
-        raise InvalidAddress(f"{text!r} carries a zone index; give the address alone", address=text)
+        raise InvalidAddress(
+            f"{text!r} carries a zone index; write the address alone", address=text
+        )
     return 6, int(parsed)
 
 

@@ -1,19 +1,17 @@
-"""What hosts advertise: the fewest prefixes with which longest match finds every address.
+"""The fewest prefixes that hosts advertise so that longest match finds every address.
 
-The fabric forwards by the longest matching prefix (RFC 1812, 5.2.4.3). An address that a host holds
-must lead to it; one that a host has claimed and nobody holds must lead to the claimant, so that the
-next allocation there needs no new announcement. Of all ways to bring that about the smallest is
-taken, over all hosts of one scope and family together, in one of two forms:
+The fabric forwards by the longest matching prefix (RFC 1812, 5.2.4.3). An address must lead to the host
+that holds it. A claimed address that no host holds must lead to its claimant, so that the next
+allocation there needs no announcement. The result is minimal over all hosts of one scope and family:
 
-*strict*: a prefix covers only addresses that its host holds or has claimed, so that no host draws
-the traffic of another, or of nobody.
+*strict*: a prefix covers only addresses that its host holds or has claimed.
 
-*lpm*: a prefix may cover anything inside the declared subnets, and longer ones of other hosts make
-the exceptions. Addresses that nobody holds or claims may lead anywhere.
+*lpm*: a prefix may cover anything inside the declared subnets; longer prefixes of other hosts are the
+exceptions. Addresses that are neither held nor claimed may lead anywhere.
 
-Both are dynamic programs over the binary trie of the addresses, from the longest prefixes up. Only
-nodes with something on both sides matter, so that the size of the address space does not. No prefix
-is advertised by two hosts: that would spread its traffic over both.
+Both are dynamic programs over the binary trie of the addresses, from the longest prefixes up. The cost
+depends on the nodes with something on both sides, not on the size of the space. No prefix is advertised
+by two hosts: that would spread its traffic over both.
 """
 
 from __future__ import annotations
@@ -27,13 +25,13 @@ from borough.domain.net.prefixes import Prefix, enclosing, merge_intervals, span
 
 T = TypeVar("T")
 
-#: What each host advertises, ascending, by host; hosts that advertise nothing are left out.
+#: Advertised prefixes by host, ascending; hosts that advertise nothing are left out.
 Routes = dict[str, list[Prefix]]
 
 #: Closed interval of addresses.
 Interval = tuple[int, int]
 
-#: Stands for no host.
+#: No host.
 _NOBODY: Final = ""
 
 #: More prefixes than there can be.
@@ -41,10 +39,10 @@ _ASTRAY: Final = 1 << 160
 
 
 class Territory(NamedTuple):
-    """What one host has in one scope and family.
+    """The address space of one host in one scope and family.
 
     :ivar claimed: its regions; no two hosts claim the same address.
-    :ivar held: the addresses that it holds, in regions of its own, of others, or in none.
+    :ivar held: the addresses that it holds, inside or outside of its regions.
     """
 
     claimed: Iterable[Prefix]
@@ -67,7 +65,7 @@ def minimal(family: Family, intervals: Iterable[Interval]) -> list[Prefix]:
 class _Piece(NamedTuple):
     """Addresses that lead to one host.
 
-    :ivar rival: who has claimed them, when that is somebody else.
+    :ivar rival: the host that has claimed them, when it is another one.
     """
 
     first: int
@@ -77,7 +75,7 @@ class _Piece(NamedTuple):
 
 
 def _pieces(hosts: Mapping[str, Territory]) -> Iterator[_Piece]:
-    """The pieces of all hosts, ascending; neighbours that are alike are one."""
+    """The pieces of all hosts, ascending; equal neighbours are joined."""
     found: _Piece | None = None
     for piece in _cut(hosts):
         if found and found.last + 1 == piece.first and found[2:] == piece[2:]:
@@ -123,9 +121,8 @@ def _cut(hosts: Mapping[str, Territory]) -> Iterator[_Piece]:
 def _fold(width: int, leaves: Iterable[tuple[int, T]], join: Callable[[T, T, int], T]) -> T:
     """Fold disjoint prefixes over the binary trie that they span, the longest first.
 
-    :param leaves: the base of each and what it is worth, ascending; at least one.
-    :param join: what two neighbours are worth together, given the length of the shortest prefix
-        that covers both.
+    :param leaves: the base and the value of each, ascending; at least one.
+    :param join: makes the value of two neighbours, from the length of the longest prefix that covers both.
     """
     trees: list[T] = []
     lengths: list[int] = []  # of the prefix that covers the ends of two neighbouring trees
@@ -152,10 +149,10 @@ def _fold(width: int, leaves: Iterable[tuple[int, T]], join: Callable[[T, T, int
 class _Strict:
     """A node of the trie.
 
-    Only hosts that may cover all of it are keys, and nobody.
+    The keys are the hosts that may cover all of it, and no host.
 
     :ivar costs: the fewest prefixes at and below it, by the host that a shorter prefix leads to.
-    :ivar splits: the same, when it is not advertised itself.
+    :ivar splits: the same, when the node itself is not advertised.
     """
 
     prefix: Prefix
@@ -164,19 +161,19 @@ class _Strict:
     sides: tuple[_Strict, ...] = ()
 
     def best(self) -> str:
-        """Who had best advertise it; nobody when there is no one who may."""
+        """The host that advertises it at the least cost; empty when no host may."""
         hosts = [host for host in self.splits if host]
         return min(hosts, key=lambda host: (self.splits[host], host), default=_NOBODY)
 
 
 def strict_routes(family: Family, hosts: Mapping[str, Territory]) -> Routes:
-    """The fewest prefixes that lead to every address, none of which covers anybody else's.
+    """The fewest prefixes that lead to every address and cover no address of another host.
 
-    Nearly always these are, host by host, the fewest prefixes that cover exactly what it has claimed
-    and holds. But a claim of which guests hold every address needs no prefix; and where it is a part
-    of what a guest advertises as one prefix, a prefix for it would take his traffic away.
+    Usually these are, host by host, the fewest prefixes that cover exactly its space. But a claim in which
+    other hosts hold every address needs no prefix. Inside a prefix of another host, a prefix for such a
+    claim would divert the traffic of that host.
 
-    :param hosts: what each host has of this family.
+    :param hosts: the space of each host in this family.
     """
     leaves = [
         (prefix.base, _strict_leaf(prefix, piece))
@@ -188,7 +185,7 @@ def strict_routes(family: Family, hosts: Mapping[str, Territory]) -> Routes:
     while todo:
         node, above = todo.pop()
         best = node.best()
-        # Of equals the shorter prefix: it stays as it is when the address of a guest is released.
+        # Of equals the shorter prefix: it remains when a borrowed address is released.
         if best not in (_NOBODY, above) and node.splits[best] + 1 <= node.splits[above]:
             made.setdefault(best, []).append(node.prefix)
             above = best
@@ -198,7 +195,7 @@ def strict_routes(family: Family, hosts: Mapping[str, Territory]) -> Routes:
 
 def _strict_leaf(prefix: Prefix, piece: _Piece) -> _Strict:
     costs = {_NOBODY: 1, piece.owner: 0}
-    # Not to advertise it leads astray, which costs more than anything.
+    # Without a prefix of its own the traffic is lost, which costs more than any number of prefixes.
     splits = {_NOBODY: _ASTRAY, piece.owner: 0}
     if piece.rival:
         costs[piece.rival] = 1
@@ -208,7 +205,7 @@ def _strict_leaf(prefix: Prefix, piece: _Piece) -> _Strict:
 
 def _join_strict(left: _Strict, right: _Strict, length: int) -> _Strict:
     prefix = enclosing(left.prefix.family, left.prefix.base, length)
-    # Where the two leave a gap, nobody may cover both.
+    # No host may cover a gap between the two.
     full = left.prefix.length == right.prefix.length == length + 1
     covering = [host for host in left.costs if host in right.costs] if full else [_NOBODY]
     splits = {host: left.costs[host] + right.costs[host] for host in covering}
@@ -227,8 +224,8 @@ def _join_strict(left: _Strict, right: _Strict, length: int) -> _Strict:
 class _Loose:
     """A node of the trie.
 
-    :ivar best: a bit for each host with which it costs least that a shorter prefix leads there; one
-        prefix more does for all others.
+    :ivar best: a bit for each host for which a shorter prefix there costs least; for all others one prefix
+        more is enough.
     """
 
     prefix: Prefix
@@ -236,7 +233,7 @@ class _Loose:
     sides: tuple[_Loose, ...] = ()
 
     def serves(self, above: int) -> bool:
-        """Whether it costs no more to leave things to what a shorter prefix leads to, and to the sides."""
+        """True when a prefix at this node saves nothing compared with a shorter one and the sides."""
         if not self.sides:
             return bool(self.best & above)
         left, right = self.sides
@@ -252,14 +249,13 @@ def lpm_routes(
     """The fewest prefixes whose longest match leads to every address of a host.
 
     This is the problem of the optimal routing table (R. Draves, C. King, S. Venkatachary, B. Zill,
-    "Constructing Optimal IP Routing Tables", INFOCOM 1999) with two differences: addresses that
-    belong to nobody may lead anywhere, and outside of the area there is no route at all. Of hosts
-    that would do equally well the first by name is taken, at the longest prefix that does.
+    "Constructing Optimal IP Routing Tables", INFOCOM 1999) with two differences: addresses without a
+    host may lead anywhere, and outside of ``bounds`` there is no route. Of equal hosts the first by name is
+    taken, at the longest prefix that serves.
 
-    :param hosts: what each host has of this family.
-    :param area: where prefixes may lie: the declared subnets.
-    :param avoid: addresses held by what is no host: no prefix covers them, except where a host has
-        claimed them.
+    :param hosts: the space of each host in this family.
+    :param bounds: the declared subnets, which contain all prefixes.
+    :param avoid: addresses held without a host: no prefix covers them outside of claimed space.
     """
     names = sorted(hosts)
     bits = {host: 1 << at for at, host in enumerate(names)}
@@ -294,7 +290,7 @@ def grow(
     leaves: Iterable[tuple[int, T]],
     join: Callable[[T, T, int], T],
 ) -> Iterator[T]:
-    """Fold the leaves of each root by themselves: no prefix covers more than one root."""
+    """Fold the leaves of each root separately: no prefix covers more than one root."""
     rest = iter(leaves)
     leaf = next(rest, None)
     for root in roots:

@@ -1,7 +1,7 @@
 """Prefixes as integers: parse, format, split, cover.
 
-A :class:`Prefix` is an aligned power-of-two run of addresses. Everything that Borough stores about
-address space (subnets, blocks, runs, pool prefixes) has this shape.
+A :class:`Prefix` is an aligned piece of address space with a power of two of addresses. All stored
+address space (subnets, blocks, free ranges, pool prefixes) has this shape.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from borough.errors import InvalidAddress, InvalidPrefix
 
 
 class Prefix(NamedTuple):
-    """An aligned run of ``2 ** (width - length)`` addresses.
+    """An aligned piece of ``2 ** (width - length)`` addresses.
 
     :ivar family: 4 or 6.
     :ivar base: the lowest address, as an integer.
@@ -55,11 +55,11 @@ class Prefix(NamedTuple):
         )
 
     def holds(self, address: int) -> bool:
-        """Whether an address of the same family lies inside."""
+        """True when an address of the same family lies inside."""
         return self.base <= address <= self.last
 
     def covers(self, other: Prefix) -> bool:
-        """Whether every address of ``other`` lies inside."""
+        """True when every address of ``other`` lies inside."""
         return (
             self.family == other.family
             and self.length <= other.length
@@ -67,7 +67,7 @@ class Prefix(NamedTuple):
         )
 
     def overlaps(self, other: Prefix) -> bool:
-        """Whether the two share an address."""
+        """True when the two share an address."""
         return self.covers(other) or other.covers(self)
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ def enclosing(family: Family, address: int, length: int) -> Prefix:
 def parse_prefix(text: str) -> Prefix:
     """Read ``address/length`` strictly: the length is required and host bits must be zero.
 
-    :raises InvalidPrefix: for anything else; host bits are named with the prefix that was meant.
+    :raises InvalidPrefix: for anything else; for host bits the message names the enclosing prefix.
     """
     text = str(text)
     address_text, slash, length_text = text.partition("/")
@@ -93,7 +93,7 @@ def parse_prefix(text: str) -> Prefix:
         family, address = parse_address(address_text)
     except InvalidAddress as error:
         raise InvalidPrefix(f"{text!r} is not a prefix: {error.message}", prefix=text) from None
-    # More digits than any length has are not converted at all: Python refuses thousands of them.
+    # Python refuses to convert thousands of digits.
     length = int(length_text[:4])
     if length > WIDTH[family] or (len(length_text) > 1 and length_text[0] == "0"):
         raise InvalidPrefix(
@@ -129,7 +129,7 @@ def merge_intervals(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int
 def subtract(
     intervals: Iterable[tuple[int, int]], holes: Iterable[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """What is left of closed intervals when the holes are cut out, sorted."""
+    """Closed intervals without the holes, sorted."""
     cuts = merge_intervals(holes)
     left: list[tuple[int, int]] = []
     position = 0
@@ -175,9 +175,9 @@ def outermost(prefixes: Iterable[Prefix]) -> list[Prefix]:
 
 
 def best_fit(free: Iterable[Prefix], length: int) -> Prefix | None:
-    """Where to carve a prefix of ``length`` so that the largest free prefixes stay whole.
+    """The start of the smallest free prefix that holds a prefix of ``length``, the lowest of equals.
 
-    The smallest free prefix that is large enough is cut, the lowest of equals, at its start.
+    The largest free prefixes stay whole.
     """
     fitting = [prefix for prefix in free if prefix.length <= length]
     if not fitting:

@@ -1,7 +1,7 @@
-"""The one function that decides which addresses a request gets, and the one that takes them back.
+"""Decide allocations and releases: rules 4 to 9 of ``docs/rules.md``.
 
 Pure: both read a :class:`~borough.domain.space.plan.Space` and return a
-:class:`~borough.domain.space.plan.Plan`. Rules 4 to 9 of ``docs/rules.md``.
+:class:`~borough.domain.space.plan.Plan`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SECOND = 1_000_000
 
 @dataclass(frozen=True)
 class ResolvedRequest:
-    """What a decision is about: the request, resolved against a catalogue, at a time.
+    """A request, resolved against a catalogue, at a time.
 
     :ivar now: microseconds since the epoch.
     """
@@ -43,10 +43,10 @@ class ResolvedRequest:
 def allocate(resolved: ResolvedRequest, space: Space) -> Plan | None:
     """Decide a request.
 
-    :return: the row changes and grants, or None when no home can give all that is asked for.
+    :return: the row changes and grants, or None when no placement group has all requested addresses.
     :raises AddressOutsideGroup: a specific address lies in no admitted subnet.
-    :raises AddressUnusable: a specific address can never be held.
-    :raises AddressInUse: a specific, EUI-64 or gateway address is held wherever it could be given.
+    :raises AddressUnusable: a specific address is never allocated.
+    :raises AddressInUse: a specific, EUI-64 or gateway address is held in every admitted subnet.
     """
     for placement_group in resolved.ladder.placement_groups:
         plan = Plan()
@@ -67,7 +67,7 @@ def _family(
     family: Family,
     plan: Plan,
 ) -> bool:
-    """Give the addresses of one family; False when the home cannot."""
+    """Allocate the addresses of one family; False when the placement group has too few."""
     request = resolved.request
     match request.kind:
         case Kind.SPECIFIC:
@@ -90,19 +90,13 @@ def _family(
     picked = placer.pick(placement_group.rungs[family], request.count)
     for each in picked:
         subnet = resolved.catalogue.subnets[each.block.subnet_id]
-        plan.grants.append(
-            Grant(
-                AllocationRow.granted(resolved.request, subnet, each.address, resolved.now),
-                each.block,
-                each.hold,
-                each.found,
-            )
-        )
+        row = AllocationRow.granted(resolved.request, subnet, each.address, resolved.now)
+        plan.grants.append(Grant(row, each.block, each.hold, each.found))
     return len(picked) == request.count
 
 
 def _place(plan: Plan) -> None:
-    """Show every grant the block that it lies in at the end: later growth may have widened it."""
+    """Replace the block of every grant by the final one: later growth may have widened it."""
     if len(plan.grants) < 2:
         return
     final: dict[tuple[int, int], list[Block]] = {}
@@ -197,7 +191,7 @@ def _computed(
 def _take(
     resolved: ResolvedRequest, space: Space, subnet: Subnet, address: int, plan: Plan
 ) -> bool:
-    """Give one known address, cooling or not; False when somebody holds it."""
+    """Allocate one known address, cooling or not; False when an owner holds it."""
     holder = space.allocation_at(subnet.scope, subnet.family, address)
     if holder is not None:
         if holder.state is State.ALLOCATED:
@@ -217,17 +211,9 @@ def _take(
         ]
         block = blocks_for(subnet, piece.cohort_id, prefix, NOBODY)[0].take([address])
         plan.blocks_added.append(block)
-    hold = None
-    if block is not None:
-        hold = _hold(block.holder, resolved.want.claimant)
-    plan.grants.append(
-        Grant(
-            AllocationRow.granted(resolved.request, subnet, address, resolved.now),
-            block,
-            hold,
-            hold,
-        )
-    )
+    hold = _hold(block.holder, resolved.want.claimant) if block else None
+    row = AllocationRow.granted(resolved.request, subnet, address, resolved.now)
+    plan.grants.append(Grant(row, block, hold, hold))
     return True
 
 
@@ -238,7 +224,7 @@ def _hold(holder: str, claimant: str) -> Hold:
 
 
 def _refuse_named(resolved: ResolvedRequest, space: Space) -> None:
-    """An address that is known beforehand was not given: say who holds it."""
+    """Raise :class:`AddressInUse` for an address known beforehand that an owner holds."""
     request = resolved.request
     for subnet, address in named_addresses(resolved):
         holder = space.allocation_at(subnet.scope, subnet.family, address)
@@ -257,7 +243,7 @@ def _refuse_named(resolved: ResolvedRequest, space: Space) -> None:
 
 
 def named_addresses(resolved: ResolvedRequest) -> Iterator[tuple[Subnet, int]]:
-    """The addresses that a specific, EUI-64 or gateway request can mean; none for other kinds."""
+    """The candidates of a specific, EUI-64 or gateway request; none for other kinds."""
     request, catalogue = resolved.request, resolved.catalogue
     if request.kind is Kind.SPECIFIC:
         assert request.address is not None
@@ -277,7 +263,7 @@ def named_addresses(resolved: ResolvedRequest) -> Iterator[tuple[Subnet, int]]:
                     yield subnet, address
 
 
-# --- Taking back ------------------------------------------------------------------------------
+# --- Release ----------------------------------------------------------------------------------
 
 
 def release(
@@ -288,15 +274,14 @@ def release(
     *,
     leaving: str = "",
 ) -> Plan:
-    """Take addresses back, and give up the regions that are unused then.
+    """Release addresses, and return the regions that are unused then.
 
-    A caller that has more addresses than it can hold at once takes back some at a time with
-    :func:`free`, and gives up all regions at the end: which one a holder keeps depends on all of them.
+    A caller with more addresses than fit in memory frees some at a time with :func:`free` and returns the
+    regions at the end: the region that a holder keeps depends on all of them.
 
-    :param allocations: allocated ones, or cooling ones whose rest is over.
+    :param allocations: allocated ones, or cooling ones after their cool-down.
     :param now: microseconds since the epoch.
-    :param leaving: a holder who gives up everything that it no longer uses, its last region included;
-        others keep their last one to come back to.
+    :param leaving: a holder that returns all unused regions; other holders keep their last one.
     """
     plan = free(catalogue, space, allocations, now)
     give_up_unused(catalogue, space, plan, emptied(catalogue, plan), leaving=leaving)
@@ -306,9 +291,9 @@ def release(
 def free(
     catalogue: Catalogue, space: Space, allocations: Iterable[AllocationRow], now: int
 ) -> Plan:
-    """Take addresses back: each is free at once, or cools where its subnet says so (rule 9).
+    """Free addresses, or let them cool where the subnet has a cool-down (rule 9).
 
-    :param allocations: allocated ones, or cooling ones whose rest is over.
+    :param allocations: allocated ones, or cooling ones after their cool-down.
     :param now: microseconds since the epoch.
     """
     plan = Plan()
@@ -325,7 +310,7 @@ def free(
         piece = _piece_of(plan, space, subnet, allocation.address)
         if isinstance(piece, Block):
             block = plan.current(piece)
-            # The block is changed though its bits stay: a cool-down that is declared anew changes it too.
+            # The block is changed although its bits stay: a changed cool-down of the subnet changes it too.
             if not rests:
                 block = block.free(allocation.address, reserved_bits(subnet, block.prefix))
             plan.change(piece, block)
@@ -358,10 +343,10 @@ def give_up_unused(
     *,
     leaving: str = "",
 ) -> None:
-    """Give unused claimed regions back, so that what a holder keeps is what it uses.
+    """Return unused claimed regions.
 
-    :param plan: where to; what it has freed counts.
-    :param among: whose regions may have become unused, and in which cohort.
+    :param plan: receives the changes; addresses that it has freed count as free.
+    :param among: holders, each with the id of a cohort in which its regions may be unused.
     :param leaving: see :func:`release`.
     """
     holders = set(among)

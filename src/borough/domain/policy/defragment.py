@@ -1,12 +1,11 @@
-"""Which addresses would have to be renumbered to save how many routes.
+"""Proposal of addresses to renumber so that hosts advertise fewer routes.
 
-A proposal and nothing more. It is found by playing: an address is released and asked for again by the very
-code that decides requests, on a copy of the address space, and the routes before and after are counted.
-So what it promises is what comes of it when it is carried out in the order in which it is given.
+Each step is tried on a copy of the address space: the code that decides requests releases the address
+and allocates another one, and the routes before and after are counted. The proposal therefore holds when its
+steps are carried out in order.
 
-The search is greedy. First every address that its host holds outside of its own regions, by itself; then
-those of a host together, for which a new region may be worth while; then the smallest regions of hosts that
-have several, to be emptied into the larger ones. What saves nothing is left alone.
+The search is greedy. It tries every address outside of its host's regions, first singly, then those of a
+host together, which may start a region. Then it tries to empty the smallest regions of hosts with several.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ from borough.domain.space.plan import Plan, Space
 
 
 class Trial(Space, Protocol):
-    """A state of the address space to play with."""
+    """A state of the address space to try plans on."""
 
     def play(self, plan: Plan) -> Self:
-        """The state after a plan; this one stays as it is."""
+        """The state after a plan; this one does not change."""
 
     def territory(self, scope: str, family: Family, window: Prefix) -> Mapping[str, Territory]:
-        """What each host claims and holds inside a prefix."""
+        """The claims and addresses of each host inside a prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Renumbering:
-    """One address that would be given up for another one.
+    """A proposal to replace one address by another one.
 
-    :ivar allocation: as it is.
-    :ivar to: as it would be.
-    :ivar saves: routes saved by this step; 0 for one that only prepares those after it.
+    :ivar allocation: the present allocation.
+    :ivar to: the allocation after the step.
+    :ivar saves: routes that this step saves; 0 when it only prepares later steps.
     """
 
     allocation: AllocationRow
@@ -59,7 +58,7 @@ class _Step(NamedTuple):
     renumbering: Renumbering
 
 
-#: Addresses that are renumbered together or not at all.
+#: Addresses that are tried together.
 _Batch = Sequence[AllocationRow]
 
 
@@ -71,12 +70,12 @@ def propose(
     now: int,
     limit: int,
 ) -> list[Renumbering]:
-    """Find addresses to renumber, in the order in which it is to be done.
+    """Find addresses to renumber, in the order of the steps.
 
     :param blocks: all blocks of the trial.
     :param allocations: those that may be renumbered.
     :param now: microseconds since the epoch.
-    :param limit: most of them.
+    :param limit: most steps.
     """
     singles, together, regions = _batches(catalogue, blocks, allocations)
     found: list[Renumbering] = []
@@ -93,7 +92,7 @@ def propose(
 
 
 def _best(catalogue: Catalogue, trial: Trial, batch: _Batch, now: int) -> list[_Step]:
-    """The shortest part of a batch, from its start, that saves most; nothing when none saves."""
+    """The shortest start of a batch that saves most; empty when none saves a route."""
     steps: list[_Step] = []
     saved = best = length = 0
     for allocation in batch:
@@ -108,7 +107,7 @@ def _best(catalogue: Catalogue, trial: Trial, batch: _Batch, now: int) -> list[_
     return steps[:length]
 
 
-# --- What to try ------------------------------------------------------------------------------
+# --- Batches ----------------------------------------------------------------------------------
 
 
 def _batches(
@@ -135,19 +134,19 @@ def _batches(
 
 
 def _small(inside: Mapping[tuple[str, int], Mapping[Prefix, _Batch]]) -> Iterator[_Batch]:
-    """The regions of hosts that have several, the smallest first, but for the largest."""
+    """All regions but the largest of hosts with several, the smallest first."""
     for _, regions in sorted(inside.items()):
         ordered = sorted(regions, key=lambda region: (-region.length, region))
         yield from (regions[region] for region in ordered[:-1])
 
 
-# --- Trying it --------------------------------------------------------------------------------
+# --- One step ---------------------------------------------------------------------------------
 
 
 def _renumber(
     catalogue: Catalogue, trial: Trial, allocation: AllocationRow, now: int
 ) -> _Step | None:
-    """Release an address and ask for one of the same subnets; None when that gives the same again."""
+    """Release an address and allocate one of the same subnets; None when it is the same one."""
     released = allocate.release(catalogue, trial, [allocation], now)
     between = trial.play(released)
     members = catalogue.members[catalogue.cohort_of[allocation.subnet_id]]
@@ -161,15 +160,15 @@ def _renumber(
         attributes=allocation.attributes,
     )
     want, ladder = wanted(catalogue, request), climb(catalogue, request)
-    given = allocate.allocate(
+    plan = allocate.allocate(
         allocate.ResolvedRequest(catalogue, request, want, ladder, now), between
     )
-    if given is None or given.grants[0].allocation.address == allocation.address:
+    if plan is None or plan.grants[0].allocation.address == allocation.address:
         return None
-    to = given.grants[0].allocation
+    to = plan.grants[0].allocation
     touched = [_host_prefix(allocation), _host_prefix(to)]
-    touched += [note.prefix for note in (*released.notes, *given.notes)]
-    after = between.play(given)
+    touched += [note.prefix for note in (*released.notes, *plan.notes)]
+    after = between.play(plan)
     saves = _saving(trial, after, allocation.scope, touched)
     return _Step(after, Renumbering(allocation, replace(to, sequence=0), saves))
 
@@ -179,10 +178,10 @@ def _host_prefix(allocation: AllocationRow) -> Prefix:
 
 
 def _saving(before: Trial, after: Trial, scope: str, touched: Iterable[Prefix]) -> int:
-    """How many routes fewer there are, counted around what has changed.
+    """Number of routes saved, counted around the changed addresses.
 
-    No prefix covers what no host may cover as a whole, so that the routes inside such a window
-    depend on nothing outside of it.
+    No prefix covers a window that no single host may cover, so the routes inside it depend on nothing
+    outside of it.
     """
     windows = outermost(_window(before, after, scope, prefix) for prefix in touched)
     return sum(_count(before, scope, window) - _count(after, scope, window) for window in windows)
@@ -195,7 +194,7 @@ def _window(before: Trial, after: Trial, scope: str, prefix: Prefix) -> Prefix:
 
 
 def _is_one(trial: Trial, scope: str, window: Prefix) -> bool:
-    """Whether a single host may advertise the whole window."""
+    """True when a single host may advertise the whole window."""
     whole = [(window.base, window.last)]
     return any(
         merge_intervals(

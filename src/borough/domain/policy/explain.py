@@ -1,7 +1,7 @@
-"""Why a request got what it got: rule 11 of ``docs/rules.md``.
+"""Explanation of a decision: rule 11 of ``docs/rules.md``.
 
-An explanation goes through the ladder rung by rung and says of each whether it was taken, full or not
-reached, and of every other subnet what shut it out. Long lists are cut, and say how much was cut.
+Each rung of the ladder is listed as taken, full or not reached, every other subnet with the reason that
+excludes it. Long lists are cut, with the number of entries left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LISTED: Final = 8
 class SubnetLine:
     """One subnet on a rung.
 
-    :ivar free: free addresses of the subnet at this way of being held.
+    :ivar free: free addresses of the subnet in blocks of this hold.
     """
 
     name: str
@@ -42,7 +42,7 @@ class SubnetLine:
 class RungLine:
     """One rung.
 
-    :ivar hold: whose blocks: ``own``, ``unclaimed`` or ``others``.
+    :ivar hold: the hold of its blocks, in words.
     :ivar verdict: ``taken``, ``full`` or ``not reached``.
     :ivar more: subnets that are not listed.
     """
@@ -67,10 +67,10 @@ class PassedLine:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The whole story of one decision.
+    """The explanation of one decision.
 
-    :ivar group: what was asked for, in words.
-    :ivar outcome: what came of it, in one sentence.
+    :ivar group: the requested group, in words.
+    :ivar outcome: one sentence.
     :ivar notes: claims, growth and loans that the decision made.
     """
 
@@ -102,22 +102,23 @@ def _labels_text(name: str, values: frozenset[str]) -> str:
 
 
 def subnets_to_tally(resolved: ResolvedRequest) -> list[int]:
-    """The subnets whose numbers an explanation shows."""
-    wanted: dict[int, None] = {}
-    for placement_group in resolved.ladder.placement_groups:
-        for candidate in placement_group.candidates:
-            for subnet in candidate_subnets(resolved.catalogue, candidate)[:LISTED]:
-                wanted[subnet.id] = None
-    return list(wanted)
+    """The ids of the subnets that an explanation counts."""
+    ids = (
+        subnet.id
+        for placement_group in resolved.ladder.placement_groups
+        for candidate in placement_group.candidates
+        for subnet in candidate_subnets(resolved.catalogue, candidate)[:LISTED]
+    )
+    return list(dict.fromkeys(ids))
 
 
 def explain(
     resolved: ResolvedRequest, plan: Plan | None, tallies: Mapping[int, Tally], outcome: str = ""
 ) -> Explanation:
-    """Tell the story of a decision.
+    """Explain a decision.
 
-    :param plan: what was decided, None when nothing could be given.
-    :param tallies: how the subnets stood before, at least those of :func:`subnets_to_tally`.
+    :param plan: the decision; None when nothing could be allocated.
+    :param tallies: counts before it, at least of :func:`subnets_to_tally`.
     """
     rungs: list[RungLine] = []
     for placement_group in resolved.ladder.placement_groups:
@@ -135,12 +136,12 @@ def explain(
 
 def _outcome(resolved: ResolvedRequest, plan: Plan | None) -> str:
     if plan is not None:
-        given = [
+        granted = [
             f"{grant.allocation.text} from {resolved.catalogue.subnets[grant.allocation.subnet_id].name}"
             for grant in plan.grants[:LISTED]
         ]
-        more = len(plan.grants) - len(given)
-        return "given: " + ", ".join(given) + (f" and {more} more" if more else "")
+        more = len(plan.grants) - len(granted)
+        return "allocated: " + ", ".join(granted) + (f" and {more} more" if more else "")
     if not resolved.ladder.placement_groups:
         return "no subnet may be used"
     return "every subnet that may be used is full"
@@ -288,7 +289,7 @@ def _claim_reason(resolved: ResolvedRequest, plan: Plan, note: Note) -> str:
         None,
     )
     if free_range is None:
-        return "nothing of its own is free, and this block is unused and nobody's"
+        return "nothing of its own is free, and this block is unused and unclaimed"
     if free_range == note.prefix:
         return "nothing of its own is free, and this is the largest unclaimed space"
     return (
@@ -298,33 +299,33 @@ def _claim_reason(resolved: ResolvedRequest, plan: Plan, note: Note) -> str:
 
 
 def _takeover_reason(note: Note) -> str:
-    """Why a piece was taken from its holder, and what it costs him."""
-    loser, region = note.loser, note.region
+    """The reason for a takeover, and its cost for the previous holder."""
+    holder, region = note.loser, note.region
     if region is None or region == note.prefix:
-        return f"which {loser} had left unused: it costs {loser} the route to what it did not use"
+        return f"which {holder} had left unused: it costs {holder} the route to that space"
     left = note.prefix.length - region.length
     if left == 1:
-        return f"the unused half of {loser}'s {region}, which costs {loser} no route"
+        return f"the unused half of {holder}'s {region}, which costs {holder} no route"
     return (
-        f"an unused piece of {loser}'s {region}, which leaves {loser} with {left} routes for it: "
+        f"an unused piece of {holder}'s {region}, which leaves {holder} with {left} routes for it: "
         "fewer than to borrow address by address"
     )
 
 
 def _loan_text(resolved: ResolvedRequest, grant: Grant, block: Block) -> str:
-    said = f"{grant.allocation.text} is borrowed from {block.holder}'s {block.region()}: "
+    text = f"{grant.allocation.text} is borrowed from {block.holder}'s {block.region()}: "
     if resolved.request.kind not in (Kind.ANY, Kind.NEXT):
-        return said + "this very address was asked for"
+        return text + "this address was asked for"
     if not resolved.want.claimant:
-        return said + "nothing unclaimed is free"
-    return said + (
+        return text + "nothing unclaimed is free"
+    return text + (
         "nothing of its own and nothing unclaimed is free, and no unused piece of a region may be taken "
         "over or is worth it; it is a route of its own"
     )
 
 
 def _shared_text(resolved: ResolvedRequest, plan: Plan, grant: Grant, block: Block) -> str:
-    """Why an address is of a block that nobody claims: an unused one is claimed by whoever may."""
+    """The reason for an address in an unclaimed block."""
     was_used = block.id in plan.changed and plan.changed[block.id][0].high_water
     reason = (
         "nothing of its own is free, and others use this block as well"
@@ -332,13 +333,13 @@ def _shared_text(resolved: ResolvedRequest, plan: Plan, grant: Grant, block: Blo
         else f"{resolved.want.claimant} may claim no more"
     )
     return (
-        f"{grant.allocation.text} lies in {block.prefix}, which nobody claims: {reason}; "
+        f"{grant.allocation.text} lies in {block.prefix}, which is unclaimed: {reason}; "
         "it is a route of its own"
     )
 
 
 def _passed(resolved: ResolvedRequest) -> tuple[PassedLine, ...]:
-    """The subnets of the scope and families that no home admits, grouped by reason."""
+    """The subnets of the scope and families that no placement group admits, grouped by reason."""
     admitted = {
         cohort
         for placement_group in resolved.ladder.placement_groups
@@ -372,7 +373,7 @@ def _boundary_text(resolved: ResolvedRequest, cohort: Cohort) -> str:
         if resolved.want.fit(dimension, cohort.labels) is Match.OUTSIDE_BOUNDARY:
             return _boundary_reason(resolved, dimension, cohort)
     families = " and ".join(f"IPv{family}" for family in resolved.ladder.families)
-    return f"cannot give {families} together"
+    return f"does not have {families} together"
 
 
 def _boundary_reason(resolved: ResolvedRequest, dimension: Dimension, cohort: Cohort) -> str:
@@ -380,7 +381,7 @@ def _boundary_reason(resolved: ResolvedRequest, dimension: Dimension, cohort: Co
     if not on_subnet:
         asked = resolved.want.named[dimension.name]
         return f"has no {dimension.name}, {_labels_text(dimension.name, asked)} was asked for"
-    reason = f"fenced by {_labels_text(dimension.name, on_subnet)}"
+    reason = f"inside the boundary {_labels_text(dimension.name, on_subnet)}"
     if resolved.want.counts(dimension):
         return reason
     return f"{reason}, which the request does not name"

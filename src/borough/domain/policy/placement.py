@@ -1,9 +1,9 @@
-"""Where addresses go inside the space of one rung: claim, grow, take over, share, borrow.
+"""Placement inside the space of one rung: claim, grow, take over, share, borrow.
 
-Part of rule 4 and all of section "soft boundaries" of ``docs/rules.md``. The policy keeps what a
-holder has in few aligned regions: use the regions that are there, double one in place, only then start
-a new one, where it has most room to double; and when nothing is unclaimed, take away what somebody
-else does not use, where that costs him no route, before a single address is borrowed.
+Part of rule 4 and all of section "Soft boundaries" of ``docs/rules.md``. The policy keeps the space of a
+holder in few aligned regions. It uses them, doubles one in place, and only then starts a new one where it
+has most room to double. When nothing is unclaimed, it takes over unused space of another holder, where
+that costs no route, before it borrows a single address.
 """
 
 from __future__ import annotations
@@ -32,26 +32,20 @@ from borough.domain.space.plan import Act, Note, Offer, Plan, Space
 from borough.domain.space.regions import ClaimedRegions, free_tail, take_away
 from borough.domain.space.rungs import Hold, Rung
 
-#: What is cut from unused space around an address asked for by name: 16 addresses, a /28 or a /124.
+#: Log2 of the piece cut from unused space around a specific address: 16 addresses, a /28 or a /124.
 NAMED_BITS: Final = 4
 
-#: The sizes of the largest run between which a new region makes way for its neighbours: below nobody has
-#: room, above everybody has.
+#: Sizes of the largest free range between which a new region keeps clear of its neighbours: below no region
+#: can double, above all can.
 _CROWDED: Final = (32, 256)
 
-#: Log2 of how many runs of the largest size are compared at most, and of how small a part of such a run
-#: still counts as room.
+#: Log2 of the most free ranges of the largest size to compare, and of the smallest part of one that counts.
 _AROUND: Final = 8
 _PARTS: Final = 1
 
 
 class Picked(NamedTuple):
-    """An address chosen.
-
-    :ivar block: its block as the plan leaves it.
-    :ivar hold: how the block is held then.
-    :ivar found: how it was held before.
-    """
+    """A chosen address; see :class:`borough.domain.space.plan.Grant`."""
 
     address: int
     block: Block
@@ -76,16 +70,16 @@ class Placer:
         self._claimant = claimant
         self._plan = plan
         self._lowest = lowest
-        self._estates: dict[tuple[tuple[int, ...], tuple[int, ...]], ClaimedRegions] = {}
+        self._claimed: dict[tuple[tuple[int, ...], tuple[int, ...]], ClaimedRegions] = {}
 
     def pick(self, rungs: Sequence[Rung], count: int) -> list[Picked]:
         """The best ``count`` addresses on the rungs; fewer when that is all there is."""
         picked: list[Picked] = []
         while rungs and len(picked) < count:
             closed = -1
-            # What the plan has used up is still offered, and may come first.
-            wanted = count - len(picked) + self._plan.touched(rungs[0].family)
-            offers = self._space.offers(rungs, self._claimant, wanted, lowest=self._lowest)
+            # The space still offers pieces that the plan has used up, and may offer them first.
+            needed = count - len(picked) + self._plan.touched(rungs[0].family)
+            offers = self._space.offers(rungs, self._claimant, needed, lowest=self._lowest)
             for offer in offers:
                 if len(picked) == count:
                     break
@@ -94,12 +88,12 @@ class Placer:
                 closed = offer.rung if got is None else closed
             if closed < 0:
                 break
-            # What a rung has may not be given; the rungs behind it may have more.
+            # The rules of claims close this rung; the rungs after it may have more.
             rungs = rungs[closed + 1 :]
         return picked
 
     def _from(self, rung: Rung, offer: Offer, count: int) -> list[Picked] | None:
-        """Addresses of what a rung offers; None when the rules of claims forbid it."""
+        """Addresses of an offered piece; None when the rules of claims forbid it."""
         if isinstance(offer.piece, FreeRange):
             return self._from_free_range(offer.piece, rung, count, offer)
         if rung.hold is Hold.OTHERS and self._claimant:
@@ -109,14 +103,14 @@ class Placer:
         return self._from_block(offer.piece, rung, count)
 
     def _claimed_regions(self, rung: Rung) -> ClaimedRegions:
-        """What the claimant has on the cohorts or subnets of a rung."""
+        """The regions of the claimant in the cohorts or subnets of a rung."""
         key = (rung.cohorts, rung.subnets)
-        if key not in self._estates:
+        if key not in self._claimed:
             held = self._space.holdings(rung, self._claimant)
-            self._estates[key] = ClaimedRegions(
+            self._claimed[key] = ClaimedRegions(
                 self._plan, self._claimant, [self._plan.current(block) for block in held]
             )
-        return self._estates[key]
+        return self._claimed[key]
 
     # --- Own blocks, and unclaimed ones -----------------------------------------------------------
 
@@ -127,7 +121,7 @@ class Placer:
             # An unused block is worth more as a claim: it needs no route for each address.
             room = self._room(rung)
             if self._untouched(subnet, block) and block.prefix.size <= room:
-                return self._claimed(subnet, block, rung, count)
+                return self._claim_block(subnet, block, rung, count)
             if not room and rung.claiming.at_cap is AtCap.FAIL:
                 return None
         addresses = self._plan.current(block).lowest(count)
@@ -137,8 +131,8 @@ class Placer:
     def _untouched(self, subnet: Subnet, block: Block) -> bool:
         return block.bitmap == reserved_bits(subnet, block.prefix)
 
-    def _claimed(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
-        """Claim an unused block that nobody holds."""
+    def _claim_block(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
+        """Claim an unused, unclaimed block."""
         held = replace(block, holder=self._claimant, region_length=block.prefix.length)
         claimed_regions = self._claimed_regions(rung)
         self._plan.put(block, held)
@@ -154,7 +148,7 @@ class Placer:
         count: int,
         found: Hold,
     ) -> list[Picked]:
-        """Take from a region that has become one's own."""
+        """Take addresses of a region that the claimant now holds."""
         taken = claimed_regions.take(subnet.id, region, count)
         return [Picked(address, block, Hold.OWN, found) for address, block in taken]
 
@@ -184,7 +178,7 @@ class Placer:
         return picked
 
     def _rest_of(self, free_range: FreeRange) -> FreeRange | None:
-        """What the plan has left of a run: its first piece, or else its largest; None for nothing."""
+        """The first or the largest piece that the plan leaves of a free range; None for none."""
         if not any(each.id == free_range.id for each in self._plan.free_ranges_removed):
             return free_range
         left = [
@@ -201,20 +195,22 @@ class Placer:
         free_range = free_range if self._lowest else self._least_in_the_way(free_range)
         subnet = self._subnets[free_range.subnet_id]
         claimed_regions = self._claimed_regions(rung)
-        wanted = (
-            rung.claiming.block if self._lowest else self._wanted(rung, claimed_regions, free_range)
+        size = (
+            rung.claiming.block
+            if self._lowest
+            else self._region_size(rung, claimed_regions, free_range)
         )
         most = _log2(self._room(rung))
-        piece = first_piece(subnet, free_range.prefix, _log2(wanted), count, most=most)
+        piece = first_piece(subnet, free_range.prefix, _log2(size), count, most=most)
         self._cut(subnet, free_range, piece)
         self._note(Act.CLAIMED, subnet, piece)
         region = claimed_regions.claim(subnet, free_range.cohort_id, piece)
         return self._own(claimed_regions, subnet, region, count, Hold.UNCLAIMED)
 
     def _least_in_the_way(self, free_range: FreeRange) -> FreeRange:
-        """Of the equal runs around the largest one, the first whose buddy is half unclaimed as well.
+        """Of the free ranges of the largest size nearby, the first with a half-unclaimed buddy.
 
-        Who has claimed in the buddy doubles there; whoever has all of it can only double into the run.
+        A holder in such a buddy can double there; the holder of a full buddy needs the free range.
         """
         subnet = self._subnets[free_range.subnet_id]
         if not _CROWDED[0] <= free_range.prefix.size <= _CROWDED[1]:
@@ -226,7 +222,7 @@ class Placer:
         free_ranges = self._plan.free_ranges_in(
             self._space, free_range.subnet_id, around, free_range.prefix.length + _PARTS
         )
-        # By multiples of the size: with hundreds of runs, to compare each with each would take long.
+        # Grouped by multiples of the size: to compare hundreds of free ranges in pairs would take long.
         room: Counter[int] = Counter()
         for each in free_ranges:
             room[each.prefix.base & -free_range.prefix.size] += each.prefix.size
@@ -234,12 +230,12 @@ class Placer:
         return max(equal, key=lambda each: room[each.prefix.buddy.base], default=free_range)
 
     def _unclaimed(self, rung: Rung, count: int) -> list[Picked]:
-        """Unclaimed addresses for a claimant who may claim no more: each costs a route of its own."""
-        nobody = Placer(self._space, self._subnets, NOBODY, self._plan, lowest=self._lowest)
-        return nobody.pick([rung], count)
+        """Unclaimed addresses for a claimant at its cap: each costs a route of its own."""
+        placer = Placer(self._space, self._subnets, NOBODY, self._plan, lowest=self._lowest)
+        return placer.pick([rung], count)
 
     def _room(self, rung: Rung) -> int:
-        """How many more addresses the claimant may claim."""
+        """Number of addresses that the claimant may still claim."""
         if not rung.claiming.cap:
             return rung.claiming.largest
         return min(
@@ -247,16 +243,16 @@ class Placer:
         )
 
     @staticmethod
-    def _wanted(rung: Rung, claimed_regions: ClaimedRegions, free_range: FreeRange) -> int:
-        """The size of a new region: what is expected, or half of what one has, who will need as much.
+    def _region_size(rung: Rung, claimed_regions: ClaimedRegions, free_range: FreeRange) -> int:
+        """The size of a new region: the rest of what is expected, or half of what is claimed.
 
-        At most a quarter of the run it is put in, which leaves it room to double.
+        At most a quarter of the free range, which leaves room to double.
         """
         missing = rung.claiming.expected - claimed_regions.size
-        wanted = min(
+        size = min(
             _power(max((claimed_regions.size + 1) // 2, missing)), free_range.prefix.size // 4
         )
-        return min(max(rung.claiming.block, wanted), rung.claiming.largest)
+        return min(max(rung.claiming.block, size), rung.claiming.largest)
 
     def _cut(self, subnet: Subnet, free_range: FreeRange, piece: Prefix) -> None:
         self._plan.drop_free_range(free_range)
@@ -266,7 +262,7 @@ class Placer:
         ]
 
     def _opened(self, free_range: FreeRange, count: int, offer: Offer) -> list[Picked]:
-        """Cut plain blocks from unused space, for somebody who claims nothing."""
+        """Cut unclaimed blocks from unused space, for a request without a claimant."""
         subnet = self._subnets[free_range.subnet_id]
         room = max(count, offer.room)
         piece = first_piece(subnet, free_range.prefix, BLOCK_BITS, room, offer.start)
@@ -282,7 +278,7 @@ class Placer:
         return picked
 
     def _by_growing(self, rung: Rung, count: int) -> list[Picked]:
-        """Double regions whose buddy nobody holds; what is advertised stays one prefix."""
+        """Double regions with an unclaimed buddy; each is still one advertised prefix."""
         picked: list[Picked] = []
         claimed_regions = self._claimed_regions(rung)
         for subnet_id, region in claimed_regions.largest_first():
@@ -320,7 +316,7 @@ class Placer:
     # --- What others have claimed -----------------------------------------------------------------
 
     def _from_others(self, offered: Block, rung: Rung, count: int) -> list[Picked] | None:
-        """Take away what a holder does not use, or borrow."""
+        """Take over unused space of a holder, or borrow."""
         subnet = self._subnets[offered.subnet_id]
         block: Block | None = self._plan.current(offered)
         picked: list[Picked] = []
@@ -339,7 +335,7 @@ class Placer:
         return rung.claiming.at_cap is AtCap.BORROW or self._room(rung) > 0
 
     def _next_of(self, offered: Block) -> Block | None:
-        """The next block to take from where a block of somebody else was."""
+        """The next block to take from in the prefix of an offered block."""
         left = [
             block
             for block in self._plan.blocks_in(self._space, offered.subnet_id, offered.prefix)
@@ -353,7 +349,7 @@ class Placer:
         return [Picked(address, new, Hold.OTHERS, Hold.OTHERS) for address in addresses]
 
     def _taken_over(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
-        """Make an unused piece of another holder's region one's own; nothing where it is not worth it."""
+        """Take over an unused piece of another holder's region; empty where it saves no route."""
         region = block.region()
         blocks = [block]
         if region != block.prefix:
@@ -389,7 +385,7 @@ def _power(size: int) -> int:
 
 
 def _worth_most(subnet: Subnet, region: Prefix, blocks: list[Block], block: Block) -> Prefix | None:
-    """The piece of a region to take away: at its end, or one whole block of it."""
+    """The piece of a region to take over: at its end, or one whole block of it."""
     width = WIDTH[region.family]
     for piece in (free_tail(region, blocks), block.prefix if not block.high_water else None):
         if (
@@ -402,25 +398,25 @@ def _worth_most(subnet: Subnet, region: Prefix, blocks: list[Block], block: Bloc
 
 
 def first_piece(
-    subnet: Subnet, run: Prefix, bits: int, count: int, start: int = 0, most: int = 128
+    subnet: Subnet, whole: Prefix, bits: int, count: int, start: int = 0, most: int = 128
 ) -> Prefix:
-    """The piece to cut from a run: at its first usable address, large enough for ``count``.
+    """The piece to cut from a free range: at its first usable address, large enough for ``count``.
 
     :param bits: log2 of the smallest size.
     :param most: log2 of the largest size.
     :param start: begin with the first usable address from here on, if there is one.
     """
-    usable = subnet.usable_in(max(run.base, start), run.last) or subnet.usable_in(
-        run.base, run.last
+    usable = subnet.usable_in(max(whole.base, start), whole.last) or subnet.usable_in(
+        whole.base, whole.last
     )
-    first = usable[0][0]
-    width = WIDTH[run.family]
-    piece = enclosing(run.family, first, max(run.length, width - min(bits, most)))
-    while piece.length > max(run.length, width - most) and room_in(subnet, piece) < count:
+    width = WIDTH[whole.family]
+    shortest = max(whole.length, width - most)
+    piece = enclosing(whole.family, usable[0][0], max(whole.length, width - min(bits, most)))
+    while piece.length > shortest and room_in(subnet, piece) < count:
         piece = piece.parent
     return piece
 
 
-def first_free_range_piece(subnet: Subnet, run: Prefix, address: int) -> Prefix:
-    """The small piece to cut from a run around an address that was asked for by name."""
-    return enclosing(run.family, address, max(run.length, WIDTH[run.family] - NAMED_BITS))
+def first_free_range_piece(subnet: Subnet, whole: Prefix, address: int) -> Prefix:
+    """The small piece to cut from a free range around a specific address."""
+    return enclosing(whole.family, address, max(whole.length, WIDTH[whole.family] - NAMED_BITS))

@@ -1,4 +1,4 @@
-"""Hosts that go, and addresses that move: what becomes of claims then.
+"""Claims when a host is drained or renamed, or an address is reassigned.
 
 Pure, like :mod:`borough.domain.policy.allocate`: everything here reads a
 :class:`~borough.domain.space.plan.Space` and returns a :class:`~borough.domain.space.plan.Plan`.
@@ -29,7 +29,7 @@ def holder_of(host: str) -> str:
 
 
 def claimant_of(catalogue: Catalogue, host: str) -> str:
-    """Who would claim blocks for the addresses of a host: itself, or its rack; nobody for no host."""
+    """The claimant for the addresses of a host: the host or its rack; :data:`NOBODY` without a host."""
     return _wanted(catalogue, host).claimant if host else NOBODY
 
 
@@ -39,15 +39,15 @@ def _wanted(catalogue: Catalogue, host: str) -> ResolvedSelector:
 
 
 def everything_of(catalogue: Catalogue, space: Space, holder: str) -> list[Block]:
-    """All blocks that a holder claims, in whatever scope and subnet."""
+    """All blocks that a holder claims, in all scopes and subnets."""
     return space.holdings(Rung(4, Hold.OWN, cohorts=tuple(catalogue.cohorts)), holder)
 
 
 def outside_segments(catalogue: Catalogue, subnet: Subnet, host: str) -> tuple[str, ...]:
-    """The dimensions in which a subnet is fenced off from a host, by the labels that the host implies.
+    """The dimensions in which the labels of a host put a subnet outside the boundary.
 
-    What a host says nothing about is no fence here: who moves an address that is in use knows where it
-    works (compare Neutron, where a live migration stays inside the segment of the port).
+    A dimension without a label of the host does not count: the address is in use, so it works there
+    (compare Neutron, where a live migration stays inside the segment of the port).
     """
     known = catalogue.hosts.get(host)
     if known is None:
@@ -66,14 +66,14 @@ def outside_segments(catalogue: Catalogue, subnet: Subnet, host: str) -> tuple[s
     )
 
 
-# --- A host that goes -------------------------------------------------------------------------
+# --- Drain ------------------------------------------------------------------------------------
 
 
 def vacate(catalogue: Catalogue, space: Space, holder: str) -> Plan:
-    """Take all claims from a holder; the addresses in use stay as they are.
+    """Remove all claims of a holder; the addresses in use stay as they are.
 
-    Unused regions become unclaimed space again, and so do unused aligned pieces, of 16 addresses at
-    least, of those in use; the rest stays as blocks that nobody claims.
+    Unused regions become free ranges, as do unused aligned pieces of at least 16 addresses in regions
+    in use. The rest stays as unclaimed blocks.
     """
     plan = Plan()
     for region, blocks in regions(everything_of(catalogue, space, holder)):
@@ -88,7 +88,7 @@ def vacate(catalogue: Catalogue, space: Space, holder: str) -> Plan:
 
 
 def _let_go(plan: Plan, space: Space, subnet: Subnet, block: Block) -> None:
-    """Make a block nobody's, and its unused pieces unclaimed space."""
+    """Make a block unclaimed, and its unused pieces free ranges."""
     used = _used_pieces(block, block.bitmap & ~reserved_bits(subnet, block.prefix), block.prefix)
     pieces = [part(subnet, block, prefix, NOBODY, 0) for prefix in used]
     if pieces:
@@ -103,7 +103,7 @@ def _let_go(plan: Plan, space: Space, subnet: Subnet, block: Block) -> None:
 
 
 def _used_pieces(block: Block, used: int, prefix: Prefix) -> list[Prefix]:
-    """The fewest aligned pieces with all that is used in them, none of less than 16 addresses."""
+    """The fewest aligned pieces that contain all used addresses, each of at least 16 addresses."""
     if not used >> prefix.base - block.prefix.base & (1 << prefix.size) - 1:
         return []
     if prefix.size <= 1 << NAMED_BITS:
@@ -113,26 +113,26 @@ def _used_pieces(block: Block, used: int, prefix: Prefix) -> list[Prefix]:
     return [prefix] if found == list(halves) else found
 
 
-# --- A host that gets another name ------------------------------------------------------------
+# --- Rename -----------------------------------------------------------------------------------
 
 
 def rename(
     catalogue: Catalogue, space: Space, allocations: Iterable[AllocationRow], old: str, new: str
 ) -> Plan:
-    """Give all that a host has to one of another name; what that one has already joins it.
+    """Transfer the claims and addresses of a host to another name, joined with those it has.
 
     :param allocations: those of the host, cooling ones included.
     """
     plan = Plan()
     plan.reassigned = [(each, replace(each, host=new)) for each in allocations]
-    estates: dict[int, ClaimedRegions] = {}
+    claimed: dict[int, ClaimedRegions] = {}
     for region, blocks in regions(everything_of(catalogue, space, holder_of(old))):
         cohort_id = blocks[0].cohort_id
-        if cohort_id not in estates:
+        if cohort_id not in claimed:
             held = space.held_in(cohort_id, holder_of(new))
-            estates[cohort_id] = ClaimedRegions(plan, holder_of(new), held)
+            claimed[cohort_id] = ClaimedRegions(plan, holder_of(new), held)
         subnet = catalogue.subnets[blocks[0].subnet_id]
-        _hand_over(plan, estates[cohort_id], subnet, region, blocks)
+        _hand_over(plan, claimed[cohort_id], subnet, region, blocks)
     return plan
 
 
@@ -143,23 +143,17 @@ def _hand_over(
     region: Prefix,
     blocks: Sequence[Block],
 ) -> None:
-    """Make a region another holder's."""
-    loser = blocks[0].holder
-    act = Act.TRANSFERRED if loser else Act.CLAIMED
-    plan.notes.append(Note(act, subnet.id, region, claimed_regions.holder, loser, region))
-    given = [
-        plan.put(
-            block,
-            replace(
-                block, holder=claimed_regions.holder, region_length=region.length, idle_since=0
-            ),
-        )
+    before, holder = blocks[0].holder, claimed_regions.holder
+    act = Act.TRANSFERRED if before else Act.CLAIMED
+    plan.notes.append(Note(act, subnet.id, region, holder, before, region))
+    transferred = [
+        plan.put(block, replace(block, holder=holder, region_length=region.length, idle_since=0))
         for block in blocks
     ]
-    claimed_regions.receive(subnet, region, given)
+    claimed_regions.receive(subnet, region, transferred)
 
 
-# --- An address that moves --------------------------------------------------------------------
+# --- Reassignment -----------------------------------------------------------------------------
 
 
 def reassign(
@@ -169,14 +163,13 @@ def reassign(
     host: str,
     neighbours: Iterable[AllocationRow],
 ) -> Plan:
-    """Put an address on another host; it keeps its sequence number, because its owner holds it still.
+    """Reassign an address to another host; owner and sequence number stay.
 
-    The region around it follows when nobody but the new host has an address in it any more: it is one
-    route then where there were many. A block that nobody claims is claimed likewise. A host's cap holds
-    here too.
+    The region around the address is transferred when only the new host has addresses in it: they become
+    one route. An unclaimed block is claimed likewise. The cap of the host applies.
 
-    :param neighbours: the allocations of the region around the address, or of the block where nobody
-        claims it; read no further than to the first one that speaks against it.
+    :param neighbours: the allocations of the region, or of the unclaimed block, around the address; read
+        up to the first one of another claimant.
     """
     plan = Plan()
     plan.reassigned.append((allocation, replace(allocation, host=host)))
@@ -185,7 +178,7 @@ def reassign(
     if not isinstance(block, Block) or not claimant or block.holder == claimant:
         return plan
     subnet = catalogue.subnets[allocation.subnet_id]
-    # An address outside the ranges is no part of the block, and no reason to claim it.
+    # An address outside the ranges is not part of the block, and no reason to claim it.
     alone = subnet.is_usable(allocation.address) and all(
         claimant_of(catalogue, each.host) == claimant
         for each in neighbours

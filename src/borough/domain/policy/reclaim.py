@@ -1,13 +1,12 @@
-"""Giving back, now and then, what claimed regions no longer need.
+"""Return of idle claims.
 
-A region that falls empty is given up at once when its holder has another one; this is about the rest. A
-holder keeps its last region for a while, to come back to, since nothing may ever tell that it is gone; and a
-region that has been little used for an hour gives up its unused half. A sweep looks twice: it marks what it
-finds idle, and acts when a later one finds it idle still, so that nothing has to be written when
-addresses are given and taken back.
+An empty region is returned at once when its holder has another one. The last region of a holder is
+returned when it has been empty for :data:`EMPTY_FOR`. A region of little use returns its unused half after
+:data:`LOW_FOR`. A reclaim marks an idle region and acts when a later reclaim finds it idle still, so that
+allocations and releases write nothing for it.
 
-Blocks that nobody claims are looked at as well: one that is unused for as long as an empty region may be
-becomes unclaimed space again, joined with what is around it, so that claims have room to grow.
+An unclaimed block that is unused for :data:`EMPTY_FOR` becomes a free range again, so that claims have
+room to grow.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from borough.domain.space.regions import add_free_range, free_tail, give_up, reg
 
 _SECOND: Final = 1_000_000
 
-#: How long the last region of a holder may be empty, in microseconds.
+#: Microseconds for which the last region of a holder may be empty.
 EMPTY_FOR: Final = 15 * 60 * _SECOND
 
-#: How long a region may be little used, in microseconds.
+#: Microseconds for which a region may be little used.
 LOW_FOR: Final = 3600 * _SECOND
 
 #: A region with at most this share of its addresses in use is little used: three eighths.
@@ -35,9 +34,9 @@ _LOW: Final = (3, 8)
 
 
 def reclaim_idle(catalogue: Catalogue, space: Space, blocks: Iterable[Block], now: int) -> Plan:
-    """Mark idle regions, and give back what has been idle for long.
+    """Mark idle regions, and return those idle for long.
 
-    :param blocks: all blocks of some regions, or blocks that nobody claims.
+    :param blocks: all blocks of some regions, or unclaimed blocks.
     :param now: microseconds since the epoch.
     """
     plan = Plan()

@@ -1,8 +1,7 @@
-"""Selector and catalogue to an ordered ladder of rungs.
+"""Resolve a selector to an ordered ladder of rungs: rules 1 to 5 of ``docs/rules.md``.
 
-This module is rules 1 to 5 of ``docs/rules.md``. A rung is a set of cohorts that a request likes
-equally well, at one way of being held. A store needs one index probe for a rung, however many
-subnets stand behind it.
+A rung is a set of cohorts of equal preference, in one hold. A store needs one index probe for a rung of
+any number of subnets.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ from borough.domain.request import Kind, Request
 from borough.domain.space.rungs import Hold, Rung
 from borough.errors import UnknownDimension
 
-#: Everything a rung is compared by, most important first.
+#: The sort key of a rung, most important first.
 Key = tuple[int | tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A cohort (or one outright tier) that the selector admits, and how well it fits.
+    """Cohorts (or the subnets of one tier) that the selector admits with equal fit.
 
     :ivar before: key of the dimensions down to the claiming one.
-    :ivar after: key of what is compared after the hold.
+    :ivar after: key that is compared after the hold.
     """
 
     family: Family
@@ -50,11 +49,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class PlacementGroup:
-    """Where all addresses of one request can be together (rule 5).
+    """Subnets that can hold all addresses of one request together (rule 5).
 
     :ivar values: the shared value by hard dimension; empty text for subnets without a label in it.
     :ivar rungs: the ladder of each family, best first.
-    :ivar candidates: what the rungs were made of, best first.
+    :ivar candidates: the candidates of the rungs, best first.
     """
 
     values: tuple[tuple[str, str], ...]
@@ -64,11 +63,11 @@ class PlacementGroup:
 
 @dataclass(frozen=True)
 class Ladder:
-    """The whole answer to a selector: where to look, in which order.
+    """The order of preference of one request.
 
-    :ivar families: the families to be given.
-    :ivar homes: alternatives, best first; a request for one address has exactly one or none.
-    :ivar identity: tells a ladder apart from all others, without keeping it.
+    :ivar families: the families to allocate.
+    :ivar placement_groups: alternatives, best first; at most one for a request of a single address.
+    :ivar identity: distinguishes a ladder from all others, without a reference to it.
     """
 
     families: tuple[Family, ...]
@@ -76,7 +75,7 @@ class Ladder:
     identity: object = field(default_factory=object, compare=False, repr=False)
 
     def admits(self, catalogue: Catalogue, subnet: Subnet) -> bool:
-        """Whether the request may use a subnet."""
+        """True when the request may use a subnet."""
         cohort = catalogue.cohort_of[subnet.id]
         return any(
             cohort in candidate.cohorts or subnet.id in candidate.subnets
@@ -87,7 +86,7 @@ class Ladder:
     def subnets(
         self, catalogue: Catalogue, placement_group: PlacementGroup, family: Family
     ) -> Iterator[Subnet]:
-        """The subnets of one home and family in order of preference, holds aside."""
+        """The subnets of one placement group and family in order of preference, holds ignored."""
         for candidate in placement_group.candidates:
             if candidate.family == family:
                 yield from candidate_subnets(catalogue, candidate)
@@ -108,13 +107,13 @@ def candidate_subnets(catalogue: Catalogue, candidate: Candidate) -> list[Subnet
 
 @dataclass(frozen=True)
 class ResolvedSelector:
-    """What a request wants in each dimension, its host's labels included (rule 3).
+    """The values that a request asks for, with those that its host implies (rule 3).
 
     :ivar named: values by dimension that the request names.
     :ivar implied: values by dimension that only its host implies.
-    :ivar claimant: who would claim a block, as ``dimension=value``; empty for nobody.
+    :ivar claimant: claims blocks for the request, as ``dimension=value``; empty for none.
     :ivar claiming: the dimension that claims.
-    :ivar rules: how space is claimed, where subnets do not say otherwise.
+    :ivar rules: settings of the claims; a subnet may override them.
     """
 
     named: Labels
@@ -124,7 +123,7 @@ class ResolvedSelector:
     rules: ClaimSettings
 
     def fit(self, dimension: Dimension, labels: Labels) -> Match:
-        """How labels of a subnet fit in one dimension."""
+        """The fit of a subnet's labels in one dimension."""
         on_subnet = labels.get(dimension.name, NO_LABELS)
         named = self.named.get(dimension.name)
         if named:
@@ -132,7 +131,7 @@ class ResolvedSelector:
         return match(dimension, on_subnet, self.implied.get(dimension.name), implied=True)
 
     def counts(self, dimension: Dimension) -> bool:
-        """Whether the request says anything about a dimension."""
+        """True when the request names or implies a value of a dimension."""
         return dimension.name in self.named or dimension.name in self.implied
 
 
@@ -151,7 +150,7 @@ def wanted(catalogue: Catalogue, request: Request) -> ResolvedSelector:
             continue
         claiming = dimension if claiming is None or not claimant else claiming
         values = request.labels.get(dimension.name) or implied.get(dimension.name, NO_LABELS)
-        # Somebody who names two racks at once names no one place to claim for.
+        # A request that names two racks has no single claimant.
         if len(values) == 1:
             claiming, claimant = dimension, f"{dimension.name}={next(iter(values))}"
     rules = claiming.claiming if claiming else ClaimSettings()
@@ -161,7 +160,7 @@ def wanted(catalogue: Catalogue, request: Request) -> ResolvedSelector:
 
 
 def check(catalogue: Catalogue, request: Request) -> None:
-    """Refuse a request that speaks of what does not exist.
+    """Refuse a request that names an unknown scope or dimension.
 
     :raises UnknownDimension: for a label in an unknown dimension.
     :raises UnknownObject: for an unknown scope.
@@ -179,7 +178,7 @@ def check(catalogue: Catalogue, request: Request) -> None:
 def climb(catalogue: Catalogue, request: Request) -> Ladder:
     """Resolve a request to its ladder.
 
-    :return: a ladder without homes when no subnet is admitted, or no home has all families asked for.
+    :return: a ladder without placement groups when no subnet is admitted, or none has all families.
     """
     check(catalogue, request)
     want = wanted(catalogue, request)
@@ -241,9 +240,9 @@ def _by_labels(catalogue: Catalogue, request: Request, want: ResolvedSelector) -
 
 
 def _reachable(catalogue: Catalogue, request: Request) -> Iterable[Cohort]:
-    """The cohorts that can match at all: those of one value of a named hard dimension, if any.
+    """The cohorts that can match: those with a named value of one hard dimension, if any is named.
 
-    A database of many networks would otherwise be read in full for each of them.
+    Otherwise each request would read every network of the scope.
     """
     hard = [
         request.labels[dimension.name]
@@ -261,7 +260,7 @@ def _reachable(catalogue: Catalogue, request: Request) -> Iterable[Cohort]:
 def _by_tiers(
     catalogue: Catalogue, scope: str, tiers: tuple[tuple[str, ...], ...], want: ResolvedSelector
 ) -> list[Candidate]:
-    """Subnets named outright: the order given, and nothing else (rule 2)."""
+    """Subnets that the request names, in its order (rule 2)."""
     made = []
     for position, tier in enumerate(tiers):
         members = [_named_subnet(catalogue, scope, name) for name in tier]
@@ -286,7 +285,7 @@ def _named_subnet(catalogue: Catalogue, scope: str, name: str) -> Subnet:
 def _placement_groups(
     catalogue: Catalogue, want: ResolvedSelector, candidates: Sequence[Candidate]
 ) -> dict[tuple[tuple[str, str], ...], list[Candidate]]:
-    """Divide candidates by the values they share in the hard dimensions that count (rule 5)."""
+    """Divide candidates by their shared values in the requested hard dimensions (rule 5)."""
     hard = [
         dimension
         for dimension in catalogue.dimensions

@@ -1,4 +1,4 @@
-"""One address wanted, and one given, in a single statement."""
+"""Allocation of one address in a single statement: its request and its result."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from borough.domain.space.rungs import Rung
 
 @dataclass(frozen=True, slots=True)
 class TakeRequest:
-    """One address wanted, for stores that can give it in one round trip.
+    """A request for one address, for stores that can allocate it in one round trip.
 
-    A store may give it by itself where the rules leave no choice: the first block that the rungs have to
-    offer is the claimant's own, or there is no claimant, and the address is the lowest free one of it.
-    Everything else is decided in a unit of work.
+    A store may decide it where the rules leave no choice: the first block on the rungs is the claimant's
+    own, or there is no claimant, and its lowest free address is allocated. A unit of work decides all else.
 
-    :ivar catalogue: what the ladder was made from; the order is void when it changed since.
+    :ivar catalogue: the source of the ladder; the request is void when it has changed since.
     :ivar rungs: the ladder; empty when the address is known beforehand.
-    :ivar ladder: tells the ladder apart from all others, without keeping it.
-    :ivar claimant: see :class:`borough.domain.policy.selection.ResolvedSelector`.
-    :ivar lowest: whether the lowest address of a rung is wanted, and not just any.
+    :ivar ladder: :attr:`~borough.domain.policy.selection.Ladder.identity`.
+    :ivar claimant: see :class:`~borough.domain.policy.selection.ResolvedSelector`.
+    :ivar lowest: true for the lowest address of a rung, false for any.
     :ivar now: microseconds since the epoch.
-    :ivar fingerprint: what the idempotency key is bound to; empty without one.
+    :ivar fingerprint: of the request with an idempotency key; empty without one.
     """
 
     catalogue: Catalogue
@@ -39,9 +38,9 @@ class TakeRequest:
 
 
 class Taken(NamedTuple):
-    """What a store gave by itself.
+    """An address that a store allocated.
 
-    :ivar block: where the address lies, as it is now.
+    :ivar block: the block of the address after the allocation.
     """
 
     block: Block

@@ -1,4 +1,4 @@
-"""Addresses that owners hold."""
+"""Rows of allocations."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Blocks and runs: how the addresses of a subnet are tracked.
+"""Blocks and free ranges track the addresses of a subnet.
 
-A *block* is an aligned run of at most 64 addresses with a bitmap; it may be claimed by a holder. A
-*run* is an aligned power-of-two piece of a subnet that nobody holds and nobody has used yet; it
-costs one row whatever its size. Blocks are cut from runs when they are needed.
+A *block* is an aligned piece of at most 64 addresses with a bitmap; a holder may claim it. A *free range*
+is an unclaimed and unused aligned piece of any size, in one row. Blocks are cut from free ranges on demand.
 
-A bit is 1 when its address cannot be given: taken, cooling, outside the ranges, gateway.
+A bit is 1 when its address cannot be allocated: taken, cooling, outside the ranges, gateway.
 """
 
 from __future__ import annotations
@@ -20,23 +19,22 @@ from borough.domain.net.prefixes import Prefix, enclosing, span
 #: Bits of a block's bitmap: at most 64 addresses, a /26 or a /122.
 BLOCK_BITS: Final = 6
 
-#: A holder that is nobody.
+#: The holder of an unclaimed block.
 NOBODY: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """An aligned run of up to 64 addresses.
+    """An aligned piece of up to 64 addresses.
 
     :ivar id: the store's key, 0 before it is stored.
-    :ivar bitmap: bit ``i`` stands for ``prefix.base + i``; 1 means not free.
-    :ivar holder: who claims it, as ``dimension=value``; :data:`NOBODY` for no one.
-    :ivar region_length: prefix length of the claimed region that the block is part of; 0 when nobody
-        holds it. The holder advertises regions, not blocks.
+    :ivar bitmap: bit ``i`` is for ``prefix.base + i``; 1 means not free.
+    :ivar holder: the claimant, as ``dimension=value``; :data:`NOBODY` when unclaimed.
+    :ivar region_length: prefix length of the claimed region that the block is part of; 0 when unclaimed.
     :ivar version: for compare-and-set.
-    :ivar reach: how far the block is used: one more than the position of its highest address that is
-        taken or cools, 0 for none. Addresses that can never be given do not count.
-    :ivar idle_since: when a sweep first found the block idle, in microseconds; 0 when it was not.
+    :ivar high_water: one more than the position of the highest address that is taken or cools, 0 for
+        none. Reserved addresses do not count.
+    :ivar idle_since: when a reclaim first found the block idle, in microseconds; 0 when it was not.
     """
 
     id: int
@@ -52,23 +50,23 @@ class Block:
 
     @property
     def free_count(self) -> int:
-        """Number of addresses that can be given."""
+        """Number of free addresses."""
         return self.prefix.size - self.bitmap.bit_count()
 
     @property
     def tail(self) -> int:
-        """Log2 of the size of the aligned piece at the block's end that nobody uses; -1 for none."""
+        """Log2 of the size of the unused aligned piece at the block's end; -1 for none."""
         return (self.prefix.size - self.high_water).bit_length() - 1
 
     @property
     def takeover_rank(self) -> int:
-        """The turn at which a holder's open block is taken from by others; 0 when nobody holds it."""
+        """See :func:`takeover_rank`; 0 when the block is unclaimed."""
         if not self.holder:
             return 0
         return takeover_rank(WIDTH[self.prefix.family] - self.region_length, self.tail)
 
     def has(self, address: int) -> bool:
-        """Whether the bit of an address is set."""
+        """True when the bit of an address is set."""
         return bool(self.bitmap >> (address - self.prefix.base) & 1)
 
     def lowest(self, count: int) -> list[int]:
@@ -98,7 +96,7 @@ class Block:
         return self._with(bitmap, (bitmap & ~reserved).bit_length())
 
     def _with(self, bitmap: int, high_water: int) -> Block:
-        # dataclasses.replace takes ten times as long, and this is on the path of every allocation.
+        # dataclasses.replace takes ten times as long, and every allocation runs this.
         return Block(
             self.id,
             self.subnet_id,
@@ -113,37 +111,36 @@ class Block:
         )
 
     def region(self) -> Prefix:
-        """The claimed region that the block is part of; the block itself when nobody holds it."""
+        """The claimed region that the block is part of; the block itself when unclaimed."""
         if not self.region_length:
             return self.prefix
         return enclosing(self.prefix.family, self.prefix.base, self.region_length)
 
 
 def worth_taking(region_bits: int, bits: int) -> bool:
-    """Whether a piece at the end of a region is worth taking away from its holder.
+    """True when taking over a piece at the end of a region saves routes.
 
-    A whole region or its upper half costs him no further route; of a larger piece less than half will
-    do, because it saves its new holder many a borrowed address.
+    A whole region or its upper half costs the holder no route. A large piece may be less than half:
+    it saves its new holder several borrowed addresses.
 
     :param region_bits: log2 of the region's size.
-    :param bits: log2 of the size of the piece that nobody uses; -1 for none.
+    :param bits: log2 of the size of the unused piece; -1 for none.
     """
-    lost = region_bits - bits
-    return lost == 0 or (bits > 0 and lost <= max(1, bits // 2))
+    depth = region_bits - bits
+    return depth == 0 or (bits > 0 and depth <= max(1, bits // 2))
 
 
 def takeover_rank(region_bits: int, tail: int) -> int:
-    """The turn at which a held block is taken from by others, the lowest first.
+    """The order in which other hosts take over or borrow from a claimed block, the lowest first.
 
-    First what costs its holder the fewest routes, the largest first; then, where single addresses are
-    borrowed, the block with the most room at its end. The store keeps it beside the block, so that the
-    best of all blocks is the first of an index.
+    First the pieces that cost their holder the fewest routes, the largest first. Then, to borrow from,
+    the block with the most room at its end. The store keeps it with the block, in an index.
 
     :param region_bits: log2 of the size of the region that the block is part of.
     :param tail: see :attr:`Block.tail`.
     """
     if tail == BLOCK_BITS or worth_taking(region_bits, tail):
-        # An empty block of a large region may be part of a larger piece that is.
+        # An empty block of a large region may be part of a larger piece that is worth it.
         return min(region_bits - tail, 7) * 8 + BLOCK_BITS + 1 - tail
     return 64 + BLOCK_BITS + 1 - tail
 
@@ -159,7 +156,7 @@ class FreeRange:
 
 
 def reserved_bits(subnet: Subnet, prefix: Prefix) -> int:
-    """The bitmap of an unused block: 1 for each address that *any* and *next* may not give."""
+    """The bitmap of an unused block: 1 for each address that *any* and *next* must not allocate."""
     bitmap = (1 << prefix.size) - 1
     for first, last in subnet.usable_in(prefix.base, prefix.last):
         bitmap &= ~((1 << last - first + 1) - 1 << first - prefix.base)
@@ -167,7 +164,7 @@ def reserved_bits(subnet: Subnet, prefix: Prefix) -> int:
 
 
 def has_room(subnet: Subnet, prefix: Prefix) -> bool:
-    """Whether an unused prefix holds any usable address."""
+    """True when an unused prefix holds any usable address."""
     return bool(subnet.usable_in(prefix.base, prefix.last))
 
 
@@ -177,15 +174,15 @@ def room_in(subnet: Subnet, prefix: Prefix) -> int:
 
 
 def block_length(prefix: Prefix) -> int:
-    """The prefix length of a full block inside a subnet or run."""
+    """The prefix length of a full block inside a subnet or free range."""
     return max(prefix.length, WIDTH[prefix.family] - BLOCK_BITS)
 
 
 def initial_free_ranges(subnet: Subnet) -> list[Prefix]:
     """The unused space of a fresh subnet as the fewest aligned pieces, ascending.
 
-    Pieces are rounded out to whole blocks, so that an address range does not shatter into /32 rows;
-    what lies outside the ranges stays reserved by the bitmap.
+    Pieces are rounded out to whole blocks, so that an address range does not become /32 rows. The bitmap
+    reserves the addresses outside the ranges.
     """
     family = subnet.family
     length = block_length(subnet.prefix)
@@ -209,13 +206,10 @@ def part(subnet: Subnet, block: Block, prefix: Prefix, holder: str, region_lengt
     )
 
 
-def cut(subnet: Subnet, run: Prefix, piece: Prefix) -> list[Prefix]:
-    """What is left of a run when a piece is cut out: the buddies on the way down.
-
-    Remains without a usable address are dropped: they are worth no row.
-    """
+def cut(subnet: Subnet, whole: Prefix, piece: Prefix) -> list[Prefix]:
+    """The rest of a free range after a piece is cut out: the buddies with a usable address."""
     left = []
-    while piece.length > run.length:
+    while piece.length > whole.length:
         if has_room(subnet, piece.buddy):
             left.append(piece.buddy)
         piece = piece.parent
@@ -223,10 +217,7 @@ def cut(subnet: Subnet, run: Prefix, piece: Prefix) -> list[Prefix]:
 
 
 def blocks_for(subnet: Subnet, cohort_id: int, piece: Prefix, holder: str) -> list[Block]:
-    """The fresh block rows of a piece of unused space.
-
-    Blocks without a usable address are left out: they are worth no row.
-    """
+    """Fresh rows for the blocks of a piece of unused space that have a usable address."""
     family = piece.family
     step = Prefix(family, piece.base, block_length(piece))
     region = piece.length if holder else 0

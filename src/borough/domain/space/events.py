@@ -10,7 +10,7 @@ from borough.domain.space.plan import Act
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event to write; the store adds its id and who did it.
+    """An event to write; the store adds its id and its actor.
 
     :ivar at: microseconds since the epoch.
     :ivar cohort_id: the cohort of the subnet, as the store finds it.
@@ -32,7 +32,7 @@ class Event:
     """One line of the audit trail.
 
     :ivar subject: an address, a prefix or the name of an object.
-    :ivar actor: who did it: the name of a token; empty for the library itself.
+    :ivar actor: the name of a token; empty for the library itself.
     """
 
     id: int
@@ -45,6 +45,6 @@ class Event:
     sequence: int | None
     detail: str
     actor: str
-    # Decides who may see the event: the cohort of its subnet at the time, None where there is no subnet. The
-    # number is the store's own and means nothing elsewhere, so that no answer tells it.
+    # The cohort of its subnet at the time, for the check of a confined token; None without a subnet.
+    # The number is private to the store, so no answer contains it.
     cohort_id: int | None = field(default=None, compare=False, repr=False)

@@ -1,4 +1,4 @@
-"""Which allocations, and which events, a listing means."""
+"""Filters of allocations and of events."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from borough.domain.net.prefixes import Prefix
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which allocations are meant; None leaves a field out.
+    """Conditions on allocations; None leaves a field out.
 
     :ivar subnet_ids: only addresses of these subnets.
     :ivar within: only addresses of this prefix; comes with a scope.
-    :ivar owner_prefix: only owners whose name begins so.
+    :ivar owner_prefix: only owners with a name that begins so.
     :ivar after: only sequence numbers above this one, for paging.
     """
 
@@ -32,10 +32,10 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Which events are meant.
+    """Conditions on events.
 
     :ivar after: only ids above this one, for paging.
-    :ivar upto: only ids up to this one: what :meth:`Store.horizon` said.
+    :ivar upto: only ids up to this one, the result of :meth:`Store.horizon`.
     :ivar cohorts: only events of these cohorts; None for all events.
     """
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: a request that is sent again under its key gets the same answer."""
+"""Idempotency keys: a request that is repeated under its key gets the same answer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Binding(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """What an idempotency key stands for.
+    """The stored request and answer of an idempotency key.
 
-    :ivar sequences: sequence numbers of the allocations that were given.
+    :ivar sequences: sequence numbers of the allocations made.
     """
 
     fingerprint: str

@@ -1,21 +1,21 @@
-"""What a system behind a driver may hold for nobody."""
+"""Orphans: addresses that an external system may hold without an allocation."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-#: Microseconds for which somebody may be busy giving an address back.
+#: Microseconds for which a release of an orphan may be in progress.
 GRACE: Final = 60_000_000
 
 
 class Orphan(NamedTuple):
-    """What a system behind a driver may hold for nobody, until it has been given back.
+    """An address that the system behind a driver may hold although no allocation has it.
 
-    :ivar token: its key: what the system was told to remember the address by.
-    :ivar at: when it was left, in microseconds since the epoch.
-    :ivar address: in text; empty when the answer was lost that would have told it.
-    :ivar owner: whom it was meant for.
-    :ivar reason: one sentence for a person; empty while somebody is giving it back.
+    :ivar token: its key: the mark that the system stores with the address.
+    :ivar at: when it was recorded, in microseconds since the epoch.
+    :ivar address: in text; empty when the answer that named it was lost.
+    :ivar owner: the owner that asked for it.
+    :ivar reason: one sentence for a person; empty while a release is in progress.
     """
 
     token: str
@@ -28,14 +28,14 @@ class Orphan(NamedTuple):
     reason: str
 
     def may_be_under_way(self, now: int) -> bool:
-        """True when it was left a moment ago. Left by a clock that was ahead of its time, it was not.
+        """True when it was recorded less than :data:`GRACE` before or after ``now``.
 
         :param now: microseconds since the epoch.
         """
         return abs(now - self.at) <= GRACE
 
     def is_due(self, now: int) -> bool:
-        """Whether it is nobody's work in progress: it has failed, or its process must be dead by now.
+        """True when its release failed, or the process that released it must have ended.
 
         :param now: microseconds since the epoch.
         """

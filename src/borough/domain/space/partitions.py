@@ -1,9 +1,8 @@
-"""Lanes: keeping writers apart that cannot see each other's locks.
+"""Partitions: separate writers that cannot see each other's locks.
 
-A Galera cluster locks no row on another node; of two nodes that write to one block, one loses at its
-commit. So each node starts at its own part of a rung's address space, its *area*, and leaves it only when
-it is used up. Within a rung the order of unclaimed blocks is free (rule 4), so that lanes change where an
-address is, and never whether there is one.
+A Galera cluster locks no row on another node: of two nodes that write to one block, one fails at commit.
+Each node therefore starts in its own partition of a rung's space, and leaves it only when it is full.
+Rule 4 leaves the order of unclaimed blocks in a rung free, so no request fails because of a partition.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ from borough.domain.space.blocks import BLOCK_BITS
 
 
 class Partition(NamedTuple):
-    """Which of how many writers one is."""
+    """The number of a writer among all writers."""
 
     number: int
     total: int
 
 
-#: For writers who see each other's locks.
+#: For writers that see each other's locks.
 ALONE = Partition(0, 1)
 
 
 def bounds(subnets: Sequence[Subnet], partition: Partition) -> tuple[int, int]:
-    """The part of some subnets that a lane starts with: its first and last address.
+    """The part of some subnets in which a partition starts: its first and last address.
 
     :param subnets: of one family, ascending; at least one.
     """
@@ -42,7 +41,7 @@ def bounds(subnets: Sequence[Subnet], partition: Partition) -> tuple[int, int]:
         if subnets[each * count // partition.total] is subnet
     ]
     prefix = subnet.prefix
-    # Whole blocks: two lanes in one block would meet in it.
+    # Whole blocks: two partitions in one block would conflict.
     size = prefix.size // len(sharing) >> BLOCK_BITS << BLOCK_BITS
     if not size:
         return prefix.base, prefix.last

@@ -1,8 +1,8 @@
-"""What a decision reads, and what it asks the store to write.
+"""Reads of a decision (:class:`Space`) and the changes that it asks for (:class:`Plan`).
 
-A decision reads through :class:`Space` and returns a :class:`Plan`; it changes nothing itself. The
-store commits a plan in one transaction, each row with its precondition (a version, a row count, a
-unique constraint), so that a plan made from a stale view fails as a whole and is made again.
+A decision changes nothing itself. The store commits a plan in one transaction, each row with its
+precondition: a version, a row count or a unique constraint. A plan made from a stale view fails as a
+whole and is made again.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from borough.domain.space.rungs import Hold, Rung
 class Offer(NamedTuple):
     """A block with a free address, or unused space, found on a rung.
 
-    :ivar start: where in unused space to begin, if not with its first usable address.
-    :ivar room: how many addresses to open in unused space at least, for others who want some as well.
+    :ivar start: the address to begin with in unused space; 0 for its first usable address.
+    :ivar room: fewest addresses to open in unused space, so that concurrent requests find some.
     """
 
     rung: int
@@ -41,13 +41,12 @@ class Space(Protocol):
     def offers(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Offer]:
-        """What the rungs have to offer, in ladder order, until ``count`` pieces are found.
+        """Pieces with a free address on the rungs, in ladder order, until ``count`` are found.
 
-        Within a rung: a block of one's own by region (the largest first), then by address;
-        unclaimed blocks by address and runs, the runs first (the largest first) for a claimant and
-        last (the smallest first) otherwise; blocks of others by
-        :func:`~borough.domain.space.blocks.takeover_rank`, then by address. With ``lowest`` everything
-        is by address alone.
+        Within a rung: own blocks by region (the largest first), then by address. Unclaimed blocks by
+        address; free ranges before them (the largest first) for a claimant, and otherwise after them
+        (the smallest first). Blocks of others by :func:`~borough.domain.space.blocks.takeover_rank`,
+        then by address. With ``lowest`` everything is by address alone.
         """
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
@@ -60,23 +59,23 @@ class Space(Protocol):
         """All blocks of a subnet that lie inside a prefix, by address."""
 
     def free_ranges_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[FreeRange]:
-        """The runs that are exactly one of these prefixes."""
+        """The free ranges that are exactly one of these prefixes."""
 
     def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
-        """The runs of a subnet inside a prefix whose length is at most ``longest``, by address.
+        """The free ranges inside a prefix with a length of at most ``longest``, by address.
 
-        They only help to choose; where they cannot be had without being in others' way, there are none.
+        They are a hint: a store returns none where reading them would block other transactions.
         """
 
     def piece_at(self, subnet_id: int, address: int) -> Block | FreeRange | None:
-        """The block or run that an address lies in; None where nothing is tracked."""
+        """The block or free range that an address lies in; None where nothing is tracked."""
 
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
-        """Who holds an address, cooling included."""
+        """The allocation of an address, a cooling one included; None when there is none."""
 
 
 class Act(StrEnum):
-    """What an event reports."""
+    """The act that an event reports."""
 
     ALLOCATED = "allocated"
     RELEASED = "released"
@@ -92,9 +91,9 @@ class Act(StrEnum):
 
 
 class Note(NamedTuple):
-    """One thing that a plan does besides giving or taking addresses, for events and explanations.
+    """A change of claims in a plan, for events and explanations.
 
-    :ivar loser: whose it was, when it is taken away from somebody.
+    :ivar loser: the previous holder of a piece that is taken over; else empty.
     :ivar region: the region that it is taken out of.
     """
 
@@ -107,11 +106,11 @@ class Note(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """An address given.
+    """An allocated address.
 
     :ivar block: the block that it lies in, as the plan leaves it; None where nothing is tracked.
-    :ivar hold: how that block is held in the end, by claims that the plan makes.
-    :ivar found: how it was held before: the rung that the address was found on.
+    :ivar hold: the hold of that block after the claims of the plan.
+    :ivar found: its hold before: that of the rung on which the address was found.
     """
 
     allocation: AllocationRow
@@ -122,11 +121,11 @@ class Grant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How one subnet stands, in addresses.
+    """Counts of addresses of one subnet.
 
     :ivar allocated: held by owners, those outside the ranges included.
     :ivar cooling: released and resting.
-    :ivar free: free addresses of blocks and of unused space, by who claims them; ``""``: nobody.
+    :ivar free: free addresses of blocks and of unused space by holder; ``""``: unclaimed.
     """
 
     allocated: int = 0
@@ -158,7 +157,7 @@ def tallies_of(
     """Tallies by subnet id.
 
     :param free: free addresses by subnet id and holder.
-    :param held: by subnet id, how many allocations there are, and how many of them cool.
+    :param held: by subnet id, the number of allocations and the number of cooling ones among them.
     """
     holders: dict[int, dict[str, int]] = {id: {} for id in held}
     for (id, holder), count in free.items():
@@ -173,9 +172,9 @@ def tallies_of(
 class Plan:
     """Row changes that belong together: all of them or none.
 
-    :ivar changed: blocks as they were read and as they shall be, by block id.
-    :ivar cooled: allocations that become cooling, as they shall be.
-    :ivar moved: allocations as they were read and on the host where they shall be.
+    :ivar changed: blocks as read and as they become, by block id.
+    :ivar cooled: allocations that become cooling, as they become.
+    :ivar reassigned: allocations as read and on their new host.
     """
 
     free_ranges_removed: list[FreeRange] = field(default_factory=list)
@@ -191,13 +190,13 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to write."""
+        """True when there is nothing to write."""
         return not any(vars(self).values())
 
     def outside(self, subnets: Mapping[int, Subnet]) -> list[Subnet]:
-        """The subnets in which the plan gives or takes back addresses but changes no block of theirs, by id.
+        """The subnets in which the plan changes an address outside of its changed blocks, by id.
 
-        No block or run shows such a change, so that the row of the subnet has to.
+        No block or free range shows such a change, so that the row of the subnet has to.
         """
         blocks = [
             *(old for old, _ in self.changed.values()),
@@ -209,16 +208,16 @@ class Plan:
             shown.setdefault(block.subnet_id, []).append(block.prefix)
         for prefixes in shown.values():
             prefixes.sort()
-        given = (grant.allocation for grant in self.grants)
+        granted = (grant.allocation for grant in self.grants)
         found = {
             each.subnet_id: subnets[each.subnet_id]
-            for each in (*given, *self.removed, *self.cooled)
+            for each in (*granted, *self.removed, *self.cooled)
             if not _lies_in(each.address, shown.get(each.subnet_id, []))
         }
         return [found[id] for id in sorted(found)]
 
     def touched(self, family: Family) -> int:
-        """How many stored pieces of a family are no longer as a space shows them."""
+        """Number of stored pieces of a family that the plan changes."""
         stored: list[Block | FreeRange] = [
             *self.free_ranges_removed,
             *self.blocks_removed,
@@ -236,7 +235,7 @@ class Plan:
         return self.changed[block.id][1] if block.id in self.changed else block
 
     def put(self, old: Block, new: Block) -> Block:
-        """Write a block that is stored, or that this very plan adds; return it."""
+        """Write a block that is stored or that this plan adds; return it."""
         if old.id:
             self.change(old, new)
         else:
@@ -244,7 +243,7 @@ class Plan:
         return new
 
     def drop(self, block: Block) -> None:
-        """Remove a block that is stored, or that this very plan adds."""
+        """Remove a block that is stored or that this plan adds."""
         if block.id:
             self.blocks_removed.append(self.changed.pop(block.id, (block, block))[0])
         else:
@@ -268,7 +267,7 @@ class Plan:
     def free_ranges_at(
         self, space: Space, subnet_id: int, prefixes: Sequence[Prefix]
     ) -> list[FreeRange]:
-        """The runs at these prefixes as this plan leaves them so far."""
+        """The free ranges at these prefixes as this plan leaves them so far."""
         gone = {free_range.id for free_range in self.free_ranges_removed}
         stored = [
             free_range
@@ -285,7 +284,7 @@ class Plan:
     def free_ranges_in(
         self, space: Space, subnet_id: int, prefix: Prefix, longest: int
     ) -> list[FreeRange]:
-        """The runs inside a prefix as this plan leaves them so far, by address."""
+        """The free ranges inside a prefix as this plan leaves them so far, by address."""
         gone = {free_range.id for free_range in self.free_ranges_removed}
         stored = [
             free_range
@@ -302,7 +301,7 @@ class Plan:
         return sorted(stored + added, key=lambda free_range: free_range.prefix)
 
     def drop_free_range(self, free_range: FreeRange) -> None:
-        """Remove unused space that is stored, or that this very plan adds."""
+        """Remove unused space that is stored or that this plan adds."""
         if free_range.id:
             self.free_ranges_removed.append(free_range)
         else:

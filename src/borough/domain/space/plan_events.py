@@ -1,4 +1,4 @@
-"""The events that a plan leaves in the trail, and the cohort that an event is filed under."""
+"""Events of a plan, and the cohort of an event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from borough.domain.space.plan import Act, Note, Plan
 
 def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
     """The events of a plan, except those of its grants."""
-    # What is removed from its rest was released before.
+    # A cooling allocation that is removed was released before.
     held = [each for each in plan.removed if each.state is State.ALLOCATED]
     return [
         *(_event(Act.RELEASED, each, catalogue, now) for each in (*held, *plan.cooled)),
@@ -59,9 +59,5 @@ def _event_of_note(note: Note, catalogue: Catalogue, now: int) -> EventRow:
 
 def in_cohort(event: EventRow, catalogue: Catalogue) -> EventRow:
     """The event with the cohort that its subnet belongs to."""
-    placement_group = catalogue.by_name.get(event.subnet)
-    return (
-        event
-        if placement_group is None
-        else replace(event, cohort_id=catalogue.cohort_of[placement_group.id])
-    )
+    subnet = catalogue.by_name.get(event.subnet)
+    return event if subnet is None else replace(event, cohort_id=catalogue.cohort_of[subnet.id])

@@ -1,7 +1,7 @@
-"""What one holder claims: regions that grow, join, lose a piece, and are given up.
+"""Regions of one holder: claim, growth, join, split and return.
 
-A region is an aligned power-of-two prefix. One of at most 64 addresses is one block, a larger one is a
-row of whole blocks of 64; every block knows its region's length. Everything here writes into a plan.
+A region is an aligned prefix. A region of at most 64 addresses is one block; a larger one is a row of
+blocks of 64. Every block stores the length of its region. All functions write into a plan.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class ClaimedRegions:
         return self._regions[subnet_id, region]
 
     def claim(self, subnet: Subnet, cohort_id: int, piece: Prefix) -> Prefix:
-        """Make unused space that the plan has freed a region; return the one that it becomes part of."""
+        """Claim unused space that the plan has freed; return the region that it becomes part of."""
         fresh = blocks_for(subnet, cohort_id, piece, self.holder)
         self._plan.blocks_added += fresh
         return self.receive(subnet, piece, fresh)
 
     def receive(self, subnet: Subnet, piece: Prefix, blocks: list[Block]) -> Prefix:
-        """Add blocks that form a region, joined with the buddies that are one's own already."""
+        """Add blocks that form a region, joined with the buddies that the holder has already."""
         self._regions[subnet.id, piece] = blocks
         while piece.length > subnet.prefix.length:
             buddy = self._regions.pop((subnet.id, piece.buddy), None)
@@ -88,7 +88,7 @@ class ClaimedRegions:
         bitmap = reserved = reserved_bits(subnet, whole)
         for block in blocks:
             bitmap |= block.bitmap << block.prefix.base - whole.base
-        # A stored row is changed rather than replaced: its version tells who has seen it.
+        # A stored row is changed, not replaced: its version is the precondition of other plans.
         kept = next((block for block in blocks if block.id), blocks[0])
         for block in blocks:
             if block is not kept:
@@ -128,10 +128,10 @@ def take_away(
     piece: Prefix,
     to: str = NOBODY,
 ) -> list[Block]:
-    """Take an unused piece out of a region: its holder is left with the buddies on the way down.
+    """Take an unused piece out of a region; the holder keeps the buddies on the way down.
 
     :param blocks: the region's, as the plan leaves them so far.
-    :param to: who gets the piece; nobody: its blocks go.
+    :param to: the new holder of the piece; empty to remove its blocks.
     :return: the blocks of the piece, a region of its new holder.
     """
     left: list[Prefix] = []
@@ -199,7 +199,7 @@ def add_free_range(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, pie
 
 
 def free_tail(region: Prefix, blocks: list[Block]) -> Prefix | None:
-    """The largest aligned piece at the end of a region that nobody uses; None when there is none.
+    """The largest aligned unused piece at the end of a region; None when there is none.
 
     Space without a usable address counts as unused.
     """

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from borough.domain.declared.dimensions import (
-    ClaimSettings,
-)
+from borough.domain.declared.dimensions import ClaimSettings
 from borough.domain.net.addresses import Family
 
 
 class Hold(IntEnum):
-    """How a block is held, as the request sees it; lower is better (rule 4)."""
+    """Holder of a block relative to the claimant of a request; lower is better (rule 4)."""
 
     OWN = 0
     UNCLAIMED = 1
