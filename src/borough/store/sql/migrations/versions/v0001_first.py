@@ -34,8 +34,8 @@ FLOOR = (
     f"""
 CREATE OR REPLACE FUNCTION borough_event_floor() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- Once a transaction: the first floor is the lowest, and locks are few. The setting is undone with
-    -- the savepoint or transaction that it was made in, as the lock is.
+    -- Once a transaction: the first floor is the lowest, and locks are few. A rollback of the savepoint or
+    -- transaction undoes the setting and the lock together.
     IF coalesce(current_setting('borough.has_floor', true), '') = '' THEN
         PERFORM pg_advisory_xact_lock_shared(
             {0x42524F << 40} + CASE WHEN is_called THEN last_value ELSE 0 END
