@@ -15,35 +15,35 @@ from borough.neutron.commands.reconcile import Side
 from borough.neutron.commands.sides import ServiceSide
 from borough.neutron.service.client import configured
 from tests.neutron.cloud import Cloud
-from tests.neutron.serving import Front, Served
+from tests.neutron.serving import Served, ServiceProxy
 from tests.servers.shared import shared_server
 
-GIVE = ("POST", "/v1/allocations")
-FREE = ("POST", "/v1/releases")
+ALLOCATE = ("POST", "/v1/allocations")
+RELEASE = ("POST", "/v1/releases")
 
 
 class RemoteCloud(Cloud):
     """See :class:`Cloud`; its driver is ``borough_remote``.
 
     :ivar served: the service.
-    :ivar front: what stands before it.
+    :ivar proxy: the proxy before it.
     """
 
-    def __init__(self, url: str, served: Served, front: Front) -> None:
+    def __init__(self, url: str, served: Served, proxy: ServiceProxy) -> None:
         self.served = served
-        self.front = front
+        self.proxy = proxy
         super().__init__(url, "borough_remote", tables=False)
 
     def use(self) -> None:
         """See :meth:`Cloud.use`."""
         options.register(cfg.CONF)
         super().use()
-        cfg.CONF.set_override("url", self.front.url, group="borough")
+        cfg.CONF.set_override("url", self.proxy.url, group="borough")
         cfg.CONF.set_override("timeout", 10.0, group="borough")
 
-    def calm(self) -> None:
-        """Let the front pass everything on, and forget what it has seen."""
-        self.front.calm()
+    def reset(self) -> None:
+        """Let the proxy forward everything, and forget the requests seen."""
+        self.proxy.reset()
         cfg.CONF.set_override("timeout", 10.0, group="borough")
 
     @contextmanager
@@ -70,12 +70,12 @@ def remote_cloud(kind: str, folder: Path, *options: str) -> Iterator[RemoteCloud
     url = shared_server(kind).fresh()
     served = Served(folder, *options)
     try:
-        front = Front(folder, served.port)
+        proxy = ServiceProxy(folder, served.port)
         try:
-            made = RemoteCloud(url, served, front)
+            made = RemoteCloud(url, served, proxy)
             yield made
             made.close()
         finally:
-            front.close()
+            proxy.close()
     finally:
         served.close()

@@ -1,4 +1,4 @@
-"""``borough serve`` as a process, and what stands before it: counts requests, and loses answers."""
+"""``borough serve`` as a process, and a proxy before it that records requests and drops answers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.servers.base import free_port
 
 
 class Served:
-    """A service on a database of its own, that can be stopped and started on the same port.
+    """A service on a database of its own, which can be stopped and started on the same port.
 
-    :ivar ipam: the same address space, past the service.
+    :ivar ipam: the same address space, without the service between.
     :ivar secret: a token that may administer.
     """
 
@@ -64,7 +64,7 @@ class Served:
             connection.close()
 
     def age(self, seconds: int) -> None:
-        """Let everything held be so much older."""
+        """Make every allocation older."""
         engine = sa.create_engine(self._database)
         with engine.begin() as connection:
             older = schema.allocation.c.at - seconds * 1_000_000
@@ -72,31 +72,31 @@ class Served:
         engine.dispose()
 
     def stop(self) -> None:
-        """Kill it."""
+        """Kill the process."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def close(self) -> None:
-        """End it for good."""
+        """Stop it, and close its database."""
         self.stop()
         self.ipam.close()
 
 
-class Front:
-    """Stands before a service, as a process of its own: counts requests, and loses some.
+class ServiceProxy:
+    """A proxy before a service, as a process of its own: records requests, and fails some.
 
-    A rule is (what, method, path, times): ``lose`` for the answer to a request that the service has done,
-    ``refuse`` for a request that never comes to it; any path and method when they are empty.
+    A rule is (fault, method, path, times). ``lose`` drops the answer to a request that the service has
+    served; ``refuse`` drops the request itself. An empty method or path matches every one.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
         self._rules, self._log = folder / "rules.json", folder / "seen.log"
-        self.calm()
+        self.reset()
         self._own = free_port()
         self.url = f"http://127.0.0.1:{self._own}"
-        words = ["-m", "tests.neutron.front", str(self._own), str(port), str(folder)]
-        with (folder / "front.log").open("ab") as log:
+        words = ["-m", "tests.neutron.proxy", str(self._own), str(port), str(folder)]
+        with (folder / "proxy.log").open("ab") as log:
             self._process = subprocess.Popen([sys.executable, *words], stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while not _listens(self._own):
@@ -105,12 +105,12 @@ class Front:
 
     @property
     def seen(self) -> list[tuple[str, str]]:
-        """Methods and paths that have come by since the last :meth:`calm`, without their queries."""
+        """Methods and paths of the requests since the last :meth:`reset`, without their queries."""
         words = (line.split() for line in self._log.read_text().splitlines())
         return [(method, path) for method, path in words]
 
-    def calm(self) -> None:
-        """Let everything pass, and forget what was seen."""
+    def reset(self) -> None:
+        """Forward everything from now on, and forget the requests seen."""
         self.rule()
         self._log.write_text("")
 
@@ -121,7 +121,7 @@ class Front:
         fresh.replace(self._rules)
 
     def close(self) -> None:
-        """End it."""
+        """Stop the proxy."""
         self._process.kill()
         self._process.wait()
 

@@ -36,7 +36,7 @@ def run(old_cloud: Cloud, tmp_path: Path) -> Run:
     config = tmp_path / "neutron.conf"
     config.write_text(f"[database]\nconnection = {old_cloud.url}\n")
     if isinstance(old_cloud, RemoteCloud):
-        config.write_text(config.read_text() + f"[borough]\nurl = {old_cloud.front.url}\n")
+        config.write_text(config.read_text() + f"[borough]\nurl = {old_cloud.proxy.url}\n")
 
     def call(*words: str) -> tuple[int, dict[str, Any]]:
         command = ["--json", "neutron", *words, "--config-file", str(config)]

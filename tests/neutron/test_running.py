@@ -168,7 +168,7 @@ def test_a_running_neutron_with_a_service(kind: str, tmp_path: Path):
     with remote_cloud(kind, tmp_path) as cloud:
         if kind == "postgresql":
             cloud.execute(_FAULTS)
-        options = f"url = {cloud.front.url}"
+        options = f"url = {cloud.proxy.url}"
         with running(tmp_path, [cloud.url] * 2, "borough_remote", options=options) as neutron:
             run(neutron, cloud, bulk=kind != "postgresql")
         if kind == "postgresql":

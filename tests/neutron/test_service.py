@@ -14,12 +14,12 @@ from oslo_config import cfg
 
 from borough.neutron.errors import AddressServiceUnavailable
 from tests.neutron.cloud import port
-from tests.neutron.remote import FREE, GIVE, RemoteCloud, remote_cloud
+from tests.neutron.remote import ALLOCATE, RELEASE, RemoteCloud, remote_cloud
 
 
 @pytest.fixture
 def cloud(service_cloud: RemoteCloud) -> RemoteCloud:
-    service_cloud.calm()
+    service_cloud.reset()
     return service_cloud
 
 
@@ -31,11 +31,11 @@ def test_an_allocation_is_one_request_whatever_the_group(cloud: RemoteCloud):
             cloud.allocate([name])
     group = [*full, cloud.subnet("10.1.0.0/16", network=network)]
     for host in ("", "node-1"):
-        cloud.front.calm()
+        cloud.proxy.reset()
         address, subnet = cloud.allocate(group, port=port(host))
         assert subnet == group[-1]
         assert ipaddress.ip_address(address) in ipaddress.ip_network("10.1.0.0/16")
-        assert cloud.front.seen == [GIVE]
+        assert cloud.proxy.seen == [ALLOCATE]
     assert cloud.pool(cloud.context).needs_rollback()
 
 
@@ -51,11 +51,11 @@ def test_service_types_are_read_from_neutrons_tables(cloud: RemoteCloud):
 def test_many_addresses_are_one_request(cloud: RemoteCloud):
     subnet = cloud.subnet("10.7.0.0/24")
     context = cloud.context
-    cloud.front.calm()
+    cloud.proxy.reset()
     with db_api.CONTEXT_WRITER.using(context):
         pool = cloud.pool(context)
         many = pool.get_subnet(subnet).bulk_allocate(ipam_req.BulkAddressRequest(100))
-    assert cloud.front.seen == [GIVE]
+    assert cloud.proxy.seen == [ALLOCATE]
     assert len(set(many)) == 100
 
 
@@ -73,20 +73,20 @@ def test_the_anycast_address_is_left_to_neutron(cloud: RemoteCloud):
 def test_a_release_is_two_requests(cloud: RemoteCloud):
     subnet = cloud.subnet("10.10.0.0/29")
     address, _ = cloud.allocate([subnet])
-    cloud.front.calm()
+    cloud.proxy.reset()
     cloud.release(subnet, address)
     # Who holds it, and the release when the transaction is committed.
-    asked, freed = cloud.front.seen
-    assert (asked[0], freed) == ("GET", FREE)
+    asked, freed = cloud.proxy.seen
+    assert (asked[0], freed) == ("GET", RELEASE)
 
 
 def test_a_subnet_is_taken_over_once(cloud: RemoteCloud):
     subnet = cloud.subnet("10.11.0.0/24")
     cloud.forget(subnet)
     cloud.allocate([subnet])
-    cloud.front.calm()
+    cloud.proxy.reset()
     cloud.allocate([subnet])
-    assert cloud.front.seen == [GIVE]
+    assert cloud.proxy.seen == [ALLOCATE]
 
 
 def test_subnets_go_with_all_they_hold_when_the_transaction_is_committed(cloud: RemoteCloud):
@@ -108,12 +108,12 @@ def test_subnets_go_with_all_they_hold_when_the_transaction_is_committed(cloud: 
 def test_a_service_that_is_away_or_refuses_is_503(cloud: RemoteCloud):
     subnet = cloud.subnet("10.13.0.0/24")
     cfg.CONF.set_override("timeout", 0.5, group="borough")
-    cloud.front.rule(("refuse", "", "", 1000))
+    cloud.proxy.rule(("refuse", "", "", 1000))
     with pytest.raises(AddressServiceUnavailable, match="does not answer"):
         cloud.allocate([subnet])
     with pytest.raises(AddressServiceUnavailable):
         cloud.release(subnet, "10.13.0.2")
-    cloud.calm()
+    cloud.reset()
     cfg.CONF.clear_override("url", group="borough")
     with pytest.raises(AddressServiceUnavailable, match="url is not set"):
         cloud.allocate([subnet])

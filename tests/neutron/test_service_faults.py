@@ -25,16 +25,16 @@ from borough.cli.app import app
 from borough.neutron.errors import AddressServiceUnavailable
 from tests.fault.proxy import Proxy
 from tests.neutron.cloud import Cloud, port
-from tests.neutron.remote import FREE, GIVE, RemoteCloud
+from tests.neutron.remote import ALLOCATE, RELEASE, RemoteCloud
 
 
 @pytest.fixture
 def cloud(service_cloud: RemoteCloud) -> RemoteCloud:
     service_cloud.use()
-    service_cloud.calm()
+    service_cloud.reset()
     # What other tests have given to no port.
     service_cloud.audit(write=True)
-    service_cloud.calm()
+    service_cloud.reset()
     return service_cloud
 
 
@@ -97,11 +97,11 @@ def test_neutrons_own_undoing_does_not_hide_why_a_transaction_is_lost(cloud: Rem
 
 def test_an_answer_that_is_lost_is_asked_for_again(cloud: RemoteCloud):
     subnet = cloud.subnet("10.6.0.0/24")
-    cloud.front.rule(("lose", *GIVE, 1))
+    cloud.proxy.rule(("lose", *ALLOCATE, 1))
     address, _ = cloud.allocate([subnet], port=port("node-1"))
-    assert cloud.front.seen.count(GIVE) == 2
+    assert cloud.proxy.seen.count(ALLOCATE) == 2
     assert cloud.addresses(subnet) == [address]
-    cloud.front.rule(("lose", *FREE, 1))
+    cloud.proxy.rule(("lose", *RELEASE, 1))
     cloud.release(subnet, address)
     assert cloud.held(subnet) == []
 
@@ -124,10 +124,10 @@ def test_what_nobody_answered_for_is_found_by_the_audit(cloud: RemoteCloud):
     network = cloud.network()
     subnet = cloud.subnet("10.8.0.0/24", network=network)
     cfg.CONF.set_override("timeout", 0.5, group="borough")
-    cloud.front.rule(("lose", *GIVE, 1000))
+    cloud.proxy.rule(("lose", *ALLOCATE, 1000))
     with pytest.raises(AddressServiceUnavailable):
         cloud.allocate([subnet])
-    cloud.calm()
+    cloud.reset()
     (lost,) = cloud.addresses(subnet)
     address, _ = cloud.allocate([subnet])
     cloud.port(network, subnet, address)
@@ -142,12 +142,12 @@ def test_a_release_that_fails_is_told_and_found_by_the_audit(cloud: RemoteCloud,
     subnet = cloud.subnet("10.9.0.0/24")
     address, _ = cloud.allocate([subnet])
     cfg.CONF.set_override("timeout", 0.5, group="borough")
-    cloud.front.rule(("refuse", *FREE, 1000))
+    cloud.proxy.rule(("refuse", *RELEASE, 1000))
     cloud.release(subnet, address)
     (told,) = [each for each in caplog.records if each.levelname == "ERROR"]
     assert address in told.getMessage()
     assert "borough neutron audit" in told.getMessage()
-    cloud.calm()
+    cloud.reset()
     assert cloud.addresses(subnet) == [address]
     assert cloud.audit(write=True).addresses_removed == 1
     assert cloud.held(subnet) == []
@@ -261,7 +261,7 @@ def test_a_process_that_is_killed_leaves_what_the_audit_takes_back(
     address, _ = cloud.allocate([subnet])
     cloud.port(network, subnet, address)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _KILLED, cloud.url, cloud.front.url, subnet],
+        [sys.executable, "-W", "ignore", "-c", _KILLED, cloud.url, cloud.proxy.url, subnet],
         capture_output=True,
         check=False,
         text=True,
@@ -273,7 +273,7 @@ def test_a_process_that_is_killed_leaves_what_the_audit_takes_back(
     config = tmp_path / "neutron.conf"
     config.write_text(
         f"[DEFAULT]\nipam_driver = borough_remote\n[database]\nconnection = {cloud.url}\n"
-        f"[borough]\nurl = {cloud.front.url}\n"
+        f"[borough]\nurl = {cloud.proxy.url}\n"
     )
 
     def run(*words: str) -> tuple[int, dict[str, Any]]:

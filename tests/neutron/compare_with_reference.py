@@ -1,12 +1,12 @@
-"""Runs Neutron's own unit tests with Borough's driver, beside the reference driver, and compares.
+"""Run Neutron's own unit tests with a driver of Borough, and compare with the reference driver.
 
-    python -m tests.neutron.judge                       # what continuous integration runs
-    python -m tests.neutron.judge --all                 # everything; takes an hour on two cores
-    python -m tests.neutron.judge MODULE…               # some modules, or single tests
+    python -m tests.neutron.compare_with_reference          # the part that continuous integration runs
+    python -m tests.neutron.compare_with_reference --all    # everything; an hour on two cores
+    python -m tests.neutron.compare_with_reference MODULE…  # some modules, or single tests
 
-Every test that passes with the reference driver must pass with ours. What is excused is listed in
-``excused.txt`` and ``excused_remote.txt``, each with its reason. It fails also when our driver was not asked
-for anything.
+Every test that passes with the reference driver must pass with the driver of Borough. ``excused.txt`` and
+``excused_remote.txt`` list the exceptions, each with its reason. The comparison fails too when no test asked
+the driver for an address.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 HERE = Path(__file__).parent
 
 _UNIT = "neutron.tests.unit."
-#: All that an IPAM driver can be judged by.
+#: All modules whose tests ask an IPAM driver.
 ALL = (
     _UNIT + "ipam.test_requests",
     _UNIT + "ipam.test_subnet_alloc",
@@ -44,7 +44,7 @@ ALL = (
     _UNIT + "db.test_l3_extra_gws_db",
     _UNIT + "plugins.ml2.test_plugin",
 )
-#: What fits into continuous integration.
+#: The modules that continuous integration runs.
 SUBSET = (
     _UNIT + "ipam.test_subnet_alloc",
     _UNIT + "ipam.drivers.neutrondb_ipam.test_driver",
@@ -53,7 +53,7 @@ SUBSET = (
     _UNIT + "extensions.test_subnet_service_types",
 )
 
-#: How often a test that fails with ours is run with the reference driver, until it fails there too.
+#: Most runs, with the reference driver, of a test that fails with the driver of Borough.
 RUNS = 12
 
 
@@ -76,10 +76,10 @@ class _Result(unittest.TestResult):
         self._end(test, "passed")
 
     def addFailure(self, test: Any, error: Any, details: Any = None) -> None:  # noqa: N802
-        self._end(test, "failed", _told(error, details, self, test))
+        self._end(test, "failed", _explanation(error, details, self, test))
 
     def addError(self, test: Any, error: Any = None, details: Any = None) -> None:  # noqa: N802
-        self._end(test, "failed", _told(error, details, self, test))
+        self._end(test, "failed", _explanation(error, details, self, test))
 
     def addSkip(self, test: Any, reason: str = "", details: Any = None) -> None:  # noqa: N802
         self._end(test, "skipped", str(reason))
@@ -91,7 +91,7 @@ class _Result(unittest.TestResult):
         self._end(test, "failed", "unexpected success")
 
 
-def _told(error: Any, details: Any, result: unittest.TestResult, test: Any) -> str:
+def _explanation(error: Any, details: Any, result: unittest.TestResult, test: Any) -> str:
     if error is not None:
         return result._exc_info_to_string(error, test)[-4000:]  # type: ignore[attr-defined,no-any-return]
     parts = [each.as_text() for name, each in (details or {}).items() if "traceback" in name]
@@ -116,46 +116,55 @@ def _load(names: list[str]) -> list[unittest.TestCase]:
 def work(driver: str, names: list[str], shard: int, shards: int, target: Path) -> None:
     """Run a share of the tests in this process."""
     os.environ["OS_DEFAULT__IPAM_DRIVER"] = driver
-    from tests.neutron import stage
+    from tests.neutron import fixtures
 
-    stage.set_up(driver)
+    fixtures.set_up(driver)
     tests = sorted(_load(names), key=lambda test: test.id())
     own = [test for at, test in enumerate(tests) if at % shards == shard]
     with target.open("w") as sink:
         result = _Result(sink)
         for test in own:
             test.run(result)
-        sink.write(json.dumps(["calls", dict(stage.calls)]) + "\n")
+        sink.write(json.dumps(["calls", dict(fixtures.calls)]) + "\n")
 
 
-class Verdict:
-    """The outcomes of one driver.
+class Outcomes:
+    """The outcomes of all tests with one driver.
 
-    :ivar calls: how often each method of our driver was called.
+    :ivar by_test: ``passed``, ``failed`` or ``skipped``, by the id of a test.
+    :ivar calls: number of calls of each method of the driver of Borough.
     """
 
     def __init__(self) -> None:
-        self.outcomes: dict[str, str] = {}
+        self.by_test: dict[str, str] = {}
         self.details: dict[str, str] = {}
         self.calls: Counter[str] = Counter()
         self.seconds = 0.0
 
     @property
     def counts(self) -> Counter[str]:
-        """How many tests ended how."""
-        return Counter(self.outcomes.values())
+        """Number of tests with each outcome."""
+        return Counter(self.by_test.values())
 
 
-def judge(driver: str, names: list[str], jobs: int) -> Verdict:
+def run_tests(driver: str, names: list[str], jobs: int) -> Outcomes:
     """Run the tests with a driver, in several processes."""
-    verdict = Verdict()
+    found = Outcomes()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         targets = [Path(folder) / f"{shard}.jsonl" for shard in range(jobs)]
         running = []
         for shard, target in enumerate(targets):
             words = ["--work", driver, str(shard), str(jobs), str(target)]
-            command = [sys.executable, "-W", "ignore", "-m", "tests.neutron.judge", *words, *names]
+            command = [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "tests.neutron.compare_with_reference",
+                *words,
+                *names,
+            ]
             log = (target.with_suffix(".log")).open("wb")
             running.append(subprocess.Popen(command, stdout=log, stderr=log))
         for process, target in zip(running, targets, strict=True):
@@ -165,16 +174,16 @@ def judge(driver: str, names: list[str], jobs: int) -> Verdict:
             for line in target.read_text().splitlines():
                 name, outcome, *more = json.loads(line)
                 if name == "calls":
-                    verdict.calls.update(outcome)
+                    found.calls.update(outcome)
                 else:
-                    verdict.outcomes[name] = outcome
-                    verdict.details[name] = more[0]
-    verdict.seconds = time.monotonic() - start
-    return verdict
+                    found.by_test[name] = outcome
+                    found.details[name] = more[0]
+    found.seconds = time.monotonic() - start
+    return found
 
 
 def excused(driver: str) -> dict[str, str]:
-    """Tests that may fail, by id or by the start of it, and why."""
+    """The reasons of the tests that may fail, by id or by the start of an id."""
     found = {}
     lines = (HERE / "excused.txt").read_text().splitlines()
     if driver == "borough_remote":
@@ -187,30 +196,30 @@ def excused(driver: str) -> dict[str, str]:
     return found
 
 
-def failing_with_internal(failed: list[str], forgiven: dict[str, str], jobs: int) -> set[str]:
-    """Which of the tests that failed with ours fail with the reference driver too, in one of some runs.
+def failing_with_internal(failed: list[str], excuses: dict[str, str], jobs: int) -> set[str]:
+    """The failed tests that fail with the reference driver too, in at least one of several runs.
 
-    Some tests of Neutron's models race two threads on purpose, and lose now and then with any driver.
+    Some tests of Neutron's models race two threads on purpose, and fail at times with every driver.
     """
     found: set[str] = set()
     for _ in range(RUNS):
-        left = [name for name in failed if name not in found and not name.startswith((*forgiven,))]
+        left = [name for name in failed if name not in found and not name.startswith((*excuses,))]
         if not left:
             break
-        outcomes = judge("internal", left, jobs).outcomes
+        outcomes = run_tests("internal", left, jobs).by_test
         found |= {name for name in left if outcomes.get(name) == "failed"}
     return found
 
 
-def show(driver: str, verdict: Verdict) -> None:
+def show(driver: str, found: Outcomes) -> None:
     """Print counts."""
-    counts = verdict.counts
+    counts = found.counts
     print(
         f"{driver}: {counts['passed']} passed, {counts['skipped']} skipped, "
-        f"{counts['failed']} failed in {verdict.seconds:.0f} s"
+        f"{counts['failed']} failed in {found.seconds:.0f} s"
     )
     if driver != "internal":
-        for name, count in sorted(verdict.calls.items()):
+        for name, count in sorted(found.calls.items()):
             print(f"  {count:6} x {name}")
 
 
@@ -226,22 +235,22 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--alone", action="store_true", help="do not compare with internal")
-    parser.add_argument("--details", help="a file for what the failures said")
+    parser.add_argument("--details", help="a file for the texts of the failures")
     options = parser.parse_args()
     names = options.names or list(ALL if options.all else SUBSET)
-    ours = judge(options.driver, names, options.jobs)
+    ours = run_tests(options.driver, names, options.jobs)
     show(options.driver, ours)
-    failed = sorted(name for name, outcome in ours.outcomes.items() if outcome == "failed")
+    failed = sorted(name for name, outcome in ours.by_test.items() if outcome == "failed")
     if options.details:
         texts = itertools.chain.from_iterable((name, ours.details[name]) for name in failed)
         Path(options.details).write_text("\n".join(texts))
     if options.driver == "internal":
         return 0
-    forgiven = excused(options.driver)
-    theirs = set() if options.alone else failing_with_internal(failed, forgiven, options.jobs)
+    excuses = excused(options.driver)
+    theirs = set() if options.alone else failing_with_internal(failed, excuses, options.jobs)
     bad = 0
     for name in failed:
-        reason = next((forgiven[each] for each in forgiven if name.startswith(each)), "")
+        reason = next((excuses[each] for each in excuses if name.startswith(each)), "")
         if name in theirs:
             print(f"  fails with internal as well: {name}")
         elif reason:
@@ -250,7 +259,7 @@ def main() -> int:
             bad += 1
             print(f"  FAILED: {name}")
     if not ours.calls["BoroughSubnetGroup.allocate"] and options.driver != "borough_shim":
-        print("the driver was never asked for an address")
+        print("no test asked the driver for an address")
         bad += 1
     return 1 if bad else 0
 

@@ -1,4 +1,4 @@
-"""Acts and declared changes that meet in Neutron's transactions; see ``tests/interleaving``."""
+"""Acts of ports and changes of subnets, interleaved in Neutron's transactions; see ``tests/interleaving``."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def at(family: int, last: str) -> str:
 
 
 @dataclass
-class Stage:
+class Scene:
     """One network in Neutron.
 
     :ivar ids: its two subnets, by family.
-    :ivar rows: all rows of the database before a meeting.
+    :ivar rows: all rows of the database before an interleaving.
     """
 
     cloud: Cloud
@@ -94,58 +94,58 @@ class Stage:
 class Act:
     """A call for a port.
 
-    :ivar is_ranged: whether an address given lies in the allocation pools.
-    :ivar is_decided: whether the single-statement allocation is avoided.
+    :ivar is_ranged: true when an allocated address lies in the allocation pools.
+    :ivar is_decided: true when the act avoids the single-statement allocation.
     """
 
     name: str
-    call: Callable[[Stage, Any], list[str]]
+    call: Callable[[Scene, Any], list[str]]
     family: int = 4
     is_ranged: bool = False
     releases: bool = False
     is_decided: bool = False
 
 
-def _asks(request: Callable[[Stage], Any] | None, family: int, host: str = "") -> Any:
-    def call(stage: Stage, context: Any) -> list[str]:
+def _allocates(request: Callable[[Scene], Any] | None, family: int, host: str = "") -> Any:
+    def call(scene: Scene, context: Any) -> list[str]:
         port = {"id": "by-act", "device_owner": "compute:nova", "binding:host_id": host}
-        made = request(stage) if request else None
-        return [stage.cloud.allocate_in(context, [stage.ids[family]], made, port)[0]]
+        made = request(scene) if request else None
+        return [scene.cloud.allocate_in(context, [scene.ids[family]], made, port)[0]]
 
     return call
 
 
-def _bulk(stage: Stage, context: Any) -> list[str]:
-    subnet = stage.cloud.pool(context).get_subnet(stage.ids[4])
+def _bulk(scene: Scene, context: Any) -> list[str]:
+    subnet = scene.cloud.pool(context).get_subnet(scene.ids[4])
     return list(subnet.bulk_allocate(ipam_req.BulkAddressRequest(12)))
 
 
-def _named(family: int, last: str) -> Callable[[Stage], Any]:
-    return lambda _stage: ipam_req.SpecificAddressRequest(at(family, last))
+def _named(family: int, last: str) -> Callable[[Scene], Any]:
+    return lambda _scene: ipam_req.SpecificAddressRequest(at(family, last))
 
 
-def _gives_back(family: int, last: str) -> Any:
-    def call(stage: Stage, context: Any) -> list[str]:
-        stage.cloud.pool(context).get_subnet(stage.ids[family]).deallocate(at(family, last))
+def _releases(family: int, last: str) -> Any:
+    def call(scene: Scene, context: Any) -> list[str]:
+        scene.cloud.pool(context).get_subnet(scene.ids[family]).deallocate(at(family, last))
         return [at(family, last)]
 
     return call
 
 
-def _eui64(_stage: Stage) -> Any:
+def _eui64(_scene: Scene) -> Any:
     return ipam_req.AutomaticAddressRequest(prefix=CIDR[6], mac="00:16:3e:00:00:01")
 
 
 _PLAIN: Final = [
-    Act("any", _asks(None, 4), is_ranged=True),
-    Act("claim", _asks(None, 4, "node-9"), is_ranged=True),
-    Act("next", _asks(lambda _: ipam_req.PreferNextAddressRequest(), 4), is_ranged=True),
-    Act("inside", _asks(_named(4, "5a"), 4)),
-    Act("outside", _asks(_named(4, "d2"), 4)),
+    Act("any", _allocates(None, 4), is_ranged=True),
+    Act("claim", _allocates(None, 4, "node-9"), is_ranged=True),
+    Act("next", _allocates(lambda _: ipam_req.PreferNextAddressRequest(), 4), is_ranged=True),
+    Act("inside", _allocates(_named(4, "5a"), 4)),
+    Act("outside", _allocates(_named(4, "d2"), 4)),
     Act("bulk", _bulk, is_ranged=True),
-    Act("any6", _asks(None, 6), 6, is_ranged=True),
-    Act("outside6", _asks(_named(6, "d2"), 6), 6),
-    Act("eui64", _asks(_eui64, 6), 6),
+    Act("any6", _allocates(None, 6), 6, is_ranged=True),
+    Act("outside6", _allocates(_named(6, "d2"), 6), 6),
+    Act("eui64", _allocates(_eui64, 6), 6),
 ]
 ACTS: Final = [
     *_PLAIN,
@@ -154,15 +154,15 @@ ACTS: Final = [
         Act(f"{act.name}-decided", act.call, act.family, act.is_ranged, is_decided=True)
         for act in _PLAIN
     ),
-    Act("release", _gives_back(4, "10"), releases=True),
-    Act("release-claimed", _gives_back(4, "50"), releases=True),
-    Act("release-outside", _gives_back(4, "d0"), releases=True),
-    Act("release6", _gives_back(6, "10"), 6, releases=True),
-    Act("release-outside6", _gives_back(6, "d0"), 6, releases=True),
+    Act("release", _releases(4, "10"), releases=True),
+    Act("release-claimed", _releases(4, "50"), releases=True),
+    Act("release-outside", _releases(4, "d0"), releases=True),
+    Act("release6", _releases(6, "10"), 6, releases=True),
+    Act("release-outside6", _releases(6, "d0"), 6, releases=True),
 ]
 
 
-Step = Callable[[Stage, Any, int], None]
+Step = Callable[[Scene, Any, int], None]
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Change:
     """A change of a subnet.
 
     :ivar steps: each runs in a transaction of its own.
-    :ivar drops: whether every address of the subnet is dropped.
+    :ivar drops: true when it drops every address of the subnet.
     :ivar families: the subnets that it applies to.
     """
 
@@ -181,35 +181,35 @@ class Change:
 
 
 def _update(name: str, pools: str = "as-before", **more: Any) -> Change:
-    def step(stage: Stage, context: Any, family: int) -> None:
-        stage.cloud.pool(context).update_subnet(stage.request(family, pools, **more))
+    def step(scene: Scene, context: Any, family: int) -> None:
+        scene.cloud.pool(context).update_subnet(scene.request(family, pools, **more))
 
     return Change(name, (step,))
 
 
-def _move_gateway(stage: Stage, context: Any, family: int) -> None:
-    request = stage.request(family, gateway=at(family, "5a"))
-    stage.cloud.pool(context).update_subnet(request)
+def _move_gateway(scene: Scene, context: Any, family: int) -> None:
+    request = scene.request(family, gateway=at(family, "5a"))
+    scene.cloud.pool(context).update_subnet(request)
 
 
-def _delegate(stage: Stage, context: Any, family: int) -> None:
-    request = stage.request(family, "none", cidr="2001:db8:a::/64", gateway="2001:db8:a::1")
-    stage.cloud.pool(context).update_subnet(request)
+def _delegate(scene: Scene, context: Any, family: int) -> None:
+    request = scene.request(family, "none", cidr="2001:db8:a::/64", gateway="2001:db8:a::1")
+    scene.cloud.pool(context).update_subnet(request)
 
 
-def _remove(stage: Stage, context: Any, family: int) -> None:
-    id = stage.ids[family]
+def _remove(scene: Scene, context: Any, family: int) -> None:
+    id = scene.ids[family]
     for table, column in zip(reversed(_THEIRS), ("subnet_id", "id"), strict=True):
         context.session.execute(sa.delete(table).where(table.c[column] == id))
-    stage.cloud.pool(context).remove_subnet(id)
+    scene.cloud.pool(context).remove_subnet(id)
 
 
-def _add(stage: Stage, context: Any, family: int) -> None:
-    id = stage.ids[family]
+def _add(scene: Scene, context: Any, family: int) -> None:
+    id = scene.ids[family]
     for table, column in zip(_THEIRS, ("id", "subnet_id"), strict=True):
-        rows = [row for row in stage.rows[table.name] if row[column] == id]
+        rows = [row for row in scene.rows[table.name] if row[column] == id]
         context.session.execute(sa.insert(table), rows)
-    stage.cloud.pool(context).allocate_subnet(stage.request(family))
+    scene.cloud.pool(context).allocate_subnet(scene.request(family))
 
 
 CHANGES: Final = [
@@ -225,8 +225,8 @@ CHANGES: Final = [
 ]
 
 
-class Ground:
-    """A database of Neutron that two of its workers have open."""
+class SharedDatabase:
+    """A database of Neutron that two of its processes use."""
 
     def __init__(self, cloud: Cloud, url: str, is_waiting: Callable[[], bool]) -> None:
         """Make the subnets.
@@ -235,7 +235,7 @@ class Ground:
         """
         self._is_waiting = is_waiting
         self._tables = Tables(cloud.engine, _THEIRS)
-        self._stage = Stage(cloud, cloud.network())
+        self._scene = Scene(cloud, cloud.network())
         self._auditor = Ipam(open_store(url))
         self._workers = [Backend(cloud.engine), Backend(cloud.engine)]
         self._givers = [each.dialect.giver for each in self._workers]
@@ -244,37 +244,37 @@ class Ground:
         plain = dialect.cursor
         setattr(dialect, "cursor", lambda connection: GatedCursor(plain(connection), self._gate))  # noqa: B010
         for family in (4, 6):
-            self._stage.ids[family] = cloud.subnet(CIDR[family], network=self._stage.network)
+            self._scene.ids[family] = cloud.subnet(CIDR[family], network=self._scene.network)
 
     def backend_of(self, _connection: sa.Connection) -> Backend:
-        """The backend of a worker: the main thread is one worker, every other thread the second."""
+        """The backend of a thread: the main thread acts as one process, every other thread as the second."""
         return self._workers[threading.current_thread() is not threading.main_thread()]
 
     def fill(self) -> None:
         """Allocate some addresses, inside the pools and outside."""
-        for family in self._stage.ids:
-            self._stage.transact(partial(self._fill, family))
-        self._stage.rows = self._tables.read()
+        for family in self._scene.ids:
+            self._scene.transact(partial(self._fill, family))
+        self._scene.rows = self._tables.read()
         assert self._auditor.audit() == []
 
     def _fill(self, family: int, context: Any) -> None:
-        cloud, id = self._stage.cloud, self._stage.ids[family]
-        cloud.pool(context).update_subnet(self._stage.request(family))
+        cloud, id = self._scene.cloud, self._scene.ids[family]
+        cloud.pool(context).update_subnet(self._scene.request(family))
         claimant = {"id": "claimed", "device_owner": "compute:nova", "binding:host_id": "node-1"}
         for last, port in (("10", None), ("11", None), ("50", claimant), ("d0", None)):
             named = ipam_req.SpecificAddressRequest(at(family, last))
             cloud.allocate_in(context, [id], named, port)
 
     def close(self) -> None:
-        """Close the connections that are not Neutron's."""
+        """Close the connections outside Neutron."""
         self._auditor.close()
 
-    def play(self, act: Act, change: Change, stops: str) -> list[str]:
-        """Let an act and a change meet; return the faults found afterwards."""
-        self._tables.put_back(self._stage.rows)
+    def interleave(self, act: Act, change: Change, stops: str) -> list[str]:
+        """Interleave an act with a change; return the faults found afterwards."""
+        self._tables.put_back(self._scene.rows)
         for worker, giver in zip(self._workers, self._givers, strict=True):
             worker.dialect.giver = None if act.is_decided else giver
-            for id in self._stage.ids.values():
+            for id in self._scene.ids.values():
                 worker.forget(id)
         self._warm()
         thread = threading.Thread(target=self._warm)
@@ -283,7 +283,7 @@ class Ground:
         before = self._declared()
         held = self._held()
         calls: list[Callable[[], Any]] = [
-            lambda: self._stage.transact(lambda context: act.call(self._stage, context)),
+            lambda: self._scene.transact(lambda context: act.call(self._scene, context)),
             lambda: self._make(change, act.family),
         ]
         if stops == "change":
@@ -300,16 +300,16 @@ class Ground:
 
     def _make(self, change: Change, family: int) -> str:
         for step in change.steps:
-            self._stage.transact(partial(self._step, step, family))
+            self._scene.transact(partial(self._step, step, family))
         return "done"
 
     def _step(self, step: Step, family: int, context: Any) -> None:
-        step(self._stage, context, family)
+        step(self._scene, context, family)
 
     def _warm(self) -> None:
-        stage = self._stage
-        for id in stage.ids.values():
-            stage.cloud.allocate([id], port={"id": "warm", "device_owner": "compute:nova"})
+        scene = self._scene
+        for id in scene.ids.values():
+            scene.cloud.allocate([id], port={"id": "warm", "device_owner": "compute:nova"})
 
     def _declared(self) -> Catalogue:
         # Changes by Neutron leave the version of the catalogue as it is, so that a cached one is stale.
@@ -332,7 +332,7 @@ class Ground:
         self, act: Act, change: Change, did: Outcome, changed: Outcome, before: Any
     ) -> Iterator[str]:
         """Every acknowledged address is held, and no released one is."""
-        subnet, held = self._stage.ids[act.family], self._held()
+        subnet, held = self._scene.ids[act.family], self._held()
         dropped = change.drops and changed.error is None
         expected = {
             place: what for place, what in before.items() if not dropped or place[0] != subnet
@@ -348,18 +348,18 @@ class Ground:
             if act.releases and place in held:
                 yield f"{place[1]} was released and is held"
             elif not act.releases and place not in held and not dropped:
-                yield f"{place[1]} was given and is not held"
+                yield f"{place[1]} was allocated and is not held"
         known = {*expected, *(() if act.releases else answered)}
         for place in held.keys() - known:
             yield f"{place[1]} is held and was never answered"
 
     def _inside(self, act: Act, did: Outcome, states: tuple[Catalogue, Catalogue]) -> Iterator[str]:
-        """The state before or the state after admits every address given."""
+        """The state before or the state after admits every allocated address."""
         if act.releases:
             return
         for text in did.answer or ():
             _, address = parse_address(text)
-            known = [state.by_name.get(self._stage.ids[act.family]) for state in states]
+            known = [state.by_name.get(self._scene.ids[act.family]) for state in states]
             if not any(
                 subnet is not None
                 and subnet.prefix.holds(address)

@@ -1,4 +1,4 @@
-"""Every act of a port meets every change of its subnet, in Neutron's transactions."""
+"""Every act of a port interleaved with every change of its subnet, in Neutron's transactions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 from borough.neutron.session import space
 from tests.interleaving.servers import is_waiting
 from tests.neutron.cloud import Cloud
-from tests.neutron.meetings import ACTS, CHANGES, Change, Ground
+from tests.neutron.interleavings import ACTS, CHANGES, Change, SharedDatabase
 from tests.servers.shared import shared_server
 
 
 @pytest.fixture(params=["postgresql", "mariadb"], scope="module")
-def ground(request: Any) -> Iterator[Ground]:
-    """A database on each kind of server that two workers of Neutron have open."""
+def database(request: Any) -> Iterator[SharedDatabase]:
+    """A database on each kind of server that two processes of Neutron use."""
     url = shared_server(request.param).fresh()
     cloud = Cloud(url, "borough")
-    made = Ground(cloud, url, is_waiting(cloud.engine, request.param))
+    made = SharedDatabase(cloud, url, is_waiting(cloud.engine, request.param))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(space, "backend_of", made.backend_of)
         made.fill()
@@ -33,12 +33,14 @@ def ground(request: Any) -> Iterator[Ground]:
 @pytest.mark.parametrize(
     "part", [0, pytest.param(None, marks=pytest.mark.matrix)], ids=["part", "whole"]
 )
-def test_every_act_meets_the_change(ground: Ground, change: Change, part: int | None):
+def test_every_act_interleaved_with_the_change(
+    database: SharedDatabase, change: Change, part: int | None
+):
     found = []
     for act in ACTS:
         for stops in ("act", "change"):
             name = f"{act.name} x {change.name}, {stops} stopped"
             if act.family in change.families and part in (None, zlib.crc32(name.encode()) % 3):
-                faults = ground.play(act, change, stops)
+                faults = database.interleave(act, change, stops)
                 found += [f"{name}: {'; '.join(faults)}"] if faults else []
     assert not found, "\n".join(["", *found])

@@ -1,6 +1,6 @@
-"""Stands before a service, in a process of its own; see :class:`tests.neutron.serving.Front`.
+"""A proxy before a service, in a process of its own; see :class:`tests.neutron.serving.ServiceProxy`.
 
-python -m tests.neutron.front PORT SERVICE-PORT FOLDER
+python -m tests.neutron.proxy PORT SERVICE-PORT FOLDER
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import ClassVar
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Passes one request on, or not."""
+    """Forwards one request, or fails it by a rule."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -26,16 +26,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _applies(self, wanted: str, path: str) -> bool:
         text = (self.folder / "rules.json").read_text()
-        for what, method, start, times in json.loads(text):
-            if what != wanted or method not in ("", self.command) or not path.startswith(start):
+        for fault, method, start, times in json.loads(text):
+            if fault != wanted or method not in ("", self.command) or not path.startswith(start):
                 continue
             with self.lock:
-                key = f"{text} {what} {method} {start}"
+                key = f"{text} {fault} {method} {start}"
                 self.used[key] = self.used.get(key, 0) + 1
                 return self.used[key] <= int(times)
         return False
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         path = self.path.partition("?")[0]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.lock, (self.folder / "seen.log").open("a") as log:
@@ -61,10 +61,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _pass_on  # noqa: N815
+    do_GET = do_POST = do_PUT = do_DELETE = _forward  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Makes Neutron's own unit tests judge Borough's driver, without a change to any of their files.
+"""Fixtures that let Neutron's own unit tests, unedited, run with a driver of Borough.
 
-It makes Borough's tables beside Neutron's, empties them between tests, names our driver wherever a test names
-the reference driver, and counts what ours is asked for. For ``borough_remote`` it starts a service, which is
-not emptied: no two tests have a network or a subnet of the same id.
+They create Borough's tables beside Neutron's, and empty them between tests. A test that names the reference
+driver gets the driver of Borough, whose calls are counted. For ``borough_remote`` they start a service. It is
+never emptied: no two tests have a network or a subnet of the same id.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ SEEDS: dict[str, list[dict[str, Any]]] = {
     ],
 }
 
-#: How often each method of our driver has been called.
+#: Number of calls of each method of the driver.
 calls: Counter[str] = Counter()
 
 
-def sow(connection: sa.Connection) -> None:
+def add_seeds(connection: sa.Connection) -> None:
     """Add the rows that an empty schema has."""
     for name, rows in SEEDS.items():
         connection.execute(sa.insert(schema.metadata.tables[name]), rows)
@@ -64,14 +64,14 @@ def _attach_tables() -> None:
         generate(cls, engine)
         schema.metadata.create_all(engine)
         with engine.begin() as connection:
-            sow(connection)
+            add_seeds(connection)
 
     def delete_from_both(self: Any, engine: sa.Engine) -> None:
         delete(self, engine)
         with engine.begin() as connection:
             for table in reversed(schema.metadata.sorted_tables):
                 connection.execute(table.delete())
-            sow(connection)
+            add_seeds(connection)
 
     fixture.SqlFixture._generate_schema = classmethod(generate_both)
     fixture.SqlFixture._delete_from_schema = delete_from_both
@@ -79,7 +79,7 @@ def _attach_tables() -> None:
 
 def _share_policy_checks() -> None:
     # Every test registers all of Neutron's rules anew. Most of its time would go to copies of their
-    # checks, which nobody changes.
+    # checks, which never change.
     for owner in (policy_checks.BaseCheck, policy.OwnerCheck):
         setattr(owner, "__deepcopy__", lambda self, _memo: self)  # noqa: B010  (it has no such name)
 
@@ -95,10 +95,9 @@ def _count(owner: type, name: str) -> None:
     setattr(owner, name, counted)
 
 
-def _name_ours(driver: str) -> None:
+def _replace_reference(driver: str) -> None:
     if driver in ("borough", "borough_remote"):
-        # Who asks for the driver "internal", or reaches for its classes by name, even to mock them, gets
-        # ours; the others get ours by its own name.
+        # Tests ask for the driver "internal", and also use its classes by name, even to mock them.
         reference.NeutronDbPool = BoroughPool if driver == "borough" else remote.RemotePool
         reference.NeutronDbSubnet = ours.BoroughSubnet
         return
@@ -124,8 +123,8 @@ def _serve() -> None:
 
 
 def set_up(driver: str) -> None:
-    """Make ``driver`` the one that is judged; call it once, before any test is loaded."""
-    # Some tests leave this to whichever test comes before them.
+    """Run all tests of this process with a driver; call it once, before any test is loaded."""
+    # Some tests rely on an earlier test for this.
     common.register_core_common_config_opts()
     if driver == "borough_remote":
         _serve()
@@ -144,4 +143,4 @@ def set_up(driver: str) -> None:
         _count(ours.BoroughSubnet, name)
     _count(ours.BoroughSubnetGroup, "allocate")
     if driver != "internal":
-        _name_ours(driver)
+        _replace_reference(driver)
