@@ -1,11 +1,10 @@
-"""Neutron's reference driver and Borough's, side by side in one run: cost, and addresses per second.
+"""Neutron's reference driver beside Borough's in one run: cost, and addresses per second.
 
-    python benchmarks/beside_neutron.py [--quick] [--only postgresql|mariadb]
+    python benchmarks/beside_neutron.py [--quick] [--whole] [--only postgresql|mariadb] [--parts PARTS]
 
-It needs an environment with Neutron (``./test-neutron`` makes one in ``.venv-neutron``). Each driver has a
-database of its own on one private server, durable as in production. Both are asked through Neutron's own
-interface, each address in a transaction of its own; statements are those that SQLAlchemy sends, without the
-brackets of the transaction.
+It needs an environment with Neutron (``./test-neutron`` makes one in ``.venv-neutron``). Each driver has one
+database on one private server, durable as in production. Both are called through Neutron's interface, one
+transaction an address. Statements are those that SQLAlchemy sends, without BEGIN and COMMIT.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ TAKEN = (0, 1_000, 10_000, 50_000)
 GROUPS = (1, 4, 16, 64)
 CREATORS = 16
 CIDR = "192.168.0.0/20"
-#: Addresses that are taken before the creators begin: the reference driver reads all of them for each.
+#: Addresses that are taken before the creators begin: the reference driver reads all of them each time.
 BEFORE = (0, 2_000)
 #: Addresses of a /20 that are left free, so that no creator finds it full.
 SPARE = 250
@@ -47,7 +46,7 @@ TURNS = 4
 
 
 class Cost(NamedTuple):
-    """Of one allocation: statements, and milliseconds with the commit."""
+    """Statements of one allocation, and its milliseconds with the commit."""
 
     statements: float
     milliseconds: float
@@ -62,7 +61,7 @@ class Case:
         self.counts: list[int] = []
 
     def run(self, seconds: float) -> None:
-        """A turn: at least two allocations."""
+        """Allocate for some seconds, at least twice."""
         sent = [0]
 
         def note(*_: Any) -> None:
@@ -82,12 +81,12 @@ class Case:
 
     @property
     def cost(self) -> Cost:
-        """The medians of all turns."""
+        """The medians of all allocations."""
         return Cost(statistics.median(self.counts), 1000 * statistics.median(self.times))
 
 
 def compare(title: str, label: str, cases: dict[str, dict[str, Case]], seconds: float) -> None:
-    """Run all cases in turns, so that whatever else the machine does meets all of them, and print a table."""
+    """Run all cases in turns, so that other load of the machine affects all of them; print a table."""
     for _ in range(TURNS):
         for row in cases.values():
             for case in row.values():
@@ -99,7 +98,7 @@ def compare(title: str, label: str, cases: dict[str, dict[str, Case]], seconds: 
 
 
 def fill(cloud: Cloud, subnet: str, cidr: str, count: int) -> None:
-    """Take the lowest addresses of a subnet, as quickly as each driver allows."""
+    """Take the lowest addresses of a subnet by the fastest way of each driver."""
     if not count:
         return
     cloud.use()
@@ -137,12 +136,12 @@ def table(title: str, label: str, rows: Sequence[tuple[str, dict[str, Cost]]]) -
             f"| {name} | {theirs.statements:.0f} | {theirs.milliseconds:.1f} | {ours.statements:.0f} "
             f"| {ours.milliseconds:.1f} | {theirs.milliseconds / ours.milliseconds:.1f} |"
         )
-    ours_only = [costs["borough"].milliseconds for _, costs in rows]
-    print(f"\nborough, slowest to quickest row: {max(ours_only) / min(ours_only):.2f}", flush=True)
+    times = [costs["borough"].milliseconds for _, costs in rows]
+    print(f"\nborough, slowest ÷ fastest row: {max(times) / min(times):.2f}", flush=True)
 
 
 def taken(clouds: dict[str, Cloud], seconds: float) -> None:
-    """Cost over how many addresses are taken."""
+    """Measure cost by number of addresses taken."""
     cases: dict[str, dict[str, Case]] = {}
     for at, count in enumerate(TAKEN):
         cidr = f"10.{at}.0.0/16"
@@ -155,7 +154,7 @@ def taken(clouds: dict[str, Cloud], seconds: float) -> None:
 
 
 def groups(clouds: dict[str, Cloud], seconds: float) -> None:
-    """Cost over how many candidate subnets there are."""
+    """Measure cost by number of candidate subnets."""
     cases: dict[str, dict[str, Case]] = {}
     for count in GROUPS:
         for driver, cloud in clouds.items():
@@ -187,10 +186,10 @@ def _create(
     @db_api.retry_db_errors  # type: ignore[untyped-decorator]
     def one() -> None:
         attempts[0] += 1
-        place = {"id": uuidutils.generate_uuid(), "device_owner": "compute:nova"}
+        port = {"id": uuidutils.generate_uuid(), "device_owner": "compute:nova"}
         if hosts:
-            place["binding:host_id"] = f"node-{number}"
-        cloud.allocate([subnet], port=place)
+            port["binding:host_id"] = f"node-{number}"
+        cloud.allocate([subnet], port=port)
 
     done = failed = 0
     one()
@@ -209,7 +208,7 @@ def _create(
 def creators(
     server: Server, urls: dict[str, str], clouds: dict[str, Cloud], seconds: float
 ) -> None:
-    """Many processes that take addresses of one /20 at once."""
+    """Measure many processes that take addresses of one /20 at one time."""
     print(f"\n{CREATORS} processes on one /20\n")
     print("| taken before | driver | addresses/s | retries | failures | times faster |")
     print("|---:|---|---:|---:|---:|---:|")
@@ -253,7 +252,7 @@ def creators(
 
 
 def ports(urls: dict[str, Callable[[], str]], seconds: float) -> None:
-    """Whole ports through a running Neutron."""
+    """Measure whole ports through a running Neutron."""
     print(f"\nWhole ports through Neutron's API, 2 processes, {CREATORS} clients, one /20\n")
     print("| taken before | driver | ports/s | failures | times faster |")
     print("|---:|---|---:|---:|---:|")
@@ -300,7 +299,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("postgresql", "mariadb"))
     parser.add_argument("--parts", default="taken,groups,creators,ports")
     parser.add_argument(
-        "--whole", action="store_true", help="creators go on until the /20 is full: minutes each"
+        "--whole", action="store_true", help="run creators until the /20 is full (minutes each)"
     )
     options = parser.parse_args()
     makers: dict[str, Callable[[dict[str, str]], Server]] = {

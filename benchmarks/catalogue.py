@@ -2,10 +2,9 @@
 
     python benchmarks/catalogue.py [--subnets 50000] [URL ...]
 
-Two processes' worth of one library on each database named (default: an SQLite file of its own), every two
-subnets in a network. One applies all of them, adds a subnet, and applies a topology in which one differs; the
-other allocates, once after each subnet added and once more. Medians of seven, but for the topologies.
-A database named must be empty.
+Two instances of the library work on each empty database named (default: a new SQLite file). Each network has
+two subnets. One instance applies all subnets, adds seven more, and applies a topology in which one differs.
+The other instance allocates twice after each subnet added. Times are medians of seven, except of topologies.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from borough.engine.topology.apply import load
 
 
 def main() -> None:
-    """Measure each database."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subnets", type=int, default=50_000)
     parser.add_argument("urls", nargs="*")
@@ -49,8 +47,8 @@ def _measure(url: str, count: int) -> None:
         first = load({"subnets": subnets}, None)
         second = load({"subnets": [{**subnets[0], "weight": 1}, *subnets[1:]]}, None)
         applied = _timed(lambda: writer.apply(first))
-        wanted = {"network": "n0"}
-        reader.allocate(labels=wanted)
+        labels = {"network": "n0"}
+        reader.allocate(labels=labels)
         times: list[tuple[float, float, float]] = []
         for at in range(7):
 
@@ -58,7 +56,7 @@ def _measure(url: str, count: int) -> None:
                 return writer.add_subnet(f"11.0.{at}.0/24", labels={"network": f"more-{at}"})
 
             def take() -> object:
-                return reader.allocate(labels=wanted)
+                return reader.allocate(labels=labels)
 
             times.append((_timed(add), _timed(take), _timed(take)))
         one = _timed(lambda: writer.apply(second)) * 1000

@@ -1,11 +1,11 @@
-"""One address of a group of which all subnets but the last are full: round trips and milliseconds.
+"""Round trips and milliseconds of one address from a group in which all subnets but the last are full.
 
     python benchmarks/drivers.py [--quick]
 
-(a) a classic driver, whose every call takes 5 ms, through the shim; (b) our own engine, on SQLite and on
-a private PostgreSQL server; (c) Neutron's own reference driver on SQLite, walking through the shim. A round
-trip is a call of the system; on PostgreSQL it is a statement that the server has counted. For (c) the SQL
-statements behind the calls are given as well.
+It needs an environment with Neutron (``./test-neutron`` makes one in ``.venv-neutron``). The columns: (a) a
+classic driver with calls of 5 ms, through the shim; (b) Borough's engine, on SQLite and on a private
+PostgreSQL server; (c) Neutron's reference driver on SQLite, through the shim. A round trip is a call of the
+system; on PostgreSQL it is a statement that the server has counted. (c) also counts the SQL statements.
 """
 
 from __future__ import annotations
@@ -38,10 +38,9 @@ WARM = 5
 
 
 class Cell(NamedTuple):
-    """One line of one column.
+    """One line of one column, for one allocation.
 
-    :ivar trips: round trips of one allocation.
-    :ivar statements: SQL statements of one allocation, where there is SQL.
+    :ivar statements: SQL statements; None for a system without SQL.
     """
 
     trips: float
@@ -53,7 +52,7 @@ Counter = Callable[[], int]
 
 
 def fill(driver: GroupDriver, size: int) -> None:
-    """A group whose subnets are full, one address each, and a last one with room."""
+    """Declare full subnets of one address each, and a last one with free addresses."""
     full = [
         {"name": f"s{number}", "cidr": f"10.0.{number}.0/32", "labels": {"network": "n"}}
         for number in range(size - 1)
@@ -87,9 +86,9 @@ def measure(
 
 
 def classic(size: int, rounds: int) -> Cell:
-    """(a): every call of the system takes its time."""
+    """(a): every allocation of the system takes 5 ms."""
     system = System()
-    system.before = lambda what, *_: time.sleep(LATENCY) if what == "allocate" else None
+    system.before = lambda call, *_: time.sleep(LATENCY) if call == "allocate" else None
     with Shim.wrap(ClassicDriver(system), name="classic") as driver:
         return measure(driver, size, rounds, lambda: driver.round_trips, None)
 
@@ -103,7 +102,7 @@ def native_sqlite(size: int, rounds: int) -> Cell:
 
 
 def native_postgresql(server: PostgresqlServer) -> Callable[[int, int], Cell]:
-    """(b) on PostgreSQL: the server counts what it is sent."""
+    """(b) on PostgreSQL: the server counts the statements."""
 
     def run(size: int, rounds: int) -> Cell:
         url = server.fresh()
@@ -118,7 +117,7 @@ def native_postgresql(server: PostgresqlServer) -> Callable[[int, int], Cell]:
 
 @contextlib.contextmanager
 def counted(engine: sa.Engine) -> Iterator[Counter]:
-    """How many statements an engine has been sent."""
+    """Count the statements that an engine sends."""
     sent = [0]
 
     def count(*_: Any) -> None:
@@ -130,7 +129,7 @@ def counted(engine: sa.Engine) -> Iterator[Counter]:
 
 
 def neutron(folder: str) -> Callable[[int, int], Cell]:
-    """(c): one database for all sizes, as Neutron's configuration belongs to the process."""
+    """(c): one database for all sizes, because a process has one configuration of Neutron."""
     settings = {"database": f"sqlite:///{folder}/neutron.db", "create": True}
 
     def run(size: int, rounds: int) -> Cell:
@@ -151,7 +150,7 @@ def neutron(folder: str) -> Callable[[int, int], Cell]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="few rounds")
-    # Neutron logs an error for each subnet that it is asked for before it has it.
+    # Neutron logs an error for each request of a subnet that it does not have yet.
     logging.disable(logging.ERROR)
     rounds = 5 if arguments.parse_args().quick else ROUNDS
     server = PostgresqlServer({"fsync": "on"})

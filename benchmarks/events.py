@@ -1,16 +1,16 @@
-"""Are events complete for readers that page, and how long do readers wait?
+"""Completeness of events for readers that page, and the waiting time of readers.
 
     python benchmarks/events.py missed URL [--events 100000]
     python benchmarks/events.py pages URL [--events 1000000] [--readers 17]
 
-``missed``: six processes allocate, release and ask in bulk; one transaction after another is open for ten
-seconds, of which one in three is undone and one in three dies. Two readers page by ``after``. What the table
-holds in the end is compared with what they were told.
+``missed``: six processes allocate and release, singly and in bulk. Another one holds transactions open for
+ten seconds; of three, one commits, one rolls back and one is killed. Two readers page by ``after``. In the
+end their events are compared with the table.
 
 ``pages``: the first page of each list of a token that is confined to labels, beside events and allocations of
-others; then allocations through a service, alone and beside readers that ask for such pages once a second.
+others. Then allocations through a service, alone and beside readers that read such pages once a second.
 
-The database of the URL is empty; make it with ``createdb`` or ``CREATE DATABASE`` before.
+The database of the URL must exist (``createdb`` or ``CREATE DATABASE``) and be empty.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _write(url: str, number: int, stop: Any) -> None:
 
 
 def _hold_open(url: str, stop: Any) -> None:
-    """One transaction of ten seconds after another: some are committed, some undone, some die."""
+    """Hold one transaction after another open: in turn, one commits, one rolls back, one is killed."""
     with borough.open(url) as ipam:
         for turn in range(1_000_000):
             if stop.is_set():
@@ -96,8 +96,8 @@ def _die(url: str) -> None:
         ipam.store.transact(work)
 
 
-def _read(url: str, last: Any, told: Any) -> None:
-    """Page until the id that is the last one; tell the ids and how long pages took."""
+def _read(url: str, last: Any, results: Any) -> None:
+    """Page up to the last id; return the ids, the seconds of each page, and how old its last event was."""
     ids: list[int] = []
     times: list[float] = []
     lags: list[float] = []
@@ -111,26 +111,29 @@ def _read(url: str, last: Any, told: Any) -> None:
                 lags.append(time.time() - page[-1].at.timestamp())
             else:
                 time.sleep(0.01)
-    told.put((ids, times, lags))
+    results.put((ids, times, lags))
 
 
-def missed(url: str, wanted: int) -> None:
-    """Count the events that a reader by ``after`` is not told."""
+def missed(url: str, number: int) -> None:
+    """Count the events that a reader by ``after`` does not get.
+
+    :param number: events after which the writers stop.
+    """
     with borough.open(url, create=True) as ipam:
         ipam.add_subnet("10.0.0.0/10", name="n", labels={"network": "n"})
     stop = multiprocessing.Event()
     last = multiprocessing.Value("q", 0)
-    told: Any = multiprocessing.Queue()
-    readers = [multiprocessing.Process(target=_read, args=(url, last, told)) for _ in range(2)]
+    results: Any = multiprocessing.Queue()
+    readers = [multiprocessing.Process(target=_read, args=(url, last, results)) for _ in range(2)]
     writers = [
-        multiprocessing.Process(target=_write, args=(url, number, stop))
-        for number in range(WRITERS)
+        multiprocessing.Process(target=_write, args=(url, writer, stop))
+        for writer in range(WRITERS)
     ]
     writers.append(multiprocessing.Process(target=_hold_open, args=(url, stop)))
     for each in (*readers, *writers):
         each.start()
     with borough.open(url) as ipam:
-        while _count(ipam) < wanted:
+        while _count(ipam) < number:
             time.sleep(1)
         stop.set()
         for each in writers:
@@ -138,7 +141,7 @@ def missed(url: str, wanted: int) -> None:
         ids = [row[0] for row in _rows(ipam, "SELECT id FROM borough_event ORDER BY id")]
         last.value = ids[-1]
         for _ in readers:
-            found, times, lags = told.get()
+            found, times, lags = results.get()
             print(
                 f"missed {len(set(ids) - set(found))} of {len(ids)}; "
                 f"in order: {found == sorted(set(found))}; "
@@ -165,19 +168,22 @@ TOPOLOGY: dict[str, Any] = {
 }
 
 
-def _fill(ipam: borough.Ipam, wanted: int) -> None:
+def _fill(ipam: borough.Ipam, number: int) -> None:
     ipam.apply(TOPOLOGY)
     ipam.allocate(labels={"tenant": "red"}, count=500)
-    for at in range(0, wanted, 4000):
+    for at in range(0, number, 4000):
         ipam.allocate(labels={"tenant": "green"}, host=f"h{at % 64000}", count=4000)
     ipam.allocate(labels={"tenant": "red"}, host="red-host", count=500)
 
 
-def pages(url: str, wanted: int, readers: int) -> None:
-    """Time first pages of a confined token, and allocations beside its readers."""
+def pages(url: str, number: int, readers: int) -> None:
+    """Time first pages of a confined token, and allocations beside its readers.
+
+    :param number: events in the database.
+    """
     with borough.open(url, create=True) as ipam:
-        if _count(ipam) < wanted:
-            _fill(ipam, wanted)
+        if _count(ipam) < number:
+            _fill(ipam, number)
         print(f"{_count(ipam)} events")
         scoped = ScopedIpam(ipam, make_labels({"tenant": "red"}), VisibleSubnets())
         reads: dict[str, Callable[[], Any]] = {
@@ -212,7 +218,7 @@ def pages(url: str, wanted: int, readers: int) -> None:
         print("allocations alone:", _allocate(at, one))
         stop = multiprocessing.Event()
         others = [
-            multiprocessing.Process(target=_ask, args=(at, red, stop)) for _ in range(readers)
+            multiprocessing.Process(target=_poll, args=(at, red, stop)) for _ in range(readers)
         ]
         for each in others:
             each.start()
@@ -236,7 +242,7 @@ def _until_up(at: str, token: str) -> None:
 
 
 def _allocate(at: str, token: str) -> str:
-    """Times of 1000 allocations, one after another."""
+    """Times of 1,000 allocations in sequence."""
     took = []
     with borough.connect(at, token) as ipam:
         for _ in range(1000):
@@ -248,7 +254,7 @@ def _allocate(at: str, token: str) -> str:
     return f"median {took[500]:.1f} ms, p99 {took[990]:.1f} ms"
 
 
-def _ask(at: str, token: str, stop: Any) -> None:
+def _poll(at: str, token: str, stop: Any) -> None:
     with borough.connect(at, token) as ipam:
         while not stop.wait(1):
             ipam.events(limit=1)
@@ -265,17 +271,16 @@ def _count(ipam: borough.Ipam) -> int:
 
 
 def main() -> None:
-    """Run what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["missed", "pages"])
+    parser.add_argument("mode", choices=["missed", "pages"])
     parser.add_argument("url")
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--readers", type=int, default=17)
-    wanted = parser.parse_args()
-    if wanted.what == "missed":
-        missed(wanted.url, wanted.events)
+    options = parser.parse_args()
+    if options.mode == "missed":
+        missed(options.url, options.events)
     else:
-        pages(wanted.url, wanted.events, wanted.readers)
+        pages(options.url, options.events, options.readers)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""One allocation and one release: statements, milliseconds and rate, whatever is already taken.
+"""Statements, milliseconds and rate of an allocation and a release on SQLite, by size of the address space.
 
-    python benchmarks/flatness.py [--quick] [--markdown]
+    python benchmarks/flatness.py [--quick]
 
-Two tables, each beside the rate of a bare ``UPDATE`` + ``INSERT`` + ``COMMIT`` on the same file, in
-turns within one run: (1) 0 to 1,000,000 addresses taken in one /8; (2) groups of 1 to 4,096 subnets
-of which all but the last are full. The figures are ratios and medians; absolute times are those of
-the machine.
+Two tables: (1) 0 to 1,000,000 addresses taken in one /8; (2) groups of 1 to 4,096 subnets, of which all but
+the last are full. Each cell alternates with a bare ``UPDATE`` + ``INSERT`` + ``COMMIT`` on the same file. The
+figures are medians and ratios; absolute times depend on the machine.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ ROUNDS, BATCH = 12, 50
 
 
 class Bare:
-    """The least that any allocator must do on this file: change a row, add a row, commit.
+    """The bare transaction: change a row, add a row, commit.
 
-    The two tables have the columns, indexes and foreign keys of Borough's own.
+    Its allocation table has the columns, indexes and foreign keys of Borough's.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +66,7 @@ class Bare:
 
 
 def timed(act: Callable[[], object]) -> float:
-    """Median milliseconds of one call over a batch."""
+    """Median milliseconds of the calls of one batch."""
     samples = []
     for _ in range(BATCH):
         began = time.perf_counter()
@@ -81,30 +80,30 @@ def measure(ipam: Ipam, path: Path, labels: dict[str, str]) -> tuple[int, float,
     store = ipam.store
     assert isinstance(store, SqlStore)
     bare = Bare(path)
-    given: list[str] = []
+    allocated: list[str] = []
 
     def allocate() -> None:
-        given.append(ipam.allocate(labels=labels, owner="bench").address)
+        allocated.append(ipam.allocate(labels=labels, owner="bench").address)
 
     def release() -> None:
-        ipam.release(given.pop())
+        ipam.release(allocated.pop())
 
-    # Until the write-ahead log has its full size every commit pays for making the file longer.
+    # Until the write-ahead log has its full size, every commit also extends the file.
     for _ in range(6):
         timed(bare)
         timed(allocate)
-    counts, ours, gives, bares = [], [], [], []
+    counts, ours, releases, bares = [], [], [], []
     for _ in range(ROUNDS):
         bares.append(timed(bare))
         before = store.statements
         allocate()
         counts.append(store.statements - before)
         ours.append(timed(allocate))
-        gives.append(timed(release))
+        releases.append(timed(release))
         release()
     bare.close()
-    middle = statistics.median
-    return int(middle(counts)), middle(ours), middle(gives), middle(bares)
+    median = statistics.median
+    return int(median(counts)), median(ours), median(releases), median(bares)
 
 
 def fill(ipam: Ipam, labels: dict[str, str], count: int) -> None:
@@ -116,7 +115,7 @@ def fill(ipam: Ipam, labels: dict[str, str], count: int) -> None:
 
 
 def by_taken(folder: Path, taken: list[int]) -> list[list[str]]:
-    """One /8, ever fuller."""
+    """Cells of one /8 that fills up."""
     path = folder / "taken.db"
     rows = []
     with borough.open(f"sqlite:///{path}", create=True) as ipam:
@@ -130,7 +129,7 @@ def by_taken(folder: Path, taken: list[int]) -> list[list[str]]:
 
 
 def by_group(folder: Path, groups: list[int]) -> list[list[str]]:
-    """Groups of /28 subnets, all but a last /20 full."""
+    """Cells of groups of full /28 subnets and one empty /20."""
     rows = []
     for size in groups:
         path = folder / f"group-{size}.db"
@@ -152,8 +151,8 @@ def by_group(folder: Path, groups: list[int]) -> list[list[str]]:
 
 
 def show(figures: tuple[int, float, float, float]) -> list[str]:
-    count, ours, give, bare = figures
-    return [str(count), f"{ours:.3f}", f"{give:.3f}", f"{bare:.3f}", f"{bare / ours:.2f}"]
+    count, ours, release, bare = figures
+    return [str(count), f"{ours:.3f}", f"{release:.3f}", f"{bare:.3f}", f"{bare / ours:.2f}"]
 
 
 def table(title: str, first: str, rows: list[list[str]]) -> None:

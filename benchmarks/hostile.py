@@ -1,10 +1,10 @@
-"""Memory of a service worker while one caller tries to fill it.
+"""Memory of a service worker while one caller tries to exhaust it.
 
     python benchmarks/hostile.py [--seconds 20] [--markdown]
 
-One process on an SQLite file, with tokens; the caller has one that may read, or none. Each attack runs for so
-many seconds. The figures are how much of it was done, and the largest resident memory of the worker so far,
-in megabytes. Fails when the worker is larger than 300 MB, or does not answer another token any more.
+One worker on an SQLite file, with tokens. The caller has a token that may read, or none. Each attack runs for
+the given time. The figures are the amount of the attack, and the largest resident memory of the worker so
+far, in megabytes. It fails when the worker has more than 300 MB, or does not answer another token.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SUBNETS = 5000
 
 
 class Target:
-    """A worker, and how to reach it."""
+    """A worker, the connections to it, and tokens of two callers."""
 
     def __init__(self, folder: Path) -> None:
         url = f"sqlite:///{folder}/hostile.db"
@@ -94,7 +94,7 @@ class Target:
 
 
 def fill(ipam: Ipam) -> None:
-    """Five thousand subnets and twenty thousand addresses."""
+    """Add 5,000 subnets and 20,000 addresses."""
     labels = {"network": "n"}
     ipam.apply(
         {
@@ -111,7 +111,7 @@ Attack = Callable[[Target, Callable[[], bool]], int]
 
 
 def trailers(target: Target, go_on: Callable[[], bool]) -> int:
-    """Trailers without end, without a token."""
+    """Endless trailers, without a token."""
     sent = 0
     head = b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
     piece = b"x: y\r\n" * 20_000
@@ -125,35 +125,35 @@ def trailers(target: Target, go_on: Callable[[], bool]) -> int:
 
 
 def heads(target: Target, go_on: Callable[[], bool]) -> int:
-    """A thousand heads that do not end, without a token."""
+    """1,000 heads without an end, without a token."""
     return len(hold(target, go_on, b"GET / HTTP/1.1\r\nX: " + b"y" * 60_000, 1000))
 
 
 def in_advance(target: Target, go_on: Callable[[], bool]) -> int:
-    """Thousands of requests sent before the first answer is read."""
+    """200 connections with 10,000 requests before the first answer is read."""
     return len(hold(target, go_on, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 10_000, 200))
 
 
 def bodies(target: Target, go_on: Callable[[], bool]) -> int:
-    """Bodies that do not end."""
+    """Bodies without an end."""
     whole = target.ask("POST /v1/explain", {"text": "x" * 1_000_000})
     return len(hold(target, go_on, whole[:-10], 500))
 
 
 def streams(target: Target, go_on: Callable[[], bool]) -> int:
-    """All events, as streams that nobody reads."""
+    """All events, as streams that are not read."""
     head = b"\r\nAccept: text/event-stream\r\nContent-Length: 0\r\n\r\n"
     asked = target.ask("GET /v1/events?after=0").replace(b"\r\nContent-Length: 0\r\n\r\n", head)
     return len(hold(target, go_on, asked, 600))
 
 
 def answers(target: Target, go_on: Callable[[], bool]) -> int:
-    """Long lists that nobody reads."""
+    """Long lists that are not read."""
     return len(hold(target, go_on, target.ask("GET /v1/allocations?limit=10000"), 300))
 
 
 def hold(target: Target, go_on: Callable[[], bool], data: bytes, count: int) -> list[socket.socket]:
-    """Send something on many connections, and read nothing."""
+    """Send data on many connections, and read nothing."""
     held: list[socket.socket] = []
     while go_on() and len(held) < count:
         with contextlib.suppress(OSError):
@@ -171,13 +171,13 @@ def hold(target: Target, go_on: Callable[[], bool], data: bytes, count: int) -> 
 
 
 def shapes(target: Target, go_on: Callable[[], bool]) -> int:
-    """Explanations, each of a ladder of another shape."""
+    """Explanations, each with another shape of the ladder."""
     rolls = random.Random(1)
     return explain(target, go_on, lambda: [rolls.randint(1, 60) for _ in range(5)])
 
 
 def lists(target: Target, go_on: Callable[[], bool]) -> int:
-    """Explanations, each of nearly all subnets by name."""
+    """Explanations, each with nearly all subnets by name."""
     rolls = random.Random(2)
     return explain(target, go_on, lambda: [rolls.randint(4000, SUBNETS - 1)])
 
@@ -213,7 +213,7 @@ ATTACKS: list[Attack] = [trailers, heads, in_advance, bodies, shapes, lists, ans
 
 
 def run(seconds: float) -> list[tuple[str, int, float]]:
-    """Every attack: its name, how much of it was done, the worker's memory after it in megabytes."""
+    """Run every attack; return its name, its amount, and the worker's memory in megabytes after it."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         target = Target(Path(folder))
@@ -231,12 +231,12 @@ def run(seconds: float) -> list[tuple[str, int, float]]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--seconds", type=float, default=20)
-    options.add_argument("--markdown", action="store_true")
-    given = options.parse_args()
-    rows = run(given.seconds)
-    line = "| {} | {} | {:.0f} |" if given.markdown else "{:60} {:>8} {:>6.0f}"
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20, help="of each attack")
+    parser.add_argument("--markdown", action="store_true", help="print a table in Markdown")
+    options = parser.parse_args()
+    rows = run(options.seconds)
+    line = "| {} | {} | {:.0f} |" if options.markdown else "{:60} {:>8} {:>6.0f}"
     for row in rows:
         print(line.format(*row))
     if rows[-1][2] > LIMIT:

@@ -1,14 +1,12 @@
-"""The service beside the engine in process, on one PostgreSQL, in turns within one run.
+"""The service beside the engine in process, on one PostgreSQL, in slices that alternate within one run.
 
-python benchmarks/http_service.py [--seconds OF_A_TURN] [--turns N] [--netbox VENV]
+    python benchmarks/http_service.py [--seconds OF_A_SLICE] [--turns N] [--netbox VENV]
 
-Every client posts an allocation, reads its answer and posts the next, over one kept connection. The
-engine's own rate is that of as many threads in one process, calling ``ipam.allocate``. Clients, service
-and database share the machine.
+Each client posts an allocation, reads its answer and posts the next one over the same connection. The rate in
+process is that of as many threads that call ``ipam.allocate``. All of them share the machine.
 
-With an environment that has NetBox and gunicorn (see ``tests/servers/netbox.py``; making its tables takes
-minutes), ``POST available-ips`` on a prefix of its own takes its turns with the others, in two processes of
-four threads.
+``--netbox`` names an environment with NetBox and gunicorn (see ``tests/servers/netbox.py``). Its slices are
+``POST available-ips`` on a prefix, served by two processes of four threads. Making its tables takes minutes.
 """
 
 from __future__ import annotations
@@ -32,6 +30,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 import borough
 from tests.servers.netbox import NetboxServer
 from tests.servers.postgresql import PostgresqlServer
@@ -44,12 +44,12 @@ TOPOLOGY = {
     ]
 }
 
-#: The clients that NetBox is asked by too, which has eight threads.
+#: Numbers of clients that NetBox is measured with; it has eight threads.
 NETBOX_CLIENTS = (1, 8)
 
 
 class Turn(NamedTuple):
-    """Seconds of each call, and from the first one to the last answer."""
+    """Seconds of each call, and from the first call to the last answer."""
 
     times: list[float]
     lasted: float
@@ -67,7 +67,7 @@ def percentile(times: list[float], share: float) -> float:
 
 
 def in_process(url: str, clients: int, seconds: float) -> Turn:
-    """Threads that share one object."""
+    """Measure threads that share one object."""
     times: list[float] = []
     with borough.open(url) as ipam:
 
@@ -90,7 +90,7 @@ def in_process(url: str, clients: int, seconds: float) -> Turn:
 
 
 def post(path: str, body: dict[str, Any], **headers: str) -> bytes:
-    """A request as it is sent."""
+    """The bytes of a request."""
     data = json.dumps(body)
     headers |= {"Content-Type": "application/json", "Content-Length": str(len(data))}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -101,7 +101,7 @@ OURS = post("/v1/allocations", {"labels": LABELS, "owner": "bench"})
 
 
 def drive(port: int, request: bytes, seconds: float, clients: int, answer: Any) -> None:
-    """As many connections as clients, each with one request under way, in one light process."""
+    """Run all clients in one process: a connection for each, with one request under way."""
     import selectors
 
     chosen = selectors.DefaultSelector()
@@ -151,7 +151,7 @@ def over_http(port: int, clients: int, seconds: float, request: bytes = OURS) ->
 
 @contextmanager
 def serve(url: str, workers: int, folder: Path) -> Iterator[int]:
-    """A service; its port."""
+    """Run a service; yields its port."""
     log = folder / f"serve-{workers}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -173,7 +173,7 @@ def serve(url: str, workers: int, folder: Path) -> Iterator[int]:
 
 
 def netbox(server: NetboxServer) -> Way:
-    """NetBox, with a prefix to give addresses of."""
+    """NetBox, with a prefix for its allocations."""
     login = {"Authorization": f"Bearer {server.token}"}
     made = urllib.request.Request(
         f"{server.url}/api/ipam/prefixes/",
@@ -188,7 +188,7 @@ def netbox(server: NetboxServer) -> Way:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a slice")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--netbox", metavar="VENV", help="an environment with NetBox and gunicorn")
     options = parser.parse_args()
@@ -217,16 +217,16 @@ def main() -> None:
         print("|---:|---|---:|---:|---:|---:|")
         times: list[str] = []
         for clients in CLIENTS:
-            taking = {
+            measured = {
                 name: way
                 for name, way in ways.items()
                 if name != "NetBox" or clients in NETBOX_CLIENTS
             }
-            rates = report(taking, clients, length, turns)
+            rates = report(measured, clients, length, turns)
             if "NetBox" in rates:
                 ratio = rates["HTTP, 2 workers"] / rates["NetBox"]
                 times.append(
-                    f"- With {clients} at a time, 2 workers give {ratio:.0f} times as many as NetBox."
+                    f"- With {clients} clients, 2 workers have {ratio:.0f} times the rate of NetBox."
                 )
         if times:
             print("", *times, sep="\n")
@@ -235,7 +235,7 @@ def main() -> None:
 
 
 def report(ways: dict[str, Way], clients: int, seconds: float, turns: int) -> dict[str, float]:
-    """Print the lines of so many clients; the rate of each way."""
+    """Print the lines for one number of clients; return the rate of each way."""
     found: dict[str, list[Turn]] = {name: [] for name in ways}
     for _ in range(turns):
         for name, way in ways.items():
@@ -246,9 +246,9 @@ def report(ways: dict[str, Way], clients: int, seconds: float, turns: int) -> di
         p50, p99 = (
             statistics.median(percentile(run.times, share) for run in runs) for share in (0.5, 0.99)
         )
-        told = f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
+        shown = f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
         share = rate / rates["in process"]
-        print(f"| {clients} | {name} | {told} | {share:.2f} | {p50:.2f} | {p99:.2f} |", flush=True)
+        print(f"| {clients} | {name} | {shown} | {share:.2f} | {p50:.2f} | {p99:.2f} |", flush=True)
     return rates
 
 

@@ -1,10 +1,10 @@
-"""How smooth the page's map is: frame times of moving and zooming over many blocks, in a real browser.
+"""Frame times of the page's map while it moves and zooms over many blocks, in a real browser.
 
-    .venv/bin/python benchmarks/page.py [BLOCKS] [--keep FOLDER]
+    .venv/bin/python benchmarks/page.py [BLOCKS] [--frames N] [--keep FOLDER]
 
-Needs Debian's ``chromium`` and ``chromium-driver``. The browser draws without a graphics card, in software,
-which is the slowest that a user may have. Prints one line for each kind of movement: how long the page's own
-code took for a frame, and how long it was from one frame to the next (16.7 ms is as fast as the screen goes).
+Needs Debian's ``chromium`` and ``chromium-driver``. The browser draws in software, without a graphics card,
+which is the slowest case. One line for each kind of movement: milliseconds of the page's own code for a
+frame, and from one frame to the next (16.7 at the rate of the screen).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ return { work: map.frames.slice(), gaps };
 
 
 def fill(folder: Path, number: int) -> str:
-    """A database with so many blocks, claimed in regions of many sizes; return its URL."""
+    """Make a database with blocks that are claimed in regions of many sizes; return its URL."""
     url = f"sqlite:///{folder}/page.db"
     dice = random.Random(17)
     with borough.open(url, create=True) as ipam:
@@ -103,7 +103,7 @@ def fill(folder: Path, number: int) -> str:
 
 
 def make_blocks(subnet: Subnet, cohort: int, number: int, dice: random.Random) -> list[Block]:
-    """Blocks of a subnet in regions of 16 to 4,096 addresses, filled to any degree."""
+    """Blocks of a subnet in regions of 16 to 4,096 addresses, each filled at random."""
     made: list[Block] = []
     at = subnet.prefix.base
     while len(made) < number and at < subnet.prefix.last:
@@ -125,12 +125,11 @@ def make_blocks(subnet: Subnet, cohort: int, number: int, dice: random.Random) -
 
 
 def lowest(at: int) -> int:
-    """The length of the largest aligned prefix that begins at an address."""
+    """Length of the largest aligned prefix that begins at an address."""
     return 32 - (at & -at).bit_length() + 1 if at else 0
 
 
 def show(kind: str, measured: dict[str, list[float]]) -> None:
-    """Print one line."""
     work, gaps = sorted(measured["work"]), sorted(measured["gaps"])
 
     def at(values: list[float], share: float) -> float:
@@ -147,17 +146,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("blocks", type=int, nargs="?", default=100_000)
     parser.add_argument("--frames", type=int, default=240)
-    parser.add_argument("--keep", type=Path, help="make the database here, and leave it")
-    asked = parser.parse_args()
+    parser.add_argument("--keep", type=Path, help="make the database here and keep it")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = asked.keep or Path(scratch)
-        url = fill(folder, asked.blocks)
+        folder = options.keep or Path(scratch)
+        url = fill(folder, options.blocks)
         with start_service(url) as base, Browser(width=1600, height=1000) as browser:
             begun = time.monotonic()
             browser.open(f"{base}/#/map")
             browser.until("canvas.map-canvas")
             browser.run("await new Promise(requestAnimationFrame); return 1")
-            print(f"{asked.blocks:,} blocks: shown after {time.monotonic() - begun:.2f} s")
+            print(f"{options.blocks:,} blocks: shown after {time.monotonic() - begun:.2f} s")
             print(browser.text("#map-sum"))
             print(
                 f"{'':26} {'frames':>5} {'work p50':>9} {'p99':>9} {'worst':>9}"
@@ -171,7 +170,7 @@ def main() -> None:
                     "move, close up",
                     "move, single addresses",
                 ):
-                    show(f"{mode}: {kind}", browser.run(DRIVE, kind, asked.frames))
+                    show(f"{mode}: {kind}", browser.run(DRIVE, kind, options.frames))
 
 
 if __name__ == "__main__":

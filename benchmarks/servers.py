@@ -2,11 +2,14 @@
 
     python benchmarks/servers.py [--quick] [--only postgresql|mariadb]
 
-In one run, in turns of under a second: (a) the bare transaction, BEGIN, UPDATE of one block by its key,
-INSERT of one event and one allocation, COMMIT, through the same driver, on tables with the columns, indexes
-and foreign keys of Borough's own, each client on a block of its own; on PostgreSQL also as one statement;
-(b) ours, through the library's public call. Every client is a process. The servers are private, and durable
-as in production: every commit waits for the disk.
+One run alternates, in slices under a second, between two transactions:
+
+(a) The bare transaction: BEGIN, UPDATE of one block by its key, INSERT of one event and one allocation,
+COMMIT; on PostgreSQL also as one statement. It uses the same driver, tables with the columns, indexes and
+foreign keys of Borough's, and one block for each client.
+(b) Ours: the library's public call.
+
+Every client is a process. The servers are private and durable: every commit waits for the disk.
 
 Two tables for each server: 0 to 1,000,000 addresses taken in one /8, and groups of 1 to 4,096 subnets of
 which all but the last are full.
@@ -22,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -57,15 +60,8 @@ ONE = (
 Act = Callable[[], object]
 
 
-class Client(NamedTuple):
-    """What one process does in turns."""
-
-    acts: dict[str, Act]
-    ipam: Ipam
-
-
 def addresses(number: int, cell: int) -> Iterator[tuple[int, bytes]]:
-    """Addresses of one client's own in one cell, ascending."""
+    """Numbers and addresses of one client in one cell, ascending; no other client has them."""
     first = (cell * 32 + number) << 18
     for n in range(1, 1 << 18):
         yield n, (first + n).to_bytes(4, "big")
@@ -125,7 +121,7 @@ def on_mariadb(url: str, number: int, cell: int) -> dict[str, Act]:
 
 
 def client(url: str, number: int, cell: int, barrier: Any, results: Any) -> None:
-    """Take turns with everybody else: all do the same thing at the same time."""
+    """Run one client: in each slice all clients run the same transaction."""
     ipam = borough.open(url, timeout=60)
     acts = (on_postgresql if url.startswith("postgresql") else on_mariadb)(url, number, cell)
     acts["ours"] = lambda: ipam.allocate(labels=L, owner="bench")
@@ -146,7 +142,7 @@ def client(url: str, number: int, cell: int, barrier: Any, results: Any) -> None
 
 
 def measure(url: str, connections: int, cell: int) -> dict[str, float]:
-    """Allocations per second of each way, and our retries per 1,000."""
+    """Allocations per second of each kind of transaction, and our retries per 1,000."""
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(connections), spawn.Queue()
     processes = [
@@ -173,7 +169,7 @@ def measure(url: str, connections: int, cell: int) -> dict[str, float]:
 
 
 def add_bare_tables(server: Server, url: str) -> None:
-    """Copies of our tables, foreign keys included, with a block for each client."""
+    """Add copies of Borough's tables, with foreign keys and a block for each client."""
     database = url.rpartition("/")[2]
     postgresql = isinstance(server, PostgresqlServer)
 
@@ -197,29 +193,29 @@ def add_bare_tables(server: Server, url: str) -> None:
         )
 
 
-def fill(ipam: Ipam, wanted: int) -> None:
-    """Take ``wanted`` addresses in bulk."""
-    while wanted:
-        some = min(wanted, COUNT_LIMIT // 8)
+def fill(ipam: Ipam, number: int) -> None:
+    """Take addresses in bulk."""
+    while number:
+        some = min(number, COUNT_LIMIT // 8)
         ipam.allocate(labels=L, count=some, owner="fill")
-        wanted -= some
+        number -= some
 
 
 def by_taken(server: Server, taken: list[int]) -> Iterator[tuple[str, str]]:
-    """(cell, URL): one /8, ever fuller."""
+    """(cell, URL) of one /8 that fills up."""
     url = server.fresh()
     with borough.open(url, create=True) as ipam:
         ipam.add_subnet("10.0.0.0/8", labels=L)
         add_bare_tables(server, url)
         have = 0
-        for wanted in taken:
-            fill(ipam, wanted - have)
-            have = wanted
-            yield f"{wanted:,} taken", url
+        for number in taken:
+            fill(ipam, number - have)
+            have = number
+            yield f"{number:,} taken", url
 
 
 def by_group(server: Server, groups: list[int]) -> Iterator[tuple[str, str]]:
-    """(cell, URL): groups of /28 subnets, all full but a last /10."""
+    """(cell, URL) of groups of full /28 subnets and one empty /10."""
     for size in groups:
         url = server.fresh()
         with borough.open(url, create=True) as ipam:

@@ -3,9 +3,9 @@
     python benchmarks/aggregation [--hosts 50,200] [--pools 1.05,1.25,2,4] [--subnets 1,4,32]
         [--families 4,6] [--days 2] [--seed 1] [--lpm] [--declared] [--check]
 
-Every policy plays the same seeded trace. Borough's decisions are those of the package, the code that the
-stores run. With ``--declared`` it is played a second time, where each host declares its greatest demand
-as ``expected``. ``--check`` ends with a status of 1 when a target is missed.
+Every policy plays the same seeded trace. Borough's decisions come from the package, as in the stores.
+``--declared`` adds a second run of Borough, in which each host declares its greatest demand as ``expected``.
+``--check`` exits with 1 when a target is missed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from aggregation.ground import make_subnets
+from aggregation.indexed_space import make_subnets
 from aggregation.measure import Measured, bound, play
 from aggregation.policies import Borough, Calico, FirstFit, Policy
 from aggregation.trace import Shape, peak, peaks, trace
@@ -35,12 +35,12 @@ POLICIES: dict[str, Callable[[list[Subnet]], Policy]] = {
     "first-fit": FirstFit,
 }
 
-#: The most prefixes per host with an address, by how many times the peak demand the pool has.
+#: The targets: most prefixes per host with an address, by size of the pool in multiples of the peak demand.
 PER_HOST = {1.05: 3.0, 1.25: 1.9, 2.0: 1.25, 4.0: 1.1}
 
 
 class Cell(NamedTuple):
-    """One trace on one pool; with many small subnets a pool is rounded up to a block for each."""
+    """One trace on one pool. A pool of many small subnets is rounded up to one block for each."""
 
     hosts: int
     pool: float
@@ -52,7 +52,8 @@ def misses(cell: Cell, found: dict[str, Measured]) -> Iterator[str]:
     """The targets that a cell does not reach."""
     ours = found["borough"]
     default = found["calico/26"]
-    best = min((found[name] for name in ("calico/26", "calico/28", "calico/29")), key=_mean)
+    calico = [each for name, each in found.items() if name.startswith("calico")]
+    best = min(calico, key=lambda each: each.mean)
     if cell.pool <= 2 and ours.mean > 0.15 * default.mean:
         yield f"{ours.mean / default.mean:.3f} of /26"
     share = 0.75 if cell.pool <= 2 else 1.0
@@ -66,10 +67,6 @@ def misses(cell: Cell, found: dict[str, Measured]) -> Iterator[str]:
         yield f"unused {ours.waste:.3f}, best length {best.waste:.3f}"
     if ours.refused:
         yield f"{ours.refused} refused"
-
-
-def _mean(measured: Measured) -> float:
-    return measured.mean
 
 
 def _numbers(text: str) -> list[float]:
@@ -88,9 +85,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lpm", action="store_true", help="count prefixes in lpm form as well")
     parser.add_argument(
-        "--declared", action="store_true", help="also with hosts that say what they will need"
+        "--declared", action="store_true", help="run Borough also with declared demand"
     )
-    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     options = parser.parse_args()
     print(
         "| hosts | pool | subnets | IPv | policy | mean | peak | lpm | per host | ÷ /26 | ÷ best |"
@@ -111,7 +108,7 @@ def main() -> int:
             made = make_subnets(round(most * pool), subnets, cell.family)
             capacity = sum(subnet.capacity for subnet in made)
             if capacity < most:
-                # Reserved addresses of many small subnets: no policy could serve such a trace.
+                # The reserved addresses of many small subnets leave too few for any policy.
                 continue
             bounds = [(subnet.prefix.base, subnet.prefix.last) for subnet in made]
             for name, policy in policies.items():

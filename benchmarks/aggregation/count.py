@@ -1,4 +1,4 @@
-"""The size of the lpm table, without making it: simulations count it again and again."""
+"""The size of the lpm table. Simulations count it often, so the table itself is not made."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from borough.domain.net.prefixes import merge_intervals, span
 def lpm_count(
     family: Family, owned: Iterable[Iterable[Interval]], bounds: Iterable[Interval]
 ) -> int:
-    """How many prefixes :func:`borough.domain.net.fewest_routes.lpm_routes` has, without making them.
+    """Number of prefixes that :func:`borough.domain.net.fewest_routes.lpm_routes` would return.
 
-    :param owned: for each host the addresses that must lead to it, in any order; no address is in
+    :param owned: for each host, the addresses that are routed to it, in any order; no address is in
         the intervals of two hosts.
-    :param area: where prefixes may lie; all that is owned is inside.
+    :param bounds: the addresses that prefixes may cover; they contain all of ``owned``.
     """
     leaves = [
         (prefix.base, 1 << at)

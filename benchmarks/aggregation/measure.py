@@ -1,4 +1,4 @@
-"""Playing a trace on a policy, and what is measured."""
+"""Playing a trace on a policy, and the figures that are measured."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from aggregation.trace import FILL, HOUR, MINUTE, Event
 from borough.domain.declared.records import Interval
 from borough.domain.net.addresses import Family
 
-#: How often a policy may tidy up, and how often what costs much is measured.
-_TIDY, _SAMPLE = 5 * MINUTE, HOUR
+#: Seconds between two reclaims, and between two samples of the figures that are expensive to count.
+_RECLAIM, _SAMPLE = 5 * MINUTE, HOUR
 
 
 @dataclass
 class Measured:
-    """The figures of one policy on one trace; what happens while a cluster first fills up does not count.
+    """The figures of one policy on one trace, without the first two hours, in which the cluster fills up.
 
     :ivar mean: advertised prefixes in strict form, averaged over time.
-    :ivar peak: the most at one time.
+    :ivar peak: most advertised prefixes at one time.
     :ivar lpm: advertised prefixes in lpm form, averaged over samples.
     :ivar active: hosts that hold an address, averaged over time.
-    :ivar waste: the share of what is reserved that nobody uses, averaged over time.
-    :ivar borrowed: the share of addresses in use that are borrowed, averaged over time.
+    :ivar waste: unused share of the reserved addresses, averaged over time.
+    :ivar borrowed: borrowed share of the addresses in use, averaged over time.
     :ivar churn: announcements and withdrawals per 1,000 events.
     :ivar refused: requests refused while an address was free.
     """
@@ -52,29 +52,29 @@ class _Game:
         self, policy: Policy, capacity: int, family: Family, bounds: list[Interval] | None
     ) -> None:
         self._policy, self._capacity = policy, capacity
-        self._family, self._area = family, bounds
+        self._family, self._bounds = family, bounds
         self._routes: dict[int, Routes] = {}
-        self._on: dict[int, int] = {}
+        self._in_use: dict[int, int] = {}
         self._addresses: dict[int, int] = {}
-        self._prefixes = self._changes = self._settled = 0
-        self._last, self._tidied, self._sampled = FILL, 0.0, FILL
+        self._prefixes = self._changes = self._counted = 0
+        self._last, self._reclaimed, self._sampled = FILL, 0.0, FILL
         self._samples: list[int] = []
         self.measured = Measured()
 
     def play(self, events: list[Event]) -> Measured:
-        """All of it."""
+        """Play all events."""
         for event in events:
             if event.at > FILL:
                 self._pass_time(event.at)
-            if event.at - self._tidied >= _TIDY:
-                self._tidied = event.at
+            if event.at - self._reclaimed >= _RECLAIM:
+                self._reclaimed = event.at
                 self._policy.reclaim_idle(event.at)
-            if self._move(event):
-                self._look(event.at)
+            if self._play_event(event):
+                self._count_routes(event.at)
         measured, time = self.measured, self._last - FILL
         for name in ("mean", "active", "waste", "borrowed"):
             setattr(measured, name, getattr(measured, name) / time)
-        measured.churn = self._changes * 1000 / self._settled
+        measured.churn = self._changes * 1000 / self._counted
         measured.lpm = sum(self._samples) / max(len(self._samples), 1)
         return measured
 
@@ -83,32 +83,31 @@ class _Game:
         step = now - self._last
         self._last = now
         measured.mean += step * self._prefixes
-        measured.active += step * len(self._on)
+        measured.active += step * len(self._in_use)
         if policy.reserved:
             measured.waste += step * (1 - (used - policy.borrowed) / policy.reserved)
         measured.borrowed += step * policy.borrowed / max(used, 1)
-        if self._area is not None and now - self._sampled >= _SAMPLE:
+        if self._bounds is not None and now - self._sampled >= _SAMPLE:
             self._sampled = now
-            self._samples.append(lpm_count(self._family, policy.owned(), self._area))
+            self._samples.append(lpm_count(self._family, policy.owned(), self._bounds))
 
-    def _move(self, event: Event) -> bool:
-        """Play one event; whether it changed anything."""
+    def _play_event(self, event: Event) -> bool:
+        """Play one event; False when its allocation was refused."""
         if event.starts:
             address = self._policy.allocate(event.host, event.at)
             if address is None:
                 self.measured.refused += len(self._addresses) < self._capacity
                 return False
             self._addresses[event.workload] = address
-            self._on[event.host] = self._on.get(event.host, 0) + 1
+            self._in_use[event.host] = self._in_use.get(event.host, 0) + 1
         elif event.workload in self._addresses:
             self._policy.release(event.host, self._addresses.pop(event.workload), event.at)
-            self._on[event.host] -= 1
-            if not self._on[event.host]:
-                del self._on[event.host]
+            self._in_use[event.host] -= 1
+            if not self._in_use[event.host]:
+                del self._in_use[event.host]
         return True
 
-    def _look(self, now: float) -> None:
-        """Count what has changed of the routes."""
+    def _count_routes(self, now: float) -> None:
         policy = self._policy
         for host in policy.touched:
             before, after = self._routes.get(host, set()), policy.routes(host)
@@ -117,7 +116,7 @@ class _Game:
                 self._changes += len(before ^ after)
             self._routes[host] = after
         policy.touched.clear()
-        self._settled += now > FILL
+        self._counted += now > FILL
         self.measured.peak = max(self.measured.peak, self._prefixes)
 
 
@@ -130,18 +129,18 @@ def play(
 ) -> Measured:
     """Play a trace.
 
-    :param capacity: how many addresses the pool has.
-    :param area: the pool's addresses, when prefixes in lpm form shall be counted as well.
+    :param capacity: number of addresses in the pool.
+    :param bounds: the pool's addresses; prefixes in lpm form are counted when they are given.
     """
     return _Game(policy, capacity, family, bounds).play(events)
 
 
 def bound(events: list[Event], capacity: int) -> float:
-    """The fewest strict prefixes that any policy could do with, averaged over samples.
+    """A lower bound of the strict prefixes that any policy needs, averaged over samples.
 
-    It knows what each host needs, places it anew at every sample, and never mind where: only that what
-    is reserved fits into the pool. A need is rounded up to as many binary digits as it is given prefixes;
-    where a prefix more saves most, it is given first. That is a relaxation, and so the truth lies above.
+    Every host is placed anew at every sample. The only constraint is the size of the pool. A host with n
+    prefixes reserves its demand, rounded up to n binary digits. The next prefix goes to the host where it
+    saves most addresses. The real minimum is never below this relaxation.
     """
     samples = [_least(needs, capacity) for needs in _needs(events)]
     return sum(samples) / len(samples)
@@ -172,7 +171,7 @@ def _least(needs: list[int], capacity: int) -> float:
 
 @cache
 def _steps(need: int) -> list[tuple[float, int]]:
-    """What more prefixes save: addresses saved by each, and how many; never less saved before more."""
+    """Further prefixes of one host: (addresses that each saves, number of prefixes), the largest first."""
     steps: list[tuple[float, int]] = []
     digits = 1
     while _rounded(need, digits) > need:
@@ -187,7 +186,7 @@ def _steps(need: int) -> list[tuple[float, int]]:
 
 
 def _rounded(need: int, digits: int) -> int:
-    """A need, rounded up to what as many prefixes of different sizes hold."""
+    """The demand, rounded up to the addresses that ``digits`` prefixes of different sizes have."""
     top = 1 << need.bit_length() - 1
     if need == top:
         return need

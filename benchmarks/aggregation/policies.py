@@ -1,12 +1,12 @@
-"""What the bench compares: Borough itself, and the yardsticks.
+"""The policies that the benchmark compares: Borough, Calico and first-fit.
 
-*Calico* is written from its public description: a host takes addresses from the blocks that are affine to
-it; has it none left, it claims one more block, in an order of its own, up to a cap; is no block left, it
-borrows single addresses from the blocks of others. Each block is one route, each borrowed address
-another; an empty block is given up when the host has a second one. The cap is left out: with its default of
-20 blocks Calico refuses requests while addresses are free, and a comparison with who refuses is not fair.
+*Calico* is written from its public description. A host takes addresses from the blocks with affinity to it.
+When these are full it claims one more block, in a random order. When no block is left it borrows single
+addresses from the blocks of others. Each block is one route, each borrowed address another. A host with a
+second block releases an empty one. The cap of 20 blocks a host is left out: with it Calico refuses requests
+while addresses are free, which lowers its count of routes.
 
-*First-fit* gives the lowest free address, whoever asks.
+*First-fit* allocates the lowest free address to every host.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import random
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from aggregation.ground import Ground
+from aggregation.indexed_space import IndexedSpace
 from borough.domain.declared.dimensions import HOST
 from borough.domain.declared.records import Interval, Subnet
 from borough.domain.net.fewest_routes import minimal
@@ -32,10 +32,10 @@ Routes = set[tuple[int, int]]
 
 
 class Policy(Protocol):
-    """Gives addresses to hosts.
+    """Allocates addresses to hosts.
 
-    :ivar touched: hosts whose routes may have changed since it was last emptied.
-    :ivar reserved: addresses that are set aside for hosts, used or not.
+    :ivar touched: hosts whose routes may have changed since the set was last emptied.
+    :ivar reserved: number of addresses that hosts have claimed, used or not.
     """
 
     touched: set[int]
@@ -43,22 +43,22 @@ class Policy(Protocol):
 
     @property
     def borrowed(self) -> int:
-        """Addresses in use on a host in what is set aside for another."""
+        """Number of addresses in use on a host in a claim of another."""
 
     def allocate(self, host: int, at: float) -> int | None:
-        """Give an address; None when refused."""
+        """Allocate an address; None when refused."""
 
     def release(self, host: int, address: int, at: float) -> None:
-        """Take it back."""
+        """Release an address."""
 
     def reclaim_idle(self, at: float) -> None:
-        """Called every few minutes."""
+        """Return idle claims; called every few minutes."""
 
     def routes(self, host: int) -> Routes:
         """Base and length of each prefix that a host advertises, in strict form."""
 
     def owned(self) -> Iterable[list[Interval]]:
-        """For each host the addresses that must lead to it."""
+        """For each host, the addresses that are routed to it."""
 
 
 class Borough:
@@ -67,10 +67,10 @@ class Borough:
     def __init__(self, subnets: list[Subnet], expected: Mapping[int, int] | None = None) -> None:
         """Start with an empty pool.
 
-        :param expected: how many addresses each host says it will need, if they do.
+        :param expected: the ``expected`` setting of each host, in addresses; None when no host declares it.
         """
         declared = {f"h{host}": size for host, size in (expected or {}).items()}
-        self.ground = Ground(subnets, declared)
+        self.space = IndexedSpace(subnets, declared)
         self.touched: set[int] = set()
         self.reserved = 0
         self._family = subnets[0].family
@@ -87,17 +87,17 @@ class Borough:
         if found is None:
             name = f"h{host}"
             request = Request(host=name, labels={HOST: frozenset([name])})
-            catalogue = self.ground.catalogue
+            catalogue = self.space.catalogue
             found = request, wanted(catalogue, request), climb(catalogue, request)
             self._ladders[host] = found
         return found
 
     def allocate(self, host: int, at: float) -> int | None:
         """See :class:`Policy`."""
-        request, want, ladder = self._ladder(host)
+        request, selector, ladder = self._ladder(host)
         now = int(at * policy.SECOND)
-        setting = policy.ResolvedRequest(self.ground.catalogue, request, want, ladder, now)
-        plan = policy.allocate(setting, self.ground)
+        resolved = policy.ResolvedRequest(self.space.catalogue, request, selector, ladder, now)
+        plan = policy.allocate(resolved, self.space)
         if plan is None:
             return None
         self._commit(plan)
@@ -109,53 +109,50 @@ class Borough:
 
     def release(self, host: int, address: int, at: float) -> None:
         """See :class:`Policy`."""
-        allocation = self.ground.given[address]
+        allocation = self.space.allocated[address]
         now = int(at * policy.SECOND)
-        plan = policy.release(self.ground.catalogue, self.ground, [allocation], now)
+        plan = policy.release(self.space.catalogue, self.space, [allocation], now)
         self._commit(plan)
         self.touched.add(host)
         self._loans.get(host, set()).discard(address)
 
     def _commit(self, plan: Plan) -> None:
-        gone = plan.blocks_removed + [old for old, _ in plan.changed.values()]
-        come = plan.blocks_added + [new for _, new in plan.changed.values()]
-        for blocks, sign in ((gone, -1), (come, 1)):
+        removed = plan.blocks_removed + [old for old, _ in plan.changed.values()]
+        added = plan.blocks_added + [new for _, new in plan.changed.values()]
+        for blocks, sign in ((removed, -1), (added, 1)):
             for block in blocks:
                 if block.holder:
                     self.reserved += sign * block.prefix.size
                     self.touched.add(int(block.holder.removeprefix("host=h")))
-        self.ground.commit(plan)
+        self.space.commit(plan)
 
     def reclaim_idle(self, at: float) -> None:
         """See :class:`Policy`."""
-        held = [block for block in self.ground.blocks.values() if block.holder]
+        held = [block for block in self.space.blocks.values() if block.holder]
         now = int(at * policy.SECOND)
-        self._commit(reclaim_idle(self.ground.catalogue, self.ground, held, now))
+        self._commit(reclaim_idle(self.space.catalogue, self.space, held, now))
 
     def routes(self, host: int) -> Routes:
         """See :class:`Policy`."""
-        held = self.ground.held.get(f"host=h{host}", {}).values()
+        held = self.space.held.get(f"host=h{host}", {}).values()
         claimed = [region for region, _ in regions(held)]
         spans = [(each.base, each.last) for each in claimed]
-        spans += [(address, address) for address in self._loose(host)]
+        spans += [(address, address) for address in self._loans.get(host, ())]
         return {(each.base, each.length) for each in minimal(self._family, spans)}
-
-    def _loose(self, host: int) -> set[int]:
-        return self._loans.get(host, set())
 
     def owned(self) -> Iterable[list[Interval]]:
         """See :class:`Policy`."""
         lent = [(address, address) for loans in self._loans.values() for address in loans]
-        hosts = {int(each.removeprefix("host=h")) for each in self.ground.held} | set(self._loans)
+        hosts = {int(each.removeprefix("host=h")) for each in self.space.held} | set(self._loans)
         for host in hosts:
-            held = self.ground.held.get(f"host=h{host}", {}).values()
+            held = self.space.held.get(f"host=h{host}", {}).values()
             claimed = [(region.base, region.last) for region, _ in regions(held)]
-            loans = [(address, address) for address in self._loose(host)]
+            loans = [(address, address) for address in self._loans.get(host, ())]
             yield subtract(claimed, lent) + loans
 
 
 class Calico:
-    """Fixed blocks and single loans."""
+    """Blocks of a fixed length, and single borrowed addresses."""
 
     def __init__(self, subnets: list[Subnet], bits: int) -> None:
         self._family = subnets[0].family
@@ -231,7 +228,7 @@ class Calico:
         """See :class:`Policy`."""
 
     def routes(self, host: int) -> Routes:
-        """See :class:`Policy`: blocks do not merge."""
+        """See :class:`Policy`. Adjacent blocks stay separate routes."""
         blocks = {(base, self._width - self._bits) for base in self._mine.get(host, ())}
         return blocks | {(address, self._width) for address in self._loans.get(host, ())}
 
@@ -246,7 +243,7 @@ class Calico:
 
 
 class FirstFit:
-    """The lowest free address."""
+    """The lowest free address for every host."""
 
     def __init__(self, subnets: list[Subnet]) -> None:
         self._family = subnets[0].family

@@ -1,14 +1,14 @@
-"""Seeded traces of a cluster's addresses: who asks for one, on which host, and for how long.
+"""Seeded traces of the workloads of a cluster: each needs one address on one host for some time.
 
-What is drawn, and why:
+The random choices, and the reason for each:
 
-* hosts differ by a factor of twenty (a truncated Pareto weight with the exponent of the 80/20 rule), as
-  nodes do that run a few large services beside many small ones;
-* three kinds of workloads: services live for days; jobs live for minutes, and are most of what *starts*;
-  replicas follow the day, as an autoscaler makes them: up in the morning, gone at night;
-* hosts are drained, now and then: everything on one moves to other hosts within minutes, and it stays
-  empty for an hour or two;
-* bursts: a job of many tasks starts at once on a few hosts, and ends at once.
+* Hosts differ by a factor of twenty (a truncated Pareto weight with the exponent of the 80/20 rule), as
+  nodes do that run a few large services beside many small ones.
+* Services live for days. Jobs live for minutes, and are most of the workloads that *start*. Replicas
+  follow the day, as an autoscaler makes them: they start in the morning and end at night.
+* Hosts are drained: all workloads of a host restart on other hosts within minutes. It stays empty for one
+  to two hours.
+* Bursts: a job of many tasks starts on a few hosts and ends at one time.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import heapq
 import random
 from collections import Counter
 from dataclasses import dataclass
-from itertools import count
+from itertools import accumulate, count
 from typing import NamedTuple
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-#: How long a cluster takes to fill up at first.
+#: Seconds in which a cluster fills up.
 FILL = 2 * HOUR
 
 
 class Event(NamedTuple):
-    """A workload that starts (``starts``) or ends, on a host, at a time in seconds."""
+    """The start or the end of a workload on a host, at a time in seconds."""
 
     at: float
     starts: bool
@@ -39,11 +39,11 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a trace is drawn from.
+    """The parameters of a trace.
 
-    :ivar hosts: how many there are.
+    :ivar hosts: number of hosts.
     :ivar mean: workloads that run on a host at noon, on average.
-    :ivar days: how long the trace goes on after the cluster has filled up.
+    :ivar days: length of the trace after the cluster has filled up.
     """
 
     hosts: int
@@ -51,9 +51,9 @@ class Shape:
     days: float = 2.0
     seed: int = 1
 
-    #: How long jobs and services live on average.
+    #: Mean lifetimes of jobs and services, in seconds.
     JOB, SERVICE = 30 * MINUTE, 1.5 * DAY
-    #: The shares of jobs and of replicas among what runs at noon; the rest are services.
+    #: The shares of jobs and of replicas among the workloads at noon; the rest are services.
     JOBS, REPLICAS = 0.08, 0.3
 
 
@@ -86,7 +86,7 @@ class _Cluster:
         self._shape = shape
         self._dice = random.Random(shape.seed)
         weights = [min(self._dice.paretovariate(1.16), 20.0) for _ in range(shape.hosts)]
-        self._weights = weights
+        self._cumulated = list(accumulate(weights))
         self._hosts = list(range(shape.hosts))
         self._ids = count()
         self._agenda: list[tuple[float, int, str, int, int]] = []
@@ -96,7 +96,7 @@ class _Cluster:
         self._events: list[Event] = []
 
     def run(self) -> list[Event]:
-        """Fill the cluster in two hours, and let it live."""
+        """Fill the cluster, then play all planned steps."""
         shape = self._shape
         end = FILL + shape.days * DAY
         total = shape.hosts * shape.mean
@@ -115,8 +115,8 @@ class _Cluster:
         for at in self._times(FILL, end, 1 / (3 * HOUR)):
             self._plan(at, "burst")
         while self._agenda and self._agenda[0][0] < end:
-            at, _, what, workload, host = heapq.heappop(self._agenda)
-            getattr(self, f"_{what}")(at, workload, host)
+            at, _, kind, workload, host = heapq.heappop(self._agenda)
+            getattr(self, f"_{kind}")(at, workload, host)
         return self._events
 
     def _times(self, at: float, end: float, rate: float) -> list[float]:
@@ -125,21 +125,14 @@ class _Cluster:
             found.append(at)
         return found
 
-    def _plan(self, at: float, what: str, workload: int = -1, host: int = -1) -> None:
-        heapq.heappush(self._agenda, (at, next(self._order), what, workload, host))
+    def _plan(self, at: float, kind: str, workload: int = -1, host: int = -1) -> None:
+        heapq.heappush(self._agenda, (at, next(self._order), kind, workload, host))
 
     def _pick(self) -> int:
         while True:
             host = self._dice.choices(self._hosts, cum_weights=self._cumulated)[0]
             if host not in self._away:
                 return host
-
-    @property
-    def _cumulated(self) -> list[float]:
-        if not hasattr(self, "_sums"):
-            total = 0.0
-            self._sums = [total := total + weight for weight in self._weights]
-        return self._sums
 
     def _start(self, at: float, host: int, until: float) -> None:
         workload = next(self._ids)
@@ -167,9 +160,9 @@ class _Cluster:
         self._away.add(host)
         self._plan(at + self._dice.uniform(1 * HOUR, 2 * HOUR), "back", -1, host)
         for workload in self._running[host]:
-            self._plan(at + self._dice.uniform(0, 5 * MINUTE), "move", workload, host)
+            self._plan(at + self._dice.uniform(0, 5 * MINUTE), "restart", workload, host)
 
-    def _move(self, at: float, workload: int, host: int) -> None:
+    def _restart(self, at: float, workload: int, host: int) -> None:
         until = self._running[host].get(workload)
         if until is not None:
             self._stop(at, workload, host)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from aggregation.ground import make_subnets
+from aggregation.indexed_space import make_subnets
 from aggregation.measure import bound, play
 from aggregation.policies import Borough, Calico, FirstFit
 from aggregation.trace import Event, Shape, peak, peaks, trace

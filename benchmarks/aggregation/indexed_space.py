@@ -1,9 +1,7 @@
 """The pool that a trace is played on, and the space that Borough's decisions read.
 
-:class:`Ground` answers what :class:`~borough.domain.space.plan.Space` asks, from indexes, so that half a
-million
-decisions take minutes. It holds no rule of its own: which address is given, claimed, grown, revoked or
-borrowed is decided by the package's pure code, as it is for every store.
+:class:`IndexedSpace` implements :class:`~borough.domain.space.plan.Space` with indexes, so that half a
+million decisions take minutes. It has no rule of its own: the package decides, as for every store.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, initial_fr
 from borough.domain.space.plan import Offer, Plan
 from borough.domain.space.rungs import Hold, Rung
 
-#: Where subnets begin; far enough apart never to touch.
+#: First address of the subnets, and the binary logarithm of their distance: they never touch.
 _START = {4: parse_address("10.0.0.0")[1], 6: parse_address("2001:db8::")[1]}
 _APART = 20
 
@@ -32,7 +30,7 @@ COHORT = 1
 
 
 def make_subnets(size: int, subnets: int, family: Family) -> list[Subnet]:
-    """Subnets of together about ``size`` addresses, each of whole 64-address blocks, at least one."""
+    """Subnets with about ``size`` addresses in total, each of one or more whole 64-address blocks."""
     blocks = max(subnets, round(size / 64))
     made = []
     for at in range(subnets):
@@ -52,9 +50,9 @@ def make_subnets(size: int, subnets: int, family: Family) -> list[Subnet]:
 
 
 def catalogue_of(subnets: list[Subnet], expected: Mapping[str, int]) -> Catalogue:
-    """A catalogue of subnets that are alike.
+    """A catalogue of subnets with equal labels.
 
-    :param expected: how many addresses a host says it will need, for those that do.
+    :param expected: the ``expected`` setting of each host that declares it, in addresses.
     """
     family = subnets[0].family
     return Catalogue(
@@ -73,8 +71,12 @@ def catalogue_of(subnets: list[Subnet], expected: Mapping[str, int]) -> Catalogu
     )
 
 
-class Ground:
-    """Blocks, runs and allocations with indexes; see :class:`borough.domain.space.plan.Space`."""
+class IndexedSpace:
+    """Blocks, free ranges and allocations with indexes; see :class:`borough.domain.space.plan.Space`.
+
+    :ivar held: blocks by holder and id.
+    :ivar allocated: allocations by address.
+    """
 
     def __init__(self, subnets: list[Subnet], expected: Mapping[str, int]) -> None:
         self.catalogue = catalogue_of(subnets, expected)
@@ -82,20 +84,20 @@ class Ground:
         self.blocks: dict[int, Block] = {}
         self.held: dict[str, dict[int, Block]] = {}
         self._places: dict[tuple[int, int, int], Block | FreeRange] = {}
-        self._others: list[tuple[Any, int]] = []
-        self._plain: list[tuple[Any, int]] = []
+        self._claimed: list[tuple[Any, int]] = []
+        self._unclaimed: list[tuple[Any, int]] = []
         self._free_ranges: list[tuple[int, int, int]] = []
-        self.given: dict[int, AllocationRow] = {}
+        self.allocated: dict[int, AllocationRow] = {}
         for subnet in subnets:
             for prefix in initial_free_ranges(subnet):
-                self._add_run(FreeRange(0, subnet.id, COHORT, prefix))
+                self._add_free_range(FreeRange(0, subnet.id, COHORT, prefix))
 
     # --- Space --------------------------------------------------------------------------------
 
     def offers(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Offer]:
-        """The first piece on the ladder; the bench asks for one address at a time."""
+        """The first piece on the ladder. The benchmark requests one address at a time."""
         assert count == 1
         assert not lowest
         for at, rung in enumerate(rungs):
@@ -112,8 +114,8 @@ class Ground:
             if self._free_ranges:
                 length, base, subnet_id = self._free_ranges[0]
                 return self._places[subnet_id, base, length]
-            return self.blocks[self._plain[0][1]] if self._plain else None
-        for _, id in self._others:
+            return self.blocks[self._unclaimed[0][1]] if self._unclaimed else None
+        for _, id in self._claimed:
             block = self.blocks[id]
             if block.holder != claimant:
                 return block
@@ -148,24 +150,24 @@ class Ground:
         return found
 
     def free_ranges_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[FreeRange]:
-        """The runs that are exactly these prefixes."""
+        """The free ranges that are exactly these prefixes."""
         found = (self._places.get((subnet_id, each.base, each.length)) for each in prefixes)
         return [piece for piece in found if isinstance(piece, FreeRange)]
 
     def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
-        """The runs of a subnet inside a prefix that are not smaller than asked for."""
+        """The free ranges of a subnet inside a prefix, none with a length above ``longest``."""
         found = []
         for length, base, id in self._free_ranges:
             if length > longest:
                 break
             if id == subnet_id and prefix.holds(base) and length >= prefix.length:
-                run = self._places[id, base, length]
-                assert isinstance(run, FreeRange)
-                found.append(run)
-        return sorted(found, key=lambda run: run.prefix)
+                free = self._places[id, base, length]
+                assert isinstance(free, FreeRange)
+                found.append(free)
+        return sorted(found, key=lambda free: free.prefix)
 
     def piece_at(self, subnet_id: int, address: int) -> Block | FreeRange | None:
-        """The block or run that an address lies in."""
+        """The block or free range that an address lies in."""
         subnet = self.catalogue.subnets[subnet_id]
         width = WIDTH[subnet.family]
         for length in range(width, subnet.prefix.length - 1, -1):
@@ -176,32 +178,32 @@ class Ground:
         return None
 
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
-        """Who holds an address."""
-        return self.given.get(address)
+        """The allocation of an address."""
+        return self.allocated.get(address)
 
     # --- Writing ------------------------------------------------------------------------------
 
     def commit(self, plan: Plan) -> None:
         """Write a plan; every row must be as the plan has read it."""
-        for run in plan.free_ranges_removed:
-            self._drop_run(run)
+        for free in plan.free_ranges_removed:
+            self._drop_free_range(free)
         for block in plan.blocks_removed:
             self._drop(block)
         for old, new in plan.changed.values():
             self._drop(old)
             self._add(replace(new, version=old.version + 1))
-        for run in plan.free_ranges_added:
-            self._add_run(run)
+        for free in plan.free_ranges_added:
+            self._add_free_range(free)
         for block in plan.blocks_added:
             self._add(replace(block, id=next(self._ids)))
         for allocation in plan.removed:
-            del self.given[allocation.address]
+            del self.allocated[allocation.address]
         for grant in plan.grants:
-            assert grant.allocation.address not in self.given
-            self.given[grant.allocation.address] = grant.allocation
+            assert grant.allocation.address not in self.allocated
+            self.allocated[grant.allocation.address] = grant.allocation
 
     def _index(self, block: Block) -> list[tuple[Any, int]]:
-        return self._others if block.holder else self._plain
+        return self._claimed if block.holder else self._unclaimed
 
     def _entry(self, block: Block) -> tuple[Any, int]:
         return (block.takeover_rank, block.prefix), block.id
@@ -226,13 +228,13 @@ class Ground:
             at = bisect_left(index, entry)
             assert index.pop(at) == entry
 
-    def _add_run(self, run: FreeRange) -> None:
-        entry = (run.prefix.length, run.prefix.base, run.subnet_id)
-        insort(self._free_ranges, entry)
-        place = (run.subnet_id, run.prefix.base, run.prefix.length)
-        self._places[place] = replace(run, id=next(self._ids))
+    def _add_free_range(self, free: FreeRange) -> None:
+        subnet_id, prefix = free.subnet_id, free.prefix
+        insort(self._free_ranges, (prefix.length, prefix.base, subnet_id))
+        self._places[subnet_id, prefix.base, prefix.length] = replace(free, id=next(self._ids))
 
-    def _drop_run(self, run: FreeRange) -> None:
-        self._places.pop((run.subnet_id, run.prefix.base, run.prefix.length))
-        at = bisect_left(self._free_ranges, (run.prefix.length, run.prefix.base, run.subnet_id))
+    def _drop_free_range(self, free: FreeRange) -> None:
+        subnet_id, prefix = free.subnet_id, free.prefix
+        del self._places[subnet_id, prefix.base, prefix.length]
+        at = bisect_left(self._free_ranges, (prefix.length, prefix.base, subnet_id))
         self._free_ranges.pop(at)
