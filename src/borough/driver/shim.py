@@ -371,7 +371,7 @@ class Shim(GroupDriver):
         return tuple(allocation for allocation, _ in released)
 
     def retry_orphans(self) -> int:
-        """See :meth:`borough.driver.interface.GroupDriver.settle`."""
+        """See :meth:`borough.driver.interface.GroupDriver.retry_orphans`."""
         return self._taker.retry_orphans()
 
     def close(self) -> None:
