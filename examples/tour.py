@@ -1,8 +1,8 @@
-"""A tour of Borough on real topologies: every command is run for real and its output shown.
+"""A tour of Borough on real topologies: it runs every command and shows its output.
 
-    ./demo            run it (makes a virtual environment first)
+    ./demo            makes a virtual environment and runs the tour
 
-It works on a database in a temporary folder and leaves nothing behind.
+The databases are in a temporary folder that is removed at the end.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-#: A segment that is small enough to run dry before one's eyes: the routed network of the first
-#: example, its second segment cut to a /29.
+#: A routed network with segments that a few requests exhaust.
 SMALL = """\
 name: small
 subnets:
@@ -29,13 +28,10 @@ hosts:
 
 
 class Tour:
-    """Runs commands and says what they are for."""
+    """Runs commands, with a heading for each step."""
 
     def __init__(self, folder: Path) -> None:
-        self._environment = {
-            **os.environ,
-            "COLUMNS": os.environ.get("COLUMNS", "100"),
-        }
+        self._environment = {"COLUMNS": "100", **os.environ}
         self._folder = folder
         self._steps = 0
 
@@ -48,15 +44,15 @@ class Tour:
         )
 
     def write(self, name: str, text: str) -> None:
-        """Put a file into the temporary folder, which ``%`` stands for."""
+        """Put a file into the temporary folder; ``%`` names it in commands."""
         (self._folder / name).write_text(text, encoding="utf-8")
 
     def use(self, name: str) -> None:
-        """Work on a database of this name from here on."""
+        """Use the database of this name from now on."""
         self._environment["BOROUGH_DB"] = f"sqlite:///{self._folder}/{name}.db"
 
     def run(self, line: str, *, expect: int = 0) -> None:
-        """Run ``borough …`` and show it; stop the tour when it does not exit as expected."""
+        """Run a command of ``borough`` and show it; end the tour at an unexpected exit code."""
         print(f"\n$ borough {line}", flush=True)
         words = [word.replace("@", f"{HERE}/", 1) for word in shlex.split(line)]
         words = [word.replace("%", f"{self._folder}/", 1) for word in words]
@@ -70,21 +66,21 @@ class Tour:
 
 
 def routed(tour: Tour) -> None:
-    tour.step("A routed provider network: two segments, and hosts that reach one segment each")
+    tour.step("A routed provider network: two segments, each host reaches one of them")
     tour.use("routed")
     tour.run("init")
     tour.run("apply @routed-network.yaml")
-    tour.step("Ports on two hosts: the host decides the segment, one request gives both families")
+    tour.step("Ports on two hosts: the host selects the segment, one request for both families")
     for number, host in ((1, "compute0001"), (2, "compute0001"), (3, "compute0002")):
         tour.run(
             f"allocate -l network=multisegment1 --host {host} --family both --owner port-{number}"
         )
-    tour.step("Why? The ladder of the last decision, rung by rung")
+    tour.step("The explanation: the order of preference of such a request, step by step")
     tour.run("explain -l network=multisegment1 --host compute0002")
 
 
 def hard(tour: Tour) -> None:
-    tour.step("A hard boundary: a segment that runs dry fails, though another one has space")
+    tour.step("A hard boundary: an exhausted segment refuses, although another one has space")
     tour.write("small.yaml", SMALL)
     tour.run("apply %small.yaml")
     tour.run("allocate -l network=edge --host compute0007 --count 5 --owner fleet")
@@ -92,7 +88,7 @@ def hard(tour: Tour) -> None:
 
 
 def typed(tour: Tour) -> None:
-    tour.step("Service types: like ports share like subnets, and fall back to untyped ones only")
+    tour.step("Service types: a port uses subnets of its type, and falls back to untyped ones only")
     tour.use("service")
     tour.run("init")
     tour.run("apply @service-subnets.yaml")
@@ -108,17 +104,17 @@ def soft(tour: Tour) -> None:
     for host in ("node-1", "node-2", "node-3"):
         tour.run(f"allocate -l network=pods --host {host} --count 6 --owner pods-of-{host}")
     tour.run("allocate -l network=pods --host node-1 --count 10 --owner more-of-node-1 --explain")
-    tour.step("What each host advertises")
+    tour.step("The routes that each host advertises")
     tour.run("routes")
     tour.run("list blocks")
 
 
 def summary(tour: Tour) -> None:
-    tour.step("How full each group is")
+    tour.step("The usage of each group")
     tour.run("usage -l network=pods")
     tour.use("routed")
     tour.run("usage")
-    tour.step("And the books agree with themselves")
+    tour.step("The audit: all tables agree with each other")
     tour.run("audit")
 
 
@@ -127,7 +123,7 @@ def main() -> None:
         tour = Tour(Path(folder))
         for part in (routed, hard, typed, soft, summary):
             part(tour)
-        print("\nThat was Borough. Next: docs/concepts.md, and README.md for a tour of your own.")
+        print("\nEnd of the tour. Next: docs/concepts.md, and README.md for first steps.")
 
 
 if __name__ == "__main__":
