@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: the stores, and a clock that only moves when told to."""
+"""Fixtures of all tests: the stores, and a clock that tests advance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 @dataclass
 class Clock:
-    """Microseconds since the epoch, moved by hand."""
+    """Microseconds since the epoch, advanced by tests."""
 
     now: int = 1_700_000_000_000_000
 
@@ -36,8 +36,8 @@ def clock() -> Clock:
     return Clock()
 
 
-#: How to make an empty database of each kind; a new store is one more entry, and every suite that
-#: takes ``make_ipam`` or ``ipam`` runs on it.
+#: The URL of an empty database of each kind. A new store is one more entry: every suite with
+#: ``make_ipam`` or ``ipam`` runs on it.
 STORES: dict[str, Callable[[Path, int], str]] = {
     "memory": lambda _folder, _number: "memory:",
     "sqlite": lambda folder, number: f"sqlite:///{folder}/ipam-{number}.db",
@@ -55,7 +55,7 @@ def each_store(*but: str) -> list[Any]:
     ]
 
 
-#: The service in front of a store: whatever runs on every store also runs over HTTP.
+#: The service in front of a store: suites of every store also run over HTTP.
 HTTP = "http"
 
 
@@ -70,7 +70,7 @@ def make_ipam(
     def make() -> Ipam:
         served = request.param == HTTP
         url = STORES["memory" if served else request.param](tmp_path, next(numbers))
-        # Some tests lose every race on purpose.
+        # Some tests make a call lose every race.
         ipam = borough.open(url, create=True, clock=clock, timeout=1)
         if served:
             from tests.api.serving import serve  # the environment beside Neutron has no service
@@ -94,12 +94,12 @@ def ipam(make_ipam: Callable[[], Ipam]) -> Ipam:
 _LONGEST = ("interleaving", "property", "race")
 
 
-# Before pytest-xdist looks for groups.
+# Before pytest-xdist reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Race on one worker only: four times sixteen processes at once would wait for the machine alone."""
+    """Run races in one test process: four times sixteen processes would only wait for processors."""
     for item in items:
         if item.path.parent.name == "race":
             item.add_marker(pytest.mark.xdist_group("race"))
-    # What takes longest comes first, so that no process is left alone with it at the end.
+    # The longest tests come first, so that no process runs one alone at the end.
     items.sort(key=lambda item: item.path.parent.name not in _LONGEST)

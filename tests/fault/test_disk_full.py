@@ -36,10 +36,10 @@ def server(request: pytest.FixtureRequest, small_disk: SmallDisk) -> Iterator[Se
     """A server whose data is on the small disk."""
 
     class Postgresql(PostgresqlServer):
-        placement_group = small_disk.path
+        parent = small_disk.path
 
     class Mariadb(MariadbServer):
-        placement_group = small_disk.path
+        parent = small_disk.path
 
     def make() -> Server:
         if request.param == "postgresql":

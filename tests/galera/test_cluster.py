@@ -1,4 +1,4 @@
-"""Three nodes, all of them written to at once."""
+"""Three nodes that are written to at the same time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ L = {"network": "n"}
 
 @pytest.fixture
 def report(capsys: pytest.CaptureFixture[str]) -> Callable[[str, str], None]:
-    """Show a figure whether or not output is captured."""
+    """Print a figure, even while output is captured."""
 
     def say(name: str, figure: str) -> None:
         with capsys.disabled():
@@ -53,16 +53,16 @@ def _alone(self: Mariadb, connection: Any) -> Partition:
 
 
 def writer(
-    number: int, url: str, start: Any, seconds: float, drawn: bool, churn: bool, results: Path
+    number: int, url: str, start: Any, seconds: float, partitioned: bool, churn: bool, results: Path
 ) -> None:
-    """Allocate, and release some, for a while; every call has a key, and is asked again when in doubt."""
-    if not drawn:
+    """Allocate with a key each, and release some when ``churn`` is set."""
+    if not partitioned:
         Mariadb.partition = _alone  # type: ignore[method-assign]
     chance = random.Random(number)
     calls: list[Call] = []
     held: list[tuple[str, int]] = []
     failures: list[str] = []
-    again = turn = 0
+    unanswered = turn = 0
     with borough.open(url, timeout=60) as ipam:
         assert isinstance(ipam.store, SqlStore)
         ipam.usage()
@@ -79,15 +79,15 @@ def writer(
                     ended = time.monotonic()
                     calls.append(Call(number, "release", address, sequence, began, ended))
                     continue
-                given = ipam.allocate(labels=L, owner=f"w{number}", key=f"{number}-{turn}")
+                answer = ipam.allocate(labels=L, owner=f"w{number}", key=f"{number}-{turn}")
                 ended = time.monotonic()
-                for each in given.allocations:
+                for each in answer.allocations:
                     held.append((each.address, each.sequence))
                     call = Call(number, "allocate", each.address, each.sequence, began, ended)
                     calls.append(call)
             except RetryLater as error:
-                # Whether a release was done is not known: what it meant is left out of the history.
-                again += 1
+                # The outcome of a release is unknown: it counts as done, so the address is not expected.
+                unanswered += 1
                 if error.detail.get("outcome") == "unknown" and held:
                     address, sequence = held.pop()
                     calls.append(
@@ -103,7 +103,7 @@ def writer(
             {
                 "calls": [asdict(each) for each in calls],
                 "failures": failures,
-                "again": again,
+                "unanswered": unanswered,
                 "retries": retries,
             }
         )
@@ -111,7 +111,7 @@ def writer(
 
 
 class Load:
-    """Writers on all nodes, and what they wrote down."""
+    """Writers on all nodes, and their results."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Load:
         folder: Path,
         *,
         seconds: float,
-        drawn: bool = True,
+        partitioned: bool = True,
         churn: bool = False,
     ) -> None:
         self.url = cluster.fresh()
@@ -128,7 +128,7 @@ class Load:
             ipam.apply({"subnets": [{"name": "a", "cidr": "10.0.0.0/16", "labels": L}]})
         spawn = multiprocessing.get_context("spawn")
         self.start = spawn.Barrier(WRITERS + 1)
-        self._files = [folder / f"{number}-{drawn}-{churn}.json" for number in range(WRITERS)]
+        self._files = [folder / f"{number}-{partitioned}-{churn}.json" for number in range(WRITERS)]
         self._processes = [
             spawn.Process(
                 target=writer,
@@ -137,7 +137,7 @@ class Load:
                     cluster.url(database, number % 3),
                     self.start,
                     seconds,
-                    drawn,
+                    partitioned,
                     churn,
                     file,
                 ),
@@ -148,7 +148,7 @@ class Load:
             process.start()
 
     def reports(self) -> list[dict[str, Any]]:
-        """Wait for the writers."""
+        """Wait for the writers; return their results."""
         for process in self._processes:
             process.join(150)
             assert process.exitcode == 0
@@ -156,7 +156,7 @@ class Load:
 
 
 def check(reports: list[dict[str, Any]], url: str) -> tuple[int, int]:
-    """No failure, no duplicate, nothing lost; return (allocations, retries)."""
+    """Check for failures, duplicates and lost addresses; return (allocations, retries)."""
     assert [failure for report in reports for failure in report["failures"]] == []
     calls = [Call(**each) for report in reports for each in report["calls"]]
     assert faults(calls) == []
@@ -164,30 +164,30 @@ def check(reports: list[dict[str, Any]], url: str) -> tuple[int, int]:
         stored = {(each.address, each.sequence) for each in ipam.allocations()}
         assert still_held(calls) <= stored
         assert ipam.audit() == []
-    given = sum(call.act == "allocate" for call in calls)
-    return given, sum(report["retries"] for report in reports)
+    allocated = sum(call.act == "allocate" for call in calls)
+    return allocated, sum(report["retries"] for report in reports)
 
 
-def test_nodes_are_drawn_apart(
+def test_partitions_keep_nodes_apart(
     cluster: GaleraCluster, tmp_path: Path, report: Callable[[str, str], None]
 ) -> None:
-    """Conflicts are rare when each node has blocks of its own, and many when all take the same."""
+    """Conflicts are rare when each node writes first in its partition, and frequent without partitions."""
     rates = {}
-    for drawn in (True, False):
-        load = Load(cluster, tmp_path, seconds=8, drawn=drawn)
+    for partitioned in (True, False):
+        load = Load(cluster, tmp_path, seconds=8, partitioned=partitioned)
         load.start.wait(60)
-        given, retries = check(load.reports(), load.url)
-        rates[drawn] = retries * 1000 / given
-        say = f"{given} allocations, {rates[drawn]:.1f} conflicts per 1,000"
-        report("drawn by node" if drawn else "not drawn", say)
+        allocated, retries = check(load.reports(), load.url)
+        rates[partitioned] = retries * 1000 / allocated
+        figure = f"{allocated} allocations, {rates[partitioned]:.1f} conflicts per 1,000"
+        report("partitioned by node" if partitioned else "not partitioned", figure)
     assert rates[True] < 30
     assert rates[False] > 3 * rates[True]
 
 
-def test_a_node_that_is_killed_takes_nothing_with_it(
+def test_a_killed_node_loses_no_address(
     cluster: GaleraCluster, tmp_path: Path, report: Callable[[str, str], None]
 ) -> None:
-    """Clients go on at the other nodes; the node comes back and agrees with them."""
+    """Clients continue at the other nodes; the node returns and agrees with them."""
     load = Load(cluster, tmp_path, seconds=24, churn=True)
     load.start.wait(60)
     time.sleep(4)
@@ -195,9 +195,9 @@ def test_a_node_that_is_killed_takes_nothing_with_it(
     time.sleep(9)
     cluster.bring_back(2)
     reports = load.reports()
-    given, retries = check(reports, load.url)
-    again = sum(each["again"] for each in reports)
-    report("a node killed", f"{given} allocations, {retries} retries, {again} asked again")
+    allocated, retries = check(reports, load.url)
+    unanswered = sum(each["unanswered"] for each in reports)
+    report("a node killed", f"{allocated} allocations, {retries} retries, {unanswered} errors")
     assert all(any(call["act"] == "allocate" for call in report["calls"]) for report in reports)
     database = load.url.rpartition("/")[2]
     count = "SELECT count(*), sum(sequence) FROM borough_allocation"

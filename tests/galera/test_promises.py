@@ -1,4 +1,4 @@
-"""Promises of a cluster: no acknowledged change is lost, as long as one node keeps what it wrote."""
+"""Promises of a cluster: no acknowledged change is lost while one node keeps its files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cluster() -> Iterator[GaleraCluster]:
 
 
 def count_up(unit: Unit) -> None:
-    """One conditional write of a block's row: its idle mark, used as a counter."""
+    """Write the row of a block once, on a condition; its idle mark is the counter."""
     (block,) = unit.blocks()
     plan = Plan()
     plan.change(block, replace(block, idle_since=block.idle_since + 1))
@@ -40,10 +40,10 @@ def count_up(unit: Unit) -> None:
 
 
 class Writer(threading.Thread):
-    """Does something again and again on one connection, and counts what was acknowledged.
+    """Repeats a call on one connection.
 
-    :ivar done: what each acknowledged call returned.
-    :ivar doubtful: calls of which it is not known whether they were done.
+    :ivar done: the result of each acknowledged call.
+    :ivar doubtful: number of calls with an unknown outcome.
     """
 
     def __init__(self, url: str, act: Callable[[Ipam], object], times: int) -> None:
@@ -64,7 +64,7 @@ class Writer(threading.Thread):
 def on_all_nodes(
     cluster: GaleraCluster, database: str, act: Callable[[Ipam], object], times: int
 ) -> list[Writer]:
-    """Two writers on each node."""
+    """Start two writers on each node."""
     writers = [
         Writer(cluster.url(database, node), act, times) for node in range(3) for _ in range(2)
     ]
@@ -74,7 +74,7 @@ def on_all_nodes(
 
 
 def test_concurrent_changes_of_one_row_are_all_kept(cluster: GaleraCluster) -> None:
-    """Each node reads the row, and writes it where it is as it was read: no update is lost."""
+    """A write requires the row as it was read, so no update is lost."""
     url = cluster.fresh()
     with borough.open(url, create=True) as ipam:
         ipam.add_subnet("10.0.0.0/26", name="a", labels=L)
@@ -90,7 +90,7 @@ def test_concurrent_changes_of_one_row_are_all_kept(cluster: GaleraCluster) -> N
     acknowledged = sum(len(writer.done) for writer in writers)
     assert acknowledged > 200
     for node in cluster.nodes:
-        # Of a call whose outcome is not known either is right.
+        # A call with an unknown outcome may have been done or not.
         ((counted, version),) = _caught_up(
             node, url, "SELECT idle_since, version FROM borough_block"
         )
@@ -101,15 +101,15 @@ def test_concurrent_changes_of_one_row_are_all_kept(cluster: GaleraCluster) -> N
 
 
 def _caught_up(node: MariadbServer, url: str, query: str) -> list[tuple[object, ...]]:
-    """The rows of a query once the node has applied what was acknowledged by any node."""
+    """The rows of a query, after the node has applied all acknowledged changes."""
     with node.connect(url.rpartition("/")[2]) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION wsrep_sync_wait = 1")
         cursor.execute(query)
         return list(cursor.fetchall())
 
 
-def test_addresses_are_there_after_all_nodes_were_killed_at_once(cluster: GaleraCluster) -> None:
-    """With innodb_flush_log_at_trx_commit=1 on each node, whichever is the first to come back."""
+def test_acknowledged_addresses_survive_a_kill_of_all_nodes(cluster: GaleraCluster) -> None:
+    """Each node has innodb_flush_log_at_trx_commit=1."""
     url = cluster.fresh()
     with borough.open(url, create=True) as ipam:
         ipam.add_subnet("10.0.0.0/16", name="a", labels=L)
@@ -128,7 +128,7 @@ def test_addresses_are_there_after_all_nodes_were_killed_at_once(cluster: Galera
     for node in cluster.nodes:
         node.kill()
     killed.set()
-    cluster.restart()
+    cluster.bring_all_back()
     for writer in writers:
         writer.join(120)
         assert not writer.is_alive()
@@ -146,8 +146,8 @@ def _text(packed: str) -> str:
     return ".".join(str(each) for each in bytes.fromhex(packed))
 
 
-def test_a_node_that_refuses_is_passed_by(cluster: GaleraCluster) -> None:
-    """Nothing was done there, so that the call is made anew on the next one, key or no key."""
+def test_calls_refused_by_a_node_run_on_the_next_one(cluster: GaleraCluster) -> None:
+    """The refusing node did nothing, so even a call without a key is repeated."""
     url = cluster.fresh()
     with borough.open(url, create=True) as ipam:
         ipam.add_subnet("10.0.0.0/24", name="a", labels=L)

@@ -1,4 +1,4 @@
-"""Hosts and a router in network namespaces of their own, and the routing daemons in them."""
+"""Hosts and a router in network namespaces, and the routing daemons in them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _numbers = itertools.count(1)
 
 
 def require_namespaces() -> None:
-    """Find out whether namespaces can be made.
+    """Check that namespaces can be made.
 
-    :raises Missing: naming the package or the right that is missing.
+    :raises Missing: a package or a privilege is missing; the text names it.
     """
     find_program("ip", "usr/sbin", "sbin", package="iproute2")
     find_program("ping", package="iputils-ping")
@@ -51,17 +51,17 @@ def _try(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def _own(path: Path) -> None:
-    """Make a folder that FRR's daemons, which drop their rights, can work in."""
+    """Make a folder for FRR's daemons, which drop their privileges."""
     path.mkdir(parents=True)
     shutil.chown(path, "frr", "frr")
 
 
-def wait_until(true: Callable[[], bool], what: Callable[[], str]) -> None:
-    """Wait for something, or fail and say how things stand."""
+def wait_until(true: Callable[[], bool], state: Callable[[], str]) -> None:
+    """Wait for a condition, or fail with a description of the state."""
     deadline = time.monotonic() + TIMEOUT
     while not true():
         if time.monotonic() > deadline:
-            raise AssertionError(what())
+            raise AssertionError(state())
         time.sleep(0.1)
 
 
@@ -75,7 +75,7 @@ class Node:
         self.folders = [self.folder]
         self.processes: list[subprocess.Popen[bytes]] = []
         self._ip_must("netns", "add", self.space)
-        # An address must work at once, and not only when nobody else turns out to have it.
+        # Without detection of duplicate addresses an address works at once.
         self.set("net/ipv6/conf/default/accept_dad", 0)
         self.ip("link", "set", "lo", "up")
 
@@ -90,17 +90,17 @@ class Node:
         return self._ip_must("-n", self.space, *words)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a program in it to its end."""
+        """Run a program in it and wait for its end."""
         return _try("ip", "netns", "exec", self.space, *words)
 
     def must(self, *words: str) -> str:
-        """Run a program in it that has to succeed."""
+        """Run a program in it; a failure fails the test."""
         done = self.run(*words)
         assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout
 
     def start(self, *words: str) -> None:
-        """Start a program in it that stays."""
+        """Start a program in it in the background."""
         with (self.folder / "log").open("ab") as log:
             self.processes.append(
                 subprocess.Popen(
@@ -114,7 +114,7 @@ class Node:
 
     @property
     def log(self) -> str:
-        """The end of what its programs said."""
+        """The end of the output of its programs."""
         path = self.folder / "log"
         return path.read_text(errors="replace")[-3000:] if path.exists() else ""
 
@@ -123,7 +123,7 @@ class Node:
         self.must("sh", "-c", f"echo {value} > /proc/sys/{name}")
 
     def routes(self, family: int, *protocols: str) -> dict[str, str]:
-        """Its kernel's routes by prefix: their type, or the interface that they leave by."""
+        """Its kernel's routes by prefix: their type, or their interface."""
         shown = json.loads(self.ip(f"-{family}", "-j", "-d", "route", "show"))
         return {
             _prefix(family, each["dst"]): each["type"]
@@ -134,7 +134,7 @@ class Node:
         }
 
     def pings(self, addresses: Iterable[str]) -> dict[str, int | None]:
-        """The time to live of the answer from each address; None when there is none."""
+        """The time to live of each address's answer; None without an answer."""
         script = 'for each in "$@"; do echo "$each" $(ping -n -c 1 -W 1 "$each" | grep -o "ttl=.*"); done'
         said = self.must("sh", "-c", script, "sh", *addresses)
         found = re.findall(r"^(\S+)(?: ttl=(\d+).*)?$", said, re.M)
@@ -154,12 +154,12 @@ class Node:
 
 
 def _prefix(family: int, shown: str) -> str:
-    """``ip`` leaves out the length of a single address."""
+    """The prefix of a route as ``ip`` shows it, which omits the length of a single address."""
     return shown if "/" in shown else f"{shown}/{32 if family == 4 else 128}"
 
 
 def _connect(number: int, upper: tuple[Node, str], lower: tuple[Node, str]) -> None:
-    """Link two namespaces by interfaces of these names; the lower sends to the upper by default."""
+    """Link two namespaces by interfaces of these names; the default route of the lower is the upper."""
     (above, up), (below, down) = upper, lower
     above.ip(*f"link add {up} type veth peer name {down} netns {below.space}".split())
     for node, interface, end in ((above, up, 0), (below, down, 1)):
@@ -173,9 +173,8 @@ def _connect(number: int, upper: tuple[Node, str], lower: tuple[Node, str]) -> N
 class Fabric:
     """A router, and hosts that are linked with it.
 
-    Link N has the addresses 172.31.N.0 and .1, and fd00:b:N::0 and ::1, the router's being the lower
-    ones. The answers of host N, and of what runs on it, start with a time to live of 100 + 10 N, so that
-    one sees who answers.
+    Link N has the addresses 172.31.N.0 and .1, and fd00:b:N::0 and ::1; the router has the lower ones.
+    Answers of host N and of its workloads start with a time to live of 100 + 10 N, which identifies the host.
     """
 
     def __init__(self, hosts: Sequence[str]) -> None:
@@ -194,7 +193,7 @@ class Fabric:
             raise
 
     def attach(self, host: str, addresses: Iterable[str]) -> None:
-        """Put addresses into a workload of a host behind an interface of its own, as a container is."""
+        """Add a workload with addresses behind its own interface of a host, as a container has it."""
         node, made = self.hosts[host], Node(f"workload of {host}")
         self.workloads.append(made)
         number = 100 + len(self.workloads)
@@ -213,7 +212,7 @@ class Fabric:
         node.set("net/ipv6/conf/fabric/hop_limit", 100 + 10 * number)
 
     def answering(self, ttl: int | None) -> str | None:
-        """The host whose answer came with a time to live."""
+        """The host that an answer's time to live identifies."""
         if ttl is None:
             return None
         return list(self.hosts)[(ttl + 9) // 10 - 11]
@@ -225,7 +224,7 @@ class Fabric:
 
 
 class Bird:
-    """BIRD in a namespace, with what Borough writes included."""
+    """BIRD in a namespace; its configuration includes Borough's output."""
 
     def __init__(self, node: Node, config: str, included: str) -> None:
         self.node = node
@@ -239,28 +238,28 @@ class Bird:
         wait_until(self._socket.exists, lambda: f"BIRD of {node.name}: {node.log}")
 
     def include(self, text: str) -> None:
-        """Replace what Borough writes."""
+        """Replace Borough's output."""
         (self.node.folder / "borough.conf").write_text(text)
 
     def configure(self, included: str) -> None:
-        """Replace what Borough writes, and have it read."""
+        """Replace Borough's output, and reload the configuration."""
         self.include(included)
         said = self.node.must("birdc", "-s", str(self._socket), "configure")
         assert re.search("Reconfigured|Reconfiguration in progress", said), said
 
 
 class Frr:
-    """FRR in a namespace, with what Borough writes added to a configuration."""
+    """FRR in a namespace; Borough's output is added to its configuration."""
 
     def __init__(self, node: Node, config: str, added: str) -> None:
         self.node = node
         self._path = node.folder / "frr.conf"
         self._config = config
-        # Daemons of one machine are told apart by a name that is a folder under this one.
+        # The daemons of one namespace share a folder of their own below this one.
         self._sockets = Path("/var/run/frr") / node.space
         _own(self._sockets)
         node.folders.append(self._sockets)
-        # In this order: who does not find zebra at once asks again after ten seconds.
+        # In this order: a daemon that does not find zebra tries again after ten seconds.
         for daemon, listens in (
             ("zebra", "zserv.api"),
             ("staticd", "staticd.vty"),
@@ -272,7 +271,7 @@ class Frr:
         self.configure(added)
 
     def configure(self, added: str) -> None:
-        """Check the whole, then change what runs to it."""
+        """Check the whole configuration, then load it."""
         self._path.write_text(f"{self._config}{added}")
         said = self.node.run("vtysh", "-C", "-f", str(self._path))
         assert (said.returncode, said.stdout) == (0, ""), said

@@ -1,4 +1,4 @@
-"""What Borough writes is what the daemons read, whatever hosts are called."""
+"""The daemons accept Borough's configuration, with any name of a host."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ CHECKS = {"bird": check_bird, "frr": check_frr}
 
 
 @pytest.mark.parametrize("kind", CHECKS)
-@pytest.mark.parametrize("host", [None, *HOSTS, "has nothing"])
-def test_the_daemon_reads_it(cli: Cli, tmp_path: Path, kind: str, host: str | None) -> None:
-    """As it is, without anything around it, in both forms and of a scope in which there is nothing."""
+@pytest.mark.parametrize("host", [None, *HOSTS, "without addresses"])
+def test_daemon_accepts_the_output(cli: Cli, tmp_path: Path, kind: str, host: str | None) -> None:
+    """Alone, in both forms, and for an empty scope."""
     path = tmp_path / "borough.conf"
     words = ["routes", "--format", kind, *(["--host", host] if host else [])]
     for more in ([], ["--form", "lpm"], ["--scope", "blue"]):
@@ -66,8 +66,8 @@ def test_the_daemon_reads_it(cli: Cli, tmp_path: Path, kind: str, host: str | No
 
 
 @pytest.mark.parametrize("kind", CHECKS)
-def test_the_documented_configuration(cli: Cli, tmp_path: Path, kind: str) -> None:
-    """What docs/routes.md tells an operator to write around it."""
+def test_daemon_accepts_the_documented_configuration(cli: Cli, tmp_path: Path, kind: str) -> None:
+    """The configuration of docs/routes.md, with Borough's output."""
     blocks = re.findall(r"^```\w*\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)
     path = tmp_path / "daemon.conf"
     said = cli.text("routes", "--format", kind, "--host", "node-1")
@@ -83,8 +83,8 @@ def test_the_documented_configuration(cli: Cli, tmp_path: Path, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", CHECKS)
-def test_the_daemon_would_say(cli: Cli, tmp_path: Path, kind: str) -> None:
-    """A line that means nothing is found."""
+def test_daemon_refuses_an_unknown_line(cli: Cli, tmp_path: Path, kind: str) -> None:
+    """So the tests above can fail."""
     path = tmp_path / "borough.conf"
     path.write_text(cli.text("routes", "--format", kind, "--host", "node-1") + "nonsense here\n")
     assert CHECKS[kind](path).returncode != 0

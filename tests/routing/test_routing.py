@@ -1,4 +1,4 @@
-"""Every address that is held is reached, and on the host that holds it: with real daemons and kernels."""
+"""Every allocated address is reached on its host, with real daemons and kernels."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Scene:
         return {each.address: each.host for each in self.ipam.allocations()}
 
     def announce(self, form: RouteForm) -> None:
-        """Have all daemons read what Borough says now, and wait until the kernels know."""
+        """Load Borough's present output into all daemons, and wait for the kernels' routes."""
         said = ("routes", "--form", form, "--format")
         self.router.configure(self.cli.text(*said, "bird"))
         for name, daemon in self.daemons.items():
@@ -135,14 +135,14 @@ class Scene:
             daemon.configure(self.cli.text(*said, kind, "--host", name))
         routes = self.ipam.routes(form=form)
         for family in (4, 6):
-            self.settle(
+            self.wait_for(
                 family, {each.prefix: each.host for each in routes if each.family == family}
             )
 
-    def settle(self, family: int, routes: dict[str, str]) -> None:
+    def wait_for(self, family: int, routes: dict[str, str]) -> None:
         """Wait until the kernels have exactly these routes."""
         ups = {host: f"up{number}" for number, host in enumerate(HOSTS, 1)}
-        self._has(
+        self._wait_for_node(
             self.fabric.router, family, {prefix: ups[host] for prefix, host in routes.items()}
         )
         for name, node in self.fabric.hosts.items():
@@ -151,12 +151,12 @@ class Scene:
                 for prefix, host in routes.items()
                 if host != name or ip_network(prefix).num_addresses > 1
             }
-            self._has(node, family, expected)
+            self._wait_for_node(node, family, expected)
 
     @staticmethod
-    def _has(node: Node, family: int, expected: dict[str, str]) -> None:
+    def _wait_for_node(node: Node, family: int, expected: dict[str, str]) -> None:
         def found() -> dict[str, str]:
-            # BIRD writes down the host's own addresses once more.
+            # BIRD also writes routes of the host's own addresses.
             routes = node.routes(family, "bird", "bgp", "static")
             return {prefix: way for prefix, way in routes.items() if way != "lo"}
 
@@ -184,35 +184,36 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def fill(ipam: Ipam) -> None:
-    """Give each host some, let each borrow of the one before, and one of them a whole claim."""
+    """Allocate on each host, partly borrowed from the host before it, once a whole claim."""
     for count, host in zip((20, 5, 11), HOSTS, strict=True):
         ipam.allocate(labels=PODS, host=host, families=(4, 6), count=count, owner=host)
-    # Two claims with a gap, which one prefix can cover by longest match.
+    # Two claims with a gap: in lpm form one prefix covers them.
     for address in ("10.64.0.90", "10.64.0.120", "2001:db8:64::5a", "2001:db8:64::78"):
         ipam.allocate(labels=PODS, address=address, host="h1", owner="h1")
-    given = ipam.allocations()
+    allocations = ipam.allocations()
     for at, host in enumerate(HOSTS):
         for family in (4, 6):
-            lent = [each for each in given if (each.host, each.family) == (HOSTS[at - 1], family)]
+            lender = (HOSTS[at - 1], family)
+            lent = [each for each in allocations if (each.host, each.family) == lender]
             for each in lent[1:4:2]:
-                hand_over(ipam, each, host)
+                lend(ipam, each, host)
     for each in ipam.allocate(labels=TINY, host="h1", families=(4, 6), count=2).allocations:
-        hand_over(ipam, each, "h2")
+        lend(ipam, each, "h2")
 
 
-def hand_over(ipam: Ipam, allocation: Allocation, host: str) -> None:
-    """Let a host borrow what another one has."""
+def lend(ipam: Ipam, allocation: Allocation, host: str) -> None:
+    """Release an address of one host and allocate it to another, which then borrows it."""
     ipam.release(allocation.address)
     labels = TINY if allocation.subnet.startswith("tiny") else PODS
     ipam.allocate(labels=labels, address=allocation.address, host=host, owner="guest")
 
 
 def place(ipam: Ipam, fabric: Fabric) -> None:
-    """Put addresses where they are held: on the host itself, or in a workload when borrowed."""
+    """Configure each address on its host, or in a workload of it when borrowed."""
     for name, node in fabric.hosts.items():
-        mine = ipam.allocations(host=name)
-        fabric.attach(name, [single(each) for each in mine if each.borrowed])
-        for each in mine:
+        allocations = ipam.allocations(host=name)
+        fabric.attach(name, [single(each) for each in allocations if each.borrowed])
+        for each in allocations:
             if not each.borrowed:
                 node.ip("addr", "add", single(each), "dev", "lo")
 
@@ -222,7 +223,7 @@ def single(allocation: Allocation) -> str:
 
 
 def daemons(cli: Cli, fabric: Fabric) -> tuple[Bird, dict[str, Bird | Frr]]:
-    """BIRD on the router and all hosts but the last, which has FRR."""
+    """Start BIRD on the router and all hosts but the last, which has FRR."""
     peers = [
         PEER.format(number=number, name=name, asn=65100 + number)
         for number, name in enumerate(HOSTS, 1)
@@ -244,7 +245,7 @@ def daemons(cli: Cli, fabric: Fabric) -> tuple[Bird, dict[str, Bird | Frr]]:
 
 @pytest.mark.parametrize("form", ["strict", "lpm"])
 def test_every_address_is_reached_where_it_is_held(scene: Scene, form: RouteForm) -> None:
-    """From the router and from every host; borrowed addresses and both families included."""
+    """From the router and from every host, with borrowed addresses and both families."""
     scene.announce(form)
     holders = scene.holders()
     borrowed = [each for each in scene.ipam.allocations() if each.borrowed]

@@ -1,4 +1,4 @@
-"""Private database servers for the tests: own folder, own loopback port, gone when the tests end."""
+"""Private database servers for the tests: own folder, own loopback port, removed when the tests end."""
 
 from tests.servers.base import Missing, Server
 from tests.servers.mariadb import MariadbServer

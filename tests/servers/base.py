@@ -1,4 +1,4 @@
-"""What private servers have in common: a folder, a port, a process and its end."""
+"""The common part of private servers: folder, port and process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Missing(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """A free loopback port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
@@ -35,7 +35,7 @@ def free_port() -> int:
 def find_program(name: str, *folders: str, package: str) -> str:
     """The path of a program.
 
-    :raises Missing: naming the package that brings it.
+    :raises Missing: the program is not installed; the text names its package.
     """
     for folder in sorted(str(each) for pattern in folders for each in Path("/").glob(pattern)):
         if os.access(f"{folder}/{name}", os.X_OK):
@@ -54,44 +54,42 @@ def _memory() -> Path | None:
     return None
 
 
-def _clear_away(placement_group: Path) -> None:
-    """Remove what processes that were killed have left: in memory it would be missed."""
-    for folder in placement_group.glob(f"{_FOLDERS}*-*"):
+def _remove_orphans(parent: Path) -> None:
+    """Remove the folders of killed processes, which would occupy memory."""
+    for folder in parent.glob(f"{_FOLDERS}*-*"):
         number = folder.name.removeprefix(_FOLDERS).partition("-")[0]
         if number.isdecimal() and not Path(f"/proc/{number}").exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 
 class Server(ABC):
-    """A server process of one's own.
+    """A private server process.
 
-    :ivar port: where it listens on its address.
+    :ivar port: its port at ``address``.
     """
 
-    #: Whom the process runs as when the tests run as root, which servers refuse to do.
+    #: Account of the process when the tests run as root, which servers refuse.
     user: str
 
-    #: How long a start or a stop may take, in seconds.
+    #: Longest start or stop, in seconds.
     timeout = 60.0
 
-    #: Where its folder is made; None for the usual place.
-    placement_group: Path | None = None
+    #: The folder in which its own folder is made; None for memory or the temporary folder.
+    parent: Path | None = None
 
-    #: Where it listens, and what a command begins with that is to run there: a network namespace.
+    #: Its address, and the words before a command that run it in the server's network namespace.
     address = "127.0.0.1"
     inside: tuple[str, ...] = ()
 
     def __init__(self, *, quick: bool) -> None:
         """Make the folder.
 
-        :param quick: in memory, if there is enough: to make a database of its own for every test is many
-            small files, and for each of them MariaDB waits for the disk.
+        :param quick: in memory, if there is enough. A database for every test is many small files, and
+            MariaDB waits for the disk at each of them.
         """
-        placement_group = self.placement_group or (_memory() if quick else None)
-        _clear_away(placement_group or Path(tempfile.gettempdir()))
-        self.folder = Path(
-            tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-", dir=placement_group)
-        )
+        parent = self.parent or (_memory() if quick else None)
+        _remove_orphans(parent or Path(tempfile.gettempdir()))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-", dir=parent))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
@@ -101,11 +99,11 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What starts the server in the foreground."""
+        """The command that starts the server in the foreground."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether the server takes connections."""
+        """True when the server accepts connections."""
 
     @abstractmethod
     def url(self, database: str) -> str:
@@ -123,16 +121,16 @@ class Server(ABC):
 
     @property
     def is_up(self) -> bool:
-        """Whether the process runs."""
+        """True while the process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> str:
-        """What the server said."""
+        """The output of the server."""
         return (self.folder / "server.log").read_text(errors="replace")
 
     def as_user(self, command: list[str]) -> list[str]:
-        """The command, run as the server's user, and never longer than these tests."""
+        """The command, run as the server's user, and killed at the end of these tests."""
         drop = ["--reuid", self.user, "--regid", self.user, "--init-groups"]
         own = drop if os.getuid() == 0 else []
         return [*self.inside, "setpriv", "--pdeathsig", "KILL", *own, *command]
@@ -151,7 +149,7 @@ class Server(ABC):
         self.wait_until(self.answers)
 
     def wait_until(self, true: Callable[[], bool]) -> None:
-        """Wait for something about the server, or fail with what it said."""
+        """Wait for a condition, or fail with the output of the server."""
         deadline = time.monotonic() + self.timeout
         while not true():
             assert self._process is not None
@@ -160,7 +158,7 @@ class Server(ABC):
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End the process in good order."""
+        """Shut the process down."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -195,4 +193,4 @@ class Server(ABC):
 
     @abstractmethod
     def sent(self, database: str) -> int:
-        """How many statements have been counted, transaction brackets included."""
+        """Number of statements counted, with those that begin and end transactions."""

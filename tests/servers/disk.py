@@ -1,4 +1,4 @@
-"""A small file system in memory, which can be made full."""
+"""A small file system in memory that tests can fill."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.servers.base import Missing
 _PREFIX: Final = "borough-disk-"
 
 
-def _clear_away() -> None:
-    """Unmount the disks of processes that were killed: they hold memory."""
+def _unmount_orphans() -> None:
+    """Unmount the disks of killed processes, which occupy memory."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         number = path.name.removeprefix(_PREFIX).partition("-")[0]
         if number.isdecimal() and not Path(f"/proc/{number}").exists():
@@ -26,9 +26,9 @@ def _clear_away() -> None:
 
 
 class SmallDisk:
-    """A file system of its own, where the servers' users may go.
+    """A file system that the accounts of the servers may use.
 
-    :ivar path: where it is mounted.
+    :ivar path: its mount point.
     """
 
     def __init__(self, megabytes: int) -> None:
@@ -37,12 +37,12 @@ class SmallDisk:
         :raises Missing: only root may mount.
         """
         self._size = megabytes << 20
-        _clear_away()
+        _unmount_orphans()
         self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         self.path.chmod(0o755)
         if os.getuid() != 0 or self._mount(f"size={self._size},mode=0777").returncode:
             self.path.rmdir()
-            raise Missing("a small file system cannot be mounted (only root may)")
+            raise Missing("only root may mount a small file system")
 
     def _mount(self, options: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
@@ -56,18 +56,18 @@ class SmallDisk:
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
     def fill(self) -> None:
-        """Leave no room at all: make it as small as what it holds."""
+        """Leave no space: shrink it to the size of its files."""
         for _ in range(1000):
-            # It cannot be made smaller than it is by then, and somebody may be writing.
+            # It cannot shrink below its files, and another process may be writing.
             if self._resize(max(shutil.disk_usage(self.path).used, 1 << 20)):
                 return
-        raise AssertionError("the small file system grows faster than it can be made full")
+        raise AssertionError("the small file system grows faster than it shrinks")
 
     def free(self) -> None:
-        """Make it as large as it was."""
+        """Restore its size."""
         assert self._resize(self._size)
 
     def remove(self) -> None:
-        """Unmount it, even when something still has a file open there."""
+        """Unmount it, even while a process has a file open there."""
         subprocess.run(["umount", "-l", str(self.path)], check=True)
         self.path.rmdir()

@@ -22,9 +22,9 @@ def _library() -> str:
 
 
 class Place(NamedTuple):
-    """The place of a node.
+    """The address of a node.
 
-    :ivar inside: what its command begins with: a network namespace.
+    :ivar inside: the words before its command that run it in a network namespace.
     """
 
     address: str = "127.0.0.1"
@@ -32,12 +32,13 @@ class Place(NamedTuple):
 
 
 class GaleraCluster:
-    """Three nodes, or as many as are wanted, from ``mariadb-server``, ``galera-4`` and ``rsync``."""
+    """A cluster of ``mariadb-server``, ``galera-4`` and ``rsync``."""
 
     def __init__(self, size: int = 3, places: Sequence[Place] = ()) -> None:
         """Start the nodes.
 
-        :param places: one for each node; on loopback when left out.
+        :param size: number of nodes on loopback, when there are no ``places``.
+        :param places: one for each node.
         """
         places = places or (Place(),) * size
         library = _library()
@@ -86,7 +87,7 @@ class GaleraCluster:
     def _join(self, number: int, *, bootstrap: bool = False, position: str = "") -> None:
         """Start a node.
 
-        :param position: up to where its own files go; what came after it gets from the others.
+        :param position: the last change in its own files; it gets later ones from the other nodes.
         """
         node = self.nodes[number]
         once = {"wsrep_new_cluster": "1"} if bootstrap else {}
@@ -113,17 +114,17 @@ class GaleraCluster:
         self._join(number, position=self._recover(number))
 
     def bring_all_back(self) -> None:
-        """Start the cluster again after all nodes were killed, from the one that knows most."""
+        """Start the cluster again after all nodes were killed, first the one with the latest changes."""
         positions = [self._recover(number) for number in range(len(self.nodes))]
         known = [int(position.rpartition(":")[2]) for position in positions]
         order = sorted(range(len(self.nodes)), key=lambda number: -known[number])
         state = self.nodes[order[0]].folder / "data" / "grastate.dat"
         state.write_text(re.sub(r"(safe_to_bootstrap): 0", r"\1: 1", state.read_text()))
-        for turn, number in enumerate(order):
-            self._join(number, bootstrap=turn == 0, position=positions[number])
+        for number in order:
+            self._join(number, bootstrap=number == order[0], position=positions[number])
 
     def _recover(self, number: int) -> str:
-        """Up to where the files of a node go that was killed, as ``mariadbd-safe`` finds out."""
+        """The last change in the files of a killed node, as ``mariadbd-safe`` finds it."""
         node = self.nodes[number]
         done = subprocess.run(
             node.as_user([*node.command(), "--wsrep-recover"]),
@@ -137,23 +138,13 @@ class GaleraCluster:
         assert found, done.stderr[-2000:]
         return found[1]
 
-    def restart(self) -> None:
-        """Start all nodes after all of them were killed: first the one that has got farthest."""
-        reached = [node.reached() for node in self.nodes]
-        first = reached.index(max(reached))
-        self.nodes[first].may_begin()
-        self._join(first, bootstrap=True)
-        for number in range(len(self.nodes)):
-            if number != first:
-                self._join(number)
-
     def fresh(self, first: int = 0) -> str:
-        """The URL of a new, empty database, with all nodes in it, from ``first`` on."""
+        """The URL of a new, empty database, with all nodes, beginning with ``first``."""
         name = self.nodes[0].fresh().rpartition("/")[2]
         return self.url(name, first)
 
     def url(self, database: str, first: int = 0) -> str:
-        """The URL of a database, with all nodes in it, from ``first`` on."""
+        """The URL of a database, with all nodes, beginning with ``first``."""
         ordered = self.nodes[first:] + self.nodes[:first]
         hosts = ",".join(f"{node.address}:{node.port}" for node in ordered)
         return f"mysql://root@{hosts}/{database}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from typing import Any, Final
 
 from tests.servers.base import Server, find_program
 
-#: With these alone the files are kept in memory, where to wait until they are written takes no time.
+#: With these settings only, the files are in memory, where a sync takes no time.
 QUICK: Final = {"innodb_use_native_aio": "0"}
 
 
@@ -44,7 +43,7 @@ class MariadbServer(Server):
             "skip_name_resolve": "1",
             **settings,
         }
-        # In a network namespace nobody comes from the local host.
+        # A client of a server in a network namespace does not connect from localhost.
         login = self.folder / "login.sql"
         login.write_text(
             "FLUSH PRIVILEGES;\nCREATE USER root@'%';\nGRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;\n"
@@ -58,11 +57,11 @@ class MariadbServer(Server):
             capture_output=True,
             text=True,
             cwd=self.folder,
-            # Its scratch files are named by process number: elsewhere a killed one may have left some.
+            # Its temporary files have the process id in their names: those of a killed process may remain.
             env={**os.environ, "TMPDIR": str(self.folder)},
         )
         if done.returncode:
-            raise RuntimeError(f"MariaDB made no tables: {done.stdout}{done.stderr}")
+            raise RuntimeError(f"MariaDB did not make its tables: {done.stdout}{done.stderr}")
         if start:
             self.start()
 
@@ -77,25 +76,6 @@ class MariadbServer(Server):
             f"--pid-file={self.folder}/server.pid",
             *options,
         ]
-
-    def reached(self) -> int:
-        """The number of the last change on a node of a cluster that does not run."""
-        found = subprocess.run(
-            self.as_user([*self.command(), "--wsrep-recover"]),
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-        )
-        said = re.search(r"Recovered position: [0-9a-f-]+:(-?\d+)", found.stdout + found.stderr)
-        assert said, found.stderr
-        return int(said[1])
-
-    def may_begin(self) -> None:
-        """Let a node of a cluster be the first of it to start, though it was not the last to stop."""
-        state = self._data / "grastate.dat"
-        text = state.read_text()
-        state.write_text(text.replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1"))
 
     def connect(self, database: str | None = None, **more: Any) -> Any:
         import pymysql
@@ -134,15 +114,15 @@ class MariadbServer(Server):
         return self.url(name)
 
     def statements(self, _database: str) -> int:
-        """How many statements clients have sent to the server, transaction brackets included.
+        """Number of statements that the server got, with this one and those of transactions.
 
-        Those of a stored program do not count, and those of this question do.
+        Statements of a stored program do not count.
         """
         return int(str(self.run("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1]))
 
     def watch(self, _database: str) -> None:
-        """Nothing to do: the server counts by itself."""
+        """Nothing to do: the server always counts."""
 
     def sent(self, database: str) -> int:
-        """How many statements clients have sent, transaction brackets and this question included."""
+        """Number of statements that the server got; see :meth:`statements`."""
         return self.statements(database)

@@ -1,9 +1,8 @@
-"""A private NetBox: PostgreSQL, Redis, and the application from PyPI in an environment of its own.
+"""A private NetBox: PostgreSQL, Redis, and the application from PyPI.
 
-NetBox wants a newer Python than the oldest that Borough runs on, so it lives in an environment that the
-variable ``NETBOX_VENV`` names (``python3.12 -m venv DIR && DIR/bin/pip install netbox gunicorn``).
-Making its tables takes minutes: with ``NETBOX_TABLES`` naming a file, they are written to it the first time,
-and read from it later.
+NetBox needs a newer Python than Borough. The variable ``NETBOX_VENV`` names its environment
+(``python3.12 -m venv DIR && DIR/bin/pip install netbox gunicorn``). Making its tables takes minutes. With
+``NETBOX_TABLES=FILE`` they are written to that file the first time, and read from it later.
 """
 
 from __future__ import annotations
@@ -46,12 +45,11 @@ print("TOKEN=" + token.get_auth_header_prefix().split()[-1] + token.token)
 
 
 class NetboxServer:
-    """NetBox 4.5 or later.
+    """NetBox 4.5 or later, in two processes.
 
-    :param venv: its environment; the one that ``NETBOX_VENV`` names unless given.
-    :param threads: of each of its two processes.
-    :ivar url: where it listens.
-    :ivar token: what to log in with.
+    :param venv: its environment; the one of ``NETBOX_VENV`` unless set.
+    :param threads: threads of each process.
+    :ivar token: the API token.
     """
 
     def __init__(self, venv: str = "", threads: int = 2) -> None:
@@ -82,7 +80,7 @@ class NetboxServer:
         bind = f"127.0.0.1:{self.port}"
         gunicorn = str(self._netbox.parent / "gunicorn")
         self._start(gunicorn, "-w", "2", "--threads", str(threads), "-b", bind, "netbox.wsgi")
-        # Each of its processes imports all of it first.
+        # Each process imports all of NetBox first.
         self._postgresql.timeout = 600
         self._postgresql.wait_until(self._answers)
 
@@ -134,13 +132,13 @@ class NetboxServer:
             with urllib.request.urlopen(f"{self.url}/api/", timeout=30):
                 return True
         except urllib.error.HTTPError as error:
-            # A login is required: it is there.
+            # NetBox runs, and requires a login.
             return error.code in (401, 403)
         except OSError:
             return False
 
     def remove(self) -> None:
-        """End it all."""
+        """End all processes and remove the files."""
         for process in reversed(self._processes):
             process.terminate()
             process.wait(30)

@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.servers.base import Server, find_program
 
-#: With these alone the files are kept in memory, where to wait until they are written takes no time.
+#: With these settings only, the files are in memory, where a sync takes no time.
 QUICK: Final = {"autovacuum": "on"}
 
 
@@ -42,7 +42,7 @@ class PostgresqlServer(Server):
             **settings,
         }
         create = [initdb, "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        made = subprocess.run(  # noqa: PLW1510  (its message is shown)
+        made = subprocess.run(  # noqa: PLW1510  (the assertion shows its output)
             self.as_user([*create, "--no-locale", "--no-sync"]),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -67,7 +67,7 @@ class PostgresqlServer(Server):
         return True
 
     def stop(self) -> None:
-        # A "smart" shutdown would wait for all clients to go.
+        # A "smart" shutdown would wait until all clients disconnect.
         self._end(signal.SIGINT)
 
     def url(self, database: str) -> str:
@@ -87,7 +87,7 @@ class PostgresqlServer(Server):
         return self.url(name)
 
     def statements(self, database: str) -> int:
-        """How many statements clients have sent to a database, without those around transactions."""
+        """Number of statements that a database got, without those that begin and end transactions."""
         rows = self.run(
             "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d "
             f"ON d.oid = s.dbid WHERE datname = '{database}'"
@@ -95,15 +95,15 @@ class PostgresqlServer(Server):
         return int(str(rows[0][0]))
 
     def watch(self, database: str) -> None:
-        """Write down every statement of connections made to a database from now on."""
+        """Log every statement of connections made to a database from now on."""
         self.run(f"ALTER DATABASE {database} SET log_statement = 'all'")
 
     def sent(self, database: str) -> int:
-        """How many statements have been written down, transaction brackets included."""
+        """Number of statements logged, with those that begin and end transactions."""
         with (self.folder / "server.log").open("rb") as log:
             log.seek(self._read)
             new = log.read()
-        # A line that is still being written is for the next time.
+        # The last line may be incomplete; the next call reads it.
         new = new[: new.rfind(b"\n") + 1]
         self._read += len(new)
         found = re.findall(rb"^(\w+) LOG:  (?:statement|execute [^:]*):", new, re.M)

@@ -1,4 +1,4 @@
-"""One server of each kind for all tests of a process, started when the first of them asks."""
+"""One server of each kind for all tests of a process, started at first use."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _started(kind: str) -> Server | Missing:
 
 
 def shared_server(kind: str) -> Server:
-    """The server that tests share; without its package they are skipped, and in CI they fail."""
+    """The server that tests share; without its package a test skips, or fails in CI."""
     found = _started(kind)
     if isinstance(found, Server):
         return found
@@ -43,7 +43,7 @@ def shared_server(kind: str) -> Server:
 
 
 def must_have(make: Callable[[], T]) -> T:
-    """A server of a test's own, to be removed by the test."""
+    """Make a server that the test removes; without its package the test skips, or fails in CI."""
     try:
         return make()
     except Missing as missing:
