@@ -1,4 +1,4 @@
-"""The process that changes what is declared. It may be killed, and started again."""
+"""The process that makes declared changes; a campaign kills and restarts it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.nemesis.world import ROAMING, Topology, change, initial
 #: Its number among the clients.
 ADMIN: Final = 0
 
-#: Between two changes, in seconds.
+#: Mean pause between two changes, in seconds.
 PAUSE: Final = 0.15
 
-#: A file of this name says that it is enough.
+#: The name of the file that ends the process.
 STOP: Final = "stop"
 
 
 class Admin:
-    """One declared change after the other; what each life begins with is certain."""
+    """Makes declared changes in sequence; the first state of each life is certain."""
 
     def __init__(self, config: Config) -> None:
         self._folder = Path(config.folder)
@@ -38,7 +38,7 @@ class Admin:
         self._parent = os.getppid()
 
     def run(self) -> None:
-        """Change something now and then, until told to stop."""
+        """Make changes until the file ``STOP`` exists."""
         self._declare(self._topology)
         (self._folder / "declared").touch()
         while not (self._folder / STOP).exists() and os.getppid() == self._parent:
@@ -65,14 +65,14 @@ class Admin:
             self._caller.invoke("audit", {"repair": True})
 
     def _declare(self, topology: Topology) -> None:
-        """Apply a topology until it is known whether it is so."""
+        """Apply a topology until the outcome is known."""
         while True:
             _, error = self._caller.invoke(APPLY, {"topology": topology})
             if error is None:
                 self._topology = topology
                 return
             if error["outcome"] != "unknown":
-                # What it tried for was refused, and whatever it had been unsure of is made certain.
+                # The present topology is repeated until it is certain; a refused new one is dropped.
                 if topology is self._topology and error["code"] in ("contended", "unavailable"):
                     time.sleep(0.05)
                     continue
@@ -82,7 +82,7 @@ class Admin:
                 return
 
     def _rename(self) -> None:
-        """Rename a host there and back; the next topology declares the old name again."""
+        """Rename a host, or rename it back; the next topology declares the first name again."""
         name = self._chance.choice(ROAMING)
         names = [name, f"{name}-2nd"]
         self._chance.shuffle(names)

@@ -1,11 +1,11 @@
-"""Histories put together by hand, and the tables that agree with them."""
+"""Histories built by hand, and tables that agree with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.nemesis.checker import Trouble, judge
+from tests.nemesis.checker import InjectedFault, check
 from tests.nemesis.dump import Dump, Event, Held
 from tests.nemesis.history import NEVER, Call
 
@@ -32,14 +32,14 @@ ONE, TWO = "10.0.0.1", "10.0.0.2"
 
 
 @dataclass
-class Story:
-    """A history, and tables that agree with it, put together call by call."""
+class HistoryBuilder:
+    """Builds a history, and tables that agree with it, call by call."""
 
     calls: list[Call] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     held: dict[str, Held] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
-    troubles: list[Trouble] = field(default_factory=list)
+    injected: list[InjectedFault] = field(default_factory=list)
     slack: int = 0
     clocks_jump: bool = False
 
@@ -47,25 +47,25 @@ class Story:
         self.call("apply", {"topology": TOPOLOGY}, 0, 1, True)
 
     def call(self, act: str, args: dict[str, Any], began: int, ended: int, answer: Any) -> Call:
-        """A call that was answered; an answer of None was never given."""
+        """Add a call with its answer; None for no answer."""
         end = NEVER if answer is None else ended
         made = Call(1, 0, len(self.calls) + 1, act, args, began, end, answer)
         self.calls.append(made)
         return made
 
     def fail(self, act: str, args: dict[str, Any], began: int, ended: int, code: str) -> None:
-        """A call that was refused."""
+        """Add a refused call."""
         outcome = "unknown" if code in ("unavailable", "raw") else "not_done"
         error = {"code": code, "outcome": outcome, "message": ""}
         number = len(self.calls) + 1
         self.calls.append(Call(1, 0, number, act, args, began, ended, None, error))
 
-    def given(self, address: str, sequence: int, owner: str) -> None:
+    def add_allocation(self, address: str, sequence: int, owner: str) -> None:
         """Add an allocation to the tables."""
         self.events.append(Event(sequence, "allocated", address, owner, None))
         self.held[address] = Held(address, sequence, owner, "")
 
-    def taken(self, address: str, sequence: int) -> None:
+    def add_release(self, address: str, sequence: int) -> None:
         """Add a release to the tables."""
         self.events.append(Event(100 + sequence, "released", address, "", sequence))
         del self.held[address]
@@ -81,22 +81,22 @@ class Story:
         subnet: str = "n",
         **args: Any,
     ) -> None:
-        """An acknowledged allocation."""
+        """Add an acknowledged allocation."""
         args = {"labels": L, "owner": f"o{sequence}"} | args
         answer = [[address, sequence, subnet, args.get("host", "")]]
         self.call("allocate", args, began, ended, answer)
-        self.given(address, sequence, args["owner"])
+        self.add_allocation(address, sequence, args["owner"])
 
     def release(self, address: str, sequence: int, began: int, ended: int) -> None:
-        """An acknowledged release."""
+        """Add an acknowledged release."""
         args = {"address": address, "sequence": sequence}
         self.call("release", args, began, ended, [[address, sequence]])
-        self.taken(address, sequence)
+        self.add_release(address, sequence)
 
     def found(self) -> dict[str, list[str]]:
-        """Run the judge."""
+        """Run the checker; return the violations by kind."""
         dump = Dump(self.events, list(self.held.values()), self.findings)
-        verdict = judge(
-            self.calls, dump, self.troubles, slack=self.slack, clocks_jump=self.clocks_jump
+        verdict = check(
+            self.calls, dump, self.injected, slack=self.slack, clocks_jump=self.clocks_jump
         )
         return dict(verdict.violations)

@@ -1,4 +1,4 @@
-"""The engine's methods as the campaign calls them: plain arguments, plain answers, all written down."""
+"""The engine's methods as calls of a campaign: plain arguments and answers, written to a journal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.nemesis.history import Journal
 
 Args = dict[str, Any]
 
-#: Errors of which nobody can tell whether the call was done.
+#: Errors after which the outcome of a call is unknown.
 _UNCLEAR: Final = frozenset({"corrupt", "internal", "failed", "raw"})
 
 
@@ -26,10 +26,10 @@ class Config:
     """The settings of a client process.
 
     :ivar url: of the database, or of the service.
-    :ivar folder: of the histories.
-    :ivar quota: calls to make, over all lives.
-    :ivar clients: how many clients there are, numbered from 1.
-    :ivar clocks_jump: whether the clock of the process goes hours wrong now and then.
+    :ivar folder: the folder of the histories.
+    :ivar quota: number of calls over all lives.
+    :ivar clients: number of clients; their numbers begin with 1.
+    :ivar clocks_jump: True when the clock of the process jumps by hours.
     """
 
     client: int
@@ -43,7 +43,7 @@ class Config:
 
 
 def keep_log(config: Config) -> None:
-    """Write what the process says to a file beside its histories."""
+    """Write the standard error of the process to a file beside its histories."""
     log = os.open(
         f"{config.folder}/client-{config.client}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT
     )
@@ -52,7 +52,7 @@ def keep_log(config: Config) -> None:
 
 
 class Clock:
-    """Microseconds since the epoch, wrong by some hours."""
+    """Microseconds since the epoch, plus an offset."""
 
     def __init__(self) -> None:
         self.offset = 0
@@ -62,7 +62,7 @@ class Clock:
 
 
 class Caller:
-    """Makes calls, and writes each down before and after."""
+    """Makes calls, with a line in the journal before and after each."""
 
     def __init__(self, config: Config) -> None:
         self.clock = Clock()
@@ -80,15 +80,15 @@ class Caller:
             answer = _ACTS[act](self._connected(), args)
         except BoroughError as error:
             outcome = "unknown" if error.code in _UNCLEAR else "not_done"
-            seen = {
+            failure = {
                 "code": error.code,
                 "outcome": error.detail.get("outcome", outcome),
                 "message": error.message,
             }
             if error.code in _UNCLEAR:
-                seen["traceback"] = _trace(error)
+                failure["traceback"] = _trace(error)
         except Exception as error:
-            seen = {
+            failure = {
                 "code": "raw",
                 "outcome": "unknown",
                 "message": repr(error),
@@ -97,8 +97,8 @@ class Caller:
         else:
             self.journal.answer(number, answer)
             return answer, None
-        self.journal.error(number, seen)
-        return None, seen
+        self.journal.error(number, failure)
+        return None, failure
 
     def _connected(self) -> Ipam:
         if self._ipam is None:
@@ -133,8 +133,8 @@ def _look(ipam: Ipam, args: Args) -> Rows:
 
 
 def _release(ipam: Ipam, args: Args) -> Rows:
-    given = {name: args[name] for name in ("owner", "host", "sequence") if name in args}
-    released = ipam.release(args.get("address", args.get("addresses")), **given)
+    selected = {name: args[name] for name in ("owner", "host", "sequence") if name in args}
+    released = ipam.release(args.get("address", args.get("addresses")), **selected)
     return [[each.address, each.sequence] for each in released]
 
 

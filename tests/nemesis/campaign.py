@@ -1,4 +1,4 @@
-"""A campaign: clients at work, faults in between, and the judge at the end."""
+"""A campaign: clients, injected faults, and the checker at the end."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ import borough
 from tests.nemesis import dump
 from tests.nemesis.admin import ADMIN, STOP, administer
 from tests.nemesis.calls import Config
-from tests.nemesis.checker import Trouble, Verdict, judge
+from tests.nemesis.checker import InjectedFault, Verdict, check
 from tests.nemesis.client import work
-from tests.nemesis.grounds import Fault, Ground, ServiceGround
 from tests.nemesis.history import Call, read_all
+from tests.nemesis.targets import Fault, ServiceTarget, Target
 
-#: Client processes, the one that declares not counted.
+#: Client processes, without the one that declares.
 CLIENTS: Final = 10
 
-#: Operations between two faults, once each kind of fault has had its turn.
+#: Operations between two faults, after each kind was injected once.
 BETWEEN: Final = 5000
 
-#: Errors that a full disk makes.
+#: The error of a full disk.
 CODES: Final = {"disk full": "disk_full"}
 
-#: For everything to end once the last call is made, in seconds.
+#: Seconds in which all processes end after the last call.
 END: Final = 180.0
 
-#: For a campaign to make any progress at all, in seconds.
+#: Seconds in which a campaign must make progress.
 STALLED: Final = 150.0
 
 
-#: Clients are forked from a process that has imported all they need: their lives are many and short.
+#: Clients have many short lives, so they are forked from a process that has done their imports.
 FORKS: Final = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.nemesis.admin", "tests.nemesis.client"])
 
@@ -59,7 +59,7 @@ class Process:
         self.life.start()
 
     def kill(self) -> None:
-        """Kill it at whatever it does."""
+        """Kill it at any point of its work."""
         assert self.life is not None
         self.life.kill()
         self.life.join()
@@ -70,10 +70,10 @@ class Process:
         return self.life is not None and self.life.is_alive()
 
     def check(self) -> None:
-        """A client catches every error; one that ends in another way has a fault of its own."""
+        """Fail when it ended in another way than by its quota or a kill: it catches every error of a call."""
         if self.life is not None and self.life.exitcode not in (None, 0):
-            said = Path(self.config.folder, f"client-{self.config.client}.log").read_text()
-            raise AssertionError(f"client {self.config.client} ended: {said[-3000:]}")
+            log = Path(self.config.folder, f"client-{self.config.client}.log").read_text()
+            raise AssertionError(f"client {self.config.client} ended: {log[-3000:]}")
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Report:
             f"({self.calls / self.seconds:.0f}/s), seed {self.seed}",
             "  faults: " + ", ".join(f"{name} {count}" for name, count in self.faults.items()),
             "  outcomes: " + ", ".join(f"{n} {count}" for n, count in self.outcomes.most_common()),
-            "  judged: " + ", ".join(f"{n} {count}" for n, count in self.verdict.judged.items()),
+            "  checked: " + ", ".join(f"{n} {count}" for n, count in self.verdict.checked.items()),
         ]
         lines += [f"  without {each}" for each in self.without]
         found = "no violation" if self.verdict.is_clean else f"VIOLATIONS\n{self.verdict}"
@@ -104,14 +104,14 @@ class Report:
 
 
 class Campaign:
-    """Clients and their faults on one ground."""
+    """Clients and their faults on one target."""
 
-    def __init__(self, ground: Ground, folder: Path, *, seed: int, operations: int) -> None:
-        self._ground, self._folder = ground, folder
+    def __init__(self, target: Target, folder: Path, *, seed: int, operations: int) -> None:
+        self._target, self._folder = target, folder
         self._operations = operations
         self._chance = Random(f"{seed}-faults")
         self._seed = seed
-        self.troubles: list[Trouble] = []
+        self.injected: list[InjectedFault] = []
         self.planned: list[str] = []
         self._offsets: Counter[Path] = Counter()
         self._lines = 0
@@ -122,21 +122,21 @@ class Campaign:
     def _client(self, number: int, quota: int) -> Process:
         config = Config(
             number,
-            self._ground.client_url(number),
+            self._target.client_url(number),
             str(self._folder),
             self._seed,
             quota,
             clients=CLIENTS,
-            clocks_jump=self._ground.clocks_jump,
+            clocks_jump=self._target.clocks_jump,
         )
         return Process(administer if number == ADMIN else work, config)
 
     def run(self) -> None:
-        """Run it to its end, and leave the ground whole."""
-        faults = {**self._ground.faults(), "client killed": self._kill_client}
+        """Run it to its end; all faults are over then."""
+        faults = {**self._target.faults(), "client killed": self._kill_client}
         self.planned = list(faults)
         plan = self._plan(list(faults))
-        everybody = [self._admin, *self._clients]
+        processes = [self._admin, *self._clients]
         try:
             self._admin.start()
             self._wait((self._folder / "declared").exists)
@@ -149,15 +149,15 @@ class Campaign:
             self._wait(lambda: not any(each.is_running for each in self._clients), END)
             (self._folder / STOP).touch()
             self._wait(lambda: not self._admin.is_running, END)
-            for each in everybody:
+            for each in processes:
                 each.check()
         finally:
-            for each in everybody:
+            for each in processes:
                 if each.is_running:
                     each.kill()
 
     def _plan(self, names: list[str]) -> list[str]:
-        """Every fault once, and then in turns of another order."""
+        """Rounds of all faults, each in a random order."""
         plan: list[str] = []
         while not plan or len(plan) < self._operations // BETWEEN:
             self._chance.shuffle(names)
@@ -167,12 +167,12 @@ class Campaign:
     def _inflict(self, name: str, fault: Fault) -> None:
         began = time.monotonic_ns()
         fault(self._chance)
-        self.troubles.append(Trouble(name, began, time.monotonic_ns(), CODES.get(name, "")))
+        self.injected.append(InjectedFault(name, began, time.monotonic_ns(), CODES.get(name, "")))
         with (self._folder / "faults.jsonl").open("a") as file:
-            file.write(json.dumps(asdict(self.troubles[-1])) + "\n")
+            file.write(json.dumps(asdict(self.injected[-1])) + "\n")
 
     def _kill_client(self, chance: Random) -> None:
-        """Kill some clients, and now and then the one that declares; their next lives begin at once."""
+        """Kill some clients, sometimes also the one that declares; their next lives begin at once."""
         some = chance.sample(self._clients, chance.randrange(1, 4))
         if chance.random() < 0.5:
             some.append(self._admin)
@@ -183,7 +183,7 @@ class Campaign:
                 each.start()
 
     def _calls(self) -> int:
-        """Count the calls that have been written down, in all lives of the clients."""
+        """Number of calls in the journals of all lives of the clients."""
         for path in self._folder.glob("client-*.jsonl"):
             if path.name.startswith(f"client-{ADMIN}-"):
                 continue
@@ -195,7 +195,7 @@ class Campaign:
         return self._lines // 2
 
     def _progress(self, calls: int) -> None:
-        """Wait until so many calls have been made, or all clients have ended."""
+        """Wait until a number of calls have been made, or all clients have ended."""
         deadline, before = time.monotonic() + STALLED, -1
         while True:
             made = self._calls()
@@ -212,12 +212,12 @@ class Campaign:
         deadline = time.monotonic() + timeout
         while not true():
             self._admin.check()
-            assert time.monotonic() < deadline, "the campaign does not come to its end"
+            assert time.monotonic() < deadline, "the campaign does not end"
             time.sleep(0.05)
 
 
 def audit(url: str) -> list[str]:
-    """Run an audit in a process of its own; return its findings."""
+    """Run an audit in another process; return its findings."""
     done = subprocess.run(
         [sys.executable, "-m", "borough", "--json", "--db", url, "audit"],
         capture_output=True,
@@ -227,37 +227,37 @@ def audit(url: str) -> list[str]:
     )
     if not done.stdout.strip():
         return [f"the audit failed: {done.stderr[-2000:]}"]
-    said = json.loads(done.stdout)
-    if "findings" not in said:
-        return [str(said)]
-    return [f"{each['code']} {each['subnet']}: {each['message']}" for each in said["findings"]]
+    answer = json.loads(done.stdout)
+    if "findings" not in answer:
+        return [str(answer)]
+    return [f"{each['code']} {each['subnet']}: {each['message']}" for each in answer["findings"]]
 
 
-def conduct(kind: str, ground: Ground, folder: Path, *, seed: int, operations: int) -> Report:
-    """Make a database, run a campaign on it, and judge it."""
-    borough.open(ground.url, create=True).close()
-    if isinstance(ground, ServiceGround):
-        ground.service.start()
-    campaign = Campaign(ground, folder, seed=seed, operations=operations)
+def conduct(kind: str, target: Target, folder: Path, *, seed: int, operations: int) -> Report:
+    """Make a database, run a campaign on it, and check the result."""
+    borough.open(target.url, create=True).close()
+    if isinstance(target, ServiceTarget):
+        target.service.start()
+    campaign = Campaign(target, folder, seed=seed, operations=operations)
     began = time.monotonic()
     campaign.run()
     seconds = time.monotonic() - began
     calls = read_all(folder)
-    findings = [*audit(ground.url), *ground.differences()]
-    seen = dump.read(ground.url, findings)
-    verdict = judge(
-        calls, seen, campaign.troubles, slack=ground.slack, clocks_jump=ground.clocks_jump
+    findings = [*audit(target.url), *target.differences()]
+    seen = dump.read(target.url, findings)
+    verdict = check(
+        calls, seen, campaign.injected, slack=target.slack, clocks_jump=target.clocks_jump
     )
     return Report(
         kind,
         seed,
         len(calls),
         seconds,
-        Counter(each.kind for each in campaign.troubles),
+        Counter(each.kind for each in campaign.injected),
         verdict,
         campaign.planned,
         _outcomes(calls),
-        ground.without,
+        target.without,
     )
 
 

@@ -1,4 +1,4 @@
-"""Subnets that clients carve out of pools and remove, beside those that topologies declare."""
+"""Subnets that clients carve from pools and remove, beside those of topologies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 from tests.nemesis.history import NEVER, Call
 from tests.nemesis.states import Request, State, States, Subnet
 
-#: The dimension by which carved subnets are fenced off from all other requests.
+#: The dimension that separates carved subnets from all other requests.
 NETWORK: Final = "network"
 
 
 @dataclass
 class _Life:
-    """A carved subnet, bounded from inside and from outside as a holding is."""
+    """A carved subnet, with times like those of a holding."""
 
     subnet: Subnet
     possible_from: int
@@ -26,10 +26,10 @@ class _Life:
 
 
 class Carved:
-    """Carved subnets by time, on top of the declared states."""
+    """Carved subnets by time, in addition to the declared states."""
 
     def __init__(self, calls: Sequence[Call], states: States) -> None:
-        """Read who carved what, and who removed it."""
+        """Read the calls that carve and remove subnets."""
         self._states = states
         by_name: dict[str, _Life] = {}
         for call in calls:
@@ -53,7 +53,7 @@ class Carved:
     def during(self, began: int, ended: int, request: Request) -> Sequence[State]:
         """Every state that may have been in force, with the carved subnets of the request's network.
 
-        What was there for a part of the time only makes two states of each.
+        With subnets that existed for a part of the time, each state is there twice: with and without them.
         """
         states = self._states.during(began, ended)
         networks = dict(request.named).get(NETWORK, frozenset())
@@ -74,7 +74,7 @@ class Carved:
         return made
 
     def overlaps(self) -> Iterator[str]:
-        """Two that have addresses in common at one time."""
+        """Pairs with common addresses at one time."""
         for index, left in enumerate(self._lives):
             for right in self._lives[index + 1 :]:
                 together = (

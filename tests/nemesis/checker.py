@@ -1,4 +1,4 @@
-"""The judge: from what clients saw and what the tables say at the end, every promise that was broken.
+"""The checker: finds broken promises in the histories of clients and the final tables.
 
 It imports nothing of the engine.
 """
@@ -20,10 +20,7 @@ from tests.nemesis.states import Request, State, States, number
 
 SECOND: Final = 10**9
 
-#: Answers that any call may get, each a documented one.
-PASSING: Final = frozenset({"contended", "unavailable"})
-
-#: Documented refusals that the campaign's calls may meet, by act.
+#: Documented refusals that the campaign's calls may get, by act.
 REFUSALS: Final[dict[str, frozenset[str]]] = {
     "allocate": DRY
     | {
@@ -45,15 +42,15 @@ REFUSALS: Final[dict[str, frozenset[str]]] = {
 }
 
 
-#: Findings of an audit that a clock leaves behind which was ahead (docs/operations.md).
+#: Findings of an audit after a clock was ahead (docs/operations.md).
 AHEAD: Final = frozenset({"rest_too_long", "idle_since_future", "key_from_future"})
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """A fault that was injected, by time.
+class InjectedFault:
+    """A fault that was injected, with its times.
 
-    :ivar code: an error that it makes, other than those that any call may get.
+    :ivar code: an error that it causes, beside those that any call may get.
     """
 
     kind: str
@@ -64,25 +61,25 @@ class Trouble:
 
 @dataclass
 class Verdict:
-    """The findings of the judge.
+    """The findings of the checker.
 
     :ivar violations: by kind, as text.
-    :ivar judged: how often each promise was looked at: a promise that was never looked at is not kept.
+    :ivar checked: number of checks of each promise. A campaign without a check of a promise fails.
     """
 
     violations: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    judged: Counter[str] = field(default_factory=Counter)
+    checked: Counter[str] = field(default_factory=Counter)
 
-    def add(self, kind: str, found: Iterable[str], judged: int) -> None:
-        """Take down one kind of violation."""
+    def add(self, kind: str, found: Iterable[str], checked: int) -> None:
+        """Add one kind of violation."""
         texts = list(found)
         if texts:
             self.violations[kind] += texts
-        self.judged[kind] += judged
+        self.checked[kind] += checked
 
     @property
     def is_clean(self) -> bool:
-        """True when nothing was found."""
+        """True without a violation."""
         return not self.violations
 
     def __str__(self) -> str:
@@ -93,18 +90,18 @@ class Verdict:
         return "\n".join(lines)
 
 
-def judge(
+def check(
     calls: Sequence[Call],
     dump: Dump,
-    troubles: Sequence[Trouble] = (),
+    injected: Sequence[InjectedFault] = (),
     *,
     slack: int = 0,
     clocks_jump: bool = False,
 ) -> Verdict:
-    """Look at everything.
+    """Check all promises.
 
-    :param clocks_jump: whether an audit may find times that are to come.
     :param slack: see :func:`tests.nemesis.availability.false_refusals`.
+    :param clocks_jump: True when an audit may find times in the future.
     """
     verdict = Verdict()
     holdings = Holdings(calls, dump.events)
@@ -115,13 +112,13 @@ def judge(
     verdict.add("lost or left", final_state(holdings, dump), len(holdings))
     verdict.add("trail", trail(holdings, dump.events), len(dump.events))
     verdict.add("boundary", boundaries(holdings, carved, slack), len(holdings))
-    refused, judged = false_refusals(calls, holdings, carved.during, slack)
-    verdict.add("false exhaustion", refused, judged)
+    refused, checked = false_refusals(calls, holdings, carved.during, slack)
+    verdict.add("false exhaustion", refused, checked)
     conflicts = false_conflicts(calls, holdings, carved.during, slack)
     verdict.add("false conflict", conflicts, sum(call.code == "address_in_use" for call in calls))
     verdict.add("key", spent_keys(calls, holdings), sum("key" in call.args for call in calls))
     verdict.add("pool", carved.overlaps(), len(carved))
-    verdict.add("error", errors(calls, troubles), len(calls))
+    verdict.add("error", errors(calls, injected), len(calls))
     audits = [call for call in calls if call.act == "audit" and call.is_done]
     found = [f"{text} ({call})" for call in audits for text in call.answer]
     expected = AHEAD if clocks_jump else frozenset()
@@ -131,7 +128,7 @@ def judge(
 
 
 def two_holders(holdings: Iterable[Holding]) -> Iterator[str]:
-    """One address held for certain by two at one time."""
+    """Overlapping certain holdings of one address."""
     spans: dict[str, list[Holding]] = defaultdict(list)
     for each in holdings:
         if each.certain_from < each.certain_to:
@@ -140,11 +137,11 @@ def two_holders(holdings: Iterable[Holding]) -> Iterator[str]:
         held.sort(key=lambda each: each.certain_from)
         for first, second in pairwise(held):
             if second.certain_from < first.certain_to:
-                yield f"{first} and {second} at one time"
+                yield f"{first} and {second} overlap"
 
 
 def sequences(holdings: Iterable[Holding]) -> Iterator[str]:
-    """A later holding of an address that has the smaller number."""
+    """Later holdings of an address with a smaller number."""
     by_address: dict[str, list[Holding]] = defaultdict(list)
     for each in holdings:
         by_address[each.address].append(each)
@@ -152,11 +149,11 @@ def sequences(holdings: Iterable[Holding]) -> Iterator[str]:
         held.sort(key=lambda each: each.sequence)
         for smaller, larger in pairwise(held):
             if larger.certain_from < smaller.possible_from:
-                yield f"{larger} was there before {smaller}"
+                yield f"{larger} was held before {smaller}"
 
 
 def final_state(holdings: Holdings, dump: Dump) -> Iterator[str]:
-    """The final rows are the holdings of the clients, without those that were released."""
+    """Differences between the final rows and the holdings of the clients without a release."""
     held = {(each.address, each.sequence): each for each in dump.held}
     for each in holdings:
         row = held.get((each.address, each.sequence))
@@ -171,62 +168,63 @@ def final_state(holdings: Holdings, dump: Dump) -> Iterator[str]:
             yield f"{each} is on {row.host}, not on {each.hosts}"
     for address, sequence in held:
         if holdings.find(address, sequence) is None:
-            yield f"{address} sequence {sequence} is held, and nobody asked for it"
+            yield f"{address} sequence {sequence} is held without a request"
 
 
 def _may_be_renamed(host: str) -> bool:
-    """Hosts that the campaign renames are called so."""
+    """True for the names of hosts that the campaign renames."""
     return host.startswith("roam")
 
 
 def trail(holdings: Holdings, events: Sequence[Event]) -> Iterator[str]:
-    """Every answer has its event; every event has at most one answer, or a call that got none."""
-    given = {(each.subject, each.id): each for each in events if each.act == "allocated"}
+    """Answers without an event, and events without a call."""
+    allocated = {(each.subject, each.id): each for each in events if each.act == "allocated"}
     ended = Counter((each.subject, each.sequence) for each in events if each.act == "released")
     for each in holdings:
         key = (each.address, each.sequence)
-        if key not in given:
+        if key not in allocated:
             yield f"no event: {each}"
-        elif given[key].owner != each.owner:
-            yield f"the event says {given[key].owner}: {each}"
+        elif allocated[key].owner != each.owner:
+            yield f"the event has owner {allocated[key].owner}: {each}"
         elif each.is_stray:
-            yield f"{each} was given, against the answer: {each.calls[0]}"
+            yield f"{each} was allocated, but is not in the answer: {each.calls[0]}"
         if each.released is not None and ended[key] != 1:
             yield f"{ended[key]} events of the release of {each}"
-    for (address, sequence), event in given.items():
+    for (address, sequence), event in allocated.items():
         if holdings.find(address, sequence) is None:
-            yield f"{address} sequence {sequence} was given, and nobody asked: {event}"
+            yield f"{address} sequence {sequence} was allocated without a request: {event}"
     for (address, of), times in ended.items():
         found = holdings.find(address, of or 0)
         if found is None or times > 1 or (found.released is None and not found.is_doubtful):
-            yield f"released {times} times, as nobody asked: {address} sequence {of}"
-    yield from _in_turn(events)
-    for asked in holdings.requests.values():
-        yield from _too_many(asked, holdings)
+            yield f"released {times} times without a request: {address} sequence {of}"
+    yield from _not_alternating(events)
+    for calls in holdings.requests.values():
+        yield from _not_atomic(calls, holdings)
 
 
-def _too_many(asked: list[Call], holdings: Holdings) -> Iterator[str]:
-    """A request that had no answer and yet got more than it asked for, or was refused and got some."""
-    if any(call.is_done for call in asked):
+def _not_atomic(calls: list[Call], holdings: Holdings) -> Iterator[str]:
+    """Requests without an answer that got a part, or were refused and got addresses."""
+    if any(call.is_done for call in calls):
         return
-    got = holdings.of_owner(asked[0].args["owner"])
+    got = holdings.of_owner(calls[0].args["owner"])
     if not got:
         return
-    args = asked[0].args
-    wanted = args.get("count", 1) * len(args.get("families") or [None])
-    if len(got) != wanted:
-        yield f"{len(got)} of {wanted} were given: {asked[0]}"
-    if not any(call.is_unknown for call in asked):
-        yield f"refused, and done: {asked[0]}"
+    args = calls[0].args
+    requested = args.get("count", 1) * len(args.get("families") or [None])
+    if len(got) != requested:
+        yield f"{len(got)} of {requested} were allocated: {calls[0]}"
+    if not any(call.is_unknown for call in calls):
+        yield f"refused, and done: {calls[0]}"
 
 
-def _in_turn(events: Iterable[Event]) -> Iterator[str]:
-    """Each address is given and released in turn."""
+def _not_alternating(events: Iterable[Event]) -> Iterator[str]:
+    """Addresses that are allocated twice without a release, or released without an allocation."""
     holder: dict[str, int | None] = {}
     for event in events:
         if event.act == "allocated":
             if holder.get(event.subject) is not None:
-                yield f"{event.subject} given as {event.id} while held as {holder[event.subject]}"
+                held = holder[event.subject]
+                yield f"{event.subject} allocated as {event.id} while held as {held}"
             holder[event.subject] = event.id
         elif event.act == "released":
             if holder.get(event.subject) != event.sequence:
@@ -235,7 +233,7 @@ def _in_turn(events: Iterable[Event]) -> Iterator[str]:
 
 
 def boundaries(holdings: Iterable[Holding], carved: Carved, slack: int = 0) -> Iterator[str]:
-    """Addresses outside of what the request may use in every state of its time."""
+    """Addresses that their request may use in no state of its time."""
     for each in holdings:
         until = min(each.certain_from, each.possible_to)
         if until == NEVER:
@@ -252,31 +250,31 @@ def _fits(holding: Holding, args: dict[str, Any], request: Request, state: State
     named = args.get("kind") == "specific"
     return any(
         subnet.holds(address)
-        and (named or subnet.gives(address))
-        # A replayed answer may name the subnet as it is called by then.
+        and (named or subnet.allocates(address))
+        # The answer to a repeated key may have the subnet's new name.
         and (len(holding.calls) > 1 or holding.subnet in ("", subnet.name))
         for subnet in state.admitted(request)
     )
 
 
 def spent_keys(calls: Iterable[Call], holdings: Holdings) -> Iterator[str]:
-    """A key that is spent, it is said, while all that it was given is held."""
+    """Refusals of a key as spent while all its addresses were held."""
     for call in calls:
         if call.code != "idempotency_key_spent":
             continue
         got = holdings.of_owner(call.args["owner"])
         if not got:
-            yield f"nothing was given: {call}"
+            yield f"no address was allocated: {call}"
         elif all(each.certain_from <= call.began and call.ended <= each.certain_to for each in got):
-            yield f"all of it was held: {call}"
+            yield f"all addresses were held: {call}"
 
 
 def errors(
-    calls: Iterable[Call], troubles: Sequence[Trouble], after: int = 20 * SECOND
+    calls: Iterable[Call], injected: Sequence[InjectedFault], after: int = 20 * SECOND
 ) -> Iterator[str]:
-    """Errors that no document names, or that nothing explains.
+    """Errors that are not documented, or that no injected fault explains.
 
-    :param after: for how long a fault may be felt when it is over.
+    :param after: nanoseconds after its end in which a fault may cause errors.
     """
     for call in calls:
         code = call.code
@@ -284,7 +282,7 @@ def errors(
             continue
         near = [
             each
-            for each in troubles
+            for each in injected
             if each.began <= call.ended and call.began <= each.ended + after
         ]
         if code == "unavailable" and near:

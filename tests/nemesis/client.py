@@ -1,4 +1,4 @@
-"""A client process. It may be killed, and started again."""
+"""A client process; a campaign kills and restarts it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tests.nemesis.history import Call, read_client
 from tests.nemesis.workload import allocation, private_hosts
 from tests.nemesis.world import CARVED_LENGTHS, ROAMING
 
-#: Most addresses that a client holds before it rather releases.
+#: Number of held addresses above which a client mostly releases.
 ENOUGH: Final = 40
 
-#: How long a client asks what became of a call, in seconds.
-INSISTS: Final = 120.0
+#: Seconds for which a client tries to find the outcome of a call.
+FIND_OUT_TIMEOUT: Final = 120.0
 
 HOUR: Final = 3_600_000_000
 
 
 class Client:
-    """Allocates and releases at random, and finds out what became of calls without an answer."""
+    """Allocates and releases at random, and finds the outcome of calls without an answer."""
 
     def __init__(self, config: Config) -> None:
         before = read_client(Path(config.folder), config.client)
@@ -47,7 +47,7 @@ class Client:
         """Work until the quota is reached."""
         if self._last is not None:
             self._find_out(self._last.act, self._last.args)
-        # An orphan's campaign was killed: nobody will judge what it does.
+        # Without its parent the campaign was killed, and its calls are not checked.
         while self._made < self._config.quota and os.getppid() == self._parent:
             self._step()
 
@@ -58,20 +58,20 @@ class Client:
         count = sum(map(len, self._held.values()))
         lot = chance.random()
         if lot < 0.02:
-            self._aside()
+            self._other_call()
         elif lot < 0.03 and self._keyed:
             self._call("allocate", chance.choice(self._keyed))
         elif count and chance.random() < (0.38 if count < ENOUGH else 0.9):
-            self._give_back()
+            self._release_or_reassign()
         else:
             self._call("allocate", allocation(chance, self._config.client, self._name("o")))
 
     def _name(self, kind: str) -> str:
-        """A name that is used once."""
+        """A name for one use."""
         return f"{kind}{self._config.client}.{self._caller.journal.life}.{self._made}"
 
-    def _aside(self) -> None:
-        """Calls that neither allocate nor release."""
+    def _other_call(self) -> None:
+        """Make a call that neither allocates nor releases."""
         chance = self._chance
         lot = chance.random()
         if lot < 0.6:
@@ -87,7 +87,7 @@ class Client:
                 "carve", {"name": self._name("s"), "prefix_length": length, "labels": labels}
             )
 
-    def _give_back(self) -> None:
+    def _release_or_reassign(self) -> None:
         chance = self._chance
         owner = chance.choice(list(self._held))
         address, (sequence, host) = chance.choice(list(self._held[owner].items()))
@@ -111,14 +111,14 @@ class Client:
             self._find_out(act, args)
 
     def _try(self, act: str, args: Args) -> bool:
-        """Make a call; return whether it is unknown what became of it."""
+        """Make a call; return True when its outcome is unknown."""
         self._made += 1
         answer, error = self._caller.invoke(act, args)
         if error is None:
             self._absorb(act, args, answer)
             return False
         if error["code"] == "unavailable":
-            # What is refused at once would use up all calls before anything is there again.
+            # Immediate refusals would use up the quota before the service returns.
             time.sleep(0.2)
         if act == "release" and "sequence" in args and error["outcome"] != "unknown":
             self._refused(args, error["code"])
@@ -127,25 +127,25 @@ class Client:
         return bool(error["outcome"] == "unknown")
 
     def _refused(self, args: Args, code: str) -> None:
-        """An address that is not held any more need not be released again."""
+        """Forget an address that is no longer held."""
         if code in ("not_allocated", "stale_sequence"):
             for held in self._held.values():
                 if held.get(args["address"], [None])[0] == args["sequence"]:
                     del held[args["address"]]
-            self._reclaim_idle()
+            self._forget_empty_owners()
 
     def _find_out(self, act: str, args: Args) -> None:
-        """Ask again until it is known; what has a key, or can be done once only, by the same call."""
+        """Find the outcome of a call: by the same call when it is idempotent, or by a listing."""
         if act == "allocate" and "key" not in args:
             act, args = "look", {"owner": args["owner"]}
         if act not in ("allocate", "look", "release", "uncarve"):
             return
-        deadline = time.monotonic() + INSISTS
+        deadline = time.monotonic() + FIND_OUT_TIMEOUT
         while self._try(act, args) and time.monotonic() < deadline:
             time.sleep(0.05)
 
     def _absorb(self, act: str, args: Args, answer: Any) -> None:
-        """Remember what an answer means."""
+        """Update the known state by an answer."""
         if act in ("allocate", "look"):
             known = self._held.setdefault(args["owner"], {})
             known.update({each[0]: [each[1], each[3]] for each in answer})
@@ -163,9 +163,9 @@ class Client:
             self._carved.append(args["name"])
         elif act == "uncarve":
             self._carved.remove(args["name"])
-        self._reclaim_idle()
+        self._forget_empty_owners()
 
-    def _reclaim_idle(self) -> None:
+    def _forget_empty_owners(self) -> None:
         for owner in [owner for owner, held in self._held.items() if not held]:
             del self._held[owner]
 

@@ -19,7 +19,7 @@ HELD = (
 class Event(NamedTuple):
     """A line of the audit trail.
 
-    :ivar sequence: of the holding that an event other than ``allocated`` is about.
+    :ivar sequence: of the holding of an event other than ``allocated``.
     """
 
     id: int
@@ -30,7 +30,7 @@ class Event(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A row of an address that is held."""
+    """A row of a held address."""
 
     address: str
     sequence: int
@@ -42,7 +42,7 @@ class Held(NamedTuple):
 class Dump:
     """The final state of a database.
 
-    :ivar findings: what an audit found, as text.
+    :ivar findings: of an audit, as text.
     """
 
     events: Sequence[Event] = ()
@@ -51,7 +51,7 @@ class Dump:
 
 
 def read(url: str, findings: Sequence[str] = ()) -> Dump:
-    """Read a database, named by the URL that the engine takes."""
+    """Read a database by its URL for the engine."""
     events = [Event(*row) for row in query(url, EVENTS)]
     held = [
         Held(str(ipaddress.ip_address(bytes(address))), *rest)
@@ -72,7 +72,7 @@ def query(url: str, statement: str) -> list[Any]:
     else:
         import pymysql
 
-        # Of several hosts the first: the cluster is whole again when it is read.
+        # The first of several hosts: all nodes of a cluster are back at the end.
         host, _, port = parts.netloc.rpartition("@")[2].partition(",")[0].partition(":")
         connection = pymysql.connect(
             host=host, port=int(port), user=parts.username, database=parts.path[1:]

@@ -1,4 +1,4 @@
-"""A Galera cluster as a ground: nodes in network namespaces, so that one can be cut off from the others."""
+"""A Galera cluster as a target: nodes in network namespaces, so that one can be cut off from the others."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 from random import Random
 from typing import Final
 
-from tests.nemesis.grounds import Fault, Ground, end_mariadb_sessions
+from tests.nemesis.targets import Fault, Target, end_mariadb_sessions
 from tests.servers.base import Missing, find_program
 from tests.servers.galera import GaleraCluster, Place
 
-#: Longer than it takes the others to miss a node (5 seconds), and a node to be expelled.
+#: Seconds of a partition; the other nodes expel a node after 5.
 CUT: Final = (7.0, 13.0)
 
 
@@ -23,7 +23,7 @@ def _ip(*words: str) -> None:
 
 
 class Network:
-    """Namespaces on a bridge. A process outside of them reaches all of them.
+    """Network namespaces on a bridge; a process outside reaches all of them.
 
     :ivar places: one for each namespace.
     """
@@ -31,7 +31,7 @@ class Network:
     def __init__(self, size: int) -> None:
         """Make it.
 
-        :raises Missing: namespaces cannot be made, which takes root, or there is no packet filter.
+        :raises Missing: namespaces cannot be made, which needs root, or there is no packet filter.
         """
         find_program("ip", "usr/sbin", "sbin", package="iproute2")
         find_program("nft", "usr/sbin", "sbin", package="nftables")
@@ -61,7 +61,7 @@ class Network:
         self.places.append(Place(address, ("ip", "netns", "exec", name)))
 
     def cut_off(self, number: int) -> None:
-        """Let nothing pass between one namespace and the others, in no direction."""
+        """Drop all packets between one namespace and the others."""
         others = ", ".join(
             place.address for index, place in enumerate(self.places) if index != number
         )
@@ -73,29 +73,29 @@ class Network:
         )
 
     def heal(self, number: int) -> None:
-        """Let everything pass again."""
+        """End :meth:`cut_off`."""
         self._filter(number, "delete table ip cut")
 
     def _filter(self, number: int, rules: str) -> None:
         subprocess.run([*self.places[number].inside, "nft", rules], check=True, capture_output=True)
 
     def remove(self) -> None:
-        """Remove it; what runs there must have ended."""
+        """Remove it; its processes must have ended."""
         for name in self._names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
         subprocess.run(["ip", "link", "del", self._bridge], capture_output=True, check=False)
 
 
-class GaleraGround(Ground):
-    """Three nodes; each client has another one first."""
+class GaleraTarget(Target):
+    """Three nodes; clients are distributed over the nodes."""
 
-    # A node may not know yet what another has acknowledged, and least when it is cut off.
+    # A node may not have applied changes that another has acknowledged, above all when it is cut off.
     slack = 30 * 10**9
 
     def __init__(self) -> None:
         super().__init__()
         self.without.append(
-            "disk full: a node that cannot write leaves the cluster, as a killed one"
+            "disk full: a node that cannot write leaves the cluster, like a killed one"
         )
         self._network: Network | None = None
         try:
@@ -111,11 +111,11 @@ class GaleraGround(Ground):
         self.url = self._cluster.fresh()
 
     def client_url(self, client: int) -> str:
-        """See :class:`Ground`."""
+        """See :class:`Target`."""
         return self._cluster.url(self.url.rpartition("/")[2], client % 3)
 
     def faults(self) -> dict[str, Fault]:
-        """See :class:`Ground`."""
+        """See :class:`Target`."""
         made: dict[str, Fault] = {
             "node killed": self._kill,
             "all nodes killed": self._kill_all,
@@ -159,7 +159,7 @@ class GaleraGround(Ground):
         end_mariadb_sessions(node)
 
     def differences(self) -> list[str]:
-        """Compare the nodes."""
+        """Compare the nodes: row counts and checksums of the tables."""
         database = self.url.rpartition("/")[2]
         answers = []
         for number, node in enumerate(self._cluster.nodes):
@@ -179,7 +179,7 @@ class GaleraGround(Ground):
         return [] if answers[0] == answers[1] == answers[2] else [f"nodes differ: {answers}"]
 
     def close(self) -> None:
-        """See :class:`Ground`."""
+        """See :class:`Target`."""
         self._cluster.remove()
         if self._network:
             self._network.remove()

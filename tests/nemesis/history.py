@@ -1,7 +1,7 @@
 """Histories: each client writes a line before a call and a line after it.
 
-A client that is killed leaves a call without an answer. Times are nanoseconds of the machine's monotonic
-clock, which all processes of one machine share. Nothing here knows the engine.
+A killed client leaves a call without an answer. Times are nanoseconds of the monotonic clock, which all
+processes of one machine share. This module imports nothing of the engine.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ NEVER: Final = 1 << 62
 class Call:
     """One call as its client saw it.
 
-    :ivar life: how often the client had been started again before.
+    :ivar life: number of earlier lives of the client.
     :ivar number: of the call in this life.
     :ivar act: such as ``allocate``.
-    :ivar ended: when the answer or the error came; ``NEVER`` for neither.
+    :ivar ended: time of the answer or the error; ``NEVER`` for neither.
     :ivar answer: None for an error or no answer.
     :ivar error: ``code``, ``message``, ``outcome`` and, for an unknown exception, ``traceback``.
     """
@@ -47,7 +47,7 @@ class Call:
 
     @property
     def is_unknown(self) -> bool:
-        """True when the client was not told if it was done."""
+        """True when the client does not know the outcome."""
         if self.error is None:
             return self.answer is None
         return bool(self.error["outcome"] == "unknown")
@@ -70,7 +70,7 @@ class Journal:
     """The history of one life of a client, appended to a file line by line."""
 
     def __init__(self, folder: Path, client: int) -> None:
-        """Begin the next life of a client."""
+        """Make the file of the next life of a client."""
         self.client = client
         self.life = sum(1 for _ in folder.glob(f"client-{client}-*.jsonl"))
         path = folder / f"client-{client}-{self.life}.jsonl"
@@ -78,17 +78,17 @@ class Journal:
         self._calls = 0
 
     def call(self, act: str, args: dict[str, Any]) -> int:
-        """Write down that a call is about to be made; return its number."""
+        """Write the line before a call; return the number of the call."""
         self._calls += 1
         self._write([self._calls, time.monotonic_ns(), act, args])
         return self._calls
 
     def answer(self, number: int, answer: Any) -> None:
-        """Write down what a call got."""
+        """Write the answer of a call."""
         self._write([number, time.monotonic_ns(), "answer", answer])
 
     def error(self, number: int, error: dict[str, Any]) -> None:
-        """Write down how a call failed."""
+        """Write the error of a call."""
         self._write([number, time.monotonic_ns(), "error", error])
 
     def _write(self, line: list[Any]) -> None:
@@ -96,19 +96,19 @@ class Journal:
 
 
 def read_life(path: Path) -> Iterator[Call]:
-    """The calls of one file in the order in which they were made."""
+    """The calls of one file, in order."""
     client, life = (int(part) for part in path.stem.split("-")[1:])
     waiting: dict[int, Call] = {}
     text = path.read_text()
-    # A line without its end was cut off by the kill: its call was never made, or never answered.
+    # A kill cut off a line without its end: its call was not made, or not answered.
     for line in text[: text.rfind("\n") + 1].splitlines():
         number, at, act, value = json.loads(line)
         if act not in ("answer", "error"):
             waiting[number] = Call(client, life, number, act, value, at)
             continue
         call = waiting.pop(number)
-        seen = (value, None) if act == "answer" else (None, value)
-        yield Call(client, life, number, call.act, call.args, call.began, at, *seen)
+        result = (value, None) if act == "answer" else (None, value)
+        yield Call(client, life, number, call.act, call.args, call.began, at, *result)
     yield from waiting.values()
 
 
@@ -122,9 +122,4 @@ def read_client(folder: Path, client: int) -> list[Call]:
 def read_all(folder: Path) -> list[Call]:
     """All calls of all clients by the time at which they began."""
     calls = [call for path in folder.glob("client-*.jsonl") for call in read_life(path)]
-    return sorted(calls, key=began)
-
-
-def began(call: Call) -> int:
-    """When a call began."""
-    return call.began
+    return sorted(calls, key=lambda call: call.began)

@@ -1,4 +1,4 @@
-"""Holdings: what the calls of all clients say about when each address was held."""
+"""Holdings: the times in which each address was held, from the calls of all clients."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 from tests.nemesis.dump import Event
 from tests.nemesis.history import NEVER, Call
 
-#: Errors that say that an address is not held so.
+#: Errors of a release or reassignment whose address and sequence number are not held.
 NOT_HELD = frozenset({"not_allocated", "stale_sequence"})
 
 
 @dataclass
 class Holding:
-    """One address from one allocation to its release, bounded from inside and from outside.
+    """One address from one allocation to its release; each end is bounded from both sides.
 
-    :ivar calls: the calls that asked for it; several with one idempotency key.
+    :ivar calls: the calls of its request; several with one idempotency key.
     :ivar subnet: the name in the first answer; empty when the answer was lost.
-    :ivar certain_from: held for certain from then on; ``NEVER`` when no client was told.
-    :ivar certain_to: when the first call began that may have released it.
+    :ivar certain_from: certainly held from then on; ``NEVER`` without an answer.
+    :ivar certain_to: beginning of the first call that may have released it.
     :ivar possible_from: not held before.
-    :ivar possible_to: not held any more.
+    :ivar possible_to: not held after.
     :ivar released: the acknowledged release.
-    :ivar is_doubtful: whether a release without an answer may have ended it.
+    :ivar is_doubtful: True when a release without an answer may have ended it.
     :ivar hosts: every host on which it may have lived.
-    :ivar is_stray: whether it is in the trail, against an answer that says otherwise.
+    :ivar is_stray: True when it is in the trail, but not in the answer of its request.
     """
 
     address: str
@@ -45,12 +45,12 @@ class Holding:
 
     @property
     def owner(self) -> str:
-        """The owner, which no two requests share."""
+        """The owner; each request has another one."""
         return str(self.calls[0].args["owner"])
 
     @property
     def is_certain(self) -> bool:
-        """True when a client was told of it, and none may have released it."""
+        """True when a client got it in an answer, and no call may have released it."""
         return self.certain_from < NEVER and self.released is None and not self.is_doubtful
 
     def __str__(self) -> str:
@@ -58,13 +58,13 @@ class Holding:
 
 
 class Holdings:
-    """All holdings, and the faults that are plain from putting them together.
+    """All holdings, and the contradictions found while collecting them.
 
-    :ivar faults: as text.
+    :ivar faults: contradictions, as text.
     """
 
     def __init__(self, calls: Sequence[Call], events: Iterable[Event]) -> None:
-        """Put together what clients were told, and what the trail says of calls without an answer."""
+        """Collect the answers to clients, and the events of calls without an answer."""
         self.faults: list[str] = []
         self.requests: dict[str, list[Call]] = defaultdict(list)
         self._all: dict[tuple[str, int], Holding] = {}
@@ -72,13 +72,13 @@ class Holdings:
         for call in calls:
             if call.act == "allocate":
                 self.requests[call.args["owner"]].append(call)
-        for asked in self.requests.values():
-            self._add_answers(asked)
+        for request in self.requests.values():
+            self._add_answers(request)
         for event in events:
             self._add_unanswered(event)
         self._of_host: dict[str, list[Holding]] = defaultdict(list)
         for call in calls:
-            self._look_at(call)
+            self._refine(call)
         for holding in self:
             for host in holding.hosts:
                 self._of_host[host].append(holding)
@@ -100,7 +100,7 @@ class Holdings:
         return self._all.get((address, sequence))
 
     def of_owner(self, owner: str) -> Sequence[Holding]:
-        """The holdings that one request was given."""
+        """The holdings of one request."""
         return self._of_owner.get(owner, [])
 
     def _add(self, holding: Holding) -> None:
@@ -109,10 +109,10 @@ class Holdings:
 
     # --- Allocations ------------------------------------------------------------------------------
 
-    def _add_answers(self, asked: list[Call]) -> None:
-        """The calls of one request: one, or several with one key."""
+    def _add_answers(self, calls: list[Call]) -> None:
+        """Add the holdings of one request: one call, or several with one key."""
         first: Call | None = None
-        for call in asked:
+        for call in calls:
             if not call.is_done:
                 continue
             if first is not None:
@@ -124,34 +124,34 @@ class Holdings:
                 if (address, sequence) in self._all:
                     other = self._all[address, sequence].calls[0]
                     self.faults.append(
-                        f"{address} sequence {sequence} given twice: {other}; {call}"
+                        f"{address} sequence {sequence} allocated twice: {other}; {call}"
                     )
                     continue
                 self._add(
                     Holding(
                         address,
                         sequence,
-                        asked,
+                        calls,
                         subnet,
                         certain_from=call.ended,
-                        possible_from=asked[0].began,
+                        possible_from=calls[0].began,
                         hosts={host},
                     )
                 )
 
     def _add_unanswered(self, event: Event) -> None:
         """Add the holding of a call whose answer was lost; the owner names the call."""
-        asked = self.requests.get(event.owner)
+        calls = self.requests.get(event.owner)
         known = self.find(event.subject, event.id)
-        if event.act != "allocated" or asked is None or known is not None:
+        if event.act != "allocated" or calls is None or known is not None:
             return
-        made = Holding(event.subject, event.id, asked, possible_from=asked[0].began)
-        made.is_stray = any(call.is_done for call in asked)
-        made.hosts.add(asked[0].args.get("host") or "")
+        made = Holding(event.subject, event.id, calls, possible_from=calls[0].began)
+        made.is_stray = any(call.is_done for call in calls)
+        made.hosts.add(calls[0].args.get("host") or "")
         self._add(made)
 
-    def _look_at(self, call: Call) -> None:
-        """Calls that say what is held, or may change on which host."""
+    def _refine(self, call: Call) -> None:
+        """Refine holdings by a listing, or by a call that may change the host."""
         if call.act == "look" and call.is_done:
             for address, sequence, _subnet, _host in call.answer:
                 found = self.find(address, sequence)
@@ -167,7 +167,7 @@ class Holdings:
     # --- Releases ---------------------------------------------------------------------------------
 
     def _targets(self, args: dict[str, Any]) -> list[Holding]:
-        """The holdings that a release may have meant."""
+        """The holdings that a release may have ended."""
         if "sequence" in args:
             found = self.find(args["address"], args["sequence"])
             return [] if found is None else [found]
@@ -182,7 +182,7 @@ class Holdings:
             for address, sequence in call.answer:
                 found = self.find(address, sequence)
                 if found is None:
-                    self.faults.append(f"{address} sequence {sequence} was never given: {call}")
+                    self.faults.append(f"{address} sequence {sequence} was never allocated: {call}")
                 elif found.released is not None:
                     self.faults.append(f"{found} released twice: {found.released}; {call}")
                 else:
@@ -199,15 +199,15 @@ class Holdings:
                 found.possible_to = min(found.possible_to, call.ended)
 
     def _check_refusal(self, call: Call) -> None:
-        """A release refused although the address was held all the time."""
+        """Report a refused release of addresses that were held during the whole call."""
         if call.code not in NOT_HELD or call.is_unknown:
             return
-        wanted = self._targets(call.args)
-        if wanted and all(_spans(each, call) for each in wanted):
-            self.faults.append(f"a release was refused of what was held: {call}")
+        targets = self._targets(call.args)
+        if targets and all(_spans(each, call) for each in targets):
+            self.faults.append(f"a release of held addresses was refused: {call}")
 
     def _check_complete(self, call: Call) -> None:
-        """A release of all that an owner or a host has left some of it."""
+        """Report addresses that a release by owner or host left."""
         if not call.is_done or "sequence" in call.args:
             return
         released = {(address, sequence) for address, sequence in call.answer}
@@ -218,7 +218,7 @@ class Holdings:
 
 
 def _spans(holding: Holding, call: Call) -> bool:
-    """True when it was held for certain during the whole of a call."""
+    """True when it was certainly held during the whole call."""
     return holding.certain_from <= call.began and call.ended <= holding.certain_to
 
 

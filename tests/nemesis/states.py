@@ -1,8 +1,8 @@
-"""Declared states as the checker understands them: read from topologies by code of its own.
+"""Declared states, read from topologies without the engine.
 
-The rules of boundaries (docs/rules.md, 1 to 3) stand here a second time, so that a fault of the engine's
-is not repeated by its judge. Addresses are plain numbers: those of IPv6 that the campaign uses are larger
-than all of IPv4.
+This module implements the rules of boundaries (docs/rules.md, 1 to 3) a second time, so that the checker does
+not repeat a fault of the engine. Addresses are plain numbers: the IPv6 addresses of a campaign are larger
+than all IPv4 addresses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from tests.nemesis.history import NEVER, Call
 
-#: Acts that make a topology be so.
+#: The act that applies a topology.
 APPLY: Final = "apply"
 
 #: First and last of each piece, ascending, none touching another.
@@ -35,8 +35,8 @@ def number(address: str) -> int:
 class Request:
     """The part of an allocation request that boundaries depend on.
 
-    :ivar named: labels by dimension; the host's own are not among them.
-    :ivar subnets: names, when the request names its subnets; boundaries do not apply then.
+    :ivar named: labels by dimension, without those that the host implies.
+    :ivar subnets: the names when the request names its subnets; boundaries do not apply then.
     """
 
     named: tuple[tuple[str, frozenset[str]], ...] = ()
@@ -58,8 +58,8 @@ class Request:
 class Subnet:
     """A declared subnet.
 
-    :ivar usable: addresses that *any* and *next* may give.
-    :ivar never: network, broadcast or anycast address: given to nobody.
+    :ivar usable: addresses that requests for *any* and *next* may get.
+    :ivar never: network, broadcast or anycast address, which is never allocated.
     """
 
     name: str
@@ -87,20 +87,20 @@ class Subnet:
         return cls(entry["name"], first, last, usable, frozenset(never), labels)
 
     def holds(self, address: int) -> bool:
-        """True when the address lies in its prefix and can be held at all."""
+        """True when the address lies in its prefix and may be allocated."""
         return self.first <= address <= self.last and address not in self.never
 
-    def gives(self, address: int) -> bool:
-        """True when *any* and *next* may give the address."""
+    def allocates(self, address: int) -> bool:
+        """True when requests for *any* and *next* may get the address."""
         return any(low <= address <= high for low, high in self.usable)
 
 
 @dataclass(frozen=True)
 class State:
-    """One declared state, and when it may have been the one in force.
+    """One declared state, and the time in which it may have been in force.
 
     :ivar fallbacks: by dimension.
-    :ivar hosts: the labels that naming a host implies.
+    :ivar hosts: the labels that each host implies.
     """
 
     fallbacks: Mapping[str, str]
@@ -116,14 +116,14 @@ class State:
         return cls(
             {name: entry["fallback"] for name, entry in topology["dimensions"].items()},
             {entry["name"]: _subnet(entry) for entry in topology["subnets"]},
-            {name: _labels(given) for name, given in topology["hosts"].items()},
+            {name: _labels(entry) for name, entry in topology["hosts"].items()},
             since,
             until,
         )
 
     @cached_property
     def hard(self) -> frozenset[str]:
-        """Dimensions whose labels fence."""
+        """Dimensions with boundaries."""
         return frozenset(name for name, rule in self.fallbacks.items() if rule != "any")
 
     def implied(self, request: Request) -> Labels:
@@ -133,7 +133,7 @@ class State:
         return {name: values for name, values in own.items() if name not in named}
 
     def admits(self, request: Request, subnet: Subnet) -> bool:
-        """True when no hard boundary lies between the request and the subnet."""
+        """True when no boundary excludes the subnet from the request."""
         if request.subnets is not None:
             return subnet.name in request.subnets
         named, implied = dict(request.named), self.implied(request)
@@ -159,10 +159,10 @@ class State:
         """The part of the group that the addresses of one request come from together (rule 5)."""
         if request.subnets is not None:
             return ()
-        asked = {**self.implied(request), **dict(request.named)}
+        labels = {**self.implied(request), **dict(request.named)}
         return tuple(
             (name, tuple(sorted(subnet.labels.get(name, ()))))
-            for name in sorted(asked)
+            for name in sorted(labels)
             if self.fallbacks.get(name) == "none"
         )
 
@@ -171,14 +171,16 @@ class States:
     """All declared states of a campaign, by time."""
 
     def __init__(self, calls: Iterable[Call]) -> None:
-        """Read the applied topologies; one process applies them, one after the other.
+        """Read the applied topologies; one process applies them in sequence.
 
-        A state may be in force from the call that asks for it until another one is certainly there.
+        A state may be in force from the beginning of its call until another one certainly is.
         """
-        asked = [call for call in calls if call.act == APPLY and (call.is_done or call.is_unknown)]
+        applied = [
+            call for call in calls if call.act == APPLY and (call.is_done or call.is_unknown)
+        ]
         self._states: list[State] = []
         until = NEVER
-        for call in reversed(asked):
+        for call in reversed(applied):
             self._states.append(State.of(call.args["topology"], call.began, until))
             if call.is_done:
                 until = call.ended
@@ -187,27 +189,25 @@ class States:
         self._until = [state.until for state in self._states]
 
     def during(self, began: int, ended: int) -> Sequence[State]:
-        """Every state that may have been in force at some time between."""
+        """Every state that may have been in force at a time in between."""
         return self._states[bisect_left(self._until, began) : bisect_right(self._since, ended)]
 
 
 def common(states: Sequence[State], request: Request) -> dict[tuple[Any, ...], Pieces]:
-    """Addresses that *any* may give to a request in each of the states, by home."""
+    """Addresses that a request for *any* may get in each of the states, by placement group."""
     found: dict[tuple[Any, ...], Pieces] | None = None
     for state in states:
-        placement_groups: dict[tuple[Any, ...], Pieces] = {}
+        groups: dict[tuple[Any, ...], Pieces] = {}
         for subnet in state.admitted(request):
-            placement_group = state.placement_group(request, subnet)
-            placement_groups[placement_group] = merge(
-                placement_groups.get(placement_group, ()) + subnet.usable
-            )
+            group = state.placement_group(request, subnet)
+            groups[group] = merge(groups.get(group, ()) + subnet.usable)
         if found is None:
-            found = placement_groups
+            found = groups
         else:
             found = {
-                placement_group: intersect(pieces, placement_groups[placement_group])
-                for placement_group, pieces in found.items()
-                if placement_group in placement_groups
+                group: intersect(pieces, groups[group])
+                for group, pieces in found.items()
+                if group in groups
             }
     return found or {}
 
@@ -224,7 +224,7 @@ def merge(pieces: Pieces) -> Pieces:
 
 
 def intersect(left: Pieces, right: Pieces) -> Pieces:
-    """Addresses that lie in both."""
+    """The addresses in both."""
     made = [
         (max(low, other), min(high, end))
         for low, high in left
@@ -235,7 +235,7 @@ def intersect(left: Pieces, right: Pieces) -> Pieces:
 
 
 def without(pieces: Pieces, addresses: Iterable[int]) -> Pieces:
-    """Pieces less single addresses."""
+    """The pieces, without single addresses."""
     made = list(pieces)
     for address in addresses:
         made = [
@@ -256,10 +256,10 @@ def size(pieces: Pieces) -> int:
     return sum(high - low + 1 for low, high in pieces)
 
 
-def _labels(given: Mapping[str, Any]) -> Labels:
+def _labels(entry: Mapping[str, Any]) -> Labels:
     return {
         name: frozenset([values] if isinstance(values, str) else values)
-        for name, values in given.items()
+        for name, values in entry.items()
         if name != "claims"
     }
 
@@ -268,7 +268,7 @@ _subnets: dict[str, Subnet] = {}
 
 
 def _subnet(entry: Mapping[str, Any]) -> Subnet:
-    """Read an entry; most are in hundreds of states unchanged."""
+    """Read an entry, once for the hundreds of states that have it unchanged."""
     key = repr(entry)
     if key not in _subnets:
         _subnets[key] = Subnet.of(entry)

@@ -1,4 +1,4 @@
-"""The grounds of a campaign: each kind of database with the faults that it can have."""
+"""The targets of a campaign: each kind of database, with the faults that can be injected."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tests.servers.mariadb import MariadbServer
 from tests.servers.postgresql import QUICK as POSTGRESQL_QUICK
 from tests.servers.postgresql import PostgresqlServer
 
-#: Injects a fault, and returns when it is over.
+#: Injects a fault, and returns after its end.
 Fault = Callable[[Random], None]
 
-#: Megabytes of a small disk: a full campaign writes some hundred.
+#: Megabytes of a small disk; a full campaign writes some hundreds.
 DISK: Final = 3000
 
 
-class Ground(ABC):
-    """A database, and what can be done to it.
+class Target(ABC):
+    """A database and its faults.
 
-    :ivar url: for a process that works on the database itself.
-    :ivar clocks_jump: whether the clients' clocks may be wrong.
-    :ivar slack: for how long a refusal may be behind, in nanoseconds.
-    :ivar without: faults that cannot be made here, each with the reason.
+    :ivar url: of the database itself, even when clients use a service.
+    :ivar clocks_jump: True when the clocks of clients may be wrong.
+    :ivar slack: nanoseconds by which a refusal may depend on an older state.
+    :ivar without: faults that are left out, each with the reason.
     """
 
     clocks_jump = True
@@ -54,7 +54,7 @@ class Ground(ABC):
         """Faults by name."""
 
     def differences(self) -> list[str]:
-        """Compare several copies of the database at the end."""
+        """Compare all copies of the database at the end; return the differences."""
         return []
 
     @abstractmethod
@@ -69,7 +69,7 @@ class Ground(ABC):
             return None
 
 
-class SqliteGround(Ground):
+class SqliteTarget(Target):
     """A file, on a small disk where one can be mounted."""
 
     def __init__(self, folder: Path) -> None:
@@ -79,9 +79,8 @@ class SqliteGround(Ground):
         self.url = f"sqlite:///{self._file}"
 
     def faults(self) -> dict[str, Fault]:
-        """A lock that somebody holds, and a full disk."""
-        made: dict[str, Fault] = {"lock held": self._lock}
-        return made | (_full(self._disk) if self._disk else {})
+        """A lock held by another program, and a full disk."""
+        return {"lock held": self._lock} | _disk_full(self._disk)
 
     def _lock(self, chance: Random) -> None:
         import sqlite3
@@ -93,23 +92,29 @@ class SqliteGround(Ground):
             connection.execute("ROLLBACK")
 
     def close(self) -> None:
-        """See :class:`Ground`."""
+        """See :class:`Target`."""
         if self._disk:
             self._disk.remove()
 
 
-def _full(disk: SmallDisk) -> dict[str, Fault]:
+def _disk_full(
+    disk: SmallDisk | None, recover: Callable[[], None] = lambda: None
+) -> dict[str, Fault]:
+    """The fault of a full disk, if there is one; ``recover`` is called after it."""
+
     def fill(chance: Random) -> None:
+        assert disk is not None
         disk.fill()
         try:
             time.sleep(chance.uniform(0.3, 1.5))
         finally:
             disk.free()
+        recover()
 
-    return {"disk full": fill}
+    return {"disk full": fill} if disk else {}
 
 
-class ServerGround(Ground):
+class ServerTarget(Target):
     """A server of one process, on a small disk where one can be mounted."""
 
     def __init__(self) -> None:
@@ -124,26 +129,26 @@ class ServerGround(Ground):
         self.url = self.server.fresh()
 
     @abstractmethod
-    def _make(self, placement_group: Path | None) -> Server:
+    def _make(self, parent: Path | None) -> Server:
         """Start the server."""
 
     @abstractmethod
-    def _hurry(self, seconds: float) -> None:
-        """Bound every statement from now on; 0 for no bound."""
+    def _bound_statements(self, seconds: float) -> None:
+        """Set the statement timeout of all sessions; 0 for none."""
 
     @abstractmethod
     def _end_sessions(self) -> None:
         """End all sessions, as an administrator does."""
 
     def faults(self) -> dict[str, Fault]:
-        """See :class:`Ground`."""
+        """See :class:`Target`."""
         made: dict[str, Fault] = {
             "server killed": self._kill,
             "server restarted": self._restart,
             "sessions ended": self._end_many,
             "statement timeout": self._time_out,
         }
-        return made | ({"disk full": self._fill} if self._disk else {})
+        return made | _disk_full(self._disk, self._recover)
 
     def _kill(self, chance: Random) -> None:
         self.server.kill()
@@ -160,16 +165,14 @@ class ServerGround(Ground):
             time.sleep(chance.uniform(0, 0.3))
 
     def _time_out(self, chance: Random) -> None:
-        self._hurry(chance.choice((0.003, 0.01, 0.03)))
+        self._bound_statements(chance.choice((0.003, 0.01, 0.03)))
         try:
             time.sleep(chance.uniform(0.5, 2))
         finally:
-            self._hurry(0)
+            self._bound_statements(0)
 
-    def _fill(self, chance: Random) -> None:
-        assert self._disk is not None
-        _full(self._disk)["disk full"](chance)
-        # A server may end itself when it cannot write.
+    def _recover(self) -> None:
+        # A server may exit when it cannot write.
         time.sleep(0.2)
         if self.server.is_up:
             with contextlib.suppress(AssertionError):
@@ -178,23 +181,23 @@ class ServerGround(Ground):
             self.server.start()
 
     def close(self) -> None:
-        """See :class:`Ground`."""
+        """See :class:`Target`."""
         self.server.remove()
         if self._disk:
             self._disk.remove()
 
 
-class PostgresqlGround(ServerGround):
-    """PostgreSQL."""
+class PostgresqlTarget(ServerTarget):
+    """A PostgreSQL server."""
 
-    def _make(self, placement_group: Path | None) -> Server:
+    def _make(self, parent: Path | None) -> Server:
         class Here(PostgresqlServer):
             pass
 
-        Here.placement_group = placement_group
+        Here.parent = parent
         return Here({**POSTGRESQL_QUICK, "max_wal_size": "'256MB'"})
 
-    def _hurry(self, seconds: float) -> None:
+    def _bound_statements(self, seconds: float) -> None:
         self.server.run(f"ALTER SYSTEM SET statement_timeout = '{int(seconds * 1000)}ms'")
         self.server.run("SELECT pg_reload_conf()")
 
@@ -205,30 +208,30 @@ class PostgresqlGround(ServerGround):
 
 
 def end_mariadb_sessions(server: MariadbServer) -> None:
-    """Kill every session that uses a database of the tests."""
+    """Kill every session in a database of the tests."""
     import pymysql
 
     with server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT id FROM information_schema.processlist WHERE db LIKE 'test%'")
         for (id,) in cursor.fetchall():
-            # It may have ended by itself.
+            # The session may have ended meanwhile.
             with contextlib.suppress(pymysql.MySQLError):
                 cursor.execute(f"KILL {id}")
 
 
-class MariadbGround(ServerGround):
-    """MariaDB."""
+class MariadbTarget(ServerTarget):
+    """A MariaDB server."""
 
-    def _make(self, placement_group: Path | None) -> Server:
+    def _make(self, parent: Path | None) -> Server:
         class Here(MariadbServer):
             pass
 
-        Here.placement_group = placement_group
+        Here.parent = parent
         return Here({**MARIADB_QUICK, "innodb_log_file_size": "64M"})
 
-    def _hurry(self, seconds: float) -> None:
+    def _bound_statements(self, seconds: float) -> None:
         self.server.run(f"SET GLOBAL max_statement_time = {seconds}")
-        # A session keeps the bound that it began with.
+        # A session keeps the timeout of its beginning.
         self._end_sessions()
 
     def _end_sessions(self) -> None:
@@ -237,7 +240,7 @@ class MariadbGround(ServerGround):
 
 
 class Service:
-    """``borough serve`` on one port, however often it is started."""
+    """``borough serve``, on the same port after every start."""
 
     def __init__(self, database: str, log: Path) -> None:
         self._database, self._log = database, log
@@ -285,29 +288,29 @@ class Service:
             self._process = None
 
     def kill_one(self, chance: Random) -> None:
-        """Kill one of the processes that take requests; it is replaced."""
+        """Kill one worker; the service replaces it."""
         assert self._process is not None
         workers = workers_of(self._process.pid)
         if workers:
             os.kill(chance.choice(workers), signal.SIGKILL)
 
 
-class ServiceGround(PostgresqlGround):
+class ServiceTarget(PostgresqlTarget):
     """The service in front of PostgreSQL."""
 
     clocks_jump = False
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.without.append("clock jumps: the service has the machine's clock")
+        self.without.append("clock jumps: the service uses the clock of the machine")
         self.service = Service(self.url, folder / "service.log")
 
     def client_url(self, _client: int) -> str:
-        """See :class:`Ground`."""
+        """See :class:`Target`."""
         return self.service.url
 
     def faults(self) -> dict[str, Fault]:
-        """See :class:`Ground`."""
+        """See :class:`Target`."""
         made = super().faults()
         return {
             "service killed": self._kill_service,
@@ -321,24 +324,24 @@ class ServiceGround(PostgresqlGround):
         self.service.start()
 
     def close(self) -> None:
-        """See :class:`Ground`."""
+        """See :class:`Target`."""
         self.service.kill()
         super().close()
 
 
-def ground(kind: str, folder: Path) -> Ground:
-    """A ground of a kind, with an empty database, to be closed in the end.
+def make_target(kind: str, folder: Path) -> Target:
+    """Make a target of a kind, with an empty database; the caller closes it.
 
     :raises Missing: the server is not installed.
     """
     if kind == "galera":
-        from tests.nemesis.galera import GaleraGround
+        from tests.nemesis.galera import GaleraTarget
 
-        return GaleraGround()
-    kinds: dict[str, Callable[[], Ground]] = {
-        "sqlite": lambda: SqliteGround(folder),
-        "postgresql": PostgresqlGround,
-        "mariadb": MariadbGround,
-        "http": lambda: ServiceGround(folder),
+        return GaleraTarget()
+    kinds: dict[str, Callable[[], Target]] = {
+        "sqlite": lambda: SqliteTarget(folder),
+        "postgresql": PostgresqlTarget,
+        "mariadb": MariadbTarget,
+        "http": lambda: ServiceTarget(folder),
     }
     return kinds[kind]()

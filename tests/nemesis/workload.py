@@ -9,7 +9,7 @@ from tests.nemesis.world import HOPPING, ROAMING, SEGMENTS, TIERS
 
 Args = dict[str, Any]
 
-#: How often each network is asked.
+#: Relative frequency of each network.
 _NETWORKS: Final = {
     "tight": 30,
     "roomy": 20,
@@ -23,7 +23,7 @@ _NETWORKS: Final = {
 
 
 def private_hosts(client: int) -> tuple[str, ...]:
-    """Hosts of one client only, so that it knows what lives on them."""
+    """Hosts that no other client uses."""
     return tuple(f"c{client}-h{number}" for number in range(3))
 
 
@@ -52,7 +52,7 @@ def _plain(chance: Random, args: Args) -> None:
 def _roomy(chance: Random, args: Args) -> None:
     lot = chance.random()
     if lot < 0.25:
-        # Also outside the ranges, and sometimes held.
+        # Some of these are outside the ranges, some are held.
         args["kind"] = "specific"
         args["address"] = f"10.16.{chance.choice((0, 1, 200, 201))}.{chance.randrange(1, 40)}"
     elif lot < 0.3:

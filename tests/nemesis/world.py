@@ -1,7 +1,7 @@
-"""The address space of a campaign, and how it changes: plain topologies, made without the engine.
+"""The address space of a campaign, and its changes: plain topologies, made without the engine.
 
-Each network has a /12 of its own, and a character: one runs dry, one never does, others have segments,
-types, tiers, two families, rests, or subnets that clients carve.
+Each network has a /12. One is often exhausted, one never. Others have segments, types, tiers, two
+families, cool-downs, or subnets that clients carve.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Final
 
 Topology = dict[str, Any]
 
-#: Lengths of the subnets that clients carve out of the pool.
+#: Lengths of the subnets that clients carve from the pool.
 CARVED_LENGTHS: Final = (27, 28, 29)
 
 SEGMENTS: Final = ("s1", "s2", "s3")
 TIERS: Final = ("gold", "silver", "bronze")
 
-#: Hosts that are renamed and removed; what they imply attracts and never excludes.
+#: Hosts that are renamed and removed; the labels that they imply attract and never exclude.
 ROAMING: Final = ("roam1", "roam2", "roam3")
 
 #: Hosts that imply a segment, which changes.
@@ -31,8 +31,8 @@ def _subnet(name: str, cidr: str, network: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "cidr": cidr, "labels": labels, **more}
 
 
-#: Subnets that come and go.
-PASSING: Final = (
+#: Subnets that are added and removed.
+OPTIONAL: Final = (
     _subnet("tight-x", "10.0.8.0/28", "tight"),
     _subnet("tight-y", "10.0.9.0/29", "tight"),
     _subnet("routed-x", "10.32.8.0/28", "routed", labels={"segment": "s1"}),
@@ -89,7 +89,7 @@ def initial() -> Topology:
     }
 
 
-#: Ranges that a subnet may have, each of which leaves some of it.
+#: Ranges that a subnet may have.
 RANGES: Final[dict[str, tuple[list[str], ...]]] = {
     "tight-c": ([], ["10.0.2.4-10.0.2.20"], ["10.0.2.1-10.0.2.9", "10.0.2.16-10.0.2.30"]),
     "tight-d": ([], ["10.0.3.1-10.0.3.7"], ["10.0.3.2-10.0.3.14"]),
@@ -122,7 +122,7 @@ def change(chance: Random, topology: Topology) -> Topology:
 
 
 def _named(topology: Topology, name: str) -> dict[str, Any]:
-    """An entry by its name, or by the name that it had first."""
+    """An entry by its first name."""
     found: dict[str, Any] = next(
         each for each in topology["subnets"] if each["name"].removesuffix("-2nd") == name
     )
@@ -176,9 +176,9 @@ def _cooldown(chance: Random, made: Topology) -> None:
     _named(made, "rest-6")["cooldown"] = chance.choice((0, 1, 60, 240))
 
 
-def _passing(chance: Random, made: Topology) -> None:
-    """Add a subnet that is not there, or remove it."""
-    entry = chance.choice(PASSING)
+def _optional(chance: Random, made: Topology) -> None:
+    """Add a subnet, or remove it when it exists."""
+    entry = chance.choice(OPTIONAL)
     if entry in made["subnets"]:
         made["subnets"].remove(entry)
     elif all(each["name"] != entry["name"] for each in made["subnets"]):
@@ -213,8 +213,8 @@ _CHANGES: Final[tuple[Callable[[Random, Topology], None], ...]] = (
     _labels,
     _weight,
     _cooldown,
-    _passing,
-    _passing,
+    _optional,
+    _optional,
     _rename,
     _hosts,
     _fallback,
