@@ -76,7 +76,7 @@ def test_one_token_leaves_threads_to_the_others(gate: threading.Event) -> None:
         gate.set()
         assert all(await asyncio.gather(*slow))
         await settled(team)
-        assert not team._turns
+        assert not team._slots
         team.close()
 
     asyncio.run(play())

@@ -32,7 +32,7 @@ def reclaimed(code: str) -> float:
 
 def test_a_service_gives_back_what_lies_idle(tmp_path: Path, clock: Clock) -> None:
     """Nobody asks for it; and it ends with the service."""
-    ipam = borough.open(f"sqlite:///{tmp_path}/swept.db", create=True, clock=clock)
+    ipam = borough.open(f"sqlite:///{tmp_path}/reclaimed.db", create=True, clock=clock)
     ipam.apply({"subnets": [{"name": "pods", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
     ipam.allocate(labels={"network": "n"}, host="h1", owner="o")
     ipam.release(owner="o")
@@ -63,19 +63,19 @@ def test_an_error_is_written_down_and_the_next_sweep_comes(
     def reclaim() -> Reclaimed:
         if errors:
             raise errors.pop(0)
-        done.put("swept")
+        done.put("done")
         return Reclaimed(rested=3)
 
-    sweeper = Reclaimer(reclaim, SOON)
+    reclaimer = Reclaimer(reclaim, SOON)
     with caplog.at_level(logging.INFO, logger="borough.reclaim"):
-        sweeper.start()
+        reclaimer.start()
         done.get(timeout=TIMEOUT)
         done.get(timeout=TIMEOUT)
-        sweeper.close(TIMEOUT)
+        reclaimer.close(TIMEOUT)
     assert [each.message for each in caplog.records[:3]] == [
         "reclaim failed",
         "reclaim failed",
-        "swept",
+        "reclaimed",
     ]
     known, unknown, well = caplog.records[:3]
     assert (known.__dict__["facts"], known.exc_info) == ({"code": "unavailable"}, None)
@@ -95,11 +95,11 @@ def test_the_end_waits_for_a_sweep_but_not_for_ever(caplog: pytest.LogCaptureFix
         assert go.wait(TIMEOUT)
         raise RuntimeError("the store is closed")
 
-    sweeper = Reclaimer(reclaim, SOON)
-    sweeper.start()
+    reclaimer = Reclaimer(reclaim, SOON)
+    reclaimer.start()
     assert begun.wait(TIMEOUT)
-    sweeper.close(0.05)
-    ending = threading.Thread(target=sweeper.close, args=(TIMEOUT,))
+    reclaimer.close(0.05)
+    ending = threading.Thread(target=reclaimer.close, args=(TIMEOUT,))
     ending.start()
     ending.join(0.2)
     assert ending.is_alive()
@@ -115,10 +115,10 @@ def test_never() -> None:
     def reclaim() -> Reclaimed:
         raise AssertionError("nobody asked for it")
 
-    sweeper = Reclaimer(reclaim, 0)
-    sweeper.start()
+    reclaimer = Reclaimer(reclaim, 0)
+    reclaimer.start()
     assert not any(each.name == "borough-reclaim" for each in threading.enumerate())
-    sweeper.close(TIMEOUT)
+    reclaimer.close(TIMEOUT)
 
 
 def test_of_several_processes_one_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_the_stream_of_a_token_that_expires_ends(
 
 def test_a_stream_ends_within_a_second() -> None:
     """As docs/http.md says: the list may be so old, and is looked at so often."""
-    assert guard.BELIEVED + guard.LOOK < 1
+    assert guard.MAX_AGE + guard.CHECK_EVERY < 1
 
 
 def test_a_new_token_is_good_at_once(served: Served) -> None:

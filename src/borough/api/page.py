@@ -15,7 +15,7 @@ _HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.it
 
 
 class _File:
-    """An ASGI application that serves one file, or says that the caller has it already."""
+    """An ASGI application that serves one file, or 304 when the caller has it."""
 
     def __init__(self, asset: Asset) -> None:
         self._asset = asset
@@ -43,5 +43,5 @@ class _File:
 
 
 def page_routes() -> list[BaseRoute]:
-    """The routes of these files. Whoever asks needs no token: they say nothing that is not public."""
+    """The routes of the files. They are public and need no token."""
     return [Route(path, _File(asset)) for path, asset in assets().items()]
