@@ -170,7 +170,7 @@ def test_explain_shows_the_ladder_and_gives_nothing(cli: Cli):
     assert re.search(r"2\. IPv4, unclaimed: taken\n +matches network=pods; matches rack=r1\n", said)
     assert "pods-a  10.64.0.0/17  32766 free  0 of 32766 allocated" in said
     assert "  - host=node-1 claims 10.64.0.0/28: nothing of its own is free" in said
-    assert "and 1 more rung, not reached" in said
+    assert "and 1 more step, not reached" in said
     assert cli.allocations()["allocations"] == []
 
 
@@ -200,9 +200,7 @@ def test_release_by_address_owner_and_host(cli: Cli):
     assert "Released 1 address.\n" in cli.text("release", "--owner", "web-1")
     assert "Released 1 address.\n" in cli.text("release", others[1]["address"])
     assert "Released 1 address.\n" in cli.text("release", "--host", "node-2")
-    assert cli.text("release", "--host", "node-2") == (
-        "Nothing was allocated there, so nothing was released.\n"
-    )
+    assert cli.text("release", "--host", "node-2") == ("Nothing to release.\n")
     assert cli.json("release", "--owner", "web-1") == {"released": [], "total": 0}
 
 
@@ -233,7 +231,7 @@ def test_list_allocations_page_by_page(cli: Cli):
     rest = cli.json("list", "allocations", "--limit", "4", "--after", str(first["next"]))
     assert (len(rest["allocations"]), rest["next"]) == (2, None)
     said = cli.text("list", "allocations", "--limit", "4")
-    assert f"4 allocations, and there are more: go on with --after {first['next']}.\n" in said
+    assert f"4 allocations; for more, use --after {first['next']}.\n" in said
     assert cli.text("list", "allocations").endswith("6 allocations.\n")
     for words in (["--owner", "b"], ["--host", "node-3"], ["--subnet", "pods-b"]):
         assert len(cli.json("list", "allocations", *words)["allocations"]) == 1
@@ -293,7 +291,7 @@ def test_list_events_page_by_page(cli: Cli):
     last = cli.json("list", "events", "--after", "8")["events"][0]
     assert (last["act"], last["owner"], last["at"][:2]) == ("allocated", "web-1", "20")
     said = cli.text("list", "events", "--limit", "3")
-    assert "3 events, and there are more: go on with --after" in said
+    assert "3 events; for more, use --after" in said
 
 
 # --- Numbers, routes, books ---------------------------------------------------------------------
@@ -361,7 +359,7 @@ def test_routes_in_the_forms_and_formats_that_there_are(cli: Cli):
 
 def test_audit_exits_with_one_while_anything_is_left(cli: Cli):
     cli.text("allocate", "-l", "network=pods", "--host", "node-1")
-    assert cli.text("audit") == "Nothing is wrong: the tables agree with each other.\n"
+    assert cli.text("audit") == "No findings: the tables agree with each other.\n"
     assert cli.json("audit") == {"clean": True, "findings": [], "repaired": 0, "left": 0}
     cli.sql("UPDATE borough_block SET free = 3")
     found = cli.run("audit")

@@ -15,7 +15,7 @@ def test_a_database_is_copied_and_can_be_used(cli: Cli, tmp_path: Path):
     cli.text("allocate", "-l", "network=n", "--owner", "web")
     target = f"sqlite:///{tmp_path}/new.db"
     said = cli.text("copy", "--from", cli.url, "--to", target)
-    assert said.startswith("Moved ")
+    assert said.startswith("Copied ")
     assert f"BOROUGH_DB={target}" in said
     with borough.open(target) as ipam:
         assert [each.owner for each in ipam.allocations()] == ["web"]

@@ -114,7 +114,7 @@ def test_on_a_terminal_with_progress_and_colours(cli: Cli):
     code, shown = terminal(cli, "audit")
     assert code == 0
     assert "Auditing" in shown
-    assert "Nothing is wrong" in shown
+    assert "No findings" in shown
     code, shown = terminal(cli, "audit", "--json")
     assert code == 0
     assert json.loads(shown)["clean"]

@@ -26,14 +26,14 @@ def blocks(cli: Cli) -> Any:
 def test_a_drain_says_what_became_of_the_host(cli: Cli):
     (address,) = take(cli, "node-1")
     said = cli.text("host", "drain", "node-1")
-    assert "Nobody claims any more what node-1 claimed:" in said
+    assert "Ended these claims of node-1:" in said
     assert "10.64.0.0/28" in said
-    assert "Still held on node-1, until they are released or reassigned:" in said
+    assert "Still allocated on node-1, until they are released or reassigned:" in said
     assert f"{address}/17" in said
     answer = cli.json("host", "drain", "node-1")
     assert (answer["claims"], answer["released"]) == ([], [])
     assert addresses({"allocations": answer["remaining"]}) == [address]
-    assert cli.text("host", "drain", "node-2") == "node-2 claimed nothing.\n"
+    assert cli.text("host", "drain", "node-2") == "node-2 had no claims.\n"
     assert {each["holder"] for each in blocks(cli)} == {""}
 
 
@@ -56,7 +56,7 @@ def test_a_removed_host(cli: Cli):
 def test_a_renamed_host(cli: Cli):
     take(cli, "node-1", 3)
     said = cli.text("host", "rename", "node-1", "node-9")
-    assert said.startswith("node-1 is node-9 now, with 3 addresses and these claims:\n")
+    assert said.startswith("node-1 is now node-9, with 3 addresses and these claims:\n")
     assert {each["host"] for each in cli.allocations()["allocations"]} == {"node-9"}
     assert cli.json("host", "rename", "node-9", "node-1")["new"] == "node-1"
     events = cli.json("list", "events")["events"]
@@ -97,7 +97,7 @@ def test_a_sweep_says_what_it_found(cli: Cli):
     take(cli, "node-1")
     cli.text("release", "--owner", "of-node-1")
     said = cli.text("reclaim")
-    assert said.startswith("Idle, to be given back if they still are later:\n")
+    assert said.startswith("Marked as idle, to be returned by a later run:\n")
     assert "10.64.0.0/28" in said
     assert cli.json("reclaim") == {"rested": 0, "marked": [], "reclaimed": [], "joined": 0}
 
@@ -116,12 +116,12 @@ def test_a_sweep_that_fails_says_what_it_did(cli: Cli, monkeypatch: pytest.Monke
 def test_a_proposal_renumbers_nothing(cli: Cli):
     first, second = take(cli, "node-1", 2)
     (other,) = take(cli, "node-2")
-    assert "No renumbering found that would save any of 2 routes." in cli.text("defragment")
+    assert "No renumbering would save any of 2 routes." in cli.text("defragment")
     cli.text("reassign", first, "--host", "node-2")
     before = cli.allocations()
     said = cli.text("defragment")
     assert said.endswith(
-        "To renumber 1 address would save 1 of 3 routes.\nNothing was renumbered.\n"
+        "Renumbering 1 address would save 1 of 3 routes.\nNo address was renumbered.\n"
     )
     answer = cli.json("defragment", "--host", "node-2")
     assert [each["address"] for each in answer["proposals"]] == [first]

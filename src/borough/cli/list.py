@@ -1,4 +1,4 @@
-"""``borough list``: what there is."""
+"""``borough list``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from borough.engine.queries import each_page
 
 @click.group("list", cls=Family)
 def list_() -> None:
-    """List what there is."""
+    """List declared objects, allocations, blocks and events."""
 
 
 def _answer(
@@ -36,7 +36,7 @@ def _answer(
     columns: Sequence[Column],
     rows: Sequence[Sequence[object]],
 ) -> None:
-    """Print a list that is complete."""
+    """Print a complete list."""
 
     def show(page: Page) -> None:
         if rows:
@@ -48,7 +48,7 @@ def _answer(
 
 
 def _unusual(scope: str) -> str:
-    """A scope where it is not the one that everything is in unless said otherwise."""
+    """A scope; empty for the default one."""
     return "" if scope == "default" else scope
 
 
@@ -102,7 +102,7 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
 def allocations(state: GlobalOptions, /, limit: int | None, **filters: Any) -> None:
     """List allocations by sequence number, page by page.
 
-    Cooling ones, which nobody holds any more, are included.
+    Released addresses in their cool-down are included.
     """
     most = None if limit is None else limit + 1
     with state.open() as ipam:
@@ -133,10 +133,9 @@ _BLOCKS: Final = (
 @text_option("--subnet", "NAME", "Only those of this subnet.")
 @pass_state
 def blocks(state: GlobalOptions, host: str | None, subnet: str | None) -> None:
-    """List blocks: who has claimed them, how full they are.
+    """List blocks with their holders, free addresses and borrowers.
 
-    Also which of their addresses others have borrowed, and who. The region is what the holder
-    advertises as one prefix; large ones are several blocks.
+    The holder advertises a region as one prefix. A large region is several blocks.
     """
     with state.open() as ipam:
         found = ipam.blocks(host=host, subnet=subnet)
@@ -219,7 +218,7 @@ _POOLS: Final = (
 @command("pools", example="borough list pools")
 @pass_state
 def pools(state: GlobalOptions) -> None:
-    """List pools and how full they are."""
+    """List pools and their usage."""
     with state.open() as ipam:
         found = ipam.pools()
     rows = [
