@@ -110,7 +110,7 @@ def test_zoom_to_the_single_address(page: Served, browser: Browser) -> None:
     browser.until(".inspector", "Nobody holds this address.")
 
 
-def test_ipv6_has_a_plate_of_its_own(page: Served, browser: Browser) -> None:
+def test_ipv6_has_its_own_prefix_view(page: Served, browser: Browser) -> None:
     """Blocks in a /64 are far too small to see: they are marked, and a jump leads there."""
     browser.choose("#plate", "2001:db8:64::/64")
     browser.until("#map-sum", "1 block")
@@ -141,7 +141,7 @@ def test_the_map_works_with_the_keyboard(page: Served, browser: Browser) -> None
     browser.until(".inspector h2", "2 subnets")
 
 
-def test_what_happens_shows_by_itself(page: Served, browser: Browser) -> None:
+def test_changes_appear_without_a_reload(page: Served, browser: Browser) -> None:
     """A block that somebody else fills changes its colour without a reload."""
     block = page.ipam.blocks(host="node-1")[0].prefix
     settled(browser)

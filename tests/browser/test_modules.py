@@ -119,7 +119,7 @@ def test_addresses_are_read_and_written_as_python_does(run: Run) -> None:
             assert formatted == str(known)
 
 
-def test_what_is_no_address_is_none(run: Run) -> None:
+def test_invalid_addresses_are_refused(run: Run) -> None:
     """Rather than half of one."""
     wrong = ["", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4.5", ":", ":::", "1::2::3", "g::"]
     wrong += ["1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7", "12345::", "::1.2.3", "1 .2.3.4", "web-1"]
@@ -138,7 +138,7 @@ def test_what_is_no_address_is_none(run: Run) -> None:
     assert found == [None] * len(prefixes)
 
 
-def test_the_atlas_keeps_neighbours_together_and_strangers_apart(run: Run) -> None:
+def test_prefix_views_hold_near_subnets_together(run: Run) -> None:
     """Every subnet is on one plate, no plate overlaps another, and none is nearly empty."""
     dice = random.Random(11)
     for _ in range(20):
@@ -169,7 +169,7 @@ def test_the_atlas_keeps_neighbours_together_and_strangers_apart(run: Run) -> No
             assert sum(each.num_addresses for each in inside) * 64 >= net.num_addresses
 
 
-def test_walking_a_layer_finds_what_is_in_sight(run: Run) -> None:
+def test_walking_a_layer_finds_visible_prefixes(run: Run) -> None:
     """Compared with a look at every prefix."""
     script = """
     const ip = await import('/static/core/ip.js');
@@ -213,7 +213,7 @@ def test_walking_a_layer_finds_what_is_in_sight(run: Run) -> None:
         assert complete
 
 
-def test_subnets_read_again_fit_in(run: Run) -> None:
+def test_columns_of_some_subnets_are_replaced(run: Run) -> None:
     """Columns put together of old and new ones are what would have been read at once."""
     names = ["a", "b", "c", "d"]
     ipam = borough.open("memory:", create=True)
@@ -250,7 +250,7 @@ def test_subnets_read_again_fit_in(run: Run) -> None:
     assert merged == whole
 
 
-def test_events_are_read_in_whatever_pieces_they_come(run: Run) -> None:
+def test_events_are_parsed_in_pieces_of_any_size(run: Run) -> None:
     """As the standard has it: comments, several data lines, all three line ends."""
     stream = (
         "retry: 2000\n\n: hello\n\nid: 7\nevent: claimed\ndata: {}\n\n"
@@ -274,7 +274,7 @@ def test_events_are_read_in_whatever_pieces_they_come(run: Run) -> None:
     assert pieces == whole
 
 
-def test_groups_and_who_runs_dry(run: Run) -> None:
+def test_groups_and_their_forecast(run: Run) -> None:
     """A steady rate is a forecast, a burst is none."""
     found = run("""
     const m = await import('/static/core/groups.js');
@@ -302,7 +302,7 @@ def test_groups_and_who_runs_dry(run: Run) -> None:
     assert found["levels"] == ["good", "warn", "alarm", "dry", "none", "good"]
 
 
-def test_colours_can_be_told_apart_and_read(run: Run) -> None:
+def test_colours_are_distinct_and_legible(run: Run) -> None:
     """The fill scale only ever gets darker (on a light ground) or lighter; text on a cell is legible."""
     found = run("""
     const m = await import('/static/core/colour.js');

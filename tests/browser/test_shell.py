@@ -54,7 +54,7 @@ def test_a_token_travels_in_a_header_only(
     browser.complaints()
 
 
-def test_a_confined_token_sees_its_own(
+def test_a_confined_token_sees_its_labels_only(
     ipam: Ipam, serve: Callable[..., Served], browser: Browser
 ) -> None:
     """The page shows what the service lets it see, and says what that is."""
@@ -157,7 +157,7 @@ def test_everything_has_a_name_and_an_order(page: Served, browser: Browser) -> N
     assert browser.focused().get_attribute("type") == "checkbox"
 
 
-def test_keys_lead_everywhere(page: Served, browser: Browser) -> None:
+def test_keys_reach_every_view(page: Served, browser: Browser) -> None:
     """And are listed; none of them acts while one writes."""
     for at, name in enumerate(VIEWS, 1):
         browser.press(str(at))
@@ -173,7 +173,7 @@ def test_keys_lead_everywhere(page: Served, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_sticks_out(page: Served, browser: Browser, width: int) -> None:
+def test_the_page_never_scrolls_sideways(page: Served, browser: Browser, width: int) -> None:
     """On a telephone, a tablet, a desk: the page itself never scrolls sideways."""
     browser.resize(width, 800)
     for name in VIEWS:
@@ -188,7 +188,7 @@ def test_nothing_sticks_out(page: Served, browser: Browser, width: int) -> None:
         assert over == [0, []], name
 
 
-def test_a_service_that_goes_away_and_comes_back(
+def test_the_page_survives_an_outage_of_the_service(
     page: Served, browser: Browser, ipam: Ipam
 ) -> None:
     """The page says so, and goes on by itself."""
@@ -240,7 +240,7 @@ def test_files_are_served_with_their_policy_and_tag(
     assert fetch(f"{served.url}/static/")[0] == 404
 
 
-def test_the_policy_allows_nothing_inline_and_nobody_else() -> None:
+def test_the_policy_allows_only_files_of_the_page() -> None:
     """No script, style, frame or request of any other origin; no text becomes markup."""
     policy = {
         part.split()[0]: part.split()[1:] for part in HEADERS["content-security-policy"].split("; ")
@@ -255,7 +255,7 @@ def test_the_policy_allows_nothing_inline_and_nobody_else() -> None:
     assert policy["require-trusted-types-for"] == ["'script'"]
 
 
-def test_no_file_names_anybody_else_or_writes_markup() -> None:
+def test_files_name_no_other_site_and_write_no_markup() -> None:
     """Namespaces aside there is no address of the outside world, and no way from text to markup."""
     outside = re.compile(rb"(?:https?:)?//[a-z0-9-]+\.[a-z]", re.IGNORECASE)
     markup = re.compile(

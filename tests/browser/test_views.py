@@ -9,7 +9,7 @@ from tests.api.serving import Served
 from tests.browser.browsing import Browser
 
 
-def test_groups_and_who_is_about_to_run_dry(page: Served, ipam: Ipam, browser: Browser) -> None:
+def test_the_fullest_group_comes_first(page: Served, ipam: Ipam, browser: Browser) -> None:
     """The one that is nearly full comes first, with words and not only a colour."""
     browser.press("2")
     browser.until("h1", "Groups")
@@ -69,7 +69,7 @@ def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser
     browser.until(".inspector h2", borrower.address)
 
 
-def test_the_form_explains_and_then_gives(page: Served, ipam: Ipam, browser: Browser) -> None:
+def test_the_form_explains_and_then_allocates(page: Served, ipam: Ipam, browser: Browser) -> None:
     """Nothing is given while one looks; then exactly what was foretold."""
     browser.press("4")
     before = len(ipam.allocations())
@@ -198,9 +198,7 @@ def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
     browser.until("tbody", "No event matches.")
 
 
-def test_a_stream_that_was_cut_goes_on_where_it_was(
-    page: Served, ipam: Ipam, browser: Browser
-) -> None:
+def test_a_cut_stream_resumes(page: Served, ipam: Ipam, browser: Browser) -> None:
     """Nothing is missed and nothing told twice."""
     browser.press("5")
     browser.until("tbody tr", "web-2")
