@@ -31,7 +31,7 @@ def remove_host(ipam: Face, path: s.HostName, query: s.Removal) -> Vacated:
 
 
 @operation("POST", "/v1/allocations/{scope}/{address}/reassign", need=Permission.ADMINISTER)
-def reassign(ipam: Face, path: s.Place, body: s.Move, if_match: int | None) -> Allocation:
+def reassign(ipam: Face, path: s.Place, body: s.Reassignment, if_match: int | None) -> Allocation:
     """Reassign an address to another host, as a live migration does; its owner and sequence stay.
 
     The sequence may also be in `If-Match`.

@@ -51,10 +51,10 @@ from borough.api.schema.system import (
 from borough.api.schema.upkeep import (
     DefragmentQuery,
     HostName,
-    Move,
     NewName,
     Prune,
     Pruned,
+    Reassignment,
     Removal,
 )
 
@@ -80,7 +80,6 @@ __all__ = [
     "HostPage",
     "Input",
     "MapQuery",
-    "Move",
     "Named",
     "NewName",
     "NewSubnet",
@@ -95,6 +94,7 @@ __all__ = [
     "Prune",
     "Pruned",
     "Readiness",
+    "Reassignment",
     "Release",
     "Removal",
     "RouteQuery",

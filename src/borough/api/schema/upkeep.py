@@ -44,7 +44,7 @@ class NewName(Input):
     name: Text
 
 
-class Move(Input):
+class Reassignment(Input):
     """The new host of an address.
 
     :ivar sequence: reassign it only while it has this sequence number.
