@@ -122,14 +122,20 @@ def test_one_token_does_not_hold_all_streams(served: Served) -> None:
 
 def test_a_quota_counts_each_caller_and_all() -> None:
     quota = Quota(3, 2, "things")
-    with quota.one("a"), quota.one("a"):
-        with pytest.raises(Overloaded, match="this token"), quota.one("a"):
-            pass
-        with quota.one("b"), pytest.raises(Overloaded, match="the service"), quota.one("c"):
-            pass
+    quota.take("a")
+    quota.take("a")
+    with pytest.raises(Overloaded, match="this token"):
+        quota.take("a")
+    quota.take("b")
+    with pytest.raises(Overloaded, match="the service"):
+        quota.take("c")
+    assert (quota.held, quota.of("a"), quota.of("c")) == (3, 2, 0)
+    for caller in ("a", "a", "b"):
+        quota.release(caller)
     assert quota.held == 0
-    with quota.one(""), quota.one(""), quota.one(""):
-        assert quota.held == 3
+    for _ in range(3):
+        quota.take("")
+    assert quota.held == 3
 
 
 def test_bytes_under_way_are_bounded() -> None:

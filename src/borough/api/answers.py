@@ -126,6 +126,15 @@ async def _collect(receive: Receive, limit: int, count: Callable[[int], None]) -
         parts.append(part)
 
 
+async def refuse_writes(scope: Scope, send: Send) -> bool:
+    """Refuse a request that is not a read; return True when it was refused."""
+    if scope["method"] in ("GET", "HEAD"):
+        return False
+    headers = {"allow": "GET, HEAD"}
+    await refuse(send, problem.Malformed("this is only read", status=405, headers=headers))
+    return True
+
+
 def _too_large(limit: int) -> problem.Malformed:
     return problem.Malformed(
         f"the body is larger than {limit} bytes",

@@ -7,8 +7,7 @@ from typing import Final
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from borough.api.answers import refuse
-from borough.api.problem import Malformed
+from borough.api.answers import refuse_writes
 from borough.web import HEADERS, Asset, assets
 
 _HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
@@ -23,9 +22,7 @@ class _File:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] not in ("GET", "HEAD"):
-            headers = {"allow": "GET, HEAD"}
-            await refuse(send, Malformed("this is only read", status=405, headers=headers))
+        if await refuse_writes(scope, send):
             return
         known = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
         fresh = self._asset.tag in known or known == "*"

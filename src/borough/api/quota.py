@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from borough.api.problem import Overloaded
 
@@ -28,19 +26,6 @@ class Quota:
         self._by_caller: Counter[str] = Counter()
         self.held = 0
 
-    @contextmanager
-    def one(self, caller: str) -> Iterator[None]:
-        """Hold one until the end of the context.
-
-        :param caller: name of the token; empty for none.
-        :raises Overloaded: too much is held already.
-        """
-        self.take(caller)
-        try:
-            yield
-        finally:
-            self.release(caller)
-
     def of(self, caller: str) -> int:
         """The amount that a caller holds."""
         return self._by_caller.get(caller, 0)
@@ -50,6 +35,7 @@ class Quota:
 
         The first amount of a caller may exceed its limit, and the first amount of all the limit of all.
 
+        :param caller: name of the token; empty for none.
         :raises Overloaded: too much is held already.
         """
         mine = self.of(caller)

@@ -9,11 +9,11 @@ import msgspec
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from borough.api.answers import answer, refuse
+from borough.api.answers import answer, refuse, refuse_writes
 from borough.api.metrics import MEDIA_TYPE, Numbers
 from borough.api.openapi import describe
 from borough.api.operation import Operation
-from borough.api.problem import Malformed, Overloaded
+from borough.api.problem import Overloaded
 from borough.api.schema import Health, Readiness
 from borough.api.service import Service
 from borough.domain.declared.tokens import Permission
@@ -33,9 +33,7 @@ class _Get:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] not in ("GET", "HEAD"):
-            headers = {"allow": "GET, HEAD"}
-            await refuse(send, Malformed("this is only read", status=405, headers=headers))
+        if await refuse_writes(scope, send):
             return
         try:
             await self._handler(scope, receive, send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from borough.cli.output import Column, Page
+from borough.cli.output import Column, Page, scope_text
 from borough.engine.views import Allocation
 
 _COLUMNS: Final = (
@@ -29,7 +29,7 @@ def show_allocations(page: Page, allocations: Sequence[Allocation]) -> None:
             (
                 f"{each.address}/{each.prefix_length}",
                 each.subnet,
-                "" if each.scope == "default" else each.scope,
+                scope_text(each.scope),
                 each.host,
                 each.owner,
                 block_text(each),

@@ -8,7 +8,7 @@ import click
 
 from borough.cli.command import command
 from borough.cli.options import any_scope_option, text_option
-from borough.cli.output import Column, Page, counted, emit
+from borough.cli.output import Column, Page, counted, emit, scope_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.upkeep.defragment import Defragmentation
 
@@ -53,7 +53,7 @@ def _show(page: Page, found: Defragmentation) -> None:
     rows = [
         (
             each.address,
-            "" if each.scope == "default" else each.scope,
+            scope_text(each.scope),
             each.owner,
             each.host,
             each.to,

@@ -10,7 +10,7 @@ import click
 from borough.cli.addresses import show_allocations
 from borough.cli.command import Family, command
 from borough.cli.options import words
-from borough.cli.output import Column, Page, counted, emit
+from borough.cli.output import Column, Page, counted, emit, scope_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.upkeep.hosts import Renamed, Vacated
 from borough.engine.views import Claim
@@ -31,10 +31,7 @@ _CLAIMS: Final = (
 
 def show_claims(page: Page, claims: Sequence[Claim]) -> None:
     """Print a table of claims."""
-    rows = [
-        (each.prefix, each.subnet, "" if each.scope == "default" else each.scope, each.holder)
-        for each in claims
-    ]
+    rows = [(each.prefix, each.subnet, scope_text(each.scope), each.holder) for each in claims]
     page.table(_CLAIMS, rows)
 
 

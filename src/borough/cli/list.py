@@ -17,7 +17,7 @@ from borough.cli.options import (
     page_options,
     text_option,
 )
-from borough.cli.output import Column, Page, emit, labels_text, moment, quantity
+from borough.cli.output import Column, Page, emit, labels_text, moment, quantity, scope_text
 from borough.cli.rows import emit_rows
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.space.events import Event
@@ -47,11 +47,6 @@ def _answer(
     emit(state, {what: data}, show)
 
 
-def _unusual(scope: str) -> str:
-    """A scope; empty for the default one."""
-    return "" if scope == "default" else scope
-
-
 _SUBNETS: Final = (
     Column("name", soft=True),
     Column("prefix"),
@@ -78,7 +73,7 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
         (
             each.name,
             each.prefix,
-            _unusual(each.scope),
+            scope_text(each.scope),
             each.gateway,
             labels_text(each.labels),
             ", ".join(each.ranges),
@@ -143,7 +138,7 @@ def blocks(state: GlobalOptions, host: str | None, subnet: str | None) -> None:
         (
             each.prefix,
             each.subnet,
-            _unusual(each.scope),
+            scope_text(each.scope),
             each.holder,
             each.region if each.holder else "",
             each.size,

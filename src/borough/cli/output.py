@@ -235,6 +235,11 @@ def quantity(number: int | float | None) -> str:
     return f"{number:.4g}" if number % 1 else str(int(number))
 
 
+def scope_text(scope: str) -> str:
+    """A scope for people; empty for the default one."""
+    return "" if scope == "default" else scope
+
+
 def labels_text(labels: Any) -> str:
     """Labels for people: ``network=pods rack=r1|r2``."""
     return " ".join(f"{name}={'|'.join(sorted(labels[name]))}" for name in sorted(labels))

@@ -8,7 +8,7 @@ import click
 
 from borough.cli.command import command
 from borough.cli.options import text_option
-from borough.cli.output import Column, Page, counted, emit
+from borough.cli.output import Column, Page, counted, emit, scope_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine import route_config
 from borough.engine.queries import RouteForm
@@ -71,7 +71,7 @@ def _show(page: Page, found: list[Route]) -> None:
         return
     page.table(
         _COLUMNS,
-        [(each.host, "" if each.scope == "default" else each.scope, each.prefix) for each in found],
+        [(each.host, scope_text(each.scope), each.prefix) for each in found],
     )
     hosts = counted(len({each.host for each in found}), "host")
     page.line(f"{counted(len(found), 'route')} of {hosts}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from borough.cli.command import command
@@ -72,26 +74,17 @@ from borough.errors import FixInput
     metavar="TIME",
     help="Prune events of a greater age, such as 90d, after each reclaim. By default none.",
 )
-@click.option("--tokens", is_flag=True, help="Require a token of every request.")
-@click.option("--tls-certificate", metavar="FILE", help="Certificate chain in PEM form, for TLS.")
-@click.option("--tls-key", metavar="FILE", help="Private key of the certificate.")
+@click.option("--tokens", "requires_token", is_flag=True, help="Require a token of every request.")
+@click.option(
+    "--tls-certificate",
+    "certificate",
+    metavar="FILE",
+    help="Certificate chain in PEM form, for TLS.",
+)
+@click.option("--tls-key", "key", metavar="FILE", help="Private key of the certificate.")
 @click.option("--access-log", is_flag=True, help="Log every request; otherwise only faults.")
 @pass_state
-def serve(
-    state: GlobalOptions,
-    host: str,
-    port: int,
-    workers: int,
-    threads: int,
-    timeout: float,
-    deadline: float,
-    reclaim_every: float,
-    keep_events: int | None,
-    tokens: bool,
-    tls_certificate: str | None,
-    tls_key: str | None,
-    access_log: bool,
-) -> None:
+def serve(state: GlobalOptions, /, **options: Any) -> None:
     """Serve the HTTP API, and the page for people.
 
     After SIGTERM or Ctrl-C it finishes the requests under way, and exits.
@@ -104,32 +97,19 @@ def serve(
         ) from None
     from borough.api.settings import ServiceSettings
 
-    settings = ServiceSettings(
-        database=state.url,
-        host=host,
-        port=port,
-        workers=workers,
-        threads=threads,
-        timeout=timeout,
-        deadline=deadline,
-        reclaim_every=reclaim_every,
-        keep_events=keep_events or 0,
-        requires_token=tokens,
-        access_log=access_log,
-        certificate=tls_certificate,
-        key=tls_key,
-    )
-    if keep_events and not reclaim_every:
+    options["keep_events"] = options["keep_events"] or 0
+    settings = ServiceSettings(database=state.url, **options)
+    if settings.keep_events and not settings.reclaim_every:
         raise FixInput(
             "events are pruned after each reclaim: --keep-events needs --reclaim-every above 0"
         )
-    if workers > 1 and state.url == "memory:":
+    if settings.workers > 1 and state.url == "memory:":
         raise FixInput("each process would have its own memory: store; use one worker")
     with state.open_database() as ipam:
         service.check(settings, has_tokens=lambda: bool(ipam.tokens()))
         service.warn(ipam.risks())
     listener = service.bind(settings)
-    scheme = "https" if tls_certificate else "http"
-    shown = f"[{host}]" if ":" in host else host
+    scheme = "https" if settings.certificate else "http"
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     click.echo(f"Serving on {scheme}://{shown}:{listener.getsockname()[1]}/", err=True)
     service.run(settings, listener)

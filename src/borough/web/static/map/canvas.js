@@ -18,7 +18,7 @@ export const mapOf = new WeakMap();
 export class MapCanvas {
   /**
    * @param on `hover(spot)`, `choose(spot)`: a spot is {address, block, subnet}, places in the
-   *   columns and subnets, -1 for none; `look(block)`: see Overlay.addresses; `moved()`
+   *   columns and subnets, -1 for none; `look(block)`: see Overlay.addresses
    * @param nameOf name and prefix of a subnet
    */
   constructor(canvas, { nameOf, on }) {
@@ -190,7 +190,6 @@ export class MapCanvas {
       this.camera = between(this.flight.from, this.flight.to, eased);
       if (share === 1) this.flight = null;
     }
-    this.on.moved(this.camera);
   }
 }
 

@@ -33,7 +33,6 @@ class MapView {
         hover: (spot) => this.hover(spot),
         choose: (spot) => this.choose(spot),
         look: (block) => this.look(block),
-        moved: () => {},
       },
     });
     listen(this.map);
