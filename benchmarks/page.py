@@ -41,7 +41,7 @@ const middle = [box.width / 2, box.height / 2];
 const moves = {
   "zoom in and out": (turn) => canvas.dispatchEvent(new WheelEvent("wheel", {
     ...at(box.width * 0.4, box.height * 0.45), deltaY: turn < frames / 2 ? -60 : 60, cancelable: true })),
-  "move, all in sight": (turn) => drag(turn),
+  "move, all visible": (turn) => drag(turn),
   "move, close up": (turn) => drag(turn),
   "move, single addresses": (turn) => drag(turn),
 };
@@ -51,11 +51,11 @@ function drag(turn) {
   canvas.dispatchEvent(new PointerEvent("pointermove", at(
     middle[0] + Math.cos(angle) * 200 - 200, middle[1] + Math.sin(angle) * 200)));
 }
-map.home();
+map.showAll();
 await new Promise((go) => setTimeout(go, 400));
 const scale = { "move, close up": 3, "move, single addresses": 24 }[kind];
 if (scale) map.zoom(scale / map.camera.scale);
-else if (kind === "move, all in sight") map.zoom(1.5);
+else if (kind === "move, all visible") map.zoom(1.5);
 await new Promise((go) => setTimeout(go, 400));
 map.frames.length = 0;
 const gaps = [];
@@ -165,7 +165,7 @@ def main() -> None:
             for mode in ("fill", "holder"):
                 browser.choose("#colour-by", mode)
                 for kind in (
-                    "move, all in sight",
+                    "move, all visible",
                     "zoom in and out",
                     "move, close up",
                     "move, single addresses",

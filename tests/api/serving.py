@@ -53,11 +53,11 @@ class Served:
 
     @property
     def connections(self) -> int:
-        """How many there are."""
+        """Number of streams."""
         return len(self._server.server_state.connections)
 
     def close(self) -> None:
-        """End it in good order."""
+        """Stop the service in order."""
         self.service.stop()
         self._server.should_exit = True
         self._thread.join(30)
@@ -66,7 +66,7 @@ class Served:
 
 
 class ServedIpam(RemoteIpam):
-    """A client, and the service that it is a client of."""
+    """A client and its service."""
 
     def __init__(self, served: Served, token: str | None = None) -> None:
         super().__init__(Transport(served.url, token))
@@ -78,7 +78,7 @@ class ServedIpam(RemoteIpam):
         return self.served.ipam.store
 
     def close(self) -> None:
-        """End both."""
+        """Close both."""
         super().close()
         self.served.close()
 
@@ -89,7 +89,7 @@ def serve(ipam: Ipam) -> Ipam:
 
 
 def wait_until(true: Callable[[], bool], timeout: float = 20) -> None:
-    """Wait for something that happens elsewhere, looking again and again."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < deadline, "it did not happen"

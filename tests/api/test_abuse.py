@@ -1,4 +1,4 @@
-"""Callers who are careless, broken or hostile: the right status, bounded memory, a service that lives on."""
+"""Careless, broken and hostile callers: the right status, bounded memory, and the service lives on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture(autouse=True)
 def alive(served: Served) -> Iterator[None]:
-    """Whatever was done to it, the service goes on."""
+    """After each test the service still answers."""
     yield
     with connect(served.url) as client:
         assert client.subnets()
@@ -143,8 +143,8 @@ def test_a_body_that_cannot_be_read(wire: Callable[[], Wire], body: bytes, said:
         ("", 415),
     ],
 )
-def test_only_json_is_taken(wire: Callable[[], Wire], head: str, status: int) -> None:
-    """What a page of another site can make a browser send is not."""
+def test_only_json_is_accepted(wire: Callable[[], Wire], head: str, status: int) -> None:
+    """A page of another site cannot make a browser send JSON without a preflight request."""
     line = wire()
     line.send(
         f"POST /v1/allocations HTTP/1.1\r\nHost: localhost\r\n{head}Content-Length: 2\r\n\r\n{{}}"
@@ -169,7 +169,7 @@ def test_only_json_is_taken(wire: Callable[[], Wire], head: str, status: int) ->
     ["POST /v1/hosts/h1/drain", "POST /v1/reclaim", "DELETE /v1/hosts/h1", "GET /v1/subnets"],
 )
 def test_pages_of_other_sites_are_refused(wire: Callable[[], Wire], line: str, said: str) -> None:
-    """A page that somebody on this machine looks at could drain its hosts."""
+    """A page of another site, open in a browser on this machine, could drain its hosts."""
     made = wire()
     made.send(
         f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -186,7 +186,7 @@ def test_pages_of_other_sites_are_refused(wire: Callable[[], Wire], line: str, s
 def test_a_write_without_a_body_is_json_too(
     wire: Callable[[], Wire], said: str, body: bytes
 ) -> None:
-    """A browser sends a POST of text to any site without asking; one of JSON it asks for first."""
+    """A browser sends a POST of text to any site, but asks before one of JSON."""
     for kind, expected in (
         ("Content-Type: application/json", 200),
         ("Content-Type: text/plain", 415),
@@ -210,8 +210,8 @@ def test_a_write_that_takes_no_body_takes_no_other_body(wire: Callable[[], Wire]
         assert line.answer()[0] == 400
 
 
-def test_another_sites_name_is_not_this_service(wire: Callable[[], Wire]) -> None:
-    """A name that was made to lead here."""
+def test_host_names_of_other_sites_are_refused(wire: Callable[[], Wire]) -> None:
+    """The name of another site may resolve to this machine."""
     for host in (
         "evil.example",
         "evil.example:80",
@@ -229,7 +229,7 @@ def test_another_sites_name_is_not_this_service(wire: Callable[[], Wire]) -> Non
 
 
 def test_a_body_that_is_too_large(wire: Callable[[], Wire]) -> None:
-    """By what it says of itself, and by what comes."""
+    """Its declared size counts, and its real one."""
     line = wire()
     line.send(
         b"POST /v1/allocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -247,7 +247,7 @@ def test_a_body_that_is_too_large(wire: Callable[[], Wire]) -> None:
 
 
 def test_memory_stays_bounded(wire: Callable[[], Wire]) -> None:
-    """Fifty bodies of a hundred megabytes that are announced, and one that is sent."""
+    """Fifty bodies of 100 MB are announced, and one is sent."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     line = wire()
     line.send(
@@ -264,7 +264,7 @@ def test_memory_stays_bounded(wire: Callable[[], Wire]) -> None:
 
 
 def test_a_body_that_does_not_come(wire: Callable[[], Wire]) -> None:
-    """408, and the connection is given up."""
+    """The answer is 408, and the connection is closed."""
     line = wire()
     line.send(
         b"POST /v1/allocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -277,7 +277,7 @@ def test_a_body_that_does_not_come(wire: Callable[[], Wire]) -> None:
 def test_a_head_that_does_not_end(
     wire: Callable[[], Wire], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that says nothing, one that says too little, and one that says too much."""
+    """A silent connection, an unfinished head, and a head that is too large."""
     monkeypatch.setattr(protocol, "HEAD_TIME", 0.2)
     for begun in (b"", b"GET /v1/subnets HTTP/1.1\r\nHost: lo"):
         line = wire()
@@ -305,16 +305,16 @@ def test_a_head_that_does_not_end(
         b"\x16\x03\x01\x02\x00",
     ],
 )
-def test_what_is_not_http(wire: Callable[[], Wire], data: bytes) -> None:
-    """400 and good-bye."""
+def test_bytes_that_are_not_http(wire: Callable[[], Wire], data: bytes) -> None:
+    """The answer is 400, and the connection is closed."""
     line = wire()
     line.send(data)
     assert line.answer()[0] == 400
     assert line.is_closed()
 
 
-def test_a_caller_who_leaves_in_the_middle(wire: Callable[[], Wire]) -> None:
-    """Nobody waits for him."""
+def test_a_caller_that_disconnects_early(wire: Callable[[], Wire]) -> None:
+    """The service does not wait for the rest."""
     for _ in range(20):
         line = wire()
         line.send(
@@ -324,8 +324,8 @@ def test_a_caller_who_leaves_in_the_middle(wire: Callable[[], Wire]) -> None:
         line.socket.close()
 
 
-def test_a_caller_who_does_not_read(served: Served) -> None:
-    """An answer that nobody takes is given up after a while, and its memory with it."""
+def test_a_caller_that_does_not_read(served: Served) -> None:
+    """An unread answer is dropped after a timeout, with its memory."""
     served.ipam.allocate(labels={"network": "pods"}, count=3000, attributes={"text": "x" * 500})
     given_up = OUTCOMES.labels("allocations", "gone")._value
     before = given_up.get()
@@ -367,16 +367,16 @@ def test_a_caller_who_does_not_read(served: Served) -> None:
         ("/web/%2e%2e/%2e%2e/errors.py", 404),
     ],
 )
-def test_targets_that_cannot_be_meant(wire: Callable[[], Wire], target: str, status: int) -> None:
-    """400 for what cannot be read, 422 for what cannot be meant, 404 for what is not there."""
+def test_invalid_targets_are_refused(wire: Callable[[], Wire], target: str, status: int) -> None:
+    """400 for a target that cannot be read, 422 for invalid values, 404 for a missing object."""
     line = wire()
     line.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     data = line.socket.recv(65536)
     assert int(data.split()[1]) == status, data
 
 
-def test_methods_that_are_not_taken(wire: Callable[[], Wire]) -> None:
-    """405 and what is; also for what a browser asks before it sends something to another site."""
+def test_other_methods_are_refused(wire: Callable[[], Wire]) -> None:
+    """The answer is 405 with the methods, also to a preflight request."""
     for method in ("OPTIONS", "PATCH", "PUT", "TRACE"):
         line = wire()
         line.send(
@@ -390,7 +390,7 @@ def test_methods_that_are_not_taken(wire: Callable[[], Wire]) -> None:
 
 
 def test_a_name_may_hold_slashes(served: Served) -> None:
-    """A scope is one segment of a path, whatever stands in it."""
+    """A scope is one segment of a path, with any characters."""
     scope, host = "VRF 1/2 %2F ü", "rack/1/drain"
     served.ipam.apply(
         {

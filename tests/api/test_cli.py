@@ -1,4 +1,4 @@
-"""``borough --server``: every command, with the answers that it has on the database itself."""
+"""``borough --server``: every command, with the same answers as on the database itself."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def run(line: str, *options: str, **environment: str) -> Result:
 
 
 def outcome(result: Result) -> tuple[int, Any, Any]:
-    """Exit code and documents, without what differs from run to run."""
+    """Exit code and documents, without values that differ between runs."""
 
     def read(text: str) -> Any:
         return _timeless(json.loads(text)) if text else None
@@ -107,8 +107,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
     made.close()
 
 
-def test_every_command_says_the_same_through_a_service(served: Served, tmp_path: Path) -> None:
-    """Answers, errors and exit codes."""
+def test_every_command_answers_the_same_through_a_service(served: Served, tmp_path: Path) -> None:
+    """Answers, errors and exit codes are equal."""
     url = f"sqlite:///{tmp_path}/own.db"
     borough.open(url, create=True).close()
     for line in JOURNEY:
@@ -117,16 +117,16 @@ def test_every_command_says_the_same_through_a_service(served: Served, tmp_path:
         assert outcome(there) == outcome(here), line
 
 
-def test_what_works_on_a_database_only_says_so(served: Served) -> None:
-    """Bad usage, and not a service that is asked for what it cannot do."""
+def test_commands_that_need_a_database_are_refused(served: Served) -> None:
+    """The error is bad usage, and no request is sent."""
     for line in ("init", "serve"):
         found = run(line, "--server", served.url)
         assert (found.exit_code, found.stdout) == (2, "")
         assert "use --db" in found.stderr
 
 
-def test_where_to_work_is_said_once(served: Served) -> None:
-    """What is written beats the environment; two that are written contradict each other."""
+def test_db_and_server_contradict_each_other(served: Served) -> None:
+    """An option overrides the environment; two options contradict each other."""
     for order in (
         ["--db", "memory:", "--server", served.url],
         ["--server", served.url, "--db", "m"],
@@ -138,8 +138,8 @@ def test_where_to_work_is_said_once(served: Served) -> None:
     assert found.exit_code == 0
 
 
-def test_a_service_that_is_not_there(tmp_path: Path) -> None:
-    """Retry later, exit code 5, and nothing was done."""
+def test_a_missing_service_is_retry_later(tmp_path: Path) -> None:
+    """The exit code is 5, and nothing was done."""
     found = run("allocate -l network=pods", "--server", "http://127.0.0.1:1", "--json")
     assert found.exit_code == 5
     said = json.loads(found.stderr)
@@ -149,7 +149,7 @@ def test_a_service_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_token_comes_from_the_environment(tmp_path: Path) -> None:
-    """And is refused by its own words when it is wrong."""
+    """A wrong token is refused as such."""
     ipam = borough.open(f"sqlite:///{tmp_path}/t.db", create=True)
     _, secret = ipam.create_token("reader")
     served = Served(ipam, ServiceSettings(requires_token=True))

@@ -41,8 +41,8 @@ async def settled(team: WorkerPool) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_work_that_takes_too_long_is_not_waited_for(gate: threading.Event) -> None:
-    """Its thread is taken until it ends; what waits behind it is never begun."""
+def test_work_over_its_deadline_is_answered_at_once(gate: threading.Event) -> None:
+    """Its thread is taken until it ends; work that waits for the thread is never begun."""
 
     async def play() -> None:
         team = WorkerPool(ServiceSettings(threads=1, deadline=0.1))
@@ -63,7 +63,7 @@ def test_work_that_takes_too_long_is_not_waited_for(gate: threading.Event) -> No
 
 
 def test_one_token_leaves_threads_to_the_others(gate: threading.Event) -> None:
-    """Seventeen slow requests of one token kept everybody waiting."""
+    """Seventeen slow requests of one token would otherwise block all others."""
 
     async def play() -> None:
         team = WorkerPool(ServiceSettings(threads=4, token_threads=2, token_queue=15, deadline=60))
@@ -76,7 +76,7 @@ def test_one_token_leaves_threads_to_the_others(gate: threading.Event) -> None:
         gate.set()
         assert all(await asyncio.gather(*slow))
         await settled(team)
-        assert not team._turns
+        assert not team._slots
         team.close()
 
     asyncio.run(play())

@@ -1,4 +1,4 @@
-"""What ships for operators is true: the dashboard, the unit, the container file, the numbers."""
+"""The files for operators are right: dashboard, systemd unit, container file, metrics."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def ask(served: Served, path: str, body: object = None) -> tuple[int, str]:
     return answer.status, text
 
 
-def test_numbers_tell_what_happened(served: Served) -> None:
-    """Seconds, outcomes by code, fill and loans by group, round trips."""
+def test_metrics_count_requests_and_addresses(served: Served) -> None:
+    """Durations, outcomes by code, addresses and borrowed addresses by group, round trips."""
     assert ask(served, "/v1/allocations", {"labels": L, "count": 10, "host": "a"})[0] == 201
     assert ask(served, "/v1/allocations", {"labels": L, "count": 4, "host": "b"})[0] == 201
     assert ask(served, "/v1/allocations", {"labels": L})[0] == 409
@@ -68,11 +68,11 @@ def test_numbers_tell_what_happened(served: Served) -> None:
     assert numbers["borough_database_up"] == "1.0"
 
 
-def test_every_number_of_the_dashboard_is_told(served: Served) -> None:
-    """And every panel asks for something."""
+def test_every_metric_of_the_dashboard_exists(served: Served) -> None:
+    """Every panel has a query."""
     ask(served, "/v1/allocations", {"labels": L})
     _, text = ask(served, "/metrics")
-    told = {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()}
+    known = {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()}
     dashboard = json.loads((DEPLOY / "grafana.json").read_text())
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
@@ -80,11 +80,11 @@ def test_every_number_of_the_dashboard_is_told(served: Served) -> None:
         for target in panel["targets"]:
             names = re.findall(r"borough_\w+", target["expr"])
             assert names
-            assert set(names) <= told, panel["title"]
+            assert set(names) <= known, panel["title"]
 
 
 def test_grafana_s_own_model_reads_the_dashboard() -> None:
-    """Whole: what it does not know, it would leave out when it writes the dashboard again."""
+    """Grafana drops unknown fields when it saves the dashboard: there are none."""
     register_default_plugins()
     written = json.loads((DEPLOY / "grafana.json").read_text())
     read = Dashboard.from_json(written)
@@ -99,7 +99,7 @@ def test_grafana_s_own_model_reads_the_dashboard() -> None:
 
 
 def lost(before: Any, after: Any, path: str = "") -> list[str]:
-    """Where something of the first is not in the second."""
+    """Paths of values of the first that the second does not have."""
     if isinstance(before, dict) and isinstance(after, dict):
         return [
             each
@@ -115,7 +115,7 @@ def lost(before: Any, after: Any, path: str = "") -> list[str]:
 
 
 def test_the_commands_of_unit_and_container_exist() -> None:
-    """With the options that they use."""
+    """Their options exist too."""
     unit = (DEPLOY / "borough.service").read_text().replace("\\\n", " ")
     container = (DEPLOY / "Containerfile").read_text()
     lines = re.findall(r"^ExecStart(?:Pre)?=\S+/borough (.*)$", unit, re.M)
@@ -131,7 +131,7 @@ def test_the_commands_of_unit_and_container_exist() -> None:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 def test_systemd_reads_the_unit() -> None:
-    """It finds nothing but the program that is not installed here."""
+    """Its only complaint is the program, which is not installed here."""
     found = subprocess.run(
         ["systemd-analyze", "verify", str(DEPLOY / "borough.service")],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The live feed: nothing is left out, whoever resumes goes on, a thousand listen."""
+"""The live feed: no event is missed, streams resume, a thousand can be open."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def served(ipam: Ipam) -> Iterator[Served]:
 
 
 class Stream:
-    """One listener."""
+    """One stream."""
 
     def __init__(self, served: Served, target: str = "/v1/events", **head: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
@@ -43,7 +43,7 @@ class Stream:
         self.answer = self._connection.getresponse()
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """As they come; the id of the frame is that of the event."""
+        """Yield events as they arrive; the id of each frame is the id of its event."""
         frame: dict[str, str] = {}
         for raw in self.answer:
             line = raw.decode().rstrip("\n")
@@ -67,8 +67,8 @@ class Stream:
         self._connection.close()
 
 
-def test_from_now_on_and_from_where_one_was_cut_off(ipam: Ipam, served: Served) -> None:
-    """Each event once, in order; ``Last-Event-ID`` before ``after`` before now."""
+def test_streams_begin_now_or_resume(ipam: Ipam, served: Served) -> None:
+    """Each event comes once and in order. ``Last-Event-ID`` overrides ``after``."""
     stream = Stream(served)
     wait_until(lambda: served.service.feed.streams == 1)
     given = [ipam.allocate(labels=L, owner=f"o{number}").address for number in range(3)]
@@ -93,8 +93,8 @@ def test_from_now_on_and_from_where_one_was_cut_off(ipam: Ipam, served: Served) 
     wait_until(lambda: served.service.feed.streams == 0)
 
 
-def test_a_confined_caller_hears_of_his_own_only(ipam: Ipam) -> None:
-    """And nothing of what happened in between."""
+def test_a_confined_stream_has_visible_events_only(ipam: Ipam) -> None:
+    """Hidden events between them leave no trace."""
     _, secret = ipam.create_token("n", may="read", labels=L)
     served = Served(ipam, ServiceSettings(requires_token=True))
     try:
@@ -111,10 +111,10 @@ def test_a_confined_caller_hears_of_his_own_only(ipam: Ipam) -> None:
         served.close()
 
 
-def test_what_a_stream_asks_counts_for_its_token(
+def test_queries_of_a_stream_count_for_its_token(
     ipam: Ipam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Streams of a token look past what is not theirs, and read what they missed, in its share of threads."""
+    """Queries for hidden and for missed events use the token's share of threads."""
     _, secret = ipam.create_token("n", may="read", labels=L)
     served = Served(ipam, ServiceSettings(requires_token=True))
     asked: list[str] = []
@@ -132,13 +132,13 @@ def test_what_a_stream_asks_counts_for_its_token(
         stream.close()
     finally:
         served.close()
-    # The place to go on after; the cohorts before the answer; a batch, and the cohorts in it.
+    # The start; the cohorts before the answer; a batch, and its cohorts.
     assert asked.count("n") == 4
 
 
 @pytest.mark.slow
 def test_a_thousand_listen(ipam: Ipam, served: Served) -> None:
-    """All hear the same, the service goes on, and one more than it can take is told so."""
+    """All get the same events, other requests are answered, and one stream too many is refused."""
     request = b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
     lines = []
     for _ in range(1100):
@@ -163,8 +163,8 @@ def test_a_thousand_listen(ipam: Ipam, served: Served) -> None:
     wait_until(lambda: served.service.feed.streams == 0, 60)
 
 
-def test_whoever_goes_on_after_a_pruned_event_is_told_so(ipam: Ipam, served: Served) -> None:
-    """Before the stream begins, and as an answer to a page."""
+def test_resuming_after_a_pruned_event_is_refused(ipam: Ipam, served: Served) -> None:
+    """A stream is refused before it begins, and so is a page."""
     ipam.allocate(labels=L, count=5)
     ids = [each.id for each in ipam.events()]
     ipam.prune_events(ids[3])
@@ -180,11 +180,11 @@ def test_whoever_goes_on_after_a_pruned_event_is_told_so(ipam: Ipam, served: Ser
 
 
 def test_a_stream_that_events_are_pruned_under_ends(ipam: Ipam, served: Served) -> None:
-    """It cannot go on without a gap; asked again, the service says why."""
+    """The stream would have a gap; the next request gets the reason."""
     stream = Stream(served)
     wait_until(lambda: served.service.feed.streams == 1)
     assert isinstance(ipam.store, MemoryStore)
-    # Nobody else reads meanwhile.
+    # No other stream reads at that time.
     with ipam.store._lock:
         ipam.allocate(labels=L, count=5)
         ipam.prune_events(ipam.newest_event() - 1)
@@ -193,7 +193,7 @@ def test_a_stream_that_events_are_pruned_under_ends(ipam: Ipam, served: Served) 
 
 
 def test_a_stream_of_some_labels(ipam: Ipam, served: Served) -> None:
-    """As pages have it."""
+    """Streams filter as pages do."""
     stream = Stream(served, "/v1/events?after=0&label=network%3Do")
     wait_until(lambda: served.service.feed.streams == 1)
     ipam.allocate(labels=L)

@@ -1,4 +1,4 @@
-"""Bounds on one connection, and what they rely on of the server library."""
+"""Bounds on one connection, and the attributes of the server library that they rely on."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def all_answers(line: Wire, count: int) -> int:
     ],
 )
 @pytest.mark.parametrize("path", [b"/healthz", b"/v1/explain"])
-def test_what_follows_a_chunk_is_bounded(
+def test_bytes_after_a_chunk_are_bounded(
     wire: Callable[[], Wire], path: bytes, begun: bytes, piece: bytes
 ) -> None:
-    """The connection ends after about as much as a head may have; 800 MB were kept before."""
+    """The connection ends after about the size of a head, instead of 800 MB in memory."""
     line = wire()
     line.send(CHUNKED.replace(b"/healthz", path) + b"1\r\nx\r\n" + begun)
     # The sockets' own buffers take some megabytes more than the service.
@@ -99,7 +99,7 @@ def test_a_long_target_is_refused(wire: Callable[[], Wire]) -> None:
 
 
 def test_a_body_may_come_in_many_small_chunks(wire: Callable[[], Wire]) -> None:
-    """The bytes around them are no head: each piece of a body begins the count anew."""
+    """The bytes around chunks are no head: each piece of a body begins the count anew."""
     line = wire()
     body = b"1;ext\r\n \r\n" * 20_000 + b"0\r\nx: y\r\n\r\n"
     head = b"Content-Type: application/json\r\n\r\n"
@@ -109,8 +109,8 @@ def test_a_body_may_come_in_many_small_chunks(wire: Callable[[], Wire]) -> None:
     assert line.answer()[0] == 200
 
 
-def test_requests_in_advance_are_few(wire: Callable[[], Wire]) -> None:
-    """Ten thousand requests in one piece made as many answers wait for a caller that reads none."""
+def test_pipelined_requests_are_bounded(wire: Callable[[], Wire]) -> None:
+    """Ten thousand requests in one piece would fill the memory with unread answers."""
     line = wire()
     line.send(GET * PIPELINED)
     assert all_answers(line, PIPELINED) == PIPELINED
@@ -122,7 +122,7 @@ def test_requests_in_advance_are_few(wire: Callable[[], Wire]) -> None:
 def test_unfinished_heads_of_all_connections_are_bounded(
     served: Served, wire: Callable[[], Wire], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond the bound a connection may leave little, and a request that comes whole is answered."""
+    """Beyond the bound a small head is still accepted, and a whole request is answered."""
     monkeypatch.setattr(protocol, "UNFINISHED_LIMIT", 100_000)
     lines = [wire() for _ in range(10)]
     for line in lines:

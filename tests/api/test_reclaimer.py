@@ -1,4 +1,4 @@
-"""A service sweeps by itself: now and then, in one process, whatever goes wrong."""
+"""A service reclaims by itself: periodically, in one process, also after errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from borough.errors import Unavailable
 from tests.api.serving import Served, wait_until
 from tests.conftest import Clock
 
-#: Seconds between two sweeps.
+#: Seconds between two runs.
 SOON = 0.01
 
 #: Seconds until a test gives up.
@@ -30,9 +30,9 @@ def reclaimed(code: str) -> float:
     return float(RECLAIMS.labels(code)._value.get())
 
 
-def test_a_service_gives_back_what_lies_idle(tmp_path: Path, clock: Clock) -> None:
-    """Nobody asks for it; and it ends with the service."""
-    ipam = borough.open(f"sqlite:///{tmp_path}/swept.db", create=True, clock=clock)
+def test_a_service_reclaims_idle_claims(tmp_path: Path, clock: Clock) -> None:
+    """No request is needed, and the thread ends with the service."""
+    ipam = borough.open(f"sqlite:///{tmp_path}/reclaimed.db", create=True, clock=clock)
     ipam.apply({"subnets": [{"name": "pods", "cidr": "10.0.0.0/24", "labels": {"network": "n"}}]})
     ipam.allocate(labels={"network": "n"}, host="h1", owner="o")
     ipam.release(owner="o")
@@ -52,10 +52,10 @@ def test_a_service_gives_back_what_lies_idle(tmp_path: Path, clock: Clock) -> No
     assert not any(each.name == "borough-reclaim" for each in threading.enumerate())
 
 
-def test_an_error_is_written_down_and_the_next_sweep_comes(
+def test_an_error_is_logged_and_the_next_run_takes_place(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Passing or not, known or not."""
+    """Passing and permanent, expected and unexpected errors."""
     errors = [Unavailable("gone", outcome="not_done"), RuntimeError("a fault")]
     done: SimpleQueue[str] = SimpleQueue()
     before = {code: reclaimed(code) for code in ("unavailable", "internal", "ok")}
@@ -63,19 +63,19 @@ def test_an_error_is_written_down_and_the_next_sweep_comes(
     def reclaim() -> Reclaimed:
         if errors:
             raise errors.pop(0)
-        done.put("swept")
+        done.put("done")
         return Reclaimed(rested=3)
 
-    sweeper = Reclaimer(reclaim, SOON)
+    reclaimer = Reclaimer(reclaim, SOON)
     with caplog.at_level(logging.INFO, logger="borough.reclaim"):
-        sweeper.start()
+        reclaimer.start()
         done.get(timeout=TIMEOUT)
         done.get(timeout=TIMEOUT)
-        sweeper.close(TIMEOUT)
+        reclaimer.close(TIMEOUT)
     assert [each.message for each in caplog.records[:3]] == [
         "reclaim failed",
         "reclaim failed",
-        "swept",
+        "reclaimed",
     ]
     known, unknown, well = caplog.records[:3]
     assert (known.__dict__["facts"], known.exc_info) == ({"code": "unavailable"}, None)
@@ -86,8 +86,8 @@ def test_an_error_is_written_down_and_the_next_sweep_comes(
     assert after["ok"] >= 2
 
 
-def test_the_end_waits_for_a_sweep_but_not_for_ever(caplog: pytest.LogCaptureFixture) -> None:
-    """One that is under way is finished; what one that is left behind meets is no news."""
+def test_close_waits_for_a_run_until_its_timeout(caplog: pytest.LogCaptureFixture) -> None:
+    """A run under way is finished; errors of a run after the timeout are not logged."""
     begun, go = threading.Event(), threading.Event()
 
     def reclaim() -> Reclaimed:
@@ -95,11 +95,11 @@ def test_the_end_waits_for_a_sweep_but_not_for_ever(caplog: pytest.LogCaptureFix
         assert go.wait(TIMEOUT)
         raise RuntimeError("the store is closed")
 
-    sweeper = Reclaimer(reclaim, SOON)
-    sweeper.start()
+    reclaimer = Reclaimer(reclaim, SOON)
+    reclaimer.start()
     assert begun.wait(TIMEOUT)
-    sweeper.close(0.05)
-    ending = threading.Thread(target=sweeper.close, args=(TIMEOUT,))
+    reclaimer.close(0.05)
+    ending = threading.Thread(target=reclaimer.close, args=(TIMEOUT,))
     ending.start()
     ending.join(0.2)
     assert ending.is_alive()
@@ -110,19 +110,19 @@ def test_the_end_waits_for_a_sweep_but_not_for_ever(caplog: pytest.LogCaptureFix
 
 
 def test_never() -> None:
-    """Where an operator has a timer of his own, or is not to have any."""
+    """An interval of 0 starts no thread."""
 
     def reclaim() -> Reclaimed:
-        raise AssertionError("nobody asked for it")
+        raise AssertionError("reclaim is off")
 
-    sweeper = Reclaimer(reclaim, 0)
-    sweeper.start()
+    reclaimer = Reclaimer(reclaim, 0)
+    reclaimer.start()
     assert not any(each.name == "borough-reclaim" for each in threading.enumerate())
-    sweeper.close(TIMEOUT)
+    reclaimer.close(TIMEOUT)
 
 
-def test_of_several_processes_one_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first that asks, until it is gone."""
+def test_one_of_several_processes_reclaims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process that asks has the lock until it ends."""
     assert ReclaimLock().mine()
     assert ReclaimLock().mine()
     monkeypatch.setenv(SHARED, str(tmp_path))

@@ -1,4 +1,4 @@
-"""The OpenAPI description: requests made from it find nothing, and it says what the service does."""
+"""The OpenAPI description agrees with the service; requests generated from it find no fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.conftest import EXAMPLES
 
 load_all_checks()
 
-#: What a description cannot say is answered 422: that an address is one, that a label is known.
+#: Status for values that a schema cannot exclude, such as the syntax of an address.
 CONFIG = schemathesis.Config.from_dict(
     {
         "checks": {
@@ -45,7 +45,7 @@ SCHEMA = schemathesis.openapi.from_dict(
 
 @SCHEMA.hook
 def map_body(_context: object, body: Any) -> Any:
-    """Whole numbers as such: to JSON Schema 1.0 is one, the service wants it to be written like one."""
+    """Write whole numbers without a fraction: in JSON Schema 1.0 is an integer, for the service it is not."""
     if isinstance(body, float) and body.is_integer():
         return int(body)
     if isinstance(body, list):
@@ -83,7 +83,7 @@ def served() -> Iterator[Served]:
 def test_requests_made_from_the_description_find_nothing(
     case: schemathesis.Case[Any], served: Served
 ) -> None:
-    """Right and wrong ones: no fault, every answer as it is described, wrong ones refused."""
+    """Every answer has the described form, and invalid requests are refused."""
     case.call_and_validate(
         base_url=served.url,
         checks=[cast(Any, CHECKS.get_one(name)) for name in CHECKED],
@@ -91,7 +91,7 @@ def test_requests_made_from_the_description_find_nothing(
 
 
 def test_every_public_method_has_its_endpoint() -> None:
-    """One name for each thing everywhere; what a service tells about itself is in no description."""
+    """Operations have the names of the methods; system routes are not described."""
     endpoints = {each.name for each in OPERATIONS} | {"risks"}
     grouped = {"allocate_subnet": "add_subnet", "each_allocation": "allocations"}
     for name in public_methods(Face) - {"close"}:
@@ -99,11 +99,11 @@ def test_every_public_method_has_its_endpoint() -> None:
 
 
 def test_no_face_has_public_methods_of_its_own() -> None:
-    """What a face adds is listed, with the reason."""
+    """Additional methods are listed with their reasons."""
     added: dict[type, dict[str, str]] = {
         Ipam: {
             "store": "stays behind the service",
-            "catalogue": "told piece by piece: subnets, hosts, dimensions, pools",
+            "catalogue": "in parts: subnets, hosts, dimensions, pools",
             "with_visible_hosts": "what the service does for confined tokens",
             "release_seen": "what the service does for confined tokens",
         },
@@ -124,7 +124,7 @@ def public_methods(face: type) -> set[str]:
 
 
 def test_every_answer_has_the_fields_that_are_described() -> None:
-    """The description is made by msgspec, the answer by the library's encoder: of the same record."""
+    """msgspec makes the description, and the library's encoder the answer, of the same record."""
     described = describe(OPERATIONS, secured=True)["components"]["schemas"]
     event = Event(1, utc(0), "reassigned", "10.0.0.1", "s", "o", "h", 7, "", "", cohort_id=3)
     assert list(described["Event"]["properties"]) == list(plain(event))

@@ -1,4 +1,4 @@
-"""`borough serve` as a process: how it begins, what it survives, how it ends."""
+"""`borough serve` as a process: start, outages, end."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ def refused(url: str, *options: str) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-def test_it_listens_to_others_with_tokens_only(url: str, tmp_path: Path) -> None:
-    """And says what is missing; a port that somebody else has is no traceback."""
+def test_listening_beyond_loopback_requires_tokens(url: str, tmp_path: Path) -> None:
+    """The error names the missing option; a port in use is an error without a traceback."""
     for host in ("0.0.0.0", "::", "192.0.2.1", "db.example"):
         code, said = refused(url, "--host", host)
         assert (code, "--tokens" in said) == (2, True), said
@@ -155,7 +155,7 @@ def test_it_listens_to_others_with_tokens_only(url: str, tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_no_acknowledged_answer_is_lost(start: Start, url: str, workers: str) -> None:
-    """Told to stop in the middle of work, with an event stream open: it ends, and all it said is true."""
+    """The service stops under load with an event stream open, and keeps all that it acknowledged."""
     process = start(url, "--workers", workers)
     acknowledged: list[str] = []
     unexpected: list[BaseException] = []
@@ -194,20 +194,20 @@ def test_no_acknowledged_answer_is_lost(start: Start, url: str, workers: str) ->
         assert ipam.audit() == []
     assert len(acknowledged) == len(set(acknowledged))
     assert set(acknowledged) <= held
-    # What was under way was finished, and its caller told: nothing is held that nobody knows of.
+    # Requests under way were finished and answered: every allocation is known to a caller.
     assert len(held - set(acknowledged)) <= 4
 
 
 @pytest.mark.slow
-def test_several_processes_count_together_and_one_may_die(start: Start, url: str) -> None:
-    """The numbers are those of all; a process that is killed is replaced."""
+def test_processes_share_counters_and_are_replaced(start: Start, url: str) -> None:
+    """Metrics are summed over all processes; a killed process is replaced."""
     process = start(url, "--workers", "2", "--access-log")
     for _ in range(30):
         # A connection each: the system spreads them over the processes.
         with connect(process.url) as client:
             client.allocate(labels=L)
     for _ in range(6):
-        # Whichever process answers.
+        # Any process answers with all numbers.
         assert 'requests_total{code="ok",operation="allocate"} 30.0' in process.get("/metrics")[1]
     before = process.workers()
     assert len(before) == 2
@@ -224,8 +224,8 @@ def test_several_processes_count_together_and_one_may_die(start: Start, url: str
 
 
 @pytest.mark.slow
-def test_several_processes_sweep_whichever_dies(start: Start, url: str) -> None:
-    """They go on when any of them is killed, and an end in good order is still one."""
+def test_reclaim_goes_on_after_any_process_dies(start: Start, url: str) -> None:
+    """Reclaim goes on when any process is killed, and the service still ends in order."""
     process = start(url, "--workers", "2", "--reclaim-every", "0.1")
 
     def reclaimed() -> float:
@@ -254,7 +254,7 @@ def test_several_processes_sweep_whichever_dies(start: Start, url: str) -> None:
 
 @pytest.mark.slow
 def test_tls_and_no_token_in_the_log(start: Start, url: str, tmp_path: Path) -> None:
-    """Nothing goes over the wire in clear, and nothing secret into the log."""
+    """Nothing is sent in clear, and no secret is logged."""
     openssl = shutil.which("openssl")
     if openssl is None:
         assert not os.environ.get("CI"), "install openssl"
@@ -293,7 +293,7 @@ def test_tls_and_no_token_in_the_log(start: Start, url: str, tmp_path: Path) -> 
         ipam.revoke_token("node")
     wait_until(lambda: ask(secret) == 401)
     with connect(process.url) as client, pytest.raises(RetryLater):
-        # The certificate is nobody's that this machine trusts.
+        # This machine does not trust the certificate.
         client.hosts()
     process.stop()
     for part in (secret, secret.rpartition("_")[2], "Bearer"):
@@ -303,8 +303,8 @@ def test_tls_and_no_token_in_the_log(start: Start, url: str, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_a_database_that_goes_away_and_comes_back(start: Start) -> None:
-    """503 while it is gone, and the process lives; then all is as before."""
+def test_service_survives_an_outage_of_its_database(start: Start) -> None:
+    """Answers are 503 during the outage, and the process lives on."""
     server = must_have(PostgresqlServer)
     try:
         url = server.fresh()

@@ -1,4 +1,4 @@
-"""Tokens end at once, with their streams; a new one is good at once; one does not take what is for all."""
+"""Tokens and their streams end at once, new tokens are valid at once, and each has a limited share."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def is_ended(stream: Stream) -> bool:
 
 
 def test_the_stream_of_a_revoked_token_ends(served: Served) -> None:
-    """It went on for as long as its connection did."""
+    """The stream does not live on with its connection."""
     _, secret = served.ipam.create_token("gone", may="read")
     _, other = served.ipam.create_token("stays", may="read")
     ending, staying = follow(served, secret), follow(served, other)
@@ -82,12 +82,12 @@ def test_the_stream_of_a_token_that_expires_ends(
 
 
 def test_a_stream_ends_within_a_second() -> None:
-    """As docs/http.md says: the list may be so old, and is looked at so often."""
-    assert guard.BELIEVED + guard.LOOK < 1
+    """The age of the list and the interval of checks add up, as docs/http.md says."""
+    assert guard.MAX_AGE + guard.CHECK_EVERY < 1
 
 
 def test_a_new_token_is_good_at_once(served: Served) -> None:
-    """Also where the list of tokens was read just before it was made."""
+    """Also when the list of tokens was read just before."""
     _, first = served.ipam.create_token("first", may="read")
     with connect(served.url, first) as client:
         for number in range(5):
@@ -97,7 +97,7 @@ def test_a_new_token_is_good_at_once(served: Served) -> None:
                 assert new.subnets()
 
 
-def test_tokens_that_nobody_knows_are_refused(served: Served) -> None:
+def test_unknown_tokens_are_refused(served: Served) -> None:
     _, secret = served.ipam.create_token("one", may="read")
     for text in ("nonsense", secret[:-1], secret[:8] + "0" * 16 + secret[24:]):
         with connect(served.url, text) as client, pytest.raises(TokenRefused):
@@ -122,18 +122,24 @@ def test_one_token_does_not_hold_all_streams(served: Served) -> None:
 
 def test_a_quota_counts_each_caller_and_all() -> None:
     quota = Quota(3, 2, "things")
-    with quota.one("a"), quota.one("a"):
-        with pytest.raises(Overloaded, match="this token"), quota.one("a"):
-            pass
-        with quota.one("b"), pytest.raises(Overloaded, match="the service"), quota.one("c"):
-            pass
+    quota.take("a")
+    quota.take("a")
+    with pytest.raises(Overloaded, match="this token"):
+        quota.take("a")
+    quota.take("b")
+    with pytest.raises(Overloaded, match="the service"):
+        quota.take("c")
+    assert (quota.held, quota.of("a"), quota.of("c")) == (3, 2, 0)
+    for caller in ("a", "a", "b"):
+        quota.release(caller)
     assert quota.held == 0
-    with quota.one(""), quota.one(""), quota.one(""):
-        assert quota.held == 3
+    for _ in range(3):
+        quota.take("")
+    assert quota.held == 3
 
 
 def test_bytes_under_way_are_bounded() -> None:
-    """A thousand bodies that do not end, or answers that nobody takes, are refused and not kept."""
+    """Unfinished bodies and unread answers beyond the bound are refused."""
     quota = Quota(100, 50, "bytes")
     first, second, other = Load(quota), Load(quota), Load(quota)
     first.caller = second.caller = "a"
@@ -172,7 +178,7 @@ def test_bodies_that_do_not_end_are_refused(served: Served) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_worker_under_attack_stays_small() -> None:
-    """Every attack of the bench for some seconds each, on a process of its own."""
+    """Each attack of the benchmark runs for some seconds, on a process of its own."""
     rows = hostile.run(4)
     assert len(rows) == len(hostile.ATTACKS) + 1
     assert rows[-1][2] < hostile.LIMIT, rows
@@ -188,10 +194,10 @@ def ready(served: Served, secret: str = "") -> tuple[int, dict[str, Any]]:
     return found
 
 
-def test_readiness_tells_strangers_no_more_than_a_code(
+def test_readiness_gives_strangers_only_a_code(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How the database is set up, and where it is, is for those who may read everything."""
+    """Settings and address of the database are for callers who may read everything."""
     _, reader = served.ipam.create_token("reader", may="read")
     _, confined = served.ipam.create_token("confined", may="read", labels={"network": "n"})
     for secret in ("", "nonsense", confined):
@@ -207,7 +213,7 @@ def test_readiness_tells_strangers_no_more_than_a_code(
 
     monkeypatch.setattr(served.ipam, "newest_event", gone)
     for secret in ("", confined):
-        status, told = ready(served, secret)
-        assert (status, told["code"], told["facts"]) == (503, "unavailable", {})
-        assert "db.internal" not in json.dumps(told)
+        status, answer = ready(served, secret)
+        assert (status, answer["code"], answer["facts"]) == (503, "unavailable", {})
+        assert "db.internal" not in json.dumps(answer)
     assert "db.internal" in ready(served, reader)[1]["detail"]

@@ -1,4 +1,4 @@
-"""A service and a browser of one's own: chromium without a window, driven by its WebDriver."""
+"""A service and a browser for each test: Chromium without a window, driven by WebDriver."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ return [null, seen];
 
 @contextlib.contextmanager
 def start_service(database: str, *options: str) -> Iterator[str]:
-    """``borough serve`` on a database, in a process of its own; gives its URL."""
+    """Run ``borough serve`` on a database, in a process of its own; yield its URL."""
     command = [sys.executable, "-m", "borough", "--db", database, "serve", "--port", "0"]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen([*command, *options], stderr=log, env=dict(os.environ))
@@ -88,7 +88,7 @@ def _wait_for(process: subprocess.Popen[bytes], log: Any) -> str:
 
 
 class Browser:
-    """A browser with nothing in it: no history, no cache, no storage."""
+    """A browser without history, cache and storage."""
 
     def __init__(self, *, width: int = 1440, height: int = 900, dark: bool = False) -> None:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -124,7 +124,7 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", measures)
 
     def media(self, *, dark: bool = False, still: bool = False) -> None:
-        """What the user's system says he likes."""
+        """Set preferences of the user's system."""
         features = [
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
             {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"},
@@ -132,18 +132,18 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def open(self, url: str) -> None:
-        """Load a page anew, also when only what is behind ``#`` differs."""
+        """Load a page anew, also when only the part after ``#`` differs."""
         self.driver.get("about:blank")
         self.driver.get(url)
 
     def go(self, fragment: str) -> None:
-        """Move to another view of the page that is open, and wait for it."""
+        """Go to another view of the open page, and wait for it."""
         self.driver.execute_script("location.hash = arguments[0]", fragment)
         name = fragment.removeprefix("#/").partition("?")[0]
         self.until(f"main[data-view={name}] h1", shown=False)
 
     def run(self, script: str, *args: object) -> Any:
-        """Run the body of an asynchronous function in the page, and give what it returns."""
+        """Run the body of an asynchronous function in the page, and return its result."""
         body = (
             "const done = arguments[arguments.length - 1];"
             "(async function () {" + script + "}).apply(null, arguments)"
@@ -157,7 +157,7 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def until(self, selector: str, text: str = "", *, shown: bool = True) -> WebElement:
-        """The first element that there is, with a text in it, as soon as there is one."""
+        """Wait for the first matching element with a text."""
         deadline = time.monotonic() + TIMEOUT
         seen: list[str] = []
         while time.monotonic() < deadline:
@@ -169,7 +169,7 @@ class Browser:
         raise AssertionError(f"no {selector!r} with {text!r}; there is {seen}")
 
     def gone(self, selector: str) -> None:
-        """Until nothing of it is shown any more."""
+        """Wait until no matching element is shown."""
         deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             if self.driver.execute_script(_FIND, selector, "", True)[0] is None:
@@ -192,7 +192,7 @@ class Browser:
         field.send_keys(text)
 
     def press(self, *keys: str) -> None:
-        """Press keys, wherever the focus is."""
+        """Press keys at the focus."""
         for key in keys:
             ActionChains(self.driver).send_keys(getattr(Keys, key.upper(), key)).perform()
 
@@ -200,7 +200,7 @@ class Browser:
         return self.driver.switch_to.active_element
 
     def complaints(self) -> list[str]:
-        """What the browser has complained about since the last time: errors, broken policies."""
+        """Errors and policy violations in the browser since the last call."""
         return [
             f"{line['level']}: {line['message']}"
             for line in self.driver.get_log("browser")
@@ -210,7 +210,7 @@ class Browser:
         ]
 
     def requests(self) -> list[dict[str, Any]]:
-        """The requests that pages have sent since the last time: ``url``, ``method``, ``headers``."""
+        """The requests of pages since the last call: ``url``, ``method``, ``headers``."""
         sent = []
         for line in self.driver.get_log("performance"):
             message = json.loads(line["message"])["message"]
@@ -220,7 +220,7 @@ class Browser:
         return sent
 
     def requests_elsewhere(self) -> list[str]:
-        """What was asked of anybody but the services on this machine, ever."""
+        """All requests to other machines."""
         self.requests()
         own = ("http://127.0.0.1:", "about:", "chrome:", "data:")
         return [url for url in self.seen if not url.startswith(own)]

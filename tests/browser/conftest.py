@@ -69,7 +69,7 @@ def browser(
     one_browser: Browser,
     serve: Callable[..., Served],
 ) -> Iterator[Browser]:
-    """The browser, at its usual size; a test fails when the page complained of anything.
+    """The browser, at its usual size; a test fails when the browser reported an error.
 
     It depends on ``serve`` so that it leaves the page before the services end.
     """
@@ -100,7 +100,7 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 @pytest.fixture
 def ipam() -> Ipam:
-    """An address space with something in it."""
+    """An address space with subnets, hosts and allocations."""
     made = borough.open("memory:", create=True)
     made.apply(TOPOLOGY)
     made.allocate(labels={"network": "pods"}, host="node-1", families=4, count=20, owner="web-1")

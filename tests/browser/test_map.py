@@ -1,4 +1,4 @@
-"""The map: plates, colours, zoom to the single address, keyboard, what is shown of what is chosen."""
+"""The map: prefix views, colours, zoom to single addresses, keyboard, the panel of a chosen place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ const { mapOf } = await import('/static/map/canvas.js');
 const map = mapOf.get(document.querySelector('canvas.map-canvas'));
 """
 
-#: Where on the canvas an address is drawn, from its middle, and the colour that is there.
+#: The place of an address on the canvas, from the middle of it, and the colour at the place.
 PLACE = (
     MAP
     + """
@@ -46,16 +46,16 @@ def click_on(browser: Browser, prefix: str) -> None:
     ).click().perform()
 
 
-def settled(browser: Browser) -> None:
-    """Until everything that is in sight has been drawn."""
+def wait_for_drawing(browser: Browser) -> None:
+    """Wait until the visible part is drawn."""
     browser.run(
         MAP + "for (let turn = 0; turn < 9; turn++) await new Promise(requestAnimationFrame);"
     )
 
 
 def test_blocks_are_coloured_by_how_full_they_are(page: Served, browser: Browser) -> None:
-    """A full block differs from one that is hardly used, and both from space that nobody touched."""
-    settled(browser)
+    """A full block differs from a little used one, and both from unused space."""
+    wait_for_drawing(browser)
     assert "claimed prefix" in browser.text("#map-sum")
     blocks = page.ipam.blocks(host="node-2")
     assert {each.free == 0 for each in blocks} == {True, False}
@@ -66,20 +66,20 @@ def test_blocks_are_coloured_by_how_full_they_are(page: Served, browser: Browser
 
 
 def test_colours_by_holder_and_by_dimension(page: Served, browser: Browser) -> None:
-    """A colour for each value, and a legend that says which, and picks one out."""
+    """Each value has a colour; the legend names them, and highlights one."""
     browser.choose("#colour-by", "holder")
     one, two = (page.ipam.blocks(host=name)[0].prefix for name in ("node-1", "node-2"))
-    settled(browser)
+    wait_for_drawing(browser)
     by_holder = [place(browser, each)["colour"] for each in (one, two)]
     assert by_holder[0] != by_holder[1]
     assert "node-1" in browser.text(".legend")
     browser.click(".legend button", "node-1")
-    settled(browser)
+    wait_for_drawing(browser)
     picked = [place(browser, each)["colour"] for each in (one, two)]
     assert picked[0] == by_holder[0]
     assert picked[1] != by_holder[1]
     browser.choose("#colour-by", "rack")
-    settled(browser)
+    wait_for_drawing(browser)
     ground = [place(browser, each)["colour"] for each in ("10.64.20.0/24", "10.64.90.0/24")]
     assert ground[0] != ground[1]
     assert {"r1", "r2"} <= set(browser.text(".legend").split())
@@ -87,53 +87,53 @@ def test_colours_by_holder_and_by_dimension(page: Served, browser: Browser) -> N
 
 
 def test_zoom_to_the_single_address(page: Served, browser: Browser) -> None:
-    """A block opens, an address in it tells its owner."""
+    """A click shows a block; a click on an address in it shows its owner."""
     held = page.ipam.allocations(owner="web-1")[3]
     block = page.ipam.blocks(host="node-1")[0].prefix
-    settled(browser)
+    wait_for_drawing(browser)
     click_on(browser, block)
     browser.until(".inspector h2", block)
     browser.until(".inspector", "node-1")
     before = place(browser, block)["scale"]
     browser.click(".inspector .plain", block)
-    settled(browser)
+    wait_for_drawing(browser)
     assert place(browser, block)["scale"] > 10 * before
     browser.until(".inspector .held", held.address)
     click_on(browser, f"{held.address}/32")
     browser.until(".inspector h2", held.address)
     browser.until(".inspector", "web-1")
     browser.until(".inspector", str(held.sequence))
-    # A free one of the same block looks different, and says so.
+    # A free address of the same block has another colour and text.
     free = page.ipam.explain(labels={"network": "pods"}, host="node-1").outcome.split()[1]
     assert place(browser, f"{free}/32")["colour"] != place(browser, f"{held.address}/32")["colour"]
     click_on(browser, f"{free}/32")
-    browser.until(".inspector", "Nobody holds this address.")
+    browser.until(".inspector", "This address is not allocated.")
 
 
-def test_ipv6_has_a_plate_of_its_own(page: Served, browser: Browser) -> None:
-    """Blocks in a /64 are far too small to see: they are marked, and a jump leads there."""
-    browser.choose("#plate", "2001:db8:64::/64")
+def test_ipv6_has_its_own_prefix_view(page: Served, browser: Browser) -> None:
+    """Blocks in a /64 are too small to see: rings mark them, and a double click goes there."""
+    browser.choose("#prefix-view", "2001:db8:64::/64")
     browser.until("#map-sum", "1 block")
     held = page.ipam.allocations(owner="six")[1].address
     browser.open(f"{page.url}/#/map?at={held}")
     browser.until(".inspector h2", held)
     browser.until(".inspector", "node-3")
-    settled(browser)
+    wait_for_drawing(browser)
     assert place(browser, f"{held}/128")["scale"] >= 30
     click_on(browser, f"{held}/128")
     browser.until(".inspector h2", held)
 
 
 def test_the_map_works_with_the_keyboard(page: Served, browser: Browser) -> None:
-    """Move, zoom, choose, close; and where one is, is said."""
+    """Keys move, zoom, choose and close, and the place is announced."""
     browser.run("document.querySelector('canvas.map-canvas').focus()")
     browser.press("+", "+", "arrow_right", "arrow_down")
     browser.until("#announcer", "pods-", shown=False)
     moved = browser.run(MAP + "return [map.camera.x, map.camera.y, map.camera.scale]")
     browser.press("0")
-    placement_group = browser.run(MAP + "return [map.camera.x, map.camera.y, map.camera.scale]")
-    assert moved[2] > 2 * placement_group[2]
-    assert moved[:2] != placement_group[:2]
+    whole = browser.run(MAP + "return [map.camera.x, map.camera.y, map.camera.scale]")
+    assert moved[2] > 2 * whole[2]
+    assert moved[:2] != whole[:2]
     browser.press("enter")
     assert "subnet" not in browser.text(".inspector h2")
     browser.until(".inspector h2", "10.64.")
@@ -141,22 +141,22 @@ def test_the_map_works_with_the_keyboard(page: Served, browser: Browser) -> None
     browser.until(".inspector h2", "2 subnets")
 
 
-def test_what_happens_shows_by_itself(page: Served, browser: Browser) -> None:
-    """A block that somebody else fills changes its colour without a reload."""
+def test_changes_appear_without_a_reload(page: Served, browser: Browser) -> None:
+    """A block that other callers fill changes its colour."""
     block = page.ipam.blocks(host="node-1")[0].prefix
-    settled(browser)
+    wait_for_drawing(browser)
     before = place(browser, block)["colour"]
     page.ipam.release(host="node-1", owner="web-1")
     page.ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner="again")
     for _ in range(60):
-        settled(browser)
+        wait_for_drawing(browser)
         if place(browser, block)["colour"] != before:
             break
     assert place(browser, block)["colour"] != before
 
 
 def test_a_release_from_the_panel_asks_twice(page: Served, browser: Browser) -> None:
-    """One click too many must not take an address away from a running machine."""
+    """A single wrong click must not release the address of a running machine."""
     held = page.ipam.allocations(owner="web-2")[0].address
     browser.open(f"{page.url}/#/map?at={held}")
     browser.click(".inspector .danger", "Release")
@@ -164,12 +164,12 @@ def test_a_release_from_the_panel_asks_twice(page: Served, browser: Browser) -> 
     assert page.ipam.show(held).owner == "web-2"
     browser.click(".inspector .danger", "Really")
     browser.until(".toast", f"{held} released")
-    browser.until(".inspector", "Nobody holds this address.")
+    browser.until(".inspector", "This address is not allocated.")
     assert len(page.ipam.allocations(owner="web-2")) == 69
 
 
 def test_hostile_names_are_only_text(ipam: Ipam, page: Served, browser: Browser) -> None:
-    """Owners, hosts, attributes and labels are chosen by others."""
+    """Owners, hosts, attributes and labels come from other callers."""
     answer = ipam.allocate(
         labels={"network": "pods"},
         host=HOSTILE,
@@ -180,7 +180,7 @@ def test_hostile_names_are_only_text(ipam: Ipam, page: Served, browser: Browser)
     browser.open(f"{page.url}/#/map?at={answer.address}&by=holder")
     browser.until(".inspector", HOSTILE)
     browser.until(".legend", HOSTILE)
-    settled(browser)
+    wait_for_drawing(browser)
     browser.click(".inspector a", HOSTILE)
     browser.until(".detail h2", HOSTILE)
     browser.until(".detail", str(answer.address))

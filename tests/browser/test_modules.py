@@ -1,4 +1,4 @@
-"""The page's pure functions, run in the browser, against slow and obvious ones in Python."""
+"""Pure functions of the page, run in the browser, compared with simple ones in Python."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_curve_is_hilberts(run: Run) -> None:
 
 
 def test_long_distances_stay_exact(run: Run) -> None:
-    """A /64 and more: where a number of JavaScript alone would round."""
+    """Distances in a /64 and more, which a number of JavaScript would round."""
     dice = random.Random(3)
     order = 48
     distances = [dice.getrandbits(96) for _ in range(200)] + [0, 2**96 - 1, 2**48, 2**48 - 1]
@@ -119,8 +119,8 @@ def test_addresses_are_read_and_written_as_python_does(run: Run) -> None:
             assert formatted == str(known)
 
 
-def test_what_is_no_address_is_none(run: Run) -> None:
-    """Rather than half of one."""
+def test_invalid_addresses_are_refused(run: Run) -> None:
+    """No invalid text is read in part."""
     wrong = ["", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4.5", ":", ":::", "1::2::3", "g::"]
     wrong += ["1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7", "12345::", "::1.2.3", "1 .2.3.4", "web-1"]
     found = run(
@@ -138,8 +138,8 @@ def test_what_is_no_address_is_none(run: Run) -> None:
     assert found == [None] * len(prefixes)
 
 
-def test_the_atlas_keeps_neighbours_together_and_strangers_apart(run: Run) -> None:
-    """Every subnet is on one plate, no plate overlaps another, and none is nearly empty."""
+def test_prefix_views_hold_near_subnets_together(run: Run) -> None:
+    """Each subnet is in one prefix view; the views are disjoint, and none is nearly empty."""
     dice = random.Random(11)
     for _ in range(20):
         taken: list[Any] = []
@@ -151,26 +151,26 @@ def test_the_atlas_keeps_neighbours_together_and_strangers_apart(run: Run) -> No
             net = ip_network((base >> (32 - length) << (32 - length), length))
             if not any(net.overlaps(other) for other in taken):
                 taken.append(net)
-        plates = run(
+        views = run(
             "const ip = await import('/static/core/ip.js');"
             "const atlas = await import('/static/map/atlas.js');"
-            "return atlas.plates(arguments[0].map(ip.parsePrefix))"
-            ".map((plate) => [ip.formatPrefix(plate), plate.members])",
+            "return atlas.prefixViews(arguments[0].map(ip.parsePrefix))"
+            ".map((view) => [ip.formatPrefix(view), view.members])",
             [str(net) for net in taken],
         )
-        assert sorted(at for _, members in plates for at in members) == list(range(len(taken)))
-        nets = [ip_network(text) for text, _ in plates]
+        assert sorted(at for _, members in views for at in members) == list(range(len(taken)))
+        nets = [ip_network(text) for text, _ in views]
         assert nets == sorted(nets)
         for one, two in pairwise(nets):
             assert not one.overlaps(two)
-        for net, (_, members) in zip(nets, plates, strict=True):
+        for net, (_, members) in zip(nets, views, strict=True):
             inside = [taken[at] for at in members]
             assert all(each.subnet_of(net) for each in inside)
             assert sum(each.num_addresses for each in inside) * 64 >= net.num_addresses
 
 
-def test_walking_a_layer_finds_what_is_in_sight(run: Run) -> None:
-    """Compared with a look at every prefix."""
+def test_walking_a_layer_finds_visible_prefixes(run: Run) -> None:
+    """Compared with a check of every prefix."""
     script = """
     const ip = await import('/static/core/ip.js');
     const { frame, measure } = await import('/static/map/atlas.js');
@@ -213,8 +213,8 @@ def test_walking_a_layer_finds_what_is_in_sight(run: Run) -> None:
         assert complete
 
 
-def test_subnets_read_again_fit_in(run: Run) -> None:
-    """Columns put together of old and new ones are what would have been read at once."""
+def test_columns_of_some_subnets_are_replaced(run: Run) -> None:
+    """Columns merged of old and new ones equal those of a full read."""
     names = ["a", "b", "c", "d"]
     ipam = borough.open("memory:", create=True)
     for at, name in enumerate(names):
@@ -250,8 +250,8 @@ def test_subnets_read_again_fit_in(run: Run) -> None:
     assert merged == whole
 
 
-def test_events_are_read_in_whatever_pieces_they_come(run: Run) -> None:
-    """As the standard has it: comments, several data lines, all three line ends."""
+def test_events_are_parsed_in_pieces_of_any_size(run: Run) -> None:
+    """As in the standard: comments, several data lines, all three line ends."""
     stream = (
         "retry: 2000\n\n: hello\n\nid: 7\nevent: claimed\ndata: {}\n\n"
         "id: 8\r\ndata: one\r\ndata: two\r\n\r\ndata:no space\rid\r\r"
@@ -274,8 +274,8 @@ def test_events_are_read_in_whatever_pieces_they_come(run: Run) -> None:
     assert pieces == whole
 
 
-def test_groups_and_who_runs_dry(run: Run) -> None:
-    """A steady rate is a forecast, a burst is none."""
+def test_groups_and_their_forecast(run: Run) -> None:
+    """A steady rate gives a forecast, a burst does not."""
     found = run("""
     const m = await import('/static/core/groups.js');
     const now = Date.now();
@@ -302,7 +302,7 @@ def test_groups_and_who_runs_dry(run: Run) -> None:
     assert found["levels"] == ["good", "warn", "alarm", "dry", "none", "good"]
 
 
-def test_colours_can_be_told_apart_and_read(run: Run) -> None:
+def test_colours_are_distinct_and_legible(run: Run) -> None:
     """The fill scale only ever gets darker (on a light ground) or lighter; text on a cell is legible."""
     found = run("""
     const m = await import('/static/core/colour.js');

@@ -1,4 +1,4 @@
-"""What holds the views: tokens, themes, keys, layout, and what browsers must not let happen."""
+"""The frame of the views: tokens, themes, keys, layout, content security policy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VIEWS = ("map", "groups", "hosts", "allocate", "events")
 def test_a_token_travels_in_a_header_only(
     ipam: Ipam, serve: Callable[..., Served], browser: Browser
 ) -> None:
-    """Asked for when it is needed, kept for the tab, never in a URL; the event stream sends it too."""
+    """The token is kept for the tab, never in a URL; the event stream sends it too."""
     _token, text = ipam.create_token("ops", may="administer")
     served = serve(ipam, requires_token=True)
     browser.open(f"{served.url}/#/events")
@@ -45,7 +45,7 @@ def test_a_token_travels_in_a_header_only(
     streams = [each for each in sent if "event-stream" in each["headers"].get("Accept", "")]
     assert streams
     assert all(each["headers"].get("Authorization") == f"Bearer {text}" for each in streams[-1:])
-    # A refused login is told by the browser as well; that is no fault of the page.
+    # The browser reports a refused login too; it is no fault of the page.
     assert all("401" in line for line in browser.complaints())
     browser.click("#token")
     browser.click("dialog button", "Forget it")
@@ -54,10 +54,10 @@ def test_a_token_travels_in_a_header_only(
     browser.complaints()
 
 
-def test_a_confined_token_sees_its_own(
+def test_a_confined_token_sees_its_labels_only(
     ipam: Ipam, serve: Callable[..., Served], browser: Browser
 ) -> None:
-    """The page shows what the service lets it see, and says what that is."""
+    """The page shows the visible objects, and the labels of the token."""
     _token, text = ipam.create_token("edge", may="read", labels={"network": "edge"})
     served = serve(ipam, requires_token=True)
     browser.open(f"{served.url}/#/map")
@@ -79,7 +79,7 @@ def test_a_confined_token_sees_its_own(
 
 
 def test_themes(page: Served, browser: Browser) -> None:
-    """As the system has it, unless one chooses; the choice outlives a reload."""
+    """The theme is that of the system until the user chooses; a choice survives a reload."""
     theme = "return document.documentElement.dataset.theme"
     ground = "return getComputedStyle(document.body).backgroundColor"
     light = browser.run(ground)
@@ -157,8 +157,8 @@ def test_everything_has_a_name_and_an_order(page: Served, browser: Browser) -> N
     assert browser.focused().get_attribute("type") == "checkbox"
 
 
-def test_keys_lead_everywhere(page: Served, browser: Browser) -> None:
-    """And are listed; none of them acts while one writes."""
+def test_keys_reach_every_view(page: Served, browser: Browser) -> None:
+    """The help lists the keys; none acts in a text field."""
     for at, name in enumerate(VIEWS, 1):
         browser.press(str(at))
         browser.until(f"main[data-view={name}] h1", shown=False)
@@ -173,8 +173,8 @@ def test_keys_lead_everywhere(page: Served, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_sticks_out(page: Served, browser: Browser, width: int) -> None:
-    """On a telephone, a tablet, a desk: the page itself never scrolls sideways."""
+def test_the_page_never_scrolls_sideways(page: Served, browser: Browser, width: int) -> None:
+    """On a telephone, a tablet and a desktop."""
     browser.resize(width, 800)
     for name in VIEWS:
         browser.go(f"#/{name}?host=node-2&network=pods&at=10.64.0.1")
@@ -188,10 +188,10 @@ def test_nothing_sticks_out(page: Served, browser: Browser, width: int) -> None:
         assert over == [0, []], name
 
 
-def test_a_service_that_goes_away_and_comes_back(
+def test_the_page_survives_an_outage_of_the_service(
     page: Served, browser: Browser, ipam: Ipam
 ) -> None:
-    """The page says so, and goes on by itself."""
+    """The page shows the outage, and resumes by itself."""
     page.service.feed.close()
     browser.until("#live[data-state=waiting]")
     page.service.feed.closed = False
@@ -202,7 +202,7 @@ def test_a_service_that_goes_away_and_comes_back(
 
 
 def test_an_empty_address_space(serve: Callable[..., Served], browser: Browser) -> None:
-    """The first thing that anybody sees."""
+    """The page of a new database."""
     import borough
 
     served = serve(borough.open("memory:", create=True))
@@ -227,7 +227,7 @@ def fetch(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
 def test_files_are_served_with_their_policy_and_tag(
     ipam: Ipam, serve: Callable[..., Served]
 ) -> None:
-    """Each with its type; the second time nothing is sent again."""
+    """Each file has its type; the second answer has no body."""
     served = serve(ipam)
     for path, asset in assets().items():
         status, headers, body = fetch(served.url + path)
@@ -240,7 +240,7 @@ def test_files_are_served_with_their_policy_and_tag(
     assert fetch(f"{served.url}/static/")[0] == 404
 
 
-def test_the_policy_allows_nothing_inline_and_nobody_else() -> None:
+def test_the_policy_allows_only_files_of_the_page() -> None:
     """No script, style, frame or request of any other origin; no text becomes markup."""
     policy = {
         part.split()[0]: part.split()[1:] for part in HEADERS["content-security-policy"].split("; ")
@@ -255,8 +255,8 @@ def test_the_policy_allows_nothing_inline_and_nobody_else() -> None:
     assert policy["require-trusted-types-for"] == ["'script'"]
 
 
-def test_no_file_names_anybody_else_or_writes_markup() -> None:
-    """Namespaces aside there is no address of the outside world, and no way from text to markup."""
+def test_files_name_no_other_site_and_write_no_markup() -> None:
+    """Except for namespaces, no file has a URL of another site, or turns text into markup."""
     outside = re.compile(rb"(?:https?:)?//[a-z0-9-]+\.[a-z]", re.IGNORECASE)
     markup = re.compile(
         rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
@@ -271,7 +271,7 @@ def test_no_file_names_anybody_else_or_writes_markup() -> None:
 
 
 def test_imports_lead_to_files() -> None:
-    """A name mistyped in a rarely used module would only be found by whoever opens it."""
+    """A wrong name in a rarely used module would otherwise fail in use only."""
     found = assets()
     for path, asset in found.items():
         for name in re.findall(rb'from "(\.[^"]+)"', asset.body):

@@ -9,8 +9,8 @@ from tests.api.serving import Served
 from tests.browser.browsing import Browser
 
 
-def test_groups_and_who_is_about_to_run_dry(page: Served, ipam: Ipam, browser: Browser) -> None:
-    """The one that is nearly full comes first, with words and not only a colour."""
+def test_the_fullest_group_comes_first(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """The fullest group comes first, marked by words as well as by colour."""
     browser.press("2")
     browser.until("h1", "Groups")
     browser.until("tbody tr", "pods")
@@ -24,7 +24,7 @@ def test_groups_and_who_is_about_to_run_dry(page: Served, ipam: Ipam, browser: B
     browser.until("tbody tr", "pods")
     assert len(browser.all("tbody tr")) == 3
     assert "by=network" in browser.driver.current_url
-    # By free addresses, either way round.
+    # By free addresses, in both directions.
     for _ in range(2):
         browser.click("thead button", "Free")
         sort = browser.until("th[aria-sort]:not([aria-sort=none])").get_attribute("aria-sort")
@@ -35,7 +35,7 @@ def test_groups_and_who_is_about_to_run_dry(page: Served, ipam: Ipam, browser: B
 
 
 def test_a_group_leads_to_the_form(page: Served, browser: Browser) -> None:
-    """From who runs dry to a look at why."""
+    """A card of an urgent group leads to its explanation."""
     browser.open(f"{page.url}/#/groups")
     browser.click(".card a.chips")
     browser.until("h1", "Allocate")
@@ -44,7 +44,7 @@ def test_a_group_leads_to_the_form(page: Served, browser: Browser) -> None:
 
 
 def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser) -> None:
-    """What a host has claimed, holds and advertises."""
+    """The claims, addresses and routes of a host."""
     browser.press("3")
     browser.until("tbody tr", "node-2")
     routes = ipam.routes("node-2")
@@ -69,8 +69,8 @@ def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser
     browser.until(".inspector h2", borrower.address)
 
 
-def test_the_form_explains_and_then_gives(page: Served, ipam: Ipam, browser: Browser) -> None:
-    """Nothing is given while one looks; then exactly what was foretold."""
+def test_the_form_explains_and_then_allocates(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """The preview allocates nothing; the allocation is that of the preview."""
     browser.press("4")
     before = len(ipam.allocations())
     browser.write("#f-label-network", "pods")
@@ -82,10 +82,10 @@ def test_the_form_explains_and_then_gives(page: Served, ipam: Ipam, browser: Bro
     browser.until(".passed", "inside the boundary")
     assert len(ipam.allocations()) == before
     browser.click("#allocate-now")
-    given = browser.until(".given-address").text.partition("/")[0]
+    given = browser.until(".allocated-address").text.partition("/")[0]
     assert given in outcome
     assert ipam.show(given).owner == "by-hand"
-    browser.click(".given .danger", "Release")
+    browser.click(".allocated .danger", "Release")
     browser.until(".toast", "released")
     assert not ipam.allocations(owner="by-hand")
 
@@ -93,7 +93,7 @@ def test_the_form_explains_and_then_gives(page: Served, ipam: Ipam, browser: Bro
 def test_a_slow_answer_is_shown_with_its_own_request(
     page: Served, ipam: Ipam, browser: Browser
 ) -> None:
-    """A late explanation is of an older request; what was given is shown whatever is typed meanwhile."""
+    """A late explanation of an older request is dropped; an allocation is shown although the form changed."""
     browser.press("4")
     browser.until(".result")
     browser.run(
@@ -141,15 +141,15 @@ def test_a_slow_answer_is_shown_with_its_own_request(
     # Longer than the feed and the form wait before they ask again.
     time.sleep(1)
     browser.run("window.holding = ''; held.pop()()")
-    given = browser.until(".given-address").text.partition("/")[0]
+    given = browser.until(".allocated-address").text.partition("/")[0]
     assert ipam.show(given).owner == "slow"
     ipam.allocate(labels={"network": "pods"}, owner="another")
     time.sleep(1.5)
-    assert browser.text(".given-address").startswith(given)
+    assert browser.text(".allocated-address").startswith(given)
 
 
 def test_the_form_knows_every_kind_of_request(page: Served, ipam: Ipam, browser: Browser) -> None:
-    """By name, by MAC, both families, several at once."""
+    """By name, by MAC, both families, several addresses."""
     browser.open(f"{page.url}/#/allocate?network=pods")
     browser.click(".segments label", "By name")
     browser.write("#f-address", "10.64.7.7")
@@ -163,24 +163,24 @@ def test_the_form_knows_every_kind_of_request(page: Served, ipam: Ipam, browser:
     browser.write("#f-owner", "many")
     browser.until(".result .outcome", "2001:db8:64")
     browser.click("#allocate-now")
-    browser.until(".given-address")
+    browser.until(".allocated-address")
     assert sorted(each.family for each in ipam.allocations(owner="many")) == [4, 4, 4, 6, 6, 6]
 
 
 def test_an_exhausted_group_is_explained(page: Served, browser: Browser) -> None:
-    """What the error carries is shown as the ladder that it is."""
+    """The explanation in the error is shown as steps."""
     browser.open(f"{page.url}/#/allocate?network=edge&segment=rack-7")
     browser.until(".result .outcome")
     browser.click("#allocate-now")
     browser.until(".result [role=alert]")
     browser.until(".result code", "exhausted")
     browser.until(".ladder .rung[data-verdict=full]")
-    # The browser tells refused requests as well; that is no fault of the page.
+    # The browser reports refused requests too; they are no fault of the page.
     assert all("409" in line for line in browser.complaints())
 
 
 def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
-    """New events come by themselves; while paused they are counted and not shown."""
+    """New events appear by themselves; while paused they are only counted."""
     browser.press("5")
     browser.until("tbody tr", "web-2")
     ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner="fresh-1")
@@ -189,7 +189,7 @@ def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
     ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner="fresh-2")
     browser.until("#event-sum", "paused, 1 new event")
     assert not [row for row in browser.all("tbody tr") if "fresh-2" in row.text]
-    browser.click("#pause", "Go on")
+    browser.click("#pause", "Resume")
     browser.until("tbody tr", "fresh-2")
     browser.write(".filter input", "fresh")
     browser.gone("tbody tr:nth-child(4)")
@@ -198,15 +198,13 @@ def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
     browser.until("tbody", "No event matches.")
 
 
-def test_a_stream_that_was_cut_goes_on_where_it_was(
-    page: Served, ipam: Ipam, browser: Browser
-) -> None:
-    """Nothing is missed and nothing told twice."""
+def test_a_cut_stream_resumes(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """No event is missed, and none comes twice."""
     browser.press("5")
     browser.until("tbody tr", "web-2")
     browser.run("const { state } = await import('/static/core/state.js');state.feed.stop()")
-    for turn in range(3):
-        ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner=f"gap-{turn}")
+    for number in range(3):
+        ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner=f"gap-{number}")
     browser.requests()
     last = browser.run(
         "const { state } = await import('/static/core/state.js');"
@@ -247,7 +245,7 @@ def test_a_stream_whose_events_were_pruned_reads_everything_anew(
 def test_search_by_address_owner_host_and_subnet(
     page: Served, ipam: Ipam, browser: Browser
 ) -> None:
-    """From anywhere, with the keyboard alone."""
+    """Search works in every view, with the keyboard alone."""
     held = ipam.allocations(owner="web-1")[0].address
 
     def find(words: str, kind: str, what: str) -> None:
@@ -276,7 +274,7 @@ def test_search_by_address_owner_host_and_subnet(
 def test_another_scope(page: Served, browser: Browser) -> None:
     """Scopes may use the same addresses; the page shows one at a time."""
     browser.choose("#scope", "blue")
-    browser.until("#plate", "10.0.0.0/24")
+    browser.until("#prefix-view", "10.0.0.0/24")
     browser.until(".inspector", "lan")
     browser.click("#rail a[data-view=groups]")
     browser.until("tbody tr", "lan")

@@ -42,19 +42,19 @@ class Cli:
         return found
 
     def text(self, *words: str) -> str:
-        """What a command that succeeds prints for people."""
+        """The output of a successful command for people."""
         found = self.run(*words)
         assert (found.exit_code, found.stderr) == (0, "")
         return found.stdout
 
     def json(self, *words: str, code: int = 0) -> Any:
-        """The one document that a command prints for programs."""
+        """The JSON document of a successful command."""
         found = self.run(*words, "--json")
         assert (found.exit_code, found.stderr) == (code, "")
         return json.loads(found.stdout)
 
     def error(self, *words: str, url: str | None = None) -> tuple[int, dict[str, Any]]:
-        """The exit code and the one JSON object of a command that fails."""
+        """The exit code and the JSON object of a failing command."""
         found = self.run("--json", *words, url=url)
         assert found.stdout == ""
         made = json.loads(found.stderr)
@@ -62,7 +62,7 @@ class Cli:
         return found.exit_code, made
 
     def fails(self, *words: str, exit_code: int, code: str, url: str | None = None) -> str:
-        """That a command fails so, in both forms; return what it says to people."""
+        """Check that a command fails in both forms; return its message for people."""
         status, error = self.error(*words, url=url)
         assert (status, error["code"]) == (exit_code, code), error
         found = self.run(*words, url=url)

@@ -33,7 +33,7 @@ LEAVES = [(path, each) for path, each in walk(app) if isinstance(each, Command)]
 # --- init and apply ---------------------------------------------------------------------------
 
 
-def test_init_makes_a_database_once(empty: Cli):
+def test_init_creates_a_database_once(empty: Cli):
     assert empty.json("init") == {"database": empty.url, "action": "created"}
     assert empty.json("init") == {"database": empty.url, "action": "unchanged"}
     assert empty.url in empty.text("init")
@@ -92,7 +92,7 @@ def test_apply_lists_every_problem_of_a_file_with_its_line(cli: Cli, tmp_path: P
 # --- Addresses --------------------------------------------------------------------------------
 
 
-def test_allocate_says_what_it_gave(cli: Cli):
+def test_allocate_prints_its_addresses(cli: Cli):
     said = cli.text("allocate", "-l", "network=pods", "--host", "node-1", "--owner", "web-1")
     assert re.search(r"10\.64\.0\.1/17 +pods-a +node-1 +web-1 +10\.64\.0\.0/28 +\d+", said)
 
@@ -141,7 +141,7 @@ def test_allocate_from_named_subnets_in_order(cli: Cli):
     assert answer["allocations"][0]["subnet"] == "pods-b"
 
 
-def test_allocate_again_with_the_same_key_gives_the_same(cli: Cli):
+def test_allocate_with_the_same_key_returns_the_same_addresses(cli: Cli):
     words = ("allocate", "-l", "network=pods", "--key", "once")
     first, again = cli.json(*words), cli.json(*words)
     assert (first["replayed"], again["replayed"]) == (False, True)
@@ -157,7 +157,7 @@ def test_allocate_explains_itself(cli: Cli):
     assert "Outcome: allocated: 10.64.0.2 from pods-a\n" in said
 
 
-def test_explain_shows_the_ladder_and_gives_nothing(cli: Cli):
+def test_explain_shows_the_steps_and_allocates_nothing(cli: Cli):
     words = ("explain", "-l", "network=pods", "--host", "node-1")
     explanation = cli.json(*words)
     assert [rung["verdict"] for rung in explanation["rungs"][:3]] == [
@@ -170,18 +170,18 @@ def test_explain_shows_the_ladder_and_gives_nothing(cli: Cli):
     assert re.search(r"2\. IPv4, unclaimed: taken\n +matches network=pods; matches rack=r1\n", said)
     assert "pods-a  10.64.0.0/17  32766 free  0 of 32766 allocated" in said
     assert "  - host=node-1 claims 10.64.0.0/28: nothing of its own is free" in said
-    assert "and 1 more rung, not reached" in said
+    assert "and 1 more step, not reached" in said
     assert cli.allocations()["allocations"] == []
 
 
-def test_explain_says_what_was_passed_over(make_cli: Any):
+def test_explain_lists_subnets_passed_over(make_cli: Any):
     said = make_cli("routed-network").text(
         "explain", "-l", "network=multisegment1", "--host", "compute0002"
     )
     assert "Passed over:\n  - inside the boundary segment=segment1" in said
 
 
-def test_show_says_who_holds_an_address(cli: Cli):
+def test_show_prints_the_allocation(cli: Cli):
     cli.text("allocate", "--address", "10.64.0.9", "-l", "network=pods", "--owner", "web-1",
              "--attribute", "a=b")  # fmt: skip
     assert cli.json("show", "10.64.0.9")["owner"] == "web-1"
@@ -200,9 +200,7 @@ def test_release_by_address_owner_and_host(cli: Cli):
     assert "Released 1 address.\n" in cli.text("release", "--owner", "web-1")
     assert "Released 1 address.\n" in cli.text("release", others[1]["address"])
     assert "Released 1 address.\n" in cli.text("release", "--host", "node-2")
-    assert cli.text("release", "--host", "node-2") == (
-        "Nothing was allocated there, so nothing was released.\n"
-    )
+    assert cli.text("release", "--host", "node-2") == ("Nothing to release.\n")
     assert cli.json("release", "--owner", "web-1") == {"released": [], "total": 0}
 
 
@@ -233,7 +231,7 @@ def test_list_allocations_page_by_page(cli: Cli):
     rest = cli.json("list", "allocations", "--limit", "4", "--after", str(first["next"]))
     assert (len(rest["allocations"]), rest["next"]) == (2, None)
     said = cli.text("list", "allocations", "--limit", "4")
-    assert f"4 allocations, and there are more: go on with --after {first['next']}.\n" in said
+    assert f"4 allocations; for more, use --after {first['next']}.\n" in said
     assert cli.text("list", "allocations").endswith("6 allocations.\n")
     for words in (["--owner", "b"], ["--host", "node-3"], ["--subnet", "pods-b"]):
         assert len(cli.json("list", "allocations", *words)["allocations"]) == 1
@@ -247,7 +245,7 @@ def test_list_allocations_has_a_default_page_of_a_hundred(cli: Cli):
     assert answer["next"]
 
 
-def test_list_blocks_says_who_has_claimed_them(cli: Cli):
+def test_list_blocks_shows_holders(cli: Cli):
     cli.text("allocate", "-l", "network=pods", "--host", "node-1")
     cli.text("allocate", "-l", "network=pods", "--address", "10.64.0.7")
     (block,) = cli.json("list", "blocks", "--host", "node-1")["blocks"]
@@ -277,7 +275,7 @@ def test_list_hosts_and_dimensions(cli: Cli):
     assert re.search(r"service_type +unlabelled +no", cli.text("list", "dimensions"))
 
 
-def test_list_hosts_that_claim_otherwise(cli: Cli, tmp_path: Path):
+def test_list_hosts_shows_claim_settings(cli: Cli, tmp_path: Path):
     file = tmp_path / "large.yaml"
     file.write_text("{name: large, hosts: {node-9: {rack: r1, claims: {cap: 256, expected: 110}}}}")
     cli.text("apply", str(file))
@@ -293,7 +291,7 @@ def test_list_events_page_by_page(cli: Cli):
     last = cli.json("list", "events", "--after", "8")["events"][0]
     assert (last["act"], last["owner"], last["at"][:2]) == ("allocated", "web-1", "20")
     said = cli.text("list", "events", "--limit", "3")
-    assert "3 events, and there are more: go on with --after" in said
+    assert "3 events; for more, use --after" in said
 
 
 # --- Numbers, routes, books ---------------------------------------------------------------------
@@ -337,7 +335,7 @@ def test_routes_are_the_prefixes_that_hosts_advertise(cli: Cli):
     assert re.search(r"node-3 +10\.64\.128\.0/28\n2 routes of 2 hosts\.\n", said)
 
 
-def test_routes_in_the_forms_and_formats_that_there_are(cli: Cli):
+def test_routes_in_every_form_and_format(cli: Cli):
     for host in ("node-1", "node-2", "node-1"):
         cli.text("allocate", "-l", "network=pods", "--host", host, "--count", "16")
     lender = cli.json("routes", "--host", "node-1")["routes"][0]["prefix"]
@@ -359,9 +357,9 @@ def test_routes_in_the_forms_and_formats_that_there_are(cli: Cli):
     )  # one document of two kinds
 
 
-def test_audit_exits_with_one_while_anything_is_left(cli: Cli):
+def test_audit_exits_with_one_while_findings_are_left(cli: Cli):
     cli.text("allocate", "-l", "network=pods", "--host", "node-1")
-    assert cli.text("audit") == "Nothing is wrong: the tables agree with each other.\n"
+    assert cli.text("audit") == "No findings: the tables agree with each other.\n"
     assert cli.json("audit") == {"clean": True, "findings": [], "repaired": 0, "left": 0}
     cli.sql("UPDATE borough_block SET free = 3")
     found = cli.run("audit")

@@ -1,4 +1,4 @@
-"""``borough copy``, and what the command line shows of a database URL."""
+"""``borough copy``, and database URLs in the output of commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_database_is_copied_and_can_be_used(cli: Cli, tmp_path: Path):
     cli.text("allocate", "-l", "network=n", "--owner", "web")
     target = f"sqlite:///{tmp_path}/new.db"
     said = cli.text("copy", "--from", cli.url, "--to", target)
-    assert said.startswith("Moved ")
+    assert said.startswith("Copied ")
     assert f"BOROUGH_DB={target}" in said
     with borough.open(target) as ipam:
         assert [each.owner for each in ipam.allocations()] == ["web"]
@@ -50,7 +50,7 @@ def test_a_target_in_use_is_an_error_for_the_operator(cli: Cli, tmp_path: Path):
     ],
 )
 def test_a_password_is_never_shown(cli: Cli, url: str):
-    """Not by the error either, when nothing answers or the URL cannot be read."""
+    """Nor is it in errors, when the server does not answer or the URL cannot be parsed."""
     for words in (["init"], ["usage"], ["copy", "--from", cli.url, "--to", url]):
         found = cli.run(*words, url=url)
         assert found.exit_code in (1, 2, 5)
@@ -58,7 +58,7 @@ def test_a_password_is_never_shown(cli: Cli, url: str):
         assert "s3cret" not in found.stderr
 
 
-def test_a_server_that_is_not_there_is_worth_another_try(cli: Cli):
+def test_copy_to_a_missing_server_is_retry_later(cli: Cli):
     gone = "postgresql://me@127.0.0.1:1/db"
     code, error = cli.error("usage", url=gone)
     assert (code, error["code"], error["detail"]["outcome"]) == (5, "unavailable", "not_done")

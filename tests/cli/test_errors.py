@@ -1,4 +1,4 @@
-"""Whatever is wrong: the exit code, the stable code, no traceback, and nothing changed."""
+"""Errors: the exit code, the stable code, no traceback, and nothing changed."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
 
 @pytest.fixture(scope="session")
 def used_template(templates: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The container hosts, some addresses held and some idempotency keys used."""
+    """The container hosts, with some addresses allocated and some idempotency keys used."""
     cli = Cli(tmp_path_factory.mktemp("used") / "ipam.db")
     shutil.copy(templates("container-hosts"), cli.path)
     cli.text("subnet", "add", "tiny", "--cidr", "192.0.2.0/29", "-l", "network=tiny")
@@ -131,7 +131,7 @@ def used(empty: Cli, used_template: Path) -> Cli:
 
 
 def state_of(cli: Cli) -> list[Any]:
-    """Everything that a request could change."""
+    """All state that a request could change."""
     with borough.open(cli.url) as ipam:
         return [ipam.allocations(), ipam.subnets(), ipam.blocks(), ipam.events()]
 
@@ -145,7 +145,7 @@ def test_wrong_requests_change_nothing(used: Cli, name: str):
     assert state_of(used) == before
 
 
-def test_exhaustion_shows_the_ladder_and_what_to_try(make_cli: Any):
+def test_exhaustion_shows_the_steps_and_remedies(make_cli: Any):
     cli = make_cli("routed-network")
     group = ("-l", "network=multisegment1", "--host", "compute0001", "--family", "4")
     cli.text("allocate", *group, "--count", "253")
@@ -161,7 +161,7 @@ def test_exhaustion_shows_the_ladder_and_what_to_try(make_cli: Any):
     assert error["detail"]["try"]
 
 
-def test_usage_errors_say_how_it_is_meant(cli: Cli):
+def test_usage_errors_show_the_usage(cli: Cli):
     said = cli.run("allocate", "--frobnicate").stderr
     assert said.startswith("Usage: borough allocate [OPTIONS]\nTry 'borough allocate --help'")
     assert "Missing command: one of subnets, allocations," in cli.run("list").stderr
@@ -197,7 +197,7 @@ def test_urls_that_name_no_database(
     empty.fails(*words, url=url, exit_code=exit_code, code=code)
 
 
-def test_a_missing_database_is_not_made_by_accident(empty: Cli):
+def test_a_missing_database_is_not_created(empty: Cli):
     for words in (("usage",), ALLOCATE, ("audit", "--repair")):
         said = empty.fails(*words, exit_code=1, code="not_initialised")
         assert "borough init" in said
@@ -210,7 +210,7 @@ def test_an_empty_file_is_not_initialised(empty: Cli):
     assert empty.json("init")["action"] == "created"
 
 
-def test_a_file_that_is_no_database_is_left_alone(empty: Cli):
+def test_a_file_that_is_no_database_is_not_changed(empty: Cli):
     content = b"This is a diary, not a database.\n" * 200
     empty.path.write_bytes(content)
     for words in (("usage",), ("init",), ALLOCATE):
@@ -218,13 +218,13 @@ def test_a_file_that_is_no_database_is_left_alone(empty: Cli):
     assert empty.path.read_bytes() == content
 
 
-def test_the_database_of_somebody_else_is_left_alone(empty: Cli):
+def test_a_foreign_database_is_not_changed(empty: Cli):
     empty.sql("CREATE TABLE diary (entry TEXT)")
     for words in (("usage",), ("init",), ALLOCATE):
         empty.fails(*words, exit_code=1, code="not_our_database")
 
 
-def test_a_newer_schema_is_left_alone(used: Cli):
+def test_a_newer_schema_is_not_changed(used: Cli):
     used.sql("UPDATE borough_alembic_version SET version_num = 'from-the-future'")
     for words in (("usage",), ("init",), ALLOCATE):
         used.fails(*words, exit_code=1, code="schema_too_new")

@@ -1,4 +1,4 @@
-"""The program as a process: pipes, terminals, signals, and what it needs."""
+"""The program as a process: pipes, terminals, signals, dependencies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(
 
 
 def patched(code: str) -> list[str]:
-    """The program with something changed before it starts."""
+    """The program with a change before its start."""
     start = "import sys; from borough.cli.main import main; sys.argv[0] = 'borough'; main()"
     return [sys.executable, "-c", f"{code}\n{start}"]
 
@@ -53,7 +53,7 @@ def test_as_a_module_and_as_a_script(cli: Cli):
 
 
 def test_the_command_needs_no_extra():
-    """Otherwise a plain installation brings a command that cannot start."""
+    """A plain installation must bring a command that starts."""
     core = [each for each in metadata.requires("borough") or () if "extra ==" not in each]
     assert {re.split(r"[^a-z]", each)[0] for each in core} >= {"click", "rich"}
 
@@ -82,7 +82,7 @@ def test_in_another_locale(cli: Cli):
 
 
 def terminal(cli: Cli, *words: str, columns: int = 80) -> tuple[int, str]:
-    """Run a command on a terminal; return the exit code and what was on the screen."""
+    """Run a command on a terminal; return the exit code and the output."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [*MODULE, *words],
@@ -114,7 +114,7 @@ def test_on_a_terminal_with_progress_and_colours(cli: Cli):
     code, shown = terminal(cli, "audit")
     assert code == 0
     assert "Auditing" in shown
-    assert "Nothing is wrong" in shown
+    assert "No findings" in shown
     code, shown = terminal(cli, "audit", "--json")
     assert code == 0
     assert json.loads(shown)["clean"]
@@ -131,7 +131,7 @@ def test_a_topology_is_applied_on_a_terminal(cli: Cli, tmp_path: Path):
 
 
 @pytest.mark.parametrize("words", [("usage",), ("usage", "--json"), ("routes",)])
-def test_a_reader_that_went_away_is_no_news(cli: Cli, words: tuple[str, ...]):
+def test_a_closed_pipe_is_no_error(cli: Cli, words: tuple[str, ...]):
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -178,7 +178,7 @@ def test_ctrl_c_is_quiet(cli: Cli):
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")
 
 
-def test_what_nobody_expected_is_one_line(cli: Cli):
+def test_an_unexpected_error_is_one_line(cli: Cli):
     broken = patched(
         "from borough import Ipam\n"
         "def usage(*_, **__): raise RuntimeError('two\\nlines')\n"

@@ -1,4 +1,4 @@
-"""docs/reference.md says what there is: no more and no less."""
+"""docs/reference.md agrees with the commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cli.test_commands import walk
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "reference.md"
 
 
-def test_the_reference_is_what_the_commands_say():
+def test_the_reference_is_up_to_date():
     assert DOCUMENT.read_text() == reference(), (
         "run: python -m borough.cli.reference > docs/reference.md"
     )

@@ -24,8 +24,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("what", ["allocations", "events"])
-def test_all_is_what_there_is(cli: Cli, what: str) -> None:
-    """In the form of any other answer."""
+def test_all_lists_every_row(cli: Cli, what: str) -> None:
+    """The document has the form of any other answer."""
     cli.text("init")
     cli.text("subnet", "add", "n", "--cidr", "10.0.0.0/24")
     empty = cli.run("list", "allocations", "--all", "--json").stdout
@@ -45,7 +45,7 @@ def test_all_is_what_there_is(cli: Cli, what: str) -> None:
 
 @dataclass
 class Row:
-    """Counts those that are alive."""
+    """A row that counts the rows in memory."""
 
     number: int
     alive: ClassVar[int] = 0

@@ -76,7 +76,7 @@ def test_subnet_add_by_prefix_with_every_setting(cli: Cli):
         (["remove", "nope"], 2, "unknown_object"),
     ],
 )
-def test_subnets_that_cannot_be(pooled: Cli, words: list[str], exit_code: int, code: str):
+def test_invalid_subnets_are_refused(pooled: Cli, words: list[str], exit_code: int, code: str):
     before = pooled.json("list", "subnets")
     pooled.fails("subnet", *words, exit_code=exit_code, code=code)
     assert pooled.json("list", "subnets") == before

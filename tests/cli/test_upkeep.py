@@ -1,4 +1,4 @@
-"""Hosts that go, addresses that move, sweeps and proposals, on the command line."""
+"""Hosts, reassignment, reclaim, defragmentation and pruning on the command line."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def blocks(cli: Cli) -> Any:
     return cli.json("list", "blocks")["blocks"]
 
 
-def test_a_drain_says_what_became_of_the_host(cli: Cli):
+def test_a_drain_prints_claims_and_addresses(cli: Cli):
     (address,) = take(cli, "node-1")
     said = cli.text("host", "drain", "node-1")
-    assert "Nobody claims any more what node-1 claimed:" in said
+    assert "Ended these claims of node-1:" in said
     assert "10.64.0.0/28" in said
-    assert "Still held on node-1, until they are released or reassigned:" in said
+    assert "Still allocated on node-1, until they are released or reassigned:" in said
     assert f"{address}/17" in said
     answer = cli.json("host", "drain", "node-1")
     assert (answer["claims"], answer["released"]) == ([], [])
     assert addresses({"allocations": answer["remaining"]}) == [address]
-    assert cli.text("host", "drain", "node-2") == "node-2 claimed nothing.\n"
+    assert cli.text("host", "drain", "node-2") == "node-2 had no claims.\n"
     assert {each["holder"] for each in blocks(cli)} == {""}
 
 
-def test_a_misspelt_host_is_said_so(cli: Cli):
+def test_a_misspelt_host_is_refused(cli: Cli):
     said = cli.fails("host", "drain", "nod-1", exit_code=2, code="unknown_object")
     assert "did you mean 'node-1'?" in said
     cli.fails("host", exit_code=2, code="usage")
@@ -56,7 +56,7 @@ def test_a_removed_host(cli: Cli):
 def test_a_renamed_host(cli: Cli):
     take(cli, "node-1", 3)
     said = cli.text("host", "rename", "node-1", "node-9")
-    assert said.startswith("node-1 is node-9 now, with 3 addresses and these claims:\n")
+    assert said.startswith("node-1 is now node-9, with 3 addresses and these claims:\n")
     assert {each["host"] for each in cli.allocations()["allocations"]} == {"node-9"}
     assert cli.json("host", "rename", "node-9", "node-1")["new"] == "node-1"
     events = cli.json("list", "events")["events"]
@@ -79,7 +79,7 @@ def test_an_address_is_reassigned(cli: Cli):
     assert (block["holder"], block["borrowers"]) == ("host=node-2", {})
 
 
-def test_what_cannot_be_reassigned(make_cli: Any):
+def test_reassign_refuses_invalid_requests(make_cli: Any):
     cli = make_cli("routed-network")
     group = ("-l", "network=multisegment1", "--host", "compute0001")
     (address,) = addresses(cli.json("allocate", *group))
@@ -92,17 +92,17 @@ def test_what_cannot_be_reassigned(make_cli: Any):
     assert cli.json(*words, "--force")["allocation"]["host"] == "compute0002"
 
 
-def test_a_sweep_says_what_it_found(cli: Cli):
+def test_reclaim_prints_its_result(cli: Cli):
     assert cli.text("reclaim") == "Nothing to do.\n"
     take(cli, "node-1")
     cli.text("release", "--owner", "of-node-1")
     said = cli.text("reclaim")
-    assert said.startswith("Idle, to be given back if they still are later:\n")
+    assert said.startswith("Marked as idle, to be returned by a later run:\n")
     assert "10.64.0.0/28" in said
     assert cli.json("reclaim") == {"rested": 0, "marked": [], "reclaimed": [], "joined": 0}
 
 
-def test_a_sweep_that_fails_says_what_it_did(cli: Cli, monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_reclaim_prints_its_progress(cli: Cli, monkeypatch: pytest.MonkeyPatch):
     done = {"rested": 256, "marked": [{}], "reclaimed": [], "joined": 0}
 
     def fails(*_: Any) -> None:
@@ -116,12 +116,12 @@ def test_a_sweep_that_fails_says_what_it_did(cli: Cli, monkeypatch: pytest.Monke
 def test_a_proposal_renumbers_nothing(cli: Cli):
     first, second = take(cli, "node-1", 2)
     (other,) = take(cli, "node-2")
-    assert "No renumbering found that would save any of 2 routes." in cli.text("defragment")
+    assert "No renumbering would save any of 2 routes." in cli.text("defragment")
     cli.text("reassign", first, "--host", "node-2")
     before = cli.allocations()
     said = cli.text("defragment")
     assert said.endswith(
-        "To renumber 1 address would save 1 of 3 routes.\nNothing was renumbered.\n"
+        "Renumbering 1 address would save 1 of 3 routes.\nNo address was renumbered.\n"
     )
     answer = cli.json("defragment", "--host", "node-2")
     assert [each["address"] for each in answer["proposals"]] == [first]
@@ -140,26 +140,26 @@ def test_an_archive_of_events_is_its_owners(cli: Cli, tmp_path: Path):
 
 def test_old_events_are_archived_and_removed(cli: Cli, tmp_path: Path):
     take(cli, "node-1", 3)
-    told = cli.json("list", "events")["events"]
+    before = cli.json("list", "events")["events"]
     with sqlite3.connect(cli.path) as connection:
-        connection.execute("UPDATE borough_event SET at = 1 WHERE id < ?", (told[-1]["id"],))
+        connection.execute("UPDATE borough_event SET at = 1 WHERE id < ?", (before[-1]["id"],))
     archive = tmp_path / "events.jsonl"
     archive.write_text("{}\n")
     words = ("events", "prune", "--older-than", "90d", "--archive", str(archive))
-    assert cli.text(*words) == f"Pruned {len(told) - 1} events.\n"
+    assert cli.text(*words) == f"Pruned {len(before) - 1} events.\n"
     lines = [json.loads(line) for line in archive.read_text().splitlines()]
-    assert [each["id"] for each in lines[1:]] == [each["id"] for each in told[:-1]]
-    assert lines[-1].keys() == told[-1].keys()
+    assert [each["id"] for each in lines[1:]] == [each["id"] for each in before[:-1]]
+    assert lines[-1].keys() == before[-1].keys()
     left = cli.json("list", "events")["events"]
-    assert [each["act"] for each in left] == [told[-1]["act"], "pruned"]
+    assert [each["act"] for each in left] == [before[-1]["act"], "pruned"]
     assert cli.json(*words) == {"pruned": 0}
     cli.fails("list", "events", "--after", "1", exit_code=4, code="events_pruned")
     cli.fails("events", "prune", "--older-than", "90", exit_code=2, code="usage")
 
 
-def test_what_cannot_be_archived_is_not_removed(cli: Cli, tmp_path: Path):
+def test_events_that_cannot_be_archived_stay(cli: Cli, tmp_path: Path):
     take(cli, "node-1", 3)
-    told = cli.json("list", "events")["events"]
+    before = cli.json("list", "events")["events"]
     words = ("events", "prune", "--older-than", "0m", "--archive", str(tmp_path))
     cli.fails(*words, exit_code=1, code="failed")
-    assert cli.json("list", "events")["events"] == told
+    assert cli.json("list", "events")["events"] == before

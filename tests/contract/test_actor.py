@@ -19,7 +19,7 @@ L = {"network": "n"}
 def test_events_name_the_actor(ipam: Ipam, request: pytest.FixtureRequest) -> None:
     """For every way to allocate: first, again, by name, several at once; and for releases."""
     if "http" in request.node.name:
-        pytest.skip("there it is the token's name: tests/api/test_fences.py")
+        pytest.skip("there it is the token's name: tests/api/test_scoped.py")
     with acting("someone"):
         ipam.add_subnet("10.0.0.0/24", labels=L)
         for host in (None, "h", None, "h"):

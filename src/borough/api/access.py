@@ -1,4 +1,4 @@
-"""Who asks, and what he may do."""
+"""The caller of a request, and the address space that it sees."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from borough.domain.declared.dimensions import Labels
 from borough.domain.declared.tokens import Permission, Token
 from borough.engine.ipam import Ipam
 
-#: The address space as a caller may see it.
+#: The address space that a caller sees.
 View = Ipam | ScopedIpam
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who asks.
+    """The caller of a request.
 
-    :ivar name: of the token; empty where the service asks for none.
-    :ivar labels: what he is confined to; empty for everything.
-    :ivar token: what was shown; None where the service asks for none.
+    :ivar name: name of the token; empty in a service without tokens.
+    :ivar labels: labels that confine the caller; empty for no limit.
+    :ivar token: None in a service without tokens.
     """
 
     name: str = ""

@@ -1,4 +1,4 @@
-"""Sending answers, to callers who may not take them."""
+"""Sending of answers, bounded in memory and time, and reading of bodies."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from borough.api import problem
 from borough.api.protocol import ABORT
 from borough.errors import BoroughError
 
-#: Most bytes of an answer that are sent at once; what a caller has not taken is kept in pieces of this size.
+#: Most bytes of an answer in one send, and so in the buffer of a caller that does not read.
 _PIECE: Final = 64 << 10
 
 JSON: Final = "application/json"
 
-#: What every answer says: that nobody may keep it, or take it for something else.
+#: Headers of every answer: no cache stores it, and no browser guesses its type.
 _COMMON: Final = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -25,7 +25,7 @@ _COMMON: Final = (
 
 
 class CallerGone(Exception):
-    """The caller is no longer there, or too slow to be waited for."""
+    """The caller has closed the connection, or does not read from it."""
 
 
 async def answer(
@@ -37,10 +37,10 @@ async def answer(
     *,
     timeout: float = 30.0,
 ) -> None:
-    """Send a whole answer.
+    """Send an answer.
 
-    :param patience: how long the caller may leave a piece of it lying, in seconds.
-    :raises CallerGone: he left it longer.
+    :param timeout: most seconds until the caller has read a piece.
+    :raises CallerGone: a piece was not read in time.
     """
     head = [
         (b"content-type", media_type.encode()),
@@ -52,7 +52,7 @@ async def answer(
     try:
         async with asyncio.timeout(timeout):
             await send({"type": "http.response.start", "status": status, "headers": head})
-        # The server takes a whole body at once, and says only before the next piece that it should not have.
+        # The server buffers a whole body at once. It pauses the sender before the next piece only.
         for at in range(0, max(len(body), 1), _PIECE):
             piece, more = body[at : at + _PIECE], at + _PIECE < len(body)
             async with asyncio.timeout(timeout):
@@ -62,7 +62,7 @@ async def answer(
 
 
 def abort(scope: Scope) -> None:
-    """End a connection whose caller does not take his answer, and forget what he has not taken."""
+    """Cut the connection of a caller that does not read, and drop its unread answer."""
     found = scope.get("extensions", {}).get(ABORT)
     if found:
         found["abort"]()
@@ -91,13 +91,12 @@ async def read_body(
     """Read a body.
 
     :param limit: its largest size, in bytes.
-    :param patience: how long it may take to arrive, in seconds.
-    :param count: is told the size of each piece before it is kept, and may refuse it.
-    :raises Malformed: it is too large, or too slow.
-    :raises CallerGone: the caller went away in the middle of it.
+    :param timeout: most seconds until it has arrived.
+    :param count: called with the size of each piece before the piece is kept; it may raise.
+    :raises Malformed: the body is too large, or too slow.
+    :raises CallerGone: the connection ended before the body did.
     """
-    told = headers.get(b"content-length", b"0")
-    if int(told) > limit:
+    if int(headers.get(b"content-length", b"0")) > limit:
         raise _too_large(limit)
     try:
         async with asyncio.timeout(timeout):
@@ -125,6 +124,15 @@ async def _collect(receive: Receive, limit: int, count: Callable[[int], None]) -
         if not message.get("more_body"):
             return b"".join((*parts, part)) if parts else part
         parts.append(part)
+
+
+async def refuse_writes(scope: Scope, send: Send) -> bool:
+    """Refuse a request that is not a read; return True when it was refused."""
+    if scope["method"] in ("GET", "HEAD"):
+        return False
+    headers = {"allow": "GET, HEAD"}
+    await refuse(send, problem.Malformed("this is only read", status=405, headers=headers))
+    return True
 
 
 def _too_large(limit: int) -> problem.Malformed:

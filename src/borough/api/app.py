@@ -1,4 +1,4 @@
-"""The ASGI application: operations, the service's own pages, and the page for people."""
+"""The ASGI application: operations, system routes, and the page for people."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from borough.engine.ipam import Ipam
 
 App = Callable[[Scope, Receive, Send], Any]
 
-#: Every endpoint of the API; another one is a function in one of these modules.
+#: Every endpoint of the API. A new one is a function in one of these modules.
 OPERATIONS: Final = operations_of(addresses, declared, reading, tokens, upkeep)
 
 
 class ByMethod:
-    """An ASGI application that looks at the method of a request."""
+    """An ASGI application that dispatches by the method of a request."""
 
     def __init__(self, endpoints: Mapping[str, App]) -> None:
         self._endpoints = dict(endpoints)
@@ -47,9 +47,9 @@ class ByMethod:
 
 
 class ByPath(Route):
-    """A route that is taken for the methods it has, so that a host may be called ``a/drain``.
+    """A route that matches only its own methods, so that a host may be named ``a/drain``.
 
-    Where no route has the method, the first one with the path says which it takes.
+    When no route has the method, the first one with the path answers with its own methods.
     """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,10 +58,10 @@ class ByPath(Route):
 
 
 class BySegments:
-    """An ASGI application that is routed by the path as it was sent.
+    """An ASGI application that is routed by the undecoded path.
 
-    Decoded first, a slash inside a name would end a segment of the path. The parts are decoded where they are
-    read (:func:`borough.api.reading.read_path`).
+    In a decoded path a slash inside a name would end a segment. :func:`borough.api.reading.read_path`
+    decodes the segments.
     """
 
     def __init__(self, app: App) -> None:
@@ -89,7 +89,7 @@ def make_app(service: Service) -> App:
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
-        service.sweeper.start()
+        service.reclaimer.start()
         yield
         service.stop()
         service.close()

@@ -1,4 +1,4 @@
-"""From a request to an answer: one object for each operation."""
+"""Endpoints: one object for each operation turns a request into an answer."""
 
 from __future__ import annotations
 
@@ -38,28 +38,29 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         operation = self._operation
-        watch = self._service.watch(operation.name)
+        log = self._service.request_log(operation.name)
         headers = dict(scope["headers"])
         load = Load(self._service.in_flight)
         try:
             caller = await self._service.guard.admit(operation, headers)
-            watch.caller = load.caller = caller.name
+            log.caller = load.caller = caller.name
             deadline = self._service.deadline(operation.need)
             work = await self._prepare(scope, receive, headers, caller, load)
-            status, body, told = await self._service.workers.run(work, caller.name, deadline)
+            status, body, extra = await self._service.workers.run(work, caller.name, deadline)
             self._service.count()
             if operation.method == "GET":
-                # What a write has done is told in any case.
+                # The outcome of a write is answered even when the quota of bytes is used up.
                 load.add(len(body))
-            await answer(send, status, body, headers=told, timeout=self._service.settings.send_time)
-            watch.done(status)
+            limit = self._service.settings.send_time
+            await answer(send, status, body, headers=extra, timeout=limit)
+            log.done(status)
         except CallerGone:
             abort(scope)
-            watch.done(499)
+            log.done(499)
         except Exception as error:
             known = error if isinstance(error, BoroughError) else problem.Fault()
             status = _status(known, headers)
-            watch.done(status, error)
+            log.done(status, error)
             await refuse(send, known, status, scope)
         finally:
             load.drop()
@@ -72,7 +73,7 @@ class Endpoint:
         caller: Identity,
         load: Load,
     ) -> Callable[[], tuple[int, bytes, dict[str, str]]]:
-        """Read all of a request, and put together what has to be done for it."""
+        """Read a request, and return the work that a thread has to do for it."""
         operation, service = self._operation, self._service
         given: dict[str, Any] = {}
         if operation.path_type is not None:
@@ -97,7 +98,7 @@ class Endpoint:
             given["caller"] = caller
 
         def work() -> tuple[int, bytes, dict[str, str]]:
-            # Here, because megabytes would keep every other connection waiting.
+            # Decoded in the thread: megabytes would block every other connection.
             body = read(data) if read else None
             if operation.takes_body:
                 given["body"] = body
@@ -107,10 +108,10 @@ class Endpoint:
         return work
 
     def _reader(self, headers: Mapping[bytes, bytes]) -> Callable[[bytes], Any]:
-        """The way in which the body is read.
+        """The function that decodes the body.
 
-        :raises Malformed: it is not said to be JSON. What a page of another site can make a browser send
-            without asking first is not.
+        :raises Malformed: the request does not declare JSON. A page of another site can make a browser
+            send other types without a preflight request.
         """
         kind = (
             headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
@@ -128,16 +129,16 @@ class Endpoint:
     def _do(
         self, view: Any, given: dict[str, Any], headers: Mapping[bytes, bytes]
     ) -> tuple[int, bytes, dict[str, str]]:
-        """Do the operation, in a thread of the crew."""
+        """Do the operation, in a thread of the pool."""
         operation = self._operation
-        told: dict[str, str] = {}
+        extra: dict[str, str] = {}
         if operation.tags and operation.method == "GET":
-            # Read before the answer is: an older tag makes a later write fail, never pass by mistake.
-            told["etag"] = f'"{view.catalogue().version}"'
-            if _text(headers, b"if-none-match") == told["etag"]:
-                return 304, b"", told
+            # Read before the answer: a tag that is too old makes a later write fail, never pass wrongly.
+            extra["etag"] = f'"{view.catalogue().version}"'
+            if _text(headers, b"if-none-match") == extra["etag"]:
+                return 304, b"", extra
         made = operation.function(view, **given)
-        return operation.status, _ENCODER.encode(plain(made)), told
+        return operation.status, _ENCODER.encode(plain(made)), extra
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
@@ -146,7 +147,7 @@ def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
 
 
 def _status(error: BoroughError, headers: Mapping[bytes, bytes]) -> int:
-    """What is stale, and was named in the head of the request, is a precondition that failed."""
+    """The status of an error: 412 when the stale version or sequence came in ``If-Match``."""
     if isinstance(error, StaleVersion | StaleSequence) and b"if-match" in headers:
         return 412
     return problem.status_of(error)

@@ -1,7 +1,7 @@
 """The live feed of events: one reader of the database for all streams of a process.
 
-The library gives events in order of their ids and leaves none out, so that a stream is a matter of asking
-again, and again, after the last one.
+The library returns events in order of their ids and omits none. A stream therefore only asks again for the
+events after its last one.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from borough.errors import BoroughError, EventsPruned
 
 T = TypeVar("T")
 
-#: How often the database is asked for new events, in seconds.
+#: Seconds between two queries for new events.
 INTERVAL: Final = 0.25
 
-#: Events read at a time.
+#: Events of one query.
 PAGE: Final = 5000
 
-#: Events told at a time: a stream whose caller does not read keeps so many.
+#: Events of one send, and so the most that a stream keeps for a caller that does not read.
 BATCH: Final = 200
 
-#: Events kept in memory for streams that are a little behind; the others read the database.
+#: Events in memory for streams that are a little behind. Streams further behind read the database.
 KEPT: Final = 10_000
 
 
@@ -42,7 +42,7 @@ class Feed:
         self._workers = workers
         self._interval = interval
         self._kept: deque[Event] = deque(maxlen=KEPT)
-        #: The last event that was read; None when nobody listens.
+        #: Id of the last event that was read; None without a stream.
         self._last: int | None = None
         self._news = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
@@ -58,21 +58,21 @@ class Feed:
         """The id of the newest event that was read."""
         if self._last is None:
             newest = await self._workers.run(self._ipam.newest_event)
-            # Another stream may have begun meanwhile.
+            # Another stream may have begun during the query.
             self._last = newest if self._last is None else self._last
         return self._last
 
     async def check(self, after: int, caller: str) -> None:
-        """Accept an id to follow events after.
+        """Check that a stream can begin after an id.
 
         :raises EventsPruned: events after it have been pruned.
         """
         await self._workers.run(lambda: self._ipam.events(after=after, limit=1), caller)
 
     async def ask(self, work: Callable[[], T], caller: str) -> T:
-        """Have something done for one stream, in its token's share of threads.
+        """Run work for one stream, in its token's share of threads.
 
-        A stream waits where a request would be refused.
+        A stream waits when a request would be refused.
         """
         while True:
             try:
@@ -83,10 +83,10 @@ class Feed:
     async def follow(
         self, after: int | None, heartbeat: float, caller: str
     ) -> AsyncIterator[Sequence[Event]]:
-        """Events with a larger id, as they happen, in batches; an empty one is a sign of life.
+        """Yield events with a larger id as they happen, in batches.
 
-        :param after: None for those that happen from now on.
-        :param heartbeat: seconds between signs of life.
+        :param after: None for events from now on.
+        :param heartbeat: seconds of silence after which an empty batch is yielded.
         :param caller: name of the token.
         """
         start = await self.newest()
@@ -111,7 +111,7 @@ class Feed:
             self.streams -= 1
 
     async def _next(self, at: int, caller: str) -> Sequence[Event]:
-        """Events after an id that were read, a batch of them."""
+        """The next batch of events after an id."""
         last = await self.newest()
         if at >= last:
             return ()
@@ -121,12 +121,12 @@ class Feed:
         return await self.ask(lambda: self._ipam.events(after=at, limit=BATCH), caller)
 
     async def _read(self) -> None:
-        """Ask the database, again and again, as long as anybody listens."""
+        """Query the database periodically while there are streams."""
         while self.streams and not self.closed:
             with contextlib.suppress(BoroughError):
                 await self._look()
             await asyncio.sleep(self._interval)
-        # Nobody listens: whoever comes next begins anew.
+        # Without streams the events in memory grow old: the next stream begins anew.
         self._last = None
         self._kept.clear()
 
@@ -135,7 +135,7 @@ class Feed:
         try:
             found = await self._workers.run(lambda: self._ipam.events(after=after, limit=PAGE))
         except EventsPruned:
-            # Streams that have not heard all that is gone find out by themselves.
+            # Streams that missed pruned events get the error from their own query.
             self._last = None
             self._kept.clear()
             await self.newest()

@@ -1,4 +1,4 @@
-"""Who may come in: tokens, and what a service without them still has to look at."""
+"""Admission of requests: tokens, and the checks of a service without tokens."""
 
 from __future__ import annotations
 
@@ -17,34 +17,33 @@ from borough.engine.ipam import Ipam
 from borough.engine.tokens import is_formed, recognise
 from borough.errors import BoroughError, NotPermitted, TokenRefused
 
-#: For how long the list of tokens is believed, in seconds: so long a revoked one may still be let in.
-BELIEVED: Final = 0.5
+#: Greatest age of the list of tokens, in seconds. A revoked token may be accepted for so long.
+MAX_AGE: Final = 0.5
 
-#: How often it is looked at whether the token of a stream is still good, in seconds. With
-#: :data:`BELIEVED` and the time of a query, a stream ends within one second.
-LOOK: Final = 0.25
+#: Seconds between two checks of the token of a stream. With :data:`MAX_AGE` and the time of a query, a
+#: stream ends within one second.
+CHECK_EVERY: Final = 0.25
 
-#: Shortest time between two reads of the list because of a token that is not on it, in seconds.
+#: Least seconds between two reads of the list that an unknown token causes.
 PAUSE: Final = 0.05
 
-_EVERYBODY: Final = Identity()
+_ANONYMOUS: Final = Identity()
 
-#: By what names a service without tokens is spoken to. A page of another site can have its own name
-#: lead to this machine; its requests then carry that name.
+#: Host names that a service without tokens accepts. The name of another site may resolve to this machine
+#: (DNS rebinding); the requests of its pages then carry that name.
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
-
-#: What a browser says of requests from this service's own page, and of addresses that a person typed.
+#: ``Sec-Fetch-Site`` of requests from this service's own page, and of addresses that a person typed.
 _OWN_SITES: Final = frozenset({b"same-origin", b"none"})
 
 
 def _check_site(headers: Mapping[bytes, bytes]) -> None:
-    """Refuse what a browser sends for a page of another site.
+    """Refuse a request that a browser sends for a page of another site.
 
-    Other programs send neither header. A page cannot set them: a browser says where a request comes from
-    (Fetch Metadata), and of a write also the origin of the page (RFC 6454).
+    A browser sets ``Sec-Fetch-Site`` (Fetch Metadata) and, for a write, ``Origin`` (RFC 6454). A page cannot
+    change them, and other programs send neither.
 
-    :raises NotPermitted: the page is of another site, or another port of this machine.
+    :raises NotPermitted: the page is of another site, or of another port of this machine.
     """
     site = headers.get(b"sec-fetch-site", b"none").lower()
     origin = headers.get(b"origin")
@@ -55,7 +54,7 @@ def _check_site(headers: Mapping[bytes, bytes]) -> None:
 
 
 class Guard:
-    """Decides who a request is from, and whether he may do what he wants."""
+    """Identifies the caller of a request, and checks its permission."""
 
     def __init__(
         self,
@@ -76,10 +75,10 @@ class Guard:
         self._reading = asyncio.Lock()
 
     async def admit(self, operation: Operation, headers: Mapping[bytes, bytes]) -> Identity:
-        """Who asks.
+        """Return the caller of an operation.
 
-        :raises TokenRefused: nobody knows.
-        :raises NotPermitted: he may not do that.
+        :raises TokenRefused: there is no valid token.
+        :raises NotPermitted: the token does not permit the operation.
         """
         caller = await self.identify(headers)
         if not caller.may.covers(operation.need):
@@ -91,9 +90,9 @@ class Guard:
         return caller
 
     async def identify(self, headers: Mapping[bytes, bytes]) -> Identity:
-        """Who asks, whatever he wants.
+        """Return the caller of a request of any kind.
 
-        :raises TokenRefused: nobody knows.
+        :raises TokenRefused: there is no valid token.
         """
         _check_site(headers)
         if not self._requires_token:
@@ -101,15 +100,15 @@ class Guard:
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
             if name not in _HERE:
                 raise Malformed("a service without tokens is spoken to as localhost", status=421)
-            return _EVERYBODY
+            return _ANONYMOUS
         scheme, _, text = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise TokenRefused("send a token: Authorization: Bearer …")
         shown, arrived = text.strip(), self._clock()
-        await self._read(arrived - BELIEVED)
+        await self._read(arrived - MAX_AGE)
         token = self._recognise(shown)
         if token is None and is_formed(shown):
-            # It may have been made since the list was read: a new token is good at once.
+            # The token may be newer than the list: a new token is valid at once.
             await self._read(arrived)
             token = self._recognise(shown)
         if token is None:
@@ -117,16 +116,16 @@ class Guard:
         return Identity(token.name, token.may, token.labels, token)
 
     async def until_refused(self, caller: Identity) -> None:
-        """Return when the token of a caller was revoked or has ended."""
+        """Return as soon as the token of a caller is revoked or has expired."""
         token = caller.token
         if token is None:
             await asyncio.get_running_loop().create_future()
             return
         while self._is_good(token):
-            await asyncio.sleep(LOOK)
-            # Without its database the service has nothing to tell that should be kept from anybody.
+            await asyncio.sleep(CHECK_EVERY)
+            # Without its database the service has no events to send, so that the stream may stay open.
             with contextlib.suppress(BoroughError):
-                await self._read(self._clock() - BELIEVED)
+                await self._read(self._clock() - MAX_AGE)
 
     def _is_good(self, token: Token) -> bool:
         expired = token.expires is not None and token.expires <= self._wall()
@@ -136,12 +135,12 @@ class Guard:
         return recognise(self._tokens.values(), shown, self._wall())
 
     async def _read(self, since: float) -> None:
-        """Have the list of tokens as it was at a time or later."""
+        """Read the list of tokens unless it was read at a time or later."""
         if not self._is_since(since):
             async with self._reading:
                 if not self._is_since(since):
                     if self._read_at is not None:
-                        # Whoever sends tokens that nobody knows does not make the database busy.
+                        # A flood of unknown tokens must not keep the database busy.
                         await asyncio.sleep(self._read_at + PAUSE - self._clock())
                     begun = self._clock()
                     found = await self._workers.run(self._stored)

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: what the processes of the service count, and how full the groups are."""
+"""Metrics for Prometheus: the counters of the service's processes, and the use of the groups."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from borough.errors import BoroughError
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-#: For how long the numbers about groups are told again before they are read anew, in seconds.
+#: Seconds after which the numbers about groups are read anew.
 FRESH: Final = 15.0
 
-#: The folder that processes write their counters to; set by whoever starts several.
+#: Environment variable: the folder of the counters of several processes.
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 _STATES: Final = ("size", "allocated", "cooling", "free", "claimed_free")
 
 
 class Numbers(Collector):
-    """How full the groups are: the subnets with the same labels, family and scope are one."""
+    """Use of the groups; subnets with equal labels, family and scope are one group."""
 
     def __init__(self, ipam: Ipam, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._ipam = ipam
@@ -49,7 +49,7 @@ class Numbers(Collector):
         return made if SHARED in os.environ else made + generate_latest(REGISTRY)
 
     def describe(self) -> list[Metric]:
-        """Nothing: it is not worth a look at the database to say so."""
+        """Return nothing: the registry calls this at its start, and it must not read the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -87,7 +87,7 @@ class Numbers(Collector):
             gauge.add_metric([*group, state], number)
         loans = GaugeMetricFamily(
             "borough_group_borrowed_addresses",
-            "Addresses of a group that lie in a block which another host has claimed.",
+            "Addresses of a group in blocks that another host has claimed.",
             labels=names,
         )
         for group, number in borrowed.items():
@@ -99,7 +99,7 @@ class Numbers(Collector):
 
 def _up(value: int) -> Metric:
     return GaugeMetricFamily(
-        "borough_database_up", "Whether the database could be read last time.", value=value
+        "borough_database_up", "1 when the last read of the database succeeded.", value=value
     )
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description, made from the operations and from the structs that parse requests."""
+"""The OpenAPI 3.1 description of the operations and of the structs that parse requests."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _REF: Final = "#/components/schemas/{name}"
 _FIELD: Final = re.compile(r":ivar (\w+): (.*?)(?=\n\s*:ivar |\Z)", re.S)
 
 _HEADER_TEXT: Final = {
-    "idempotency-key": "With the same key, the same request gets the same answer again.",
-    "if-match": "Only when this is still the entity tag.",
+    "idempotency-key": "The same request with the same key gets the same answer again.",
+    "if-match": "The request is done only while this is the entity tag.",
 }
 
 _HEADER_SCHEMA: Final[dict[str, dict[str, Any]]] = {
@@ -34,20 +34,20 @@ _HEADER_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "if-match": {"type": "string", "pattern": '^"?[0-9]{1,18}"?$'},
 }
 
-#: What can come of any request, besides what it is for.
+#: Statuses of refusals that any request can get.
 _ANY_STATUS: Final = {
     400: "The request cannot be read.",
-    401: "A token is needed, and none that the service knows was sent.",
-    403: "The token does not allow that.",
+    401: "A valid token is needed.",
+    403: "The token does not permit the request.",
     404: "There is no such object.",
     408: "The body did not arrive in time.",
-    409: "Nothing suitable is free, or the state is not as the request assumes.",
+    409: "No suitable address is free, or the state differs from what the request assumes.",
     412: "The entity tag is stale.",
     413: "The body is too large.",
     415: "The body is of another media type.",
     421: "The request is for another host.",
-    422: "The request can be read, and cannot be meant so.",
-    500: "Something is wrong with the installation.",
+    422: "The request can be read, and its values are not valid.",
+    500: "The installation needs its operator.",
     503: "A passing condition: try again.",
 }
 
@@ -55,7 +55,7 @@ _ANY_STATUS: Final = {
 def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any]:
     """The whole description.
 
-    :param secured: whether the service lets nobody in without a token.
+    :param secured: True when every request needs a token.
     """
     types = _types(operations)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
@@ -76,9 +76,7 @@ def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {
-            "schemas": {name: _reclaim_idle(schema) for name, schema in components.items()}
-        },
+        "components": {"schemas": {name: _readable(schema) for name, schema in components.items()}},
     }
     if secured:
         made["security"] = [{"token": []}]
@@ -124,7 +122,7 @@ def _operation(
     if each.name == "events":
         made["responses"]["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     if each.tags and each.method == "GET":
-        made["responses"]["304"] = {"description": "Nothing has been declared otherwise since."}
+        made["responses"]["304"] = {"description": "The declared objects have not changed since."}
     if each.body_type is not None:
         content = _content("application/json", by_type[_key(each.json_type)])
         if each.takes_yaml:
@@ -149,7 +147,7 @@ def _parameters(each: Operation, components: Mapping[str, Any]) -> list[dict[str
     for place, kind in (("path", each.path_type), ("query", each.query_type)):
         if kind is None:
             continue
-        schema = _reclaim_idle(components[kind.__name__])
+        schema = _readable(components[kind.__name__])
         for name, form in schema["properties"].items():
             parameter = {
                 "name": name,
@@ -174,7 +172,7 @@ def _parameters(each: Operation, components: Mapping[str, Any]) -> list[dict[str
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A query parameter that may be left out; there is no way to write null."""
+    """The schema of an optional query parameter; a query string has no null."""
     made = dict(schema)
     if "anyOf" in made:
         kinds = [each for each in made.pop("anyOf") if each.get("type") != "null"]
@@ -185,21 +183,21 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _reclaim_idle(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A struct's schema, with what its docstring says in the form that OpenAPI has for it."""
+def _readable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a struct, with its docstring as descriptions of the struct and of its fields."""
     made = dict(schema)
     text = inspect.cleandoc(made.get("description", ""))
-    told = {name: _line(words) for name, words in _FIELD.findall(text)}
+    known = {name: _line(words) for name, words in _FIELD.findall(text)}
     made["description"] = _line(text.partition(":ivar")[0])
     made["properties"] = {
-        name: {**_text(form), "description": told[name]} if name in told else _text(form)
+        name: {**_text(form), "description": known[name]} if name in known else _text(form)
         for name, form in made.get("properties", {}).items()
     }
     return made
 
 
 def _text(form: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a value, in which a time is text: what a client makes of it is its own choice."""
+    """The schema of a value. A time is plain text, so that a generated client does not parse it."""
     made = {name: value for name, value in form.items() if (name, value) != ("format", "date-time")}
     if "anyOf" in made:
         made["anyOf"] = [_text(each) for each in made["anyOf"]]

@@ -1,8 +1,7 @@
-"""What an endpoint is: a function, and what its signature says about it.
+"""Endpoints as functions: :func:`operation` reads the signature of each.
 
-A function marked with :func:`operation` is called with the address space as its caller may see it and, by
-the names of its parameters, with the parsed ``path``, ``query`` and ``body``. The types of these parameters
-parse the request; together with the return type they are what the OpenAPI description is made of.
+The first parameter is the address space that the caller sees. The parameters ``path``, ``query`` and
+``body`` get the parsed request; their types parse it. With the return type they make the OpenAPI description.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from borough.domain.declared.tokens import Permission
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Request headers that a function takes, by the name of the parameter.
+#: Request headers by the parameter that takes each.
 HEADERS: Final = {"key": "idempotency-key", "if_match": "if-match"}
 
 
@@ -25,13 +24,13 @@ HEADERS: Final = {"key": "idempotency-key", "if_match": "if-match"}
 class Operation:
     """One endpoint.
 
-    :ivar name: that of the function, and of the library's method.
-    :ivar need: what a token must allow.
+    :ivar name: name of the function, and of the library's method.
+    :ivar need: permission that a token must have.
     :ivar headers: the parameters among :data:`HEADERS` that it takes.
-    :ivar tags: whether its answer carries the version of what is declared, as an entity tag.
-    :ivar takes_body: whether the function takes the body; where it does not, the body says nothing.
-    :ivar is_large: whether the body may be as large as the service takes any.
-    :ivar takes_yaml: whether the body may also be YAML, which it then gets as text.
+    :ivar tags: True when the answer carries the version of the declared objects as an entity tag.
+    :ivar takes_body: False when the body must be empty.
+    :ivar is_large: True when the body may have the largest size of all.
+    :ivar takes_yaml: True when the body may also be YAML, which the function gets as text.
     """
 
     name: str
@@ -53,7 +52,7 @@ class Operation:
 
     @property
     def json_type(self) -> Any:
-        """What the body is as JSON."""
+        """The type of a JSON body."""
         if not self.takes_yaml:
             return self.body_type
         return next(each for each in get_args(self.body_type) if each is not str)
@@ -99,7 +98,7 @@ def operation(
 
 
 def operations_of(*modules: Any) -> list[Operation]:
-    """The endpoints that modules define, in the order in which they stand there."""
+    """The endpoints of modules, in the order of their definitions."""
     return [
         each.operation
         for module in modules

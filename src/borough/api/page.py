@@ -7,15 +7,14 @@ from typing import Final
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from borough.api.answers import refuse
-from borough.api.problem import Malformed
+from borough.api.answers import refuse_writes
 from borough.web import HEADERS, Asset, assets
 
 _HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 class _File:
-    """An ASGI application that serves one file, or says that the caller has it already."""
+    """An ASGI application that serves one file, or 304 when the caller has it."""
 
     def __init__(self, asset: Asset) -> None:
         self._asset = asset
@@ -23,9 +22,7 @@ class _File:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] not in ("GET", "HEAD"):
-            headers = {"allow": "GET, HEAD"}
-            await refuse(send, Malformed("this is only read", status=405, headers=headers))
+        if await refuse_writes(scope, send):
             return
         known = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
         fresh = self._asset.tag in known or known == "*"
@@ -43,5 +40,5 @@ class _File:
 
 
 def page_routes() -> list[BaseRoute]:
-    """The routes of these files. Whoever asks needs no token: they say nothing that is not public."""
+    """The routes of the files. They are public and need no token."""
     return [Route(path, _File(asset)) for path, asset in assets().items()]

@@ -1,7 +1,7 @@
-"""Pages of lists that the library gives whole.
+"""Pages of lists that the library returns whole.
 
-The place where a page ends is written into its ``next`` as the sort key of its last line, so that the
-next page goes on there whatever has come and gone meanwhile.
+``next`` of a page holds the sort key of its last line. The next page begins behind that key even when lines
+were added or removed meanwhile.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Place = list[Any]
 
 
 def by_place(subnet: SubnetView) -> Place:
-    """Where a subnet stands in the list of subnets."""
+    """Sort key of a subnet in the list of subnets."""
     prefix = parse_prefix(subnet.prefix)
     return [subnet.scope, prefix.family, prefix.base, prefix.length]
 
@@ -33,8 +33,8 @@ def page_of(
 ) -> tuple[Sequence[T], str | None]:
     """One page of a list that is sorted by place.
 
-    :return: the lines, and the place where the next page begins; None at the end.
-    :raises Malformed: the page begins at a place that the service never gave.
+    :return: the lines, and ``after`` of the next page; None at the end.
+    :raises Malformed: ``after`` is not from this service.
     """
     start = 0
     if query.after:
@@ -48,7 +48,7 @@ def page_of(
 
 
 def _strange() -> Malformed:
-    return Malformed("after is not what a page before this one said", status=422, field="after")
+    return Malformed("after is not the next of an earlier page", status=422, field="after")
 
 
 def _write(place: Place) -> str:

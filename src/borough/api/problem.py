@@ -26,7 +26,7 @@ from borough.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-#: The first that fits. What cannot be read at all is 400; what can, and cannot be meant, is 422.
+#: The first kind that matches. A request that cannot be read is 400, one with values that are not valid 422.
 _STATUS: Final[tuple[tuple[type[BoroughError], int], ...]] = (
     (UnknownObject, 404),
     (NotAllocated, 404),
@@ -42,10 +42,10 @@ _STATUS: Final[tuple[tuple[type[BoroughError], int], ...]] = (
 
 
 class Malformed(FixInput):
-    """A request that cannot be read: not HTTP's, JSON's or the schema's form.
+    """A request that cannot be read: HTTP, JSON or schema are violated.
 
     :ivar status: the HTTP status.
-    :ivar headers: what the answer's head says besides.
+    :ivar headers: further headers of the answer.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class Malformed(FixInput):
 
 
 class Overloaded(RetryLater):
-    """The service has more to do than it can: ask again in a moment."""
+    """The service has too much work: ask again in a moment."""
 
     code = "overloaded"
 
 
 class Fault(BoroughError):
-    """Something that should not have happened. The log says what; the caller is not told."""
+    """A fault of the service. The log has the cause; the answer does not."""
 
     code = "internal"
 
@@ -78,14 +78,14 @@ class Fault(BoroughError):
 
 @dataclass(frozen=True)
 class Problem:
-    """What went wrong.
+    """The reason of a refusal.
 
-    :ivar type: names the kind of problem; `urn:borough:` and the code.
+    :ivar type: kind of the problem: `urn:borough:` and the code.
     :ivar title: the status in words.
     :ivar status: the HTTP status.
-    :ivar detail: one sentence for a person: what happened and what to try.
+    :ivar detail: one sentence for a person: the reason, and the remedy.
     :ivar code: stable identifier for a program.
-    :ivar facts: details for a program; what is in it depends on the code.
+    :ivar facts: details for a program; they depend on the code.
     """
 
     type: str
@@ -104,7 +104,7 @@ def status_of(error: BoroughError) -> int:
 
 
 def headers_of(error: BoroughError) -> dict[str, str]:
-    """What the head of the answer says besides."""
+    """Further headers of the answer to an error."""
     if isinstance(error, Malformed):
         return error.headers
     if isinstance(error, RetryLater):

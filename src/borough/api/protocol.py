@@ -1,8 +1,8 @@
-"""HTTP/1.1 with bounds on what a connection may make the service keep.
+"""HTTP/1.1 with bounds on the memory of a connection.
 
-The server library leaves these bounds to a proxy. Counted are the bytes that arrive without any of the body
-among them (head, trailers, chunk sizes), the fields of head and trailers, and requests sent before the
-answer to the first. ``tests/api/test_protocol.py`` names the attributes of the library that this relies on.
+The server library leaves these bounds to a proxy. They cover the bytes outside of bodies (head, trailers,
+chunk sizes), the fields of head and trailers, and pipelined requests. ``tests/api/test_protocol.py`` names
+the attributes of the library that this relies on.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from borough.api import problem
 from borough.api.problem import Malformed
 
-#: The extension of an ASGI scope with which the application ends a connection at once.
+#: The extension of an ASGI scope that cuts a connection at once.
 ABORT: Final = "borough.abort"
 
-#: How long the head of a request may take to arrive, in seconds, and a new connection may say nothing.
+#: Most seconds until the head of a request has arrived, also on a new connection.
 HEAD_TIME: Final = 15.0
 
 #: Most bytes of a head, between two pieces of a body, and of the trailers behind it.
 HEAD_LIMIT: Final = 64 << 10
 
-#: Most fields of one request, those of its trailers included.
+#: Most fields of one request, trailers included.
 FIELD_LIMIT: Final = 128
 
-#: Most bytes that all connections of a process together leave unfinished; beyond it each may leave
-#: :data:`SMALL`, so that those who fill it do not shut out the others.
+#: Most bytes of unfinished heads on all connections of a process. Beyond it each connection may still leave
+#: :data:`SMALL`, so that callers who exhaust the bound do not shut out others.
 UNFINISHED_LIMIT: Final = 16 << 20
 SMALL: Final = 4 << 10
 
-#: Most requests of one connection that wait for the answer to the one before.
+#: Most pipelined requests of one connection.
 PIPELINED: Final = 8
 
 
 class _TooMuch(Exception):
-    """A bound was met inside a callback of the parser."""
+    """A bound was exceeded in a callback of the parser."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
-    #: Bytes that arrived on all connections of this process and have come to nothing yet.
+    #: Bytes of unfinished heads on all connections of this process.
     unfinished = 0
 
     _timer: asyncio.TimerHandle | None = None
@@ -59,13 +59,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing any more."""
+        """Stop the clock, and give up the bytes that arrived."""
         self._stop_timer()
         self._progress()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes without being part of a body."""
+        """Count the bytes outside of bodies."""
         if self._is_refused:
             return
         if self._in_head and self._timer is None:
@@ -73,16 +73,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._since += len(data)
         BoundedProtocol.unfinished += len(data)
         super().data_received(data)
-        # What is left has come to nothing yet: one piece may end a head and begin a large body.
+        # Checked after parsing: one piece may end a head and begin a large body.
         if self._since > HEAD_LIMIT:
             self._refuse(_TOO_LARGE)
         elif self._since > SMALL and BoundedProtocol.unfinished > UNFINISHED_LIMIT:
             self._refuse(_FULL)
 
     def on_message_begin(self) -> None:
-        """Tell the application how to end the connection of a caller that does not take its answer.
+        """Give the application a way to cut the connection of a caller that does not read.
 
-        An orderly close waits until the caller has taken everything, and keeps the rest until then.
+        An orderly close would keep the unread rest until the caller has read it.
         """
         if len(self.pipeline) >= PIPELINED:
             raise _TooMuch
@@ -91,12 +91,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
 
     def on_url(self, url: bytes) -> None:
-        """Keep a piece of the target."""
+        """Count a piece of the target."""
         self._keep(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field of the head, or of the trailers, which the library adds to the same list."""
+        """Count a field of the head or of the trailers; the library keeps both in one list."""
         self._fields += 1
         self._keep(len(name) + len(value))
         super().on_header(name, value)
@@ -109,20 +109,20 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Start to count anew: the application bounds the size of a body and its time."""
+        """Begin a new count: the application bounds the size and the time of a body."""
         self._progress()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Expect another head, whose time begins with its first byte."""
+        """Expect another head; its time begins with its first byte."""
         super().on_message_complete()
         self._in_head = True
         self._progress()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, or more of it than is taken."""
+        """Answer bytes that are not HTTP, or that exceed a bound."""
         if len(self.pipeline) >= PIPELINED:
-            # An answer here would stand among those to the requests before.
+            # An answer here would come before the answers to earlier requests.
             self._end()
         elif self._is_too_large:
             self._refuse(_TOO_LARGE)
@@ -157,7 +157,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            # The application answers this request, or has begun to.
+            # The application has begun to answer this request.
             self._end()
             return
         self._is_refused = True
@@ -172,7 +172,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _end(self) -> None:
-        """Cut the connection, and give up what was kept for it."""
+        """Cut the connection."""
         self._is_refused = True
         self._stop_timer()
         self.transport.abort()

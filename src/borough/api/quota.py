@@ -1,26 +1,24 @@
-"""Limits on what one caller, and all callers together, may hold at a time."""
+"""Limits on the resources that one caller, and all callers together, hold at a time."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from borough.api.problem import Overloaded
 
 
 class Quota:
-    """Counts what is held, in one event loop.
+    """Counts a resource that callers hold, in one event loop.
 
-    :ivar held: how much is held by all.
+    :ivar held: the amount that all callers hold.
     """
 
     def __init__(self, most: int, each: int, what: str) -> None:
-        """Hold nothing yet.
+        """Begin with nothing held.
 
-        :param most: what all callers together may hold.
-        :param each: what one token may hold. Without tokens all callers are one, and this does not count.
-        :param what: is said of a caller who wants more: ``event streams``.
+        :param most: limit of all callers together.
+        :param each: limit of one token. It does not apply without tokens, where all callers are one.
+        :param what: name of the resource in errors: ``event streams``.
         """
         self._most = most
         self._each = each
@@ -28,26 +26,16 @@ class Quota:
         self._by_caller: Counter[str] = Counter()
         self.held = 0
 
-    @contextmanager
-    def one(self, caller: str) -> Iterator[None]:
-        """Hold one meanwhile.
-
-        :param caller: name of the token; empty for none.
-        :raises Overloaded: too much is held already.
-        """
-        self.take(caller)
-        try:
-            yield
-        finally:
-            self.give_back(caller)
-
     def of(self, caller: str) -> int:
         """The amount that a caller holds."""
         return self._by_caller.get(caller, 0)
 
     def take(self, caller: str, amount: int = 1) -> None:
-        """Hold more. A first amount of a caller may be more than its share; of all, more than there is.
+        """Hold more.
 
+        The first amount of a caller may exceed its limit, and the first amount of all the limit of all.
+
+        :param caller: name of the token; empty for none.
         :raises Overloaded: too much is held already.
         """
         mine = self.of(caller)
@@ -58,12 +46,12 @@ class Quota:
         self._by_caller[caller] += amount
         self.held += amount
 
-    def give_back(self, caller: str, amount: int = 1) -> None:
+    def release(self, caller: str, amount: int = 1) -> None:
         """Hold less."""
         self.held -= amount
         self._by_caller[caller] -= amount
         if not self._by_caller[caller]:
-            # Callers that hold nothing are not remembered.
+            # Entries of idle callers would fill the memory.
             del self._by_caller[caller]
 
 
@@ -74,7 +62,7 @@ class Load:
     """
 
     def __init__(self, quota: Quota) -> None:
-        """Hold nothing yet."""
+        """Begin with nothing held."""
         self._quota = quota
         self._size = 0
         self.caller = ""
@@ -88,6 +76,6 @@ class Load:
         self._size += size
 
     def drop(self) -> None:
-        """Hold nothing any more."""
+        """Release all."""
         if self._size:
-            self._quota.give_back(self.caller, self._size)
+            self._quota.release(self.caller, self._size)

@@ -1,4 +1,4 @@
-"""Reading a request, strictly: path, query, headers, body, each by its struct."""
+"""Strict parsing of requests: path, query, headers and body, each by its struct."""
 
 from __future__ import annotations
 
@@ -116,11 +116,11 @@ def convert(kind: type[Input], values: Mapping[str, Any]) -> Input:
 def read_json(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     """Read a body.
 
-    :raises Malformed: it is not JSON, is nested without end, has a key twice, or does not fit.
+    :raises Malformed: it is not JSON, is nested too deeply, has a key twice, or does not fit.
     """
     try:
         made = decoder.decode(data)
-        # The decoder takes the last of equal keys, and others may take the first.
+        # The decoder keeps the last of equal keys, where a proxy may have checked the first.
         json.loads(data, object_pairs_hook=_check_keys, parse_int=str, parse_float=str)
     except msgspec.ValidationError as error:
         raise Malformed(_said(error)) from None
@@ -154,7 +154,7 @@ def read_text(data: bytes) -> str:
 
 
 def _said(error: msgspec.ValidationError) -> str:
-    """What does not fit, and where: ``limit: Expected `int` <= 100000``."""
+    """The field and the reason: ``limit: Expected `int` <= 100000``."""
     text, _, place = str(error).partition(" - at ")
     place = place.strip("`").removeprefix("$").removeprefix(".")
     return f"{place}: {text}" if place else text
@@ -163,9 +163,9 @@ def _said(error: msgspec.ValidationError) -> str:
 def read_key(text: str | None) -> str | None:
     """Read an ``Idempotency-Key``, with or without the quotes of a structured field (RFC 8941).
 
-    One that begins with ``%`` is percent-encoded UTF-8: keys of the library may be any text.
+    A key that begins with ``%`` is percent-encoded UTF-8: keys of the library may be any text.
 
-    :raises Malformed: it is empty, too long, or holds what is not printable ASCII.
+    :raises Malformed: it is empty, too long, or not printable ASCII.
     """
     if text is None:
         return None
@@ -189,13 +189,13 @@ def _decoded(text: str) -> str:
 
 
 def read_match(text: str | None) -> int | None:
-    """Read an ``If-Match``: the version in one entity tag of ours, quotes or not; None for any.
+    """Read an ``If-Match``: the version in one entity tag, with or without quotes; None for any.
 
-    :raises Malformed: it is something else.
+    :raises Malformed: it is not an entity tag of this service.
     """
     if text is None or text.strip() == "*":
         return None
     found = _ENTITY_TAG.fullmatch(text.strip())
     if not found:
-        raise Malformed("If-Match is one entity tag that this service gave")
+        raise Malformed("If-Match must be one entity tag of this service")
     return int(found[1])

@@ -1,7 +1,4 @@
-"""Sweeping and pruning now and then, beside the requests.
-
-In one process of a service, and in a thread of its own.
-"""
+"""Periodic reclaim and pruning, in a thread of one process of the service."""
 
 from __future__ import annotations
 
@@ -23,60 +20,59 @@ from borough.errors import BoroughError
 
 _LOG: Final = logging.getLogger("borough.reclaim")
 
-#: How much earlier or later than told a sweep may begin, so that services do not sweep in step.
+#: Random part of the interval, so that services do not reclaim at the same time.
 _JITTER: Final = 0.1
 
-#: In the folder that the processes of a service share: whoever has locked it sweeps.
+#: File in the folder that the processes of a service share. The process that has locked it reclaims.
 _LOCK: Final = "reclaim.lock"
 
 RECLAIMS: Final = Counter(
-    "borough_reclaims_total", "Sweeps by what came of them: an error code, or ok.", ["code"]
+    "borough_reclaims_total", "Runs of reclaim by outcome: an error code, or ok.", ["code"]
 )
-
 
 PRUNED: Final = Counter("borough_events_pruned_total", "Events pruned because of their age.")
 
 
 class Reclaimer:
-    """Gives back, every few minutes, what nobody needs any more, and prunes events.
+    """Returns idle claims to the pool and prunes events, periodically.
 
-    An error is written down, and the next sweep is tried like any other.
+    An error is logged, and the next run takes place as usual.
     """
 
     def __init__(
         self, reclaim: Callable[[], Reclaimed], every: float, prune: Callable[[], int] = lambda: 0
     ) -> None:
-        """Do not begin yet; see :meth:`start`.
+        """Prepare; see :meth:`start`.
 
-        :param sweep: :meth:`borough.engine.ipam.Ipam.reclaim`.
-        :param every: seconds from one sweep to the next; 0 for none at all.
-        :param prune: prunes events, and returns how many.
+        :param reclaim: :meth:`borough.engine.ipam.Ipam.reclaim`.
+        :param every: seconds between two runs; 0 for no run.
+        :param prune: prunes events, and returns their number.
         """
         self._reclaim = reclaim
         self._prune = prune
         self._every = every
         self._stopping = False
-        # Told to stop by a signal, perhaps twice at once: an event's lock would be waited for by its holder.
-        self._told: SimpleQueue[None] = SimpleQueue()
-        # A sweep that hangs on a dead database must not keep the process from ending: a unit of work that
-        # is cut off is undone.
+        # Signal handlers stop this, perhaps one inside another: the lock of an Event would deadlock.
+        self._stops: SimpleQueue[None] = SimpleQueue()
+        # A run that hangs on a dead database must not keep the process from ending. A unit of work that is
+        # cut off is undone.
         self._thread = threading.Thread(target=self._run, name="borough-reclaim", daemon=True)
         self._lock = ReclaimLock()
 
     def start(self) -> None:
-        """Begin; the first sweep is due when the time between two has passed."""
+        """Begin; the first run is due after one interval."""
         if self._every > 0:
             self._thread.start()
 
     def stop(self) -> None:
-        """Begin no other sweep; one under way goes on."""
+        """Begin no other run; one under way goes on."""
         self._stopping = True
-        self._told.put(None)
+        self._stops.put(None)
 
     def close(self, timeout: float) -> None:
-        """Stop, and wait for a sweep that is under way.
+        """Stop, and wait for a run that is under way.
 
-        :param patience: for how long at most, in seconds.
+        :param timeout: most seconds to wait.
         """
         self.stop()
         if self._thread.is_alive():
@@ -90,10 +86,10 @@ class Reclaimer:
                 self._once("prune", self._prune_once)
 
     def _rest(self) -> bool:
-        """Wait until the next sweep is due; return whether there is to be none."""
+        """Wait until the next run is due; return True when there is to be none."""
         spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
         try:
-            self._told.get(timeout=self._every * spread)
+            self._stops.get(timeout=self._every * spread)
         except Empty:
             return False
         return True
@@ -103,7 +99,7 @@ class Reclaimer:
             work()
         except Exception as error:
             if self._stopping:
-                return  # The store was closed under a sweep that took too long to end.
+                return  # The store was closed during a run that took longer than the timeout.
             code = error.code if isinstance(error, BoroughError) else "internal"
             if name == "reclaim":
                 RECLAIMS.labels(code).inc()
@@ -130,11 +126,11 @@ class Reclaimer:
                 "reclaimed": len(done.reclaimed),
                 "joined": done.joined,
             }
-            _LOG.info("swept", extra={"facts": counts})
+            _LOG.info("reclaimed", extra={"facts": counts})
 
 
 class ReclaimLock:
-    """Whether this process is the one that sweeps: of several, the first that asks, until it ends."""
+    """Elects the process that reclaims: the first one that asks, until it ends."""
 
     def __init__(self) -> None:
         folder = os.environ.get(SHARED)
@@ -142,7 +138,7 @@ class ReclaimLock:
         self._file: int | None = None
 
     def mine(self) -> bool:
-        """Ask. The system takes the lock from a process that dies."""
+        """True when this process reclaims. The system releases the lock of a process that dies."""
         if self._path is None or self._file is not None:
             return True
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -155,7 +151,7 @@ class ReclaimLock:
         return True
 
     def close(self) -> None:
-        """Leave it to another one."""
+        """Let another process reclaim."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,4 +1,4 @@
-"""What is written down about each request: numbers for Prometheus, lines for the log."""
+"""Metrics and log lines of requests."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SECONDS: Final = Histogram(
 )
 OUTCOMES: Final = Counter(
     "borough_requests_total",
-    "Requests by what came of them: an error code, or ok.",
+    "Requests by outcome: an error code, or ok.",
     ["operation", "code"],
 )
 RETRIES: Final = Counter(
-    "borough_retries_total", "Units of work that were run again because others were in the way."
+    "borough_retries_total", "Units of work that were run again after a conflict."
 )
 STATEMENTS: Final = Counter(
     "borough_database_statements_total", "Statements sent to the database, each a round trip."
@@ -36,9 +36,9 @@ STATEMENTS: Final = Counter(
 
 
 class RequestLog:
-    """Watches one request.
+    """Records one request.
 
-    :ivar caller: the name of the token, once it is known.
+    :ivar caller: name of the token, once it is known.
     """
 
     __slots__ = ("_begun", "_operation", "_verbose", "caller")
@@ -50,7 +50,7 @@ class RequestLog:
         self.caller = ""
 
     def done(self, status: int, error: Exception | None = None) -> None:
-        """Write down how it ended."""
+        """Record the end of the request."""
         took = time.perf_counter() - self._begun
         code = "ok" if error is None and status < 400 else _code(error, status)
         SECONDS.labels(self._operation).observe(took)
@@ -81,7 +81,7 @@ def _code(error: Exception | None, status: int) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line. What goes in is named; no header, query or body ever is."""
+    """One JSON object a line, of named facts; headers, queries and bodies are never logged."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a line."""

@@ -1,9 +1,9 @@
-"""The address space as a token sees it that is confined to labels.
+"""The address space within the boundary of a token that is confined to labels.
 
-A confined caller works through :class:`ScopedIpam`. A subnet is visible when it carries, in every dimension
-of the token's labels, one of the values that they allow. Everything else is visible through its subnet. A
-request that leaves a dimension of the labels out is narrowed to it; one that names another value is
-refused. Errors and explanations leave out other subnets.
+A confined caller works through :class:`ScopedIpam`. A subnet is visible when it carries one of the token's
+values in each dimension of the token's labels. Other objects are visible through their subnet. A request
+without such a dimension is narrowed to the token's values; a request with another value is refused. Errors
+and explanations leave out subnets outside the boundary.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ _KEPT: Final = 64 << 20
 
 
 class VisibleSubnets:
-    """The subnets that are visible within labels, for one version of the catalogue each."""
+    """The visible subnets of each boundary, cached for one version of the catalogue."""
 
     def __init__(self) -> None:
         self._found: Cache[str, tuple[int, frozenset[str]]] = Cache(_KEPT)
 
     def of(self, catalogue: Catalogue, boundary: Labels) -> frozenset[str]:
-        """Names of the subnets within labels.
+        """Names of the subnets within a boundary.
 
-        :raises NotPermitted: a dimension of the labels no longer keeps requests in.
+        :raises NotPermitted: a dimension of the boundary is no longer hard.
         """
         key = repr(sorted((name, sorted(values)) for name, values in boundary.items()))
         version, names = self._found.get(key) or (-1, frozenset())
@@ -81,7 +81,7 @@ class VisibleSubnets:
                 for subnet in catalogue.subnets.values()
                 if _is_within(subnet.labels, boundary)
             )
-            # The names themselves are the catalogue's.
+            # Without the names: the catalogue holds them anyway.
             self._found.put(key, (catalogue.version, names), getsizeof(names) + getsizeof(key))
         return names
 
@@ -91,9 +91,9 @@ def _is_within(labels: Mapping[str, Iterable[str]], boundary: Labels) -> bool:
 
 
 def _check_boundary(catalogue: Catalogue, boundary: Labels) -> None:
-    """See :func:`borough.engine.tokens.check_fence`; the dimensions may have changed since.
+    """Check a boundary again: its dimensions may have changed since the token was created.
 
-    :raises NotPermitted: a dimension no longer keeps a request in.
+    :raises NotPermitted: a dimension is no longer hard.
     """
     try:
         check_boundary_labels(catalogue, boundary)
@@ -106,10 +106,10 @@ def _refuse(*_given: Any, **_named: Any) -> Any:
 
 
 class ScopedIpam(Face):
-    """The address space within labels; see the module.
+    """The address space within a boundary; see the module.
 
-    Hosts, and what they claim, may be shared with others. Where an address may move to depends on segments
-    and racks that are not visible. So upkeep is refused, as are declared changes and tokens.
+    Upkeep is refused: several tenants may share a host and its claims, and a reassignment depends on
+    segments and racks outside the boundary. Declarations and tokens are refused too.
     """
 
     _apply = _add_subnet = _remove_subnet = _refuse
@@ -123,24 +123,24 @@ class ScopedIpam(Face):
         self._known = subnets
 
     def close(self) -> None:
-        """Close nothing: the address space is the service's."""
+        """Close nothing: the address space belongs to the service."""
 
     def catalogue(self) -> Catalogue:
-        """The version of the declared objects, and none of them."""
+        """An empty catalogue with the version of the declared objects."""
         return Catalogue(self._ipam.catalogue().version)
 
     def _visible_subnets(self) -> frozenset[str]:
         return self._known.of(self._ipam.catalogue(), self._boundary)
 
     def _check_visible(self, *names: str) -> None:
-        """Refuse a subnet that is not visible as one that does not exist."""
+        """Refuse an invisible subnet with the error for one that does not exist."""
         visible = self._visible_subnets()
         for name in names:
             if name not in visible:
                 raise UnknownObject(f"there is no subnet {name!r}", kind="subnet", name=name)
 
     def _read(self, work: Callable[[Unit, frozenset[str]], T]) -> T:
-        """Read what lies in the visible subnets, and nothing else, in one transaction."""
+        """Read within the visible subnets, in one transaction."""
 
         def read(unit: Unit) -> T:
             return work(unit, self._known.of(unit.catalogue, self._boundary))
@@ -150,9 +150,9 @@ class ScopedIpam(Face):
     # --- Addresses ------------------------------------------------------------------------------
 
     def narrow(self, labels: Labels) -> dict[str, frozenset[str]]:
-        """Labels within the boundary: a dimension that is left out is added.
+        """Add the dimensions of the boundary that labels leave out.
 
-        :raises NotPermitted: some are outside.
+        :raises NotPermitted: a label is outside the boundary.
         """
         self._visible_subnets()
         asked = dict(labels)
@@ -166,7 +166,7 @@ class ScopedIpam(Face):
         return asked
 
     def _within(self, request: Request) -> Request:
-        """A request that stays inside."""
+        """A request narrowed to the boundary."""
         key = self._own_key(request.key)
         if request.tiers is not None:
             self._check_visible(*chain.from_iterable(request.tiers))
@@ -178,7 +178,7 @@ class ScopedIpam(Face):
         return replace(request, key=key, labels=labels, host=host)
 
     def _own_key(self, key: str) -> str:
-        """An idempotency key, apart from everybody else's."""
+        """An idempotency key that no other boundary can have."""
         if not key:
             return key
         words = sorted((name, sorted(values)) for name, values in self._boundary.items())
@@ -194,7 +194,7 @@ class ScopedIpam(Face):
         return _redact(_redact_errors(lambda: self._ipam._explain(self._within(request))))
 
     def _release(self, request: ReleaseRequest) -> Released:
-        """Release what is visible; claims of the host stay."""
+        """Release visible addresses; claims of the host stay."""
         if request.addresses:
             for each in request.addresses:
                 self._show(request.scope, *each)
@@ -231,7 +231,7 @@ class ScopedIpam(Face):
         return self._ipam._dimensions()
 
     def _pools(self) -> list[PoolUsage]:
-        """None: a pool belongs to whoever carves subnets."""
+        """No pools: only administrators carve subnets."""
         return []
 
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]:
@@ -245,13 +245,13 @@ class ScopedIpam(Face):
         return self._read(lambda unit, visible: queries.allocations(unit, wanted, visible))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
-        """Holders elsewhere are left out."""
+        """The map of the visible subnets."""
         visible = self._visible_subnets()
         chosen = visible if subnets is None else visible.intersection(subnets)
         return _redact_errors(lambda: self._ipam._space_map(scope, chosen))
 
     def _usage(self, labels: Labels, host: str | None, scope: str) -> list[Usage]:
-        # All that is visible is no group: the boundary may leave other hard dimensions open.
+        # All visible subnets are not one group: other hard dimensions may separate them.
         group = self.narrow(labels) if labels or host else labels
         return self._read(lambda unit, visible: queries.usage(unit, group, host, scope, visible))
 
@@ -259,7 +259,7 @@ class ScopedIpam(Face):
         return self._read(lambda unit, visible: queries.routes(unit, host, form, scope, visible))
 
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]:
-        """Those of subnets that were within the boundary then."""
+        """Events of subnets that were within the boundary at the time."""
         return self._ipam._events(after, limit, self.narrow(labels))
 
     def _newest_event(self) -> int:
@@ -267,19 +267,19 @@ class ScopedIpam(Face):
 
 
 def _redact(explanation: Explanation) -> Explanation:
-    """An explanation without the subnets that are not visible."""
+    """An explanation without invisible subnets."""
     return replace(explanation, passed=())
 
 
 def _redact_errors(work: Callable[[], T], key: str | None = None) -> T:
-    """Run, and leave out of an error what it would tell of others."""
+    """Run, and remove facts about other tenants from an error."""
     try:
         return work()
     except (KeyReused, KeySpent) as error:
         raise type(error)(
             f"idempotency key {key!r} was used with another request"
             if isinstance(error, KeyReused)
-            else f"what idempotency key {key!r} was given has been released since; "
+            else f"the addresses of idempotency key {key!r} have been released since; "
             "use a new key for a new request",
             key=key,
         ) from None

@@ -1,4 +1,4 @@
-"""Running the service: sockets, processes, and how they end."""
+"""Running of the service: sockets, processes, signals."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from borough.errors import FixInput, NeedsOperator
 
 _LOG: Final = logging.getLogger("borough.serve")
 
-#: Connections that may wait to be accepted.
+#: Most connections that wait to be accepted.
 _BACKLOG: Final = 2048
 
-#: How long an idle connection is kept, in seconds.
+#: Seconds after which an idle connection is closed.
 _KEEP_ALIVE: Final = 75
 
 
 @dataclass(frozen=True)
 class AppFactory:
-    """Makes the application of a process, in that process."""
+    """Creates the application of a process, in that process."""
 
     settings: ServiceSettings
 
     def __call__(self) -> Any:
-        """Open the database, and make the application."""
+        """Open the database, and create the application."""
         from borough.api.app import open_app
         from borough.api.request_log import log_to_stderr
 
@@ -57,24 +57,24 @@ class AppFactory:
 
 
 def _first(number: signal.Signals, do: Callable[[], None]) -> None:
-    """Do something before the server hears a signal.
+    """Call a function before the server handles a signal.
 
-    It waits for every answer under way to end, and an event stream never would.
+    The server waits for every answer under way, and an event stream would never end.
     """
     then = signal.getsignal(number)
 
-    def hear(heard: int, frame: FrameType | None) -> None:
+    def handle(received: int, frame: FrameType | None) -> None:
         do()
         if callable(then):
-            then(heard, frame)
+            then(received, frame)
 
-    signal.signal(number, hear)
+    signal.signal(number, handle)
 
 
 def check(settings: ServiceSettings, *, has_tokens: Callable[[], bool]) -> None:
-    """Refuse to listen where the settings would let anybody in.
+    """Refuse settings that open the service to unauthenticated callers of other machines.
 
-    :raises FixInput: to be reached from elsewhere takes tokens.
+    :raises FixInput: the address can be reached from other machines, and tokens are not required.
     :raises NeedsOperator: tokens are required, and there is none.
     """
     if settings.requires_token:
@@ -84,15 +84,15 @@ def check(settings: ServiceSettings, *, has_tokens: Callable[[], bool]) -> None:
             )
     elif not is_loopback(settings.host):
         raise FixInput(
-            f"{settings.host} can be reached from elsewhere: add --tokens, so that only those "
-            "with a token are let in"
+            f"{settings.host} can be reached from other machines: add --tokens, so that every "
+            "request needs a token"
         )
     if bool(settings.certificate) != bool(settings.key):
         raise FixInput("TLS needs both a certificate and its key")
 
 
 def warn(risks: Iterable[Finding]) -> None:
-    """Write into the log by which settings of the database server something may be lost."""
+    """Log the settings of the database server by which acknowledged changes may be lost."""
     from borough.api.request_log import log_to_stderr
 
     log_to_stderr()
@@ -102,7 +102,7 @@ def warn(risks: Iterable[Finding]) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """True when only this machine reaches an address."""
     if host == "localhost":
         return True
     try:
@@ -114,7 +114,7 @@ def is_loopback(host: str) -> bool:
 def bind(settings: ServiceSettings) -> socket.socket:
     """Listen.
 
-    :raises NeedsOperator: somebody else does, or the address is not this machine's.
+    :raises NeedsOperator: the port is in use, or the address is not of this machine.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
@@ -131,14 +131,14 @@ def bind(settings: ServiceSettings) -> socket.socket:
 
 
 def _allow_connections() -> None:
-    """As many open files as the system lets a process have: every caller is one."""
+    """Raise the limit of open files to its maximum: every connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def run(settings: ServiceSettings, listener: socket.socket) -> None:
-    """Serve until told to stop."""
+    """Serve until a signal ends the process."""
     _allow_connections()
     config = uvicorn.Config(
         AppFactory(settings),
@@ -159,7 +159,7 @@ def run(settings: ServiceSettings, listener: socket.socket) -> None:
     )
     if settings.workers == 1:
         for number in (signal.SIGTERM, signal.SIGINT):
-            # The server raises again what it has heard once it has ended: that was all there was to do.
+            # The server raises the signal again after its end, which must not end as an error.
             signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listener])
         return

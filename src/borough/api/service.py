@@ -1,4 +1,4 @@
-"""What the endpoints of one process share."""
+"""The objects that the endpoints of one process share."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from borough.engine.events import Cohorts, ago, prune
 from borough.engine.ipam import Ipam
 from borough.engine.request import LabelsIn
 
-#: How long a sweep may still take when everything else has ended, in seconds.
+#: Most seconds that a run of reclaim may take after everything else has ended.
 _LAST: Final = 5.0
 
-
-#: How much longer a request of an administrator may take than others.
+#: Factor by which the deadline of a request of an administrator is longer.
 _LONG: Final = 10
 
 
@@ -40,26 +39,26 @@ class Service:
         self.in_flight = Quota(
             settings.in_flight, settings.token_in_flight, "bytes of requests and answers under way"
         )
-        self.sweeper = Reclaimer(ipam.reclaim, settings.reclaim_every, self._prune)
+        self.reclaimer = Reclaimer(ipam.reclaim, settings.reclaim_every, self._prune)
         self._visible_subnets = VisibleSubnets()
         self._cohorts = Cohorts()
         self._counted = (0, 0)
 
     def view(self, caller: Identity) -> View:
-        """The address space as a caller may see it."""
+        """The address space that a caller sees."""
         if caller.labels:
             return ScopedIpam(self.ipam, caller.labels, self._visible_subnets)
         return self.ipam
 
     def deadline(self, need: Permission) -> float:
-        """Most seconds that a request may take: administrators change and audit everything there is."""
+        """Most seconds that a request may take; administrators may audit or change all objects."""
         return self.settings.deadline * (_LONG if need is Permission.ADMINISTER else 1)
 
     def cohorts(self, view: View, labels: LabelsIn) -> frozenset[int] | None:
-        """The cohorts, past ones too, whose events a caller is told; None for all events.
+        """The present and past cohorts whose events a caller gets; None for all events.
 
-        :param labels: what the caller asks for.
-        :raises NotPermitted: it is not the caller's to see.
+        :param labels: labels of the request.
+        :raises NotPermitted: a label is outside the boundary of the caller.
         """
         wanted: Labels = make_labels(labels)
         if isinstance(view, ScopedIpam):
@@ -70,14 +69,14 @@ class Service:
             lambda unit: self._cohorts.within(unit, wanted), write=False
         )
 
-    def watch(self, name: str) -> RequestLog:
-        """Watch a request."""
+    def request_log(self, name: str) -> RequestLog:
+        """Begin the record of a request."""
         return RequestLog(name, verbose=self.settings.access_log)
 
     def count(self) -> None:
-        """Add what the store has done since the last time to the counters."""
+        """Add the retries and statements of the store since the last call to the counters."""
         store = self.ipam.store
-        # Threads add to these without a lock, so that one of them may go back by a few.
+        # Threads add to these without a lock, so that a number may decrease a little.
         now = (store.retries, getattr(store, "statements", 0))
         for counter, new, old in zip((RETRIES, STATEMENTS), now, self._counted, strict=True):
             if new > old:
@@ -85,17 +84,17 @@ class Service:
         self._counted = now
 
     def _prune(self) -> int:
-        """Prune the events that are older than the settings say; return how many."""
+        """Prune the events that are older than the settings allow; return their number."""
         keep = self.settings.keep_events
         return prune(self.ipam, ago(keep)) if keep else 0
 
     def stop(self) -> None:
-        """Let event streams end, and sweep no more; everything else under way is finished."""
-        self.sweeper.stop()
+        """End event streams, and begin no other run of reclaim; other requests are finished."""
+        self.reclaimer.stop()
         self.feed.close()
 
     def close(self) -> None:
-        """Give back threads and connections."""
+        """Close threads and connections."""
         self.workers.close()
-        self.sweeper.close(_LAST)
+        self.reclaimer.close(_LAST)
         self.ipam.close()

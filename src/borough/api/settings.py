@@ -1,4 +1,4 @@
-"""How a service is run."""
+"""Settings of the service."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """What can be set.
+    """Settings of the service; times are in seconds.
 
     :ivar database: URL of the database.
     :ivar host: address to listen on.
-    :ivar port: port to listen on; 0 for any that is free.
-    :ivar workers: processes.
-    :ivar threads: threads of each process, and the most connections of it to the database.
-    :ivar token_threads: threads that one token has at most, so that others find one.
+    :ivar port: port to listen on; 0 for any free port.
+    :ivar workers: number of processes.
+    :ivar threads: threads of each process, and its most connections to the database.
+    :ivar token_threads: most threads of one token.
     :ivar queue: requests of a process that may wait for a thread; more are refused.
     :ivar token_queue: requests of one token among them.
-    :ivar deadline: how long a request may take from when it was read to its answer, in seconds; one that
-        needs a token that may administer, ten times as long.
-    :ivar body_limit: largest body, in bytes: a topology.
-    :ivar request_limit: largest body of anything else, in bytes.
+    :ivar deadline: most time of a request from the end of its body to its answer; ten times as much for
+        requests that need a token that may administer.
+    :ivar body_limit: largest body, that of a topology, in bytes.
+    :ivar request_limit: largest body of other requests, in bytes.
     :ivar in_flight: bytes of bodies and answers that a process holds at a time; more are refused.
-    :ivar token_in_flight: those of one token among them.
-    :ivar body_time: how long a body may take to arrive, in seconds.
-    :ivar send_time: how long a caller may leave an answer lying, in seconds.
-    :ivar patience: how long the library tries while others are in the way, in seconds.
+    :ivar token_in_flight: bytes of one token among them.
+    :ivar body_time: most time until a body has arrived.
+    :ivar send_time: most time until a caller has read a piece of an answer.
+    :ivar timeout: most time of the library's retries after conflicts and lost connections.
     :ivar streams: event streams of a process; more are refused.
     :ivar token_streams: event streams of one token among them.
-    :ivar stop_time: how long requests under way may take after the service was told to stop, in seconds.
-    :ivar sweep_every: seconds from one sweep to the next, of all processes together; 0 for none.
-    :ivar keep_events: seconds after which events are pruned, whenever the service sweeps; 0 for never.
-    :ivar requires_token: whether every request needs a token.
-    :ivar access_log: whether every request is logged, and not only those that fail.
+    :ivar stop_time: most time of requests under way after the signal to stop.
+    :ivar reclaim_every: time between two runs of reclaim in all processes together; 0 for none.
+    :ivar keep_events: age at which reclaim prunes events; 0 for never.
+    :ivar requires_token: True when every request needs a token.
+    :ivar access_log: True to log every request, and not only those that fail.
     :ivar certificate: file of the TLS certificate chain; None for no TLS.
     :ivar key: file of the certificate's private key.
     """

@@ -37,7 +37,7 @@ _ID: Final = re.compile(r"[0-9]{1,19}")
 
 
 class EventEndpoint:
-    """The trail as pages, or, when the caller takes them, as a stream."""
+    """The audit trail in pages, or as a stream when the caller accepts one."""
 
     def __init__(self, service: Service, operation: Operation) -> None:
         self._service = service
@@ -51,15 +51,15 @@ class EventEndpoint:
             await self._pages(scope, receive, send)
             return
         service = self._service
-        watch = service.watch("event_stream")
+        log = service.request_log("event_stream")
         try:
             caller = await service.guard.admit(self._operation, headers)
-            watch.caller = caller.name
+            log.caller = caller.name
             view = service.view(caller)
             after, labels = _asked(scope["query_string"], headers)
             service.streams.take(caller.name)
         except BoroughError as error:
-            watch.done(await refuse(send, error), error)
+            log.done(await refuse(send, error), error)
             return
         try:
             # Nothing has been sent yet: a database that does not answer is still an error.
@@ -67,12 +67,12 @@ class EventEndpoint:
                 await service.feed.check(after, caller.name)
             await service.feed.newest()
             await service.workers.run(partial(service.cohorts, view, labels), caller.name)
-            watch.done(200)
+            log.done(200)
             await self._stream(caller, after, labels, scope, receive, send)
         except BoroughError as error:
-            watch.done(await refuse(send, error), error)
+            log.done(await refuse(send, error), error)
         finally:
-            service.streams.give_back(caller.name)
+            service.streams.release(caller.name)
 
     async def _stream(
         self,
@@ -84,16 +84,16 @@ class EventEndpoint:
         send: Send,
     ) -> None:
         view = self._service.view(caller)
-        teller = asyncio.create_task(self._tell(caller.name, view, after, labels, send))
-        leaver = asyncio.create_task(_until_gone(receive))
+        sender = asyncio.create_task(self._send_events(caller.name, view, after, labels, send))
+        closed = asyncio.create_task(_until_gone(receive))
         guard = asyncio.create_task(self._service.guard.until_refused(caller))
-        tasks = (teller, leaver, guard)
+        tasks = (sender, closed, guard)
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
         if guard in done:
-            # What waits to be sent is not for the caller any more.
+            # Events in the send buffer must not reach a caller whose token has ended.
             abort(scope)
             await _until_gone(receive)
         for task in done:
@@ -102,7 +102,7 @@ class EventEndpoint:
             elif not isinstance(task.exception(), BoroughError | None):
                 task.result()
 
-    async def _tell(
+    async def _send_events(
         self,
         caller: str,
         view: View,
@@ -121,25 +121,28 @@ class EventEndpoint:
                 ],
             }
         )
-        # A first sign of life, so that the caller sees the head now and not with the first event.
+        # The head is sent with the first piece, and the first event may be long in coming.
         await self._put(send, b"retry: 2000\n\n")
         feed = self._service.feed
         async for batch in feed.follow(after, HEARTBEAT, caller):
             seen = batch
             if batch and (labels or isinstance(view, ScopedIpam)):
-                # Read after the batch: then all cohorts that it names are there.
+                # Read after the batch, so that the cohorts of its events exist.
                 cohorts = await feed.ask(partial(self._service.cohorts, view, labels), caller)
                 seen = [each for each in batch if cohorts is None or each.cohort_id in cohorts]
             if seen:
                 await self._put(send, b"".join(map(_frame, seen)))
             else:
-                # Also after events that are not for this caller: his place moves on with them.
+                # The id also after events that are hidden: a resumed stream must not begin before them.
                 mark = f"id: {batch[-1].id}\n\n" if batch else ": \n\n"
                 await self._put(send, mark.encode())
         await send({"type": "http.response.body", "body": b""})
 
     async def _put(self, send: Send, data: bytes) -> None:
-        """Send a piece; a caller who does not take it in time is given up."""
+        """Send a piece.
+
+        :raises CallerGone: the caller did not read it in time.
+        """
         try:
             async with asyncio.timeout(self._service.settings.send_time):
                 await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -160,9 +163,9 @@ def _frame(event: Event) -> bytes:
 def _asked(
     query: bytes, headers: Mapping[bytes, bytes]
 ) -> tuple[int | None, Mapping[str, list[str]]]:
-    """The id to go on after, None for events from now on; and which labels are asked for.
+    """The id to go on after, None for events from now on; and the labels of the request.
 
-    :raises Malformed: one of them is none.
+    :raises Malformed: one of them cannot be read.
     """
     asked = reading.read_query(s.EventQuery, query)
     assert isinstance(asked, s.EventQuery)
@@ -171,6 +174,6 @@ def _asked(
     if last:
         text = last.decode("latin-1")
         if not _ID.fullmatch(text) or int(text) > s.LARGEST:
-            raise Malformed("Last-Event-ID is the id of an event")
+            raise Malformed("Last-Event-ID must be the id of an event")
         return int(text), labels
     return asked.after if _AFTER.search(query) else None, labels

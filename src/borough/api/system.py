@@ -1,4 +1,4 @@
-"""What a service tells about itself: health, readiness, numbers, its description."""
+"""System routes: health, readiness, metrics, OpenAPI description."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from borough.api.answers import answer, refuse
+from borough.api.answers import answer, refuse, refuse_writes
 from borough.api.metrics import MEDIA_TYPE, Numbers
 from borough.api.openapi import describe
 from borough.api.operation import Operation
-from borough.api.problem import Malformed, Overloaded
+from borough.api.problem import Overloaded
 from borough.api.schema import Health, Readiness
 from borough.api.service import Service
 from borough.domain.declared.tokens import Permission
@@ -33,9 +33,7 @@ class _Get:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] not in ("GET", "HEAD"):
-            headers = {"allow": "GET, HEAD"}
-            await refuse(send, Malformed("this is only read", status=405, headers=headers))
+        if await refuse_writes(scope, send):
             return
         try:
             await self._handler(scope, receive, send)
@@ -44,16 +42,16 @@ class _Get:
 
 
 def system_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRoute]:
-    """The routes of these pages."""
+    """The system routes."""
     description = _ENCODER.encode(describe(operations, secured=service.settings.requires_token))
     numbers = Numbers(service.ipam)
 
     async def health(_scope: Scope, _receive: Receive, send: Send) -> None:
-        """That the process lives and answers; nothing else is looked at."""
+        """The process answers; nothing else is checked."""
         await answer(send, 200, _ENCODER.encode(plain(Health("ok"))))
 
     async def reads_all(scope: Scope) -> bool:
-        """True when a request comes from somebody who may read everything."""
+        """True when the caller of a request may read everything."""
         try:
             caller = await service.guard.identify(dict(scope["headers"]))
         except BoroughError:
@@ -61,29 +59,29 @@ def system_routes(service: Service, operations: Sequence[Operation]) -> list[Bas
         return caller.may.covers(Permission.READ) and not caller.labels
 
     async def ready(scope: Scope, _receive: Receive, send: Send) -> None:
-        """Whether requests should be sent here: not when stopping, nor without the database.
+        """The process takes requests: it is not stopping, and its database answers.
 
-        What is wrong with the database, and how it is set up, is told to those who may read everything.
+        Only callers who may read everything get the reason of a refusal and the warnings.
         """
         try:
             if service.feed.closed:
                 raise Overloaded("the service is stopping")
             await service.workers.run(service.ipam.newest_event)
-            told = await reads_all(scope)
-            risks = await service.workers.run(service.ipam.risks) if told else ()
+            trusted = await reads_all(scope)
+            risks = await service.workers.run(service.ipam.risks) if trusted else ()
         except BoroughError as error:
             if await reads_all(scope):
                 raise
             raise type(error)("the service is not ready") from None
         await answer(
-            send, 200, _ENCODER.encode(plain(Readiness("ok", risks) if told else Health("ok")))
+            send, 200, _ENCODER.encode(plain(Readiness("ok", risks) if trusted else Health("ok")))
         )
 
     async def openapi(_scope: Scope, _receive: Receive, send: Send) -> None:
         await answer(send, 200, description)
 
     async def metrics(scope: Scope, _receive: Receive, send: Send) -> None:
-        """For Prometheus; with tokens, one that may read, and is not confined."""
+        """Metrics for Prometheus. With tokens, they need one that may read and is not confined."""
         caller = await service.guard.identify(dict(scope["headers"]))
         if caller.labels or not caller.may.covers(Permission.READ):
             raise NotPermitted("this is not for a token that is confined to labels")

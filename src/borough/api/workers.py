@@ -1,4 +1,4 @@
-"""The threads that do the library's work, and bounds on what waits for them and for how long."""
+"""The threads for the library's work, with bounds on waiting requests and on their time."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from borough.store.deadline import until
 
 T = TypeVar("T")
 
-#: How long work that is over its deadline is waited for, in seconds: it mostly says by itself that nothing
-#: was done.
+#: Seconds to wait for work that is over its deadline. Most work then reports by itself that nothing was done.
 _GRACE: Final = 1.0
 
 
 class _Job(Generic[T]):
     """Work for a thread.
 
-    :ivar begun: whether a thread has taken it.
+    :ivar begun: True once a thread has taken it.
     """
 
     def __init__(self, work: Callable[[], T], ends: float) -> None:
@@ -32,26 +31,26 @@ class _Job(Generic[T]):
         self.begun = False
 
     def __call__(self) -> T:
-        """Do it, in a thread."""
-        # Before the look at the clock: the caller may be told at any moment that nothing was begun.
+        """Do the work, in a thread."""
+        # Before the clock is read: the caller may report at any moment that nothing was begun.
         self.begun = True
         with until(self._ends):
             return self._work()
 
 
 class WorkerPool:
-    """Runs work in a fixed number of threads, of which one token has some at a time.
+    """Runs work in a fixed number of threads, of which one token has a limited part.
 
-    :ivar quota: counts what is under way or waits.
+    :ivar quota: counts work that waits or is under way.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
-        """Start with no thread; each is made when it is needed."""
+        """Begin without a thread; each is started on demand."""
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="borough")
         self._threads = settings.threads
         self._token_threads = min(settings.token_threads, settings.threads)
         self._deadline = settings.deadline
-        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
         self.quota = Quota(
             settings.threads + settings.queue,
             self._token_threads + settings.token_queue,
@@ -59,31 +58,31 @@ class WorkerPool:
         )
 
     async def run(self, work: Callable[[], T], caller: str = "", deadline: float = 0) -> T:
-        """Have something done.
+        """Run work in a thread.
 
-        :param caller: name of the token; empty for the service itself, and where there are no tokens.
-        :param deadline: how long it may take, in seconds; 0 for as long as any request.
-        :raises Overloaded: too much waits already.
-        :raises DeadlineExceeded: it took too long. It may still be done where ``outcome`` is ``unknown``.
+        :param caller: name of the token; empty for the service itself, and without tokens.
+        :param deadline: most seconds that it may take; 0 for the deadline of the settings.
+        :raises Overloaded: too much work waits already.
+        :raises DeadlineExceeded: it took too long. With ``outcome`` ``unknown`` it may still be done.
         """
         self.quota.take(caller)
         seconds = deadline or self._deadline
         job = _Job(work, time.monotonic() + seconds)
-        turn = self._turns.get(caller)
-        if turn is None:
+        slots = self._slots.get(caller)
+        if slots is None:
             most = self._token_threads if caller else self._threads
-            turn = self._turns[caller] = asyncio.Semaphore(most)
+            slots = self._slots[caller] = asyncio.Semaphore(most)
         limit = asyncio.timeout(seconds + _GRACE)
         try:
             async with limit:
                 try:
-                    await turn.acquire()
+                    await slots.acquire()
                 except BaseException:
                     self._leave(caller)
                     raise
                 future = asyncio.get_running_loop().run_in_executor(self._pool, job)
-                # A thread is not free before its work has ended, whether or not anybody waits for that.
-                future.add_done_callback(lambda _: self._end(turn, caller))
+                # Released by the end of the work and not by a timeout: until then the thread is taken.
+                future.add_done_callback(lambda _: self._end(slots, caller))
                 return await asyncio.shield(future)
         except TimeoutError:
             if not limit.expired():
@@ -93,15 +92,15 @@ class WorkerPool:
                 outcome="unknown" if job.begun else "not_done",
             ) from None
 
-    def _end(self, turn: asyncio.Semaphore, caller: str) -> None:
-        turn.release()
+    def _end(self, slots: asyncio.Semaphore, caller: str) -> None:
+        slots.release()
         self._leave(caller)
 
     def _leave(self, caller: str) -> None:
-        self.quota.give_back(caller)
+        self.quota.release(caller)
         if not self.quota.of(caller):
-            self._turns.pop(caller, None)
+            self._slots.pop(caller, None)
 
     def close(self) -> None:
-        """Wait for what is under way, and dismiss."""
+        """Wait for work under way, and stop the threads."""
         self._pool.shutdown()

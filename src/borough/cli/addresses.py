@@ -1,11 +1,11 @@
-"""Allocations for people, as every command shows them."""
+"""The table of allocations that several commands print."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from borough.cli.output import Column, Page
+from borough.cli.output import Column, Page, scope_text
 from borough.engine.views import Allocation
 
 _COLUMNS: Final = (
@@ -22,14 +22,14 @@ _COLUMNS: Final = (
 
 
 def show_allocations(page: Page, allocations: Sequence[Allocation]) -> None:
-    """Print a table; what is usual (the default scope, being held) is not said."""
+    """Print a table; the default scope and the state ``allocated`` are left blank."""
     page.table(
         _COLUMNS,
         [
             (
                 f"{each.address}/{each.prefix_length}",
                 each.subnet,
-                "" if each.scope == "default" else each.scope,
+                scope_text(each.scope),
                 each.host,
                 each.owner,
                 block_text(each),
@@ -43,5 +43,5 @@ def show_allocations(page: Page, allocations: Sequence[Allocation]) -> None:
 
 
 def block_text(allocation: Allocation) -> str:
-    """The block that an address lies in, and whether it is somebody else's."""
+    """The block of an address, marked when another host has claimed it."""
     return (allocation.block or "") + (" (borrowed)" if allocation.borrowed else "")

@@ -18,23 +18,22 @@ from borough.engine.views import Answer
 @request_options
 @pass_state
 def allocate(state: GlobalOptions, /, **options: Any) -> None:
-    """Give addresses from a group of subnets.
+    """Allocate addresses from a group of subnets.
 
-    All that is asked for is given, or none.
+    All addresses of the request are allocated, or none.
     """
-    asked = request(options)
     with state.open() as ipam:
-        answer = ipam.allocate(**asked)
-    said = plain(answer)
+        answer = ipam.allocate(**request(options))
+    data = plain(answer)
     if answer.explanation is None:
-        del said["explanation"]
-    emit(state, said, lambda page: _show(page, answer))
+        del data["explanation"]
+    emit(state, data, lambda page: _show(page, answer))
 
 
 def _show(page: Page, answer: Answer) -> None:
     show_allocations(page, answer.allocations)
     if answer.replayed:
-        page.line("These were given to the same idempotency key before.")
+        page.line("An earlier request with the same idempotency key allocated these.")
     if answer.explanation:
         page.line()
         show_ladder(page, plain(answer.explanation))

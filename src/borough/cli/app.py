@@ -1,4 +1,4 @@
-"""The program: its global options, its commands, and how it ends."""
+"""The program: its global options, its commands and its exit codes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import click
 from borough.cli.command import common_options
 from borough.cli.state import GlobalOptions
 
-#: Exit code after Ctrl-C, as shells have it: 128 and the number of the signal.
+#: Exit code after Ctrl-C, by the convention of shells: 128 and the number of the signal.
 INTERRUPTED: Final = 130
 
 #: The commands in the order of the help, each with its module and its name in there. A module is imported
-#: when its command is used: all of them together take longer than any command.
+#: when its command is used: the import of all takes longer than any command.
 _COMMANDS: Final = {
     "init": "borough.cli.init:init",
     "apply": "borough.cli.apply:apply",
@@ -81,11 +81,11 @@ class App(click.Group):
             )
         except click.Abort:
             sys.exit(INTERRUPTED)
-        except Exception as error:  # whatever it is, a report is better than a traceback
-            # Most runs do not fail, and need not import the tables of a report.
+        except Exception as error:  # a report is better than a traceback
+            # Imported here: the tables of a report are slow to import, and most runs do not fail.
             from borough.cli.failure import report
 
-            # A line that cannot be parsed may not have got as far as its --json.
+            # Parsing may have failed before it reached --json.
             as_json = state.json or (isinstance(error, click.UsageError) and "--json" in words)
             sys.exit(report(error, as_json=as_json))
         sys.exit(code if isinstance(code, int) else 0)

@@ -15,21 +15,21 @@ from borough.engine.summaries import Audited
 _COLUMNS: Final = (
     Column("subnet", soft=True),
     Column("subject", soft=True),
-    Column("what is wrong", soft=True),
+    Column("finding", soft=True),
     Column("code", soft=True),
     Column("repaired"),
 )
 
 
 @command("audit", example="borough audit --repair")
-@click.option("--repair", is_flag=True, help="Mend what is found.")
+@click.option("--repair", is_flag=True, help="Repair the findings.")
 @click.pass_context
 @pass_state
 def audit(state: GlobalOptions, context: click.Context, repair: bool) -> None:
-    """Find, and mend, where the database contradicts itself.
+    """Find contradictions in the database, and repair them on request.
 
-    Tells as well by which settings its server may lose what it acknowledged, which no repair mends.
-    Exits with 0 when nothing is wrong any more, with 1 when something is.
+    Settings of the server that may lose acknowledged changes are findings too; no repair corrects these.
+    The exit code is 0 when no finding is left, and 1 otherwise.
     """
     with state.open() as ipam, progress_bar(state, "Auditing") as progress:
         found = ipam.audit(repair=repair, progress=progress)
@@ -41,7 +41,7 @@ def audit(state: GlobalOptions, context: click.Context, repair: bool) -> None:
 def _show(page: Page, audited: Audited, *, repair: bool) -> None:
     found, left = audited.findings, audited.left
     if not found:
-        page.line("Nothing is wrong: the tables agree with each other.")
+        page.line("No findings: the tables agree with each other.")
         return
     page.table(
         _COLUMNS,
@@ -52,4 +52,4 @@ def _show(page: Page, audited: Audited, *, repair: bool) -> None:
     )
     page.line(f"{counted(len(found), 'finding')}, {audited.repaired} repaired, {left} left.")
     if left and not repair:
-        page.line("Run `borough audit --repair` to mend what can be mended.")
+        page.line("Run `borough audit --repair` to repair them.")

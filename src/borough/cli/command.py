@@ -1,4 +1,4 @@
-"""Commands as this program has them: each takes the common options and shows an example."""
+"""The base of all commands: the common options, and an example in the help."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from click.core import ParameterSource
 
 from borough.cli.state import DEFAULT_URL, TOKEN, GlobalOptions
 
-_DB_HELP: Final = f"Database to work on, instead of BOROUGH_DB or {DEFAULT_URL}."
-_SERVER_HELP: Final = (
-    f"Service to work through, instead of a database. Its token is read from {TOKEN}."
-)
-_JSON_HELP: Final = "Answer, and fail, with one JSON document."
+_DB_HELP: Final = f"Database to use, instead of BOROUGH_DB or {DEFAULT_URL}."
+_SERVER_HELP: Final = f"Service to use, instead of a database. Its token is read from {TOKEN}."
+_JSON_HELP: Final = "Print the answer or the error as one JSON document."
 
 
 def _set_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
@@ -29,7 +27,7 @@ def _set_url(context: click.Context, option: click.Parameter, value: str | None)
         if not _is_environment(context, option):
             if context.get_parameter_source("server") is ParameterSource.COMMANDLINE:
                 raise click.UsageError("Use only one of --db and --server.", context)
-            # What is written beats what lies around.
+            # An option on the command line overrides BOROUGH_SERVER.
             state.server = None
 
 
@@ -50,10 +48,10 @@ def _is_environment(context: click.Context, option: click.Parameter) -> bool:
 
 
 def common_options(*, environment: bool = False) -> list[click.Parameter]:
-    """``--db``, ``--server`` and ``--json``, understood before and after the name of a command.
+    """``--db``, ``--server`` and ``--json``, allowed before and after the name of a command.
 
-    :param environment: whether they may come from BOROUGH_DB and BOROUGH_SERVER, which only the
-        program itself reads: otherwise the environment would overrule what stands before the command.
+    :param environment: True to read BOROUGH_DB and BOROUGH_SERVER. Only the program itself does: in a
+        command, the environment would override the options before its name.
     """
     return [
         click.Option(
@@ -115,7 +113,7 @@ class Family(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command named."""
+        """Run a command of the group."""
         answer = super().invoke(ctx)
         if ctx.invoked_subcommand is None:
             names = ", ".join(self.list_commands(ctx))
@@ -131,7 +129,7 @@ def subcommands(group: click.Group) -> dict[str, click.Command]:
 
 
 def command(name: str, *, example: str) -> Callable[[Callable[..., None]], Command]:
-    """Make a function a command; its docstring is the help."""
+    """Make a command of a function; its docstring is the help."""
 
     def make(function: Callable[..., None]) -> Command:
         return click.command(name, cls=Command, example=example)(function)

@@ -20,23 +20,23 @@ from borough.store.sql.dialects.hosts import without_password
 @click.option("--to", "target", required=True, metavar="URL", help="An empty database.")
 @pass_state
 def copy(state: GlobalOptions, source: str, target: str) -> None:
-    """Carry a database over to another one, and verify it.
+    """Copy a database to another one, and verify the copy.
 
-    Stop whatever writes to the source first. When it is interrupted, run it again: it goes on where it was.
+    Stop all writers of the source first. After an interruption run the command again: it resumes.
     """
-    with progress_bar(state, "Moving") as progress:
-        moved = borough.copy(source, target, progress)
+    with progress_bar(state, "Copying") as progress:
+        copied = borough.copy(source, target, progress)
     data = {
         "from": without_password(source),
         "to": without_password(target),
-        "tables": moved.rows,
-        "rows": sum(moved.rows.values()),
-        "resumed": moved.resumed,
+        "tables": copied.rows,
+        "rows": sum(copied.rows.values()),
+        "resumed": copied.resumed,
         "verified": True,
     }
-    emit(state, data, lambda page: _show(page, moved, without_password(target)))
+    emit(state, data, lambda page: _show(page, copied, without_password(target)))
 
 
-def _show(page: Page, moved: borough.Copied, target: str) -> None:
-    page.line(f"Moved {counted(sum(moved.rows.values()), 'row')}, and verified every one.")
-    page.line(f"From now on name the new database: BOROUGH_DB={target}")
+def _show(page: Page, copied: borough.Copied, target: str) -> None:
+    page.line(f"Copied {counted(sum(copied.rows.values()), 'row')}, and verified every one.")
+    page.line(f"Now use the new database: BOROUGH_DB={target}")

@@ -8,7 +8,7 @@ import click
 
 from borough.cli.command import command
 from borough.cli.options import any_scope_option, text_option
-from borough.cli.output import Column, Page, counted, emit
+from borough.cli.output import Column, Page, counted, emit, scope_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.upkeep.defragment import Defragmentation
 
@@ -35,10 +35,10 @@ _COLUMNS: Final = (
 )
 @pass_state
 def defragment(state: GlobalOptions, host: str | None, scope: str | None, limit: int) -> None:
-    """Propose which addresses to renumber to save routes.
+    """Propose addresses to renumber to save routes.
 
-    Nothing is renumbered: an address belongs to its owner. Let the owners release these addresses and ask
-    again for the same host, in this order.
+    The command renumbers none. The owners have to release these addresses and allocate new ones for the same
+    host, in this order.
     """
     with state.open() as ipam:
         found = ipam.defragment(host=host, scope=scope, limit=limit)
@@ -48,12 +48,12 @@ def defragment(state: GlobalOptions, host: str | None, scope: str | None, limit:
 def _show(page: Page, found: Defragmentation) -> None:
     routes = counted(found.routes, "route")
     if not found.proposals:
-        page.line(f"No renumbering found that would save any of {routes}.")
+        page.line(f"No renumbering would save any of {routes}.")
         return
     rows = [
         (
             each.address,
-            "" if each.scope == "default" else each.scope,
+            scope_text(each.scope),
             each.owner,
             each.host,
             each.to,
@@ -63,5 +63,5 @@ def _show(page: Page, found: Defragmentation) -> None:
     ]
     page.table(_COLUMNS, rows)
     number = counted(len(found.proposals), "address", "addresses")
-    page.line(f"To renumber {number} would save {found.saves} of {routes}.")
-    page.line("Nothing was renumbered.")
+    page.line(f"Renumbering {number} would save {found.saves} of {routes}.")
+    page.line("No address was renumbered.")

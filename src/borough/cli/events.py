@@ -1,4 +1,4 @@
-"""``borough events``: the audit trail kept within bounds."""
+"""``borough events``: pruning of the audit trail."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def events() -> None:
 
 @contextmanager
 def _archive(path: str) -> Iterator[Callable[[Sequence[Event]], None]]:
-    """Add events to a file, one JSON document a line; what was added is on the disk.
+    """Append events to a file, one JSON document a line, each time synced to the disk.
 
-    :raises NeedsOperator: it cannot be written.
+    :raises NeedsOperator: the file cannot be written.
     """
     try:
-        # Readable by its owner only, as a database file is: it names owners and hosts.
+        # Readable by its owner only, like a database file: it names owners and hosts.
         number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(number, "a", encoding="utf-8") as file:
-            # A new file's name is not on the disk before its folder is.
+            # The name of a new file is on the disk only after its folder is synced.
             _sync(Path(path).absolute().parent)
 
             def add(found: Sequence[Event]) -> None:
@@ -61,20 +61,20 @@ def _sync(folder: Path) -> None:
     type=span,
     metavar="TIME",
     required=True,
-    help="Which events to remove: 90d, 12h, 30m. From the first younger one on, all are kept.",
+    help="Least age of the events to remove: 90d, 12h, 30m. From the first younger one on, all are kept.",
 )
 @click.option(
     "--archive",
     metavar="FILE",
-    help="Add the events to this file first, as JSON lines.",
+    help="Append the events to this file first, as JSON lines.",
 )
 @pass_state
 def prune(state: GlobalOptions, older_than: int, archive: str | None) -> None:
     """Remove old events.
 
-    A few thousand at a time, each time in a transaction of its own. The newest event stays. Readers that go
-    on after an event that is older than those removed are told so. A run that was cut off may have archived
-    events that the next run archives again.
+    Each transaction removes a few thousand. The newest event stays. A reader that goes on after an older
+    event than those removed gets the error events_pruned. An interrupted run may have archived events that
+    the next run archives again.
     """
     with state.open() as ipam, nullcontext() if archive is None else _archive(archive) as keep:
         count = prune_trail(ipam, ago(older_than), keep)

@@ -16,11 +16,10 @@ from borough.domain.encode import plain
 @selector_options
 @pass_state
 def explain(state: GlobalOptions, /, **options: Any) -> None:
-    """Tell what allocate would give now, and why.
+    """Explain the addresses that allocate would choose now.
 
-    Nothing is given.
+    The command allocates none.
     """
-    asked = request(options)
     with state.open() as ipam:
-        explanation = plain(ipam.explain(**asked))
+        explanation = plain(ipam.explain(**request(options)))
     emit(state, explanation, lambda page: show_ladder(page, explanation))

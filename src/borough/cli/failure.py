@@ -1,4 +1,4 @@
-"""Every way to fail: what is said about it, and the exit code."""
+"""Reports of errors, and exit codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STRANDED: Final = (
 
 
 def report(error: Exception, *, as_json: bool) -> int:
-    """Say on standard error what went wrong.
+    """Report an error on standard error.
 
     :return: the exit code.
     """
@@ -36,7 +36,7 @@ def report(error: Exception, *, as_json: bool) -> int:
         facts, code = _usage(error), 2
     else:
         facts, code = _internal(error), 1
-    # Nobody may be there to read it; the exit code still says what happened.
+    # Standard error may be closed; the exit code must still be right.
     with suppress(OSError, SystemExit):
         if as_json:
             click.echo(to_json(facts, indent=None), err=True)
@@ -71,7 +71,7 @@ def _internal(error: Exception) -> dict[str, Any]:
 
 
 def show_failure(page: Page, facts: Mapping[str, Any]) -> None:
-    """Print an error for people, with what its detail can add."""
+    """Print an error and its detail for people."""
     page.line(f"Error: {facts['message']}", style="bold red", hang=2)
     detail = facts["detail"]
     for problem in detail.get("problems", ())[1:]:

@@ -1,4 +1,4 @@
-"""``borough host``: hosts that go, or get another name."""
+"""``borough host``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from borough.cli.addresses import show_allocations
 from borough.cli.command import Family, command
 from borough.cli.options import words
-from borough.cli.output import Column, Page, counted, emit
+from borough.cli.output import Column, Page, counted, emit, scope_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.upkeep.hosts import Renamed, Vacated
 from borough.engine.views import Claim
@@ -31,30 +31,27 @@ _CLAIMS: Final = (
 
 def show_claims(page: Page, claims: Sequence[Claim]) -> None:
     """Print a table of claims."""
-    rows = [
-        (each.prefix, each.subnet, "" if each.scope == "default" else each.scope, each.holder)
-        for each in claims
-    ]
+    rows = [(each.prefix, each.subnet, scope_text(each.scope), each.holder) for each in claims]
     page.table(_CLAIMS, rows)
 
 
 def _show_vacated(page: Page, done: Vacated) -> None:
     if done.claims:
-        page.line(f"Nobody claims any more what {done.host} claimed:")
+        page.line(f"Ended these claims of {done.host}:")
         show_claims(page, done.claims)
     else:
-        page.line(f"{done.host} claimed nothing.")
+        page.line(f"{done.host} had no claims.")
     if done.released:
         page.line(f"Released {counted(done.total, 'address', 'addresses')}.")
     if done.remaining:
-        page.line(f"Still held on {done.host}, until they are released or reassigned:")
+        page.line(f"Still allocated on {done.host}, until they are released or reassigned:")
         show_allocations(page, done.remaining)
 
 
 def _warn_of_source(page: Page, name: str, source: str | None) -> None:
     if source:
         page.line(
-            f"Topology {source!r} declares {name}: correct its file, or the next apply brings it back."
+            f"Topology {source!r} declares {name}: correct its file, or the next apply adds it again."
         )
 
 
@@ -62,11 +59,10 @@ def _warn_of_source(page: Page, name: str, source: str | None) -> None:
 @click.argument("name", metavar="HOST", type=words)
 @pass_state
 def drain(state: GlobalOptions, name: str) -> None:
-    """Take all claims from a host.
+    """End all claims of a host.
 
-    What it does not use can be claimed by others at once. Its addresses stay held until they are released or
-    reassigned. This is done once: a request that names the host later claims for it again, so stop
-    scheduling on it first.
+    Other hosts can claim its unused space at once. Its addresses stay allocated until they are released or
+    reassigned. A later request that names the host claims for it again, so stop scheduling on it first.
     """
     with state.open() as ipam:
         done = ipam.drain(name)
@@ -75,12 +71,12 @@ def drain(state: GlobalOptions, name: str) -> None:
 
 @command("remove", example="borough host remove node-1 --release")
 @click.argument("name", metavar="HOST", type=words)
-@click.option("--release", is_flag=True, help="Release the addresses that are held on it as well.")
+@click.option("--release", is_flag=True, help="Release the addresses on it as well.")
 @pass_state
 def remove(state: GlobalOptions, name: str, release: bool) -> None:
-    """Forget a host that is gone.
+    """Remove a host.
 
-    Its claims are given up and it is declared no more. Its addresses stay held, unless --release is given.
+    Its claims and its declaration end. Its addresses stay allocated, unless --release is given.
     """
     with state.open() as ipam:
         done = ipam.remove_host(name, release=release)
@@ -97,10 +93,10 @@ def remove(state: GlobalOptions, name: str, release: bool) -> None:
 @click.argument("new", metavar="NEW", type=words)
 @pass_state
 def rename(state: GlobalOptions, old: str, new: str) -> None:
-    """Give a host another name.
+    """Rename a host.
 
-    Its claims, its addresses and its labels go with it, all at once. What there is under the new name
-    already stays.
+    Its claims, its addresses and its labels get the new name in one transaction. Claims and addresses that
+    the new name already has stay.
     """
     with state.open() as ipam:
         done = ipam.rename_host(old, new)
@@ -114,7 +110,7 @@ def rename(state: GlobalOptions, old: str, new: str) -> None:
 
 def _show_renamed(page: Page, done: Renamed) -> None:
     addresses = counted(len(done.reassigned), "address", "addresses")
-    page.line(f"{done.old} is {done.new} now, with {addresses} and these claims:")
+    page.line(f"{done.old} is now {done.new}, with {addresses} and these claims:")
     show_claims(page, done.claims)
 
 

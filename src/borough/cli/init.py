@@ -11,9 +11,9 @@ from borough.errors import NotInitialised, SchemaTooOld
 @command("init", example="borough --db sqlite:///borough.db init")
 @pass_state
 def init(state: GlobalOptions) -> None:
-    """Make the database, or upgrade it to this release.
+    """Create the database, or upgrade it to this release.
 
-    It is safe to run again: a database that is ready is left as it is.
+    The command can be run again: it does not change a database that is ready.
     """
     done = "unchanged"
     try:
@@ -24,13 +24,10 @@ def init(state: GlobalOptions) -> None:
         done = "upgraded"
     if done != "unchanged":
         state.open_database(create=True).close()
-    said = {
-        "created": "Made the database",
+    text = {
+        "created": "Created the database",
         "upgraded": "Upgraded the database",
         "unchanged": "Nothing to do, the database is ready:",
     }[done]
-    emit(
-        state,
-        {"database": state.shown_url, "action": done},
-        lambda page: page.line(f"{said} {state.shown_url}"),
-    )
+    data = {"database": state.shown_url, "action": done}
+    emit(state, data, lambda page: page.line(f"{text} {state.shown_url}"))

@@ -1,6 +1,6 @@
-"""Explanations for people: the ladder of a decision, rung by rung.
+"""Explanations for people: the order of preference of a decision, step by step.
 
-They are printed from their JSON form, which is also what an error carries.
+They are printed from their JSON form, because errors carry that form.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from borough.cli.output import Column, Page, counted, quantity
 
-#: Rungs that are still shown after the last one that was looked at.
+#: Rungs shown after the last one that was tried.
 _BEYOND: Final = 3
 
 _STYLE: Final = {"taken": "bold green", "full": "yellow", "not reached": "dim"}
@@ -67,4 +67,4 @@ def _show_rungs(page: Page, rungs: Sequence[Mapping[str, Any]]) -> None:
             page.line(f"and {counted(rung['more'], 'more subnet')}", indent=3)
     hidden = len(rungs) - shown
     if hidden > 0:
-        page.line(f"and {counted(hidden, 'more rung')}, not reached")
+        page.line(f"and {counted(hidden, 'more step')}, not reached")

@@ -1,4 +1,4 @@
-"""``borough list``: what there is."""
+"""``borough list``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from borough.cli.options import (
     page_options,
     text_option,
 )
-from borough.cli.output import Column, Page, emit, labels_text, moment, quantity
+from borough.cli.output import Column, Page, emit, labels_text, moment, quantity, scope_text
 from borough.cli.rows import emit_rows
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.space.events import Event
@@ -26,7 +26,7 @@ from borough.engine.queries import each_page
 
 @click.group("list", cls=Family)
 def list_() -> None:
-    """List what there is."""
+    """List declared objects, allocations, blocks and events."""
 
 
 def _answer(
@@ -36,7 +36,7 @@ def _answer(
     columns: Sequence[Column],
     rows: Sequence[Sequence[object]],
 ) -> None:
-    """Print a list that is complete."""
+    """Print a complete list."""
 
     def show(page: Page) -> None:
         if rows:
@@ -45,11 +45,6 @@ def _answer(
             page.line(f"No {what}.")
 
     emit(state, {what: data}, show)
-
-
-def _unusual(scope: str) -> str:
-    """A scope where it is not the one that everything is in unless said otherwise."""
-    return "" if scope == "default" else scope
 
 
 _SUBNETS: Final = (
@@ -78,7 +73,7 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
         (
             each.name,
             each.prefix,
-            _unusual(each.scope),
+            scope_text(each.scope),
             each.gateway,
             labels_text(each.labels),
             ", ".join(each.ranges),
@@ -102,7 +97,7 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
 def allocations(state: GlobalOptions, /, limit: int | None, **filters: Any) -> None:
     """List allocations by sequence number, page by page.
 
-    Cooling ones, which nobody holds any more, are included.
+    Released addresses in their cool-down are included.
     """
     most = None if limit is None else limit + 1
     with state.open() as ipam:
@@ -133,10 +128,9 @@ _BLOCKS: Final = (
 @text_option("--subnet", "NAME", "Only those of this subnet.")
 @pass_state
 def blocks(state: GlobalOptions, host: str | None, subnet: str | None) -> None:
-    """List blocks: who has claimed them, how full they are.
+    """List blocks with their holders, free addresses and borrowers.
 
-    Also which of their addresses others have borrowed, and who. The region is what the holder
-    advertises as one prefix; large ones are several blocks.
+    The holder advertises a region as one prefix. A large region is several blocks.
     """
     with state.open() as ipam:
         found = ipam.blocks(host=host, subnet=subnet)
@@ -144,7 +138,7 @@ def blocks(state: GlobalOptions, host: str | None, subnet: str | None) -> None:
         (
             each.prefix,
             each.subnet,
-            _unusual(each.scope),
+            scope_text(each.scope),
             each.holder,
             each.region if each.holder else "",
             each.size,
@@ -219,7 +213,7 @@ _POOLS: Final = (
 @command("pools", example="borough list pools")
 @pass_state
 def pools(state: GlobalOptions) -> None:
-    """List pools and how full they are."""
+    """List pools and their usage."""
     with state.open() as ipam:
         found = ipam.pools()
     rows = [

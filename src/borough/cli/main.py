@@ -1,4 +1,4 @@
-"""The entry point: streams that take any text, and an end without a traceback."""
+"""The entry point: output in any encoding, and no traceback at the end."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def main() -> None:
 
 
 def _accept_all(stream: TextIO) -> None:
-    """Let a stream escape what its encoding lacks instead of failing."""
+    """Let a stream escape characters that its encoding lacks, instead of failing."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure:
         reconfigure(errors="backslashreplace")
 
 
 def _flush(stream: TextIO) -> None:
-    """Write what is left; what cannot be written has been reported, so the interpreter need not."""
+    """Write the buffer. A failure has been reported: the interpreter must not report it again."""
     try:
         stream.flush()
     except (OSError, ValueError):

@@ -31,7 +31,9 @@ def _config_file(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _dry_run(function: Callable[..., None]) -> Callable[..., None]:
-    return click.option("--dry-run", is_flag=True, help="Only tell what would be done.")(function)
+    return click.option("--dry-run", is_flag=True, help="Report the changes, and make none.")(
+        function
+    )
 
 
 def _open(files: tuple[str, ...]) -> Database:
@@ -39,7 +41,7 @@ def _open(files: tuple[str, ...]) -> Database:
         from borough.neutron.commands.database import Database
     except ModuleNotFoundError as error:
         raise FixInput(
-            f"this command needs the module {error.name}; run it in Neutron's own environment, after: "
+            f"this command needs the module {error.name}; run it in Neutron's environment, after: "
             "pip install 'borough[neutron]'"
         ) from error
     return Database.configured(files)
@@ -47,20 +49,20 @@ def _open(files: tuple[str, ...]) -> Database:
 
 @click.group("neutron", cls=Family)
 def neutron() -> None:
-    """Be the IPAM driver of OpenStack Neutron."""
+    """Manage Borough as the IPAM driver of OpenStack Neutron."""
 
 
 @command("upgrade", example="borough neutron upgrade --config-file /etc/neutron/neutron.conf")
 @_config_file
 @pass_state
 def upgrade(state: GlobalOptions, files: tuple[str, ...]) -> None:
-    """Make Borough's tables in Neutron's database, or upgrade them.
+    """Create Borough's tables in Neutron's database, or upgrade them.
 
-    Their names begin with borough_; Neutron's own tables are not touched.
+    Their names begin with borough_. The command does not change Neutron's own tables.
     """
     done = _open(files).upgrade()
-    said = "Made Borough's tables in" if done else "Nothing to do, Borough's tables are ready in"
-    emit(state, {"changed": done}, lambda page: page.line(f"{said} Neutron's database."))
+    text = "Created Borough's tables in" if done else "Nothing to do, Borough's tables are ready in"
+    emit(state, {"changed": done}, lambda page: page.line(f"{text} Neutron's database."))
 
 
 @command("adopt", example="borough neutron adopt --config-file /etc/neutron/neutron.conf --dry-run")
@@ -68,17 +70,17 @@ def upgrade(state: GlobalOptions, files: tuple[str, ...]) -> None:
 @_dry_run
 @pass_state
 def adopt(state: GlobalOptions, files: tuple[str, ...], dry_run: bool) -> None:
-    """Take over the subnets and addresses of a running cloud.
+    """Copy the subnets and addresses of a running cloud to Borough.
 
-    It may be run again at any time, and does only what is missing; both sides are compared in the end.
-    With [borough] url set, and not driver borough, it is the service that takes over.
+    The command may run at any time: it adds missing objects only, and compares both sides in the end.
+    With [borough] url set, and a driver other than borough, the service gets them.
     """
     database = _open(files)
     from borough.neutron.commands.reconcile import reconcile
     from borough.neutron.commands.sides import configured_side
 
     driver, side = configured_side(files, database)
-    with progress_bar(state, "Taking over") as progress:
+    with progress_bar(state, "Adopting") as progress:
         report = reconcile(database, side, write=not dry_run, progress=progress)
     if dry_run:
         emit(state, _data(report), lambda page: _show(page, report, "would be"))
@@ -92,14 +94,14 @@ def adopt(state: GlobalOptions, files: tuple[str, ...], dry_run: bool) -> None:
 
 @command("audit", example="borough neutron audit --config-file /etc/neutron/neutron.conf")
 @_config_file
-@click.option("--repair", is_flag=True, help="Make Borough agree with Neutron.")
+@click.option("--repair", is_flag=True, help="Change Borough until it agrees with Neutron.")
 @pass_state
 def audit(state: GlobalOptions, files: tuple[str, ...], repair: bool) -> None:
     """Compare Borough with Neutron's ports and subnets.
 
-    Exits with 0 when they agree, or were made to, with 1 when they differ. An address without a port is
-    left alone for ten minutes, because Neutron may be making the port. With [borough] url set, and not
-    driver borough, it is the service that is compared.
+    The exit code is 0 when they agree or were repaired, and 1 when they differ. An address without a port
+    counts only after ten minutes, because Neutron may be creating the port. With [borough] url set, and a
+    driver other than borough, the service is compared.
     """
     database = _open(files)
     from borough.neutron.commands.reconcile import reconcile
@@ -122,8 +124,8 @@ def audit(state: GlobalOptions, files: tuple[str, ...], repair: bool) -> None:
 def restore(state: GlobalOptions, files: tuple[str, ...], dry_run: bool, drop: bool) -> None:
     """Return to Neutron's reference driver.
 
-    Stop neutron-server first. The tables of the driver named internal are made to agree with Neutron's own,
-    and compared again in the end.
+    Stop neutron-server first. The command makes the tables of the driver named internal agree with Neutron's
+    own, and compares them at its end.
     """
     database = _open(files)
     from borough.neutron.commands.reconcile import reconcile
@@ -137,7 +139,7 @@ def restore(state: GlobalOptions, files: tuple[str, ...], dry_run: bool, drop: b
             rest = reconcile(database, side, write=False, progress=progress)
         if not rest.agrees:
             raise NeedsOperator(
-                "the reference driver's tables do not agree with Neutron's: something still writes; stop "
+                "the reference driver's tables do not agree with Neutron's, so something still writes: stop "
                 "neutron-server and run `borough neutron restore` again",
                 differences=rest.differences,
             )
@@ -168,14 +170,14 @@ def _show(page: Page, report: Report, verb: str) -> None:
             ("addresses", report.addresses_added, "", report.addresses_removed),
         ],
     )
-    page.line(f"So many {verb} changed in Borough. The first differences:")
+    page.line(f"These {verb} changed in Borough. The first differences:")
     for text in report.differences[:20]:
         page.line(f"  {text}")
 
 
 def _show_adopted(page: Page, report: Report, rest: Report, driver: str) -> None:
     page.line(
-        f"Took over {counted(report.subnets_added, 'subnet')} and {report.addresses_added} addresses."
+        f"Adopted {counted(report.subnets_added, 'subnet')} and {report.addresses_added} addresses."
     )
     if rest.agrees:
         page.line(
@@ -183,7 +185,7 @@ def _show_adopted(page: Page, report: Report, rest: Report, driver: str) -> None
             f"Now set ipam_driver = {driver}."
         )
     else:
-        page.line("Ports were made or deleted meanwhile; run it again.")
+        page.line("Ports were created or deleted meanwhile: run the command again.")
 
 
 def _show_restored(page: Page, report: Report, *, dry_run: bool) -> None:

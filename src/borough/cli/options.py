@@ -1,4 +1,4 @@
-"""Options that several commands share, and the types of their values."""
+"""Options of several commands, and the types of their values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The largest number that a sequence or an event can have.
+#: The largest sequence number, and the largest id of an event.
 _LARGEST: Final = 2**63 - 1
 
 #: Most rows of one page.
@@ -21,8 +21,8 @@ PAGE_LIMIT: Final = 100_000
 def words(value: str) -> str:
     """Accept text that is not empty.
 
-    An option that is given and empty is a script whose variable was not set. To take it for one
-    that was left out could release everything on a host instead of one owner's address.
+    An empty option comes from a script with an unset variable. Without its owner, a release would cover all
+    addresses on a host.
     """
     if not value:
         raise click.BadParameter("must not be empty; leave it out instead")
@@ -38,7 +38,7 @@ def pair(value: str) -> tuple[str, str]:
 
 
 def gather(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """Labels by dimension; one that is given again has several values, any of which matches."""
+    """Labels by dimension; a repeated dimension has several values, any of which matches."""
     made: dict[str, list[str]] = {}
     for name, value in pairs:
         made.setdefault(name, []).append(value)
@@ -46,7 +46,7 @@ def gather(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are not left out."""
+    """The options that were given."""
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -70,7 +70,7 @@ def span(text: str) -> int:
 
 
 def labels_option(help_text: str) -> Callable[[F], F]:
-    """``-l DIM=VALUE``, which may be given several times."""
+    """``-l DIM=VALUE``, which can be repeated."""
     return click.option(
         "-l",
         "--label",
@@ -88,19 +88,19 @@ def text_option(name: str, metavar: str, help_text: str) -> Callable[[F], F]:
 
 
 def scope_option(help_text: str = "Address space (VRF) to work in.") -> Callable[[F], F]:
-    """``--scope S``, which is ``default`` when it is left out."""
+    """``--scope S``, by default ``default``."""
     return click.option(
         "--scope", type=words, metavar="SCOPE", default="default", show_default=True, help=help_text
     )
 
 
 def any_scope_option() -> Callable[[F], F]:
-    """``--scope S`` of a command that otherwise means every scope."""
+    """``--scope S`` of a command that covers every scope by default."""
     return text_option("--scope", "SCOPE", "Only those of one address space (VRF).")
 
 
 def page_options(what: str) -> Callable[[F], Callable[..., Any]]:
-    """``--limit``, ``--all`` and ``--after``; the command is given a limit, None for all."""
+    """``--limit``, ``--all`` and ``--after``; the command gets ``limit``, None for all."""
 
     def add(function: F) -> Callable[..., Any]:
         @wraps(function)
@@ -129,8 +129,6 @@ def page_options(what: str) -> Callable[[F], Callable[..., Any]]:
     return add
 
 
-# --- What a request for addresses says --------------------------------------------------------
-
 _SELECTOR: Final[tuple[Callable[[Any], Any], ...]] = (
     labels_option("A label of the group to take from; of several values any matches."),
     click.option(
@@ -139,24 +137,24 @@ _SELECTOR: Final[tuple[Callable[[Any], Any], ...]] = (
         type=words,
         metavar="NAME",
         multiple=True,
-        help="Take from this subnet instead of a group. Again for more, the preferred ones first.",
+        help="Take from this subnet instead of a group. Again for more, in order of preference.",
     ),
     text_option(
-        "--host", "HOST", "Where the addresses will live. It implies the labels of the host."
+        "--host", "HOST", "Host where the addresses will live. It implies the labels of the host."
     ),
     click.option(
         "--claim/--no-claim",
         "claims",
         default=True,
-        help="Whether the host claims space for them, so that one route leads to all it holds.",
+        help="Claim space for the host, so that one route leads to all its addresses; or do not.",
     ),
     click.option(
         "--family",
         type=click.Choice(["4", "6", "both"]),
         metavar="4|6|both",
-        help="IPv4, IPv6 or one of each. When left out, what the group has, IPv4 first.",
+        help="IPv4, IPv6 or one of each. By default the family that the group has, IPv4 first.",
     ),
-    text_option("--address", "ADDRESS", "This very address."),
+    text_option("--address", "ADDRESS", "Exactly this address."),
     click.option("--next", "lowest", is_flag=True, help="The lowest free address."),
     click.option("--gateway", is_flag=True, help="The gateway of the subnet."),
     text_option("--mac", "MAC", "The IPv6 address that EUI-64 makes of a MAC address."),
@@ -166,16 +164,16 @@ _SELECTOR: Final[tuple[Callable[[Any], Any], ...]] = (
         metavar="N",
         default=1,
         show_default=True,
-        help="How many addresses of each family, all or none.",
+        help="Number of addresses of each family, all or none.",
     ),
     scope_option("Address space (VRF) to take from."),
 )
 
 
 _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
-    text_option("--owner", "OWNER", "Your name for what holds the addresses, to release them by."),
+    text_option("--owner", "OWNER", "Name of the holder of the addresses, to release them by."),
     text_option(
-        "--key", "KEY", "Idempotency key: asked again with it, you get the same addresses."
+        "--key", "KEY", "Idempotency key: the same request with it gets the same addresses again."
     ),
     click.option(
         "--attribute",
@@ -183,15 +181,15 @@ _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
         type=pair,
         metavar="NAME=VALUE",
         multiple=True,
-        help="Something to keep with the addresses. Again for more.",
+        help="Value to store with the addresses. Again for more.",
     ),
-    text_option("--note", "TEXT", "Free text to keep with the addresses, on one line."),
-    click.option("--explain", is_flag=True, help="Say why it is these."),
+    text_option("--note", "TEXT", "Text of one line to store with the addresses."),
+    click.option("--explain", is_flag=True, help="Explain the choice of the addresses."),
 )
 
 
 def selector_options(function: F) -> F:
-    """Add the options that say which addresses a request is for."""
+    """Add the options for the choice of addresses."""
     for add in reversed(_SELECTOR):
         function = add(function)
     return function
@@ -205,10 +203,7 @@ def request_options(function: F) -> F:
 
 
 def request(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of :meth:`borough.engine.face.Face.allocate` that options stand for.
-
-    An option that is not named here is the parameter of its name.
-    """
+    """The parameters of :meth:`borough.engine.face.Face.allocate` for the options of a command."""
     made = given(options)
     family, lowest, gateway = (made.pop(name, None) for name in ("family", "lowest", "gateway"))
     asked = {

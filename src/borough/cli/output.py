@@ -1,4 +1,4 @@
-"""Printing: one JSON document for programs, sentences and tables for people."""
+"""Output: one JSON document for programs, sentences and tables for people."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ from rich.text import Text
 from borough.cli.state import GlobalOptions
 from borough.domain.encode import plain as to_plain
 
-#: Width when the output goes to a file or a pipe and COLUMNS does not say otherwise: a row of a
-#: table stays one line, which other programs can search.
+#: Width of output to a file or a pipe without COLUMNS: each row of a table stays one line, which other
+#: programs can search.
 _PIPED: Final = 1000
 
-#: Least width of a column that may be wrapped.
+#: Least width of a column that can be wrapped.
 _NARROW: Final = 10
 
 #: Blanks between two columns of a table.
 _GAP: Final = 2
 
-#: Rows of a long table that are written at a time.
+#: Rows of a long table in one write.
 _ROWS: Final = 1000
 
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(value: object) -> str:
-    """A value as text that cannot steer a terminal; nothing for None."""
+    """A value as text without control characters for a terminal; empty for None."""
     text = "" if value is None else str(value)
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def to_json(data: object, *, indent: int | None = 2) -> str:
-    """One JSON document, in ASCII so that every terminal and locale can carry it."""
+    """One JSON document, in ASCII for every terminal and locale."""
     return json.dumps(to_plain(data), indent=indent, allow_nan=False)
 
 
 def moment(at: datetime | None) -> str:
-    """A time for people, to the second and in UTC; nothing for None."""
+    """A time for people, to the second and in UTC; empty for None."""
     return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def emit(state: GlobalOptions, data: object, show: Callable[[Page], None]) -> None:
-    """Answer on standard output.
+    """Write an answer to standard output.
 
     :param data: the answer for programs.
     :param show: prints the answer for people.
@@ -72,8 +72,8 @@ def emit(state: GlobalOptions, data: object, show: Callable[[Page], None]) -> No
 class Column:
     """One column of a table.
 
-    :ivar soft: whether its text may be wrapped when the terminal is narrow; addresses never are.
-    :ivar right: whether it is aligned to the right.
+    :ivar soft: True when its text can be wrapped in a narrow terminal; addresses never are.
+    :ivar right: True for alignment to the right.
     """
 
     title: str
@@ -82,7 +82,7 @@ class Column:
 
 
 class Page:
-    """Writes for people, to standard output or standard error."""
+    """Output for people, on standard output or standard error."""
 
     def __init__(self, *, error: bool = False) -> None:
         stream = sys.stderr if error else sys.stdout
@@ -110,7 +110,7 @@ class Page:
             max(self._console.width, 1),
             initial_indent=" " * indent,
             subsequent_indent=" " * (indent + hang),
-            # Better a line that is too long than an address in two pieces.
+            # A line that is too long is better than an address in two pieces.
             break_long_words=False,
             break_on_hyphens=False,
         )
@@ -125,9 +125,9 @@ class Page:
         indent: int = 0,
         header: bool = True,
     ) -> None:
-        """Write a table; columns without any text are left out.
+        """Write a table without its empty columns.
 
-        What does not fit, even with its soft columns wrapped, is written row by row as a list.
+        A table that is too wide even with its soft columns wrapped is written row by row as a list.
         """
         cells = [[plain(value).replace("\n", " ") for value in row] for row in rows]
         used = [at for at in range(len(columns)) if any(row[at] for row in cells)]
@@ -160,7 +160,7 @@ class Page:
         *,
         header: bool,
     ) -> None:
-        """Write a table that fits as it is; there can be very many rows."""
+        """Write a table that fits; fast, because there can be very many rows."""
 
         def join(row: Sequence[str]) -> str:
             padded = []
@@ -185,7 +185,7 @@ class Page:
         *,
         header: bool,
     ) -> None:
-        """Write a table whose soft columns have to be wrapped."""
+        """Write a table with its soft columns wrapped."""
         made = Table(
             box=box.SIMPLE_HEAD,
             show_header=header,
@@ -221,18 +221,23 @@ class Page:
                     self.line(f"{column.title:{width}}  {text}", indent=indent, hang=width + 2)
 
     def facts(self, facts: Sequence[tuple[str, object]]) -> None:
-        """Write names and values, one pair a line; values without text are left out."""
-        told = [(name, plain(value)) for name, value in facts if plain(value)]
-        self._records([Column(name) for name, _ in told], [[text for _, text in told]], 0)
+        """Write names and values, one pair a line; empty values are left out."""
+        shown = [(name, plain(value)) for name, value in facts if plain(value)]
+        self._records([Column(name) for name, _ in shown], [[text for _, text in shown]], 0)
 
 
 def quantity(number: int | float | None) -> str:
-    """A number for people: large ones (there are many IPv6 addresses) in powers of ten."""
+    """A number for people; large ones, as of IPv6, in powers of ten."""
     if number is None:
         return ""
     if abs(number) >= 10**9:
         return f"{number:.4g}"
     return f"{number:.4g}" if number % 1 else str(int(number))
+
+
+def scope_text(scope: str) -> str:
+    """A scope for people; empty for the default one."""
+    return "" if scope == "default" else scope
 
 
 def labels_text(labels: Any) -> str:

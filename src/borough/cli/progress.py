@@ -1,4 +1,4 @@
-"""Signs of life during long work, for people who watch a terminal."""
+"""Progress of long work, on a terminal."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.progress import Progress
 from borough.cli.state import GlobalOptions
 
 
-def _watched(state: GlobalOptions) -> bool:
+def _is_shown(state: GlobalOptions) -> bool:
     return not state.json and sys.stderr.isatty()
 
 
 @contextmanager
 def spinner(state: GlobalOptions, text: str) -> Iterator[None]:
-    """Show that something goes on."""
-    if not _watched(state):
+    """Show that work is under way."""
+    if not _is_shown(state):
         yield
         return
     with Console(stderr=True, markup=False, emoji=False).status(text):
@@ -28,11 +28,11 @@ def spinner(state: GlobalOptions, text: str) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(state: GlobalOptions, text: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Show how far something is.
+    """Show the progress of work.
 
-    :return: what to call with (done, in all); None when nobody watches.
+    :return: a function to call with (done, total); None without a terminal.
     """
-    if not _watched(state):
+    if not _is_shown(state):
         yield None
         return
     console = Console(stderr=True, markup=False, emoji=False)

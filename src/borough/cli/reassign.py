@@ -16,26 +16,26 @@ from borough.cli.state import GlobalOptions, pass_state
 @command("reassign", example="borough reassign 10.64.0.1 --host node-2")
 @click.argument("address", metavar="ADDRESS", type=words)
 @click.option(
-    "--host", type=words, metavar="HOST", required=True, help="The host that it moves to."
+    "--host", type=words, metavar="HOST", required=True, help="The new host of the address."
 )
 @click.option(
     "--sequence",
     type=int,
     metavar="N",
-    help="Only if the address still has this sequence number, so as not to move its next holder.",
+    help="Only while the address has this sequence number, and so not after it was allocated anew.",
 )
 @click.option(
     "--force",
     is_flag=True,
-    help="Also to a host that does not reach the segment of the address, by its labels.",
+    help="Also to a host that does not reach the segment of the address by its labels.",
 )
 @scope_option("Address space (VRF) of the address.")
 @pass_state
 def reassign(state: GlobalOptions, /, **options: Any) -> None:
-    """Move an address to another host, as a live migration does.
+    """Reassign an address to another host, as a live migration does.
 
-    Its owner keeps it, with its sequence number; the route follows. When nobody else has an address in the
-    region any more, the claim follows too.
+    Its owner and its sequence number stay; its route follows. The claim follows too when the region has no
+    other address.
     """
     with state.open() as ipam:
         reassigned = ipam.reassign(**options)

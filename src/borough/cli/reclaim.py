@@ -12,11 +12,11 @@ from borough.engine.upkeep.reclaim import Reclaimed
 @command("reclaim", example="borough reclaim")
 @pass_state
 def reclaim(state: GlobalOptions) -> None:
-    """Give back what nobody needs any more.
+    """Return idle claims to the pool.
 
-    Run it every five minutes, unless there is a service: that sweeps by itself. Claims that are empty or
-    little used are marked, and given back by a later sweep that finds them so still. Cooling addresses
-    whose rest is over are free again. No address is taken from its owner.
+    Run it every five minutes; a service does this by itself. Claims that are empty or little used are marked.
+    They return to the pool when a later run finds them idle still. Addresses whose cool-down is over are free
+    again. No allocation ends.
     """
     with state.open() as ipam:
         reclaimed = ipam.reclaim()
@@ -25,12 +25,12 @@ def reclaim(state: GlobalOptions) -> None:
 
 def _show(page: Page, reclaimed: Reclaimed) -> None:
     if reclaimed.rested:
-        page.line(f"{counted(reclaimed.rested, 'address', 'addresses')} rested and free again.")
+        page.line(f"{counted(reclaimed.rested, 'address', 'addresses')} free after the cool-down.")
     if reclaimed.marked:
-        page.line("Idle, to be given back if they still are later:")
+        page.line("Marked as idle, to be returned by a later run:")
         show_claims(page, reclaimed.marked)
     if reclaimed.reclaimed:
-        page.line("Given back:")
+        page.line("Returned to the pool:")
         show_claims(page, reclaimed.reclaimed)
     if reclaimed.joined:
         page.line(f"{counted(reclaimed.joined, 'unused block')} joined with unclaimed space.")

@@ -1,4 +1,4 @@
-"""The reference of all commands, made from the commands themselves.
+"""The reference of all commands, generated from the commands.
 
 python -m borough.cli.reference > docs/reference.md
 """
@@ -26,21 +26,21 @@ _HEAD: Final = """\
 
 `--db`, `--server` and `--json` may stand before or after the command. Without them and the environment
 variables `BOROUGH_DB` and `BOROUGH_SERVER` the database is `sqlite:///borough.db`, a file in the working
-folder. With `--server` every command but `init`, `move` and `serve` works through the
+folder. With `--server` every command but `init`, `copy` and `serve` works through the
 [service](http.md), with the same answers, errors and exit codes.
 
-With `--json` a command prints exactly one JSON document on standard output, or, when it fails, one
-JSON object with `code`, `message` and `detail` on standard error. Otherwise it prints sentences and
-tables, which fit the terminal; in a pipe every row of a table is one line, unless `COLUMNS` is set.
+With `--json` a command prints exactly one JSON document on standard output. A command that fails prints one
+JSON object with `code`, `message` and `detail` on standard error. Without `--json` it prints sentences and
+tables that fit the terminal. In a pipe every row of a table is one line, unless `COLUMNS` is set.
 
 | variable | meaning |
 |---|---|
-| `BOROUGH_DB` | the database, when `--db` does not name one |
-| `BOROUGH_SERVER` | the service, when neither `--server` nor `--db` is written |
+| `BOROUGH_DB` | the database, without `--db` |
+| `BOROUGH_SERVER` | the service, without `--server` and `--db` |
 | `BOROUGH_TOKEN` | the token for the service |
 | `BOROUGH_DEBUG` | `1`: print the traceback of an unexpected error |
 | `COLUMNS` | width of the output |
-| `NO_COLOR` | print without colours, also on a terminal |
+| `NO_COLOR` | no colours, also on a terminal |
 """
 
 _EXIT: Final = """\
@@ -49,18 +49,18 @@ _EXIT: Final = """\
 | code | meaning | what to do |
 |---|---|---|
 | 0 | done | |
-| 1 | failed, or `audit` has findings left | a person has to look at the installation |
-| 2 | bad usage or input | correct it; asking again unchanged will fail again |
-| 3 | exhausted, or no matching subnet | release addresses, add subnets, or ask a wider group |
+| 1 | failed, or `audit` has findings left | inspect the installation |
+| 2 | bad usage or input | correct it; the same request fails again |
+| 3 | exhausted, or no matching subnet | release addresses, add subnets, or use a wider group |
 | 4 | conflict | read again, decide again |
-| 5 | retry later | the same request may well succeed |
+| 5 | retry later | repeat the same request |
 | 130 | interrupted with Ctrl-C | |
 """
 
 _ERRORS: Final = """\
 ## Error codes
 
-What `code` says in the JSON object of an error. These are stable.
+Values of `code` in the JSON object of an error. They are stable.
 
 | code | exit code | meaning |
 |---|---|---|

@@ -16,34 +16,29 @@ from borough.engine.views import Released
 
 @command("release", example="borough release --owner web-1")
 @click.argument("addresses", metavar="[ADDRESS]...", type=words, nargs=-1)
-@text_option("--owner", "OWNER", "All of this owner; with an address, only if it is the holder.")
-@text_option("--host", "HOST", "All on this host; with an address, only if it lives there.")
+@text_option("--owner", "OWNER", "All of this owner; with an address, a condition on its owner.")
+@text_option("--host", "HOST", "All on this host; with an address, a condition on its host.")
 @click.option(
     "--sequence",
     type=int,
     metavar="N",
-    help="Only if the address still has this sequence number, so as not to hit its next holder.",
+    help="Only while the address has this sequence number, and so not after it was allocated anew.",
 )
 @scope_option("Address space (VRF) of the addresses.")
 @pass_state
 def release(state: GlobalOptions, /, addresses: tuple[str, ...], **conditions: Any) -> None:
-    """Take addresses back.
+    """Release addresses.
 
-    Those named, or all of an owner, or all on a host. Releasing by host alone also gives up the
-    blocks that the host has claimed.
+    Those named, or all of an owner, or all on a host. A release by host alone also ends its claims.
     """
     with state.open() as ipam:
         released = ipam.release(addresses, **given(conditions))
-    emit(
-        state,
-        released,
-        lambda page: _show(page, released),
-    )
+    emit(state, released, lambda page: _show(page, released))
 
 
 def _show(page: Page, released: Released) -> None:
     if not released:
-        page.line("Nothing was allocated there, so nothing was released.")
+        page.line("Nothing to release.")
         return
     show_allocations(page, released)
     more = f", of which {len(released)} are listed" if len(released) < released.total else ""

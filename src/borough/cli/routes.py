@@ -8,7 +8,7 @@ import click
 
 from borough.cli.command import command
 from borough.cli.options import text_option
-from borough.cli.output import Column, Page, counted, emit
+from borough.cli.output import Column, Page, counted, emit, scope_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine import route_config
 from borough.engine.queries import RouteForm
@@ -27,8 +27,8 @@ _CONFIG: Final = {"bird": route_config.bird, "frr": route_config.frr}
     metavar="strict|lpm",
     default="strict",
     show_default=True,
-    help="Whether a prefix covers only what its host has claimed or holds, or whatever saves most, "
-    "with longer prefixes of other hosts as exceptions.",
+    help="strict: a prefix covers only addresses and claims of its host. lpm: fewer prefixes, with longer "
+    "prefixes of other hosts as exceptions.",
 )
 @text_option(
     "--scope", "SCOPE", "Only those of one address space (VRF). For bird and frr: default."
@@ -40,7 +40,7 @@ _CONFIG: Final = {"bird": route_config.bird, "frr": route_config.frr}
     metavar="text|json|bird|frr",
     default="text",
     show_default=True,
-    help="How to print them: as a table, or as configuration of a routing daemon.",
+    help="Table, JSON, or configuration of a routing daemon.",
 )
 @pass_state
 def routes(
@@ -48,9 +48,9 @@ def routes(
 ) -> None:
     """List the fewest prefixes that hosts must advertise.
 
-    They lead to every address that a host holds or has claimed, by longest match. As configuration of
-    BIRD 2 or FRR they are what the daemon of a host includes; without --host, what routers may accept
-    from each host.
+    By longest match they lead to all addresses and claims of a host. The configuration for BIRD 2 or FRR is
+    for the daemon of a host. Without --host it is a filter for routers: the prefixes that each host may
+    announce.
     """
     if output in _CONFIG and state.json:
         raise click.UsageError(f"--json and --format {output} are two formats; use one.")
@@ -71,7 +71,7 @@ def _show(page: Page, found: list[Route]) -> None:
         return
     page.table(
         _COLUMNS,
-        [(each.host, "" if each.scope == "default" else each.scope, each.prefix) for each in found],
+        [(each.host, scope_text(each.scope), each.prefix) for each in found],
     )
     hosts = counted(len({each.host for each in found}), "host")
     page.line(f"{counted(len(found), 'route')} of {hosts}.")

@@ -1,4 +1,4 @@
-"""Lists of any length: written while they are read, a piece at a time."""
+"""Lists of any length, written while they are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from borough.cli.state import GlobalOptions
 
 T = TypeVar("T")
 
-#: Rows of one table for people. A longer list is several tables, each as wide as its own rows.
+#: Most rows of one table. A longer list is several tables, each as wide as its own rows.
 _PIECE: Final = 5000
 
 
@@ -25,16 +25,16 @@ def emit_rows(
     number: Callable[[T], int],
     table: Callable[[Page, Sequence[T]], None],
 ) -> None:
-    """Answer with a list, and with the number to go on after where there is more.
+    """Write a list and, when there are more rows, the number to go on after.
 
-    :param name: what the rows are: ``events``.
-    :param rows: one more than are to be listed, if there is one more.
+    :param name: plural of the rows: ``events``.
+    :param rows: one row more than the limit, if there is one.
     :param limit: most rows to list; None for all.
-    :param number: the number of a row.
+    :param number: returns the number of a row.
     :param table: prints some rows for people.
     """
     rest = iter(rows)
-    # What cannot be read at all is an error and nothing else: no document is begun before.
+    # The first row is read before any output: when that fails, the error is the only output.
     source = chain(list(islice(rest, 1)), rest)
     last: list[int] = []
 
@@ -53,8 +53,8 @@ def emit_rows(
 
 
 def _document(name: str, rows: Iterable[Any], follow: Callable[[], int | None]) -> None:
-    """Write what :func:`to_json` makes of the whole answer."""
-    # Not by click.echo, which flushes each piece.
+    """Write the same text as :func:`to_json` of the whole answer."""
+    # click.echo would flush each piece.
     write = sys.stdout.write
     write(f'{{\n  "{name}": [')
     separator = ""
@@ -84,5 +84,5 @@ def _tables(
     if not count:
         page.line(f"No {name}.")
         return
-    more = f", and there are more: go on with --after {after}" if after else ""
+    more = f"; for more, use --after {after}" if after else ""
     page.line(f"{counted(count, name.removesuffix('s'))}{more}.")

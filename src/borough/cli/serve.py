@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from borough.cli.command import command
@@ -16,7 +18,7 @@ from borough.errors import FixInput
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on. One that others reach needs --tokens.",
+    help="Address to listen on. One that other machines reach needs --tokens.",
 )
 @click.option(
     "--port",
@@ -24,7 +26,7 @@ from borough.errors import FixInput
     metavar="N",
     default=8080,
     show_default=True,
-    help="Port to listen on; 0 for any that is free.",
+    help="Port to listen on; 0 for any free port.",
 )
 @click.option(
     "--workers",
@@ -32,7 +34,7 @@ from borough.errors import FixInput
     metavar="N",
     default=1,
     show_default=True,
-    help="Processes; about one a core.",
+    help="Number of processes, about one a core.",
 )
 @click.option(
     "--threads",
@@ -40,7 +42,7 @@ from borough.errors import FixInput
     metavar="N",
     default=16,
     show_default=True,
-    help="Threads of each process: how much it does at a time.",
+    help="Threads of each process, and so its concurrent requests.",
 )
 @click.option(
     "--timeout",
@@ -48,7 +50,7 @@ from borough.errors import FixInput
     metavar="SECONDS",
     default=10.0,
     show_default=True,
-    help="How long a request is tried while others or the database are in the way.",
+    help="Most time of retries after conflicts and lost connections.",
 )
 @click.option(
     "--deadline",
@@ -56,7 +58,7 @@ from borough.errors import FixInput
     metavar="SECONDS",
     default=30.0,
     show_default=True,
-    help="How long a request may take; one of an administrator, ten times as long.",
+    help="Most time of a request; ten times as much for an administrator.",
 )
 @click.option(
     "--reclaim-every",
@@ -64,37 +66,28 @@ from borough.errors import FixInput
     metavar="SECONDS",
     default=300.0,
     show_default=True,
-    help="How often claims that lie idle are given back; 0 for never.",
+    help="Interval at which idle claims return to the pool; 0 for never.",
 )
 @click.option(
     "--keep-events",
     type=span,
     metavar="TIME",
-    help="Prune events that are older, such as 90d, after each sweep; without it, none.",
+    help="Prune events of a greater age, such as 90d, after each reclaim. By default none.",
 )
-@click.option("--tokens", is_flag=True, help="Let nobody in without a token.")
-@click.option("--tls-certificate", metavar="FILE", help="Certificate chain in PEM form, for TLS.")
-@click.option("--tls-key", metavar="FILE", help="Private key of the certificate.")
-@click.option("--access-log", is_flag=True, help="Log every request, and not only faults.")
+@click.option("--tokens", "requires_token", is_flag=True, help="Require a token of every request.")
+@click.option(
+    "--tls-certificate",
+    "certificate",
+    metavar="FILE",
+    help="Certificate chain in PEM form, for TLS.",
+)
+@click.option("--tls-key", "key", metavar="FILE", help="Private key of the certificate.")
+@click.option("--access-log", is_flag=True, help="Log every request; otherwise only faults.")
 @pass_state
-def serve(
-    state: GlobalOptions,
-    host: str,
-    port: int,
-    workers: int,
-    threads: int,
-    timeout: float,
-    deadline: float,
-    reclaim_every: float,
-    keep_events: int | None,
-    tokens: bool,
-    tls_certificate: str | None,
-    tls_key: str | None,
-    access_log: bool,
-) -> None:
+def serve(state: GlobalOptions, /, **options: Any) -> None:
     """Serve the HTTP API, and the page for people.
 
-    Ends in good order on SIGTERM and Ctrl-C: what is under way is finished.
+    After SIGTERM or Ctrl-C it finishes the requests under way, and exits.
     """
     try:
         from borough.api import serve as service
@@ -104,32 +97,19 @@ def serve(
         ) from None
     from borough.api.settings import ServiceSettings
 
-    settings = ServiceSettings(
-        database=state.url,
-        host=host,
-        port=port,
-        workers=workers,
-        threads=threads,
-        timeout=timeout,
-        deadline=deadline,
-        reclaim_every=reclaim_every,
-        keep_events=keep_events or 0,
-        requires_token=tokens,
-        access_log=access_log,
-        certificate=tls_certificate,
-        key=tls_key,
-    )
-    if keep_events and not reclaim_every:
+    options["keep_events"] = options["keep_events"] or 0
+    settings = ServiceSettings(database=state.url, **options)
+    if settings.keep_events and not settings.reclaim_every:
         raise FixInput(
-            "events are pruned after sweeps: --keep-events needs --reclaim-every above 0"
+            "events are pruned after each reclaim: --keep-events needs --reclaim-every above 0"
         )
-    if workers > 1 and state.url == "memory:":
-        raise FixInput("every process would have a memory: of its own; use one worker")
+    if settings.workers > 1 and state.url == "memory:":
+        raise FixInput("each process would have its own memory: store; use one worker")
     with state.open_database() as ipam:
         service.check(settings, has_tokens=lambda: bool(ipam.tokens()))
         service.warn(ipam.risks())
     listener = service.bind(settings)
-    scheme = "https" if tls_certificate else "http"
-    shown = f"[{host}]" if ":" in host else host
+    scheme = "https" if settings.certificate else "http"
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     click.echo(f"Serving on {scheme}://{shown}:{listener.getsockname()[1]}/", err=True)
     service.run(settings, listener)

@@ -18,7 +18,7 @@ from borough.engine.views import Allocation
 @scope_option("Address space (VRF) of the address.")
 @pass_state
 def show(state: GlobalOptions, address: str, scope: str) -> None:
-    """Say who holds an address."""
+    """Show the allocation of an address."""
     with state.open() as ipam:
         found = ipam.show(address, scope=scope)
     emit(state, found, lambda page: _show(page, found))

@@ -1,4 +1,4 @@
-"""What the global options say, and how commands get at it."""
+"""The global options, as commands see them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from borough.engine.face import Face
     from borough.engine.ipam import Ipam
 
-#: Where the token for a service is read from: on a command line everybody could see it.
+#: Environment variable of the token for a service. Every user of the machine can read a command line.
 TOKEN: Final = "BOROUGH_TOKEN"  # noqa: S105  (the name of a variable)
 
-#: The database when nothing else is said: a file in the working folder.
+#: The default database: a file in the working folder.
 DEFAULT_URL: Final = "sqlite:///borough.db"
 
 
@@ -28,7 +28,7 @@ class GlobalOptions:
     """The global options.
 
     :ivar server: URL of the service to work through; None to work on the database.
-    :ivar json: whether to answer in JSON.
+    :ivar json: True for answers in JSON.
     """
 
     url: str = DEFAULT_URL
@@ -48,9 +48,9 @@ class GlobalOptions:
         return connect(self.server, os.environ.get(TOKEN))
 
     def open_database(self, *, create: bool = False) -> Ipam:
-        """Open the database that the user named, for what cannot be done through a service.
+        """Open the database that the user named, for work that a service does not offer.
 
-        :raises FixInput: he named a service.
+        :raises FixInput: the user named a service.
         """
         if self.server is not None:
             raise FixInput("this works on a database and not through a service: use --db")

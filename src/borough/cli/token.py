@@ -1,4 +1,4 @@
-"""``borough token``: who may use the service."""
+"""``borough token``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from borough.engine.views import TokenView
 
 @click.group("token", cls=Family)
 def token() -> None:
-    """Make, list and end the tokens of the service."""
+    """Create, list and revoke the tokens of the service."""
 
 
 def _end(text: str) -> datetime:
-    """When a token ends."""
     if re.fullmatch(r"[0-9]+[mhd]", text):
         return datetime.now(UTC) + timedelta(seconds=span(text))
     try:
@@ -43,14 +42,14 @@ def _end(text: str) -> datetime:
     metavar="read|allocate|administer",
     default="read",
     show_default=True,
-    help="What it allows, each including those before it.",
+    help="Its permission; each includes those before it.",
 )
-@labels_option("Confine it to the subnets with this label, and what belongs to them.")
+@labels_option("Confine it to the subnets with this label.")
 @click.option(
     "--expires",
     type=_end,
     metavar="TIME",
-    help="When it ends: after 30d, 12h, 90m, or at a time such as 2030-01-31T12:00:00Z.",
+    help="Its end: after 30d, 12h, 90m, or at a time such as 2030-01-31T12:00:00Z.",
 )
 @pass_state
 def create(
@@ -60,17 +59,16 @@ def create(
     labels: tuple[tuple[str, str], ...],
     expires: datetime | None,
 ) -> None:
-    """Make a token.
+    """Create a token.
 
-    NAME is who it stands for; events say it. The token itself is printed once: only a digest of it is
-    kept.
+    NAME is its caller, as events record it. The token is printed once: only a digest of it is stored.
     """
     with state.open() as ipam:
         made, secret = ipam.create_token(name, may=may, labels=gather(labels), expires=expires)
 
     def show(page: Page) -> None:
         page.line(
-            f"Made token {made.name}. It is shown this once; keep it where only {name} reads."
+            f"Created token {made.name}. It is not shown again: store it where only {name} can read it."
         )
         page.line(secret)
 
@@ -90,7 +88,7 @@ _COLUMNS: Final = (
 @command("list", example="borough token list")
 @pass_state
 def list_(state: GlobalOptions) -> None:
-    """List the tokens, and nothing of them that lets anybody in."""
+    """List the tokens, without their secrets."""
     with state.open() as ipam:
         found = ipam.tokens()
     emit(state, {"tokens": found}, lambda page: _show(page, found))
@@ -120,10 +118,10 @@ def _show(page: Page, found: Sequence[TokenView]) -> None:
 @click.argument("name", metavar="NAME", type=words)
 @pass_state
 def revoke(state: GlobalOptions, name: str) -> None:
-    """End a token. A service may still let it in for a second."""
+    """Revoke a token. A service may still accept it for one second."""
     with state.open() as ipam:
-        gone = ipam.revoke_token(name)
-    emit(state, {"token": gone}, lambda page: page.line(f"Ended token {gone.name}."))
+        revoked = ipam.revoke_token(name)
+    emit(state, {"token": revoked}, lambda page: page.line(f"Revoked token {revoked.name}."))
 
 
 for _command in (create, list_, revoke):

@@ -25,17 +25,16 @@ _COLUMNS: Final = (
 
 @command("usage", example="borough usage -l network=pods")
 @labels_option("A label of the group; of several values any matches.")
-@text_option("--host", "HOST", "The group as this host sees it.")
+@text_option("--host", "HOST", "Use the labels and the order of preference of this host.")
 @scope_option()
 @pass_state
 def usage(
     state: GlobalOptions, labels: tuple[tuple[str, str], ...], host: str | None, scope: str
 ) -> None:
-    """Say how full the subnets of a group are.
+    """Show the usage of the subnets of a group.
 
-    They stand in the order in which the group uses them. Without labels and host: all subnets of
-    the scope. "free" counts all free addresses, "claimed" those of them that lie in a block that
-    some host has claimed.
+    They are in order of preference. Without labels and host, all subnets of the scope are shown. "free"
+    counts all free addresses, "claimed" the free addresses in claimed blocks.
     """
     with state.open() as ipam:
         lines = ipam.usage(labels=gather(labels), host=host, scope=scope)
@@ -53,7 +52,7 @@ def _show(page: Page, found: GroupUsage) -> None:
 
 
 def share(used: int, size: int) -> str:
-    """How much of something is used, never rounded to nothing or to all."""
+    """The used share in per cent; only none is 0 %, and only all is 100 %."""
     if not size:
         return ""
     text = f"{used / size:.1%}"

@@ -22,7 +22,7 @@ def version(state: GlobalOptions) -> None:
 def show_version(state: GlobalOptions) -> None:
     """Print the version of Borough and of the Python that runs it.
 
-    One line needs no tables, and :mod:`borough.cli.output` imports what draws them.
+    Without :mod:`borough.cli.output`: its tables are slow to import.
     """
     python = platform.python_version()
     if state.json:

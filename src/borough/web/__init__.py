@@ -1,7 +1,7 @@
 """The page of the service: files that a browser runs as they are.
 
-There is nothing to build: ECMAScript modules, style sheets and one document lie in ``static``. Whoever
-serves them takes :func:`assets` and sends :data:`HEADERS` with each.
+``static`` holds ECMAScript modules, style sheets and one document, without a build step. A server of the
+files gets them from :func:`assets`, and sends :data:`HEADERS` with each.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Final
 
-#: Where the document is served; everything else lies beside it under ``/static/``.
+#: Path of the document; the other files are under ``/static/``.
 INDEX: Final = "/"
 
-#: Nothing but the files of the page runs or is loaded, no text can become markup, nobody else can
-#: frame it, and it speaks to its own service only.
+#: Only the files of the page are loaded and run, and requests go to its own service only. Text cannot
+#: become markup, and no other page can frame this one.
 POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -35,8 +35,8 @@ POLICY: Final = "; ".join(
     )
 )
 
-#: What is sent with every file. It is kept by browsers, and asked for again by its entity tag every
-#: time, so that a new release never runs with files of the old one.
+#: Headers of every file. A browser validates its copy by the entity tag each time, so that a new release
+#: never runs with files of the old one.
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "cache-control": "no-cache",
@@ -72,7 +72,7 @@ class Asset:
 
 @cache
 def assets() -> Mapping[str, Asset]:
-    """All files of the page by the path under which they are served."""
+    """All files of the page by path."""
     found = {
         f"/static/{name}": _asset(name, file) for name, file in _walk(files(__name__) / "static")
     }

@@ -12,7 +12,7 @@ from borough.engine.views import Allocation, Answer, Released
 
 @operation("POST", "/v1/allocations", need=Permission.ALLOCATE, status=201)
 def allocate(ipam: Face, body: s.AllocationRequest, key: str | None) -> Answer:
-    """Give addresses from a group, all that is asked for or none.
+    """Allocate addresses from a group, all of the request or none.
 
     With an `Idempotency-Key`, the same request gets the same answer again.
     """
@@ -21,7 +21,7 @@ def allocate(ipam: Face, body: s.AllocationRequest, key: str | None) -> Answer:
 
 @operation("POST", "/v1/explain", need=Permission.READ)
 def explain(ipam: Face, body: s.Selector) -> Explanation:
-    """Tell what an allocation would give now, and why, without giving it."""
+    """Explain the addresses that the request would get now, and allocate none."""
     return ipam.explain(**body.given())
 
 
@@ -36,7 +36,7 @@ def allocations(ipam: Face, query: s.AllocationQuery) -> s.AllocationPage:
 
 @operation("GET", "/v1/allocations/{scope}/{address}", need=Permission.READ)
 def show(ipam: Face, path: s.Place) -> Allocation:
-    """Who holds an address."""
+    """One allocation."""
     return ipam.show(path.address, scope=path.scope)
 
 
@@ -44,10 +44,9 @@ def show(ipam: Face, path: s.Place) -> Allocation:
 def release_address(
     ipam: Face, path: s.Place, query: s.Condition, if_match: int | None
 ) -> Released:
-    """Take an address back, if its present holder is the one that the request names.
+    """Release an address if its allocation meets the conditions.
 
-    The sequence may also stand in `If-Match`. A request that names nothing takes the address from
-    whoever holds it.
+    The sequence may also be in `If-Match`. Without conditions any allocation of the address ends.
     """
     conditions = query.given()
     if query.sequence is None:
@@ -57,9 +56,9 @@ def release_address(
 
 @operation("POST", "/v1/releases", need=Permission.ALLOCATE)
 def release(ipam: Face, body: s.Release) -> Released:
-    """Take back the addresses named, or all of an owner, or all on a host: all or nothing.
+    """Release the addresses named, or all of an owner, or all on a host: all or none.
 
-    By host alone, the blocks that the host has claimed are given up too.
+    By host alone, the claims of the host end too.
     """
     given = body.given()
     return ipam.release(given.pop("addresses"), **given)

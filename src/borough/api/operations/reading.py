@@ -1,4 +1,4 @@
-"""How address space stands: blocks, usage, routes, events, contradictions."""
+"""Reading: blocks, usage, routes, events, audit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from borough.engine.views import BlockView
 
 @operation("GET", "/v1/blocks", need=Permission.READ)
 def blocks(ipam: Face, query: s.BlockQuery) -> s.BlockPage:
-    """Blocks: who has claimed them, how full they are, what others have borrowed of them."""
+    """Blocks with their holders, free addresses and borrowed addresses."""
     found = ipam.blocks(host=query.host, subnet=query.subnet)
-    # By name of the subnet and not by its age, so that a page can go on where another ended.
+    # By name of the subnet: its age is not in the key of a page.
     found.sort(key=lambda each: each.subnet)
 
     def place(each: BlockView) -> list[str | int]:
@@ -29,20 +29,20 @@ def blocks(ipam: Face, query: s.BlockQuery) -> s.BlockPage:
 
 @operation("GET", "/v1/map", need=Permission.READ)
 def space_map(ipam: Face, query: s.MapQuery) -> SpaceMap:
-    """All blocks of a scope in columns: what a map is drawn from."""
+    """All blocks of a scope in columns, as the map of the page needs them."""
     return ipam.space_map(scope=query.scope, subnets=query.subnet or None)
 
 
 @operation("GET", "/v1/usage", need=Permission.READ)
 def usage(ipam: Face, query: s.UsageQuery) -> GroupUsage:
-    """How full the subnets of a group are, in the order in which the group uses them."""
+    """Usage of the subnets of a group, in its order of preference."""
     found = ipam.usage(labels=s.gather(query.label), host=query.host, scope=query.scope)
     return GroupUsage.of(found)
 
 
 @operation("GET", "/v1/routes", need=Permission.READ)
 def routes(ipam: Face, query: s.RouteQuery) -> s.Routes:
-    """The fewest prefixes that each host (or one) must advertise for exactly what it has."""
+    """The fewest prefixes that each host, or one host, must advertise for its addresses and claims."""
     return s.Routes(ipam.routes(query.host, query.form, scope=query.scope))
 
 
@@ -50,11 +50,11 @@ def routes(ipam: Face, query: s.RouteQuery) -> s.Routes:
 def events(ipam: Face, query: s.EventQuery) -> s.EventPage:
     """The audit trail, oldest first, page by page, as far as it is complete.
 
-    Whoever goes on after the last id of a page misses no event. Where events after `after` have been pruned,
-    the answer is 410, `events_pruned`.
+    A reader that goes on after the last id of a page misses no event. When events after `after` have been
+    pruned, the answer is 410, `events_pruned`.
 
-    Asked for `text/event-stream`, events as they happen: each with its id, so that `Last-Event-ID` or
-    `after` goes on where a stream was cut off. Without either, from now on.
+    With `Accept: text/event-stream` the answer is a stream of events as they happen, each with its id.
+    `Last-Event-ID` or `after` resumes a stream. Without either, the stream begins with the next event.
     """
     found = ipam.events(after=query.after, limit=query.limit + 1, labels=s.gather(query.label))
     shown = found[: query.limit]
@@ -64,11 +64,11 @@ def events(ipam: Face, query: s.EventQuery) -> s.EventPage:
 
 @operation("POST", "/v1/audit", need=Permission.ADMINISTER)
 def audit(ipam: Face, body: s.Audit) -> Audited:
-    """Find, and mend, where the stored state contradicts itself."""
+    """Find contradictions in the stored state, and repair them on request."""
     return Audited.of(ipam.audit(repair=body.repair))
 
 
 @operation("GET", "/v1/events/newest", need=Permission.READ)
 def newest_event(ipam: Face) -> s.Newest:
-    """The id of the newest event: where to go on after, to hear of nothing older."""
+    """The id of the newest event, for a reader that needs no older one."""
     return s.Newest(ipam.newest_event())

@@ -10,13 +10,13 @@ from borough.engine.face import Face
 
 @operation("GET", "/v1/tokens", need=Permission.ADMINISTER)
 def tokens(ipam: Face) -> s.Tokens:
-    """All tokens by name; nothing of what is told of them lets anybody in."""
+    """All tokens by name, without their secrets."""
     return s.Tokens(ipam.tokens())
 
 
 @operation("POST", "/v1/tokens", need=Permission.ADMINISTER, status=201)
 def create_token(ipam: Face, body: s.NewToken) -> s.CreatedToken:
-    """Make a token. Its text is in this answer, and cannot be had again."""
+    """Create a token. Only this answer contains its secret."""
     expires = None if body.expires is None else s.read_time(body.expires)
     token, text = ipam.create_token(body.name, may=body.may, labels=body.labels, expires=expires)
     return s.CreatedToken(token, text)
@@ -24,5 +24,5 @@ def create_token(ipam: Face, body: s.NewToken) -> s.CreatedToken:
 
 @operation("DELETE", "/v1/tokens/{name:path}", need=Permission.ADMINISTER)
 def revoke_token(ipam: Face, path: s.Named) -> s.OneToken:
-    """End a token. It may still be let in for a second."""
+    """Revoke a token. It may still be accepted for one second."""
     return s.OneToken(ipam.revoke_token(path.name))

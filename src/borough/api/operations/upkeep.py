@@ -1,4 +1,4 @@
-"""Claims kept in order: hosts that go, addresses that move, sweeps, proposals."""
+"""Upkeep: hosts, reassignment, reclaim, defragmentation, pruning."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from borough.engine.views import Allocation
 
 @operation("POST", "/v1/hosts/{host:path}/drain", need=Permission.ADMINISTER)
 def drain(ipam: Face, path: s.HostName) -> Vacated:
-    """Take all claims from a host whose workloads are about to leave; its addresses stay held."""
+    """End all claims of a host that is about to be emptied. Its addresses stay allocated."""
     return ipam.drain(path.host)
 
 
 @operation("POST", "/v1/hosts/{host:path}/rename", need=Permission.ADMINISTER)
 def rename_host(ipam: Face, path: s.HostName, body: s.NewName) -> Renamed:
-    """Give a host another name: its claims, its addresses and its declared entry, all at once."""
+    """Rename a host with its claims, its addresses and its declaration, in one transaction."""
     return ipam.rename_host(path.host, body.name)
 
 
 @operation("DELETE", "/v1/hosts/{host:path}", need=Permission.ADMINISTER)
 def remove_host(ipam: Face, path: s.HostName, query: s.Removal) -> Vacated:
-    """Forget a host that is gone: its claims, its declared entry, and its addresses if that is asked for."""
+    """Remove a host: its claims, its declaration, and on request its addresses."""
     return ipam.remove_host(path.host, release=query.release)
 
 
 @operation("POST", "/v1/allocations/{scope}/{address}/reassign", need=Permission.ADMINISTER)
-def reassign(ipam: Face, path: s.Place, body: s.Move, if_match: int | None) -> Allocation:
-    """Put an address on another host, as a live migration does; its owner and sequence stay.
+def reassign(ipam: Face, path: s.Place, body: s.Reassignment, if_match: int | None) -> Allocation:
+    """Reassign an address to another host, as a live migration does; its owner and sequence stay.
 
-    The sequence may also stand in `If-Match`.
+    The sequence may also be in `If-Match`.
     """
     given = body.given()
     if body.sequence is None:
@@ -44,20 +44,20 @@ def reassign(ipam: Face, path: s.Place, body: s.Move, if_match: int | None) -> A
 
 @operation("POST", "/v1/reclaim", need=Permission.ADMINISTER)
 def reclaim(ipam: Face) -> Reclaimed:
-    """Give back what nobody needs any more; the service does so by itself every few minutes."""
+    """Return idle claims to the pool, as the service does by itself every few minutes."""
     return ipam.reclaim()
 
 
 @operation("GET", "/v1/defragment", need=Permission.ADMINISTER)
 def defragment(ipam: Face, query: s.DefragmentQuery) -> Defragmentation:
-    """Propose which addresses to renumber to save routes; nothing is renumbered."""
+    """Propose addresses to renumber to save routes; none is renumbered."""
     return ipam.defragment(**query.given())
 
 
 @operation("POST", "/v1/events/prune", need=Permission.ADMINISTER)
 def prune_events(ipam: Face, body: s.Prune) -> s.Pruned:
-    """Remove the oldest events up to an id, at most 5000 of them: again, as long as it removes any.
+    """Remove the oldest events up to an id, at most 5000; repeat until none is removed.
 
-    The newest event stays. An event says what was removed.
+    The newest event stays. An event records the removal.
     """
     return s.Pruned(ipam.prune_events(body.through))

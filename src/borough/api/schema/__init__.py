@@ -1,8 +1,7 @@
 """The structs that parse requests, and the answers for which the library has no record.
 
-The OpenAPI description is made of these and of the library's records (:mod:`borough.engine.views`). What a
-struct cannot say (that an address is one, that a label is known) is checked by the library, as for any other
-caller.
+They and the library's records (:mod:`borough.engine.views`) make the OpenAPI description. The library checks
+the rest, such as the syntax of an address, as for any other caller.
 """
 
 from borough.api.schema.addresses import (
@@ -26,17 +25,6 @@ from borough.api.schema.declared import (
     SubnetQuery,
     TopologyQuery,
 )
-from borough.api.schema.own import (
-    Caller,
-    CreatedToken,
-    Health,
-    NewToken,
-    OneToken,
-    Readiness,
-    Tokens,
-    gather,
-    read_time,
-)
 from borough.api.schema.reading import (
     Audit,
     BlockPage,
@@ -49,13 +37,24 @@ from borough.api.schema.reading import (
     Routes,
     UsageQuery,
 )
+from borough.api.schema.system import (
+    Caller,
+    CreatedToken,
+    Health,
+    NewToken,
+    OneToken,
+    Readiness,
+    Tokens,
+    gather,
+    read_time,
+)
 from borough.api.schema.upkeep import (
     DefragmentQuery,
     HostName,
-    Move,
     NewName,
     Prune,
     Pruned,
+    Reassignment,
     Removal,
 )
 
@@ -81,7 +80,6 @@ __all__ = [
     "HostPage",
     "Input",
     "MapQuery",
-    "Move",
     "Named",
     "NewName",
     "NewSubnet",
@@ -96,6 +94,7 @@ __all__ = [
     "Prune",
     "Pruned",
     "Readiness",
+    "Reassignment",
     "Release",
     "Removal",
     "RouteQuery",

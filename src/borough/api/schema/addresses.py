@@ -23,16 +23,16 @@ from borough.engine.views import Allocation
 
 
 class Selector(Input):
-    """Which addresses a request is for.
+    """The group and the kind of the addresses of a request.
 
-    :ivar labels: the group: a value or several by dimension, any of which matches.
-    :ivar subnets: instead of labels, subnets in order of preference; equals in a list.
-    :ivar host: where the addresses will live; it implies the labels of the host.
-    :ivar families: 4, 6 or both; when left out, the one that the group has, IPv4 first.
+    :ivar labels: the group: one value or several by dimension; any of several matches.
+    :ivar subnets: instead of labels, subnets in order of preference; equal ones in a list.
+    :ivar host: the host where the addresses will live; it implies its labels.
+    :ivar families: 4, 6 or both; when left out, the family that the group has, IPv4 first.
     :ivar count: addresses of each family.
-    :ivar address: this very address.
+    :ivar address: exactly this address.
     :ivar mac: a MAC address, for an IPv6 address by EUI-64.
-    :ivar claims: whether the host claims space for them.
+    :ivar claims: true when the host claims space for them.
     """
 
     labels: Labels = field(default_factory=dict)
@@ -48,11 +48,11 @@ class Selector(Input):
 
 
 class AllocationRequest(Selector):
-    """A request for addresses: all that is asked for or none.
+    """A request for addresses, of which all are allocated or none.
 
-    :ivar owner: the caller's name for what holds the addresses.
-    :ivar attributes: anything to keep with the addresses.
-    :ivar note: free text to keep with the addresses, on one line.
+    :ivar owner: the caller's name for the holder of the addresses.
+    :ivar attributes: JSON values to store with the addresses.
+    :ivar note: one line of text to store with the addresses.
     :ivar explain: put the explanation into the answer.
     """
 
@@ -63,9 +63,9 @@ class AllocationRequest(Selector):
 
 
 class Release(Input):
-    """Which addresses to take back: those named, or all of an owner, or all on a host.
+    """The addresses to release: those named, or all of an owner, or all on a host.
 
-    With addresses, owner, host and sequence are conditions on the present holder.
+    With addresses, owner, host and sequence are conditions on the present allocation.
     """
 
     addresses: list[Text] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Release(Input):
 
 
 class Condition(Input):
-    """What must be true of the present holder of an address."""
+    """Conditions on the present allocation of an address."""
 
     owner: MaybeText = ""
     host: MaybeText = ""
@@ -91,10 +91,10 @@ class Place(Input):
 
 
 class AllocationQuery(Input):
-    """Which allocations; those with a larger sequence number than `after`, to page through.
+    """A filter of allocations, in pages: `after` is the last sequence number of the page before.
 
-    :ivar prefix: only addresses of this prefix, of the default scope when none is named.
-    :ivar owner_prefix: only those whose owner begins so.
+    :ivar prefix: only addresses of this prefix, in the default scope when none is named.
+    :ivar owner_prefix: only allocations whose owner begins with this text.
     """
 
     scope: Text | None = None

@@ -1,4 +1,4 @@
-"""What all structs share: their base, and the types of single values."""
+"""The base of the structs, and the types of single values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from msgspec import Meta, Struct
 #: Most lines of one page: some megabytes, in as many threads as there are.
 PAGE_LIMIT: Final = 5_000
 
-#: Lines of a page when the caller does not say.
+#: Lines of a page by default.
 PAGE: Final = 1000
 
-#: Largest number that an event or a sequence can have.
+#: Largest id of an event, and largest sequence number.
 LARGEST: Final = (1 << 62) - 1
 
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -32,7 +32,7 @@ Attributes = dict[str, Any]
 
 
 class Input(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What a caller may send; nothing else is accepted."""
+    """Parsed input of a request; unknown fields are refused."""
 
     def given(self) -> dict[str, Any]:
         """The fields by name: the parameters of the library's method."""
@@ -40,7 +40,7 @@ class Input(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Nothing(Input):
-    """An empty object, for what says everything in its path; no body at all says the same."""
+    """An empty object, for requests without parameters in a body. The body may also be empty."""
 
 
 class Paged(Input):

@@ -23,10 +23,10 @@ from borough.engine.views import DimensionView, HostView, SubnetView
 
 
 class TopologyQuery(Input):
-    """How to apply a topology.
+    """Options for applying a topology.
 
     :ivar name: apply it under this name instead of its own.
-    :ivar dry_run: only find out what would change.
+    :ivar dry_run: report what would change, and change nothing.
     """
 
     name: Text | None = None
@@ -39,10 +39,10 @@ class NewSubnet(Input):
     :ivar cidr: its prefix; with a pool, the exact one to carve.
     :ivar pool: the pool to carve it from.
     :ivar prefix_length: the length to carve; when left out, the default of the pool.
-    :ivar name: when left out, it is called by its prefix.
+    :ivar name: when left out, its prefix is its name.
     :ivar ranges: `first-last`; when left out, all usable addresses.
     :ivar cooldown: seconds, or text such as `5m`.
-    :ivar claims: how space is claimed here, where that is not as the claiming dimension says.
+    :ivar claims: settings of claims that differ from those of the claiming dimension.
     """
 
     cidr: Text | None = None
@@ -74,7 +74,7 @@ class Named(Input):
 
 
 class SubnetQuery(Paged):
-    """Which subnets: those that carry all these labels; of several values any matches."""
+    """A filter of subnets: those that carry all these labels; of several values any matches."""
 
     label: list[Label] = field(default_factory=list)
     scope: Text | None = None

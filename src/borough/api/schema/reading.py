@@ -1,4 +1,4 @@
-"""How address space stands."""
+"""Blocks, usage, routes, events, audit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from borough.engine.views import BlockView, Route
 
 
 class BlockQuery(Paged):
-    """Which blocks."""
+    """A filter of blocks."""
 
     host: MaybeText | None = None
     subnet: Text | None = None
@@ -38,9 +38,9 @@ class BlockPage:
 
 
 class MapQuery(Input):
-    """Which blocks of a scope.
+    """A filter of the blocks of a scope.
 
-    :ivar subnet: only those of these subnets; again for more.
+    :ivar subnet: only blocks of these subnets; again for more.
     """
 
     scope: Text = "default"
@@ -48,7 +48,7 @@ class MapQuery(Input):
 
 
 class UsageQuery(Input):
-    """The subnets of a group; without labels and host all of the scope."""
+    """The subnets of a group; without labels and host, all of the scope."""
 
     label: list[Label] = field(default_factory=list)
     host: MaybeText | None = None
@@ -56,9 +56,9 @@ class UsageQuery(Input):
 
 
 class RouteQuery(Input):
-    """Whose routes.
+    """A filter of routes.
 
-    :ivar form: `strict`: a prefix covers only what its host holds or has claimed; `lpm`: it may cover
+    :ivar form: `strict`: a prefix covers only addresses and claims of its host; `lpm`: it may cover
         anything in the subnets, with longer prefixes of other hosts as exceptions.
     """
 
@@ -69,13 +69,13 @@ class RouteQuery(Input):
 
 @dataclass(frozen=True)
 class Routes:
-    """The fewest prefixes that hosts must advertise for exactly what they have."""
+    """The fewest prefixes that hosts must advertise for their addresses and claims."""
 
     routes: Sequence[Route]
 
 
 class EventQuery(Input):
-    """Events with a larger id than `after`, to page through; 0 for the oldest that is kept.
+    """A filter of events, in pages: `after` is the last id of the page before; 0 begins with the oldest.
 
     :ivar label: only events of subnets that had this label at the time; again for more.
     """
@@ -101,6 +101,9 @@ class Newest:
 
 
 class Audit(Input):
-    """Whether to mend what is found."""
+    """Options of an audit.
+
+    :ivar repair: repair the findings.
+    """
 
     repair: bool = False

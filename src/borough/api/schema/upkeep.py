@@ -1,4 +1,4 @@
-"""Hosts that go or get another name, addresses that move, sweeps, proposals."""
+"""Hosts, reassignment, defragmentation, pruning."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ class HostName(Input):
 
 
 class Removal(Input):
-    """How to remove a host.
+    """Options for the removal of a host.
 
-    :ivar release: release its addresses as well; otherwise they stay held.
+    :ivar release: release its addresses as well; otherwise they stay allocated.
     """
 
     release: bool = False
 
 
 class NewName(Input):
-    """What a host is to be called."""
+    """The new name of a host."""
 
     name: Text
 
 
-class Move(Input):
-    """Where an address moves to.
+class Reassignment(Input):
+    """The new host of an address.
 
-    :ivar sequence: move it only if it still has this sequence number.
-    :ivar force: move it also where the labels of the host say that it cannot be reached.
+    :ivar sequence: reassign it only while it has this sequence number.
+    :ivar force: reassign it also to a host that does not reach its segment by the labels.
     """
 
     host: Text
@@ -57,9 +57,9 @@ class Move(Input):
 
 
 class DefragmentQuery(Input):
-    """What to propose for.
+    """The scope of a proposal.
 
-    :ivar limit: most addresses.
+    :ivar limit: most addresses to renumber.
     """
 
     host: Text | None = None

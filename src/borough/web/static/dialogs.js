@@ -49,8 +49,8 @@ const KEYS = [
   ["?", "This list"],
   ["← ↑ → ↓", "On the map: move; with Shift, further"],
   ["+ −", "On the map: zoom"],
-  ["0", "On the map: show all of the plate"],
-  ["Enter", "On the map: look at what is under the cross"],
+  ["0", "On the map: show the whole prefix view"],
+  ["Enter", "On the map: show the address at the cross"],
   ["Esc", "Close"],
 ];
 

@@ -1,4 +1,4 @@
-/** An explanation as one reads it: the ladder from the best rung down, and what was not on it. */
+/** An explanation for people: the order of preference, and the subnets passed over. */
 
 import { h, icon } from "./core/dom.js";
 import { count, plural } from "./core/format.js";
@@ -6,15 +6,15 @@ import { count, plural } from "./core/format.js";
 const HOLD = { own: "own blocks", unclaimed: "unclaimed", others: "claimed by others" };
 const LEVEL = { taken: "good", full: "alarm", "not reached": "" };
 
-export function explanation(story, outcomeLevel = "info") {
+export function explanation(found, outcomeLevel = "info") {
   return h(
     "div",
-    { class: "story" },
-    h("p", { class: `outcome ${outcomeLevel}` }, story.outcome),
-    h("p", { class: "hint" }, `Asked for: ${story.group}`),
-    story.notes.length ? h("ul", { class: "notes", "aria-label": "Also" }, story.notes.map((note) => h("li", {}, note))) : null,
-    story.rungs.length ? h("ol", { class: "ladder", "aria-label": "Ladder, the best rung first" }, story.rungs.map(rung)) : null,
-    story.passed.length ? h("div", { class: "passed" }, h("h3", {}, "Not on the ladder"), h("ul", {}, story.passed.map(passed))) : null,
+    { class: "explanation" },
+    h("p", { class: `outcome ${outcomeLevel}` }, found.outcome),
+    h("p", { class: "hint" }, `Group: ${found.group}`),
+    found.notes.length ? h("ul", { class: "notes", "aria-label": "Also" }, found.notes.map((note) => h("li", {}, note))) : null,
+    found.rungs.length ? h("ol", { class: "ladder", "aria-label": "Order of preference" }, found.rungs.map(rung)) : null,
+    found.passed.length ? h("div", { class: "passed" }, h("h3", {}, "Passed over"), h("ul", {}, found.passed.map(passed))) : null,
   );
 }
 
@@ -33,7 +33,7 @@ function rung(line) {
     line.subnets.length
       ? h(
           "table",
-          { "aria-label": `Subnets of rung ${line.step}` },
+          { "aria-label": `Subnets of step ${line.step}` },
           h("tbody", {}, line.subnets.map((subnet) => h("tr", {}, h("td", {}, subnet.name), h("td", { class: "mono" }, subnet.prefix), h("td", { class: "number" }, `${count(subnet.free)} free`), h("td", { class: "hint" }, subnet.reason)))),
         )
       : null,

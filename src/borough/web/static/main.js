@@ -22,8 +22,8 @@ const VIEWS = {
 };
 
 /**
- * Milliseconds after which a page that nobody sees lets go of its stream: a browser has six connections
- * to a service for all of its pages, and a seventh page would wait for ever.
+ * Milliseconds after which a hidden page closes its stream. A browser has six connections to a service for
+ * all pages: a seventh page would wait for ever.
  */
 const REST = 10_000;
 
@@ -122,7 +122,7 @@ function route() {
   if (moved) announce(label);
 }
 
-/** Keys that work wherever no text is being written. */
+/** Keys outside of text fields. */
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (event.target.closest?.("input, select, textarea, dialog")) return;
@@ -163,7 +163,7 @@ state.listen(["live"], showLive);
 state.listen(["ready"], route);
 addEventListener("hashchange", route);
 addEventListener("keydown", press);
-// As a plain link it would change the part of the address that says which view is shown.
+// A plain link would change the fragment, which names the view.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();

@@ -25,25 +25,25 @@ export function buildSearch(place) {
 
 class Box {
   constructor(field, list) {
-    Object.assign(this, { field, list, lines: [], at: -1, turn: 0 });
-    this.ask = debounce((words, turn) => this.askService(words, turn), 160);
+    Object.assign(this, { field, list, lines: [], at: -1, serial: 0 });
+    this.ask = debounce((words, serial) => this.askService(words, serial), 160);
   }
 
   typed() {
     const words = this.field.value.trim();
-    this.turn++;
+    this.serial++;
     this.ask.cancel();
     if (!words) {
       this.close();
       return;
     }
     this.show(local(words), true);
-    this.ask(words, this.turn);
+    this.ask(words, this.serial);
   }
 
-  async askService(words, turn) {
+  async askService(words, serial) {
     const found = await remote(words).catch(() => []);
-    if (turn !== this.turn) return;
+    if (serial !== this.serial) return;
     const known = local(words);
     const rest = found.filter((line) => !known.some((each) => each.kind === line.kind && each.what === line.what));
     this.show([...rest.filter((line) => line.kind === "Address"), ...known, ...rest.filter((line) => line.kind !== "Address")], false);
@@ -96,21 +96,21 @@ class Box {
   }
 
   close() {
-    this.turn++;
+    this.serial++;
     this.list.hidden = true;
     this.field.setAttribute("aria-expanded", "false");
     this.field.removeAttribute("aria-activedescendant");
   }
 }
 
-/** What the page itself knows. */
+/** Results from the objects that the page has loaded. */
 function local(words) {
   const found = [];
   const prefix = parsePrefix(words);
   if (prefix) {
-    const home = state.subnets.find((subnet) => contains(subnet.at, prefix) || contains(prefix, subnet.at));
+    const subnet = state.subnets.find((each) => contains(each.at, prefix) || contains(prefix, each.at));
     const what = words.includes("/") ? formatPrefix(prefix) : words.toLowerCase();
-    if (home) found.push({ kind: words.includes("/") ? "Prefix" : "Address", what, more: `in ${home.name}`, go: () => go("map", { at: what }) });
+    if (subnet) found.push({ kind: words.includes("/") ? "Prefix" : "Address", what, more: `in ${subnet.name}`, go: () => go("map", { at: what }) });
   }
   const low = words.toLowerCase();
   const named = (items) => items.filter((item) => item.name.toLowerCase().includes(low)).slice(0, MOST);
@@ -123,7 +123,7 @@ function local(words) {
   return found;
 }
 
-/** What only the service knows: owners, and hosts that nobody has declared. */
+/** Results from the service: owners, and hosts that are not declared. */
 async function remote(words) {
   const query = { scope: state.scope, limit: 200 };
   const [owned, placed] = await Promise.all([

@@ -1,4 +1,4 @@
-// Runs before anything is painted, so that a chosen theme does not flash; not a module, because these wait.
+// Runs before anything is painted, so that a chosen theme does not flash; not a module, because modules load later.
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const apply = () => {
@@ -6,7 +6,7 @@
     try {
       chosen = localStorage.getItem("borough.theme");
     } catch {
-      // Storage may be shut off; then the system's theme it is.
+      // Storage may be disabled; then the theme of the system applies.
     }
     const theme = chosen === "light" || chosen === "dark" ? chosen : dark.matches ? "dark" : "light";
     if (document.documentElement.dataset.theme === theme) return;

@@ -1,9 +1,9 @@
-/** Talking to the service, which is where the page came from: no request leaves this origin. */
+/** Requests to the service that served the page; none goes to another origin. */
 
 const TOKEN = "borough.token";
 const PAGE = 5000;
 
-/** What went wrong: a problem document (RFC 9457), or no answer at all. */
+/** An error: a problem document (RFC 9457), or no answer at all. */
 export class Problem extends Error {
   constructor({ detail, title, code = "unavailable", status = 0, facts = {} }) {
     super(detail ?? title ?? "the service does not answer");
@@ -11,14 +11,14 @@ export class Problem extends Error {
   }
 }
 
-/** Called when the service wants a token, or another one. */
+/** Called when the service requires a token, or another one. */
 export const gate = { asked: () => {} };
 
 export function token() {
   return sessionStorage.getItem(TOKEN);
 }
 
-/** Keep a token for as long as this tab is open; nothing forgets it. */
+/** Keep a token until the tab is closed; an empty one removes it. */
 export function keepToken(text) {
   if (text) sessionStorage.setItem(TOKEN, text);
   else sessionStorage.removeItem(TOKEN);
@@ -47,7 +47,7 @@ export async function call(method, path, { query, body, head = {}, signal } = {}
   sent.cache = "no-store";
   sent.credentials = "omit";
   if (body !== undefined) sent.body = JSON.stringify(body);
-  // Also without a body: the service takes no other kind of write.
+  // Also without a body: the service accepts no other kind of write.
   if (method === "POST" || method === "PUT") sent.headers["Content-Type"] = "application/json";
   let response;
   try {

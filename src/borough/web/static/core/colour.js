@@ -6,7 +6,7 @@ const FILL = {
   dark: [[33, 52, 77], [37, 83, 128], [50, 124, 184], [104, 174, 226], [199, 231, 255]],
 };
 
-/** Twelve hues that stay apart on either ground, also for most who confuse some. */
+/** Twelve hues that stay apart on either ground, also for most people with a colour vision deficiency. */
 const HUES = {
   light: [
     [53, 110, 196], [217, 119, 40], [38, 140, 98], [192, 66, 92], [126, 87, 194], [19, 142, 158],
@@ -20,13 +20,13 @@ const HUES = {
 
 const NEUTRAL = { light: [178, 186, 198], dark: [86, 96, 112] };
 
-/** What the map draws besides data. */
+/** Colours of the map besides data. */
 export const GROUND = {
-  light: { page: [246, 247, 249], space: [233, 236, 241], subnet: [221, 226, 234], line: "#8d98a8", text: "#1b2230", soft: "#5b6575", outline: [76, 86, 104], mark: "#c2410c", cooling: "#b7791f", given: "#2d61b2", halo: "rgba(255,255,255,0.86)" },
-  dark: { page: [13, 16, 21], space: [22, 27, 34], subnet: [34, 41, 52], line: "#5d6979", text: "#e8ecf2", soft: "#9aa6b6", outline: [150, 162, 180], mark: "#ffb454", cooling: "#d9a441", given: "#68aee2", halo: "rgba(13,16,21,0.82)" },
+  light: { page: [246, 247, 249], space: [233, 236, 241], subnet: [221, 226, 234], line: "#8d98a8", text: "#1b2230", soft: "#5b6575", outline: [76, 86, 104], mark: "#c2410c", cooling: "#b7791f", halo: "rgba(255,255,255,0.86)" },
+  dark: { page: [13, 16, 21], space: [22, 27, 34], subnet: [34, 41, 52], line: "#5d6979", text: "#e8ecf2", soft: "#9aa6b6", outline: [150, 162, 180], mark: "#ffb454", cooling: "#d9a441", halo: "rgba(13,16,21,0.82)" },
 };
 
-/** A colour of the fill scale; share from 0 (nothing taken) to 1. */
+/** A colour of the fill scale; share from 0 (none taken) to 1. */
 export function fillColour(share, theme) {
   const stops = FILL[theme];
   const at = Math.max(0, Math.min(1, share)) * (stops.length - 1);

@@ -8,9 +8,9 @@ import { WIDTH, parsePrefix } from "./ip.js";
  * @param {Map<string, {prefix: string}>} subnets by name
  */
 export function readColumns(columns, subnets) {
-  const homes = columns.subnets.map((name) => parsePrefix(subnets.get(name)?.prefix ?? ""));
+  const prefixes = columns.subnets.map((name) => parsePrefix(subnets.get(name)?.prefix ?? ""));
   const known = [];
-  for (let at = 0; at < columns.subnet.length; at++) if (homes[columns.subnet[at]]) known.push(at);
+  for (let at = 0; at < columns.subnet.length; at++) if (prefixes[columns.subnet[at]]) known.push(at);
   const pick = (Kind, values) => {
     const made = new Kind(known.length); // filled by hand: Kind.from takes twenty times as long
     for (let at = 0; at < known.length; at++) made[at] = values[known[at]];
@@ -18,7 +18,7 @@ export function readColumns(columns, subnets) {
   };
   return {
     number: known.length,
-    homes,
+    prefixes,
     subnetNames: columns.subnets,
     holders: columns.holders,
     offset: known.map((at) => (typeof columns.offset[at] === "number" ? columns.offset[at] : BigInt(columns.offset[at]))),
@@ -38,7 +38,7 @@ export function readColumns(columns, subnets) {
  * @param {object} old columns as `/v1/map` gave them
  * @param {object} fresh the same, of some subnets only
  * @param {Set<string>} names these subnets
- * @param {(name: string) => number} rank where a subnet stands in the order of the map
+ * @param {(name: string) => number} rank the place of a subnet in the order of the map
  */
 export function merge(old, fresh, names, rank) {
   const made = { ...fresh, subnets: [], holders: [...old.holders] };
@@ -75,7 +75,7 @@ function slices(columns) {
 
 /** The first address of a block. */
 export function baseOf(columns, at) {
-  return columns.homes[columns.subnet[at]].base + BigInt(columns.offset[at]);
+  return columns.prefixes[columns.subnet[at]].base + BigInt(columns.offset[at]);
 }
 
 /** No blocks at all. */
@@ -89,14 +89,14 @@ export function fillOf(columns, at) {
   return columns.size[at] ? 1 - Math.min(columns.free[at], columns.size[at]) / columns.size[at] : 1;
 }
 
-/** `host=node-1` as dimension and value; null for nobody. */
+/** `host=node-1` as dimension and value; null without a holder. */
 export function holderOf(text) {
   const at = text.indexOf("=");
   return at < 0 ? null : { dimension: text.slice(0, at), value: text.slice(at + 1) };
 }
 
 /**
- * What each holder has: blocks, regions (the prefixes it advertises), addresses taken and usable.
+ * The claims of each holder: blocks, regions (the prefixes it advertises), addresses taken and usable.
  *
  * @returns {Map<string, {blocks: number, regions: number, taken: number, size: number}>} by holder
  */
@@ -118,13 +118,13 @@ export function byHolder(columns) {
   return made;
 }
 
-/** Whether two neighbouring blocks are parts of one claimed region. */
+/** True when two neighbouring blocks are parts of one claimed region. */
 export function sameRegion(columns, one, two) {
   if (one < 0 || columns.subnet[one] !== columns.subnet[two]) return false;
   if (columns.holder[one] !== columns.holder[two] || !columns.holders[columns.holder[two]]) return false;
   const length = columns.region[two];
   if (columns.region[one] !== length) return false;
-  const bits = WIDTH[columns.homes[columns.subnet[two]].family] - length;
+  const bits = WIDTH[columns.prefixes[columns.subnet[two]].family] - length;
   const [first, second] = [columns.offset[one], columns.offset[two]];
   // A region lies in its subnet, so that offsets are aligned as addresses are.
   if (typeof first === "number" && typeof second === "number") {

@@ -28,7 +28,7 @@ function fill(made, props, children) {
   return made;
 }
 
-/** Replace all that an element holds. */
+/** Replace the children of an element. */
 export function put(parent, ...children) {
   parent.replaceChildren(
     ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
@@ -36,7 +36,7 @@ export function put(parent, ...children) {
   return parent;
 }
 
-/** An icon of `icons.svg`; decoration only, so a label has to stand beside it. */
+/** An icon of `icons.svg`; decoration only, so it needs a label beside it. */
 export function icon(name) {
   const use = document.createElementNS(SVG, "use");
   use.setAttribute("href", `/static/icons.svg#${name}`);
@@ -57,7 +57,7 @@ export function iconButton(label, glyph, props = {}) {
   return h("button", { type: "button", class: "icon-button", "aria-label": label, title: label, ...props }, icon(glyph));
 }
 
-/** A bar that shows how full something is; the number stands in words beside it. */
+/** A bar for a share; the number is in the text beside it. */
 export function meter(share, label, level = "") {
   const shown = Math.max(0, Math.min(1, share || 0));
   return h(
@@ -69,20 +69,20 @@ export function meter(share, label, level = "") {
 
 const announcer = () => document.getElementById("announcer");
 
-/** Say something to screen readers, once things are quiet. */
+/** Announce a text to screen readers, politely. */
 export function announce(text) {
   const place = announcer();
   if (place && place.textContent !== text) place.textContent = text;
 }
 
-/** A message that goes away by itself; errors stay until dismissed. */
+/** A message that disappears by itself; errors stay until closed. */
 export function toast(text, kind = "info") {
   const place = document.getElementById("toasts");
   const made = h(
     "div",
     { class: `toast ${kind}`, role: kind === "error" ? "alert" : "status" },
     h("span", {}, text),
-    iconButton("Dismiss", "close", { on: { click: () => made.remove() } }),
+    iconButton("Close", "close", { on: { click: () => made.remove() } }),
   );
   place.append(made);
   while (place.children.length > 4) place.firstElementChild.remove();

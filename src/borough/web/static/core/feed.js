@@ -1,17 +1,17 @@
 /**
- * The event stream: server-sent events read with fetch, because an EventSource could not send a token
- * in a header, and in the URL it would end up in logs. Resumes where it was cut off.
+ * The event stream: server-sent events read with fetch, because an EventSource cannot send a token
+ * in a header, and a token in the URL would get into logs. A cut stream resumes.
  */
 
 import { headers, problemOf } from "./api.js";
 
-const PATIENCE = [1, 2, 4, 8, 15]; // seconds between attempts
+const DELAYS = [1, 2, 4, 8, 15]; // seconds between attempts
 
-/** A stream whose server says nothing, not even a comment, for so long is taken for dead. */
+/** Milliseconds of silence, also without comments, after which a stream is dead. */
 const SILENCE = 60_000;
 
 /**
- * Takes text as it comes and gives whole events.
+ * A parser that takes pieces of text and returns whole events.
  *
  * @returns {(text: string) => {id: string, event: string, data: string}[]}
  */
@@ -77,14 +77,14 @@ export class Feed {
           return;
         }
         if (error.code === "events_pruned") {
-          // What happened since cannot be told any more, but it can be read.
+          // The pruned events are lost, but their effects can be read.
           this.last = null;
           this.on.missed();
         }
       }
       if (signal.aborted) return;
       this.on.state("waiting");
-      const wait = PATIENCE[Math.min(this.failures++, PATIENCE.length - 1)];
+      const wait = DELAYS[Math.min(this.failures++, DELAYS.length - 1)];
       await new Promise((done) => setTimeout(done, wait * 1000 * (0.75 + Math.random() / 2)));
     }
   }
@@ -118,7 +118,7 @@ export class Feed {
       try {
         events.push(JSON.parse(each.data));
       } catch {
-        // Not one of ours: a newer service may say more than we understand.
+        // A newer service may send other data.
       }
     }
     if (events.length) this.on.events(events);

@@ -1,6 +1,6 @@
 /** Groups of subnets with their fill, and a forecast of when they run dry. Pure. */
 
-/** From so much on, or so few seconds before it is dry, a group is worth a look; and somebody must act. */
+/** Thresholds by share and by seconds until dry: `warn`, and `alarm` when an operator must act. */
 const WARN = { share: 0.8, dry: 43200 };
 const ALARM = { share: 0.95, dry: 3600 };
 const SEVERITY = ["dry", "alarm", "warn", "good", "none"];
@@ -34,7 +34,7 @@ function product(lists) {
   return lists.reduce((made, list) => made.flatMap((front) => list.map((each) => [...front, each])), [[]]);
 }
 
-/** Share that cannot be given now, and how bad that is; `dry`: see dryIn. */
+/** The share that cannot be allocated now, and its level; `dry`: see dryIn. */
 export function stateOf(group, dry = Infinity) {
   // In an IPv6 subnet what is taken is lost in rounding, but it is not nothing.
   const taken = Math.max(group.size - group.free, group.allocated + group.cooling);
@@ -44,20 +44,20 @@ export function stateOf(group, dry = Infinity) {
   return { share, level };
 }
 
-/** Parts of the time looked back on; a burst fills one of them and does not move the middle. */
+/** Parts of the observed time; a burst fills one of them and does not change the median. */
 const PARTS = 4;
 
 /** Seconds of events below which nothing is forecast. */
 const LEAST = 120;
 
 /**
- * Net addresses per second that each subnet gives: the middle of four parts of the time that the
- * events span, so that a single burst is not taken for a trend.
+ * Net addresses per second of each subnet: the median of four parts of the time that the events span,
+ * so that a single burst is no trend.
  *
  * @param events the latest ones, oldest first
  * @param {number} now milliseconds
  * @param {number} window seconds to look back at most
- * @returns {Map<string, number>} by subnet; empty when too little is known
+ * @returns {Map<string, number>} by subnet; empty when the events span too little time
  */
 export function rates(events, now, window = 3600) {
   const recent = events.filter((event) => now - Date.parse(event.at) <= window * 1000);
@@ -85,7 +85,7 @@ export function dryIn(group, rate) {
   return speed > 1e-9 ? group.free / speed : Infinity;
 }
 
-/** Who needs help first: by how bad it is, then by who runs dry soonest, then by who is fullest. */
+/** Order of urgency: by level, then by time until dry, then by share. */
 export function urgency(one, two) {
   const severity = SEVERITY.indexOf(one.level) - SEVERITY.indexOf(two.level);
   const sooner = one.dry === two.dry ? 0 : one.dry - two.dry;

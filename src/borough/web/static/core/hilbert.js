@@ -13,7 +13,7 @@ export const LOW_BITS = 48;
 const LOW_LEVELS = LOW_BITS / 2;
 const LOW_SPAN = 2 ** LOW_BITS;
 
-/** The finest map: 2^48 cells along a side, what a double still tells apart. */
+/** The finest map: 2^48 cells along a side, the most that a double distinguishes. */
 export const MAX_BITS = 96;
 
 /** A distance as the pair that the functions below take. */
@@ -84,7 +84,7 @@ export function distance(x, y, order) {
 }
 
 /**
- * The rectangle that an aligned run of 2^bits addresses covers.
+ * The rectangle that an aligned range of 2^bits addresses covers.
  *
  * @returns {[number, number, number, number]} x, y, width, height in cells
  */
@@ -103,14 +103,14 @@ export function rectangle(high, low, bits, order) {
   ];
 }
 
-/** The top left cell of the square of an aligned run of 2^bits addresses, bits even. */
+/** The top left cell of the square of an aligned range of 2^bits addresses, bits even. */
 function corner(high, low, bits, order) {
   const side = 2 ** (bits / 2);
   const [x, y] = cell(high, low, order);
   return [x - (x % side), y - (y % side)];
 }
 
-/** The start of the aligned run of 2^bits addresses around a distance. */
+/** The start of the aligned range of 2^bits addresses around a distance. */
 export function align(high, low, bits) {
   if (bits < LOW_BITS) return [high, low - (low % 2 ** bits)];
   return [high - (high % 2 ** (bits - LOW_BITS)), 0];

@@ -1,4 +1,4 @@
-/** Which view is shown: the part of the address behind `#`, `/view?name=value`. */
+/** The shown view: the fragment of the address, `/view?name=value`. */
 
 export function where() {
   const [path, query = ""] = location.hash.slice(1).split("?");
@@ -17,7 +17,7 @@ export function go(view, query = {}) {
   else location.hash = target;
 }
 
-/** Change what the address says without leaving the view, and without a step in the history. */
+/** Change the query of the address without another view, and without a step in the history. */
 export function note(query) {
   const { view, query: before } = where();
   history.replaceState(null, "", link(view, { ...before, ...query }));

@@ -1,4 +1,4 @@
-/** What the page knows of the service: one copy, loaded here, told to whoever listens. */
+/** The state of the service as the page has loaded it: one copy, with events for listeners. */
 
 import { all, get } from "./api.js";
 import { NO_COLUMNS, merge, readColumns } from "./columns.js";
@@ -7,8 +7,8 @@ import { Feed } from "./feed.js";
 import { parsePrefix } from "./ip.js";
 
 const REMEMBERED = 5000; // events
-const FEW = 50; // subnets that are named in a request
-const WHOLE = 300_000; // milliseconds between readings of everything: a rest ends without an event
+const FEW = 50; // most subnets named in a request
+const WHOLE = 300_000; // milliseconds between full reads: the end of a cool-down is no event
 const HISTORY = 500; // events from before the page was opened
 
 class State extends EventTarget {
@@ -32,18 +32,18 @@ class State extends EventTarget {
       state: (word) => this.liveness(word),
     });
     this.refreshSoon = debounce(() => this.refresh(), 400);
-    this.raw = null; // the columns as they came
-    this.touched = new Set(); // subnets in which something has happened since
+    this.raw = null; // the columns as received
+    this.touched = new Set(); // subnets with events since then
     this.whole = -Infinity;
     this.cost = 0;
     this.last = 0;
   }
 
-  tell(topic, detail = null) {
+  emit(topic, detail = null) {
     this.dispatchEvent(new CustomEvent(topic, { detail }));
   }
 
-  /** Listen, and return how to stop. */
+  /** Listen, and return a function that stops. */
   listen(topics, work) {
     for (const topic of topics) this.addEventListener(topic, work);
     return () => topics.forEach((topic) => this.removeEventListener(topic, work));
@@ -53,13 +53,13 @@ class State extends EventTarget {
     return [...new Set(["default", ...this.allSubnets.map((subnet) => subnet.scope)])].sort();
   }
 
-  /** Everything, from the beginning. */
+  /** Load everything. */
   async open() {
     await this.loadDeclared();
     await this.loadSpace();
     await this.loadHistory();
     this.ready = true;
-    this.tell("ready");
+    this.emit("ready");
     this.feed.start(this.columns.event);
   }
 
@@ -76,7 +76,7 @@ class State extends EventTarget {
     this.allSubnets = subnets.map((subnet) => ({ ...subnet, at: parsePrefix(subnet.prefix) }));
     if (!this.scopes.includes(this.scope)) this.scope = "default";
     this.chooseSubnets();
-    this.tell("declared");
+    this.emit("declared");
   }
 
   chooseSubnets() {
@@ -84,7 +84,7 @@ class State extends EventTarget {
     this.byName = new Map(this.allSubnets.map((subnet) => [subnet.name, subnet]));
   }
 
-  /** @param {Set<string>|null} names the subnets in which something has happened; null for all */
+  /** @param {Set<string>|null} names the subnets with events; null for all */
   async loadSpace(names = null) {
     const start = performance.now();
     const { scope } = this;
@@ -102,7 +102,7 @@ class State extends EventTarget {
     this.columns = readColumns(this.raw, this.byName);
     this.last = performance.now();
     this.cost = this.last - start;
-    this.tell("space");
+    this.emit("space");
   }
 
   async loadHistory() {
@@ -112,26 +112,26 @@ class State extends EventTarget {
       return get("/v1/events", { after: error.facts.pruned, limit: HISTORY });
     });
     this.events = page.events.filter((event) => event.id <= this.columns.event);
-    this.tell("events", this.events);
+    this.emit("events", this.events);
   }
 
   async choose(scope) {
     this.scope = scope;
     this.chooseSubnets();
-    this.tell("declared");
+    this.emit("declared");
     await this.loadSpace();
   }
 
   happened(list) {
     this.events.push(...list);
     if (this.events.length > REMEMBERED) this.events.splice(0, this.events.length - REMEMBERED);
-    this.tell("events", list);
+    this.emit("events", list);
     this.declaredChanged ||= list.some((event) => event.act === "topology");
     for (const event of list) if (event.subnet) this.touched.add(event.subnet);
     this.refreshSoon();
   }
 
-  /** Events were pruned before they were heard. */
+  /** Events were pruned before the page read them. */
   missed() {
     this.declaredChanged = true;
     this.refreshSoon();
@@ -139,7 +139,7 @@ class State extends EventTarget {
 
   liveness(word) {
     this.live = word;
-    this.tell("live");
+    this.emit("live");
   }
 
   /** Read again, but spend no more than a twentieth of the time on it. */
@@ -160,9 +160,9 @@ class State extends EventTarget {
         await this.loadSpace();
       } else await this.loadSpace(touched);
     } catch (error) {
-      // What was not read then is read with the next event; all of it, to be on the safe side.
+      // The next event reads everything again, to be on the safe side.
       this.raw = null;
-      this.tell("trouble", error);
+      this.emit("trouble", error);
     } finally {
       this.loading = false;
     }

@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it. */
+/** Light, dark, or the theme of the system. */
 
 const KEY = "borough.theme";
 export const CHOICES = ["auto", "light", "dark"];
@@ -12,7 +12,7 @@ export function choice() {
   return CHOICES.includes(kept) ? kept : "auto";
 }
 
-/** Choose; `theme.js`, which runs before this, applies it and tells the window with a `theme` event. */
+/** Choose; `theme.js`, which runs before this, applies it and dispatches a `theme` event to the window. */
 export function choose(word) {
   if (word === "auto") localStorage.removeItem(KEY);
   else localStorage.setItem(KEY, word);

@@ -1,4 +1,4 @@
-/** The single addresses of blocks, read when one looks close enough, and remembered until they change. */
+/** The single addresses of blocks, read at close zoom, and kept until they change. */
 
 import { get } from "../core/api.js";
 import { baseOf } from "../core/columns.js";
@@ -10,7 +10,7 @@ const AT_ONCE = 4;
 const KEPT = 600;
 
 export class Addresses {
-  /** @param {() => void} changed called when something that was asked for has come */
+  /** @param {() => void} changed called when requested allocations have arrived */
   constructor(changed) {
     this.changed = changed;
     this.kept = new Map();
@@ -18,7 +18,7 @@ export class Addresses {
     this.running = 0;
   }
 
-  /** What is known has changed, in some subnets or everywhere. */
+  /** Drop the allocations of some subnets, or of all. */
   forget(subnets = null) {
     for (const [key, entry] of this.kept) {
       if (subnets === null) this.kept.delete(key);
@@ -26,7 +26,7 @@ export class Addresses {
     }
   }
 
-  /** Allocations of a block by position in it; null until they are here. */
+  /** Allocations of a block by position in it; null until they have arrived. */
   of(scope, columns, block) {
     const prefix = formatPrefix(blockPrefix(columns, block));
     let entry = this.kept.get(prefix);
@@ -44,7 +44,7 @@ export class Addresses {
   }
 
   async pump() {
-    // The last asked for is what one looks at now.
+    // The last request is for the block in view.
     if (this.running >= AT_ONCE || !this.queue.length) return;
     const { scope, prefix, entry, base } = this.queue.pop();
     if (this.queue.length > 200) this.queue.splice(0, 100).forEach((each) => (each.entry.asked = false));
@@ -65,16 +65,16 @@ export class Addresses {
 }
 
 /**
- * What the overlay draws of a block's addresses.
+ * The states and texts of the addresses of a block, for the overlay.
  *
  * @param {Map|null} held see Addresses.of
- * @param {(value: bigint) => boolean} isReserved whether nobody is given an address
+ * @param {(value: bigint) => boolean} isReserved true for addresses that no request for any address gets
  * @param {number[]|null} colour of an address that is held; null for the usual one
  */
 export function lookAt(columns, block, held, isReserved, colour, theme) {
-  const family = columns.homes[columns.subnet[block]].family;
+  const family = columns.prefixes[columns.subnet[block]].family;
   const base = baseOf(columns, block);
-  const given = colour ?? fillColour(theme === "light" ? 0.75 : 0.6, theme);
+  const fill = colour ?? fillColour(theme === "light" ? 0.75 : 0.6, theme);
   const ground = GROUND[theme];
   return {
     at(position) {
@@ -84,7 +84,7 @@ export function lookAt(columns, block, held, isReserved, colour, theme) {
       const short = family === 4 ? `.${value & 255n}` : `:${(value & 0xffffn).toString(16)}`;
       if (!found) return { state: isReserved(value) ? "reserved" : "free", short, text, colour: css(ground.subnet), ink: ground.soft };
       if (found.state === "cooling") return { state: "cooling", short, owner: "cooling", colour: css(ground.subnet), ink: ground.soft };
-      return { state: "given", short, owner: found.owner || found.host, borrowed: found.borrowed, colour: css(given), ink: inkOn(given) };
+      return { state: "allocated", short, owner: found.owner || found.host, borrowed: found.borrowed, colour: css(fill), ink: inkOn(fill) };
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The atlas: address space is mostly void, so it is cut into plates, each a prefix that its subnets
- * fill to a fair part. A plate is one map.
+ * Address space is mostly empty, so that the map shows prefix views: prefixes that their subnets fill to a
+ * minimum share. Each prefix view is one map.
  */
 
 import { WIDTH, common, floor, formatPrefix, size } from "../core/ip.js";
@@ -8,7 +8,7 @@ import { LOW_BITS, MAX_BITS, join, rectangle, split } from "../core/hilbert.js";
 
 const LOW_SPAN = 2 ** LOW_BITS;
 
-/** Neighbours share a plate where they fill at least this part of it. */
+/** Neighbours share a prefix view when they fill at least this part of it. */
 const DENSITY = 1 / 64;
 
 /**
@@ -16,7 +16,7 @@ const DENSITY = 1 / 64;
  * @returns {{family: number, base: bigint, length: number, members: number[]}[]} by family and address;
  *   `members` are places in `prefixes`
  */
-export function plates(prefixes) {
+export function prefixViews(prefixes) {
   const order = [...prefixes.keys()].sort((a, b) => compare(prefixes[a], prefixes[b]));
   const stack = [];
   for (const at of order) {
@@ -42,19 +42,19 @@ export function compare(one, two) {
 }
 
 /**
- * The frame of a plate: the square that its curve fills.
+ * The frame of a prefix view: the square that its curve fills.
  *
  * @returns `order` of the curve; `base` and `shift`: a distance is (address - base) >> shift, where
- *   shift is 0 unless the plate is larger than 2^96 addresses; `rect` of the plate's own prefix
+ *   shift is 0 unless the view is larger than 2^96 addresses; `rect` of the prefix itself
  */
-export function frame(plate) {
-  const width = WIDTH[plate.family];
-  const bits = width - plate.length;
+export function frame(prefixView) {
+  const width = WIDTH[prefixView.family];
+  const bits = width - prefixView.length;
   const even = Math.max(2, bits + (bits % 2));
-  const base = floor(plate.family, plate.base, width - even);
+  const base = floor(prefixView.family, prefixView.base, width - even);
   const shift = Math.max(0, even - MAX_BITS);
-  const made = { family: plate.family, base, bits: even, shift, order: (even - shift) / 2 };
-  return { ...made, rect: place(made, plate), label: formatPrefix(plate) };
+  const made = { family: prefixView.family, base, bits: even, shift, order: (even - shift) / 2 };
+  return { ...made, rect: place(made, prefixView), label: formatPrefix(prefixView) };
 }
 
 /** Distance (a pair) and host bits of a prefix in a frame. */
@@ -64,7 +64,7 @@ export function measure(frame, { family, base, length }) {
   return { high, low, bits: Math.max(0, WIDTH[family] - length - frame.shift) };
 }
 
-/** Distance (a pair) of what lies a number of addresses behind another distance. */
+/** The distance (a pair) a number of addresses behind another distance. */
 export function behind(frame, high, low, offset) {
   if (frame.shift === 0 && typeof offset === "number" && low + offset < LOW_SPAN) return [high, low + offset];
   return split(join(high, low) + (BigInt(offset) >> BigInt(frame.shift)));

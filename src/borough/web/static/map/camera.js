@@ -1,4 +1,4 @@
-/** Where one looks: the cell in the middle of the canvas and the pixels of a cell. Pure. */
+/** The camera: the cell in the middle of the canvas, and the pixels of a cell. Pure. */
 
 /** Pixels of a single address at the deepest zoom. */
 export const CLOSEST = 96;
@@ -9,7 +9,7 @@ export function fit([x, y, w, h], width, height, closest = CLOSEST, margin = 0.9
   return { x: x + w / 2, y: y + h / 2, scale };
 }
 
-/** Zoom by a factor, what is under a point of the canvas staying there. */
+/** Zoom by a factor around a point of the canvas. */
 export function zoomAt(camera, px, py, factor, width, height, least) {
   const scale = Math.max(least, Math.min(CLOSEST, camera.scale * factor));
   const dx = px - width / 2;
@@ -21,7 +21,7 @@ export function zoomAt(camera, px, py, factor, width, height, least) {
   };
 }
 
-/** Move by pixels, the middle staying on the rectangle. */
+/** Move by pixels; the middle stays on the rectangle. */
 export function pan(camera, dx, dy, [x, y, w, h]) {
   const hold = (value, low, high) => Math.max(low, Math.min(high, value));
   return {
@@ -39,7 +39,7 @@ export function toScreen(camera, x, y, width, height) {
   return [(x - camera.x) * camera.scale + width / 2, (y - camera.y) * camera.scale + height / 2];
 }
 
-/** The cells in sight: x0, y0, x1, y1. */
+/** The visible cells: x0, y0, x1, y1. */
 export function sight(camera, width, height) {
   return [
     ...toWorld(camera, 0, 0, width, height),
@@ -50,7 +50,7 @@ export function sight(camera, width, height) {
 /** A place between two cameras; the scale moves evenly in its logarithm. */
 export function between(from, to, share) {
   const scale = from.scale * (to.scale / from.scale) ** share;
-  // So that the target does not run out of sight while zooming, the middle follows the scale.
+  // The middle follows the scale: otherwise the target would leave the canvas during the zoom.
   const moved =
     Math.abs(to.scale - from.scale) < 1e-9 * from.scale
       ? share

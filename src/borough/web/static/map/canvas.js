@@ -1,4 +1,4 @@
-/** The map on its canvas: draws when something has changed, and turns input into camera moves. */
+/** The map on its canvas: draws after changes, and turns input into camera moves. */
 
 import { distance, join } from "../core/hilbert.js";
 import { between, fit, pan, sight, toWorld, zoomAt } from "./camera.js";
@@ -9,16 +9,16 @@ import { Tiles } from "./tiles.js";
 const FLIGHT = 320; // milliseconds
 const PULSE = 1400;
 
-/** Whoever asked for less motion gets none. */
+/** True when the user prefers reduced motion. */
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** The map of a canvas, for whoever measures it. */
+/** The map of a canvas, for tests and benchmarks. */
 export const mapOf = new WeakMap();
 
 export class MapCanvas {
   /**
-   * @param on `hover(spot)`, `choose(spot)`: what is there: {address, block, subnet}, places in the
-   *   columns and subnets, -1 for none; `look(block)`: see Overlay.addresses; `moved()`
+   * @param on `hover(spot)`, `choose(spot)`: a spot is {address, block, subnet}, places in the
+   *   columns and subnets, -1 for none; `look(block)`: see Overlay.addresses
    * @param nameOf name and prefix of a subnet
    */
   constructor(canvas, { nameOf, on }) {
@@ -38,7 +38,7 @@ export class MapCanvas {
     this.waiting = 0;
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(canvas);
-    this.resize(); // a flight that is asked for at once needs to know the size
+    this.resize(); // an immediate flight needs the size
   }
 
   close() {
@@ -46,7 +46,7 @@ export class MapCanvas {
     cancelAnimationFrame(this.waiting);
   }
 
-  /** Show a model in colours; the camera stays where it is when the place does. */
+  /** Show a model in colours; the camera stays when the prefix view does. */
   show(model, scene, theme) {
     const same = this.model?.frame.label === model.frame.label;
     this.model = model;
@@ -55,7 +55,7 @@ export class MapCanvas {
     this.tiles.show(scene, same);
     if (!same) {
       this.selected = this.under = null;
-      this.home();
+      this.showAll();
     }
     this.redraw();
   }
@@ -68,11 +68,11 @@ export class MapCanvas {
     Object.assign(this, { width, height, ratio });
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
-    if (first && this.model) this.home();
+    if (first && this.model) this.showAll();
     this.draw();
   }
 
-  home() {
+  showAll() {
     if (!this.width) return;
     this.camera = fit(this.model.frame.rect, this.width, this.height);
     this.flight = null;
@@ -83,7 +83,7 @@ export class MapCanvas {
     return 0.5 * fit(this.model.frame.rect, this.width, this.height).scale;
   }
 
-  /** Move to where a rectangle is in full sight. */
+  /** Move until a rectangle is fully visible. */
   fly(rect, closest = 40) {
     if (!this.width) return;
     const to = fit(rect, this.width, this.height, closest, 0.7);
@@ -115,7 +115,7 @@ export class MapCanvas {
     this.redraw();
   }
 
-  /** What lies under a point of the canvas. */
+  /** The spot at a point of the canvas. */
   spot(px, py) {
     const { model } = this;
     if (!model) return null;
@@ -137,7 +137,7 @@ export class MapCanvas {
     };
   }
 
-  /** The rectangle around all blocks near a point, for a jump to what is too small to see. */
+  /** The rectangle around all blocks near a point, for a jump to blocks that are too small to see. */
   cluster(px, py) {
     const [x, y] = toWorld(this.camera, px, py, this.width, this.height);
     const near = 14 / this.camera.scale;
@@ -190,7 +190,6 @@ export class MapCanvas {
       this.camera = between(this.flight.from, this.flight.to, eased);
       if (share === 1) this.flight = null;
     }
-    this.on.moved(this.camera);
   }
 }
 

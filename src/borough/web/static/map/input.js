@@ -1,7 +1,7 @@
 /** Pointer, wheel, touch and keyboard on the map. */
 
-const STEP = 64; // pixels that an arrow key moves
-const CLICK = 4; // pixels that a pointer may shake in a click
+const STEP = 64; // pixels of one arrow key
+const CLICK = 4; // most pixels that a pointer moves in a click
 
 export function listen(map) {
   const { canvas } = map;
@@ -85,8 +85,8 @@ function key(map, name, times) {
     "+": () => map.zoom(1.6),
     "=": () => map.zoom(1.6),
     "-": () => map.zoom(1 / 1.6),
-    0: () => map.home(),
-    Home: () => map.home(),
+    0: () => map.showAll(),
+    Home: () => map.showAll(),
     Enter: () => map.on.choose(map.spot(map.width / 2, map.height / 2)),
   }[name];
 }

@@ -1,4 +1,4 @@
-/** The panel beside the map: what was chosen, and all that is known of it. */
+/** The panel beside the map: the facts about the chosen place. */
 
 import { call, get } from "../core/api.js";
 import { fillOf, holderOf } from "../core/columns.js";
@@ -15,20 +15,20 @@ const LISTED = 64;
 const SUBNETS = 100;
 
 export class Inspector {
-  /** @param on `close()`; `look(prefix)`: move the map there; `plate()`: what the map shows */
+  /** @param on `close()`; `look(prefix)`: move the map there; `prefixView()`: the one that the map shows */
   constructor(place, on) {
     this.place = place;
     this.on = on;
-    this.turn = 0;
+    this.serial = 0;
     this.shown = null;
   }
 
-  /** Nothing is chosen: the subnets on the map, the fullest first. */
+  /** Show the subnets of the map, the fullest first. */
   clear() {
-    this.turn++;
+    this.serial++;
     this.shown = null;
     const focused = document.activeElement?.dataset.subnet;
-    const members = (this.on.plate()?.members ?? []).map((at) => state.subnets[at]);
+    const members = (this.on.prefixView()?.members ?? []).map((at) => state.subnets[at]);
     const lines = members
       .map((subnet) => [subnet, state.usage.get(subnet.name)])
       .filter(([, usage]) => usage)
@@ -52,15 +52,15 @@ export class Inspector {
     );
   }
 
-  /** Show a spot of the map again, as it is now. */
+  /** Show the present state of a spot of the map. */
   again() {
     if (this.shown) this.show(this.shown);
   }
 
-  /** @param spot see MapCanvas.spot, with `close`: whether single addresses can be told apart */
+  /** @param spot see MapCanvas.spot, with `close`: true when single addresses can be chosen */
   async show(spot) {
     this.shown = spot;
-    const turn = ++this.turn;
+    const serial = ++this.serial;
     const { columns } = state;
     const subnet = state.subnets[spot.subnet];
     if (this.known?.spot !== spot) this.known = { spot, held: null };
@@ -72,7 +72,7 @@ export class Inspector {
     const head = spot.block >= 0 ? formatPrefix(blockPrefix(columns, spot.block)) : subnet.prefix;
     const parts = (held) => [
       address ? this.address(address, subnet, held) : null,
-      spot.block >= 0 ? this.block(spot.block) : this.untouched(),
+      spot.block >= 0 ? this.block(spot.block) : this.unused(),
       this.subnet(subnet),
       spot.block >= 0 ? this.held(held, spot.block) : null,
     ];
@@ -80,11 +80,11 @@ export class Inspector {
     if (spot.block < 0) return;
     try {
       const page = await get("/v1/allocations", { scope: state.scope, prefix: head, limit: LISTED });
-      if (turn !== this.turn) return;
+      if (serial !== this.serial) return;
       this.known.held = page.allocations;
       this.fill(address ? "Address" : "Block", address ?? head, parts(page.allocations));
     } catch (error) {
-      if (turn === this.turn) toast(error.message, "error");
+      if (serial === this.serial) toast(error.message, "error");
     }
   }
 
@@ -107,7 +107,7 @@ export class Inspector {
     const found = held?.find((each) => each.address === address);
     if (held === null) return section("", h("p", { class: "hint" }, "Reading…"));
     if (!found) {
-      const reserved = subnet.gateway === address ? "The gateway: given only when it is asked for." : "Nobody holds this address.";
+      const reserved = subnet.gateway === address ? "The gateway: allocated only to a request for it." : "This address is not allocated.";
       return section("", h("p", {}, reserved), button("Allocate it", { class: "small", on: { click: () => go("allocate", { address }) } }, "plus"));
     }
     return section(
@@ -168,8 +168,8 @@ export class Inspector {
     );
   }
 
-  untouched() {
-    return section("", h("p", { class: "hint" }, "Untouched space: no address here was ever given, and no host claims it."));
+  unused() {
+    return section("", h("p", { class: "hint" }, "Unused space: no address here was ever allocated, and no host claims it."));
   }
 
   subnet(subnet) {
@@ -194,7 +194,7 @@ export class Inspector {
 
   held(found, block) {
     if (!found) return null;
-    const size = 2 ** (WIDTH[state.columns.homes[state.columns.subnet[block]].family] - state.columns.length[block]);
+    const size = 2 ** (WIDTH[state.columns.prefixes[state.columns.subnet[block]].family] - state.columns.length[block]);
     return section(
       `Addresses held (${found.length} of ${size})`,
       found.length
@@ -210,7 +210,7 @@ export class Inspector {
   }
 }
 
-/** Take an address back; its sequence number keeps us from hitting the next holder. */
+/** Release an address; the sequence number protects a later allocation of it. */
 export async function release(allocation) {
   await call("DELETE", `/v1/allocations/${encodeURIComponent(allocation.scope)}/${encodeURIComponent(allocation.address)}`, {
     query: { sequence: allocation.sequence },

@@ -1,6 +1,6 @@
 /**
- * Disjoint prefixes of one plate in typed arrays, sorted along the curve. Since a square of the map is
- * a stretch of the curve, what lies in it is a slice of the arrays.
+ * Disjoint prefixes of one prefix view in typed arrays, sorted along the curve. A square of the map is a
+ * stretch of the curve, and so a slice of the arrays.
  */
 
 import { LOW_BITS, rectangle } from "../core/hilbert.js";
@@ -9,10 +9,10 @@ const SPAN = 2 ** LOW_BITS;
 
 /**
  * @param frame see atlas.js
- * @param {number} number how many prefixes
+ * @param {number} number number of prefixes
  * @param {(at: number) => [number, number, number]} measureOf distance (a pair) and host bits of the
  *   prefix at a place; ascending
- * @param {(at: number) => number} sourceOf what the caller knows it by
+ * @param {(at: number) => number} sourceOf the index that the caller uses for it
  */
 export function buildLayer(frame, number, measureOf, sourceOf = (at) => at) {
   const layer = {
@@ -63,9 +63,9 @@ export function find(layer, high, low) {
 }
 
 /**
- * Go through what is inside a view (x0, y0, x1, y1 in cells), along the curve.
+ * Visit the prefixes inside a view (x0, y0, x1, y1 in cells), along the curve.
  *
- * @param {number} smallest what is narrower than this many cells is not told one by one
+ * @param {number} smallest prefixes narrower than so many cells are not visited one by one
  * @param {(at: number) => void} onItem each prefix that is wide enough
  * @param {(x: number, y: number, side: number, from: number, to: number) => void} onNode each square
  *   of at most `smallest` cells a side that holds anything, with its slice

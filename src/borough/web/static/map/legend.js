@@ -1,4 +1,4 @@
-/** What the colours of the map mean. */
+/** The legend of the colours of the map. */
 
 import { css, fillColour } from "../core/colour.js";
 import { h, put } from "../core/dom.js";
@@ -7,12 +7,12 @@ import { count, plural } from "../core/format.js";
 const SHOWN = 12;
 
 export function holderName(text) {
-  if (!text) return "nobody";
+  if (!text) return "no host";
   return text.startsWith("host=") ? text.slice(5) : text;
 }
 
 /**
- * @param {string|null} only the value that is picked out
+ * @param {string|null} only the value that is highlighted
  * @param {(name: string|null) => void} pick
  */
 export function showLegend(place, mode, colours, theme, only, pick) {

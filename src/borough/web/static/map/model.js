@@ -1,4 +1,4 @@
-/** One plate, made ready: its subnets, blocks and claimed regions as layers, and how they are coloured. */
+/** The model of a prefix view: its subnets, blocks and claimed regions as layers, with their colours. */
 
 import { baseOf, fillOf, holderOf, sameRegion } from "../core/columns.js";
 import { GROUND, fillColour, mix, valueColour } from "../core/colour.js";
@@ -9,26 +9,26 @@ import { buildLayer } from "./layer.js";
 import { buildPaint } from "./paint.js";
 
 /**
- * @param plate see atlas.js; `members` are places in `subnets`
+ * @param prefixView see atlas.js; `members` are places in `subnets`
  * @param subnets [{name, labels, at: prefix}] of the scope
  * @param columns see core/columns.js
  */
-export function buildModel(plate, subnets, columns) {
-  const place = frame(plate);
-  const members = plate.members;
-  const starts = columns.homes.map((home) => (home && contains(plate, home) ? measure(place, home) : null));
+export function buildModel(prefixView, subnets, columns) {
+  const place = frame(prefixView);
+  const members = prefixView.members;
+  const starts = columns.prefixes.map((prefix) => (prefix && contains(prefixView, prefix) ? measure(place, prefix) : null));
   const inside = [];
   for (let at = 0; at < columns.number; at++) if (starts[columns.subnet[at]]) inside.push(at);
   const heads = inside.filter(
-    (at, turn) => columns.holder[at] && !(turn && sameRegion(columns, inside[turn - 1], at)),
+    (at, index) => columns.holder[at] && !(index && sameRegion(columns, inside[index - 1], at)),
   );
   const measureOf = (at, length) => {
     const { high, low } = starts[columns.subnet[at]];
     const [h, l] = behind(place, high, low, columns.offset[at]);
-    return [h, l, Math.max(0, WIDTH[plate.family] - length - place.shift)];
+    return [h, l, Math.max(0, WIDTH[prefixView.family] - length - place.shift)];
   };
   const regionOf = (at) => {
-    // A block without a usable address is not there, so the first one need not begin the region.
+    // Blocks without a usable address are left out, so that the first block may not begin the region.
     const [high, low, bits] = measureOf(at, columns.region[at]);
     const [h, l] = align(high, low, bits);
     return [h, l, bits];
@@ -38,7 +38,7 @@ export function buildModel(plate, subnets, columns) {
     return [high, low, bits];
   };
   return {
-    plate,
+    prefixView,
     frame: place,
     subnets: buildLayer(place, members.length, subnetOf, (at) => members[at]),
     blocks: buildLayer(place, inside.length, (at) => measureOf(inside[at], columns.length[inside[at]]), (at) => inside[at]),
@@ -48,11 +48,11 @@ export function buildModel(plate, subnets, columns) {
 
 /** The prefix of a block. */
 export function blockPrefix(columns, at) {
-  const family = columns.homes[columns.subnet[at]].family;
+  const family = columns.prefixes[columns.subnet[at]].family;
   return { family, base: baseOf(columns, at), length: columns.length[at] };
 }
 
-/** The claimed region of a block; the block itself where nobody claims it. */
+/** The claimed region of a block; the block itself when it is unclaimed. */
 export function regionPrefix(columns, at) {
   const block = blockPrefix(columns, at);
   const length = columns.holder[at] ? columns.region[at] : block.length;
@@ -60,7 +60,7 @@ export function regionPrefix(columns, at) {
 }
 
 /**
- * How things are coloured: by `fill`, `holder`, or the name of a dimension.
+ * Colours of blocks and subnets: by `fill`, `holder`, or the name of a dimension.
  *
  * @returns `block(at)`, `subnet(at)`: colours; `legend`: [{name, colour, count}], most blocks or
  *   subnets first; empty for fill
@@ -84,21 +84,21 @@ export function colouring(mode, subnets, columns, theme, only = null) {
     return valueOfSubnet[places.get(columns.subnetNames[columns.subnet[at]])] ?? "";
   };
   const counted = new Map();
-  const tell = (name) => counted.set(name, (counted.get(name) ?? 0) + 1);
-  for (let at = 0; at < columns.number; at++) tell(valueOfBlock(at));
-  if (mode !== "holder") valueOfSubnet.forEach(tell);
+  const add = (name) => counted.set(name, (counted.get(name) ?? 0) + 1);
+  for (let at = 0; at < columns.number; at++) add(valueOfBlock(at));
+  if (mode !== "holder") valueOfSubnet.forEach(add);
   const ranked = [...counted].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const colours = new Map();
-  let turn = 0;
+  let hues = 0;
   const legend = ranked.map(([name, count]) => {
-    const colour = valueColour(name, name ? turn++ : 0, theme);
+    const colour = valueColour(name, name ? hues++ : 0, theme);
     colours.set(name, colour);
     return { name, colour, count };
   });
   const shown = (name) => (only === null || only === name ? colours.get(name) : dim(colours.get(name)));
   return {
     legend,
-    // A block that is hardly used looks pale in its holder's colour.
+    // Little used blocks have a pale colour of their holder.
     block: (at) => mix(shown(valueOfBlock(at)), ground.subnet, 0.45 * (1 - fillOf(columns, at))),
     subnet: (at) =>
       mode !== "holder" && valueOfSubnet[at] ? mix(shown(valueOfSubnet[at]), ground.subnet, 0.72) : ground.subnet,

@@ -1,4 +1,4 @@
-/** What is drawn over the tiles in every frame: what is large enough to have an outline or a name. */
+/** Drawing over the tiles in every frame: outlines and names of objects that are large enough. */
 
 import { GROUND, css } from "../core/colour.js";
 import { LOW_BITS, distance } from "../core/hilbert.js";
@@ -81,7 +81,7 @@ export class Overlay {
     return made;
   }
 
-  /** Subnets and blocks one by one: for close looks, where tiles would blur. */
+  /** Subnets and blocks one by one: at close zoom, where tiles would blur. */
   vectors(model, scene) {
     this.back(model);
     const close = this.camera.scale >= ADDRESSES_FROM;
@@ -95,7 +95,7 @@ export class Overlay {
     });
   }
 
-  /** The words for a colour that is kept as a pixel. */
+  /** The CSS text of a colour that is stored as a pixel. */
   words(pixel) {
     let found = this.known.get(pixel);
     if (!found) {
@@ -141,7 +141,7 @@ export class Overlay {
     return [Math.max(0, left), Math.max(0, top), Math.min(this.width, right), Math.min(this.height, bottom)];
   }
 
-  /** Rings around what would be too small to see. */
+  /** Rings around blocks that are too small to see. */
   marks(model) {
     const { blocks } = model;
     const { context, ground } = this;
@@ -164,7 +164,7 @@ export class Overlay {
   /**
    * The single addresses of blocks.
    *
-   * @param {(at: number) => object} look what is known of a block: {holds(position): state, text(position)}
+   * @param {(at: number) => object} look the addresses of a block: {holds(position): state, text(position)}
    */
   addresses(model, look) {
     const { blocks, frame } = model;
@@ -225,12 +225,12 @@ export class Overlay {
       this.frame([x - 8, y - 8, x + 8, y + 8], this.ground.text, 2);
       return;
     }
-    // Two lines, so that one of them stands out from whatever lies beneath.
+    // Two lines, so that one of them contrasts with any ground.
     this.frame([left - 3, top - 3, right + 3, bottom + 3], css(this.ground.page), 1);
     this.frame([left - 2, top - 2, right + 2, bottom + 2], this.ground.text, 2);
   }
 
-  /** What is under the pointer, or under the keyboard's cross. */
+  /** The spot at the pointer, or at the cross of the keyboard. */
   hover(rect) {
     this.frame(this.boxOf(...rect), this.ground.text, 1);
   }
@@ -250,7 +250,7 @@ export class Overlay {
     context.stroke();
   }
 
-  /** A ring that fades where something has just happened; age from 0 to 1. */
+  /** A fading ring at the place of a new event; age from 0 to 1. */
   pulse(rect, age) {
     const [left, top, right, bottom] = this.boxOf(...rect);
     const { context } = this;

@@ -5,7 +5,7 @@ import { walk } from "./layer.js";
 
 export const TILE = 256;
 
-/** However little of a pixel is used, it shows at least this much: a lone block must not vanish. */
+/** Least share of a used pixel: a single block must stay visible. */
 const LEAST = 0.45;
 
 /** Below this many pixels a side, prefixes touch; above it a line of ground parts them. */

@@ -1,6 +1,6 @@
 /**
- * Rasters of the map, made once for each place and power of two of the zoom, so that a frame copies
- * images whatever the number of blocks.
+ * Rasters of the map, made once for each place and power of two of the zoom, so that a frame only copies
+ * images, for any number of blocks.
  */
 
 import { pixel } from "../core/colour.js";
@@ -21,7 +21,7 @@ export class Tiles {
   }
 
   /**
-   * Draw something else from now on; see buildScene in model.js.
+   * Draw another scene from now on; see buildScene in model.js.
    * Old tiles are shown until new ones are there, unless the places have changed.
    */
   show(scene, samePlace) {
@@ -31,9 +31,9 @@ export class Tiles {
   }
 
   /**
-   * Draw what is in sight.
+   * Draw the visible tiles.
    *
-   * @returns {boolean} whether everything was there; otherwise draw again soon
+   * @returns {boolean} true when all tiles were ready; otherwise draw again soon
    */
   draw(context, camera, [x0, y0, x1, y1], width, height) {
     if (!this.scene) return true;

@@ -1,4 +1,4 @@
-/** Asking for addresses: what would be given and why is shown while the form is filled in. */
+/** The form for allocations: the explanation appears while the form is filled in. */
 
 import { Problem, call } from "../core/api.js";
 import { announce, button, debounce, h, iconButton, put, toast } from "../core/dom.js";
@@ -17,7 +17,7 @@ export function allocateView(root) {
 
 class AllocateView {
   constructor(root) {
-    this.turn = 0;
+    this.serial = 0;
     this.sending = false;
     this.explain = debounce(() => this.preview(), 250);
     this.build(root);
@@ -27,9 +27,9 @@ class AllocateView {
 
   build(root) {
     this.labels = h("div", { class: "label-fields" });
-    this.host = textField("host", "Host", "Where the address will live; it implies the host's own labels.", { list: "host-names" });
-    this.owner = textField("owner", "Owner", "What holds the address: a port, a container.");
-    this.address = textField("address", "Address", "This very one, also outside the allocation ranges.");
+    this.host = textField("host", "Host", "Host where the address will live; it implies its labels.", { list: "host-names" });
+    this.owner = textField("owner", "Owner", "Holder of the address: a port, a container.");
+    this.address = textField("address", "Address", "Exactly this address, also outside the ranges.");
     this.mac = textField("mac", "MAC address", "For an IPv6 address by EUI-64.");
     this.count = h("input", { type: "number", id: "f-count", min: "1", max: "10000", value: "1" });
     this.families = segments("families", "Family", FAMILIES, "");
@@ -78,7 +78,7 @@ class AllocateView {
     put(this.hostNames, state.hosts.slice(0, 2000).map((host) => h("option", { value: host.name })));
   }
 
-  /** Fill in what the address of the page says: labels by dimension, host, address. */
+  /** Fill in the query of the page address: labels by dimension, host, address. */
   update(query) {
     for (const input of this.labels.querySelectorAll("input")) if (query[input.name] !== undefined) input.value = query[input.name];
     if (query.host !== undefined) this.host.input.value = query.host;
@@ -93,10 +93,10 @@ class AllocateView {
     const kind = this.kind.get();
     this.address.element.hidden = kind !== "specific";
     this.mac.element.hidden = kind !== "eui64";
-    // What an allocation under way answers is shown, whatever is typed meanwhile.
+    // The answer of an allocation under way is shown even after the form has changed.
     if (this.sending) return;
     this.answered = false;
-    this.turn++; // what is on its way is about an older request
+    this.serial++; // answers on their way are for an older request
     this.result.setAttribute("aria-busy", "true");
     this.explain();
   }
@@ -125,7 +125,7 @@ class AllocateView {
     return made;
   }
 
-  /** Whether the request says enough to be worth asking. */
+  /** True when the request can be explained. */
   sufficient({ kind, address, mac, labels, host }) {
     if (kind === "specific") return Boolean(parseAddress(address));
     if (kind === "eui64") return Boolean(mac);
@@ -134,62 +134,62 @@ class AllocateView {
 
   async preview() {
     if (this.sending) return;
-    const turn = ++this.turn;
+    const serial = ++this.serial;
     const request = this.request();
     if (!this.sufficient(request)) {
-      this.show(h("div", { class: "empty" }, h("strong", {}, "What would be given, and why"), h("span", {}, "Name a group, a host or an address: the explanation appears here before anything is given.")));
+      this.show(h("div", { class: "empty" }, h("strong", {}, "Explanation"), h("span", {}, "Name a group, a host or an address: the explanation appears here before an address is allocated.")));
       return;
     }
     try {
       const answer = await call("POST", "/v1/explain", { body: request });
-      if (turn === this.turn) this.show(head("What would be given"), h("div", { class: "panel-body" }, explanation(answer.explanation ?? answer)));
+      if (serial === this.serial) this.show(head("Preview"), h("div", { class: "panel-body" }, explanation(answer.explanation ?? answer)));
     } catch (error) {
-      if (turn === this.turn) this.refused(error, "What would be given");
+      if (serial === this.serial) this.refused(error, "Preview");
     }
   }
 
   async submit(event) {
     event.preventDefault();
-    const turn = ++this.turn;
+    const serial = ++this.serial;
     this.explain.cancel();
     this.sending = true;
     const send = this.form.querySelector("#allocate-now");
     send.disabled = true;
     const body = { ...this.request(), owner: this.owner.input.value.trim(), explain: true };
-    // The same request under the same key gets the same answer: a reply that was lost costs nothing.
+    // The same request with the same key gets the same answer: a lost reply allocates nothing twice.
     this.key = this.keyFor === JSON.stringify(body) && this.unsure ? this.key : crypto.randomUUID();
     this.keyFor = JSON.stringify(body);
     this.unsure = true;
     try {
       const answer = await call("POST", "/v1/allocations", { body, head: { "Idempotency-Key": this.key } });
       this.unsure = false;
-      if (turn === this.turn) this.given(answer);
+      if (serial === this.serial) this.allocated(answer);
     } catch (error) {
       if (error instanceof Problem && error.status >= 400 && error.status < 500) this.unsure = false;
-      if (turn === this.turn) this.refused(error, "Not given");
+      if (serial === this.serial) this.refused(error, "Not allocated");
     } finally {
-      // It stands until the request is changed: a preview would take it away.
+      // It stays until the request changes: a preview would replace it.
       this.answered = true;
       this.sending = false;
       send.disabled = false;
     }
   }
 
-  given(answer) {
+  allocated(answer) {
     const words = answer.allocations.map((each) => each.address).join(", ");
-    announce(`Given: ${words}`);
+    announce(`Allocated: ${words}`);
     this.show(
-      head("Given"),
-      h("ul", { class: "given" }, answer.allocations.map((each) => this.givenLine(each))),
+      head("Allocated"),
+      h("ul", { class: "allocated" }, answer.allocations.map((each) => this.allocatedLine(each))),
       answer.explanation ? h("div", { class: "panel-body" }, explanation(answer.explanation, "good")) : null,
     );
   }
 
-  givenLine(each) {
+  allocatedLine(each) {
     const line = h(
       "li",
       {},
-      h("a", { class: "mono given-address", href: link("map", { at: each.address }) }, `${each.address}/${each.prefix_length}`),
+      h("a", { class: "mono allocated-address", href: link("map", { at: each.address }) }, `${each.address}/${each.prefix_length}`),
       iconButton("Copy the address", "copy", { class: "icon-button small", on: { click: () => copy(each.address) } }),
       h("div", { class: "hint" }, [each.subnet, each.gateway && `gateway ${each.gateway}`, each.block && `block ${each.block}`, `sequence ${each.sequence}`].filter(Boolean).join(" · ")),
       each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null,
@@ -210,10 +210,10 @@ class AllocateView {
 
   refused(error, title) {
     if (!(error instanceof Problem)) throw error;
-    const story = error.facts?.explanation;
+    const found = error.facts?.explanation;
     this.show(
       head(title),
-      h("div", { class: "panel-body" }, h("p", { class: "outcome alarm", role: "alert" }, error.message), h("p", { class: "hint" }, "Code ", h("code", {}, error.code)), story ? explanation(story, "alarm") : null),
+      h("div", { class: "panel-body" }, h("p", { class: "outcome alarm", role: "alert" }, error.message), h("p", { class: "hint" }, "Code ", h("code", {}, error.code)), found ? explanation(found, "alarm") : null),
     );
   }
 
@@ -223,7 +223,7 @@ class AllocateView {
   }
 
   close() {
-    this.turn++;
+    this.serial++;
     this.explain.cancel();
     this.stop();
     this.stopSpace();

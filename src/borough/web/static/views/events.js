@@ -1,4 +1,4 @@
-/** The audit trail as it is written. */
+/** The audit trail, live. */
 
 import { button, debounce, h, icon, put } from "../core/dom.js";
 import { clock, count, plural } from "../core/format.js";
@@ -22,7 +22,7 @@ class EventsView {
     this.missed = 0;
     this.words = h("input", { type: "search", placeholder: "Filter by address, owner, host or subnet", "aria-label": "Filter events", on: { input: debounce(() => this.draw(), 120) } });
     this.acts = h("select", { class: "select-quiet", "aria-label": "Kind of event", on: { change: () => this.draw() } }, h("option", { value: "" }, "All events"), Object.entries(ACTS).map(([act, [label]]) => h("option", { value: act }, label)));
-    this.pause = button("Pause", { id: "pause", "aria-pressed": "false", on: { click: () => this.turn() } }, "pause");
+    this.pause = button("Pause", { id: "pause", "aria-pressed": "false", on: { click: () => this.togglePause() } }, "pause");
     this.sum = h("span", { class: "hint", id: "event-sum" });
     this.body = h("tbody");
     const heads = ["Time", "Event", "What", "Subnet", "Owner", "Host", "Detail"];
@@ -39,10 +39,10 @@ class EventsView {
     this.draw();
   }
 
-  turn() {
+  togglePause() {
     this.paused = !this.paused;
     this.pause.setAttribute("aria-pressed", String(this.paused));
-    put(this.pause, icon(this.paused ? "play" : "pause"), h("span", {}, this.paused ? "Go on" : "Pause"));
+    put(this.pause, icon(this.paused ? "play" : "pause"), h("span", {}, this.paused ? "Resume" : "Pause"));
     this.missed = 0;
     this.draw();
   }
@@ -75,7 +75,7 @@ class EventsView {
   draw() {
     const shown = state.events.filter((event) => this.matches(event)).slice(-SHOWN).reverse();
     put(this.body, shown.map((event) => this.line(event, false)));
-    if (!shown.length) put(this.body, h("tr", { class: "nothing" }, h("td", { colspan: "7" }, h("div", { class: "empty" }, state.events.length ? "No event matches." : "Nothing has happened yet."))));
+    if (!shown.length) put(this.body, h("tr", { class: "nothing" }, h("td", { colspan: "7" }, h("div", { class: "empty" }, state.events.length ? "No event matches." : "No events yet."))));
     this.summarise();
   }
 

@@ -1,4 +1,4 @@
-/** Groups of subnets: how full they are, and who is about to run dry. */
+/** Groups of subnets: their usage, and the forecast of when they are full. */
 
 import { h, icon, meter, put, debounce } from "../core/dom.js";
 import { count, duration, percent, plural } from "../core/format.js";
@@ -65,11 +65,11 @@ class GroupsView {
 
   dryWords(group) {
     if (group.free === 0) return "now";
-    if (group.dry === Infinity) return h("span", { class: "hint", title: "It did not grow lately" }, "–");
+    if (group.dry === Infinity) return h("span", { class: "hint", title: "No growth in the last hour" }, "–");
     return group.dry > 365 * 86400 ? "> 1 year" : duration(group.dry);
   }
 
-  /** The dimensions that group: those asked for, or the ones that are hard. */
+  /** The dimensions to group by: the chosen ones, or the hard ones. */
   dimensions() {
     const used = state.dimensions.filter((each) => state.subnets.some((subnet) => subnet.labels[each.name]?.length));
     const asked = this.by === null ? null : new Set(this.by);
@@ -141,7 +141,7 @@ class GroupsView {
           this.titleOf(group),
           h("div", { class: "card-number" }, count(group.free), h("span", {}, ` of ${count(group.size)} free`)),
           meter(group.share, `${percent(group.share)} taken`, group.level),
-          h("p", { class: "hint" }, group.free === 0 ? "Requests to this group fail now." : group.dry === Infinity ? "It did not grow lately." : `At the present rate dry in ${duration(group.dry)}.`),
+          h("p", { class: "hint" }, group.free === 0 ? "Requests to this group fail now." : group.dry === Infinity ? "No growth in the last hour." : `At the present rate dry in ${duration(group.dry)}.`),
         ),
       ),
     );

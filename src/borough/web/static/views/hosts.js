@@ -1,4 +1,4 @@
-/** Hosts: what they have claimed, what they hold, what they advertise. */
+/** Hosts with their claims, addresses and routes. */
 
 import { get } from "../core/api.js";
 import { byHolder } from "../core/columns.js";
@@ -20,7 +20,7 @@ export function hostsView(root) {
 class HostsView {
   constructor(root) {
     this.host = null;
-    this.turn = 0;
+    this.serial = 0;
     this.filter = h("input", { type: "search", placeholder: "Filter by name or label", "aria-label": "Filter hosts", on: { input: () => this.draw() } });
     this.sum = h("span", { class: "hint", role: "status" });
     this.table = new Table(this.columns(), { key: (host) => host.name, choose: true, label: "Hosts", sort: ["name", "ascending"], empty: "No host matches." });
@@ -76,7 +76,7 @@ class HostsView {
     const hosts = this.list();
     const shown = words ? hosts.filter((host) => text(host).includes(words)) : hosts;
     put(this.sum, shown.length === hosts.length ? plural(hosts.length, "host") : `${count(shown.length)} of ${plural(hosts.length, "host")}`);
-    this.table.options.empty = hosts.length ? "No host matches." : "No host is declared, and none has claimed anything.";
+    this.table.options.empty = hosts.length ? "No host matches." : "No host is declared, and no host has claims.";
     this.table.show(shown);
   }
 
@@ -109,18 +109,18 @@ class HostsView {
   }
 
   async load(focus = false) {
-    const turn = ++this.turn;
+    const serial = ++this.serial;
     const name = this.host;
     try {
       const [routes, held] = await Promise.all([
         get("/v1/routes", { host: name }),
         get("/v1/allocations", { host: name, scope: state.scope, limit: HELD }),
       ]);
-      if (turn !== this.turn) return;
+      if (serial !== this.serial) return;
       this.detail(name, routes.routes, held);
       if (focus) this.side.querySelector("h2").focus();
     } catch (error) {
-      if (turn === this.turn) toast(error.message, "error");
+      if (serial === this.serial) toast(error.message, "error");
     }
   }
 
@@ -161,13 +161,13 @@ class HostsView {
   }
 
   close() {
-    this.turn++;
+    this.serial++;
     this.again.cancel();
     this.stop.forEach((each) => each());
   }
 }
 
-/** How a host claims space where that is not as the claiming dimension says. */
+/** Settings of claims that a host has of its own. */
 function settings(claims = {}) {
   return Object.entries(claims).map(([name, value]) => [h("code", {}, `claims.${name}`), String(value)]);
 }

@@ -8,7 +8,7 @@ import { go, note } from "../core/router.js";
 import { state } from "../core/state.js";
 import { theme } from "../core/theme.js";
 import { Addresses, lookAt } from "../map/addresses.js";
-import { place, plates } from "../map/atlas.js";
+import { place, prefixViews } from "../map/atlas.js";
 import { MapCanvas } from "../map/canvas.js";
 import { listen } from "../map/input.js";
 import { Inspector } from "../map/inspector.js";
@@ -24,7 +24,7 @@ class MapView {
   constructor(root) {
     this.mode = "fill";
     this.only = null;
-    this.plate = null;
+    this.prefixView = null;
     this.build(root);
     this.addresses = new Addresses(() => this.map.redraw());
     this.map = new MapCanvas(this.canvas, {
@@ -33,11 +33,10 @@ class MapView {
         hover: (spot) => this.hover(spot),
         choose: (spot) => this.choose(spot),
         look: (block) => this.look(block),
-        moved: () => {},
       },
     });
     listen(this.map);
-    this.inspector = new Inspector(this.side, { close: () => this.clear(), look: (text) => this.at(text), plate: () => this.plates.find((each) => formatPrefix(each) === this.plate) });
+    this.inspector = new Inspector(this.side, { close: () => this.clear(), look: (text) => this.at(text), prefixView: () => this.prefixViews.find((each) => formatPrefix(each) === this.prefixView) });
     const again = debounce(() => this.inspector.again(), 300);
     this.stop = [
       state.listen(["declared"], () => this.declared()),
@@ -53,7 +52,7 @@ class MapView {
   }
 
   build(root) {
-    this.plateSelect = h("select", { class: "select-quiet mono", id: "plate", "aria-label": "Part of the address space", on: { change: () => this.turnTo(this.plateSelect.value) } });
+    this.prefixViewSelect = h("select", { class: "select-quiet mono", id: "prefix-view", "aria-label": "Part of the address space", on: { change: () => this.showPrefixView(this.prefixViewSelect.value) } });
     this.modeSelect = h("select", { class: "select-quiet", id: "colour-by", "aria-label": "Colour by", on: { change: () => this.colourBy(this.modeSelect.value) } });
     this.canvas = h("canvas", {
       class: "map-canvas", tabindex: "0", role: "application", "aria-roledescription": "map", "aria-describedby": "map-keys",
@@ -67,7 +66,7 @@ class MapView {
       { class: "zoom", role: "group", "aria-label": "Zoom" },
       iconButton("Zoom in", "plus", { on: { click: () => this.map.zoom(2) } }),
       iconButton("Zoom out", "minus", { on: { click: () => this.map.zoom(0.5) } }),
-      iconButton("Show all", "fit", { on: { click: () => this.map.home() } }),
+      iconButton("Show all", "fit", { on: { click: () => this.map.showAll() } }),
     );
     put(
       root,
@@ -78,24 +77,24 @@ class MapView {
         h(
           "div",
           { class: "map-bar" },
-          h("label", { class: "bar-field" }, h("span", {}, "Showing"), this.plateSelect),
+          h("label", { class: "bar-field" }, h("span", {}, "Showing"), this.prefixViewSelect),
           h("label", { class: "bar-field" }, h("span", {}, "Colour by"), this.modeSelect),
           h("span", { class: "bar-note", id: "map-sum" }),
         ),
-        h("div", { class: "map-stage" }, this.canvas, zoom, this.status, h("p", { class: "unseen", id: "map-keys" }, "Arrow keys move, plus and minus zoom, 0 shows all, Enter shows what is under the cross.")),
+        h("div", { class: "map-stage" }, this.canvas, zoom, this.status, h("p", { class: "unseen", id: "map-keys" }, "Arrow keys move, plus and minus zoom, 0 shows all, Enter shows the address at the cross.")),
         h("div", { class: "map-side" }, this.legend, this.side),
       ),
     );
   }
 
   declared() {
-    this.plates = plates(state.subnets.map((subnet) => subnet.at));
+    this.prefixViews = prefixViews(state.subnets.map((subnet) => subnet.at));
     put(
-      this.plateSelect,
+      this.prefixViewSelect,
       [4, 6].map((family) => {
-        const some = this.plates.filter((plate) => plate.family === family);
+        const some = this.prefixViews.filter((prefixView) => prefixView.family === family);
         return some.length
-          ? h("optgroup", { label: `IPv${family}` }, some.map((plate) => h("option", { value: formatPrefix(plate) }, this.titleOf(plate))))
+          ? h("optgroup", { label: `IPv${family}` }, some.map((prefixView) => h("option", { value: formatPrefix(prefixView) }, this.titleOf(prefixView))))
           : null;
       }),
     );
@@ -103,54 +102,54 @@ class MapView {
     put(this.modeSelect, modes.map(([value, words]) => h("option", { value }, words)));
     if (!modes.some(([value]) => value === this.mode)) this.mode = "fill";
     this.modeSelect.value = this.mode;
-    const kept = this.plates.find((plate) => formatPrefix(plate) === this.plate);
-    this.plate = formatPrefix(kept ?? this.fullest() ?? { family: 4, base: 0n, length: 32 });
+    const kept = this.prefixViews.find((prefixView) => formatPrefix(prefixView) === this.prefixView);
+    this.prefixView = formatPrefix(kept ?? this.fullest() ?? { family: 4, base: 0n, length: 32 });
     this.addresses.forget();
     this.draw();
   }
 
-  titleOf(plate) {
-    const text = formatPrefix(plate);
-    if (plate.members.length > 1) return `${text} · ${plural(plate.members.length, "subnet")}`;
-    return `${text} · ${state.subnets[plate.members[0]].name}`;
+  titleOf(prefixView) {
+    const text = formatPrefix(prefixView);
+    if (prefixView.members.length > 1) return `${text} · ${plural(prefixView.members.length, "subnet")}`;
+    return `${text} · ${state.subnets[prefixView.members[0]].name}`;
   }
 
   used(dimension) {
     return state.subnets.some((subnet) => subnet.labels[dimension]?.length) && dimension !== "holder";
   }
 
-  /** The plate with most blocks; the first one when there are none. */
+  /** The prefix view with the most blocks; the first one when there are none. */
   fullest() {
     const { columns } = state;
     const number = new Map();
-    for (const home of columns.subnet) number.set(home, (number.get(home) ?? 0) + 1);
-    const blocks = (plate) => [...number].reduce((sum, [home, some]) => sum + (contains(plate, columns.homes[home]) ? some : 0), 0);
-    return [...this.plates].sort((one, two) => blocks(two) - blocks(one))[0];
+    for (const subnet of columns.subnet) number.set(subnet, (number.get(subnet) ?? 0) + 1);
+    const blocks = (prefixView) => [...number].reduce((sum, [subnet, some]) => sum + (contains(prefixView, columns.prefixes[subnet]) ? some : 0), 0);
+    return [...this.prefixViews].sort((one, two) => blocks(two) - blocks(one))[0];
   }
 
   draw() {
-    const plate = this.plates.find((each) => formatPrefix(each) === this.plate);
-    this.plateSelect.parentElement.parentElement.hidden = !plate;
-    if (!plate) {
+    const prefixView = this.prefixViews.find((each) => formatPrefix(each) === this.prefixView);
+    this.prefixViewSelect.parentElement.parentElement.hidden = !prefixView;
+    if (!prefixView) {
       put(this.status, "There is no subnet in this scope yet: borough apply, or PUT /v1/topology.");
       return;
     }
-    this.plateSelect.value = this.plate;
+    this.prefixViewSelect.value = this.prefixView;
     const colour = theme();
-    this.model = buildModel(plate, state.subnets, state.columns);
+    this.model = buildModel(prefixView, state.subnets, state.columns);
     this.colours = colouring(this.mode, state.subnets, state.columns, colour, this.only);
     this.map.show(this.model, buildScene(this.model, this.colours, colour), colour);
     showLegend(this.legend, this.mode, this.colours, colour, this.only, (name) => this.pick(name));
     const blocks = this.model.blocks.number;
-    put(document.getElementById("map-sum"), `${plural(blocks, "block")} in ${plural(plate.members.length, "subnet")}, ${plural(this.model.regions.number, "claimed prefix", "claimed prefixes")}`);
+    put(document.getElementById("map-sum"), `${plural(blocks, "block")} in ${plural(prefixView.members.length, "subnet")}, ${plural(this.model.regions.number, "claimed prefix", "claimed prefixes")}`);
     if (!this.inspector.shown) this.inspector.clear();
-    this.canvas.setAttribute("aria-label", `Map of ${this.plate}: ${plural(blocks, "block")} in ${plural(plate.members.length, "subnet")}`);
+    this.canvas.setAttribute("aria-label", `Map of ${this.prefixView}: ${plural(blocks, "block")} in ${plural(prefixView.members.length, "subnet")}`);
   }
 
-  turnTo(text) {
-    this.plate = text;
+  showPrefixView(text) {
+    this.prefixView = text;
     this.clear();
-    note({ plate: text, at: "" });
+    note({ prefix: text, at: "" });
     this.draw();
   }
 
@@ -168,14 +167,14 @@ class MapView {
     at?.focus();
   }
 
-  /** What the address of the page asks for. */
+  /** Apply the query of the page address. */
   update(query) {
     if (query.by && query.by !== this.mode && [...this.modeSelect.options].some((each) => each.value === query.by)) {
       this.modeSelect.value = query.by;
       this.colourBy(query.by);
     }
-    if (query.plate && this.plates.some((each) => formatPrefix(each) === query.plate)) {
-      this.plate = query.plate;
+    if (query.prefix && this.prefixViews.some((each) => formatPrefix(each) === query.prefix)) {
+      this.prefixView = query.prefix;
       this.draw();
     }
     if (query.at) this.at(query.at);
@@ -184,17 +183,17 @@ class MapView {
   /** Show an address or a prefix. */
   at(text) {
     const prefix = parsePrefix(text);
-    const plate = prefix && this.plates.find((each) => contains(each, prefix) || contains(prefix, each));
-    if (!plate) {
-      announce(`${text} is on no plate of this scope`);
+    const prefixView = prefix && this.prefixViews.find((each) => contains(each, prefix) || contains(prefix, each));
+    if (!prefixView) {
+      announce(`${text} is in no subnet of this scope`);
       put(this.status, `${text} lies in no subnet of this scope.`);
       return;
     }
-    if (formatPrefix(plate) !== this.plate) {
-      this.plate = formatPrefix(plate);
+    if (formatPrefix(prefixView) !== this.prefixView) {
+      this.prefixView = formatPrefix(prefixView);
       this.draw();
     }
-    const rect = place(this.model.frame, contains(plate, prefix) ? prefix : plate);
+    const rect = place(this.model.frame, contains(prefixView, prefix) ? prefix : prefixView);
     this.map.fly(rect);
     const { blocks, subnets } = this.model;
     const near = (layer, prefixOf) => [...layer.source].find((each) => {
@@ -204,7 +203,7 @@ class MapView {
     const block = near(blocks, (each) => blockPrefix(state.columns, each)) ?? -1;
     const subnet = near(subnets, (each) => state.subnets[each].at) ?? -1;
     const close = prefix.length === WIDTH[prefix.family];
-    this.open({ address: prefix.base, block, subnet, rect, family: plate.family, close }, text);
+    this.open({ address: prefix.base, block, subnet, rect, family: prefixView.family, close }, text);
   }
 
   choose(spot) {
@@ -222,7 +221,7 @@ class MapView {
     this.map.select(spot.rect);
     this.inspector.show(spot);
     this.side.classList.add("open");
-    note({ at: text, plate: this.plate });
+    note({ at: text, prefix: this.prefixView });
     announce(`${text}: ${this.words(spot)}`);
   }
 
@@ -237,10 +236,10 @@ class MapView {
   words(spot) {
     const { columns } = state;
     if (spot.subnet < 0) return "no subnet";
-    const home = state.subnets[spot.subnet].name;
-    if (spot.block < 0) return `untouched · ${home}`;
+    const name = state.subnets[spot.subnet].name;
+    if (spot.block < 0) return `unused · ${name}`;
     const holder = columns.holders[columns.holder[spot.block]];
-    return `${percent(fillOf(columns, spot.block))} taken · ${holder ? `claimed by ${holderName(holder)}` : "unclaimed"} · ${home}`;
+    return `${percent(fillOf(columns, spot.block))} taken · ${holder ? `claimed by ${holderName(holder)}` : "unclaimed"} · ${name}`;
   }
 
   hover(spot) {
@@ -266,7 +265,7 @@ class MapView {
     this.addresses.forget(new Set(list.map((event) => event.subnet)));
     for (const event of list.slice(-60)) {
       const at = parsePrefix(event.subject);
-      if (at && state.byName.get(event.subnet)?.scope === state.scope && contains(this.model.plate, at)) this.map.pulse(place(this.model.frame, at));
+      if (at && state.byName.get(event.subnet)?.scope === state.scope && contains(this.model.prefixView, at)) this.map.pulse(place(this.model.frame, at));
     }
     this.map.redraw();
   }
@@ -278,7 +277,7 @@ class MapView {
   }
 }
 
-/** Whether nobody is given an address: network, broadcast, gateway, or outside the ranges. */
+/** True for the network, broadcast and gateway addresses, and outside the ranges. */
 function isReserved(subnet, value) {
   const { family, base, length } = subnet.at;
   const bits = BigInt((family === 4 ? 32 : 128) - length);

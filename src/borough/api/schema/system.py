@@ -1,4 +1,4 @@
-"""The service itself: health, callers, tokens."""
+"""Health, callers, tokens."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from borough.errors import FixInput
 
 @dataclass(frozen=True)
 class Health:
-    """How the service is.
+    """Health of the service.
 
-    :ivar status: `ok`, or what is wrong.
+    :ivar status: `ok`.
     """
 
     status: str
@@ -33,7 +33,7 @@ class Health:
 class Readiness(Health):
     """Readiness of this worker for requests.
 
-    :ivar warnings: what does not keep it from answering, but should be mended.
+    :ivar warnings: faults that do not prevent answers, and that the operator should correct.
     """
 
     warnings: Sequence[Finding]
@@ -41,12 +41,12 @@ class Readiness(Health):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, and what he may do.
+    """The caller of the request.
 
-    :ivar name: of the token; empty where the service asks for none.
+    :ivar name: name of the token; empty in a service without tokens.
     :ivar may: `read`, `allocate` or `administer`.
-    :ivar labels: what the token is confined to; empty for everything.
-    :ivar release: of Borough.
+    :ivar labels: labels that confine the token; empty for no limit.
+    :ivar release: release of Borough.
     """
 
     name: str
@@ -82,7 +82,7 @@ class OneToken:
 class CreatedToken:
     """A new token.
 
-    :ivar secret: its text: what to send as `Authorization: Bearer …`.
+    :ivar secret: its text, to send as `Authorization: Bearer …`.
     """
 
     token: TokenView
@@ -90,10 +90,10 @@ class CreatedToken:
 
 
 class NewToken(Input):
-    """A token to make.
+    """A token to create.
 
     :ivar labels: confine it to the subnets with these labels; only of dimensions whose fallback is none.
-    :ivar expires: when it ends, as RFC 3339 text; null for never.
+    :ivar expires: time of its end, as RFC 3339 text; null for never.
     """
 
     name: Text
@@ -105,12 +105,12 @@ class NewToken(Input):
 def read_time(text: str) -> datetime:
     """A time in RFC 3339 text.
 
-    :raises FixInput: it is none, or says no time zone.
+    :raises FixInput: it is not a time, or has no time zone.
     """
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
             raise ValueError(text)
     except ValueError:
-        raise FixInput(f"{text!r} is no time such as 2030-01-31T12:00:00Z") from None
+        raise FixInput(f"{text!r} is not a time such as 2030-01-31T12:00:00Z") from None
     return at

@@ -1,4 +1,4 @@
-"""A token that is confined to labels tries to cross the line, on every endpoint."""
+"""A token that is confined to labels attacks its boundary on every endpoint."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ TOPOLOGY: dict[str, Any] = {
     },
 }
 
-#: Nothing that a confined caller is told may hold one of these.
+#: Texts that no answer to a confined caller may contain.
 SECRETS = ("secret-", "10.2.0.", "10.3.0.", "10.9.")
 
 
 class World:
-    """A service with two tenants; what both hold is held by owners and on hosts of the same names."""
+    """A service with two tenants, whose owners and hosts have the same names."""
 
     def __init__(self) -> None:
         self.ipam: Ipam = borough.open("memory:", create=True)
         self.ipam.apply(TOPOLOGY)
-        self.ours = self.give({"tenant": "red"})
-        self.theirs = self.give({"tenant": "secret-green"})
+        self.ours = self.allocate({"tenant": "red"})
+        self.theirs = self.allocate({"tenant": "secret-green"})
         _, admin = self.ipam.create_token("admin", may="administer")
         _, red = self.ipam.create_token("red", may="allocate", labels={"tenant": "red"})
         _, reader = self.ipam.create_token("reader", may="read", labels={"tenant": "red"})
@@ -77,7 +77,7 @@ class World:
         self.red = connect(self.served.url, red)
         self.reader = connect(self.served.url, reader)
 
-    def give(self, labels: dict[str, str]) -> str:
+    def allocate(self, labels: dict[str, str]) -> str:
         return self.ipam.allocate(
             labels=labels,
             host="shared-host",
@@ -107,7 +107,7 @@ def world() -> Iterator[World]:
     made.served.close()
 
 
-#: What a confined caller tries, by operation: method, target, body, and the statuses that are right.
+#: Requests of a confined caller by operation: target, body, and the right statuses.
 ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "allocate": [
         ("/v1/allocations", {"labels": {"tenant": "secret-green"}}, {403}),
@@ -193,7 +193,7 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "tokens": [("/v1/tokens", None, {403})],
     "create_token": [("/v1/tokens", {"name": "mine", "may": "administer"}, {403})],
     "revoke_token": [("/v1/tokens/admin", None, {403})],
-    # What a host claims, and who else uses it, is not one tenant's: not even his own host is his to move.
+    # Several tenants may share a host and its claims: upkeep of any host is refused.
     "drain": [
         ("/v1/hosts/secret-host/drain", None, {403}),
         ("/v1/hosts/shared-host/drain", None, {403}),
@@ -229,14 +229,14 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
 EACH = {each.name: each for each in OPERATIONS}
 
 
-def test_every_endpoint_is_attacked() -> None:
-    """A new one needs its attacks."""
+def test_every_endpoint_has_attacks() -> None:
+    """A new endpoint needs attacks."""
     assert set(ATTACKS) == set(EACH)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_nothing_is_told_or_done_across_the_line(world: World, name: str) -> None:
-    """The right status, no word of what is hidden, and the other tenant's addresses stay."""
+def test_nothing_outside_the_boundary_is_read_or_changed(world: World, name: str) -> None:
+    """The status is right, no hidden name is in the answer, and the other tenant's addresses stay."""
     before = world.ipam.allocations(subnet="secret-b")
     for target, body, statuses in ATTACKS[name]:
         status, text = world.raw(EACH[name].method, target, body)
@@ -248,10 +248,10 @@ def test_nothing_is_told_or_done_across_the_line(world: World, name: str) -> Non
     assert world.ipam.show(world.ours).owner == "shared-owner"
 
 
-def test_what_is_asked_back_does_not_tell_more_than_was_asked(world: World) -> None:
+def test_hidden_objects_are_answered_like_missing_ones(world: World) -> None:
     """A name that exists and is hidden is answered like one that does not exist."""
 
-    def told(method: str, target: str, body: Any, name: str) -> tuple[int, str]:
+    def answer(method: str, target: str, body: Any, name: str) -> tuple[int, str]:
         status, text = world.raw(method, target.replace("NAME", name), _named(body, name))
         return status, text.replace(name, "NAME")
 
@@ -262,13 +262,13 @@ def test_what_is_asked_back_does_not_tell_more_than_was_asked(world: World) -> N
         ("POST", "/v1/explain", {"subnets": ["NAME"]}),
         ("POST", "/v1/allocations", {"subnets": ["NAME"]}),
     ):
-        assert told(method, target, body, "secret-b") == told(method, target, body, "no-such-x")
+        assert answer(method, target, body, "secret-b") == answer(method, target, body, "no-such-x")
     for there, nowhere in (("10.2.0.1", "10.99.0.1"), ("10.2.0.200", "10.3.0.1")):
-        assert told("GET", "/v1/allocations/default/NAME", None, there) == told(
+        assert answer("GET", "/v1/allocations/default/NAME", None, there) == answer(
             "GET", "/v1/allocations/default/NAME", None, nowhere
         )
         wanted = {"address": "NAME"}
-        assert told("POST", "/v1/allocations", wanted, there) == told(
+        assert answer("POST", "/v1/allocations", wanted, there) == answer(
             "POST", "/v1/allocations", wanted, nowhere
         )
 
@@ -277,8 +277,8 @@ def _named(body: Any, name: str) -> Any:
     return None if body is None else json.loads(json.dumps(body).replace("NAME", name))
 
 
-def test_inside_the_fence_everything_works() -> None:
-    """Without naming the fence at all."""
+def test_inside_the_boundary_everything_works() -> None:
+    """Requests need not name the boundary."""
     world = World()
     red = world.red
     try:
@@ -295,31 +295,31 @@ def test_inside_the_fence_everything_works() -> None:
         assert {each.host for each in red.routes()} == {"shared-host", "red-host"}
         assert all(each.subnet in ("ours", "ours-6") for each in red.events())
         assert red.pools() == []
-        # By owner and by host: only what is inside, and the other tenant keeps his.
+        # Releases by owner and by host leave the other tenant's addresses.
         assert [each.address for each in red.release(owner="shared-owner")] == [world.ours]
-        world.give({"tenant": "red"})
+        world.allocate({"tenant": "red"})
         assert len(red.release(host="shared-host")) == 1
         assert world.ipam.show(world.theirs).owner == "shared-owner"
     finally:
         world.served.close()
 
 
-def test_a_large_release_inside_the_fence_is_in_pieces(
+def test_a_large_release_inside_the_boundary_is_in_pieces(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer lists some and counts all, as without a fence; what lies outside is passed by."""
+    """The answer lists some addresses and counts all; addresses outside the boundary stay."""
     monkeypatch.setattr(engine_ipam, "RELEASED_LISTED", 4)
     monkeypatch.setattr(queries, "_PAGE", 3)
     for _ in range(8):
-        world.give({"tenant": "red"})
-        world.give({"tenant": "secret-green"})
+        world.allocate({"tenant": "red"})
+        world.allocate({"tenant": "secret-green"})
     released = world.red.release(owner="shared-owner")
     assert (len(released), released.total) == (4, 9)
     assert world.red.release(host="shared-host").total == 0
     assert len(world.ipam.allocations(owner="shared-owner")) == 9
 
 
-#: What is refused to a confined token, whoever calls it: arguments that are good otherwise.
+#: Methods that are refused to a confined token, with valid arguments.
 REFUSED: dict[str, tuple[Any, ...]] = {
     "apply": ({},),
     "add_subnet": ("10.50.0.0/24",),
@@ -341,7 +341,7 @@ REFUSED: dict[str, tuple[Any, ...]] = {
 
 
 def test_every_method_is_implemented_or_refused(world: World) -> None:
-    """The class has all methods of the library, and those that it refuses are for administrators."""
+    """The refused methods are those for administrators."""
     scoped = ScopedIpam(world.ipam, make_labels({"tenant": "red"}), VisibleSubnets())
     for name, arguments in REFUSED.items():
         with pytest.raises(NotPermitted, match="confined to labels"):
@@ -352,8 +352,8 @@ def test_every_method_is_implemented_or_refused(world: World) -> None:
     assert hidden == {f"_{name}" for name in REFUSED} - {"_allocate_subnet"}
 
 
-def test_one_scope_does_not_include_the_next(world: World) -> None:
-    """Reading is not allocating, and allocating is not administering."""
+def test_a_permission_does_not_include_the_next(world: World) -> None:
+    """A token that may read cannot allocate, and one that may allocate cannot administer."""
     assert world.reader.subnets()
     for attempt in (
         lambda ipam: ipam.allocate(),
@@ -370,7 +370,7 @@ def test_one_scope_does_not_include_the_next(world: World) -> None:
 
 
 def test_upkeep_is_for_administrators() -> None:
-    """One that may allocate, and is confined to nothing, may not either."""
+    """A token without labels that may allocate is refused too."""
     world = World()
     try:
         _, secret = world.ipam.create_token("whole", may="allocate")
@@ -383,8 +383,8 @@ def test_upkeep_is_for_administrators() -> None:
         world.served.close()
 
 
-def test_a_key_of_one_tenant_says_nothing_to_another(world: World) -> None:
-    """Each has keys of his own, and hears of them by his own words."""
+def test_idempotency_keys_of_tenants_are_separate(world: World) -> None:
+    """Tenants may use the same key, and errors show the key as the caller wrote it."""
     theirs = world.admin.allocate(labels={"tenant": "secret-green"}, key="same-key")
     ours = world.red.allocate(key="same-key", owner="a")
     assert ours.address != theirs.address
@@ -395,16 +395,16 @@ def test_a_key_of_one_tenant_says_nothing_to_another(world: World) -> None:
     assert "'same-key'" in refused.value.message
 
 
-def test_events_say_who(world: World) -> None:
-    """The name of the token, and nobody for the library itself."""
+def test_events_record_the_token(world: World) -> None:
+    """The actor is the name of the token, and empty for the library itself."""
     address = world.red.allocate(owner="who").address
     (event,) = [each for each in world.ipam.events(limit=10_000) if each.subject == address]
     assert event.actor == "red"
     assert world.ipam.events()[0].actor == ""
 
 
-def test_a_fence_is_of_hard_dimensions(world: World) -> None:
-    """A soft one attracts and keeps nobody in; and one that becomes soft lets nobody in any more."""
+def test_a_boundary_needs_hard_dimensions(world: World) -> None:
+    """A soft dimension confines no request."""
     for dimension in ("rack", "host", "service_type"):
         with pytest.raises(FixInput, match="fallback"):
             world.ipam.create_token("soft", labels={dimension: "x"})
@@ -414,8 +414,8 @@ def test_a_fence_is_of_hard_dimensions(world: World) -> None:
         world.ipam.create_token("soft", may="administer", labels={"tenant": "red"})
 
 
-def test_a_dimension_that_became_soft_lets_nobody_in() -> None:
-    """What was a fence when the token was made may not be one any more."""
+def test_a_token_is_refused_after_its_dimension_became_soft() -> None:
+    """A dimension may become soft after the token was created."""
     world = World()
     try:
         softer = {**TOPOLOGY, "dimensions": {**TOPOLOGY["dimensions"]}}
@@ -433,8 +433,8 @@ def test_a_dimension_that_became_soft_lets_nobody_in() -> None:
         world.served.close()
 
 
-def test_errors_name_what_the_caller_may_know(world: World) -> None:
-    """The library's own errors, by type."""
+def test_errors_leave_out_hidden_objects(world: World) -> None:
+    """The types of the errors are those of the library."""
     red: RemoteIpam = world.red
     wanted: list[tuple[type[BoroughError], dict[str, Any]]] = [
         (NotPermitted, {"labels": {"tenant": "secret-green"}}),
@@ -450,8 +450,8 @@ def test_errors_name_what_the_caller_may_know(world: World) -> None:
 
 
 @pytest.mark.parametrize("rack", [{}, {"rack": "r1"}])
-def test_labels_of_another_tenants_host_are_not_told(world: World, rack: dict[str, str]) -> None:
-    """A request may name any host; what its labels imply counts, and is kept out of every word."""
+def test_labels_of_hidden_hosts_are_left_out(world: World, rack: dict[str, str]) -> None:
+    """The labels of any named host apply, and no answer shows them."""
     request = {"labels": rack, "host": "other-host"}
     for target, more, expected in (
         ("/v1/explain", {}, 200),
@@ -463,6 +463,6 @@ def test_labels_of_another_tenants_host_are_not_told(world: World, rack: dict[st
         status, text = world.raw("POST", target, {**request, **more})
         assert "secret-" not in text, text
         assert status in (expected, 200), text
-    told = world.admin.explain(labels={"tenant": "red"}, host="other-host")
-    assert "rack=secret-rack (implied by host other-host)" in told.group
+    found = world.admin.explain(labels={"tenant": "red"}, host="other-host")
+    assert "rack=secret-rack (implied by host other-host)" in found.group
     assert "tenant=red" in world.red.explain(host="red-host", owner="o", note="n").group
