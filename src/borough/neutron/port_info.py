@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,9 +38,10 @@ class PortInfo:
         if isinstance(port, Mapping):
             host = port.get(portbindings.HOST_ID)
         else:
-            host = _active(
-                getattr(port, "bindings", None) or getattr(port, "port_bindings", None) or ()
-            )
+            bindings = getattr(port, "bindings", None) or getattr(port, "port_bindings", None) or ()
+            # During a migration a port has a binding for each host.
+            active = (each.host for each in bindings if each.status == constants.ACTIVE)
+            host = next(active, None)
         return cls(
             owner=_text(_get(port, "id")),
             host=_text(host),
@@ -58,14 +59,6 @@ def _get(port: Any, name: str) -> Any:
         return port.get(name) if isinstance(port, Mapping) else getattr(port, name, None)
     except NotImplementedError:
         return None
-
-
-def _active(bindings: Iterable[Any]) -> Any:
-    """The host of the active binding; during a migration a port has a binding for each host."""
-    for binding in bindings:
-        if binding.status == constants.ACTIVE:
-            return binding.host
-    return None
 
 
 def _text(value: Any) -> str:

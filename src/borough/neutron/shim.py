@@ -27,37 +27,22 @@ options.register(cfg.CONF)
 _NAMESPACE: Final = "neutron.ipam_drivers"
 
 
-class ShimPool(ipam_driver.Pool):
-    """The driver; everything except the order of subnets is the delegate's."""
+class ShimPool:
+    """The delegate, except for the order of subnets; see :class:`neutron.ipam.driver.Pool`."""
 
     def __init__(self, subnetpool: Any, context: Any) -> None:
-        super().__init__(subnetpool, context)
         made = NeutronManager.load_class_for_provider(_NAMESPACE, cfg.CONF.borough.delegate)
         self.delegate = made(subnetpool, context)
+        self._context = context
 
-    def allocate_subnet(self, request: Any) -> Any:
-        return self.delegate.allocate_subnet(request)
-
-    def get_subnet(self, subnet_id: str) -> Any:
-        return self.delegate.get_subnet(subnet_id)
-
-    def update_subnet(self, request: Any) -> Any:
-        return self.delegate.update_subnet(request)
-
-    def remove_subnet(self, subnet_id: str) -> None:
-        self.delegate.remove_subnet(subnet_id)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.delegate, name)
 
     def get_allocator(self, subnet_ids: Sequence[str]) -> ShimGroup:
-        return ShimGroup(self, self._context, subnet_ids)
-
-    def get_subnet_request_factory(self) -> Any:
-        return self.delegate.get_subnet_request_factory()
+        return ShimGroup(self.delegate, self._context, subnet_ids)
 
     def get_address_request_factory(self) -> Factory:
         return Factory(self.delegate.get_address_request_factory())
-
-    def needs_rollback(self) -> bool:
-        return bool(self.delegate.needs_rollback())
 
 
 class Factory:
@@ -75,8 +60,8 @@ class Factory:
 class ShimGroup(ipam_driver.SubnetGroup):
     """A group of subnets in the order for one port."""
 
-    def __init__(self, pool: ShimPool, context: Any, subnet_ids: Sequence[str]) -> None:
-        self._driver = pool.delegate
+    def __init__(self, delegate: Any, context: Any, subnet_ids: Sequence[str]) -> None:
+        self._delegate = delegate
         self._context = context
         self._subnet_ids = list(subnet_ids)
 
@@ -86,7 +71,7 @@ class ShimGroup(ipam_driver.SubnetGroup):
         if port.host and len(names) > 1 and cfg.CONF.borough.host_affinity:
             with db_api.CONTEXT_READER.using(self._context):
                 names = ordered(self._context.session.connection(), names, port.host)
-        return self._driver.get_allocator(names).allocate(address_request)
+        return self._delegate.get_allocator(names).allocate(address_request)
 
 
 def ordered(connection: sa.Connection, names: Sequence[str], host: str) -> list[str]:

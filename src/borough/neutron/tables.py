@@ -154,27 +154,13 @@ def subnet(connection: sa.Connection, id: str) -> TableSubnet | None:
 
 def _addresses(connection: sa.Connection, subnet_id: str) -> list[PortAddress]:
     """The addresses of a subnet, ascending, each with its port."""
-    hosts = sa.outerjoin(
-        sa.outerjoin(ALLOCATION, PORT, PORT.c.id == ALLOCATION.c.port_id),
-        BINDING,
-        sa.and_(BINDING.c.port_id == PORT.c.id, BINDING.c.status == constants.ACTIVE),
-    )
-    query = (
-        sa.select(
-            ALLOCATION.c.ip_address,
-            ALLOCATION.c.port_id,
-            BINDING.c.host,
-            PORT.c.device_owner,
-            PORT.c.project_id,
-        )
-        .select_from(hosts)
-        .where(ALLOCATION.c.subnet_id == subnet_id)
-    )
+    active = sa.and_(BINDING.c.port_id == PORT.c.id, BINDING.c.status == constants.ACTIVE)
+    ports = ALLOCATION.outerjoin(PORT, PORT.c.id == ALLOCATION.c.port_id).outerjoin(BINDING, active)
+    facts = (ALLOCATION.c.port_id, BINDING.c.host, PORT.c.device_owner, PORT.c.project_id)
+    query = sa.select(ALLOCATION.c.ip_address, *facts).select_from(ports)
     found = [
-        PortAddress(
-            parse_address(address)[1], PortInfo(port or "", host or "", owner or "", project or "")
-        )
-        for address, port, host, owner, project in connection.execute(query)
+        PortAddress(parse_address(address)[1], PortInfo(*(each or "" for each in port)))
+        for address, *port in connection.execute(query.where(ALLOCATION.c.subnet_id == subnet_id))
     ]
     return sorted(found, key=lambda each: each.address)
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -117,9 +117,8 @@ class AddressService:
     def release(self, held: ServiceAddress) -> None:
         """Release an address, unless it is released already."""
         with suppress(NotAllocated, StaleSequence, UnknownObject):
-            self._ask(
-                lambda: self._ipam.release(held.address, sequence=held.sequence, scope=held.scope)
-            )
+            release = partial(self._ipam.release, sequence=held.sequence, scope=held.scope)
+            self._ask(partial(release, held.address))
 
     def allocations(self, subnet: str) -> list[Allocation]:
         """The allocations of a subnet; none when the service does not have it."""
@@ -205,9 +204,8 @@ class AddressService:
         found = self.allocations(name)
         for start in range(0, len(found), _BATCH):
             batch = [each.address for each in found[start : start + _BATCH]]
-            scope = found[start].scope
             try:
-                self._ask(lambda batch=batch, scope=scope: self._ipam.release(batch, scope=scope))  # type: ignore[misc]
+                self._ask(partial(self._ipam.release, batch, scope=found[start].scope))
             except NotAllocated as error:
                 raise RetryLater("another caller released addresses of the subnet") from error
 

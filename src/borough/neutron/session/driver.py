@@ -6,13 +6,13 @@ Most allocations are one statement, whatever the number of subnets and of alloca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from neutron_lib import exceptions as n_exc
-from neutron_lib.db import api as db_api
+from neutron_lib.db.api import CONTEXT_READER, CONTEXT_WRITER
 from oslo_db import exception as db_exc
 from oslo_log import log as logging
 
@@ -46,16 +46,10 @@ class SessionSpace(AddressSpace):
             connection = self._context.session.connection()
             yield backend_of(connection), connection
 
-    def _writing(self) -> AbstractContextManager[tuple[Backend, sa.Connection]]:
-        return self._transaction(db_api.CONTEXT_WRITER)
-
-    def _reading(self) -> AbstractContextManager[tuple[Backend, sa.Connection]]:
-        return self._transaction(db_api.CONTEXT_READER)
-
     # --- Subnets --------------------------------------------------------------------------------
 
     def subnet(self, name: str, *, fresh: bool = False) -> Subnet:
-        with self._reading() as (backend, connection):
+        with self._transaction(CONTEXT_READER) as (backend, connection):
             if fresh:
                 backend.refresh(connection, (name,))
             group = backend.group(connection, (name,))
@@ -64,7 +58,7 @@ class SessionSpace(AddressSpace):
             is_there = bool(tables.spots(connection, [name]))
         if not is_there:
             raise n_exc.SubnetNotFound(subnet_id=name)
-        with self._writing() as (backend, connection):
+        with self._transaction(CONTEXT_WRITER) as (backend, connection):
             LOG.info("Borough did not have subnet %s; adopting it from Neutron's tables", name)
             found = tables.subnet(connection, name)
             if found is not None:
@@ -75,7 +69,7 @@ class SessionSpace(AddressSpace):
             return group.catalogue.by_name[name]
 
     def scopes(self, names: Sequence[str]) -> list[str]:
-        with self._reading() as (backend, connection):
+        with self._transaction(CONTEXT_READER) as (backend, connection):
             group = backend.group(connection, names)
         known = {} if group is None else group.catalogue.by_name
         return [(known.get(name) or self.subnet(name)).scope for name in names]
@@ -90,23 +84,23 @@ class SessionSpace(AddressSpace):
         return self._change(name, lambda unit: subnets.remove(unit, name, now=now()))
 
     def _change(self, name: str, work: Callable[[SessionUnit], T]) -> T:
-        with self._writing() as (backend, connection):
+        with self._transaction(CONTEXT_WRITER) as (backend, connection):
             return backend.change(connection, name, work)
 
     # --- Addresses ------------------------------------------------------------------------------
 
     def allocate(self, names: Sequence[str], request: Any) -> list[tuple[str, str]]:
-        with refusals(names[0]), self._writing() as (backend, connection):
+        with refusals(names[0]), self._transaction(CONTEXT_WRITER) as (backend, connection):
             made = backend.allocate(connection, names, engine_request(request))
             return [(each.address, each.subnet) for each in made]
 
     def release(self, name: str, address: str) -> bool:
         family, number = parse_address(address)
-        with self._writing() as (backend, connection):
+        with self._transaction(CONTEXT_WRITER) as (backend, connection):
             return backend.release(connection, name, family, number)
 
     def addresses(self, name: str) -> list[str]:
-        with self._reading() as (backend, connection):
+        with self._transaction(CONTEXT_READER) as (backend, connection):
             unit = backend.unit(connection, (name,))
             found = unit.allocations(Filter(subnet_id=unit.catalogue.by_name[name].id))
         found.sort(key=lambda each: each.address)

@@ -177,13 +177,9 @@ class SessionDialect:
     def partition(self, connection: Any) -> Partition:
         if self.name not in ("mysql", "mariadb"):
             return ALONE
-        found = connection.exec_driver_sql(
-            "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_local_index', 'wsrep_cluster_size')"
-        )
-        counts = {name.lower(): int(value) for name, value in found.fetchall()}
-        index, size = counts.get("wsrep_local_index", 0), counts.get("wsrep_cluster_size", 0)
-        # Without a cluster the size is 0, and the index is out of range.
-        return Partition(index, size) if size > 1 and index < size else ALONE
+        from borough.store.sql.dialects import mariadb
+
+        return mariadb.partition_of(connection.exec_driver_sql(mariadb.CLUSTER_STATUS).fetchall())
 
     def begin_locked(self, _runner: Runner, _request: LockRequest) -> None:
         """Do nothing: Neutron's transaction has begun, and Neutron repeats it after a conflict."""
