@@ -120,7 +120,7 @@ class Neutron:
         self._log.close()
 
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask one of the processes; they take turns.
+        """Send a request to the next of the processes.
 
         :raises Refused: it answered with an error.
         """
@@ -147,7 +147,7 @@ class Neutron:
 def running(
     folder: Path, urls: Sequence[str], driver: str, *, options: str = ""
 ) -> Iterator[Neutron]:
-    """A Neutron for as long as the block runs: one process for each URL of its database.
+    """Run a Neutron for the duration of a block: one process for each URL of its database.
 
     :param options: lines of the section ``[borough]`` of its configuration.
     """

@@ -1,4 +1,4 @@
-"""A Neutron database on a server of its own, and just enough of Neutron around it to ask its IPAM drivers."""
+"""A Neutron database on a test server, with the parts of Neutron that its IPAM drivers need."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PROJECT = "p" * 32
 
 
 def driver_url(url: str) -> str:
-    """The URL of a test server as Neutron is given it."""
+    """The URL of a test server in the form for Neutron."""
     made = sa.make_url(url)
     names = {"postgresql": "postgresql+psycopg2", "mysql": "mysql+pymysql"}
     return made.set(drivername=names[made.get_backend_name()]).render_as_string(hide_password=False)
@@ -51,7 +51,7 @@ def _configure() -> None:
 
 
 class _Plugin:
-    """What the reference driver asks Neutron's core plugin for."""
+    """The part of Neutron's core plugin that the reference driver uses."""
 
     def _get_subnet_object(self, context: Any, id: str) -> Any:
         return subnet_obj.Subnet.get_object(context, id=id)
@@ -61,12 +61,12 @@ class _Plugin:
 
 
 class Cloud:
-    """One database with Neutron's schema and Borough's, asked through one IPAM driver."""
+    """One database with Neutron's tables and Borough's, and one IPAM driver."""
 
     def __init__(self, url: str, driver: str, *, create: bool = True, tables: bool = True) -> None:
         """Work on a database.
 
-        :param create: whether to make Neutron's tables, and with ``tables`` Borough's as well.
+        :param create: create Neutron's tables; with ``tables`` Borough's as well.
         """
         self.url = driver_url(url)
         self._server_url = url
@@ -86,24 +86,24 @@ class Cloud:
         directory.add_plugin(constants.CORE, _Plugin())
 
     def use(self) -> None:
-        """Make it the database, and its driver the one, that this process works with."""
+        """Select its database and its driver for this process."""
         cfg.CONF.set_override("ipam_driver", self.driver)
         db_api.get_context_manager()._root_factory = self._factory
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.engine.dispose()
 
-    # --- What is held -----------------------------------------------------------------------------
+    # --- Allocated addresses --------------------------------------------------------------------------
 
     @contextmanager
     def ipam(self) -> Iterator[Ipam]:
-        """The address space, past Neutron."""
+        """The address space, without Neutron."""
         with Ipam(open_store(self._server_url)) as ipam:
             yield ipam
 
     def side(self, database: Database) -> Side:
-        """The side that keeps the addresses."""
+        """The side with the addresses."""
         return SessionSide(database)
 
     def held(self, subnet: str) -> list[Allocation]:
@@ -121,13 +121,13 @@ class Cloud:
         return reconcile(database, self.side(database), write=write, grace=grace)
 
     def forget(self, subnet: str) -> None:
-        """Let the driver not know a subnet that Neutron has."""
+        """Remove a subnet from the driver, but not from Neutron."""
         context = self.context
         with db_api.CONTEXT_WRITER.using(context):
             self.pool(context).remove_subnet(subnet)
 
     def age(self, seconds: int) -> None:
-        """Let everything held be so much older."""
+        """Make every allocation older."""
         older = sa.update(t.allocation).values(at=t.allocation.c.at - seconds * 1_000_000)
         with self.engine.begin() as connection:
             connection.execute(older)
@@ -138,15 +138,15 @@ class Cloud:
             for text in statements:
                 connection.execute(sa.text(text))
 
-    # --- Neutron ----------------------------------------------------------------------------------
+    # --- Neutron --------------------------------------------------------------------------------------
 
     @property
     def context(self) -> Any:
-        """A fresh request's."""
+        """The context of a new request."""
         return neutron_context.get_admin_context()
 
     def subnet(self, cidr: str, *, network: str = "", labels: Any = None) -> str:
-        """Make a subnet in Neutron's tables and in those of the driver."""
+        """Add a subnet to Neutron's tables and to those of the driver."""
         context, id = self.context, uuidutils.generate_uuid()
         net = ipaddress.ip_network(cidr)
         gateway = str(net[1])
@@ -182,7 +182,7 @@ class Cloud:
     def port(
         self, network: str, subnet: str, address: str, *, host: str = "", owner: str = ""
     ) -> str:
-        """Make a port in Neutron's tables only, as it stands when its address has been given."""
+        """Add a port to Neutron's tables only, as Neutron does after the allocation of its address."""
         context, id = self.context, owner or uuidutils.generate_uuid()
         with db_api.CONTEXT_WRITER.using(context):
             context.session.add(
@@ -215,7 +215,7 @@ class Cloud:
             context.session.delete(context.session.get(models_v2.Port, id))
 
     def network(self, context: Any | None = None) -> str:
-        """Make a network."""
+        """Add a network to Neutron's tables."""
         id = uuidutils.generate_uuid()
         context = context or self.context
         with db_api.CONTEXT_WRITER.using(context):
@@ -231,7 +231,7 @@ class Cloud:
     def allocate(
         self, ids: Sequence[str], request: Any = None, port: Any = None
     ) -> tuple[str, str]:
-        """Ask for one address, in a transaction of its own, as the creation of a port does."""
+        """Allocate one address in a new transaction, as the creation of a port does."""
         context = self.context
         with db_api.CONTEXT_WRITER.using(context):
             return self.allocate_in(context, ids, request, port)
@@ -239,7 +239,7 @@ class Cloud:
     def allocate_in(
         self, context: Any, ids: Sequence[str], request: Any = None, port: Any = None
     ) -> tuple[str, str]:
-        """Ask for one address."""
+        """Allocate one address."""
         pool = self.pool(context)
         if request is None:
             factory = pool.get_address_request_factory()
@@ -248,14 +248,14 @@ class Cloud:
         return answer
 
     def release(self, subnet: str, address: str) -> None:
-        """Give an address back."""
+        """Release an address."""
         context = self.context
         with db_api.CONTEXT_WRITER.using(context):
             self.pool(context).get_subnet(subnet).deallocate(address)
 
 
 def port(host: str = "", device_owner: str = "compute:nova") -> dict[str, str]:
-    """A port that is about to be made."""
+    """A port before its creation."""
     made = {"id": uuidutils.generate_uuid(), "device_owner": device_owner, "project_id": "p"}
     return {**made, "binding:host_id": host} if host else made
 

@@ -1,4 +1,4 @@
-"""These tests run in an environment that has Neutron: ``./test-neutron``."""
+"""Tests beside Neutron, in the environment of ``./test-neutron``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.neutron.cloud import Cloud
     from tests.neutron.remote import RemoteCloud
 
-#: Neutron alone may be there as well for the sake of its drivers.
+#: Another environment may have Neutron without the rest.
 _NEEDED = ("neutron", "psycopg2", "testtools")
 
 collect_ignore_glob = [] if all(map(find_spec, _NEEDED)) else ["test_*.py"]
@@ -29,10 +29,10 @@ BOTH = [(driver, kind) for driver in ("borough", "borough_remote") for kind in S
 
 @contextmanager
 def opened_cloud(which: tuple[str, str], folder: Path, *, tables: bool = True) -> Iterator[Cloud]:
-    """Neutron's database, asked through a driver.
+    """A cloud of one driver.
 
     :param which: the driver and the kind of server.
-    :param tables: whether a database that needs Borough's tables has them.
+    :param tables: create Borough's tables where the driver needs them.
     """
     from tests.neutron.cloud import Cloud
     from tests.neutron.remote import remote_cloud

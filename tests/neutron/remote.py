@@ -66,7 +66,7 @@ class RemoteCloud(Cloud):
 
 @contextmanager
 def remote_cloud(kind: str, folder: Path, *options: str) -> Iterator[RemoteCloud]:
-    """A cloud for as long as the block runs."""
+    """A cloud for the duration of a block."""
     url = shared_server(kind).fresh()
     served = Served(folder, *options)
     try:

@@ -1,4 +1,4 @@
-"""One process of a real Neutron API: its own application, ML2 plugin and segments, on a port of loopback.
+"""One process of the API of Neutron, with its ML2 plugin and segments, on a port of loopback.
 
 python -m tests.neutron.server neutron.conf PORT
 """
@@ -17,11 +17,11 @@ class _Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
 
 class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 def serve(config: str, port: int) -> None:
-    """Answer requests until the process is ended."""
+    """Answer requests until the process ends."""
     sys.argv = ["neutron-server", "--config-file", config]
     from neutron import server
     from neutron.server import api

@@ -1,4 +1,4 @@
-"""``borough neutron``: from the reference driver to Borough and back."""
+"""``borough neutron``: adoption from the reference driver, audit, and restoration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(params=BOTH, ids="-".join)
 def old_cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
-    """A cloud that never heard of the driver that it is for."""
+    """A cloud of the reference driver, before its first use of another driver."""
     with opened_cloud(request.param, tmp_path, tables=False) as cloud:
         cfg.CONF.set_override("ipam_driver", "internal")
         yield cloud
@@ -56,7 +56,7 @@ def addresses_of_reference(cloud: Cloud) -> set[str]:
         return set(connection.scalars(sa.select(db_models.IpamAllocation.ip_address)))
 
 
-def test_there_and_back(old_cloud: Cloud, run: Run):
+def test_adopt_and_restore(old_cloud: Cloud, run: Run):
     cloud = old_cloud
     network = cloud.network()
     subnets = [cloud.subnet(f"10.0.{at}.0/24", network=network) for at in range(3)]
@@ -97,7 +97,7 @@ def test_there_and_back(old_cloud: Cloud, run: Run):
     assert cloud.allocate(subnets)[0] not in theirs
 
 
-def test_restore_writes_what_differs_and_fails_while_something_writes(
+def test_restore_corrects_differences_and_fails_during_writes(
     old_cloud: Cloud, run: Run, monkeypatch: pytest.MonkeyPatch
 ):
     cloud = old_cloud
@@ -132,7 +132,7 @@ def test_restore_writes_what_differs_and_fails_while_something_writes(
     assert "something still writes" in refused["message"]
 
 
-def test_audit_finds_what_differs_and_mends_it(old_cloud: Cloud, run: Run):
+def test_audit_reports_and_repairs_differences(old_cloud: Cloud, run: Run):
     cloud = old_cloud
     cfg.CONF.set_override("ipam_driver", cloud.driver)
     network = cloud.network()
@@ -140,7 +140,7 @@ def test_audit_finds_what_differs_and_mends_it(old_cloud: Cloud, run: Run):
     leaked, _ = cloud.allocate([subnet])
     address, _ = cloud.allocate([subnet])
     kept = cloud.port(network, subnet, address)
-    # Neutron takes addresses before it makes their ports: a young one is left alone.
+    # Neutron allocates addresses before it adds their ports: the audit keeps a young address.
     assert run("audit")[1]["agrees"]
     cloud.age(3600)
     cloud.port(network, subnet, "10.0.0.200")
@@ -154,7 +154,7 @@ def test_audit_finds_what_differs_and_mends_it(old_cloud: Cloud, run: Run):
     assert run("audit")[1]["addresses_removed"] == 1
 
 
-def test_a_configuration_that_says_nothing(tmp_path: Path):
+def test_configuration_without_database_or_file_is_refused(tmp_path: Path):
     config = tmp_path / "neutron.conf"
     config.write_text("[DEFAULT]\n")
     for name, words in ((str(config), "names no database"), ("/nowhere", "cannot be read")):

@@ -1,4 +1,4 @@
-"""Both drivers, in Neutron's transaction and with a service, on the servers that Neutron runs on."""
+"""Both drivers, in Neutron's transaction and with a service, on PostgreSQL and MariaDB."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oslo_utils import uuidutils
 from tests.neutron.cloud import Cloud, port, specific
 
 
-def test_the_port_stands_beside_its_address(cloud: Cloud):
+def test_allocation_stores_its_port(cloud: Cloud):
     subnet = cloud.subnet("10.3.0.0/24")
     mine, service = port("node-7"), port("node-7", device_owner=constants.DEVICE_OWNER_DHCP)
     cloud.allocate([subnet], port=mine)
@@ -29,7 +29,7 @@ def test_the_port_stands_beside_its_address(cloud: Cloud):
     found = {each.owner: each for each in cloud.held(subnet)}
     assert found[mine["id"]].host == "node-7"
     assert found[mine["id"]].attributes == {"device_owner": "compute:nova", "project": "p"}
-    # Services of the network itself live on a host and claim nothing there.
+    # A service of the network itself is on a host, which claims no space for it.
     assert found[service["id"]].host == "node-7"
     assert found[service["id"]].block is None
     assert found[service["id"]].attributes == {
@@ -40,13 +40,13 @@ def test_the_port_stands_beside_its_address(cloud: Cloud):
 
 def test_addresses_of_a_host_aggregate(cloud: Cloud):
     subnet = cloud.subnet("10.4.0.0/20")
-    given: dict[str, set[int]] = {"node-1": set(), "node-2": set(), "node-3": set()}
+    allocated: dict[str, set[int]] = {"node-1": set(), "node-2": set(), "node-3": set()}
     for at in range(48):
         host = f"node-{at % 3 + 1}"
-        given[host].add(int(ipaddress.ip_address(cloud.allocate([subnet], port=port(host))[0])))
-    for addresses in given.values():
+        allocated[host].add(int(ipaddress.ip_address(cloud.allocate([subnet], port=port(host))[0])))
+    for addresses in allocated.values():
         assert len({each >> 5 for each in addresses}) <= 2
-    assert not set.intersection(*({each >> 4 for each in some} for some in given.values()))
+    assert not set.intersection(*({each >> 4 for each in some} for some in allocated.values()))
 
 
 def test_networks_may_overlap(cloud: Cloud):
@@ -82,11 +82,11 @@ def test_every_kind_of_request(cloud: Cloud):
     slaac = cloud.subnet("2001:db8:6::/64")
     automatic = ipam_req.AutomaticAddressRequest(prefix="2001:db8:6::/64", mac="00:16:3e:00:00:01")
     assert cloud.allocate([slaac], automatic)[0] == "2001:db8:6:0:216:3eff:fe00:1"
-    # Routers get the subnet-router anycast address from Neutron.
+    # Neutron assigns the subnet-router anycast address to routers.
     assert cloud.allocate([slaac], specific("2001:db8:6::"))[0] == "2001:db8:6::"
 
 
-def test_a_full_group_says_so(cloud: Cloud):
+def test_full_group_is_refused_until_a_release(cloud: Cloud):
     subnet = cloud.subnet("10.8.0.0/29")
     for _ in range(5):
         cloud.allocate([subnet])
@@ -96,7 +96,7 @@ def test_a_full_group_says_so(cloud: Cloud):
     assert cloud.allocate([subnet])[0] == "10.8.0.4"
 
 
-def test_releasing_twice_and_unknown_subnets(cloud: Cloud):
+def test_second_release_is_accepted_and_unknown_subnet_refused(cloud: Cloud):
     subnet = cloud.subnet("10.9.0.0/29")
     address, _ = cloud.allocate([subnet])
     cloud.release(subnet, address)
@@ -106,16 +106,16 @@ def test_releasing_twice_and_unknown_subnets(cloud: Cloud):
         cloud.allocate([uuidutils.generate_uuid()])
 
 
-def test_a_host_gives_back_what_it_has_in_several_subnets(cloud: Cloud):
+def test_host_releases_addresses_in_several_subnets(cloud: Cloud):
     network = cloud.network()
     subnets = [cloud.subnet(f"10.11.{at}.0/24", network=network) for at in range(2)]
-    given = [cloud.allocate([each], port=port("node-1")) for each in subnets * 3]
-    for address, subnet in given:
+    allocated = [cloud.allocate([each], port=port("node-1")) for each in subnets * 3]
+    for address, subnet in allocated:
         cloud.release(subnet, address)
     assert all(cloud.held(each) == [] for each in subnets)
 
 
-def test_a_subnet_that_only_neutron_knows_is_taken_over(cloud: Cloud):
+def test_first_request_adopts_a_subnet_of_neutron(cloud: Cloud):
     network = cloud.network()
     subnet = cloud.subnet("10.10.0.0/24", network=network)
     ours = cloud.port(network, subnet, "10.10.0.2", host="node-1")
@@ -124,7 +124,7 @@ def test_a_subnet_that_only_neutron_knows_is_taken_over(cloud: Cloud):
     assert [(each.owner, each.host) for each in cloud.held(subnet)] == [(ours, "node-1"), ("", "")]
 
 
-def test_a_prefix_that_is_delegated_anew(cloud: Cloud):
+def test_new_delegated_prefix_drops_addresses_of_the_old_one(cloud: Cloud):
     network = cloud.network()
     one, two = (cloud.subnet("::/64", network=network) for _ in range(2))
     pool = constants.IPV6_PD_POOL_ID
@@ -141,10 +141,10 @@ def test_a_prefix_that_is_delegated_anew(cloud: Cloud):
                 cloud.pool(context).update_subnet(request)
             automatic = ipam_req.AutomaticAddressRequest(prefix=prefix, mac="00:16:3e:00:00:01")
             assert cloud.allocate([name], automatic)[0].startswith(prefix.removesuffix("::/64"))
-            assert len(cloud.held(name)) == 1, "addresses of the old prefix are forgotten"
+            assert len(cloud.held(name)) == 1, "addresses of the old prefix are dropped"
 
 
-def test_pools_change(cloud: Cloud):
+def test_changed_pools_apply_to_the_next_allocation(cloud: Cloud):
     subnet = cloud.subnet("10.12.0.0/24")
     context = cloud.context
     with db_api.CONTEXT_WRITER.using(context):
@@ -161,11 +161,11 @@ def test_pools_change(cloud: Cloud):
     assert str(details.gateway_ip) == "10.12.0.1"
 
 
-# --- Transactions that end ---------------------------------------------------------------------------
+# --- Ends of transactions -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["", "node-1"])
-def test_what_is_rolled_back_is_free_again(cloud: Cloud, host: str):
+def test_rollback_frees_addresses(cloud: Cloud, host: str):
     subnet = cloud.subnet("10.2.0.0/24")
     context = cloud.context
     with suppress(ZeroDivisionError), db_api.CONTEXT_WRITER.using(context):
@@ -176,7 +176,7 @@ def test_what_is_rolled_back_is_free_again(cloud: Cloud, host: str):
     assert cloud.allocate([subnet], port=port(host)) == first
 
 
-def test_of_a_savepoint_only_what_was_taken_in_it_is_free_again(cloud: Cloud):
+def test_savepoint_rollback_frees_only_its_own_addresses(cloud: Cloud):
     subnet = cloud.subnet("10.13.0.0/24")
     context = cloud.context
     with db_api.CONTEXT_WRITER.using(context):
@@ -190,7 +190,7 @@ def test_of_a_savepoint_only_what_was_taken_in_it_is_free_again(cloud: Cloud):
     assert cloud.addresses(subnet) == [kept, second]
 
 
-def test_a_release_waits_for_the_commit(cloud: Cloud):
+def test_release_takes_effect_at_the_commit(cloud: Cloud):
     subnet = cloud.subnet("10.14.0.0/24")
     address, _ = cloud.allocate([subnet])
     context = cloud.context
@@ -200,7 +200,7 @@ def test_a_release_waits_for_the_commit(cloud: Cloud):
     assert cloud.addresses(subnet) == [address]
     with db_api.CONTEXT_WRITER.using(context):
         cloud.pool(context).get_subnet(subnet).deallocate(address)
-        # As Neutron does when it undoes a release.
+        # Neutron undoes a release in this way.
         assert cloud.allocate_in(context, [subnet], specific(address))[0] == address
     assert cloud.addresses(subnet) == [address]
     with db_api.CONTEXT_WRITER.using(context):
@@ -209,7 +209,7 @@ def test_a_release_waits_for_the_commit(cloud: Cloud):
     assert cloud.held(subnet) == []
 
 
-def test_what_is_taken_and_given_back_at_once_is_free(cloud: Cloud):
+def test_address_released_in_its_own_transaction_is_free(cloud: Cloud):
     subnet = cloud.subnet("10.15.0.0/24")
     context = cloud.context
     with db_api.CONTEXT_WRITER.using(context):
@@ -218,7 +218,7 @@ def test_what_is_taken_and_given_back_at_once_is_free(cloud: Cloud):
     assert cloud.held(subnet) == []
 
 
-def test_a_commit_that_fails_leaves_nothing(cloud: Cloud):
+def test_failed_commit_leaves_no_address(cloud: Cloud):
     subnet = cloud.subnet("10.16.0.0/24")
     kept, _ = cloud.allocate([subnet])
     left = [2]
@@ -244,29 +244,29 @@ def test_a_commit_that_fails_leaves_nothing(cloud: Cloud):
         make()
     finally:
         sa.event.remove(cloud.engine, "commit", fail)
-    # The retry has its own address again, and gives the old one back, once.
+    # The retry allocates again, and releases the old address once.
     assert len(tries) == 6
     assert set(cloud.addresses(subnet)) == {"10.16.0.77", tries[-1][0]}
 
 
 @pytest.mark.parametrize("hosts", [0, 16])
-def test_many_at_once_get_different_addresses_and_leave_nothing(cloud: Cloud, hosts: int):
+def test_concurrent_transactions_get_distinct_addresses(cloud: Cloud, hosts: int):
     subnet = cloud.subnet(f"10.{20 + hosts}.0.0/20")
-    given: list[str] = []
+    allocated: list[str] = []
     failed: list[BaseException] = []
 
     @db_api.retry_db_errors
     def one(number: int, at: int) -> None:
         context = cloud.context
         with db_api.CONTEXT_WRITER.using(context):
-            # A transaction of Neutron's has read before it asks for an address, and writes after it.
+            # A transaction of Neutron reads before it requests an address, and writes afterwards.
             context.session.execute(sa.text("SELECT count(*) FROM networks")).all()
             place = port(f"node-{number % hosts}" if hosts else "")
             address, _ = cloud.allocate_in(context, [subnet], port=place)
             time.sleep(0.005)
             if at % 3 == 2:
                 raise ZeroDivisionError
-        given.append(address)
+        allocated.append(address)
 
     def work(number: int) -> None:
         try:
@@ -282,5 +282,5 @@ def test_many_at_once_get_different_addresses_and_leave_nothing(cloud: Cloud, ho
     for thread in threads:
         thread.join()
     assert failed == []
-    assert sorted(given) == sorted(set(given)) == cloud.addresses(subnet)
-    assert len(given) == 16 * 8
+    assert sorted(allocated) == sorted(set(allocated)) == cloud.addresses(subnet)
+    assert len(allocated) == 16 * 8

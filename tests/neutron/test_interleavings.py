@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from borough.neutron.session import space
+from borough.neutron.session import driver
 from tests.interleaving.servers import is_waiting
 from tests.neutron.cloud import Cloud
 from tests.neutron.interleavings import ACTS, CHANGES, Change, SharedDatabase
@@ -22,7 +22,7 @@ def database(request: Any) -> Iterator[SharedDatabase]:
     cloud = Cloud(url, "borough")
     made = SharedDatabase(cloud, url, is_waiting(cloud.engine, request.param))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(space, "backend_of", made.backend_of)
+        patched.setattr(driver, "backend_of", made.backend_of)
         made.fill()
         yield made
     made.close()

@@ -27,7 +27,7 @@ SECONDS = 8
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
-def test_pools_change_beside_ports(kind: str):
+def test_pools_change_during_allocations(kind: str):
     """No call fails, and the tables show exactly the addresses of the ports."""
     url = shared_server(kind).fresh()
     cloud = Cloud(url, "borough")
@@ -37,7 +37,7 @@ def test_pools_change_beside_ports(kind: str):
     failed: list[BaseException] = []
 
     @db_api.retry_db_errors
-    def take(number: int) -> str:
+    def allocate(number: int) -> str:
         port = {
             "id": uuidutils.generate_uuid(),
             "device_owner": "compute:nova",
@@ -46,11 +46,11 @@ def test_pools_change_beside_ports(kind: str):
         return cloud.allocate([subnet], port=port)[0]
 
     @db_api.retry_db_errors
-    def give_back(address: str) -> None:
+    def release(address: str) -> None:
         cloud.release(subnet, address)
 
     @db_api.retry_db_errors
-    def move(last: str) -> None:
+    def change_pools(last: str) -> None:
         pools = [netaddr.IPRange("10.173.0.2", last)]
         context = cloud.context
         with db_api.CONTEXT_WRITER.using(context):
@@ -66,10 +66,10 @@ def test_pools_change_beside_ports(kind: str):
             while not over.is_set():
                 if len(held) >= MOST or (held and chance.random() < 0.5):
                     address = chance.choice(sorted(held))
-                    give_back(address)
+                    release(address)
                     held.remove(address)
                 else:
-                    held.add(take(number))
+                    held.add(allocate(number))
         except BaseException as error:
             failed.append(error)
             over.set()
@@ -79,8 +79,8 @@ def test_pools_change_beside_ports(kind: str):
         thread.start()
     until = time.monotonic() + SECONDS
     try:
-        for turn in range(1000):
-            move(f"10.173.3.{200 + turn % 2}")
+        for attempt in range(1000):
+            change_pools(f"10.173.3.{200 + attempt % 2}")
             if over.wait(0.5) or time.monotonic() > until:
                 break
     finally:

@@ -1,4 +1,4 @@
-"""The reconciliation of Neutron's tables with the side that keeps the addresses."""
+"""Reconciliation of Neutron's tables with a side that keeps addresses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_young_address_is_left_alone_and_so_is_its_subnet() -> None:
 
 @pytest.mark.parametrize("address", [0, 256])
 def test_an_address_that_the_side_cannot_hold_is_not_missing(address: int) -> None:
-    """One that it never gives, and one that was allocated before the prefix was delegated anew."""
+    """An address that the side never allocates, and one outside a new delegated prefix."""
     assert compare("s", in_tables(address), at_side(never={BASE}), oldest=OLDEST).agrees
 
 
@@ -67,7 +67,7 @@ def test_the_report_counts_and_lists_differences() -> None:
     ]
 
 
-def test_the_audit_finds_what_differs_and_mends_it(cloud: Cloud) -> None:
+def test_audit_counts_and_corrects_differences(cloud: Cloud) -> None:
     network = cloud.network()
     subnets = [cloud.subnet(f"10.14.{at}.0/24", network=network) for at in range(3)]
     assert cloud.audit().agrees
@@ -95,7 +95,7 @@ def test_the_audit_finds_what_differs_and_mends_it(cloud: Cloud) -> None:
 
 
 def test_addresses_of_an_earlier_prefix_are_no_difference(cloud: Cloud) -> None:
-    """Neutron's table keeps them until their ports are updated; the side forgot them with the prefix."""
+    """Neutron's table keeps them until their ports are updated; the side dropped them with the prefix."""
     network = cloud.network()
     subnet = cloud.subnet("2001:db8:1::/64", network=network)
     cloud.port(network, subnet, "2001:db8:2::9")

@@ -1,4 +1,4 @@
-"""A real Neutron with Borough as its IPAM driver, asked through its REST API by eight clients at once."""
+"""A running Neutron with Borough as its IPAM driver, and eight concurrent clients of its REST API."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def routed_network(neutron: Neutron, engine: sa.Engine) -> tuple[str, dict[str, 
 
 
 def flat_network(neutron: Neutron) -> tuple[str, str]:
-    """A network with a subnet for everyone and one for agent gateways only."""
+    """A network with a subnet for all ports and one for agent gateways only."""
     network = neutron.make("network", name="flat")["id"]
     neutron.make("subnet", network_id=network, ip_version=4, cidr="10.8.0.0/22")
     typed = neutron.make(
@@ -70,11 +70,11 @@ def flat_network(neutron: Neutron) -> tuple[str, str]:
     return network, typed["id"]
 
 
-def live(
+def run_client(
     neutron: Neutron, number: int, networks: tuple[str, str], failed: list[str], *, bulk: bool
 ) -> None:
-    """One client: makes, moves, changes and deletes ports."""
-    dice = random.Random(number)
+    """One client: creates, moves, changes and deletes ports."""
+    chance = random.Random(number)
     routed, flat = networks
     mine: list[str] = []
     host = HOSTS[number]
@@ -106,7 +106,7 @@ def live(
                     neutron("PUT", f"ports/{made[0]['id']}", moved)
                 case _:
                     made = []
-                    gone = mine.pop(dice.randrange(len(mine)))
+                    gone = mine.pop(chance.randrange(len(mine)))
                     neutron("DELETE", f"ports/{gone}")
             mine += [each["id"] for each in made]
     except (AssertionError, Refused) as error:
@@ -115,7 +115,7 @@ def live(
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_running_neutron(kind: str, tmp_path: Path):
+def test_running_neutron(kind: str, tmp_path: Path):
     cloud = Cloud(shared_server(kind).fresh(), "borough")
     with running(tmp_path, [cloud.url] * 2, "borough") as neutron:
         run(neutron, cloud)
@@ -124,8 +124,8 @@ def test_a_running_neutron(kind: str, tmp_path: Path):
 
 @pytest.mark.galera
 @pytest.mark.timeout(900)
-def test_a_running_neutron_on_a_cluster(tmp_path: Path):
-    """Three processes of Neutron, each on a node of its own: no lock of one is seen by another."""
+def test_running_neutron_on_a_cluster(tmp_path: Path):
+    """Three processes of Neutron, each on its own node: the nodes share no locks."""
     cluster = must_have(GaleraCluster)
     try:
         url = cluster.fresh()
@@ -141,13 +141,13 @@ def test_a_running_neutron_on_a_cluster(tmp_path: Path):
 
 
 def check(cloud: Cloud) -> None:
-    """Both sides agree in the end."""
+    """Check that both sides agree."""
     report = cloud.audit()
     assert report.agrees, report.differences
     assert report.addresses == stored(cloud)
 
 
-#: Every so many addresses, Neutron's transaction fails: as the address is stored, or as it is committed.
+#: Each seventh change of an address fails Neutron's transaction, in the statement or in the commit.
 _FAULTS = """
 CREATE SEQUENCE faults;
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -164,7 +164,7 @@ CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR DELETE ON ipallocations
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_running_neutron_with_a_service(kind: str, tmp_path: Path):
+def test_running_neutron_with_a_service(kind: str, tmp_path: Path):
     with remote_cloud(kind, tmp_path) as cloud:
         if kind == "postgresql":
             cloud.execute(_FAULTS)
@@ -180,17 +180,17 @@ def test_a_running_neutron_with_a_service(kind: str, tmp_path: Path):
 
 
 def run(neutron: Neutron, cloud: Cloud, *, bulk: bool = True) -> None:
-    """Let eight clients live, and look at what they have got.
+    """Run eight clients, and check their ports.
 
-    :param bulk: whether they make several ports in one request. When that fails half-way Neutron forgets
-        addresses, with any driver: each was taken in a transaction of its own.
+    :param bulk: create several ports in one request. When such a request fails, Neutron leaks addresses with
+        every driver, because it allocates each in a transaction of its own.
     """
     routed, place = routed_network(neutron, cloud.engine)
     flat, typed = flat_network(neutron)
     failed: list[str] = []
     clients = [
         threading.Thread(
-            target=live, args=(neutron, number, (routed, flat), failed), kwargs={"bulk": bulk}
+            target=run_client, args=(neutron, number, (routed, flat), failed), kwargs={"bulk": bulk}
         )
         for number in range(8)
     ]
@@ -212,7 +212,7 @@ def run(neutron: Neutron, cloud: Cloud, *, bulk: bool = True) -> None:
 
 
 def stored(cloud: Cloud) -> int:
-    """How many addresses Neutron's tables have."""
+    """Number of addresses in Neutron's tables."""
     with cloud.engine.connect() as connection:
         query = sa.select(sa.func.count()).select_from(models_v2.IPAllocation.__table__)
         return connection.scalar(query) or 0

@@ -1,4 +1,4 @@
-"""``borough_remote``: the driver that speaks to a service."""
+"""``borough_remote``: the driver for a service."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cloud(service_cloud: RemoteCloud) -> RemoteCloud:
     return service_cloud
 
 
-def test_an_allocation_is_one_request_whatever_the_group(cloud: RemoteCloud):
+def test_allocation_is_one_request_for_any_group(cloud: RemoteCloud):
     network = cloud.network()
     full = [cloud.subnet(f"10.0.{at}.0/29", network=network) for at in range(8)]
     for name in full:
@@ -43,7 +43,7 @@ def test_service_types_are_read_from_neutrons_tables(cloud: RemoteCloud):
     network = cloud.network()
     plain, roomy = (cloud.subnet(f"10.6.{at}.0/24", network=network) for at in (1, 2))
     assert cloud.allocate([roomy, plain])[1] == plain
-    # The service is not told.
+    # The service is not notified.
     cloud.execute(f"INSERT INTO subnet_service_types VALUES ('{roomy}', 'compute:nova')")
     assert cloud.allocate([roomy, plain])[1] == roomy
 
@@ -75,12 +75,12 @@ def test_a_release_is_two_requests(cloud: RemoteCloud):
     address, _ = cloud.allocate([subnet])
     cloud.proxy.reset()
     cloud.release(subnet, address)
-    # Who holds it, and the release when the transaction is committed.
+    # The read of the allocation, and the release after the commit.
     asked, freed = cloud.proxy.seen
     assert (asked[0], freed) == ("GET", RELEASE)
 
 
-def test_a_subnet_is_taken_over_once(cloud: RemoteCloud):
+def test_subnet_is_adopted_once(cloud: RemoteCloud):
     subnet = cloud.subnet("10.11.0.0/24")
     cloud.forget(subnet)
     cloud.allocate([subnet])
@@ -89,7 +89,7 @@ def test_a_subnet_is_taken_over_once(cloud: RemoteCloud):
     assert cloud.proxy.seen == [ALLOCATE]
 
 
-def test_subnets_go_with_all_they_hold_when_the_transaction_is_committed(cloud: RemoteCloud):
+def test_commit_removes_subnets_with_their_addresses(cloud: RemoteCloud):
     network = cloud.network()
     subnet, other = (cloud.subnet(f"10.12.{at}.0/24", network=network) for at in range(2))
     cloud.allocate([subnet])
@@ -105,7 +105,7 @@ def test_subnets_go_with_all_they_hold_when_the_transaction_is_committed(cloud: 
     assert network not in cloud.served.ipam.catalogue().scopes
 
 
-def test_a_service_that_is_away_or_refuses_is_503(cloud: RemoteCloud):
+def test_unavailable_service_is_reported_as_503(cloud: RemoteCloud):
     subnet = cloud.subnet("10.13.0.0/24")
     cfg.CONF.set_override("timeout", 0.5, group="borough")
     cloud.proxy.rule(("refuse", "", "", 1000))
@@ -121,7 +121,7 @@ def test_a_service_that_is_away_or_refuses_is_503(cloud: RemoteCloud):
     assert cloud.allocate([subnet])[0] == "10.13.0.2"
 
 
-def test_the_token_comes_from_a_file_and_is_not_told(tmp_path: Any, caplog: Any):
+def test_token_is_read_from_a_file_and_never_logged(tmp_path: Any, caplog: Any):
     with remote_cloud("postgresql", tmp_path, "--tokens") as cloud:
         context = cloud.context
         with pytest.raises(AddressServiceUnavailable), db_api.CONTEXT_WRITER.using(context):

@@ -1,4 +1,4 @@
-"""``borough_remote`` when something goes wrong: nothing leaks, and nothing in use is freed."""
+"""``borough_remote`` under faults: no address leaks, and no address in use is released."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from tests.neutron.remote import ALLOCATE, RELEASE, RemoteCloud
 def cloud(service_cloud: RemoteCloud) -> RemoteCloud:
     service_cloud.use()
     service_cloud.reset()
-    # What other tests have given to no port.
+    # Release addresses that other tests left without a port.
     service_cloud.audit(write=True)
     service_cloud.reset()
     return service_cloud
 
 
-# --- Transactions that end ---------------------------------------------------------------------------
+# --- Ends of transactions -------------------------------------------------------------------------
 
 
-def test_a_subnet_that_is_rolled_back_is_gone_and_one_that_was_changed_is_as_before(
+def test_rollback_restores_subnets(
     cloud: RemoteCloud,
 ):
     subnet = cloud.subnet("10.4.0.0/24")
@@ -66,7 +66,7 @@ def test_a_subnet_that_is_rolled_back_is_gone_and_one_that_was_changed_is_as_bef
         assert {each.name: each for each in cloud.served.ipam.subnets()} == before
 
 
-def test_neutrons_own_undoing_does_not_hide_why_a_transaction_is_lost(cloud: RemoteCloud):
+def test_undo_by_neutron_keeps_the_original_error(cloud: RemoteCloud):
     network = cloud.network()
     subnet = cloud.subnet("10.16.0.0/24", network=network)
     taken = cloud.port(network, subnet, "10.16.0.99")
@@ -82,7 +82,7 @@ def test_neutrons_own_undoing_does_not_hide_why_a_transaction_is_lost(cloud: Rem
             try:
                 context.session.flush()
             except db_exc.DBDuplicateEntry:
-                # As Neutron does: it passes over subnets that are not there.
+                # Neutron ignores missing subnets in the same way.
                 with suppress(n_exc.SubnetNotFound):
                     cloud.pool(context).get_subnet(subnet).deallocate(address)
                 raise
@@ -92,10 +92,10 @@ def test_neutrons_own_undoing_does_not_hide_why_a_transaction_is_lost(cloud: Rem
     assert cloud.held(subnet) == []
 
 
-# --- The service ---------------------------------------------------------------------------------------
+# --- The service ----------------------------------------------------------------------------------
 
 
-def test_an_answer_that_is_lost_is_asked_for_again(cloud: RemoteCloud):
+def test_lost_answer_is_requested_again(cloud: RemoteCloud):
     subnet = cloud.subnet("10.6.0.0/24")
     cloud.proxy.rule(("lose", *ALLOCATE, 1))
     address, _ = cloud.allocate([subnet], port=port("node-1"))
@@ -106,7 +106,7 @@ def test_an_answer_that_is_lost_is_asked_for_again(cloud: RemoteCloud):
     assert cloud.held(subnet) == []
 
 
-def test_a_service_that_is_restarted_is_waited_for(cloud: RemoteCloud):
+def test_driver_waits_for_a_restarted_service(cloud: RemoteCloud):
     subnet = cloud.subnet("10.7.0.0/24")
     first, _ = cloud.allocate([subnet])
     cloud.served.stop()
@@ -120,7 +120,7 @@ def test_a_service_that_is_restarted_is_waited_for(cloud: RemoteCloud):
     assert cloud.addresses(subnet) == [first, second]
 
 
-def test_what_nobody_answered_for_is_found_by_the_audit(cloud: RemoteCloud):
+def test_audit_finds_addresses_of_lost_answers(cloud: RemoteCloud):
     network = cloud.network()
     subnet = cloud.subnet("10.8.0.0/24", network=network)
     cfg.CONF.set_override("timeout", 0.5, group="borough")
@@ -138,56 +138,56 @@ def test_what_nobody_answered_for_is_found_by_the_audit(cloud: RemoteCloud):
     assert cloud.audit().agrees
 
 
-def test_a_release_that_fails_is_told_and_found_by_the_audit(cloud: RemoteCloud, caplog: Any):
+def test_failed_release_is_logged_and_found_by_the_audit(cloud: RemoteCloud, caplog: Any):
     subnet = cloud.subnet("10.9.0.0/24")
     address, _ = cloud.allocate([subnet])
     cfg.CONF.set_override("timeout", 0.5, group="borough")
     cloud.proxy.rule(("refuse", *RELEASE, 1000))
     cloud.release(subnet, address)
-    (told,) = [each for each in caplog.records if each.levelname == "ERROR"]
-    assert address in told.getMessage()
-    assert "borough neutron audit" in told.getMessage()
+    (logged,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert address in logged.getMessage()
+    assert "borough neutron audit" in logged.getMessage()
     cloud.reset()
     assert cloud.addresses(subnet) == [address]
     assert cloud.audit(write=True).addresses_removed == 1
     assert cloud.held(subnet) == []
 
 
-# --- Whose is it ----------------------------------------------------------------------------------------
+# --- Owners of addresses --------------------------------------------------------------------------
 
 
-def test_a_late_release_does_not_hit_the_next_holder(cloud: RemoteCloud):
+def test_late_release_spares_the_next_owner(cloud: RemoteCloud):
     subnet = cloud.subnet("10.10.0.0/24")
     address, _ = cloud.allocate([subnet])
     (held,) = cloud.held(subnet)
     ipam, context = cloud.served.ipam, cloud.context
     with db_api.CONTEXT_WRITER.using(context):
         cloud.pool(context).get_subnet(subnet).deallocate(address)
-        # Meanwhile somebody else gave it back, and it was given to another port.
+        # Another caller released it, and another port got it.
         ipam.release(address, scope=held.scope)
         ipam.allocate(subnets=[subnet], address=address, scope=held.scope, owner="next")
     assert [each.owner for each in cloud.held(subnet)] == ["next"]
 
 
-def test_an_address_that_a_port_has_is_never_freed(cloud: RemoteCloud):
+def test_address_of_a_port_is_never_released(cloud: RemoteCloud):
     network = cloud.network()
     subnet = cloud.subnet("10.11.0.0/24", network=network)
     address, _ = cloud.allocate([subnet])
     cloud.port(network, subnet, address)
     cloud.release(subnet, address)
     assert cloud.addresses(subnet) == [address]
-    # The service does not know of an address that Neutron has given: the second to get it is refused,
-    # and from then on the service knows.
+    # The service lacks an address of Neutron. Neutron refuses it to a second port, and the service keeps it
+    # from then on.
     cloud.port(network, subnet, "10.11.0.3")
 
     @db_api.retry_db_errors
     def make() -> str:
         context = cloud.context
         with db_api.CONTEXT_WRITER.using(context):
-            given, _ = cloud.allocate_in(context, [subnet])
-            if given == "10.11.0.3":
+            got, _ = cloud.allocate_in(context, [subnet])
+            if got == "10.11.0.3":
                 raise db_exc.DBDuplicateEntry
-            return given
+            return got
 
     assert make() == "10.11.0.4"
     assert cloud.addresses(subnet) == [address, "10.11.0.3", "10.11.0.4"]
@@ -196,7 +196,7 @@ def test_an_address_that_a_port_has_is_never_freed(cloud: RemoteCloud):
 # The proxy counts messages, as PostgreSQL's client sends them.
 @pytest.mark.parametrize("service_cloud", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("answered", [True, False])
-def test_a_commit_of_which_nobody_knows_is_left_to_the_audit(cloud: RemoteCloud, answered: bool):
+def test_commit_with_unknown_outcome_is_left_to_the_audit(cloud: RemoteCloud, answered: bool):
     network = cloud.network()
     subnet = cloud.subnet(f"10.12.{int(answered)}.0/24", network=network)
     wall = Proxy(sa.make_url(cloud.url).port or 0)
@@ -226,14 +226,14 @@ def test_a_commit_of_which_nobody_knows_is_left_to_the_audit(cloud: RemoteCloud,
     assert wall.broken == 1
     behind.engine.dispose()
     cloud.use()
-    # Committed, and only the answer was lost: in use. Or lost before it came there: held for nobody.
+    # Either only the answer was lost and the address is in use, or the commit was lost and it has no port.
     assert len(cloud.addresses(subnet)) == 1
     cloud.audit(write=True)
     assert len(cloud.addresses(subnet)) == int(answered)
     assert cloud.audit().agrees
 
 
-# --- The end of a process ---------------------------------------------------------------------------------
+# --- Killed processes -----------------------------------------------------------------------------
 
 _KILLED = """
 import os, signal, sys
@@ -253,9 +253,7 @@ with db_api.CONTEXT_WRITER.using(context):
 """
 
 
-def test_a_process_that_is_killed_leaves_what_the_audit_takes_back(
-    cloud: RemoteCloud, tmp_path: Path
-):
+def test_audit_releases_addresses_of_a_killed_process(cloud: RemoteCloud, tmp_path: Path):
     network = cloud.network()
     subnet = cloud.subnet("10.13.0.0/24", network=network)
     address, _ = cloud.allocate([subnet])
@@ -280,7 +278,7 @@ def test_a_process_that_is_killed_leaves_what_the_audit_takes_back(
         done = CliRunner().invoke(app, ["--json", "neutron", *words, "--config-file", str(config)])
         return done.exit_code, json.loads(done.stdout)
 
-    # A young one is left alone: its port may be about to be made.
+    # A young address is kept: Neutron may be adding its port.
     run("audit", "--repair")
     assert cloud.addresses(subnet) == [address, lost]
     cloud.served.age(3600)

@@ -13,7 +13,7 @@ from tests.neutron.cloud import Cloud, port
 
 @contextmanager
 def counted(cloud: Cloud) -> Iterator[list[str]]:
-    """The statements that are sent meanwhile."""
+    """The statements that are sent inside the block."""
     sent: list[str] = []
 
     def note(_connection, _cursor, statement, *_):
@@ -26,7 +26,7 @@ def counted(cloud: Cloud) -> Iterator[list[str]]:
         sa.event.remove(cloud.engine, "before_cursor_execute", note)
 
 
-def test_an_allocation_is_one_statement_whatever_the_group(session_cloud: Cloud):
+def test_allocation_is_one_statement_for_any_group(session_cloud: Cloud):
     cloud = session_cloud
     network = cloud.network()
     full = [cloud.subnet(f"10.0.{at}.0/29", network=network) for at in range(8)]

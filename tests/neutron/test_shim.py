@@ -1,4 +1,4 @@
-"""The reference driver, unmodified, asked in a better order."""
+"""The reference driver, unmodified, behind the shim."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shimmed(request: Any) -> Iterator[Cloud]:
     made.engine.dispose()
 
 
-def give(cloud: Cloud, network: str, subnets: list[str], host: str) -> str:
+def allocate(cloud: Cloud, network: str, subnets: list[str], host: str) -> str:
     port = {
         "id": uuidutils.generate_uuid(),
         "device_owner": "compute:nova",
@@ -43,9 +43,9 @@ def test_ports_of_a_host_stay_in_few_subnets(shimmed: Cloud):
     used: dict[str, list[str]] = {"node-1": [], "node-2": [], "node-3": []}
     for at in range(15):
         host = f"node-{at % 3 + 1}"
-        used[host].append(give(cloud, network, subnets, host))
-    # Five addresses are free in each subnet: every host has one to itself.
+        used[host].append(allocate(cloud, network, subnets, host))
+    # Each subnet has five free addresses, so each host has a subnet for itself.
     assert [len(set(each)) for each in used.values()] == [1, 1, 1]
     assert len({each[0] for each in used.values()}) == 3
-    # A full subnet is no failure: the boundary is soft.
-    assert [give(cloud, network, subnets, "node-1") for _ in range(5)] == [subnets[3]] * 5
+    # A full subnet causes no failure: the boundary is soft.
+    assert [allocate(cloud, network, subnets, "node-1") for _ in range(5)] == [subnets[3]] * 5

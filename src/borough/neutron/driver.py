@@ -1,12 +1,13 @@
-"""Neutron's IPAM interface on an address space, wherever its addresses are kept.
+"""Neutron's IPAM interface, common to both drivers.
 
-See :mod:`neutron.ipam.driver` for the interface. A request for an address names a group of subnets and is
-one decision, whatever the number of subnets.
+An address request names a group of subnets. It is one decision, whatever the number of subnets. The methods
+are described in :mod:`neutron.ipam.driver`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, Protocol
 
 import netaddr
@@ -29,53 +30,53 @@ options.register(cfg.CONF)
 
 
 class AddressSpace(Protocol):
-    """Address space as one request of Neutron sees and changes it."""
+    """Address space in one request of Neutron."""
 
     def __init__(self, context: Any) -> None:
-        """Work in the transaction of a context, or in one of its own when it has none."""
+        """Work in the transaction of a context, or in a new one when it has none."""
 
     def add(self, wanted: Declared) -> Subnet:
-        """Add a subnet, or change one that is there to what is declared."""
+        """Add a subnet; change one that exists."""
 
     def alter(self, wanted: Declared) -> None:
-        """Change a subnet to what is declared."""
+        """Change a subnet."""
 
     def remove(self, name: str) -> bool:
-        """Remove a subnet with all that it holds; false when there is none."""
+        """Remove a subnet with its addresses; false when it does not exist."""
 
     def subnet(self, name: str, *, fresh: bool = False) -> Subnet:
         """A subnet that Neutron has.
 
-        :param fresh: as it is in this transaction, whatever is remembered.
+        :param fresh: read it in this transaction, instead of from memory.
         :raises SubnetNotFound: Neutron does not have it.
         """
 
-    def by_scope(self, names: Sequence[str]) -> list[list[str]]:
-        """Subnets in the order given, those of one scope together: nearly always all of them.
+    def scopes(self, names: Sequence[str]) -> list[str]:
+        """The scope of each subnet.
 
-        :raises SubnetNotFound: one of them does not exist.
+        :raises SubnetNotFound: Neutron does not have one of them.
         """
 
     def allocate(self, names: Sequence[str], request: Any) -> list[tuple[str, str]]:
-        """Allocate what a request asks for out of a group of subnets in one scope.
+        """Allocate the addresses of a request from a group of subnets in one scope.
 
         :return: addresses, each with its subnet.
-        :raises IpAddressGenerationFailureAllSubnets: nothing is free.
-        :raises IpAddressAlreadyAllocated: the address asked for is held.
-        :raises InvalidIpForSubnet: nobody can hold it.
+        :raises IpAddressGenerationFailureAllSubnets: no address is free.
+        :raises IpAddressAlreadyAllocated: the requested address is held.
+        :raises InvalidIpForSubnet: the requested address cannot be allocated.
         """
 
     def release(self, name: str, address: str) -> bool:
-        """Release an address; false when nobody holds it."""
+        """Release an address; false when it is not allocated."""
 
     def addresses(self, name: str) -> list[str]:
         """The allocated addresses of a subnet, ascending."""
 
 
 class NeutronPool(subnet_alloc.SubnetAllocator):
-    """See :class:`neutron.ipam.driver.Pool`; carving from subnet pools, and their quota, are Neutron's.
+    """The driver; carving from subnet pools, and their quota, are Neutron's.
 
-    :cvar space_type: where the addresses are kept.
+    :cvar space_type: the place of the addresses.
     """
 
     space_type: type[AddressSpace]
@@ -85,21 +86,17 @@ class NeutronPool(subnet_alloc.SubnetAllocator):
         self.space = self.space_type(context)
 
     def allocate_subnet(self, request: Any) -> BoroughSubnet:
-        """See :meth:`neutron.ipam.driver.Pool.allocate_subnet`."""
         network, labels = getattr(request, "network_id", ""), getattr(request, "labels", None)
         if self._subnetpool:
             request = super().allocate_subnet(request).get_details()
         if not isinstance(request, ipam_req.SpecificSubnetRequest):
             raise ipam_exc.InvalidSubnetRequestType(subnet_type=type(request))
-        wanted = _declared(request, network, labels)
-        return BoroughSubnet(self.space, self.space.add(wanted))
+        return BoroughSubnet(self.space, self.space.add(_declared(request, network, labels)))
 
     def get_subnet(self, subnet_id: str) -> BoroughSubnet:
-        """See :meth:`neutron.ipam.driver.Pool.get_subnet`."""
         return BoroughSubnet(self.space, self.space.subnet(subnet_id))
 
     def update_subnet(self, request: Any) -> BoroughSubnet | None:
-        """See :meth:`neutron.ipam.driver.Pool.update_subnet`."""
         if not request.subnet_id:
             raise ipam_exc.InvalidSubnetRequest(
                 reason="An identifier must be specified when updating a subnet"
@@ -107,31 +104,26 @@ class NeutronPool(subnet_alloc.SubnetAllocator):
         if request.allocation_pools is None:
             return None
         self.space.subnet(request.subnet_id)
-        labels = getattr(request, "labels", None)
-        wanted = _declared(request, getattr(request, "network_id", ""), labels)
-        self.space.alter(wanted)
+        network, labels = getattr(request, "network_id", ""), getattr(request, "labels", None)
+        self.space.alter(_declared(request, network, labels))
         return self.get_subnet(request.subnet_id)
 
     def remove_subnet(self, subnet_id: str) -> None:
-        """See :meth:`neutron.ipam.driver.Pool.remove_subnet`."""
         if not self.space.remove(subnet_id):
             raise n_exc.SubnetNotFound(subnet_id=subnet_id)
 
     def get_allocator(self, subnet_ids: Sequence[str]) -> BoroughSubnetGroup:
-        """See :meth:`neutron.ipam.driver.Pool.get_allocator`."""
         return BoroughSubnetGroup(self, subnet_ids)
 
     def get_address_request_factory(self) -> type[requests.AddressRequestFactory]:
-        """See :meth:`neutron.ipam.driver.Pool.get_address_request_factory`."""
         return requests.AddressRequestFactory
 
     def get_subnet_request_factory(self) -> type[requests.SubnetRequestFactory]:
-        """See :meth:`neutron.ipam.driver.Pool.get_subnet_request_factory`."""
         return requests.SubnetRequestFactory
 
 
 class BoroughSubnet(ipam_driver.Subnet):
-    """See :class:`neutron.ipam.driver.Subnet`."""
+    """One subnet; see :class:`neutron.ipam.driver.Subnet`."""
 
     def __init__(self, space: AddressSpace, subnet: Subnet) -> None:
         self.space = space
@@ -139,51 +131,42 @@ class BoroughSubnet(ipam_driver.Subnet):
 
     @property
     def name(self) -> str:
-        """Its id in Neutron."""
         return self._subnet.name
 
     def holds(self, family: int, address: int) -> bool:
-        """Whether an address lies in it."""
         return self._subnet.family == family and self._subnet.prefix.holds(address)
 
     @property
     def subnet_manager(self) -> BoroughSubnet:
-        """What lists the allocations, by the name that the reference driver has for it."""
+        """The object that lists allocations, under the name that tests of the reference driver use."""
         return self
 
     def list_allocations(self, _context: Any = None) -> list[str]:
-        """The allocated addresses, ascending."""
         return self.space.addresses(self._subnet.name)
 
     def allocate(self, address_request: Any) -> str:
-        """See :meth:`neutron.ipam.driver.Subnet.allocate`."""
         if isinstance(address_request, ipam_req.SpecificAddressRequest):
             self._verify_ip(None, str(address_request.address))
         (address,) = self._allocate(address_request)
         return address
 
     def bulk_allocate(self, address_request: Any) -> list[str]:
-        """Several addresses at once, all or none."""
         if not isinstance(address_request, ipam_req.BulkAddressRequest):
             return [self.allocate(address_request)]
         return self._allocate(address_request)
 
     def _allocate(self, address_request: Any) -> list[str]:
         try:
-            given = self.space.allocate([self._subnet.name], address_request)
+            made = self.space.allocate([self._subnet.name], address_request)
         except ipam_exc.IpAddressGenerationFailureAllSubnets:
             raise ipam_exc.IpAddressGenerationFailure(subnet_id=self._subnet.name) from None
-        return [address for address, _ in given]
+        return [address for address, _ in made]
 
     def deallocate(self, address: Any) -> None:
-        """See :meth:`neutron.ipam.driver.Subnet.deallocate`.
-
-        An address that nobody holds is no error: it went with its prefix, or Neutron releases it twice.
-        """
+        # An address that is not allocated is no error: it went with its prefix, or Neutron releases it twice.
         self.space.release(self._subnet.name, str(address))
 
     def get_details(self) -> Any:
-        """See :meth:`neutron.ipam.driver.Subnet.get_details`."""
         subnet = self._subnet
         family = subnet.family
         pools = [
@@ -202,35 +185,36 @@ class BoroughSubnet(ipam_driver.Subnet):
         )
 
     def _verify_ip(self, _context: Any, ip_address: str) -> None:
-        # The prefix may have been delegated anew by another process.
+        # Another process may have replaced the delegated prefix.
         self._subnet = self.space.subnet(self._subnet.name, fresh=True)
         if not ipam_utils.check_subnet_ip(str(self._subnet.prefix), ip_address):
             raise ipam_exc.InvalidIpForSubnet(subnet_id=self._subnet.name, ip=ip_address)
 
 
 class BoroughSubnetGroup(ipam_driver.SubnetGroup):
-    """See :class:`neutron.ipam.driver.SubnetGroup`: one decision for all subnets."""
+    """A group of subnets, from which an address is one decision."""
 
     def __init__(self, driver: NeutronPool, subnet_ids: Sequence[str]) -> None:
         self._driver = driver
         self._subnet_ids = list(dict.fromkeys(subnet_ids))
 
     def allocate(self, address_request: Any) -> tuple[str, str]:
-        """See :meth:`neutron.ipam.driver.SubnetGroup.allocate`."""
         if isinstance(address_request, ipam_req.SpecificAddressRequest):
             subnet = self._holding(str(address_request.address))
             return subnet.allocate(address_request), subnet.name
         space = self._driver.space
-        for names in space.by_scope(self._subnet_ids):
+        # Nearly always the subnets are in one scope.
+        scopes = dict(zip(self._subnet_ids, space.scopes(self._subnet_ids), strict=True))
+        for _, names in groupby(self._subnet_ids, key=scopes.__getitem__):
             try:
-                (given,) = space.allocate(names, address_request)
+                (made,) = space.allocate(list(names), address_request)
             except ipam_exc.IpAddressGenerationFailureAllSubnets:
                 continue
-            return given
+            return made
         raise ipam_exc.IpAddressGenerationFailureAllSubnets()
 
     def _holding(self, address: str) -> BoroughSubnet:
-        """The subnet that an address lies in; the first one, which then refuses it, when none does."""
+        """The subnet of an address; the first subnet, which then refuses it, when none holds it."""
         first, *others = [self._driver.get_subnet(name) for name in self._subnet_ids]
         if not others:
             return first
@@ -239,14 +223,12 @@ class BoroughSubnetGroup(ipam_driver.SubnetGroup):
 
 
 def _declared(request: Any, network: str, labels: Mapping[str, frozenset[str]] | None) -> Declared:
-    """A subnet request of Neutron's."""
-    prefix = prefix_of(request.subnet_cidr)
     pools = request.allocation_pools
     if pools is None:
         pools = ipam_utils.generate_pools(request.subnet_cidr, request.gateway_ip)
     return Declared(
         name=request.subnet_id or uuidutils.generate_uuid(),
-        prefix=prefix,
+        prefix=prefix_of(request.subnet_cidr),
         network=network,
         gateway=None if request.gateway_ip is None else int(request.gateway_ip),
         keeps_gateway=bool(getattr(request, "keeps_gateway", False)),

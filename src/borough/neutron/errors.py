@@ -1,4 +1,4 @@
-"""What the drivers raise: Neutron's own errors for what Neutron knows, and a few besides."""
+"""Errors of the drivers: Neutron's own where Neutron has one, and three more."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ LOG: Final = logging.getLogger(__name__)
 
 
 class AddressSpaceBusy(exceptions.ServiceUnavailable):
-    """Others were at work in the same address space for too long; the request can be made again."""
+    """Other requests held the same address space for too long; the caller can try again."""
 
     message = "Other requests are at work in the same address space; try again."
 
 
 class AddressSpaceNotReady(exceptions.ServiceUnavailable):
-    """Borough's tables are not there, or not of this release."""
+    """Borough's tables do not exist, or belong to another release."""
 
     message = "Borough's tables are not ready: %(reason)s"
 
 
 class AddressServiceUnavailable(exceptions.ServiceUnavailable):
-    """The service that keeps the addresses did not answer in time, or refuses us."""
+    """The service that keeps the addresses did not answer in time, or refused the request."""
 
     message = "The address service cannot serve the request: %(reason)s"
 
 
 @contextmanager
 def refusals(name: str) -> Iterator[None]:
-    """What the engine refuses of an address request, as Neutron's errors.
+    """Raise refusals of the engine as Neutron's errors.
 
-    :param name: the subnet to speak of where an address has none.
-    :raises IpAddressGenerationFailureAllSubnets: nothing is free.
-    :raises IpAddressAlreadyAllocated: the address asked for is held.
-    :raises InvalidIpForSubnet: nobody can hold it.
+    :param name: the subnet to report for an address that lies in none.
+    :raises IpAddressGenerationFailureAllSubnets: no address is free.
+    :raises IpAddressAlreadyAllocated: the requested address is held.
+    :raises InvalidIpForSubnet: the requested address cannot be allocated.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""The port of an address, read from whichever form Neutron has it in at the moment."""
+"""The port of an address, in any of the forms that Neutron uses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,10 +15,10 @@ _LONGEST: Final = 255
 
 @dataclass(frozen=True)
 class PortInfo:
-    """What is kept of a port with its address.
+    """The facts about a port that are stored with its address.
 
     :ivar owner: the port's id.
-    :ivar host: the host that the port is bound to, or is to be bound to.
+    :ivar host: the host to which the port is or will be bound.
     """
 
     owner: str = ""
@@ -34,13 +34,14 @@ class PortInfo:
 
     @classmethod
     def of(cls, port: Any) -> PortInfo:
-        """Read a port: a dictionary, a row of Neutron's, or one of its versioned objects."""
+        """Read a port: a dictionary, a row of Neutron, or a versioned object."""
         if isinstance(port, Mapping):
             host = port.get(portbindings.HOST_ID)
         else:
-            host = _active(
-                getattr(port, "bindings", None) or getattr(port, "port_bindings", None) or ()
-            )
+            bindings = getattr(port, "bindings", None) or getattr(port, "port_bindings", None) or ()
+            # During a migration a port has a binding for each host.
+            active = (each.host for each in bindings if each.status == constants.ACTIVE)
+            host = next(active, None)
         return cls(
             owner=_text(_get(port, "id")),
             host=_text(host),
@@ -60,14 +61,6 @@ def _get(port: Any, name: str) -> Any:
         return None
 
 
-def _active(bindings: Iterable[Any]) -> Any:
-    """The host of the binding in use; during a migration there is one for each host."""
-    for binding in bindings:
-        if binding.status == constants.ACTIVE:
-            return binding.host
-    return None
-
-
 def _text(value: Any) -> str:
-    # A field that was not given is an object of its own kind.
+    # A field without a value is a sentinel object.
     return value[:_LONGEST] if isinstance(value, str) else ""

@@ -1,10 +1,10 @@
-"""``ipam_driver = borough_shim``: an existing IPAM driver, unmodified, that is asked in a better order.
+"""``ipam_driver = borough_shim``: an existing IPAM driver, unmodified, with a better order of subnets.
 
-``[borough] delegate`` names the driver. It keeps all addresses, and knows one subnet at a time; the shim says
-in which order its subnets are tried for a port: Neutron's order first (service types before the others),
-and among equals the subnets that ports of the same host use already, then those that the fewest other
-hosts use. So the ports of a host stay in few subnets, and no port fails that would not have failed before.
-It needs no tables: who uses what is read from Neutron's own.
+``[borough] delegate`` names the driver. It keeps all addresses, and knows one subnet at a time. The shim
+orders the subnets that the driver tries for a port. Neutron's order comes first (service types before the
+others). Among equals, subnets with ports of the same host come first, then those with the fewest other hosts.
+So the ports of a host stay in few subnets, and no further request fails. The shim needs no tables: it reads
+the use of subnets from Neutron's own.
 """
 
 from __future__ import annotations
@@ -27,80 +27,55 @@ options.register(cfg.CONF)
 _NAMESPACE: Final = "neutron.ipam_drivers"
 
 
-class ShimPool(ipam_driver.Pool):
-    """See :class:`neutron.ipam.driver.Pool`; everything but the order of subnets is the delegate's."""
+class ShimPool:
+    """The delegate, except for the order of subnets; see :class:`neutron.ipam.driver.Pool`."""
 
     def __init__(self, subnetpool: Any, context: Any) -> None:
-        super().__init__(subnetpool, context)
         made = NeutronManager.load_class_for_provider(_NAMESPACE, cfg.CONF.borough.delegate)
         self.delegate = made(subnetpool, context)
+        self._context = context
 
-    def allocate_subnet(self, request: Any) -> Any:
-        """See :meth:`neutron.ipam.driver.Pool.allocate_subnet`."""
-        return self.delegate.allocate_subnet(request)
-
-    def get_subnet(self, subnet_id: str) -> Any:
-        """See :meth:`neutron.ipam.driver.Pool.get_subnet`."""
-        return self.delegate.get_subnet(subnet_id)
-
-    def update_subnet(self, request: Any) -> Any:
-        """See :meth:`neutron.ipam.driver.Pool.update_subnet`."""
-        return self.delegate.update_subnet(request)
-
-    def remove_subnet(self, subnet_id: str) -> None:
-        """See :meth:`neutron.ipam.driver.Pool.remove_subnet`."""
-        self.delegate.remove_subnet(subnet_id)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.delegate, name)
 
     def get_allocator(self, subnet_ids: Sequence[str]) -> ShimGroup:
-        """See :meth:`neutron.ipam.driver.Pool.get_allocator`."""
-        return ShimGroup(self, self._context, subnet_ids)
-
-    def get_subnet_request_factory(self) -> Any:
-        """The delegate's own."""
-        return self.delegate.get_subnet_request_factory()
+        return ShimGroup(self.delegate, self._context, subnet_ids)
 
     def get_address_request_factory(self) -> Factory:
-        """The delegate's own, whose requests carry the port besides."""
         return Factory(self.delegate.get_address_request_factory())
-
-    def needs_rollback(self) -> bool:
-        """Whether the delegate does."""
-        return bool(self.delegate.needs_rollback())
 
 
 class Factory:
-    """Makes the delegate's requests, and notes what they are for."""
+    """The delegate's factory of requests, with the port of each."""
 
     def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
 
     def get_request(self, context: Any, port: Any, ip_dict: Any) -> Any:
-        """See :meth:`neutron.ipam.requests.AddressRequestFactory.get_request`."""
         request = self._wrapped.get_request(context, port, ip_dict)
         request.port_info = PortInfo.of(port)
         return request
 
 
 class ShimGroup(ipam_driver.SubnetGroup):
-    """See :class:`neutron.ipam.driver.SubnetGroup`."""
+    """A group of subnets in the order for one port."""
 
-    def __init__(self, pool: ShimPool, context: Any, subnet_ids: Sequence[str]) -> None:
-        self._driver = pool.delegate
+    def __init__(self, delegate: Any, context: Any, subnet_ids: Sequence[str]) -> None:
+        self._delegate = delegate
         self._context = context
         self._subnet_ids = list(subnet_ids)
 
     def allocate(self, address_request: Any) -> Any:
-        """See :meth:`neutron.ipam.driver.SubnetGroup.allocate`."""
         port: PortInfo = getattr(address_request, "port_info", NO_PORT)
         names = self._subnet_ids
         if port.host and len(names) > 1 and cfg.CONF.borough.host_affinity:
             with db_api.CONTEXT_READER.using(self._context):
                 names = ordered(self._context.session.connection(), names, port.host)
-        return self._driver.get_allocator(names).allocate(address_request)
+        return self._delegate.get_allocator(names).allocate(address_request)
 
 
 def ordered(connection: sa.Connection, names: Sequence[str], host: str) -> list[str]:
-    """Subnets in the order in which they are tried for a port of a host."""
+    """Subnets in the order in which the delegate tries them for a port of a host."""
     types = sa.select(tables.SERVICE_TYPE.c.subnet_id).where(
         tables.SERVICE_TYPE.c.subnet_id.in_(names)
     )
@@ -123,5 +98,5 @@ def ordered(connection: sa.Connection, names: Sequence[str], host: str) -> list[
         .group_by(tables.ALLOCATION.c.subnet_id)
     )
     found = {id: (-mine, others) for id, mine, others in connection.execute(hosts)}
-    # Sorting keeps the order of what is equal: Neutron's.
+    # The sort is stable: equals stay in Neutron's order.
     return sorted(names, key=lambda name: (name not in typed, *found.get(name, (0, 0))))

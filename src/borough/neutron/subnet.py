@@ -14,10 +14,10 @@ from borough.domain.net.prefixes import Prefix, subtract
 #: The source of the subnets that Neutron declares.
 SOURCE: Final = "neutron"
 
-#: The prefix of every subnet that waits for its own by prefix delegation (RFC 8415).
+#: The prefix of every subnet that waits for a delegated prefix (RFC 8415).
 PROVISIONAL: Final = Prefix(6, 0, 64)
 
-#: The attribute that holds a gateway outside the prefix: one that is on the link all the same.
+#: The attribute with a gateway that is outside the prefix but on the link.
 OUTSIDE: Final = "gateway"
 
 #: The fields of a subnet that Neutron declares.
@@ -25,25 +25,25 @@ FIELDS: Final = ("prefix", "gateway", "ranges", "labels", "project", "attributes
 
 
 class NeutronSubnet(Subnet):
-    """A subnet whose allocation ranges are Neutron's allocation pools.
+    """A subnet whose ranges are Neutron's allocation pools.
 
-    Neutron gives the subnet-router anycast address of IPv6 to routers: it may be asked for by name.
+    Neutron assigns the subnet-router anycast address of IPv6 to routers, so a request may name it.
     """
 
     @cached_property
     def never(self) -> frozenset[int]:
-        """Addresses that nobody can hold."""
+        """Addresses that cannot be allocated."""
         return super().never if self.prefix.family == 4 else frozenset()
 
     @cached_property
     def usable(self) -> tuple[Interval, ...]:
-        """What *any* and *next* may give."""
+        """The addresses for requests of kind *any* and *next*."""
         anycast = [(address, address) for address in super().never]
         return tuple(subtract(super().usable, anycast))
 
     @property
     def is_typed(self) -> bool:
-        """Whether only some kinds of ports may use it."""
+        """True when only ports of some service types may use it."""
         return bool(self.labels.get("service_type"))
 
 
@@ -51,10 +51,10 @@ class NeutronSubnet(Subnet):
 class Declared:
     """A subnet as Neutron declares it.
 
-    :ivar network: empty when the caller does not know it.
-    :ivar scope: where a service keeps its addresses; empty when the caller does not know it.
-    :ivar keeps_gateway: whether the gateway is left as it is.
-    :ivar pools: allocation pools; empty means that nothing may be given.
+    :ivar network: empty when unknown.
+    :ivar scope: its scope at a service; empty when unknown.
+    :ivar keeps_gateway: the gateway stays as it is.
+    :ivar pools: allocation pools; without any, no address is allocated unless a request names it.
     :ivar labels: values by dimension; None leaves them as they are.
     """
 
@@ -71,14 +71,16 @@ class Declared:
     def stored(self, before: Subnet | None = None) -> NeutronSubnet:
         """The subnet as Borough stores it.
 
-        :param before: as it was stored until now.
+        :param before: the subnet as stored until now.
         """
         ranges = tuple(sorted(self.pools))
         if not ranges:
-            # No ranges would mean all of it. This address is never given without being asked for.
+            # No ranges would mean the whole subnet. Only a request that names this address gets it.
             ranges = ((self.prefix.base, self.prefix.base),)
         inside = self.gateway if self.gateway and self.prefix.holds(self.gateway) else None
-        outside = {} if inside == self.gateway else {OUTSIDE: self._gateway_text()}
+        outside = {}
+        if self.gateway is not None and inside is None:
+            outside[OUTSIDE] = format_address(self.prefix.family, self.gateway)
         if before is not None and self.keeps_gateway:
             inside, outside = before.gateway, dict(before.attributes)
         labels: dict[str, frozenset[str]] = {} if before is None else dict(before.labels)
@@ -99,11 +101,7 @@ class Declared:
         assert isinstance(after, NeutronSubnet)
         return after
 
-    def _gateway_text(self) -> str:
-        assert self.gateway is not None
-        return format_address(self.prefix.family, self.gateway)
-
     def differences(self, subnet: Subnet) -> list[str]:
-        """Names of the fields of a stored subnet that are not as Neutron declares them."""
+        """Names of the fields of a stored subnet that differ from the declaration."""
         after = self.stored(subnet)
         return [name for name in FIELDS if getattr(subnet, name) != getattr(after, name)]

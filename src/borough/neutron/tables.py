@@ -1,4 +1,4 @@
-"""Neutron's own tables of subnets, addresses and ports, which Borough must agree with."""
+"""Neutron's own tables of subnets, addresses and ports, with which Borough must agree."""
 
 from __future__ import annotations
 
@@ -35,24 +35,29 @@ _BATCH: Final = 500
 
 
 class PortAddress(NamedTuple):
-    """One address, and the port that has it."""
+    """One address and its port."""
 
     address: int
     port: PortInfo
 
 
 class TableSubnet(NamedTuple):
-    """One subnet, with the addresses that ports have in it, ascending."""
+    """One subnet, with the addresses of ports in it, ascending."""
 
     declared: Declared
     addresses: list[PortAddress]
 
+    @property
+    def inside(self) -> list[PortAddress]:
+        """The addresses in the prefix; others were allocated before a new prefix was delegated."""
+        return [each for each in self.addresses if self.declared.prefix.holds(each.address)]
+
 
 class Spot(NamedTuple):
-    """What a request for addresses must know of a subnet.
+    """The facts about a subnet that a request for addresses needs.
 
-    :ivar scope: of the service, see :func:`scope_of`.
-    :ivar is_typed: whether only some kinds of ports may use it.
+    :ivar scope: its scope at a service; see :func:`scope_of`.
+    :ivar is_typed: true when only ports of some service types may use it.
     """
 
     scope: str
@@ -61,17 +66,17 @@ class Spot(NamedTuple):
 
 
 def scope_of(subnet: str, network: str, pool: str | None, prefix: Prefix) -> str:
-    """The scope of a subnet where addresses are kept by a service: its network.
+    """The scope of a subnet at a service: its network.
 
-    One whose prefix is delegated is by itself: until then all of them have the same. The answer never
-    changes for a subnet, whatever prefix it gets.
+    A subnet with a delegated prefix is a scope by itself, because all of them begin with one prefix. The
+    scope of a subnet never changes.
     """
     alone = pool == constants.IPV6_PD_POOL_ID or prefix == PROVISIONAL or not network
     return subnet if alone else network
 
 
 def spots(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Spot]:
-    """Subnets by id, in one query; unknown ones are left out."""
+    """Subnets by id, in one query; without unknown ones."""
     is_typed = sa.exists().where(SERVICE_TYPE.c.subnet_id == SUBNET.c.id)
     query = sa.select(
         SUBNET.c.id, SUBNET.c.network_id, SUBNET.c.subnetpool_id, SUBNET.c.cidr, is_typed
@@ -84,7 +89,7 @@ def spots(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Spot]:
 
 
 def in_use(connection: sa.Connection, addresses: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of some addresses that ports have; each as (subnet, address)."""
+    """The addresses among these that ports use; each as (subnet, address)."""
     wanted = set(addresses)
     query = sa.select(ALLOCATION.c.subnet_id, ALLOCATION.c.ip_address)
     rows = _rows(connection, query, ALLOCATION.c.ip_address, [address for _, address in wanted])
@@ -92,7 +97,7 @@ def in_use(connection: sa.Connection, addresses: Iterable[tuple[str, str]]) -> s
 
 
 def subnet_ids(connection: sa.Connection) -> list[str]:
-    """The ids of all subnets, those of a network together."""
+    """The ids of all subnets, ordered by network."""
     query = sa.select(SUBNET.c.id).order_by(SUBNET.c.network_id, SUBNET.c.id)
     return [row[0] for row in connection.execute(query)]
 
@@ -127,58 +132,41 @@ def subnets(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Declared
 
 
 def _pools(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Interval]]:
-    """Allocation pools by subnet; the reference driver's where Neutron itself has none."""
+    """Allocation pools by subnet; those of the reference driver where Neutron itself has none."""
     neutrons = sa.select(POOL.c.subnet_id, POOL.c.first_ip, POOL.c.last_ip)
     theirs = sa.select(
         THEIR_SUBNET.c.neutron_subnet_id, THEIR_POOL.c.first_ip, THEIR_POOL.c.last_ip
     ).join_from(THEIR_POOL, THEIR_SUBNET)
     found: dict[str, list[Interval]] = defaultdict(list)
-    for query, column in (
-        (neutrons, POOL.c.subnet_id),
-        (theirs, THEIR_SUBNET.c.neutron_subnet_id),
-    ):
-        for id, first, last in list(
-            _rows(connection, query, column, [each for each in ids if each not in found])
-        ):
+    places = ((neutrons, POOL.c.subnet_id), (theirs, THEIR_SUBNET.c.neutron_subnet_id))
+    for query, column in places:
+        rest = [each for each in ids if each not in found]
+        for id, first, last in _rows(connection, query, column, rest):
             found[id].append((parse_address(first)[1], parse_address(last)[1]))
     return found
 
 
 def subnet(connection: sa.Connection, id: str) -> TableSubnet | None:
-    """One subnet with its addresses; None when Neutron has none of this id."""
+    """One subnet with its addresses; None when Neutron does not have it."""
     declared = subnets(connection, [id]).get(id)
     return None if declared is None else TableSubnet(declared, _addresses(connection, id))
 
 
 def _addresses(connection: sa.Connection, subnet_id: str) -> list[PortAddress]:
     """The addresses of a subnet, ascending, each with its port."""
-    hosts = sa.outerjoin(
-        sa.outerjoin(ALLOCATION, PORT, PORT.c.id == ALLOCATION.c.port_id),
-        BINDING,
-        sa.and_(BINDING.c.port_id == PORT.c.id, BINDING.c.status == constants.ACTIVE),
-    )
-    query = (
-        sa.select(
-            ALLOCATION.c.ip_address,
-            ALLOCATION.c.port_id,
-            BINDING.c.host,
-            PORT.c.device_owner,
-            PORT.c.project_id,
-        )
-        .select_from(hosts)
-        .where(ALLOCATION.c.subnet_id == subnet_id)
-    )
+    active = sa.and_(BINDING.c.port_id == PORT.c.id, BINDING.c.status == constants.ACTIVE)
+    ports = ALLOCATION.outerjoin(PORT, PORT.c.id == ALLOCATION.c.port_id).outerjoin(BINDING, active)
+    facts = (ALLOCATION.c.port_id, BINDING.c.host, PORT.c.device_owner, PORT.c.project_id)
+    query = sa.select(ALLOCATION.c.ip_address, *facts).select_from(ports)
     found = [
-        PortAddress(
-            parse_address(address)[1], PortInfo(port or "", host or "", owner or "", project or "")
-        )
-        for address, port, host, owner, project in connection.execute(query)
+        PortAddress(parse_address(address)[1], PortInfo(*(each or "" for each in port)))
+        for address, *port in connection.execute(query.where(ALLOCATION.c.subnet_id == subnet_id))
     ]
     return sorted(found, key=lambda each: each.address)
 
 
 def prefix_of(cidr: Any) -> Prefix:
-    """A CIDR of Neutron's, host bits cut off."""
+    """A CIDR of Neutron, without its host bits."""
     address, _, length = str(cidr).partition("/")
     family, number = parse_address(address)
     return enclosing(family, number, int(length))

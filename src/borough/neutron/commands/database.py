@@ -1,4 +1,4 @@
-"""Neutron's database, for commands that run beside Neutron and not in it."""
+"""Neutron's database for commands, which run outside Neutron's processes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from borough.store.sql import migrate
 
 T = TypeVar("T")
 
-#: How often one transaction is run.
+#: Attempts at one transaction.
 _RETRY: Final = Retry(attempts=10, first=0.01, longest=0.2)
 
-#: Other transactions were in the way.
+#: Errors of a conflict with another transaction.
 _BUSY: Final = (db_exc.DBDeadlock, db_exc.RetryRequest, db_exc.DBDuplicateEntry, LostRace)
 
 
 def read_configuration(files: Sequence[str]) -> Any:
-    """Neutron's configuration of its database, of its driver and of Borough.
+    """Neutron's options about its database, its driver and Borough.
 
-    :raises FixInput: they cannot be read.
+    :raises FixInput: a file cannot be read.
     """
     conf: Any = cfg.ConfigOpts()
     conf.register_opts(db_options.database_opts, group="database")
@@ -45,25 +45,25 @@ def read_configuration(files: Sequence[str]) -> Any:
 
 
 class Database:
-    """Neutron's database as its configuration names it."""
+    """Neutron's database."""
 
     def __init__(self, url: str) -> None:
         manager = enginefacade.transaction_context()
         manager.configure(connection=url, sqlite_fk=True)
         engine = manager.writer.get_engine()
         if engine.dialect.name != "sqlite":
-            # Neutron's rows and Borough's must be seen at one instant: a port that is made meanwhile
-            # would else look like a difference.
+            # Both sides must be read at one instant: a port that is added in between would look like a
+            # difference.
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
         self.engine: sa.Engine = engine
-        # The dialect learns the server's version.
+        # The first connection tells the dialect the version of the server.
         engine.connect().close()
 
     @classmethod
     def configured(cls, files: Sequence[str]) -> Database:
-        """From Neutron's configuration files.
+        """The database of Neutron's configuration files.
 
-        :raises FixInput: they cannot be read, or name no database.
+        :raises FixInput: a file cannot be read, or none names a database.
         """
         conf = read_configuration(files)
         if not conf.database.connection:
@@ -71,9 +71,9 @@ class Database:
         return cls(conf.database.connection)
 
     def upgrade(self) -> bool:
-        """Make or upgrade Borough's tables; false when they are of this release already.
+        """Create or upgrade Borough's tables; false when they are of this release already.
 
-        :raises FixInput: the database is one that Borough does not work on.
+        :raises FixInput: Borough does not support this kind of database.
         """
         SessionDialect(self.engine.dialect)
         with self.engine.connect() as connection:
@@ -82,9 +82,9 @@ class Database:
         return before != migrate.REVISIONS[-1]
 
     def transact(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run something in a transaction, again while other transactions are in its way.
+        """Run a transaction; repeat it after a conflict with another one.
 
-        :raises Contended: they were for too long.
+        :raises Contended: every attempt had a conflict.
         """
 
         def once() -> T:

@@ -1,7 +1,7 @@
-"""Reconciliation of Neutron's tables with the side that keeps the addresses.
+"""Reconciliation of Neutron's tables with another side that keeps addresses.
 
-Neutron's own tables decide: its subnets, its pools, its ``ipallocations``. The other side is Borough's
-tables, a service, or the tables of the reference driver. Each has an adapter, a :class:`Side`.
+Neutron's own tables decide: its subnets, pools and ``ipallocations``. The other side is Borough's tables, a
+service, or the tables of the reference driver. Each is a :class:`Side`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from borough.neutron import tables
 from borough.neutron.commands.database import Database
 from borough.neutron.tables import PortAddress, TableSubnet
 
-#: An address without a port is left alone for so long, in seconds: Neutron takes addresses for many ports at
-#: once before it makes the first of them.
+#: Seconds for which an address without a port is kept. Neutron allocates the addresses of many ports before
+#: it adds the first port.
 GRACE: Final = 600
 
-#: Differences that are listed.
+#: Most differences that are listed.
 _LISTED: Final = 100
 
 
@@ -31,10 +31,10 @@ H = TypeVar("H")
 
 
 class HeldAddress(NamedTuple, Generic[H]):
-    """One address as a side holds it.
+    """One address that a side holds.
 
     :ivar at: time of its allocation, in microseconds since the epoch.
-    :ivar record: what the side needs to release it.
+    :ivar record: the data with which the side releases it.
     """
 
     at: int
@@ -43,12 +43,12 @@ class HeldAddress(NamedTuple, Generic[H]):
 
 @dataclass(frozen=True)
 class SideSubnet(Generic[H]):
-    """One subnet as a side has it.
+    """One subnet at a side.
 
     :ivar held: its allocated addresses, by number.
-    :ivar differs: names of the fields that are not as Neutron declares them.
-    :ivar never: addresses that cannot be held there.
-    :ivar prefix: its prefix in text, where the side knows it.
+    :ivar differs: names of the fields that differ from Neutron's declaration.
+    :ivar never: addresses that the side cannot allocate.
+    :ivar prefix: its prefix in text, where the side stores it.
     """
 
     held: Mapping[int, HeldAddress[H]]
@@ -61,11 +61,11 @@ class SideSubnet(Generic[H]):
 class Difference(Generic[H]):
     """The differences between both sides in one subnet.
 
-    :ivar wanted: the subnet in Neutron's tables; None when it is gone from them.
-    :ivar found: the subnet at the other side; None when it is not known there.
-    :ivar is_gone: whether the other side shall remove the subnet.
+    :ivar wanted: the subnet in Neutron's tables, or None.
+    :ivar found: the subnet at the other side, or None.
+    :ivar is_gone: the other side must remove the subnet.
     :ivar missing: addresses that only Neutron has.
-    :ivar leaked: addresses that only the other side has, past the grace.
+    :ivar leaked: addresses that only the other side has, after the grace period.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Difference(Generic[H]):
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing differs."""
+        """True when nothing differs."""
         is_unknown = self.wanted is not None and self.found is None
         return not (is_unknown or self.is_gone or self.differs or self.missing or self.leaked)
 
@@ -92,7 +92,7 @@ def compare(
 ) -> Difference[H]:
     """Compare one subnet in Neutron's tables with the same subnet at the other side.
 
-    :param oldest: addresses held since later are left alone; in microseconds since the epoch.
+    :param oldest: later allocations are kept; in microseconds since the epoch.
     """
     if wanted is None:
         is_gone = found is not None and all(each.at <= oldest for each in found.held.values())
@@ -101,12 +101,7 @@ def compare(
         return Difference(name, wanted, None, missing=wanted.addresses)
     used = {each.address for each in wanted.addresses}
     present = {*found.held, *found.never}
-    missing = [
-        each
-        for each in wanted.addresses
-        # Not one that was allocated before the prefix was delegated anew.
-        if each.address not in present and wanted.declared.prefix.holds(each.address)
-    ]
+    missing = [each for each in wanted.inside if each.address not in present]
     leaked = {
         address: held.record
         for address, held in sorted(found.held.items())
@@ -116,19 +111,19 @@ def compare(
 
 
 class Side(Protocol):
-    """One place that keeps the addresses of a cloud."""
+    """One place with the addresses of a cloud."""
 
     def names(self) -> set[str]:
-        """The ids of the subnets of this cloud that it knows."""
+        """The ids of its subnets of this cloud."""
 
     def examine(self, name: str, *, oldest: int, write: bool) -> Difference[Any]:
-        """Compare one subnet, and with ``write`` make this side agree; see :func:`compare`."""
+        """Compare one subnet; with ``write`` correct this side. See :func:`compare`."""
 
 
 class TableSide(Side, Generic[H]):
-    """A side with tables in Neutron's database: each subnet is compared in one transaction.
+    """A side with tables in Neutron's database, which compares each subnet in one transaction.
 
-    :cvar known: selects the ids of the subnets that it knows.
+    :cvar known: selects the ids of its subnets.
     """
 
     known: ClassVar[sa.Select[Any]]
@@ -137,14 +132,11 @@ class TableSide(Side, Generic[H]):
         self._database = database
 
     def names(self) -> set[str]:
-        """See :meth:`Side.names`."""
         return self._database.transact(
             lambda connection: set(connection.execute(self.known).scalars())
         )
 
     def examine(self, name: str, *, oldest: int, write: bool) -> Difference[H]:
-        """See :meth:`Side.examine`."""
-
         def work(connection: sa.Connection) -> Difference[H]:
             wanted = tables.subnet(connection, name)
             found = compare(name, wanted, self._read(connection, name, wanted), oldest=oldest)
@@ -181,7 +173,7 @@ class Report:
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing differed."""
+        """True when nothing differed."""
         # Each difference is listed, up to a limit.
         return not self.differences
 
@@ -230,10 +222,10 @@ def reconcile(
     grace: int = GRACE,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Compare Neutron's tables with another side subnet by subnet; make that side agree.
+    """Compare Neutron's tables with another side, subnet by subnet, and correct that side.
 
-    :param write: whether to change anything.
-    :param grace: seconds for which an address without a port is left alone.
+    :param write: correct the other side; false for a comparison only.
+    :param grace: seconds for which an address without a port is kept.
     :param progress: called with (subnets done, subnets in all).
     :raises BoroughError: the side refuses, or does not answer in time.
     """

@@ -1,4 +1,4 @@
-"""Return to the reference driver: its tables are one more side of a reconciliation."""
+"""Return to the reference driver, whose tables are a side of a reconciliation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from borough.store.sql import schema as t
 
 
 class ReferenceSide(TableSide[None]):
-    """The reference driver's tables, which tell no times; a subnet that differs is written anew."""
+    """The reference driver's tables, which hold no times; a subnet that differs is replaced."""
 
     known = sa.select(THEIR_SUBNET.c.neutron_subnet_id)
 
@@ -51,7 +51,7 @@ class ReferenceSide(TableSide[None]):
 
 
 def _ids(connection: sa.Connection, name: str) -> Collection[str]:
-    """The keys of a subnet; the table allows several."""
+    """The keys of a subnet; the table permits several."""
     query = sa.select(THEIR_SUBNET.c.id).where(THEIR_SUBNET.c.neutron_subnet_id == name)
     return list(connection.execute(query).scalars())
 

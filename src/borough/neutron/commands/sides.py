@@ -1,8 +1,9 @@
-"""The two places where Borough keeps the addresses of a cloud, as sides of a reconciliation."""
+"""Borough's tables and the service as sides of a reconciliation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from borough.domain.encode import micros
 from borough.domain.net.addresses import format_address, parse_address
 from borough.domain.policy import allocate
-from borough.domain.request import Kind, Request
+from borough.domain.request import Kind
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.filters import Filter
 from borough.engine.allocation import Allocator, Ladders
@@ -27,6 +28,7 @@ from borough.neutron.commands.reconcile import (
     TableSide,
     compare,
 )
+from borough.neutron.requests import port_request
 from borough.neutron.service.client import (
     AddressService,
     ServiceAddress,
@@ -43,9 +45,9 @@ from borough.store.sql import schema as t
 
 
 def configured_side(files: Sequence[str], database: Database) -> tuple[str, Side]:
-    """The driver that Neutron's configuration is for, and where it keeps addresses.
+    """The driver of Neutron's configuration, and the side with its addresses.
 
-    :raises FixInput: the configuration cannot be read, or names a service that cannot be.
+    :raises FixInput: the configuration cannot be read, or its URL is malformed.
     """
     conf = read_configuration(files)
     if conf.ipam_driver == "borough" or not conf.borough.url:
@@ -97,30 +99,20 @@ def _mend(unit: SessionUnit, found: Difference[AllocationRow]) -> None:
 
 
 def _take(unit: SessionUnit, name: str, found: PortAddress) -> None:
-    """Allocate one address that a port has."""
+    """Allocate the address of a port, unless it is allocated already."""
     subnet = unit.catalogue.by_name[name]
-    request = Request(
-        scope=subnet.scope,
-        tiers=((name,),),
-        host=found.port.host,
-        kind=Kind.SPECIFIC,
-        families=(subnet.family,),
-        address=found.address,
-        owner=found.port.owner,
-        attributes=found.port.attributes,
-    )
-    try:
+    request = port_request(Kind.SPECIFIC, found.port, claims=False, address=found.address)
+    request = replace(request, scope=subnet.scope, families=(subnet.family,), tiers=((name,),))
+    # Another transaction may have allocated it after the comparison.
+    with suppress(AddressInUse):
         Allocator(now, Ladders()).allocate_in(unit, request)
-    except AddressInUse:
-        # Another transaction took it since both sides were compared: then it is there.
-        return
 
 
 class ServiceSide(Side):
     """The service.
 
-    It is asked first and Neutron's tables are read after it: an address that it holds and no table has was
-    not about to come into one, unless it is young. A release names the allocation that was seen.
+    A comparison reads the service before Neutron's tables: an address that only the service holds is leaked,
+    unless it is young. A release names the sequence number that was read.
     """
 
     def __init__(self, database: Database, service: AddressService) -> None:
@@ -129,19 +121,17 @@ class ServiceSide(Side):
         self._views: dict[str, SubnetView] = {}
 
     def names(self) -> set[str]:
-        """See :meth:`Side.names`."""
         self._views = self._service.subnets()
         return set(self._views)
 
     def examine(self, name: str, *, oldest: int, write: bool) -> Difference[Allocation]:
-        """See :meth:`Side.examine`."""
-        # The subnet may have been made since the names were read.
+        # The subnet may have been added after the names were read.
         view = self._views.get(name) or self._service.subnet(name)
         held = [] if view is None else self._service.allocations(name)
         wanted = self._database.transact(lambda connection: tables.subnet(connection, name))
         found = compare(name, wanted, _side_subnet(view, held, wanted), oldest=oldest)
         if found.found is not None:
-            # Ports may have been made since the service was asked.
+            # Ports may have been added after the service was read.
             missing = [each for each in found.missing if not self._is_held(found, each)]
             found = replace(found, missing=missing)
         if write and not found.agrees:

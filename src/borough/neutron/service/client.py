@@ -1,16 +1,17 @@
 """The service that keeps the addresses for ``borough_remote``.
 
-Whatever is asked here may be asked again: an allocation has an idempotency key, a release names the sequence
-number of what it means, and a declaration says how things shall be.
+Every call can be repeated: an allocation has an idempotency key, a release names a sequence number, and a
+declaration describes the final state.
 """
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -20,8 +21,9 @@ from borough.domain.declared.records import Subnet
 from borough.domain.declared.topology import Topology
 from borough.domain.net.addresses import format_address
 from borough.domain.net.prefixes import Prefix
-from borough.domain.request import Kind
+from borough.domain.request import Kind, Request
 from borough.domain.space import allocations as records
+from borough.engine.request import write_request
 from borough.engine.views import Allocation, SubnetView, show_subnet
 from borough.errors import (
     AddressInUse,
@@ -33,7 +35,7 @@ from borough.errors import (
     UnknownObject,
     WouldStrand,
 )
-from borough.neutron.requests import WantedAddress
+from borough.neutron.requests import port_request
 from borough.neutron.subnet import FIELDS, OUTSIDE
 from borough.neutron.tables import PortAddress, TableSubnet
 from borough.retry import Retry
@@ -45,10 +47,10 @@ _BATCH: Final = 1000
 
 
 class ServiceAddress(NamedTuple):
-    """One address that the service has allocated.
+    """One allocated address at the service.
 
     :ivar subnet: its id in Neutron.
-    :ivar sequence: what makes it this holder's and not the next one's.
+    :ivar sequence: the number of its allocation, which tells it from the next one of the address.
     """
 
     subnet: str
@@ -58,23 +60,23 @@ class ServiceAddress(NamedTuple):
 
     @classmethod
     def of(cls, made: Allocation) -> ServiceAddress:
-        """From the service's record."""
+        """From an allocation."""
         return cls(made.subnet, made.scope, made.address, made.sequence)
 
 
 class AddressService:
     """One service; safe to share between threads.
 
-    Each method raises what the library does: :class:`~borough.errors.RetryLater` when the service has not
-    answered in time.
+    The methods raise the errors of the library, such as :class:`~borough.errors.RetryLater` when the service
+    does not answer in time.
     """
 
     def __init__(self, url: str, token: str | None, *, timeout: float, cloud: str) -> None:
-        """Name a service; nothing is sent yet.
+        """Name a service; this sends nothing.
 
-        :param timeout: seconds that an answer may take, and for which a call is made again.
-        :param cloud: what the topologies of this cloud are called by.
-        :raises FixInput: the URL or the token cannot be meant so.
+        :param timeout: seconds to wait for an answer, and for which a call is repeated.
+        :param cloud: the prefix of the names of this cloud's topologies.
+        :raises FixInput: the URL or the token is malformed.
         """
         self._http = Transport(url, token, timeout)
         self._ipam = RemoteIpam(self._http)
@@ -86,41 +88,24 @@ class AddressService:
 
     # --- Addresses ------------------------------------------------------------------------------
 
-    def allocate(
-        self, scope: str, family: int, tiers: Sequence[Sequence[str]], wanted: WantedAddress
-    ) -> list[ServiceAddress]:
-        """Allocate addresses of a group of subnets, all that are wanted or none, in one request.
-
-        :param tiers: names of subnets in order of preference; equals share a tier.
-        """
-        port = wanted.port
-        arguments: dict[str, Any] = {
-            "subnets": [list(tier) for tier in tiers],
-            "scope": scope,
-            "host": port.host or None,
-            "claims": wanted.claims,
-            "families": family,
-            "count": wanted.count,
-            "kind": wanted.kind.value,
-            "address": None if wanted.address is None else format_address(family, wanted.address),
-            "owner": port.owner,
-            "attributes": port.attributes,
-            # A new key each time: the addresses of an earlier one may have been released since.
-            "key": f"neutron:{uuid.uuid4()}",
-        }
-        answer = self._ask(lambda: self._ipam.allocate(**arguments))
+    def allocate(self, request: Request) -> list[ServiceAddress]:
+        """Allocate all addresses of a request, or none, in one HTTP request."""
+        # A new key each time: the addresses of an earlier key may have been released.
+        words = write_request(replace(request, key=f"neutron:{uuid.uuid4()}"))
+        answer = self._ask(lambda: self._ipam.allocate(**words))
         return [ServiceAddress.of(each) for each in answer.allocations]
 
     def take(self, subnet: Subnet, found: PortAddress) -> None:
-        """Allocate an address that a port has; one that is held already is left as it is."""
-        wanted = WantedAddress(Kind.SPECIFIC, found.port, address=found.address)
-        try:
-            self.allocate(subnet.scope, subnet.family, [[subnet.name]], wanted)
-        except AddressInUse:
-            return
+        """Allocate the address of a port, unless it is allocated already."""
+        request = port_request(Kind.SPECIFIC, found.port, address=found.address)
+        tiers = ((subnet.name,),)
+        with suppress(AddressInUse):
+            self.allocate(
+                replace(request, scope=subnet.scope, families=(subnet.family,), tiers=tiers)
+            )
 
     def holder(self, scope: str, subnet: str, address: str) -> ServiceAddress | None:
-        """The holder of an address of a subnet; None when nobody holds it."""
+        """The allocation of an address of a subnet; None when it is free."""
         try:
             found = self._ask(lambda: self._ipam.show(address, scope=scope))
         except (NotAllocated, UnknownObject):
@@ -130,16 +115,13 @@ class AddressService:
         return ServiceAddress.of(found)
 
     def release(self, held: ServiceAddress) -> None:
-        """Release an address; that somebody has done so already is no error."""
-        try:
-            self._ask(
-                lambda: self._ipam.release(held.address, sequence=held.sequence, scope=held.scope)
-            )
-        except (NotAllocated, StaleSequence, UnknownObject):
-            return
+        """Release an address, unless it is released already."""
+        with suppress(NotAllocated, StaleSequence, UnknownObject):
+            release = partial(self._ipam.release, sequence=held.sequence, scope=held.scope)
+            self._ask(partial(release, held.address))
 
     def allocations(self, subnet: str) -> list[Allocation]:
-        """The allocations of a subnet; none of one that the service does not know."""
+        """The allocations of a subnet; none when the service does not have it."""
         try:
             found = self._ask(lambda: self._ipam.allocations(subnet=subnet))
         except UnknownObject:
@@ -149,9 +131,9 @@ class AddressService:
     # --- Subnets --------------------------------------------------------------------------------
 
     def declare(self, subnet: Subnet) -> None:
-        """Declare a subnet, whether it is there or not.
+        """Declare a subnet that may exist already.
 
-        Addresses outside a new prefix are released: it was delegated anew.
+        A new delegated prefix releases the addresses outside it.
         """
         apart = subnet.scope == subnet.name
         wanted = Topology(
@@ -164,7 +146,7 @@ class AddressService:
         except UnknownObject as error:
             if error.detail.get("kind") != "scope":
                 raise
-            # The first subnet of its network, which is a topology for itself: its subnets share it.
+            # The first subnet of its network. The scope is a topology of its own, because subnets share it.
             self._apply(Topology(self._source(subnet.scope), scopes=(subnet.scope,)))
             self._apply(wanted)
         except WouldStrand:
@@ -172,24 +154,19 @@ class AddressService:
             self._apply(wanted)
 
     def adopt(self, found: TableSubnet) -> None:
-        """Take over a subnet from Neutron's tables, with the addresses that ports have in it."""
+        """Adopt a subnet from Neutron's tables, with the addresses of ports in it."""
         subnet = found.declared.stored()
         unable = never(subnet.prefix)
-        # Addresses outside the prefix were allocated before it was delegated anew.
-        taken = [
-            each
-            for each in found.addresses
-            if subnet.prefix.holds(each.address) and each.address not in unable
-        ]
+        taken = [each for each in found.inside if each.address not in unable]
         if taken:
-            # Nothing is allocated from it before all that is in use is taken.
+            # The subnet allocates nothing else before all addresses in use are taken.
             self.declare(replace(subnet, ranges=((subnet.prefix.base, subnet.prefix.base),)))
             for each in taken:
                 self.take(subnet, each)
         self.declare(subnet)
 
     def forget(self, name: str) -> None:
-        """Remove a subnet, all that it holds, and its scope when nothing else is in it."""
+        """Remove a subnet with its addresses, and its scope when that is empty."""
         found = self.subnet(name)
         if found is None:
             return
@@ -197,17 +174,15 @@ class AddressService:
         try:
             self._apply(nothing)
         except WouldStrand:
-            # Neutron drops automatic addresses with their subnet, without a word to the driver.
+            # Neutron drops automatic addresses with their subnet, without a call of the driver.
             self._clear(name)
             self._apply(nothing)
         if found.scope != name:
-            try:
+            with suppress(InUse):
                 self._apply(Topology(self._source(found.scope)))
-            except InUse:
-                return
 
     def subnet(self, name: str) -> SubnetView | None:
-        """A subnet as the service has it; None when it has none of this cloud."""
+        """A subnet at the service; None when it is not one of this cloud."""
         try:
             view = self._ask(lambda: self._ipam.subnet(name))
         except UnknownObject:
@@ -229,27 +204,26 @@ class AddressService:
         found = self.allocations(name)
         for start in range(0, len(found), _BATCH):
             batch = [each.address for each in found[start : start + _BATCH]]
-            scope = found[start].scope
             try:
-                self._ask(lambda batch=batch, scope=scope: self._ipam.release(batch, scope=scope))  # type: ignore[misc]
+                self._ask(partial(self._ipam.release, batch, scope=found[start].scope))
             except NotAllocated as error:
-                raise RetryLater("addresses of the subnet were released meanwhile") from error
+                raise RetryLater("another caller released addresses of the subnet") from error
 
 
 def never(prefix: Prefix) -> frozenset[int]:
-    """Addresses that nobody can hold at the service; it knows no exception for IPv6 routers."""
+    """Addresses that the service never allocates; it makes no exception for IPv6 routers."""
     return Subnet(0, "", "", prefix).never
 
 
 def differences(subnet: Subnet, view: SubnetView) -> list[str]:
-    """Names of the fields of a subnet that the service does not have as Neutron declares them."""
+    """Names of the fields of a subnet in which the service differs from Neutron."""
     wanted = show_subnet(portable(subnet))
     fields = ("scope", *FIELDS)
     return [field for field in fields if getattr(wanted, field) != getattr(view, field)]
 
 
 def portable(subnet: Subnet) -> Subnet:
-    """A subnet as it can be declared: with a gateway that somebody can hold there, or with none."""
+    """A subnet whose gateway can be allocated at the service, or without a gateway."""
     if subnet.gateway is None or subnet.gateway not in never(subnet.prefix):
         return subnet
     outside = {OUTSIDE: format_address(subnet.family, subnet.gateway)}
@@ -265,7 +239,7 @@ def _made(process: int, url: str, token: str | None, timeout: float, cloud: str)
 def configured(conf: Any) -> AddressService:
     """The service that Neutron's configuration names.
 
-    :raises FixInput: it names none, or one that cannot be.
+    :raises FixInput: it names none, or is malformed.
     """
     group = conf.borough
     if not group.url:

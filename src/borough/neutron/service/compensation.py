@@ -1,9 +1,9 @@
-"""Compensation at the service for what a transaction of Neutron's did, when the transaction ends.
+"""Compensation at the service for the acts of a transaction of Neutron, when the transaction ends.
 
-The service knows nothing of Neutron's transactions. So an address that a transaction takes is noted, and
-released when the transaction, or the savepoint around it, is rolled back. An address that it drops is only
-noted, and released when the transaction is committed. An address that a port in Neutron's tables has is never
-released: they are read first, after the end.
+The service takes no part in Neutron's transactions. So each address that a transaction takes is noted, and
+released when the transaction, or the savepoint around it, is rolled back. An address that it drops is
+released after the commit. An address of a port in Neutron's tables is never released: the tables are read
+first, after the end.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class SessionAct(Enum):
 
 
 class NotedAct(NamedTuple):
-    """One act, and the transaction or savepoint that it was done in.
+    """One act, and the transaction or savepoint around it.
 
     :ivar of: an address, or the id of a subnet.
     """
@@ -63,7 +63,7 @@ class Compensation:
 
     @classmethod
     def of(cls, session: Session, service: AddressService) -> Compensation:
-        """The compensation of a session; made when there is none."""
+        """The compensation of a session; the first call creates it."""
         found = session.info.get(_KEY)
         if found is None:
             found = session.info[_KEY] = cls(session, service)
@@ -79,7 +79,7 @@ class Compensation:
         self._connection: sa.Connection | None = None
 
     def note(self, act: SessionAct, of: ServiceAddress | str) -> None:
-        """Note an act."""
+        """Note an act in the present transaction or savepoint."""
         self._connection = self._session.connection()
         within = self._session.get_nested_transaction() or self._session.get_transaction()
         self._entries.append(NotedAct(within, act, of))
@@ -100,12 +100,12 @@ class Compensation:
         self._is_committed |= not session.in_nested_transaction()
 
     def _after_rollback(self, session: Session) -> None:
-        # After a connection broke the outcome of a commit is unknown.
+        # After a connection is lost the outcome of a commit is unknown.
         if self._connection is not None and not session.in_nested_transaction():
             self._is_rolled_back = not self._connection.invalidated
 
     def _after_savepoint(self, _session: Session, ended: SessionTransaction) -> None:
-        # Of the whole transaction: by then its end is dealt with, and this finds nothing.
+        # For the whole transaction this finds nothing: its end has been handled.
         self._undone += [each for each in self._entries if _lies_in(each.within, ended)]
         self._entries = [each for each in self._entries if not _lies_in(each.within, ended)]
 
@@ -138,10 +138,10 @@ class Compensation:
         *,
         is_unknown: bool,
     ) -> None:
-        """Release addresses, and declare or remove subnets; a failure is logged, and found by the audit.
+        """Release addresses, and declare or remove subnets; log a failure, which the audit finds.
 
-        :param engine: Neutron's database. The session has given its own connection back by now.
-        :param is_unknown: whether the commit failed, and may have been carried out all the same.
+        :param engine: Neutron's database; the session has returned its own connection.
+        :param is_unknown: the commit failed, but may have taken effect.
         """
         try:
             with engine.connect() as connection:
@@ -150,7 +150,7 @@ class Compensation:
                 declared = tables.subnets(connection, sorted(subnets))
         except Exception:
             LOG.exception(
-                "Neutron's database did not tell the outcome of a transaction; %s",
+                "Neutron's database did not show the outcome of a transaction; %s",
                 _orphans(addresses),
             )
             return
@@ -185,14 +185,14 @@ def _lies_in(transaction: SessionTransaction | None, outer: SessionTransaction) 
 
 
 def _dropped(done: Iterable[NotedAct]) -> set[ServiceAddress | str]:
-    """The addresses that were dropped, and not kept after all."""
+    """The addresses whose last act is a drop."""
     latest = {each.of: each.act for each in done if isinstance(each.of, ServiceAddress)}
     return {of for of, act in latest.items() if act is SessionAct.DROP}
 
 
-_AUDIT: Final = "borough neutron audit --repair mends it"
+_AUDIT: Final = "borough neutron audit --repair corrects it"
 
 
 def _orphans(addresses: Iterable[ServiceAddress]) -> str:
     names = ", ".join(f"{each.address} of subnet {each.subnet}" for each in sorted(addresses))
-    return f"held at the service, perhaps for nobody: {names or 'nothing'}; {_AUDIT}"
+    return f"the service may hold addresses without a port: {names or 'none'}; {_AUDIT}"

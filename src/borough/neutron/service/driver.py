@@ -1,8 +1,8 @@
 """``ipam_driver = borough_remote``: Neutron's IPAM interface on the HTTP service.
 
-Neutron declares subnets, and its tables are read for them; the service keeps the addresses. An address
-request is one HTTP request, whatever the number of subnets. When Neutron's transaction is rolled back,
-:mod:`borough.neutron.service.compensation` undoes it.
+The driver reads the subnets from Neutron's tables; the service keeps the addresses. An address request is one
+HTTP request, whatever the number of subnets. When Neutron's transaction is rolled back,
+:mod:`borough.neutron.service.compensation` undoes the acts at the service.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from oslo_log import log as logging
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import format_address, parse_address
-from borough.domain.request import Kind
+from borough.domain.request import Kind, Request
 from borough.errors import BoroughError, Overlap, RetryLater, UnknownObject
 from borough.neutron import tables
 from borough.neutron.driver import AddressSpace, NeutronPool
 from borough.neutron.errors import AddressServiceUnavailable, refusals
-from borough.neutron.requests import WantedAddress
+from borough.neutron.requests import engine_request
 from borough.neutron.service.client import AddressService, ServiceAddress, configured, never
 from borough.neutron.service.compensation import Compensation, SessionAct
 from borough.neutron.subnet import Declared, NeutronSubnet
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class RemoteSpace(AddressSpace):
-    """See :class:`borough.neutron.driver.AddressSpace`; the addresses are at the service."""
+    """Address space at the service."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
@@ -55,7 +55,6 @@ class RemoteSpace(AddressSpace):
     # --- Subnets --------------------------------------------------------------------------------
 
     def add(self, wanted: Declared) -> Subnet:
-        """Declare a subnet at the service."""
         with self._writing() as (service, done, connection):
             known = tables.spots(connection, [wanted.name]).get(wanted.name)
             scope = tables.scope_of(wanted.name, wanted.network, None, wanted.prefix)
@@ -66,38 +65,35 @@ class RemoteSpace(AddressSpace):
         return subnet
 
     def alter(self, wanted: Declared) -> None:
-        """Declare a subnet anew; Neutron has changed its own tables already."""
         with self._writing() as (service, done, connection):
+            # Neutron has changed its own tables already.
             before = _declared(connection, wanted.name).stored()
             done.note(SessionAct.DECLARE, wanted.name)
             service.declare(wanted.stored(before))
         self._spots.pop(wanted.name, None)
 
     def remove(self, name: str) -> bool:
-        """Remove a subnet with all that it holds, when the transaction is committed."""
         with self._writing() as (_, done, _):
+            # The service removes it after the commit.
             done.note(SessionAct.REMOVE, name)
         return True
 
     def subnet(self, name: str, *, fresh: bool = False) -> NeutronSubnet:
-        """A subnet as Neutron's tables have it; ``fresh`` or not, they are read."""
-        del fresh
+        del fresh  # Neutron's tables are read each time
         if not self._context.session.is_active:
-            # Neutron undoes its acts in a transaction that is lost; the compensation does so when it ends.
-            # Any other error than this one would hide from Neutron that the request can be tried again.
+            # Neutron undoes its acts in a failed transaction; the compensation does so at the end of it.
+            # Any other error would hide from Neutron that the request can be repeated.
             raise n_exc.SubnetNotFound(subnet_id=name)
         with db_api.CONTEXT_READER.using(self._context):
             found = _declared(self._context.session.connection(), name).stored()
-        # What is asked of it next need not read it again.
+        # The next request for it need not read it again.
         self._spots[name] = Spot(found.scope, found.prefix, found.is_typed)
         return found
 
-    def by_scope(self, names: Sequence[str]) -> list[list[str]]:
-        """Subnets in the order given, those of one scope together: nearly always all of them."""
+    def scopes(self, names: Sequence[str]) -> list[str]:
         with db_api.CONTEXT_READER.using(self._context):
             self._look_up(self._context.session.connection(), names)
-        scopes = groupby(names, key=lambda name: self._spots[name].scope)
-        return [list(some) for _, some in scopes]
+        return [self._spots[name].scope for name in names]
 
     def _look_up(self, connection: sa.Connection, names: Sequence[str]) -> None:
         unknown = [name for name in names if name not in self._spots]
@@ -109,16 +105,20 @@ class RemoteSpace(AddressSpace):
     # --- Addresses ------------------------------------------------------------------------------
 
     def allocate(self, names: Sequence[str], request: Any) -> list[tuple[str, str]]:
-        """Allocate what a request asks for out of a group of subnets in one scope."""
-        wanted = WantedAddress.of(request)
+        wanted = engine_request(request)
         with self._writing() as (service, done, connection):
             self._look_up(connection, names)
             spot = self._spots[names[0]]
+            family = spot.prefix.family
+            wanted = replace(wanted, scope=spot.scope, families=(family,), tiers=self._tiers(names))
             if wanted.kind is Kind.SPECIFIC:
                 assert wanted.address is not None
-                address = format_address(spot.prefix.family, wanted.address)
+                address = format_address(family, wanted.address)
                 if _is_anycast(spot, wanted.address):
-                    return [self._leave_to_neutron(connection, names[0], address)]
+                    # The service does not allocate it; Neutron's own table prevents a second use.
+                    if tables.in_use(connection, [(names[0], address)]):
+                        raise ipam_exc.IpAddressAlreadyAllocated(subnet_id=names[0], ip=address)
+                    return [(address, names[0])]
                 last = done.last(spot.scope, address)
                 if last is not None and last.act is SessionAct.DROP:
                     # Neutron undoes its release of the address.
@@ -135,32 +135,27 @@ class RemoteSpace(AddressSpace):
         service: AddressService,
         connection: sa.Connection,
         names: Sequence[str],
-        wanted: WantedAddress,
+        wanted: Request,
     ) -> list[ServiceAddress]:
-        spot = self._spots[names[0]]
-        alike = groupby(names, key=lambda name: self._spots[name].is_typed)
-        tiers = [list(some) for _, some in alike]
         try:
-            return service.allocate(spot.scope, spot.prefix.family, tiers, wanted)
+            return service.allocate(wanted)
         except UnknownObject:
-            LOG.info("The address service does not know all of %s; taking them over", names)
+            LOG.info(
+                "The address service lacks some of %s; adopting them from Neutron's tables", names
+            )
             for name in names:
                 if service.subnet(name) is None:
                     found = tables.subnet(connection, name)
                     if found is not None:
                         service.adopt(found)
-            return service.allocate(spot.scope, spot.prefix.family, tiers, wanted)
+            return service.allocate(wanted)
 
-    def _leave_to_neutron(
-        self, connection: sa.Connection, name: str, address: str
-    ) -> tuple[str, str]:
-        """An address that no service allocates; Neutron's own table keeps it from being allocated twice."""
-        if tables.in_use(connection, [(name, address)]):
-            raise ipam_exc.IpAddressAlreadyAllocated(subnet_id=name, ip=address)
-        return address, name
+    def _tiers(self, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """Neutron's order of preference: subnets with service types first."""
+        tiers = groupby(names, key=lambda name: self._spots[name].is_typed)
+        return tuple(tuple(tier) for _, tier in tiers)
 
     def release(self, name: str, address: str) -> bool:
-        """Release an address when the transaction is committed; false when nobody holds it."""
         address = format_address(*parse_address(address))
         with self._writing() as (service, done, connection):
             self._look_up(connection, [name])
@@ -169,11 +164,11 @@ class RemoteSpace(AddressSpace):
             held = last.of if last is not None else service.holder(scope, name, address)
             if held is None:
                 return False
+            # The service releases it after the commit.
             done.note(SessionAct.DROP, held)
             return True
 
     def addresses(self, name: str) -> list[str]:
-        """The allocated addresses of a subnet, ascending."""
         with _translated():
             found = configured(cfg.CONF).allocations(name)
         return sorted((each.address for each in found), key=parse_address)
@@ -190,29 +185,29 @@ def _declared(connection: sa.Connection, name: str) -> Declared:
 
 
 def _is_anycast(spot: Spot, address: int) -> bool:
-    """Whether it is the subnet-router anycast address (RFC 4291, 2.6.1), which routers get from Neutron."""
+    """True for the subnet-router anycast address (RFC 4291, 2.6.1), which Neutron assigns to routers."""
     return spot.prefix.family == 6 and address in never(spot.prefix)
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Failures at the service, as Neutron's errors."""
+    """Raise failures at the service as Neutron's errors."""
     try:
         yield
     except Overlap as error:
-        # What Neutron says of it by itself, only that the driver is asked first.
+        # Neutron raises the same error, but calls the driver before its own check.
         raise n_exc.InvalidInput(error_message=error.message) from error
     except BoroughError as error:
-        tell = LOG.warning if isinstance(error, RetryLater) else LOG.error
-        tell("The address service: %s", error.message)
+        log = LOG.warning if isinstance(error, RetryLater) else LOG.error
+        log("The address service: %s", error.message)
         raise AddressServiceUnavailable(reason=error.message) from error
 
 
 class RemotePool(NeutronPool):
-    """See :class:`neutron.ipam.driver.Pool`."""
+    """The driver ``borough_remote``."""
 
     space_type = RemoteSpace
 
     def needs_rollback(self) -> bool:
-        """Whether Neutron must undo by itself what it takes back: the service knows no transaction."""
+        # The service takes no part in Neutron's transaction.
         return True

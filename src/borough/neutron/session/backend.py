@@ -1,11 +1,13 @@
-"""The engine as it runs inside Neutron: what a process remembers of one database, and how it decides."""
+"""The engine inside Neutron: the memory of a process about one database, and its decisions."""
 
 from __future__ import annotations
 
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -13,7 +15,6 @@ from oslo_db import exception as db_exc
 
 from borough.domain.declared import lookup
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.declared.dimensions import HOST
 from borough.domain.policy import allocate as policy
 from borough.domain.policy import selection
 from borough.domain.policy.take import Taken, TakeRequest
@@ -22,7 +23,6 @@ from borough.domain.space.allocations import State
 from borough.engine.allocation import Allocator, Ladders
 from borough.engine.views import Allocation
 from borough.neutron.errors import AddressSpaceBusy, AddressSpaceNotReady
-from borough.neutron.requests import WantedAddress
 from borough.neutron.session.catalogue import Dimensions
 from borough.neutron.session.runner import SessionDialect, SessionRunner
 from borough.neutron.session.unit import SessionUnit
@@ -38,48 +38,48 @@ from borough.store.sql.runner import KEPT
 
 T = TypeVar("T")
 
-#: Groups of subnets that a process remembers.
+#: Most groups of subnets that a process remembers.
 _GROUPS: Final = 4096
 
-#: How often a decision is made inside one transaction of Neutron, which then begins anew.
+#: Attempts at a decision inside one transaction of Neutron, before the transaction itself is repeated.
 _RETRY: Final = Retry(attempts=8, first=0.0025, longest=0.02)
 
-_SOMEBODY: Final = frozenset(("*",))
+_ANY_HOST: Final = frozenset(("*",))
 
 
 @dataclass(frozen=True)
 class NamedSubnets:
-    """Subnets that Neutron names together, in its order of preference, and all that follows from them.
-
-    :ivar scope: the scope of all of them.
-    """
+    """Subnets that Neutron names together, in its order of preference."""
 
     catalogue: Catalogue
-    scope: str
     tiers: tuple[tuple[str, ...], ...]
     allocator: Allocator
+
+    def request(self, request: Request) -> Request:
+        """A request for addresses of these subnets; they are in one scope."""
+        subnet = self.catalogue.by_name[self.tiers[0][0]]
+        return replace(request, scope=subnet.scope, tiers=self.tiers, families=(subnet.family,))
 
 
 @dataclass
 class Link:
-    """What is remembered of one database connection."""
+    """The memory of one database connection."""
 
     bounds_cache: BoundsCache
     hints: Hints = field(default_factory=Hints)
 
 
-class OneForAllHosts(Ladders):
-    """Ladders that hosts share.
+class SharedLadders(Ladders):
+    """Ladders that all hosts share.
 
-    No host is declared here, so that a host implies nothing: only whether somebody claims changes a ladder.
-    Kept for each host, a worker of a large cloud would remember millions of them.
+    No host is declared in Neutron's database, so a host implies no labels. A ladder depends only on whether a
+    host claims. One ladder for each host would fill the memory of a process in a large cloud.
     """
 
     def climb(
         self, catalogue: Catalogue, request: Request
     ) -> tuple[selection.ResolvedSelector, selection.Ladder]:
-        """See :meth:`borough.engine.allocation.Ladders.climb`."""
-        labels = dict.fromkeys(request.labels, _SOMEBODY)
+        labels = dict.fromkeys(request.labels, _ANY_HOST)
         anyone = replace(request, host="", labels=labels)
         return selection.wanted(catalogue, request), super().climb(catalogue, anyone)[1]
 
@@ -100,43 +100,38 @@ class Backend:
         self._dimensions = Dimensions()
         self._groups: dict[tuple[str, ...], NamedSubnets] = {}
 
-    # --- What is known of subnets -----------------------------------------------------------------
+    # --- Remembered subnets -----------------------------------------------------------------------
 
     def group(self, connection: sa.Connection, names: Sequence[str]) -> NamedSubnets | None:
-        """The subnets named, from memory if they are there; None when the database lacks any of them."""
+        """Subnets by name, from memory where possible; None when the database lacks one of them."""
         key = tuple(names)
         found = self._groups.get(key)
-        if found is None:
-            unit = self.unit(connection, key)
-            return self.remember(key, unit.catalogue)
-        return found
+        return found or self.remember(key, self.unit(connection, key).catalogue)
 
     def refresh(self, connection: sa.Connection, names: tuple[str, ...]) -> None:
-        """Read what is known of some subnets anew."""
+        """Read remembered subnets again."""
         if names in self._groups:
             self.remember(names, self.unit(connection, names).catalogue)
 
     def remember(self, names: tuple[str, ...], catalogue: Catalogue) -> NamedSubnets | None:
-        """Keep what was read of some subnets; None when some are missing."""
+        """Remember subnets that were read; None when some are missing."""
         if not names or len(catalogue.subnets) < len(set(names)):
             self._groups.pop(names, None)
             return None
         known = self._groups.get(names)
         if known is not None and known.catalogue == catalogue:
-            # The ladders and hints that were made of it stay good.
+            # Its ladders and hints stay valid.
             return known
-        scope = catalogue.by_name[names[0]].scope
-        group = NamedSubnets(
-            catalogue, scope, _tiers(catalogue, names), Allocator(now, OneForAllHosts())
-        )
+        allocator = Allocator(now, SharedLadders())
+        group = NamedSubnets(catalogue, _tiers(catalogue, names), allocator)
         if len(self._groups) >= _GROUPS:
-            # One dictionary after another, never emptied: another thread may be reading the old one.
+            # A new dictionary, because another thread may be reading the old one.
             self._groups = {}
         self._groups[names] = group
         return group
 
     def forget(self, name: str) -> None:
-        """Forget a subnet, and the groups it is in."""
+        """Forget the groups with a subnet."""
         self._groups = {names: group for names, group in self._groups.items() if name not in names}
 
     # --- Units of work --------------------------------------------------------------------------------
@@ -182,45 +177,37 @@ class Backend:
         *,
         spread: bool = False,
     ) -> T:
-        """Run a unit of work; after a lost race again, where the transaction then sees the winner's writes.
+        """Run a unit of work; repeat it after a lost race where the transaction then sees the new rows.
 
-        :raises RetryRequest: Neutron's transaction must begin anew.
+        :raises RetryRequest: Neutron's transaction must be repeated.
         """
+
+        def once() -> T:
+            return self._once(connection, lambda: work(self.unit(connection, names, spread=spread)))
+
         try:
-            return _RETRY.run(
-                lambda: self._once(
-                    connection, lambda: self.unit(connection, names, spread=spread), work
-                ),
-                LostRace,
-                unless=lambda _lost: not self.dialect.is_spoilt,
-            )
+            return _RETRY.run(once, LostRace, unless=lambda _lost: not self.dialect.is_spoilt)
         except LostRace as lost:
             raise db_exc.RetryRequest(AddressSpaceBusy()) from lost
 
     def change(self, connection: sa.Connection, name: str, work: Callable[[SessionUnit], T]) -> T:
-        """Run a unit of work that changes a subnet, and forget what was known of it.
+        """Run a unit of work that changes a subnet, and forget the subnet.
 
-        :raises RetryRequest: Neutron's transaction must begin anew.
+        :raises RetryRequest: Neutron's transaction must be repeated.
         """
         answer = self.run(connection, (name,), work)
         self.forget(name)
         return answer
 
-    def _once(
-        self,
-        connection: sa.Connection,
-        make: Callable[[], SessionUnit],
-        work: Callable[[SessionUnit], T],
-    ) -> T:
+    def _once(self, connection: sa.Connection, work: Callable[[], T]) -> T:
+        savepoint = connection.begin_nested if self.dialect.is_spoilt else nullcontext
         try:
-            if not self.dialect.is_spoilt:
-                return work(make())
-            with connection.begin_nested():
-                return work(make())
+            with savepoint():
+                return work()
         except Exception as error:
             translated = self.dialect.translate(error)
             if isinstance(translated, Duplicate | Busy):
-                # Another transaction declared the same, or removed the subnet.
+                # Another transaction added the same row, or removed the subnet.
                 raise LostRace(str(translated)) from error
             if translated is error:
                 raise
@@ -229,18 +216,18 @@ class Backend:
     # --- Addresses ------------------------------------------------------------------------------------
 
     def allocate(
-        self, connection: sa.Connection, names: Sequence[str], wanted: WantedAddress
+        self, connection: sa.Connection, names: Sequence[str], request: Request
     ) -> list[Allocation]:
-        """Allocate addresses of a group of subnets, all that are wanted or none.
+        """Allocate all addresses of a request from a group of subnets, or none.
 
-        :raises UnknownObject: a subnet does not exist (any more).
-        :raises BoroughError: why not.
-        :raises RetryRequest: Neutron's transaction must begin anew.
+        :raises UnknownObject: a subnet does not exist.
+        :raises BoroughError: the request is refused.
+        :raises RetryRequest: Neutron's transaction must be repeated.
         """
         group = self.group(connection, names)
         if group is None:
             raise self._gone(connection, names)
-        order = group.allocator.order(group.catalogue, _request(group, wanted))
+        order = group.allocator.order(group.catalogue, group.request(request))
         word = Word.DECIDE
         if order is not None and order.rungs and self.dialect.giver is not None:
             word, taken = self._allocate_at_once(connection, order)
@@ -251,7 +238,7 @@ class Backend:
             fresh = self.remember(unit.names, unit.catalogue)
             if fresh is None:
                 raise self._gone(connection, names)
-            made = list(fresh.allocator.allocate_in(unit, _request(fresh, wanted)).allocations)
+            made = list(fresh.allocator.allocate_in(unit, fresh.request(request)).allocations)
             if order is not None and fresh is group:
                 self._link(connection).hints.keep(order, unit.given_from)
             return made
@@ -268,15 +255,15 @@ class Backend:
         """Allocate by one statement, where the rules leave no choice."""
         giver = self.dialect.giver
         assert giver is not None
-        link, free_range = self._link(connection), self._runner(connection)
-        outcome = giver.give(free_range, order, link.hints, link.bounds_cache, wait=False)
+        link, runner = self._link(connection), self._runner(connection)
+        outcome = giver.give(runner, order, link.hints, link.bounds_cache, wait=False)
         if outcome.word is Word.LOCKED and not outcome.has_free_range:
             # No unlocked block is left on this step: wait for this one.
-            outcome = giver.give(free_range, order, link.hints, link.bounds_cache, wait=True)
+            outcome = giver.give(runner, order, link.hints, link.bounds_cache, wait=True)
         return outcome.word, outcome.taken
 
     def release(self, connection: sa.Connection, name: str, family: int, address: int) -> bool:
-        """Release an address; false when nobody held it."""
+        """Release an address; false when it is not allocated."""
 
         def work(unit: SessionUnit) -> bool:
             subnet = unit.catalogue.by_name.get(name)
@@ -293,59 +280,38 @@ class Backend:
         return self.run(connection, (name,), work)
 
 
-def _request(group: NamedSubnets, wanted: WantedAddress) -> Request:
-    host = wanted.port.host
-    subnet = group.catalogue.by_name[group.tiers[0][0]]
-    return Request(
-        scope=group.scope,
-        labels={HOST: frozenset((host,))} if host and wanted.claims else {},
-        tiers=group.tiers,
-        host=host,
-        kind=wanted.kind,
-        families=(subnet.family,),
-        address=wanted.address,
-        count=wanted.count,
-        owner=wanted.port.owner,
-        attributes=wanted.port.attributes,
-    )
-
-
 def _tiers(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Neutron's order of preference: it puts subnets with service types first, and nothing else.
+    """Neutron's order of preference: subnets with service types first.
 
-    Which of those that are alike is taken is left to the engine, so that a host stays where it is.
+    The engine chooses among the subnets of a tier, so that a host stays in its subnets.
     """
-    tiers: list[list[str]] = []
-    kind: tuple[bool, int] | None = None
-    for name in names:
+
+    def kind(name: str) -> tuple[bool, int]:
         subnet = catalogue.by_name[name]
         assert isinstance(subnet, NeutronSubnet)
-        this = (subnet.is_typed, subnet.family)
-        if this != kind:
-            tiers.append([])
-            kind = this
-        tiers[-1].append(name)
-    return tuple(map(tuple, tiers))
+        return subnet.is_typed, subnet.family
+
+    return tuple(tuple(tier) for _, tier in groupby(names, key=kind))
 
 
 _BACKENDS: weakref.WeakKeyDictionary[sa.Engine, Backend] = weakref.WeakKeyDictionary()
 
 
 def _check_schema(connection: sa.Connection) -> None:
-    """Refuse tables of another release; that there are none shows by itself.
+    """Refuse tables of another release; missing tables fail at the first statement.
 
-    :raises AddressSpaceNotReady: saying what to do.
+    :raises AddressSpaceNotReady: they are of another release.
     """
     revision = migrate.current(connection)
     if revision not in (None, migrate.REVISIONS[-1]):
         raise AddressSpaceNotReady(
-            reason=f"they are at revision {revision}, and this release wants {migrate.REVISIONS[-1]}; "
+            reason=f"they are at revision {revision}, and this release needs {migrate.REVISIONS[-1]}; "
             "run borough neutron upgrade --config-file /etc/neutron/neutron.conf"
         )
 
 
 def backend_of(connection: sa.Connection) -> Backend:
-    """The backend of the database that a connection is to."""
+    """The backend for the database of a connection."""
     found = _BACKENDS.get(connection.engine)
     if found is None:
         _check_schema(connection)

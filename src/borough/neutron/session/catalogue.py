@@ -1,9 +1,9 @@
-"""Neutron's subnets as Borough's: one part of the catalogue at a time.
+"""Neutron's subnets in Borough's catalogue, a few at a time.
 
-A cloud has tens of thousands of subnets, in networks that have nothing to do with each other. So nobody
-reads or caches the whole catalogue here: a request needs the few subnets that Neutron names, and reads those
-that it does not know yet. Nor does a new subnet move the catalogue's version, which would make every
-worker read anew and would line up all that create subnets. See ``docs/neutron.md``, "Scopes".
+A cloud has tens of thousands of subnets, in unrelated networks, so no process reads the whole catalogue. A
+request reads the few subnets that Neutron names, unless they are remembered. A new subnet does not change the
+version of the catalogue: every process would read again, and creators of subnets would queue. See
+``docs/neutron.md``, "Catalogue".
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def _subnets(count: int) -> Any:
 
 
 class Dimensions:
-    """The dimensions, as they were at one version of the catalogue."""
+    """The dimensions at one version of the catalogue."""
 
     def __init__(self) -> None:
         self._found: tuple[int, tuple[Dimension, ...]] = (-1, ())
 
     def read(self, runner: Runner, version: int) -> tuple[Dimension, ...]:
-        """In rank order."""
+        """The dimensions in rank order."""
         if self._found[0] != version:
             made = tuple(
                 to_dimension(rank, *row) for rank, row in enumerate(runner.rows(_DIMENSIONS))
@@ -63,7 +63,7 @@ class Dimensions:
 
 
 def read(runner: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalogue:
-    """The part of the catalogue that is about these subnets; unknown ones are left out."""
+    """The part of the catalogue about some subnets; without unknown ones."""
     values = {f"name_{at}": name for at, name in enumerate(names)}
     found: dict[int, tuple[Any, ...]] = {}
     ranges: dict[int, list[tuple[Any, Any]]] = {}

@@ -1,8 +1,7 @@
 """The engine's statements on the connection of Neutron's own session.
 
-No second connection, no commit, no rollback: what is written here stands or falls with the port. A
-statement goes through SQLAlchemy's connection, so that Neutron's own translation of database errors, its
-logging and its counters see it like any other.
+There is no second connection, commit or rollback: an address is committed or rolled back with its port. A
+statement uses SQLAlchemy's connection, so that Neutron's translation of errors, logging and counters apply.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from borough.store.sql.dialect import Giver, LockRequest, Writer
 from borough.store.sql.failures import Busy, Duplicate
 from borough.store.sql.runner import Row, Runner, Statement
 
-#: Errors of MariaDB after which a transaction begins anew, and which Neutron does not know as such.
+#: Errors of MariaDB after which a transaction must be repeated, and which Neutron does not repeat.
 _LOST: Final = (
     1020,  # ER_CHECKREAD: a row has changed since the snapshot (innodb_snapshot_isolation, on from 11.6.2)
-    1467,  # ER_AUTOINC_READ_FAILED: a deadlock over the lock that ids are given under
+    1467,  # ER_AUTOINC_READ_FAILED: a deadlock over the lock of an auto-increment counter
 )
 
 _NUMBERED: Final = re.compile(r"\$(\d+)")
@@ -34,12 +33,12 @@ _NUMBERED: Final = re.compile(r"\$(\d+)")
 
 @lru_cache(maxsize=64)
 def _with_names(text: str) -> str:
-    """``$1`` as ``%(p1)s``: Neutron's driver for PostgreSQL knows no numbered parameters."""
+    """``$1`` as ``%(p1)s``: psycopg2 has no numbered parameters."""
     return _NUMBERED.sub(r"%(p\1)s", text)
 
 
 class SessionCursor:
-    """As much of a DBAPI cursor as :class:`~borough.store.sql.dialect.Runner` needs."""
+    """The part of a DBAPI cursor that :class:`~borough.store.sql.runner.Runner` uses."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -47,7 +46,6 @@ class SessionCursor:
         self._result: Any = None
 
     def execute(self, text: str, values: Any = None) -> None:
-        """Run a statement."""
         if isinstance(values, list):
             if self._is_postgresql:
                 text = _with_names(text)
@@ -57,7 +55,6 @@ class SessionCursor:
         self._run(text, values or None)
 
     def executemany(self, text: str, rows: Sequence[Any]) -> None:
-        """Run a statement once a row."""
         self._run(text, list(rows))
 
     def _run(self, text: str, values: Any) -> None:
@@ -66,7 +63,7 @@ class SessionCursor:
         )
 
     def fetchall(self) -> list[Row]:
-        """All rows; binary columns as bytes."""
+        """All rows, with binary columns as bytes."""
         if not self._result.returns_rows:
             return []
         return [
@@ -75,30 +72,27 @@ class SessionCursor:
         ]
 
     def nextset(self) -> None:
-        """There is no more: what is left of an answer is read when the cursor is closed."""
+        """Do nothing: closing the cursor reads the rest of an answer."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows the last statement met."""
         count: int = self._result.rowcount
         return count
 
     @property
     def lastrowid(self) -> int:
-        """The key of the row that was inserted last."""
         key: int = self._result.lastrowid
         return key
 
 
 class SessionRunner(Runner):
-    """Runs statements inside a transaction that began before the driver was asked.
+    """Runs statements inside a transaction that Neutron began earlier.
 
-    MariaDB shows a transaction what was committed before its first read, and Neutron reads much before it
-    asks for an address: decided on such a view, nearly every plan would lose its race. So what is
-    decided on is read with a lock, which reads what is there now. On PostgreSQL the lock keeps others
-    away from it; they take something else meanwhile.
+    MariaDB shows a transaction the state before its first read, and Neutron reads much before it requests an
+    address. With such a view nearly every plan would lose its race. So the rows of a decision are read with a
+    lock: a locking read shows the present state. On PostgreSQL other transactions skip the locked rows.
 
-    :ivar locks: whether blocks and runs are read with a lock.
+    :ivar locks: blocks and free ranges are read with a lock.
     """
 
     __slots__ = ("locks",)
@@ -108,14 +102,14 @@ class SessionRunner(Runner):
         self.locks = locks
 
     def _compile(self, clause: sa.ClauseElement) -> Statement:
-        # All sessions of a backend lock or none does: what is kept is the same for all of them.
+        # Either all sessions of a backend lock or none, so they can share cached statements.
         if self.locks and _reads_space(clause):
             clause = clause.with_for_update()
         return super()._compile(clause)
 
 
 def _number(error: Exception) -> int:
-    """MariaDB's number of an error, as the driver or Neutron's translation raises it; 0 for none."""
+    """MariaDB's number of an error, raised by the driver or translated by Neutron; 0 for none."""
     raised = error.inner_exception if isinstance(error, db_exc.DBError) else error
     driver = raised.orig if isinstance(raised, sa.exc.DBAPIError) else None
     number = driver.args[0] if driver is not None and driver.args else 0
@@ -157,7 +151,7 @@ class SessionDialect:
 
     @property
     def locks(self) -> bool:
-        """Whether space is read with a lock; see :class:`SessionRunner`."""
+        """True when space is read with a lock; see :class:`SessionRunner`."""
         return self.is_server
 
     @property
@@ -167,57 +161,50 @@ class SessionDialect:
 
     @property
     def is_spoilt(self) -> bool:
-        """Whether a statement that fails spoils the transaction, unless a savepoint was set before."""
+        """True when a failed statement aborts the transaction, unless it ran in a savepoint."""
         return self.name == "postgresql"
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
-        """None is ever made."""
+        # Neutron opens the connections.
         raise NotImplementedError
 
     def compiler(self, engine: sa.Engine) -> sa.Dialect:
-        """See :meth:`borough.store.sql.dialect.Dialect.compiler`."""
         return engine.dialect
 
     def cursor(self, connection: Any) -> SessionCursor:
-        """See :meth:`borough.store.sql.dialect.Dialect.cursor`."""
         return SessionCursor(connection)
 
     def partition(self, connection: Any) -> Partition:
-        """See :meth:`borough.store.sql.dialect.Dialect.lane`."""
         if self.name not in ("mysql", "mariadb"):
             return ALONE
-        found = connection.exec_driver_sql(
-            "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_local_index', 'wsrep_cluster_size')"
-        )
-        counts = {name.lower(): int(value) for name, value in found.fetchall()}
-        index, size = counts.get("wsrep_local_index", 0), counts.get("wsrep_cluster_size", 0)
-        # Without a cluster there is no size, and the index is a number that is none.
-        return Partition(index, size) if size > 1 and index < size else ALONE
+        from borough.store.sql.dialects import mariadb
 
-    def begin_locked(self, _runner: Runner, _line: LockRequest) -> None:
-        """Neutron's transaction has read before, and begins anew when it lost."""
+        return mariadb.partition_of(connection.exec_driver_sql(mariadb.CLUSTER_STATUS).fetchall())
+
+    def begin_locked(self, _runner: Runner, _request: LockRequest) -> None:
+        """Do nothing: Neutron's transaction has begun, and Neutron repeats it after a conflict."""
 
     def risks(self, _runner: Runner) -> list[Finding]:
-        """None is looked for: the server is Neutron's."""
+        """None: the server is Neutron's."""
         return []
 
     def limit(self, connection: Any, seconds: float) -> None:
-        """None: Neutron's operator sets one, if any."""
+        """Do nothing: the operator of Neutron sets a limit."""
 
     def horizon(self, runner: Runner) -> int:
-        """Events are read by others."""
+        # Other processes read events.
         raise NotImplementedError
 
     def is_alive(self, _connection: Any) -> bool:
-        """Neutron's pool looks after its connections."""
+        """True: Neutron's pool checks its connections."""
         return True
 
     def translate(self, error: Exception) -> Exception:
-        """See :meth:`borough.store.sql.dialect.Dialect.translate`; most are left to Neutron."""
+        """See :meth:`borough.store.sql.dialect.Dialect.translate`; Neutron translates most errors."""
         if isinstance(error, db_exc.DBDuplicateEntry):
             return Duplicate(str(error))
         if isinstance(error, db_exc.DBReferenceError):
-            # The subnet was removed meanwhile, or an address came into it.
+            # Another transaction removed the subnet, or allocated an address of it.
             return Busy(str(error))
         if _number(error) in _LOST:
             return Busy(str(error))

@@ -11,21 +11,23 @@ import sqlalchemy as sa
 from borough.domain.declared.records import Subnet
 from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.placement import first_piece
+from borough.domain.request import Kind
 from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, blocks_for, cut
 from borough.domain.space.events import EventRow
 from borough.domain.space.plan import Act, Grant, Plan
 from borough.domain.space.rebuild import rebuild
 from borough.domain.space.regions import regions
+from borough.neutron.requests import port_request
 from borough.neutron.session.unit import SessionUnit
 from borough.neutron.subnet import PROVISIONAL, SOURCE, Declared, NeutronSubnet
-from borough.neutron.tables import PortAddress, TableSubnet
+from borough.neutron.tables import TableSubnet
 from borough.store.sql import schema as t
 
-#: Most blocks that are opened with a subnet; they are a quarter of it at most.
+#: Most blocks that are opened with a subnet. They are at most a quarter of it.
 OPEN_BLOCKS: Final = 16
 
-_ANY_OVERLAP = (
+_PREFIXES = (
     sa.select(t.subnet.c.base, t.subnet.c.length)
     .join(t.scope)
     .where(t.scope.c.name == sa.bindparam("scope"))
@@ -40,11 +42,11 @@ _REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
 def add(
     unit: SessionUnit, wanted: Declared, taken: Iterable[int] = (), *, now: int
 ) -> NeutronSubnet:
-    """Add a subnet, with a few blocks open, so that the first to come do not all cut the same space.
+    """Add a subnet with a few open blocks, so that its first users do not all cut one free range.
 
-    One that is there already is changed to be so.
+    A subnet that exists is changed instead.
 
-    :param taken: addresses that it has given already; their allocations are for the caller to add.
+    :param taken: its addresses in use; the caller adds their allocations.
     """
     if wanted.name in unit.catalogue.by_name:
         change(unit, wanted, now=now)
@@ -56,48 +58,32 @@ def add(
     blocks, free_ranges = rebuild(stored, cohort_id, taken, {})
     blocks, free_ranges = _open_some(stored, cohort_id, blocks, free_ranges)
     unit.commit(Plan(blocks_added=blocks, free_ranges_added=free_ranges), now)
-    unit.changed()
-    unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
+    _record(unit, "add", subnet, now)
     assert isinstance(stored, NeutronSubnet)
     return stored
 
 
 def adopt(unit: SessionUnit, found: TableSubnet, *, now: int) -> None:
-    """Take over a subnet from Neutron's tables, with the addresses that ports have in it."""
-    taken = [each.address for each in found.addresses]
-    subnet = add(unit, found.declared, taken, now=now)
-    # Addresses outside the prefix were allocated before it was delegated anew.
-    grants = [
-        Grant(_allocation(subnet, each, now), None, None, None)
-        for each in found.addresses
-        if subnet.prefix.holds(each.address)
-    ]
+    """Adopt a subnet from Neutron's tables, with the addresses of ports in it."""
+    subnet = add(unit, found.declared, [each.address for each in found.addresses], now=now)
+    grants = []
+    for each in found.inside:
+        request = port_request(Kind.SPECIFIC, each.port)
+        row = AllocationRow.granted(request, subnet, each.address, now)
+        grants.append(Grant(row, None, None, None))
     if grants:
         unit.commit(Plan(grants=grants), now)
 
 
-def _allocation(subnet: NeutronSubnet, found: PortAddress, at: int) -> AllocationRow:
-    return AllocationRow(
-        scope=subnet.scope,
-        family=subnet.family,
-        address=found.address,
-        subnet_id=subnet.id,
-        owner=found.port.owner,
-        host=found.port.host,
-        attributes=found.port.attributes,
-        at=at,
-    )
-
-
 def _scope_for(unit: SessionUnit, wanted: Declared) -> str:
-    """The scope of a new subnet: its network, so that all its subnets are candidates of one request.
+    """The scope of a new subnet: its network, so that one request can use all subnets of the network.
 
-    Where a subnet overlaps another of its network it gets a scope to itself: those that wait for a
-    delegated prefix all have the same one; everything else is for Neutron to refuse.
+    A subnet that overlaps another of its network is a scope by itself. Subnets that wait for a delegated
+    prefix overlap; Neutron refuses any other overlap.
     """
     if not wanted.network or wanted.prefix == PROVISIONAL:
         return wanted.name
-    for base, length in unit.runner.rows(_ANY_OVERLAP, scope=wanted.network):
+    for base, length in unit.runner.rows(_PREFIXES, scope=wanted.network):
         other = Prefix(4 if len(base) == 4 else 6, int.from_bytes(base, "big"), length)
         if other.overlaps(wanted.prefix):
             return wanted.name
@@ -132,9 +118,9 @@ def _open_some(
 
 
 def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
-    """Make a subnet be as Neutron says now; false when it was so already.
+    """Change a subnet to its declaration in Neutron; false when nothing differs.
 
-    Addresses outside a new prefix are forgotten: it was delegated anew, and the old one is somebody else's.
+    A new delegated prefix drops the addresses outside it.
     """
     before = unit.catalogue.by_name[wanted.name]
     after = wanted.stored(before)
@@ -143,27 +129,24 @@ def change(unit: SessionUnit, wanted: Declared, *, now: int) -> bool:
     if (before.prefix, before.usable) == (after.prefix, after.usable):
         unit.put_subnet(after)
     else:
-        _reassign(unit, before, after, now)
+        _rebuild(unit, before, after, now)
     if before.labels != after.labels:
         unit.move_version()
-    unit.changed()
-    unit.record(EventRow(now, Act.TOPOLOGY, after.name, detail=f"change subnet {after.prefix}"))
+    _record(unit, "change", after, now)
     return True
 
 
-def _reassign(unit: SessionUnit, before: Subnet, after: Subnet, now: int) -> None:
-    """Change a subnet and make its space anew."""
+def _rebuild(unit: SessionUnit, before: Subnet, after: Subnet, now: int) -> None:
+    """Change a subnet whose prefix or usable addresses change, and rebuild its space."""
     old, free_ranges = unit.locked_space(before.id)
-    claims = {
-        region: held[0].holder for region, held in regions(each for each in old if each.holder)
-    }
     kept: list[int] = []
+    claims: dict[Prefix, str] = {}
     if before.prefix == after.prefix:
         kept = unit.taken(before)
+        held = regions(each for each in old if each.holder)
+        claims = {region: blocks[0].holder for region, blocks in held}
     else:
-        scope_id = unit.catalogue.scopes[before.scope]
-        unit.runner.write(_REMOVE_ALLOCATIONS, scope_id=scope_id, subnet_id=before.id)
-        claims = {}
+        _remove_allocations(unit, before)
     unit.commit(Plan(blocks_removed=old, free_ranges_removed=free_ranges), now)
     unit.put_subnet(after)
     cohort_id = unit.cohort_of(after.id)
@@ -174,16 +157,24 @@ def _reassign(unit: SessionUnit, before: Subnet, after: Subnet, now: int) -> Non
 
 
 def remove(unit: SessionUnit, name: str, *, now: int) -> bool:
-    """Remove a subnet and all that it holds; false when there is none."""
+    """Remove a subnet with its addresses; false when it does not exist."""
     subnet = unit.catalogue.by_name.get(name)
     if subnet is None:
         return False
-    scope_id = unit.catalogue.scopes[subnet.scope]
-    # An address that is being given keeps the subnet until it is there; then it goes with the others.
+    # A concurrent allocation locks the subnet until it has committed; its address is removed as well.
     unit.locked_space(subnet.id)
-    # Neutron drops automatic addresses with their subnet, without a word to the driver.
-    unit.runner.write(_REMOVE_ALLOCATIONS, scope_id=scope_id, subnet_id=subnet.id)
+    # Neutron drops automatic addresses with their subnet, without a call of the driver.
+    _remove_allocations(unit, subnet)
     unit.remove_subnet(subnet)
-    unit.changed()
-    unit.record(EventRow(now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
+    _record(unit, "remove", subnet, now)
     return True
+
+
+def _remove_allocations(unit: SessionUnit, subnet: Subnet) -> None:
+    scope_id = unit.catalogue.scopes[subnet.scope]
+    unit.runner.write(_REMOVE_ALLOCATIONS, scope_id=scope_id, subnet_id=subnet.id)
+
+
+def _record(unit: SessionUnit, verb: str, subnet: Subnet, now: int) -> None:
+    unit.changed()
+    unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"{verb} subnet {subnet.prefix}"))

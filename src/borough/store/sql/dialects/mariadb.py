@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import select
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -37,6 +37,11 @@ LOCK_TIMEOUT: Final = 2
 
 #: Most keys that one statement locks: a list of all could exceed the largest accepted statement.
 _BATCH: Final = 500
+
+#: Selects the index of a node in a Galera cluster, and the size of the cluster.
+CLUSTER_STATUS: Final = (
+    "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_local_index', 'wsrep_cluster_size')"
+)
 
 _QUEUE: Final = sa.select(t.meta.c.id).with_for_update()
 
@@ -160,16 +165,11 @@ class Mariadb:
         return connection.cursor()
 
     def partition(self, connection: Any) -> Partition:
-        # The node of a Galera cluster.
         cursor = connection.cursor()
-        cursor.execute(
-            "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_local_index', 'wsrep_cluster_size')"
-        )
-        found = {name.lower(): int(value) for name, value in cursor.fetchall()}
+        cursor.execute(CLUSTER_STATUS)
+        found = partition_of(cursor.fetchall())
         cursor.close()
-        index, size = found.get("wsrep_local_index", 0), found.get("wsrep_cluster_size", 0)
-        # Without a cluster there is no size, and the index has no meaning.
-        return Partition(index, size) if size > 1 and index < size else ALONE
+        return found
 
     def begin_locked(self, runner: Runner, request: LockRequest) -> None:
         """Begin with locking reads, which take no snapshot.
@@ -252,6 +252,14 @@ class Mariadb:
             return failures.no_room(text)
         made = _ERRORS.get(number)
         return made(text) if made else error
+
+
+def partition_of(status: Iterable[tuple[str, str]]) -> Partition:
+    """The partition of a node of a Galera cluster, by the answer to :data:`CLUSTER_STATUS`."""
+    found = {name.lower(): int(value) for name, value in status}
+    index, size = found.get("wsrep_local_index", 0), found.get("wsrep_cluster_size", 0)
+    # Without a cluster there is no size, and the index has no meaning.
+    return Partition(index, size) if size > 1 and index < size else ALONE
 
 
 def _lock_space(runner: Runner, subnet_ids: Sequence[int]) -> None:
