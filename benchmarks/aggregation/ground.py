@@ -179,6 +179,10 @@ class Ground:
         """Who holds an address."""
         return self.given.get(address)
 
+    def is_in_use(self, scope: str, prefix: Prefix) -> bool:
+        """Whether an address of a prefix is held."""
+        return any(map(prefix.holds, self.given))
+
     # --- Writing ------------------------------------------------------------------------------
 
     def commit(self, plan: Plan) -> None:

@@ -73,10 +73,6 @@ class Declared:
 
         :param before: as it was stored until now.
         """
-        ranges = tuple(sorted(self.pools))
-        if not ranges:
-            # No ranges would mean all of it. This address is never given without being asked for.
-            ranges = ((self.prefix.base, self.prefix.base),)
         inside = self.gateway if self.gateway and self.prefix.holds(self.gateway) else None
         outside = {} if inside == self.gateway else {OUTSIDE: self._gateway_text()}
         if before is not None and self.keeps_gateway:
@@ -90,7 +86,7 @@ class Declared:
             base,
             prefix=self.prefix,
             gateway=inside,
-            ranges=ranges,
+            ranges=tuple(sorted(self.pools)),
             labels={name: labels[name] for name in sorted(labels) if labels[name]},
             project=self.project or base.project,
             attributes=outside,

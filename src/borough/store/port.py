@@ -230,6 +230,12 @@ class WriteDeclarations(Protocol):
         :raises LostRace: it is not at its version any more.
         """
 
+    def vacate(self, subnets: Sequence[Subnet]) -> None:
+        """Let other subnets have the prefixes of subnets that this unit removes or puts elsewhere.
+
+        :raises LostRace: one is not at its version any more.
+        """
+
     def cohort_of(self, subnet_id: int) -> int:
         """The cohort of a subnet written in this unit."""
 
@@ -291,10 +297,13 @@ class Repair(Protocol):
     def remove_strays(self) -> None:
         """Remove what :meth:`Inspection.strays` finds."""
 
-    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
-        """Make an allocation name another subnet; it keeps its sequence number.
+    def rehome(self, pairs: Sequence[tuple[AllocationRow, AllocationRow]]) -> None:
+        """Put allocations into other subnets or scopes, or end their rest earlier.
 
-        :raises LostRace: when it is gone.
+        They keep everything else, so that addresses may trade scopes.
+
+        :param pairs: each as it was read, and as it shall be.
+        :raises LostRace: one is not as it was read.
         """
 
 

@@ -9,7 +9,7 @@ A bit is 1 when its address cannot be given: taken, cooling, outside the ranges,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -222,10 +222,18 @@ def cut(subnet: Subnet, run: Prefix, piece: Prefix) -> list[Prefix]:
     return sorted(left)
 
 
-def blocks_for(subnet: Subnet, cohort_id: int, piece: Prefix, holder: str) -> list[Block]:
+def blocks_for(
+    subnet: Subnet,
+    cohort_id: int,
+    piece: Prefix,
+    holder: str,
+    is_kept: Callable[[Prefix], bool] = lambda _prefix: False,
+) -> list[Block]:
     """The fresh block rows of a piece of unused space.
 
     Blocks without a usable address are left out: they are worth no row.
+
+    :param is_kept: whether a block is worth a row all the same.
     """
     family = piece.family
     step = Prefix(family, piece.base, block_length(piece))
@@ -234,5 +242,5 @@ def blocks_for(subnet: Subnet, cohort_id: int, piece: Prefix, holder: str) -> li
         Block(0, subnet.id, cohort_id, prefix, reserved_bits(subnet, prefix), holder, region)
         for base in range(piece.base, piece.last + 1, step.size)
         for prefix in (Prefix(family, base, step.length),)
-        if has_room(subnet, prefix)
+        if has_room(subnet, prefix) or is_kept(prefix)
     ]

@@ -74,6 +74,9 @@ class Space(Protocol):
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """Who holds an address, cooling included."""
 
+    def is_in_use(self, scope: str, prefix: Prefix) -> bool:
+        """Whether an address of a prefix is held or cools."""
+
 
 class Act(StrEnum):
     """What an event reports."""

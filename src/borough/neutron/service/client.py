@@ -183,7 +183,7 @@ class AddressService:
         ]
         if taken:
             # Nothing is allocated from it before all that is in use is taken.
-            self.declare(replace(subnet, ranges=((subnet.prefix.base, subnet.prefix.base),)))
+            self.declare(replace(subnet, ranges=()))
             for each in taken:
                 self.take(subnet, each)
         self.declare(subnet)
