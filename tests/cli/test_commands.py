@@ -53,6 +53,8 @@ def test_apply_shows_what_it_adds_and_then_has_nothing_to_do(empty: Cli):
     assert empty.text("apply", CONTAINERS) == "Everything is as the file says already.\n"
     assert empty.json("apply", CONTAINERS) == {
         "changes": [],
+        "effects": [],
+        "more_effects": 0,
         "summary": {"added": 0, "changed": 0, "removed": 0},
         "dry_run": False,
     }
@@ -400,6 +402,8 @@ def test_examples_work(empty: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     empty.text("init")
     empty.text("apply", CONTAINERS)
     empty.text("allocate", "-l", "network=pods", "--address", "10.64.0.1", "--owner", "first")
+    (tmp_path / "pool.yaml").write_text("pools: [{name: nodes, prefixes: [10.9.0.0/24]}]")
+    empty.text("apply", "pool.yaml", "--name", "pools")
     for path, command in LEAVES:
         program, *words = command.example.split()
         assert program == "borough"

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from borough.cli.state import GlobalOptions
 from borough.domain.encode import plain as to_plain
+from borough.engine.views import SubnetView
 
 #: Width of output to a file or a pipe without COLUMNS: each row of a table stays one line, which other
 #: programs can search.
@@ -243,6 +244,12 @@ def scope_text(scope: str) -> str:
 def labels_text(labels: Any) -> str:
     """Labels for people: ``network=pods rack=r1|r2``."""
     return " ".join(f"{name}={'|'.join(sorted(labels[name]))}" for name in sorted(labels))
+
+
+def ranges_text(subnet: SubnetView) -> str:
+    """The ranges of a subnet for people; empty where it gives all of its addresses."""
+    words = [] if subnet.ranges is None else [", ".join(subnet.ranges) or "none"]
+    return " ".join([*words, *(["without", ", ".join(subnet.exclude)] if subnet.exclude else [])])
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -24,6 +24,11 @@ from borough.engine.views import Released
     metavar="N",
     help="Only while the address has this sequence number, and so not after it was allocated anew.",
 )
+@click.option(
+    "--now",
+    is_flag=True,
+    help="Without a cool-down; addresses that cool down already are free at once.",
+)
 @scope_option("Address space (VRF) of the addresses.")
 @pass_state
 def release(state: GlobalOptions, /, addresses: tuple[str, ...], **conditions: Any) -> None:

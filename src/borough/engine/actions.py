@@ -17,7 +17,7 @@ from borough.domain.space.inspection import Finding
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap
-from borough.engine.topology.apply import Draft
+from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
 from borough.engine.upkeep.reclaim import Reclaimed
@@ -69,6 +69,8 @@ class Actions(ABC):
     def _dimensions(self) -> list[DimensionView]: ...
     @abstractmethod
     def _pools(self) -> list[PoolUsage]: ...
+    @abstractmethod
+    def _free_prefixes(self, pool: str, prefix_length: int | None) -> list[str]: ...
     @abstractmethod
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]: ...
     @abstractmethod

@@ -9,10 +9,10 @@ from itertools import count
 from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.declared.dimensions import HOST
+from borough.domain.declared.dimensions import HOST, Match
 from borough.domain.declared.lookup import check_scope, did_you_mean
 from borough.domain.declared.records import Host
-from borough.domain.encode import plain
+from borough.domain.encode import plain, utc
 from borough.domain.net.addresses import format_address
 from borough.domain.policy import allocate as policy
 from borough.domain.policy.explain import Explanation, describe_group, explain, subnets_to_tally
@@ -26,7 +26,7 @@ from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Plan, Space, Tally
 from borough.engine.after import After
 from borough.engine.queries import seen_ids
-from borough.engine.release import release_all
+from borough.engine.release import end_rests, release_all
 from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Answer, Released, show, show_all
 from borough.errors import (
@@ -327,28 +327,43 @@ class Allocator:
         """
         now = self.clock()
         scope, owner, host = request.scope, request.owner, request.host
+        at_once = request.now
         if seen is None:
             check_scope(unit.catalogue, scope)
         if request.addresses:
             found = [
-                self._held(unit, scope, family, number) for family, number in request.addresses
+                self._held(unit, scope, family, number, at_once=at_once)
+                for family, number in request.addresses
             ]
             for each in found:
                 _check_holder(each, owner, host, request.sequence)
             shown = show_all(unit, found)
-            unit.commit(policy.release(unit.catalogue, unit, found, now), now)
+            end_rests(unit, found, now)
+            unit.commit(policy.release(unit.catalogue, unit, found, now, at_once=at_once), now)
             return Released(tuple(shown), len(shown))
         # A host that is released as a whole is gone, and so are its claims.
         leaving = f"{HOST}={host}" if host and not owner and seen is None else ""
         wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
         ids = None if seen is None else seen_ids(unit.catalogue, seen(unit.catalogue))
-        return release_all(unit, wanted_ones, now, leaving=leaving, most=most, subnet_ids=ids)[0]
+        return release_all(
+            unit, wanted_ones, now, leaving=leaving, most=most, subnet_ids=ids, at_once=at_once
+        )[0]
 
-    def _held(self, unit: Space, scope: str, family: int, number: int) -> allocations.AllocationRow:
+    @staticmethod
+    def _held(
+        unit: Space, scope: str, family: int, number: int, *, at_once: bool
+    ) -> allocations.AllocationRow:
         found = unit.allocation_at(scope, family, number)
-        if found is None or found.state is not State.ALLOCATED:
-            text = format_address(family, number)
+        text = format_address(family, number)
+        if found is None:
             raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
+        if found.until is not None and not at_once:
+            raise NotAllocated(
+                f"{text} is not allocated in scope {scope}: it was released, and cools down until "
+                f"{plain(utc(found.until))}; release it with --now, or now=True, to end that",
+                address=text,
+                cooling_until=plain(utc(found.until)),
+            )
         return found
 
 
@@ -385,6 +400,15 @@ def digest(request: Request) -> str:
 def _hint(resolved: policy.ResolvedRequest) -> str:
     """What may be wrong with a selector that admits nothing."""
     catalogue, request = resolved.catalogue, resolved.request
+    if request.tiers is not None or any(
+        cohort.closed
+        and not any(
+            resolved.want.fit(dimension, cohort.labels) is Match.OUTSIDE_BOUNDARY
+            for dimension in catalogue.dimensions
+        )
+        for cohort in catalogue.cohorts_in(request.scope)
+    ):
+        return ": every subnet that it could use is closed, and takes no new addresses"
     for dimension in catalogue.dimensions:
         for value in request.labels.get(dimension.name, ()):
             known = {

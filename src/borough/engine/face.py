@@ -38,7 +38,8 @@ from borough.engine.request import (
     parse_request,
 )
 from borough.engine.space_map import SpaceMap
-from borough.engine.topology.apply import Draft, load
+from borough.engine.topology.apply import load
+from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
 from borough.engine.upkeep.reclaim import Reclaimed
@@ -193,7 +194,7 @@ class Face(Actions):
     def add_subnet(self, cidr: str, **settings: Any) -> SubnetView:
         """Add a subnet by itself, outside any topology and pool.
 
-        :param settings: see :meth:`borough.engine.topology.apply.Draft.parse`.
+        :param settings: see :meth:`borough.engine.topology.subnets.Draft.parse`.
         :raises FixInput: a setting is not allowed.
         :raises Overlap: it overlaps another subnet of its scope.
         """
@@ -233,6 +234,14 @@ class Face(Actions):
     def pools(self) -> list[PoolUsage]:
         """Pools by name, and how full they are."""
         return self._pools()
+
+    def free_prefixes(self, pool: str, *, prefix_length: int | None = None) -> list[str]:
+        """The largest free prefixes of a pool, by address.
+
+        :param prefix_length: only those that a subnet of this length can be carved from.
+        :raises UnknownObject: there is no such pool.
+        """
+        return self._free_prefixes(pool, prefix_length)
 
     def blocks(self, *, host: str | None = None, subnet: str | None = None) -> list[BlockView]:
         """Blocks by address: holder, fill, borrowed addresses."""

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, TypeVar, get_args
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST, Labels
 from borough.domain.declared.lookup import check_scope, unknown
-from borough.domain.declared.pools import PoolUsage, pool_usage
-from borough.domain.declared.records import Subnet, families_of
+from borough.domain.declared.pools import PoolUsage, free_in, pool_usage
+from borough.domain.declared.records import Pool, Subnet, families_of
 from borough.domain.net.addresses import Family, format_address
 from borough.domain.net.fewest_routes import Routes, Territory, lpm_routes, strict_routes
 from borough.domain.net.prefixes import Prefix
@@ -71,6 +71,17 @@ def find_subnet(catalogue: Catalogue, name: str) -> Subnet:
     return found
 
 
+def find_pool(catalogue: Catalogue, name: str) -> Pool:
+    """A pool by its name.
+
+    :raises UnknownObject: there is none.
+    """
+    found = catalogue.pools.get(name)
+    if found is None:
+        raise unknown("pool", name, catalogue.pools)
+    return found
+
+
 def subnets(unit: ReadSpace, labels: Labels, scope: str | None) -> list[SubnetView]:
     """See :meth:`borough.engine.ipam.Ipam.subnets`."""
     found = [
@@ -92,6 +103,12 @@ def pools(unit: ReadSpace) -> list[PoolUsage]:
     """See :meth:`borough.engine.ipam.Ipam.pools`."""
     catalogue = unit.catalogue
     return [pool_usage(catalogue, pool) for _, pool in sorted(catalogue.pools.items())]
+
+
+def free_prefixes(unit: ReadSpace, pool: str, longest: int | None) -> list[str]:
+    """See :meth:`borough.engine.ipam.Ipam.free_prefixes`."""
+    found = free_in(unit.catalogue, find_pool(unit.catalogue, pool))
+    return [str(prefix) for prefix in found if longest is None or prefix.length <= longest]
 
 
 def seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, ...] | None:

@@ -146,6 +146,7 @@ class ReleaseRequest:
 
     :ivar addresses: family and number of each.
     :ivar sequence: of the only address.
+    :ivar now: without a cool-down; addresses that cool down already are free at once.
     """
 
     addresses: tuple[tuple[Family, int], ...] = ()
@@ -153,6 +154,7 @@ class ReleaseRequest:
     host: str = ""
     sequence: int | None = None
     scope: str = "default"
+    now: bool = False
 
 
 def parse_release(
@@ -162,11 +164,13 @@ def parse_release(
     host: str = "",
     sequence: int | None = None,
     scope: str = "default",
+    now: bool = False,
 ) -> ReleaseRequest:
     """Parse a request to release addresses.
 
     :param address: one or several; ``owner`` and ``host`` are then conditions on the present holder.
     :param sequence: release the one address only if it still has this sequence number.
+    :param now: without a cool-down; addresses that cool down already are free at once.
     :raises FixInput: (or a subclass) nothing is named, or a value is not allowed.
     """
     names = [address] if isinstance(address, str) else list(address or ())
@@ -176,7 +180,7 @@ def parse_release(
     if sequence is not None and len(numbers) != 1:
         raise FixInput("a sequence number goes with exactly one address")
     who, where = optional_text("owner", owner), optional_text("host", host)
-    return ReleaseRequest(numbers, who, where, sequence, scope)
+    return ReleaseRequest(numbers, who, where, sequence, scope, now)
 
 
 @dataclass(frozen=True, slots=True)

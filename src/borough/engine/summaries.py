@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from borough.domain.declared.effects import LISTED, Effect
 from borough.domain.declared.topology import Change, Changes
 from borough.domain.space.inspection import Finding
 from borough.engine.views import Usage
@@ -67,9 +68,15 @@ class ChangeCount:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What changed, or would."""
+    """What changed, or would.
+
+    :ivar effects: what becomes of addresses, claims and routes.
+    :ivar more_effects: how many more there are.
+    """
 
     changes: tuple[Change, ...]
+    effects: tuple[Effect, ...]
+    more_effects: int
     summary: ChangeCount
     dry_run: bool
 
@@ -78,7 +85,8 @@ class Applied:
         """The lines of a diff, counted."""
         actions = [each.action for each in changes.changes]
         count = ChangeCount(*(actions.count(word) for word in ("add", "change", "remove")))
-        return cls(changes.changes, count, dry_run)
+        more = changes.more_effects + max(len(changes.effects) - LISTED, 0)
+        return cls(changes.changes, changes.effects[:LISTED], more, count, dry_run)
 
 
 @dataclass(frozen=True, slots=True)

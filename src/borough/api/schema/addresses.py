@@ -66,6 +66,8 @@ class Release(Input):
     """The addresses to release: those named, or all of an owner, or all on a host.
 
     With addresses, owner, host and sequence are conditions on the present allocation.
+
+    :ivar now: without a cool-down; addresses that cool down already are free at once.
     """
 
     addresses: list[Text] = field(default_factory=list)
@@ -73,14 +75,19 @@ class Release(Input):
     host: MaybeText = ""
     sequence: Number | None = None
     scope: Text = "default"
+    now: bool = False
 
 
 class Condition(Input):
-    """Conditions on the present allocation of an address."""
+    """Conditions on the present allocation of an address.
+
+    :ivar now: without a cool-down; an address that cools down already is free at once.
+    """
 
     owner: MaybeText = ""
     host: MaybeText = ""
     sequence: Number | None = None
+    now: bool = False
 
 
 class Place(Input):

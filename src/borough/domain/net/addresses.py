@@ -62,6 +62,12 @@ def format_address(family: int, address: int) -> str:
     return str(ipaddress.IPv6Address(address))
 
 
+def format_interval(family: int, first: int, last: int) -> str:
+    """Write a closed interval of addresses in canonical text: ``first-last``, or the one address."""
+    text = format_address(family, first)
+    return text if first == last else f"{text}-{format_address(family, last)}"
+
+
 def to_bytes(family: int, address: int) -> bytes:
     """The network byte order form, 4 or 16 bytes, which sorts as the addresses do."""
     return address.to_bytes(WIDTH[family] // 8, "big")

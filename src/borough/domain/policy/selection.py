@@ -225,6 +225,8 @@ def _by_labels(catalogue: Catalogue, request: Request, want: ResolvedSelector) -
     )
     grouped: dict[tuple[Family, Key, Key, ClaimSettings], list[int]] = {}
     for cohort in _reachable(catalogue, request):
+        if cohort.closed:
+            continue
         levels = [want.fit(dimension, cohort.labels) for dimension in ranked]
         if Match.OUTSIDE_BOUNDARY in levels:
             continue
@@ -266,6 +268,8 @@ def _by_tiers(
         members = [_named_subnet(catalogue, scope, name) for name in tier]
         grouped: dict[tuple[Family, ClaimSettings], set[int]] = {}
         for each in members:
+            if each.closed:
+                continue
             claiming = want.rules.with_settings(each.claiming)
             grouped.setdefault((each.family, claiming), set()).add(each.id)
         made += [

@@ -224,4 +224,4 @@ class GuessUnit(SqlUnit):
     def _unknown(self, *_args: object, **_named: object) -> NoReturn:
         raise Unknown
 
-    held_in = allocations = blocks = free_ranges = tallies = events = touch = _unknown
+    held_in = is_in_use = allocations = blocks = free_ranges = tallies = events = touch = _unknown
