@@ -289,12 +289,10 @@ class Histories(RuleBasedStateMachine):
         """Each address lies in the subnet that it is filed under, and keeps its holder."""
         subnets = {each.name: each for each in self.ipams[1].subnets()}
         for sequence, each in after.items():
-            old, placement_group = before[sequence], subnets[each.subnet]
+            old, subnet = before[sequence], subnets[each.subnet]
             assert (each.address, each.owner, each.host) == (old.address, old.owner, old.host)
-            assert each.scope == placement_group.scope
-            assert ipaddress.ip_address(each.address) in ipaddress.ip_network(
-                placement_group.prefix
-            )
+            assert each.scope == subnet.scope
+            assert ipaddress.ip_address(each.address) in ipaddress.ip_network(subnet.prefix)
 
     def _really_falls_out(
         self, before: dict[int, Any], topology: dict[str, Any], listed: list[dict[str, Any]]

@@ -131,11 +131,11 @@ def blocks(
         block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
     guests: dict[tuple[int, int], list[records.AllocationRow]] = defaultdict(list)
-    placement_groups = tuple({block.subnet_id for block in found if block.holder})
-    if placement_groups:
+    claimed_in = tuple({block.subnet_id for block in found if block.holder})
+    if claimed_in:
         everywhere = ids is None and host is None
         for allocation in all_allocations(
-            unit, Filter() if everywhere else Filter(subnet_ids=placement_groups)
+            unit, Filter() if everywhere else Filter(subnet_ids=claimed_in)
         ):
             guests[allocation.subnet_id, allocation.address >> BLOCK_BITS].append(allocation)
     return [
@@ -200,20 +200,16 @@ def allocations(
 
     :param seen: names of the subnets that the caller sees; None for all.
     """
-    placement_group = None if wanted.subnet is None else find_subnet(unit.catalogue, wanted.subnet)
+    subnet = None if wanted.subnet is None else find_subnet(unit.catalogue, wanted.subnet)
     within = wanted.prefix
-    if (
-        placement_group is not None
-        and within is not None
-        and not placement_group.prefix.overlaps(within)
-    ):
+    if subnet is not None and within is not None and not subnet.prefix.overlaps(within):
         return []
     chosen = Filter(
         scope=wanted.scope,
         owner=wanted.owner,
         host=wanted.host,
-        subnet_id=None if placement_group is None else placement_group.id,
-        subnet_ids=seen_ids(unit.catalogue, seen) if placement_group is None else None,
+        subnet_id=None if subnet is None else subnet.id,
+        subnet_ids=seen_ids(unit.catalogue, seen) if subnet is None else None,
         within=within,
         owner_prefix=wanted.owner_prefix,
         after=wanted.after,

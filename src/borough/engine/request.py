@@ -91,7 +91,7 @@ def parse_request(
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     made = _labels(labels or {})
-    placement_group = place(made, host)
+    lives_on = place(made, host)
     if not isinstance(claims, bool):
         raise FixInput("claims is true or false", claims=str(claims))
     if not claims:
@@ -109,8 +109,8 @@ def parse_request(
     return Request(
         scope=check_text("scope", scope),
         labels=made,
-        tiers=_tiers(subnets, made, placement_group),
-        host=placement_group,
+        tiers=_tiers(subnets, made, lives_on),
+        host=lives_on,
         kind=chosen,
         families=wanted,
         count=_count(count, chosen),
@@ -292,17 +292,15 @@ def optional_text(what: str, value: str | None, limit: int = NAME_LIMIT) -> str:
 
 def place(labels: dict[str, frozenset[str]], host: str | None) -> str:
     """The request's host, which is also its label in the host dimension."""
-    placement_group = optional_text("host", host)
+    lives_on = optional_text("host", host)
     named = labels.get(HOST)
-    if named and placement_group and named != {placement_group}:
-        raise FixInput(
-            f"the request names two hosts: {placement_group} and {', '.join(sorted(named))}"
-        )
+    if named and lives_on and named != {lives_on}:
+        raise FixInput(f"the request names two hosts: {lives_on} and {', '.join(sorted(named))}")
     if named and len(named) > 1:
         raise FixInput("an address lives on one host; name one")
-    if placement_group:
-        labels[HOST] = frozenset([placement_group])
-    return placement_group or next(iter(named or [""]))
+    if lives_on:
+        labels[HOST] = frozenset([lives_on])
+    return lives_on or next(iter(named or [""]))
 
 
 def _families(given: Iterable[int] | int | None) -> tuple[Family, ...]:
