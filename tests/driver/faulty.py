@@ -271,7 +271,7 @@ class ReleasesStale(Faulty):
         owner: str = "",
         host: str = "",
         sequence: int | None = None,
-        scope: str = "default",
+        scope: str | None = None,
         now: bool = False,
     ) -> Sequence[Allocation]:
         if address:

@@ -196,8 +196,8 @@ class ScopedIpam(Face):
     def _release(self, request: ReleaseRequest) -> Released:
         """Release visible addresses; claims of the host stay."""
         if request.addresses:
-            for each in request.addresses:
-                self._show(request.scope, *each)
+            for place in request.places:
+                self._show(*place)
             return self._ipam._release(request)
         return self._ipam.release_seen(
             lambda catalogue: self._known.of(catalogue, self._boundary), request

@@ -267,7 +267,7 @@ class Allocator:
             "count": request.count,
             "explanation": plain(explanation),
         }
-        if not resolved.ladder.placement_groups:
+        if not resolved.ladder.placement_groups and not self._is_for_ipv4(resolved):
             return NoMatchingSubnet(
                 f"no subnet may be used for {group}{_hint(resolved)}",
                 **detail,
@@ -287,6 +287,14 @@ class Allocator:
             **detail,
             **{"try": ["release addresses", "add a subnet to the group", "ask a wider group"]},
         )
+
+    def _is_for_ipv4(self, resolved: policy.ResolvedRequest) -> bool:
+        """True when an EUI-64 address is asked for in a group without IPv6 subnets."""
+        request = resolved.request
+        if request.kind is not Kind.EUI64 or request.families:
+            return False
+        other = replace(request, kind=Kind.ANY, mac=None)
+        return bool(self.ladders.climb(resolved.catalogue, other)[1].placement_groups)
 
     def replay(self, unit: ReadUnit, request: Request) -> Answer | None:
         """The answer that a key was given before (rule 7)."""
@@ -326,15 +334,11 @@ class Allocator:
         :return: what was released, as it was.
         """
         now = self.clock()
-        scope, owner, host = request.scope, request.owner, request.host
-        at_once = request.now
-        if seen is None:
-            check_scope(unit.catalogue, scope)
+        owner, host, at_once = request.owner, request.host, request.now
+        if seen is None and request.scope is not None:
+            check_scope(unit.catalogue, request.scope)
         if request.addresses:
-            found = [
-                self._held(unit, scope, family, number, at_once=at_once)
-                for family, number in request.addresses
-            ]
+            found = [self._held(unit, *place, at_once=at_once) for place in request.places]
             for each in found:
                 _check_holder(each, owner, host, request.sequence)
             shown = show_all(unit, found)
@@ -343,7 +347,7 @@ class Allocator:
             return Released(tuple(shown), len(shown))
         # A host that is released as a whole is gone, and so are its claims.
         leaving = f"{HOST}={host}" if host and not owner and seen is None else ""
-        wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
+        wanted_ones = Filter(scope=request.scope, owner=owner or None, host=host or None)
         ids = None if seen is None else seen_ids(unit.catalogue, seen(unit.catalogue))
         return release_all(
             unit, wanted_ones, now, leaving=leaving, most=most, subnet_ids=ids, at_once=at_once

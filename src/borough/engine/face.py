@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from borough.domain.declared.dimensions import make_labels
 from borough.domain.declared.pools import PoolUsage
 from borough.domain.declared.topology import Changes, Topology
-from borough.domain.net.addresses import parse_address
+from borough.domain.net.addresses import parse_held_address
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
@@ -142,7 +142,7 @@ class Face(Actions):
 
         :raises NotAllocated: the address is neither allocated nor cooling.
         """
-        return self._show(scope, *parse_address(address))
+        return self._show(scope, *parse_held_address(address))
 
     # --- Declared objects -------------------------------------------------------------------------
 

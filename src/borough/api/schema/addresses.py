@@ -67,6 +67,7 @@ class Release(Input):
 
     With addresses, owner, host and sequence are conditions on the present allocation.
 
+    :ivar scope: of the addresses, `default` when left out; of an owner or a host, all scopes.
     :ivar now: without a cool-down; addresses that cool down already are free at once.
     """
 
@@ -74,7 +75,7 @@ class Release(Input):
     owner: MaybeText = ""
     host: MaybeText = ""
     sequence: Number | None = None
-    scope: Text = "default"
+    scope: Text | None = None
     now: bool = False
 
 

@@ -210,7 +210,8 @@ def _families(
     if request.families:
         return request.families
     present = {candidate.family for candidate in candidates}
-    if request.kind is Kind.EUI64 and 6 in present:
+    if request.kind is Kind.EUI64:
+        # Also without an IPv6 subnet: an IPv4 address would not be what was asked for.
         return (6,)
     if present:
         return (4,) if 4 in present else (6,)
