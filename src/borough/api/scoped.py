@@ -250,9 +250,8 @@ class ScopedIpam(Face):
         chosen = visible if subnets is None else visible.intersection(subnets)
         return _redact_errors(lambda: self._ipam._space_map(scope, chosen))
 
-    def _usage(self, labels: Labels, host: str | None, scope: str) -> list[Usage]:
-        # All visible subnets are not one group: other hard dimensions may separate them.
-        group = self.narrow(labels) if labels or host else labels
+    def _usage(self, labels: Labels, host: str | None, scope: str | None) -> list[Usage]:
+        group = self.narrow(labels) if host else labels
         return self._read(lambda unit, visible: queries.usage(unit, group, host, scope, visible))
 
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]:

@@ -175,7 +175,7 @@ class RemoteIpam(Face):
             named = [""]  # no subnet is called so
         return convert(self._http.get("/v1/map", {"scope": scope, "subnet": named}), SpaceMap)
 
-    def _usage(self, labels: Labels, host: str | None, scope: str) -> list[Usage]:
+    def _usage(self, labels: Labels, host: str | None, scope: str | None) -> list[Usage]:
         query = {"label": _pairs(labels), "host": host, "scope": scope}
         return convert(self._http.get("/v1/usage", query)["subnets"], list[Usage])
 

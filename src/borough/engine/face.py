@@ -213,7 +213,10 @@ class Face(Actions):
     def subnets(
         self, *, labels: LabelsIn | None = None, scope: str | None = None
     ) -> list[SubnetView]:
-        """Subnets that carry all these labels, by scope and address."""
+        """Subnets with these labels, by scope and address; of several values any matches.
+
+        :raises UnknownObject: there is no such scope or dimension.
+        """
         return self._subnets(make_labels(labels or {}), scope)
 
     def subnet(self, name: str) -> SubnetView:
@@ -279,11 +282,19 @@ class Face(Actions):
         return self._space_map(scope, subnets)
 
     def usage(
-        self, *, labels: LabelsIn | None = None, host: str | None = None, scope: str = "default"
+        self,
+        *,
+        labels: LabelsIn | None = None,
+        host: str | None = None,
+        scope: str | None = None,
     ) -> list[Usage]:
-        """How full the subnets of a group are, in the order in which the group uses them.
+        """How full subnets are.
 
-        Without labels and host: all subnets of the scope.
+        :param labels: only subnets with these labels; of several values any matches.
+        :param host: instead, the subnets that a request with these labels on this host may use, in its
+            order of preference.
+        :param scope: when left out, all scopes, or ``default`` with a host.
+        :raises UnknownObject: there is no such scope or dimension.
         """
         return self._usage(make_labels(labels or {}), host, scope)
 

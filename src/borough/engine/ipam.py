@@ -174,7 +174,7 @@ class Ipam(Face):
         upto = self._store.horizon()
         return self._read(lambda unit: space_map(unit, scope, subnets, upto))
 
-    def _usage(self, labels: Labels, host: str | None, scope: str) -> list[Usage]:
+    def _usage(self, labels: Labels, host: str | None, scope: str | None) -> list[Usage]:
         return self._read(lambda unit: queries.usage(unit, labels, host, scope))
 
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]:

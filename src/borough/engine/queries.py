@@ -13,6 +13,7 @@ from borough.domain.declared.dimensions import HOST, Labels
 from borough.domain.declared.lookup import check_scope, unknown
 from borough.domain.declared.pools import PoolUsage, free_in, pool_usage
 from borough.domain.declared.records import Pool, Subnet, families_of
+from borough.domain.declared.topology import DEFAULT_SCOPE
 from borough.domain.net.addresses import Family, format_address
 from borough.domain.net.fewest_routes import Routes, Territory, lpm_routes, strict_routes
 from borough.domain.net.prefixes import Prefix
@@ -83,15 +84,8 @@ def find_pool(catalogue: Catalogue, name: str) -> Pool:
 
 
 def subnets(unit: ReadSpace, labels: Labels, scope: str | None) -> list[SubnetView]:
-    """See :meth:`borough.engine.ipam.Ipam.subnets`."""
-    found = [
-        subnet
-        for subnet in unit.catalogue.subnets.values()
-        if scope in (None, subnet.scope)
-        and all(subnet.labels.get(name, frozenset()) & values for name, values in labels.items())
-    ]
-    found.sort(key=lambda subnet: (subnet.scope, subnet.prefix))
-    return [show_subnet(subnet) for subnet in found]
+    """See :meth:`borough.engine.face.Face.subnets`."""
+    return [show_subnet(subnet) for subnet in _labelled(unit.catalogue, labels, scope)]
 
 
 def hosts(unit: ReadSpace) -> list[HostView]:
@@ -245,31 +239,44 @@ def usage(
     unit: ReadSpace,
     labels: Labels,
     host: str | None,
-    scope: str,
+    scope: str | None,
     seen: Collection[str] | None = None,
 ) -> list[Usage]:
-    """See :meth:`borough.engine.ipam.Ipam.usage`.
+    """See :meth:`borough.engine.face.Face.usage`.
 
     :param seen: names of the subnets that the caller sees; None for all.
     """
-    group = _group(unit.catalogue, labels, host, scope)
-    chosen = [subnet for subnet in group if seen is None or subnet.name in seen]
+    place = optional_text("host", host)
+    if place:
+        found = _group_of(unit.catalogue, labels, place, scope or DEFAULT_SCOPE)
+    else:
+        found = _labelled(unit.catalogue, labels, scope)
+    chosen = [subnet for subnet in found if seen is None or subnet.name in seen]
     tallies = unit.tallies([subnet.id for subnet in chosen])
     return [_usage(subnet, tallies[subnet.id]) for subnet in chosen]
 
 
-def _group(catalogue: Catalogue, labels: Labels, host: str | None, scope: str) -> list[Subnet]:
-    """The subnets of a group in the order in which it uses them, or all of the scope."""
-    made = dict(labels)
-    place = optional_text("host", host)
-    if place:
-        made[HOST] = frozenset([place])
-    if not made:
+def _labelled(catalogue: Catalogue, labels: Labels, scope: str | None) -> list[Subnet]:
+    """Subnets that have a value of each dimension, by scope and address: a report knows no boundary."""
+    if scope is not None:
         check_scope(catalogue, scope)
-        everything = [each for each in catalogue.subnets.values() if each.scope == scope]
-        return sorted(everything, key=lambda subnet: subnet.prefix)
+    dimensions = [dimension.name for dimension in catalogue.dimensions]
+    for name in labels:
+        if name not in dimensions:
+            raise unknown("dimension", name, dimensions)
+    found = [
+        subnet
+        for subnet in catalogue.subnets.values()
+        if scope in (None, subnet.scope)
+        and all(values & subnet.labels.get(name, frozenset()) for name, values in labels.items())
+    ]
+    return sorted(found, key=lambda subnet: (subnet.scope, subnet.prefix))
+
+
+def _group_of(catalogue: Catalogue, labels: Labels, host: str, scope: str) -> list[Subnet]:
+    """The subnets of a group in the order in which a request on a host uses them."""
     # One family at a time: a group need not offer both together to be looked at.
-    request = Request(scope=scope, labels=made, host=place)
+    request = Request(scope=scope, labels={**labels, HOST: frozenset([host])}, host=host)
     ladders = [
         climb(catalogue, replace(request, families=(family,)))
         for family in families_of(catalogue.subnets.values()) or (4,)
@@ -284,15 +291,19 @@ def _group(catalogue: Catalogue, labels: Labels, host: str | None, scope: str) -
 
 
 def _usage(subnet: Subnet, tally: Tally) -> Usage:
+    used = subnet.capacity - tally.total_free
     return Usage(
-        subnet.name,
-        str(subnet.prefix),
-        subnet.family,
-        subnet.capacity,
-        tally.allocated,
-        tally.cooling,
-        tally.total_free,
-        tally.total_free - tally.free.get("", 0),
+        name=subnet.name,
+        prefix=str(subnet.prefix),
+        scope=subnet.scope,
+        family=subnet.family,
+        size=subnet.capacity,
+        used=used,
+        free=tally.total_free,
+        allocated=tally.allocated,
+        cooling=tally.cooling,
+        outside=tally.allocated + tally.cooling - used,
+        claimed_free=tally.total_free - tally.free.get("", 0),
     )
 
 

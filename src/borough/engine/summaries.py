@@ -18,9 +18,11 @@ class Total:
 
     family: int
     size: int
+    used: int
+    free: int
     allocated: int
     cooling: int
-    free: int
+    outside: int
     claimed_free: int
 
     @classmethod
@@ -28,17 +30,19 @@ class Total:
         """The sum over some subnets of a family."""
         return cls(
             family,
-            sum(line.size for line in lines),
-            sum(line.allocated for line in lines),
-            sum(line.cooling for line in lines),
-            sum(line.free for line in lines),
-            sum(line.claimed_free for line in lines),
+            size=sum(line.size for line in lines),
+            used=sum(line.used for line in lines),
+            free=sum(line.free for line in lines),
+            allocated=sum(line.allocated for line in lines),
+            cooling=sum(line.cooling for line in lines),
+            outside=sum(line.outside for line in lines),
+            claimed_free=sum(line.claimed_free for line in lines),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class GroupUsage:
-    """How full the subnets of a group are, in the order in which the group uses them."""
+    """How full some subnets are, and the sum of each family."""
 
     subnets: tuple[Usage, ...]
     totals: tuple[Total, ...]

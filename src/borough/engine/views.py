@@ -178,19 +178,25 @@ def _blocks_of(
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full a subnet or a whole group is, in addresses.
+    """How full a subnet is, in addresses.
 
-    :ivar size: addresses that *any* and *next* may give.
-    :ivar claimed_free: free addresses in blocks that somebody claims.
+    :ivar size: addresses for *any* and *next*: those of the ranges.
+    :ivar used: of the size, those that are not free.
+    :ivar allocated: all allocations, also those outside the ranges.
+    :ivar outside: allocated and cooling addresses outside the ranges.
+    :ivar claimed_free: free addresses in claimed blocks.
     """
 
     name: str
     prefix: str
+    scope: str
     family: int
     size: int
+    used: int
+    free: int
     allocated: int
     cooling: int
-    free: int
+    outside: int
     claimed_free: int
 
 
