@@ -314,7 +314,7 @@ def test_usage_has_a_line_for_each_subnet_and_a_total_for_each_family(cli: Cli):
         "claimed_free": 14,
     }
     said = cli.text("usage")
-    assert re.search(r"pods-a +10\.64\.0\.0/17 +32766 +1 +32765 +14 +<0\.1%\n", said)
+    assert re.search(r"pods-a +10\.64\.0\.0/17 +32766 +1 +<0\.1% +32765 +14\n", said)
     assert re.search(r"IPv6 in all +65535 +1 ", said)
     hosted = cli.json("usage", "-l", "network=pods", "--host", "node-3")["subnets"]
     assert [each["name"] for each in hosted] == ["pods-b", "pods-a", "pods-v6"]
