@@ -9,13 +9,14 @@ from itertools import count
 from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.declared.dimensions import HOST, Match
-from borough.domain.declared.lookup import check_scope, did_you_mean
+from borough.domain.declared.dimensions import HOST
+from borough.domain.declared.lookup import check_scope
 from borough.domain.declared.records import Host
-from borough.domain.encode import plain, utc
+from borough.domain.encode import plain, rfc3339, utc
 from borough.domain.net.addresses import format_address
 from borough.domain.policy import allocate as policy
-from borough.domain.policy.explain import Explanation, describe_group, explain, subnets_to_tally
+from borough.domain.policy.explain import Explanation, explain, subnets_to_tally
+from borough.domain.policy.refusal import Refusal, refuse, sentence, subnets_to_count
 from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
 from borough.domain.policy.take import Taken, TakeRequest
 from borough.domain.request import Kind, Request
@@ -24,6 +25,9 @@ from borough.domain.space.allocations import State
 from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Plan, Space, Tally
+from borough.domain.space.regions import ClaimedRegions
+from borough.domain.space.rungs import Rung
+from borough.engine import refusals
 from borough.engine.after import After
 from borough.engine.queries import seen_ids
 from borough.engine.release import end_rests, release_all
@@ -31,12 +35,10 @@ from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Answer, Released, show, show_all
 from borough.errors import (
     AddressInUse,
-    Exhausted,
     FixInput,
     KeyReused,
     KeySpent,
     NeedsSpace,
-    NoMatchingSubnet,
     NotAllocated,
     StaleSequence,
 )
@@ -55,6 +57,9 @@ EXPLAINED: Final = 64 * EXPIRE_BATCH
 #: For how long an idempotency key is kept after its addresses are gone, in microseconds.
 KEY_LIFE: Final = 7 * 24 * 3600 * policy.SECOND
 
+#: After every time, in microseconds since the epoch.
+_NEVER: Final = 1 << 62
+
 #: How many requests with a key go by before old keys are looked for, and how many are dropped then.
 FORGET_EVERY: Final = 256
 FORGET: Final = 1024
@@ -68,12 +73,6 @@ _UNDECIDED: Final = (
     f"not decided: more than {EXPLAINED} addresses have rested long enough and are not free yet; "
     "sweep, and ask again"
 )
-
-#: What a group lacks when no address can be computed in it.
-_COMPUTED: Final = {
-    Kind.EUI64: "no /64, and so no place for an EUI-64 interface identifier,",
-    Kind.GATEWAY: "no subnet with a gateway",
-}
 
 
 class Ladders:
@@ -206,7 +205,8 @@ class Allocator:
             except AddressInUse as taken:
                 return self._explanation(space, resolved, None, taken.message)
             if plan is not None or len(over) < most:
-                return self._explanation(space, resolved, plan)
+                outcome = "" if plan is not None else sentence(_reasons(space, unit, resolved))
+                return self._explanation(space, resolved, plan, outcome)
             if most >= EXPLAINED:
                 return self._explanation(space, resolved, None, _UNDECIDED)
             most *= 2
@@ -254,47 +254,16 @@ class Allocator:
             return resolved
         return replace(resolved, want=replace(resolved.want, implied={}))
 
-    def refusal(self, unit: ReadSpace, resolved: policy.ResolvedRequest) -> NeedsSpace:
-        """Why a request gets nothing: the error to raise."""
-        explanation = self._explanation(unit, resolved, None)
-        request = resolved.request
-        group = describe_group(self._told(resolved))
-        detail = {
-            "group": {name: sorted(values) for name, values in sorted(request.labels.items())},
-            "scope": request.scope,
-            "host": request.host,
-            "families": list(resolved.ladder.families),
-            "count": request.count,
-            "explanation": plain(explanation),
-        }
-        if not resolved.ladder.placement_groups and not self._is_for_ipv4(resolved):
-            return NoMatchingSubnet(
-                f"no subnet may be used for {group}{_hint(resolved)}",
-                **detail,
-                **{"try": ["label a subnet so that the group admits it", "correct the labels"]},
-            )
-        missing = _COMPUTED.get(request.kind)
-        if missing and not any(policy.named_addresses(resolved)):
-            return NoMatchingSubnet(
-                f"{missing} in {group}",
-                **detail,
-                **{"try": ["ask for any address", "add such a subnet to the group"]},
-            )
-        families = " and ".join(f"IPv{family}" for family in resolved.ladder.families)
-        wanted_count = f"{request.count} addresses" if request.count > 1 else "address"
-        return Exhausted(
-            f"no free {families} {wanted_count} in {group}",
-            **detail,
-            **{"try": ["release addresses", "add a subnet to the group", "ask a wider group"]},
-        )
+    def refusal(
+        self, unit: ReadUnit, resolved: policy.ResolvedRequest, *, counted: bool = True
+    ) -> NeedsSpace:
+        """The error that explains why a request gets nothing.
 
-    def _is_for_ipv4(self, resolved: policy.ResolvedRequest) -> bool:
-        """True when an EUI-64 address is asked for in a group without IPv6 subnets."""
-        request = resolved.request
-        if request.kind is not Kind.EUI64 or request.families:
-            return False
-        other = replace(request, kind=Kind.ANY, mac=None)
-        return bool(self.ladders.climb(resolved.catalogue, other)[1].placement_groups)
+        :param counted: false where the tables do not know all addresses in use.
+        """
+        reasons = _reasons(unit, unit, resolved) if counted else []
+        explanation = self._explanation(unit, resolved, None, sentence(reasons))
+        return refusals.refusal(self._told(resolved), explanation, reasons, self.ladders.climb)
 
     def replay(self, unit: ReadUnit, request: Request) -> Answer | None:
         """The answer that a key was given before (rule 7)."""
@@ -401,38 +370,25 @@ def digest(request: Request) -> str:
     return hashlib.sha256(request.fingerprint().encode()).hexdigest()
 
 
-def _hint(resolved: policy.ResolvedRequest) -> str:
-    """What may be wrong with a selector that admits nothing."""
-    catalogue, request = resolved.catalogue, resolved.request
-    if request.tiers is not None or any(
-        cohort.closed
-        and not any(
-            resolved.want.fit(dimension, cohort.labels) is Match.OUTSIDE_BOUNDARY
-            for dimension in catalogue.dimensions
-        )
-        for cohort in catalogue.cohorts_in(request.scope)
-    ):
-        return ": every subnet that it could use is closed, and takes no new addresses"
-    for dimension in catalogue.dimensions:
-        for value in request.labels.get(dimension.name, ()):
-            known = {
-                each
-                for cohort in catalogue.cohorts_in(request.scope)
-                for each in cohort.labels.get(dimension.name, ())
-            }
-            if dimension.is_boundary and value not in known:
-                said = did_you_mean(value, known)
-                return f": no subnet has {dimension.name}={value}{said}"
-    unnamed = (
-        {
-            dimension.name
-            for cohort in catalogue.cohorts_in(request.scope)
-            for dimension in catalogue.dimensions
-            if dimension.is_boundary and cohort.labels.get(dimension.name)
-        }
-        - set(request.labels)
-        - set(resolved.want.implied)
-    )
-    if unnamed and request.tiers is None:
-        return f": every subnet is fenced; name a value of {' or '.join(sorted(unnamed))}"
-    return ""
+def _reasons(
+    space: ReadSpace | After, unit: ReadUnit, resolved: policy.ResolvedRequest
+) -> list[Refusal]:
+    """The reasons why a group has too few addresses; empty when they are not known.
+
+    :param space: the space as the decision saw it.
+    """
+    ids = subnets_to_count(resolved)
+    if not ids or resolved.request.kind not in (Kind.ANY, Kind.NEXT):
+        return []
+
+    def claimed(rung: Rung) -> int:
+        claimant = resolved.want.claimant
+        return ClaimedRegions(Plan(), claimant, space.holdings(rung, claimant)).size
+
+    tallies = space.tallies(ids)
+    until = ""
+    if any(tally.cooling for tally in tallies.values()):
+        resting = unit.expired(_NEVER, EXPIRE_BATCH)
+        first = next((each.until for each in resting if each.subnet_id in tallies), None)
+        until = "" if first is None else rfc3339(utc(first))
+    return refuse(resolved, tallies, claimed, until)
