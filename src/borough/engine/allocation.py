@@ -44,6 +44,9 @@ from borough.errors import (
 from borough.store.cache import Cache
 from borough.store.port import ReadSpace, ReadUnit, Store, Unit
 
+#: Most addresses of a request, or of a release, that is brief; see :meth:`borough.store.port.Store.transact`.
+BRIEF: Final = 64
+
 #: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
 EXPIRE_BATCH: Final = 256
 
@@ -128,7 +131,8 @@ class Allocator:
             store.transact(lambda unit: unit.forget(before, FORGET))
         order = None if request.explain else self.order(store.known, request)
         if order is None:
-            return store.transact(work, repeatable=bool(request.key))
+            brief = request.count <= BRIEF and not request.explain
+            return store.transact(work, repeatable=bool(request.key), brief=brief)
         given = store.allocate(order, work)
         return (
             given

@@ -19,7 +19,7 @@ from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.engine import events, queries, tokens
-from borough.engine.allocation import Allocator, Ladders
+from borough.engine.allocation import BRIEF, Allocator, Ladders
 from borough.engine.face import Face
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
@@ -105,7 +105,8 @@ class Ipam(Face):
 
     def _release(self, request: ReleaseRequest) -> Released:
         return self._store.transact(
-            lambda unit: self._allocator.release(unit, request, most=RELEASED_LISTED)
+            lambda unit: self._allocator.release(unit, request, most=RELEASED_LISTED),
+            brief=0 < len(request.addresses) <= BRIEF,
         )
 
     def release_seen(

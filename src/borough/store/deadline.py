@@ -33,6 +33,11 @@ def is_over() -> bool:
     return time.monotonic() >= _ENDS.get()
 
 
+def seconds_left() -> float:
+    """Time until the deadline of the present work; infinite where there is none."""
+    return _ENDS.get() - time.monotonic()
+
+
 def check() -> None:
     """Compare the time with the deadline.
 

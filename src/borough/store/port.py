@@ -323,10 +323,14 @@ class Store(Protocol):
         write: bool = True,
         repeatable: bool = False,
         declares: bool = False,
+        brief: bool = False,
     ) -> T:
         """Run a unit of work in one transaction, and again after each lost race, within a bound.
 
         :param write: the unit may write; one that only reads never waits for writers.
+        :param brief: the unit writes, takes milliseconds and declares nothing. It may share its transaction
+            with units of other threads: each keeps its own answer or error, and none is answered
+            before the commit.
         :param declares: the unit changes declared objects; such units queue.
         :param repeatable: the unit detects that it was done before, so it may run again after a commit
             whose answer was lost.

@@ -45,6 +45,7 @@ class MemoryStore:
         write: bool = True,
         repeatable: bool = False,
         declares: bool = False,
+        brief: bool = False,
     ) -> T:
         with self._lock:
             for _ in range(_ATTEMPTS):

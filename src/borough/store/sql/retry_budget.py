@@ -62,6 +62,10 @@ class RetryBudget:
         """
         return self._lost_races >= FAIRNESS_AFTER
 
+    def seconds_left(self) -> float:
+        """Time until the last attempt has to begin; 0 or less when it is over."""
+        return self._deadline - time.monotonic()
+
     def want(self, unit: SqlUnit) -> None:
         """Remember the rows that a failed attempt changed."""
         self.free_ranges = {each.id for plan in unit.written for each in plan.free_ranges_removed}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.policy.take import Taken, TakeRequest
 from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.cache import Cache
+from borough.store.deadline import check, seconds_left
 from borough.store.port import TIMEOUT, Contradiction, LostRace, Unit
 from borough.store.sql import migrate
 from borough.store.sql.decide import DecisionUnit, UnknownFact
@@ -27,10 +29,11 @@ from borough.store.sql.failures import (
     public,
 )
 from borough.store.sql.giving import NO_BOUNDS, Outcome, Word
-from borough.store.sql.links import Links, original
+from borough.store.sql.links import HeldConnection, Links, original
 from borough.store.sql.probes import Probes
 from borough.store.sql.retry_budget import ATTEMPTS, RetryBudget
 from borough.store.sql.runner import KEPT, Runner
+from borough.store.sql.shared_commits import LONGEST, MOST, SharedCommits, SharedUnit, Undone
 from borough.store.sql.unit.unit import SqlUnit
 
 T = TypeVar("T")
@@ -48,6 +51,7 @@ class SqlStore:
         self._catalogue: Catalogue | None = None
         self._probes = Probes(self._kept)
         self._links = Links(engine, dialect)
+        self._commits = SharedCommits()
         self.retries = 0
         #: Statements sent, brackets of transactions included; for tests that count them.
         self.statements = 0
@@ -103,13 +107,22 @@ class SqlStore:
         write: bool = True,
         repeatable: bool = False,
         declares: bool = False,
+        brief: bool = False,
     ) -> T:
         bound = self._bound(write=write, declares=declares)
+        # A server has many writers at a time; there a shared transaction would only hold more locks.
+        shares = brief and not self._dialect.is_server
         while True:
             try:
+                if shares:
+                    return self._share(work, bound, repeatable=repeatable)
                 return self._once(work, bound, write=write, repeatable=repeatable)
             except LockFirst as wanted:
                 bound.subnets |= wanted.subnet_ids
+            except Undone as lost:
+                # Alone it meets its own errors.
+                shares = False
+                self._again(bound, lost)
             except Duplicate as duplicate:
                 # Two transactions declared the same object: the next attempt finds it declared.
                 self._again(bound, Contradiction(str(duplicate)))
@@ -287,6 +300,85 @@ class SqlStore:
         if unit.cacheable is not None:
             self._catalogue = unit.cacheable
         return answer
+
+    # --- Shared transactions --------------------------------------------------------------------
+
+    def _share(self, work: Callable[[Unit], T], bound: RetryBudget, *, repeatable: bool) -> T:
+        """Run a brief unit in a transaction of this thread or of another of this process."""
+        shared = SharedUnit(work)
+        with self._commits.lead(shared, min(bound.seconds_left(), seconds_left())) as leads:
+            if leads:
+                self._lead(shared)
+        if shared.undone:
+            check()
+        return cast(T, shared.result(repeatable=repeatable))
+
+    def _lead(self, first: SharedUnit) -> None:
+        """Run a unit, and those that wait behind it, in one transaction."""
+        ran: list[SharedUnit] = []
+        committing = False
+        try:
+            with self._links.use() as link:
+                runner = self._runner_on(link.cursor)
+                try:
+                    runner.text(self._dialect.begin_write)
+                    unit = self._shared_unit(runner, link)
+                    first.answer = first.run(unit)
+                    ends = time.monotonic() + LONGEST
+                    while len(ran) < MOST and time.monotonic() < ends:
+                        each = self._commits.next()
+                        if each is None:
+                            break
+                        ran.append(each)
+                        self._run_saved(link, runner, each, unit.cacheable)
+                    committing = True
+                    # Not by the runner: the deadline is one caller's, the commit is for all.
+                    link.cursor.execute("COMMIT")
+                    runner.statements += 1
+                except BaseException:
+                    link.connection.rollback()
+                    raise
+                finally:
+                    self.statements += runner.statements
+        except BaseException as error:
+            for each in ran:
+                each.undone = True
+                each.in_doubt = committing and not isinstance(error, Exception)
+            raise
+        finally:
+            for each in ran:
+                each.wake()
+        if unit.cacheable is not None:
+            self._catalogue = unit.cacheable
+
+    def _run_saved(
+        self, link: HeldConnection, runner: Runner, each: SharedUnit, catalogue: Catalogue | None
+    ) -> None:
+        """Run a unit of another thread; what it raises is its own, and undoes it alone."""
+        execute = link.cursor.execute
+        execute("SAVEPOINT unit")
+        runner.statements += 2
+        try:
+            each.answer = each.run(self._shared_unit(runner, link, catalogue))
+        except Exception as error:
+            each.error = self._dialect.translate(error)
+            if not link.connection.in_transaction:
+                # SQLite undoes the whole transaction after some errors, as when the disk is full.
+                raise Undone from error
+            execute("ROLLBACK TO unit")
+        execute("RELEASE unit")
+
+    def _shared_unit(
+        self, runner: Runner, link: HeldConnection, catalogue: Catalogue | None = None
+    ) -> SqlUnit:
+        return SqlUnit(
+            runner,
+            self._catalogue,
+            self._dialect,
+            self._probes,
+            bounds_cache=link.bounds_cache,
+            read_here=catalogue,
+        )
 
     def _runner_on(self, cursor: Any) -> Runner:
         return Runner(cursor, self._compiler, self._kept, tells_key=self._dialect.tells_key)

@@ -34,6 +34,7 @@ class SqlPart:
         bounds_cache: BoundsCache,
         spread: bool = False,
         locked: frozenset[int] | None = None,
+        read_here: Catalogue | None = None,
     ) -> None:
         """Work in a transaction.
 
@@ -42,6 +43,7 @@ class SqlPart:
         :param spread: offer unused space before the blocks of its rung.
         :param locked: the subnets whose space was locked before the snapshot; None where no lock is
             needed, or where reads lock.
+        :param read_here: the catalogue, where another unit has read it in this transaction.
         """
         self._runner = runner
         self._cached = cached
@@ -62,7 +64,7 @@ class SqlPart:
         self._locked = locked
         #: Counts of changes outside of blocks, by id of a subnet whose space this unit has locked.
         self._outside: dict[int, int] = {}
-        self._fresh: Catalogue | None = None
+        self._fresh = read_here
         #: The catalogue before the changes of this unit.
         self.cacheable: Catalogue | None = None
 
