@@ -30,6 +30,7 @@ class Act:
     :ivar host: the host that changes of hosts are about.
     :ivar wanted: the labels that an address given must have.
     :ivar is_ranged: whether an address given must lie in the ranges.
+    :ivar stops: the statements at which it is stopped: a take, and the write of a decision.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Act:
     host: str = "h1"
     wanted: Mapping[str, str] = field(default_factory=dict)
     is_ranged: bool = False
+    stops: int = 1
 
 
 def _gives(
@@ -45,6 +47,7 @@ def _gives(
     *places: Place,
     host: str = "",
     is_ranged: bool = True,
+    is_decided: bool = False,
     address: Callable[[Scene], str] | None = None,
     **request: Any,
 ) -> list[Act]:
@@ -57,12 +60,10 @@ def _gives(
         return ipam.allocate(labels=GROUP, host=host or None, owner=f"by-{name}", **asked)
 
     plain = Act(name, call, places or (ROOMY, BARE), host or "h1", GROUP, is_ranged)
-    return [
-        plain,
-        replace(
-            plain, name=f"{name}-told", call=lambda ipam, scene: call(ipam, scene, explain=True)
-        ),
-    ]
+    told = replace(
+        plain, name=f"{name}-told", call=lambda ipam, scene: call(ipam, scene, explain=True)
+    )
+    return [replace(plain, stops=2 if is_decided else 1), told]
 
 
 def _release(ipam: Ipam, scene: Scene, owner: str, *, now: bool = False) -> Any:
@@ -76,19 +77,19 @@ def _reassign(ipam: Ipam, scene: Scene) -> Any:
 
 
 ACTS: Final = [
-    *_gives("any"),
+    *_gives("any", is_decided=True),
     *_gives("keyed", key="a-key"),
     *_gives("next", kind="next"),
-    *_gives("inside", address=lambda _: "10.9.0.90", is_ranged=False),
-    *_gives("outside", address=lambda _: "10.9.0.210", is_ranged=False),
+    *_gives("inside", address=lambda _: "10.9.0.90", is_ranged=False, is_decided=True),
+    *_gives("outside", address=lambda _: "10.9.0.210", is_ranged=False, is_decided=True),
     *_gives("below", address=lambda _: "10.9.0.7", is_ranged=False),
     *_gives("eui64", mac="00:16:3e:00:00:01", families=6, is_ranged=False),
     *_gives("gateway", kind="gateway", families=4, is_ranged=False),
     *_gives("bulk", count=12),
     *_gives("dual", families=[4, 6]),
-    *_gives("claim", host="h9"),
-    *_gives("growth", ROOMY, host="h1"),
-    *_gives("takeover", TAKEN, host="h2"),
+    *_gives("claim", host="h9", is_decided=True),
+    *_gives("growth", ROOMY, host="h1", is_decided=True),
+    *_gives("takeover", TAKEN, host="h2", is_decided=True),
     *_gives("loan", LENT, host="h2"),
     *_gives("rested", COOLING, RESTED),
     *_gives(

@@ -18,7 +18,7 @@ from borough.domain.policy import allocate as policy
 from borough.domain.policy.explain import Explanation, explain, subnets_to_tally
 from borough.domain.policy.refusal import Refusal, refuse, sentence, subnets_to_count
 from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
-from borough.domain.policy.take import Taken, TakeRequest
+from borough.domain.policy.take import NamedAddress, Taken, TakeRequest
 from borough.domain.request import Kind, Request
 from borough.domain.space import allocations
 from borough.domain.space.allocations import State
@@ -35,6 +35,7 @@ from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Answer, Released, show, show_all
 from borough.errors import (
     AddressInUse,
+    BoroughError,
     FixInput,
     KeyReused,
     KeySpent,
@@ -158,9 +159,13 @@ class Allocator:
         if len(ladder.placement_groups) != 1 or len(ladder.families) != 1:
             return None
         is_sought = request.kind in (Kind.ANY, Kind.NEXT)
+        named = None if is_sought else self._named(catalogue, request, want, ladder)
+        if not is_sought and named is None:
+            return None
         return TakeRequest(
             catalogue=catalogue,
             rungs=ladder.placement_groups[0].rungs[ladder.families[0]] if is_sought else (),
+            named=named,
             ladder=ladder.identity,
             claimant=want.claimant,
             lowest=request.kind is Kind.NEXT,
@@ -168,6 +173,19 @@ class Allocator:
             now=self.clock(),
             fingerprint=digest(request) if request.key else "",
         )
+
+    @staticmethod
+    def _named(
+        catalogue: Catalogue, request: Request, want: ResolvedSelector, ladder: Ladder
+    ) -> NamedAddress | None:
+        """The first candidate of a request for an address known beforehand."""
+        resolved = policy.ResolvedRequest(catalogue, request, want, ladder, 0)
+        try:
+            subnet, address = next(policy.named_addresses(resolved))
+        except (BoroughError, StopIteration):
+            # A unit of work refuses it, on the present catalogue.
+            return None
+        return NamedAddress(subnet.id, address, subnet.is_usable(address))
 
     def allocate_in(self, unit: Unit, request: Request) -> Answer:
         """What :meth:`allocate` does, inside a unit of work."""

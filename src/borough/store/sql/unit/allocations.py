@@ -56,7 +56,7 @@ class SqlAllocations(SqlPart):
         ]
         self._count_outside(plan)
         try:
-            if self._dialect.writer and self._dialect.writer.wants(plan):
+            if self._wants(plan):
                 if plan.is_empty:
                     return []
                 pairs = [
@@ -78,6 +78,11 @@ class SqlAllocations(SqlPart):
         if events:
             self._add_events(events)
         return sequences
+
+    def _wants(self, plan: Plan) -> bool:
+        """True when the plan is written in few statements."""
+        writer = self._dialect.writer
+        return writer is not None and writer.wants(plan)
 
     def _count_outside(self, plan: Plan) -> None:
         """Count this unit's own changes outside of blocks, which are no lost race."""

@@ -36,8 +36,7 @@ class SqlSpace(SqlPart):
     """See :class:`borough.store.port.ReadSpace`."""
 
     def _saw(self, pieces: Sequence[Block | FreeRange]) -> None:
-        """Remember pieces that were read, for the optimistic path."""
-        self.read += pieces
+        """Take note of pieces that were read."""
 
     def offers(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
