@@ -40,7 +40,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     """`borough serve`, with tokens."""
     url = f"sqlite:///{tmp_path}/ipam.db"
     with borough.open(url, create=True) as ipam:
-        _, secret = ipam.create_token("driver", may="administer")
+        _, secret = ipam.create_token("driver", permission="administer")
     (tmp_path / "token").write_text(secret + "\n")
     made = Process(url, "--tokens", log=tmp_path / "serve.log")
     yield made

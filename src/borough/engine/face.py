@@ -396,20 +396,20 @@ class Face(Actions):
         self,
         name: str,
         *,
-        may: str = "read",
+        permission: str = "read",
         labels: LabelsIn | None = None,
         expires: datetime | None = None,
     ) -> tuple[TokenView, str]:
         """Make a token by which a caller of the service identifies itself.
 
         :param name: who it stands for; events carry it.
-        :param may: ``read``, ``allocate`` or ``administer``, each including those before it.
+        :param permission: ``read``, ``allocate`` or ``administer``, each including those before it.
         :param labels: confine it to the subnets with these labels, and what belongs to them.
         :param expires: when it ends; None for never.
         :return: the token, and its text, which is stored nowhere and cannot be had again.
         :raises FixInput: there is a token of that name, or a setting is not allowed.
         """
-        return self._create_token(name, may, make_labels(labels or {}), expires)
+        return self._create_token(name, permission, make_labels(labels or {}), expires)
 
     def revoke_token(self, name: str) -> TokenView:
         """End a token.

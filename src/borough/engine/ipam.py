@@ -225,11 +225,11 @@ class Ipam(Face):
     # --- Looking after ----------------------------------------------------------------------------
 
     def _create_token(
-        self, name: str, may: str, labels: Labels, expires: datetime | None
+        self, name: str, permission: str, labels: Labels, expires: datetime | None
     ) -> tuple[TokenView, str]:
         return self._store.transact(
             lambda unit: tokens.create(
-                unit, name, may=may, labels=labels, expires=expires, now=self._clock()
+                unit, name, permission=permission, labels=labels, expires=expires, now=self._clock()
             )
         )
 

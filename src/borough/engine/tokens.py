@@ -37,7 +37,7 @@ def create(
     unit: Unit,
     name: str,
     *,
-    may: str,
+    permission: str,
     labels: Labels,
     expires: datetime | None,
     now: int,
@@ -48,15 +48,18 @@ def create(
         raise FixInput(f"there is a token named {name!r} already; revoke it first", name=name)
     ends = None if expires is None else _end(expires, now)
     try:
-        allows = Permission(may)
+        allowed = Permission(permission)
     except ValueError:
         known = ", ".join(Permission)
-        raise FixInput(f"a token may {known}, not {may!r}", may=str(may)) from None
-    if labels and allows is Permission.ADMINISTER:
+        raise FixInput(
+            f"the permission of a token is one of {known}, not {permission!r}",
+            permission=str(permission),
+        ) from None
+    if labels and allowed is Permission.ADMINISTER:
         raise FixInput("a token that may administer cannot be confined to labels")
     check_boundary_labels(unit.catalogue, labels)
     public, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    token = Token(name, public, _digest(secret), allows, labels, now, ends)
+    token = Token(name, public, _digest(secret), allowed, labels, now, ends)
     unit.add_token(token)
     unit.record(EventRow(now, Act.TOKEN, name, detail=f"create: {describe(token)}"))
     return show_token(token), f"borough_{public}_{secret}"
@@ -88,7 +91,7 @@ def revoke(unit: Unit, name: str, now: int) -> TokenView:
 def describe(token: Token) -> str:
     """What a token allows, in words."""
     words = [f"{name}={'|'.join(sorted(values))}" for name, values in sorted(token.labels.items())]
-    return f"may {token.may}" + (f" within {' '.join(words)}" if words else "")
+    return f"may {token.permission}" + (f" within {' '.join(words)}" if words else "")
 
 
 def check_boundary_labels(catalogue: Catalogue, fence: Iterable[str]) -> None:
