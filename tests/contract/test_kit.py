@@ -11,7 +11,7 @@ import pytest
 
 from borough import Ipam
 from borough.driver.conformance import test_addresses, test_groups, test_holding
-from borough.driver.conformance.stage import Stage
+from borough.driver.conformance.space import KitSpace
 from borough.driver.feature import Feature
 from borough.drivers.native import NativeDriver
 
@@ -31,8 +31,8 @@ del test_addresses, test_groups, test_holding
 
 
 @pytest.fixture
-def stage(ipam: Ipam) -> Iterator[Stage]:
+def space(ipam: Ipam) -> Iterator[KitSpace]:
     """A network of this test's own on a store, cleared away afterwards."""
-    made = Stage(NativeDriver(ipam))
+    made = KitSpace(NativeDriver(ipam))
     yield made
     made.clear()

@@ -61,18 +61,18 @@ def test_a_classic_driver_passes_through_the_shim(driver: str) -> None:
     """It is skipped for the two things that the shim says it does without."""
     code, seen, said = run_kit(f"tests.driver.classic:{driver}")
     assert (code, seen.failed) == (0, set())
-    assert seen.skipped == ["test_a_released_address_rests", "test_a_host_claims_a_block"]
+    assert seen.skipped == ["test_a_released_address_cools_down", "test_a_host_claims_a_block"]
     assert "lacks (the system may give a released address again at once)" in said
 
 
 #: The planted fault, and the test that must find it. Others may find it as well.
 FAULTS = {
-    "EntersFences": "test_a_hard_label_shuts_out_requests_that_do_not_name_it",
+    "EntersFences": "test_a_hard_label_excludes_requests_without_it",
     "NeverFallsBack": "test_a_full_typed_group_falls_back_to_unlabelled_subnets_only",
     "KeepsSoftBoundaries": "test_a_full_soft_group_falls_back_to_any_subnet",
-    "ForgetsHosts": "test_a_host_comes_back_to_the_subnet_that_it_used_last",
-    "ImpliesNothing": "test_a_host_stays_on_the_segment_that_it_reaches",
-    "SortsOutright": "test_subnets_named_outright_are_used_in_their_order",
+    "ForgetsHosts": "test_a_host_returns_to_the_subnet_that_it_used_last",
+    "ImpliesNothing": "test_a_host_stays_on_its_segment",
+    "SortsOutright": "test_subnets_by_name_are_used_in_their_order",
     "IgnoresWeight": "test_the_heavier_of_equal_subnets_goes_first",
     "IgnoresRank": "test_the_rank_of_the_dimensions_decides",
     "Straddles": "test_several_addresses_do_not_straddle_segments",
@@ -80,22 +80,22 @@ FAULTS = {
     "NextIsAny": "test_next_is_the_lowest_free_address",
     "GivesAnother": "test_an_address_by_name",
     "GivesOutsideTheGroup": "test_an_address_outside_the_group_is_refused",
-    "IgnoresRanges": "test_ranges_and_gateway_are_kept",
-    "GivesTheGateway": "test_the_gateway_is_given_when_asked_for",
+    "IgnoresRanges": "test_ranges_and_gateway_are_respected",
+    "GivesTheGateway": "test_the_gateway_is_allocated_on_request",
     "MakesUpIdentifiers": "test_an_address_from_a_mac_address",
     "MergesScopes": "test_scopes_may_overlap",
-    "ForgetsOwners": "test_release_by_owner_frees_all_it_holds",
+    "ForgetsOwners": "test_release_by_owner_frees_all_its_addresses",
     "ForgetsKeys": "test_the_same_key_gets_the_same_address",
-    "RepeatsWhatIsGone": "test_a_key_whose_addresses_went_is_spent",
+    "RepeatsWhatIsGone": "test_a_key_is_spent_after_its_addresses_are_released",
     "ReleasesStale": "test_a_stale_sequence_is_refused",
-    "ReleasesQuietly": "test_a_released_address_can_be_given_again",
-    "GivesAgainAtOnce": "test_a_released_address_rests",
-    "CallsEverythingExhausted": "test_no_subnet_is_another_thing_than_no_address",
+    "ReleasesQuietly": "test_a_released_address_can_be_allocated_again",
+    "GivesAgainAtOnce": "test_a_released_address_cools_down",
+    "CallsEverythingExhausted": "test_no_matching_subnet_differs_from_exhausted",
     "GivesUpEarly": "test_many_callers_get_every_address_once",
     "ChecksThenTakes": "test_many_callers_get_every_address_once",
     "ClaimsNothing": "test_a_host_claims_a_block",
     "LeavesSixOut": "test_both_families_in_one_request",
-    "HasAnOpinionOfAddresses": "test_which_addresses_of_ipv6_are_given",
+    "HasAnOpinionOfAddresses": "test_usable_addresses_of_ipv6",
     "IgnoresCounts": "test_many_at_once",
     "Raises": "test_a_full_hard_group_fails",
 }

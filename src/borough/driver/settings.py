@@ -1,4 +1,4 @@
-"""The settings of a driver, as an operator writes them, read one by one by the driver."""
+"""The settings of a driver, as an operator writes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REQUIRED: Final = object()
 
 
 class Settings:
-    """Settings by name. What nobody has read by the end is refused, so that a misspelt one is noticed."""
+    """Settings by name. A setting that the driver did not read is refused: it may be misspelt."""
 
     def __init__(self, driver: str, given: Mapping[str, Any] | None = None) -> None:
         self.driver = driver
@@ -24,7 +24,7 @@ class Settings:
         self._known: set[str] = set()
 
     def refuse(self, name: str, why: str) -> InvalidSettings:
-        """The error for a setting. Its value is not told: it may be a secret."""
+        """The error for a setting. It does not contain the value, which may be a secret."""
         return InvalidSettings(
             f"setting {name!r} of driver {self.driver} {why}", driver=self.driver, setting=name
         )
@@ -39,7 +39,7 @@ class Settings:
     def text(self, name: str, default: Any = _REQUIRED) -> str:
         """A text.
 
-        :raises InvalidSettings: it is missing, or none.
+        :raises InvalidSettings: it is missing or of another type.
         """
         found = self._take(name, default)
         if not isinstance(found, str):
@@ -49,7 +49,7 @@ class Settings:
     def flag(self, name: str, default: Any = _REQUIRED) -> bool:
         """True or false.
 
-        :raises InvalidSettings: it is missing, or neither.
+        :raises InvalidSettings: it is missing or of another type.
         """
         found = self._take(name, default)
         if not isinstance(found, bool):
@@ -59,7 +59,7 @@ class Settings:
     def number(self, name: str, default: Any = _REQUIRED, *, low: float, high: float) -> float:
         """A number within bounds.
 
-        :raises InvalidSettings: it is missing, none, or out of bounds.
+        :raises InvalidSettings: it is missing, of another type, or out of bounds.
         """
         found = self._take(name, default)
         if isinstance(found, bool) or not isinstance(found, int | float):
@@ -71,7 +71,7 @@ class Settings:
     def texts(self, name: str, default: Any = _REQUIRED) -> tuple[str, ...]:
         """A list of texts.
 
-        :raises InvalidSettings: it is missing, or none.
+        :raises InvalidSettings: it is missing or of another type.
         """
         found = self._take(name, default)
         if not isinstance(found, list | tuple) or not all(isinstance(each, str) for each in found):
@@ -81,7 +81,7 @@ class Settings:
     def mapping(self, name: str, default: Any = _REQUIRED) -> Mapping[str, Any]:
         """Values by name.
 
-        :raises InvalidSettings: it is missing, or none.
+        :raises InvalidSettings: it is missing or of another type.
         """
         found = self._take(name, default)
         if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
@@ -91,9 +91,9 @@ class Settings:
     def secret(self, name: str, default: Any = _REQUIRED) -> str:
         """A secret: ``NAME_env`` names an environment variable, ``NAME_file`` a file that holds it.
 
-        It cannot be written out: files of settings are shown, copied and kept.
+        The secret itself is not a setting: files of settings are shown, copied and kept.
 
-        :raises InvalidSettings: neither is given, or there is nothing in it.
+        :raises InvalidSettings: neither is set, both are, or the secret is empty or cannot be read.
         """
         variable, path = self.text(f"{name}_env", ""), self.text(f"{name}_file", "")
         if not variable and not path and isinstance(default, str):
@@ -113,9 +113,9 @@ class Settings:
         return found
 
     def finish(self) -> None:
-        """Refuse what nobody has read.
+        """Check that the driver has read all settings.
 
-        :raises InvalidSettings: there is such a setting.
+        :raises InvalidSettings: it has not read one.
         """
         for name in self._given:
             if name not in self._known:
@@ -125,12 +125,12 @@ class Settings:
 def read_settings(path: str) -> Mapping[str, Any]:
     """The settings in a YAML file.
 
-    :raises InvalidSettings: it cannot be read, or is no mapping.
+    :raises InvalidSettings: the file cannot be read, or is no mapping.
     """
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        # What stands in the file is not told: it may be a secret in the wrong place.
+        # The content of the file is not reported: it may be a secret in the wrong place.
         mark = getattr(error, "problem_mark", None)
         why = getattr(error, "strerror", None) or type(error).__name__
         where = f" in line {mark.line + 1}" if mark else ""

@@ -16,7 +16,7 @@ from borough.domain.encode import plain
 from borough.domain.net.addresses import format_address
 from borough.domain.policy import allocate as policy
 from borough.domain.policy.explain import Explanation, describe_group, explain, subnets_to_tally
-from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
+from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, resolve_selector
 from borough.domain.policy.take import Taken, TakeRequest
 from borough.domain.request import Kind, Request
 from borough.domain.space import allocations
@@ -100,7 +100,9 @@ class Ladders:
         )
         found = self._kept.get(key)
         if found is None:
-            found = self._kept.put(key, (wanted(catalogue, request), climb(catalogue, request)))
+            found = self._kept.put(
+                key, (resolve_selector(catalogue, request), climb(catalogue, request))
+            )
         return found
 
 
@@ -252,7 +254,7 @@ class Allocator:
         host = resolved.catalogue.hosts.get(resolved.request.host)
         if host is None or self.shows(host):
             return resolved
-        return replace(resolved, want=replace(resolved.want, implied={}))
+        return replace(resolved, selector=replace(resolved.selector, implied={}))
 
     def refusal(self, unit: ReadSpace, resolved: policy.ResolvedRequest) -> NeedsSpace:
         """Why a request gets nothing: the error to raise."""
@@ -403,7 +405,7 @@ def _hint(resolved: policy.ResolvedRequest) -> str:
             if dimension.is_boundary and cohort.labels.get(dimension.name)
         }
         - set(request.labels)
-        - set(resolved.want.implied)
+        - set(resolved.selector.implied)
     )
     if unnamed and request.tiers is None:
         return f": every subnet is fenced; name a value of {' or '.join(sorted(unnamed))}"

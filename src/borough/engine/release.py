@@ -43,6 +43,6 @@ def release_all(
         among |= allocate.emptied(catalogue, plan)
         unit.commit(plan, now)
     plan = Plan()
-    allocate.give_up_unused(catalogue, unit, plan, among, leaving=leaving)
+    allocate.return_unused(catalogue, unit, plan, among, leaving=leaving)
     unit.commit(plan, now)
     return Released(tuple(shown), total), plan.notes
