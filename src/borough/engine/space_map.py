@@ -1,4 +1,4 @@
-"""All blocks of a scope at once, small enough to draw: columns of numbers instead of records."""
+"""All blocks of a scope in columns of numbers, small enough to draw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from borough.domain.declared.records import Subnet
 from borough.domain.space.blocks import Block, room_in
 from borough.store.port import ReadUnit
 
-#: The largest whole number that every reader of JSON gets right (RFC 8259, section 6).
+#: The largest integer that every reader of JSON has exactly (RFC 8259, section 6).
 EXACT = (1 << 53) - 1
 
 
@@ -20,16 +20,16 @@ EXACT = (1 << 53) - 1
 class SpaceMap:
     """The blocks of a scope by subnet and address; the columns are equally long.
 
-    :ivar event: an event before which all are in it, to follow what happens from there on.
+    :ivar event: an id; the map contains the changes of all events up to it.
     :ivar subnets: names of the subnets that have blocks.
-    :ivar holders: who claims blocks, as ``dimension=value``; the first one is nobody.
-    :ivar subnet: place of its subnet in ``subnets``.
+    :ivar holders: the holders of blocks, as ``dimension=value``; the first one is empty, for none.
+    :ivar subnet: index of its subnet in ``subnets``.
     :ivar offset: addresses between the first ones of the subnet and of the block; in text from 2^53 on.
     :ivar length: prefix length.
-    :ivar region: prefix length of the claimed region that it is part of; its own when nobody claims it.
+    :ivar region: prefix length of its claimed region; its own for an unclaimed block.
     :ivar size: usable addresses.
     :ivar free: free addresses.
-    :ivar holder: place of its holder in ``holders``.
+    :ivar holder: index of its holder in ``holders``.
     """
 
     scope: str
@@ -52,7 +52,7 @@ def space_map(unit: ReadUnit, scope: str, seen: Collection[str] | None, upto: in
     """
     catalogue = unit.catalogue
     check_scope(catalogue, scope)
-    placement_groups = sorted(
+    subnets = sorted(
         (
             each
             for each in catalogue.subnets.values()
@@ -61,41 +61,39 @@ def space_map(unit: ReadUnit, scope: str, seen: Collection[str] | None, upto: in
         key=lambda each: each.prefix,
     )
     made = SpaceMap(scope, unit.newest_event(upto))
-    if not placement_groups:
+    if not subnets:
         return made
-    # One question for all subnets, where it would be thousands for many of them.
-    most = len(placement_groups) > len(catalogue.subnets) // 2
-    found = unit.blocks(None if most else [each.id for each in placement_groups])
+    # For many subnets one query for all, instead of thousands.
+    most = len(subnets) > len(catalogue.subnets) // 2
+    found = unit.blocks(None if most else [each.id for each in subnets])
     by_subnet = {id: list(blocks) for id, blocks in groupby(found, key=attrgetter("subnet_id"))}
     holders = {"": 0}
-    for placement_group in placement_groups:
-        blocks = by_subnet.get(placement_group.id)
+    for subnet in subnets:
+        blocks = by_subnet.get(subnet.id)
         if blocks:
-            _add(made, placement_group, blocks, holders)
+            _add(made, subnet, blocks, holders)
     made.holders.extend(name for name in holders if name)
     return made
 
 
-def _add(
-    made: SpaceMap, placement_group: Subnet, blocks: Sequence[Block], holders: dict[str, int]
-) -> None:
+def _add(made: SpaceMap, subnet: Subnet, blocks: Sequence[Block], holders: dict[str, int]) -> None:
     """Add the blocks of one subnet."""
-    base = placement_group.prefix.base
+    base = subnet.prefix.base
     offsets = [block.prefix.base - base for block in blocks]
     made.subnet.extend([len(made.subnets)] * len(blocks))
-    made.subnets.append(placement_group.name)
+    made.subnets.append(subnet.name)
     made.offset.extend(each if each <= EXACT else str(each) for each in offsets)
     made.length.extend(block.prefix.length for block in blocks)
     made.region.extend(block.region_length or block.prefix.length for block in blocks)
-    made.size.extend(_sizes(placement_group, blocks))
+    made.size.extend(_sizes(subnet, blocks))
     made.free.extend(block.free_count for block in blocks)
     made.holder.extend(holders.setdefault(block.holder, len(holders)) for block in blocks)
 
 
-def _sizes(placement_group: Subnet, blocks: Sequence[Block]) -> Iterator[int]:
-    """Usable addresses of each block; nearly always all that it has."""
-    whole = placement_group.usable[0] if len(placement_group.usable) == 1 else (0, -1)
+def _sizes(subnet: Subnet, blocks: Sequence[Block]) -> Iterator[int]:
+    """Usable addresses of each block; of nearly every block all its addresses."""
+    whole = subnet.usable[0] if len(subnet.usable) == 1 else (0, -1)
     for block in blocks:
         first, last = block.prefix.base, block.prefix.last
         inside = whole[0] <= first and last <= whole[1]
-        yield last - first + 1 if inside else room_in(placement_group, block.prefix)
+        yield last - first + 1 if inside else room_in(subnet, block.prefix)

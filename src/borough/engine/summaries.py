@@ -1,4 +1,4 @@
-"""Answers with a count or a sum: how full a group is, what a topology changed, what an audit found."""
+"""Answers with a count or a sum: of usage, of the changes of a topology, of the findings of an audit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Total:
 
     @classmethod
     def of(cls, family: int, lines: Sequence[Usage]) -> Self:
-        """The sum over some subnets of a family."""
+        """Add up some subnets of a family."""
         return cls(
             family,
             sum(line.size for line in lines),
@@ -37,14 +37,14 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class GroupUsage:
-    """How full the subnets of a group are, in the order in which the group uses them."""
+    """The usage of the subnets of a group, in the order of their use."""
 
     subnets: tuple[Usage, ...]
     totals: tuple[Total, ...]
 
     @classmethod
     def of(cls, lines: Iterable[Usage]) -> Self:
-        """With the sum of each family."""
+        """Add up each family."""
         subnets = tuple(lines)
         families = sorted({line.family for line in subnets})
         return cls(
@@ -58,7 +58,7 @@ class GroupUsage:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCount:
-    """How many objects."""
+    """Numbers of objects."""
 
     added: int
     changed: int
@@ -67,7 +67,7 @@ class ChangeCount:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What changed, or would."""
+    """The changes of a topology; with a dry run those that it would make."""
 
     changes: tuple[Change, ...]
     summary: ChangeCount
@@ -75,7 +75,7 @@ class Applied:
 
     @classmethod
     def of(cls, changes: Changes, *, dry_run: bool) -> Self:
-        """The lines of a diff, counted."""
+        """Count the lines of a diff."""
         actions = [each.action for each in changes.changes]
         count = ChangeCount(*(actions.count(word) for word in ("add", "change", "remove")))
         return cls(changes.changes, count, dry_run)
@@ -83,9 +83,9 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """Where the stored state contradicts itself.
+    """The contradictions of the stored state.
 
-    :ivar clean: whether nothing is wrong any more.
+    :ivar clean: True when none is left.
     """
 
     clean: bool
@@ -95,6 +95,6 @@ class Audited:
 
     @classmethod
     def of(cls, findings: Sequence[Finding]) -> Self:
-        """What an audit found, counted."""
+        """Count the findings of an audit."""
         left = sum(not each.repaired for each in findings)
         return cls(not left, tuple(findings), len(findings) - left, left)
