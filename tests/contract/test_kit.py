@@ -1,6 +1,6 @@
-"""The rules that every driver is held to, on every store: the conformance kit of drivers runs here as well.
+"""The rules of all drivers, on every store: the tests of the conformance kit.
 
-What only the engine promises is in ``test_rules.py``. Many callers at once are in ``tests/race``.
+Rules of the engine only are in ``test_rules.py``. Many callers at once are in ``tests/race``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ del test_addresses, test_groups, test_holding
 
 @pytest.fixture
 def space(ipam: Ipam) -> Iterator[KitSpace]:
-    """A network of this test's own on a store, cleared away afterwards."""
+    """A network of this test on a store, removed at the end."""
     made = KitSpace(NativeDriver(ipam))
     yield made
     made.clear()

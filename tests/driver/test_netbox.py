@@ -1,7 +1,7 @@
-"""The NetBox driver: on exchanges recorded from a real NetBox, and on a real one where there is one.
+"""The NetBox driver, on exchanges recorded from a real NetBox, and on a real one.
 
-``NETBOX_VENV=DIR ./test -m netbox`` starts a NetBox of its own, runs the conformance kit on it, and
-records the exchanges anew (``tests/driver/netbox_exchanges.json``).
+``NETBOX_VENV=DIR ./test -m netbox`` starts a NetBox, runs the conformance kit on it, and
+records the exchanges again (``tests/driver/netbox_exchanges.json``).
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def test_no_connection_is_tried_again_then_reported() -> None:
         (418, {}, DriverFault, "418"),
     ],
 )
-def test_errors_are_told_apart(status: int, body: Any, error: type[Exception], says: str) -> None:
+def test_errors_differ_by_status(status: int, body: Any, error: type[Exception], says: str) -> None:
     """A full prefix, a refused login and an overloaded server raise different errors."""
     driver = driver_on(lambda _request: httpx.Response(status, json=body))
     with pytest.raises(error, match=says):

@@ -106,6 +106,6 @@ ACTS: Final = [
     Act("release-to-rest", lambda ipam, scene: _release(ipam, scene, "kept"), (COOLING,)),
     Act("reassign", _reassign, host="h5"),
     Act("reclaim", lambda ipam, _: ipam.reclaim(), (ROOMY, BARE), host="h4"),
-    Act("sweep-rested", lambda ipam, _: ipam.reclaim(), (COOLING, RESTED)),
+    Act("reclaim-rested", lambda ipam, _: ipam.reclaim(), (COOLING, RESTED)),
     Act("carve", lambda ipam, _: ipam.allocate_subnet("links", prefix_length=28, name="carved")),
 ]
