@@ -12,7 +12,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 
 from borough.domain.declared.dimensions import Fallback
@@ -33,7 +32,7 @@ class SubnetRequest:
 
     :ivar kind: *any* and *next* leave the address to the driver; the other kinds have an address.
     :ivar address: the address in text, for *specific*, *eui64* and *gateway*.
-    :ivar mac: for *eui64*, the MAC address that gives the address.
+    :ivar mac: for *eui64*, the MAC address from which ``address`` is computed.
     :ivar owner: the caller's name for the user of the address.
     :ivar host: the host of the address; empty for none.
     :ivar note: free text that the caller keeps with the address.
@@ -201,7 +200,7 @@ class GroupDriver(ABC):
         :raises NoMatchingSubnet: the group admits no subnet.
         :raises Exhausted: the group has too few free addresses.
         :raises AddressInUse: the requested address is held.
-        :raises RetryLater: a passing condition; ``detail['outcome']`` tells if something was done.
+        :raises RetryLater: a passing condition; ``detail['outcome']`` is ``not_done``, ``unknown`` or ``partial``.
         """
 
     @takes(parse_release)
@@ -228,10 +227,5 @@ class GroupDriver(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

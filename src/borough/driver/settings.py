@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
 from borough.domain.declared.lookup import did_you_mean
 from borough.errors import InvalidSettings
+
+T = TypeVar("T")
 
 _REQUIRED: Final = object()
 
@@ -18,9 +20,9 @@ _REQUIRED: Final = object()
 class Settings:
     """Settings by name. A setting that the driver did not read is refused: it may be misspelt."""
 
-    def __init__(self, driver: str, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, driver: str, values: Mapping[str, Any] | None = None) -> None:
         self.driver = driver
-        self._given = dict(given or {})
+        self._values = dict(values or {})
         self._known: set[str] = set()
 
     def refuse(self, name: str, why: str) -> InvalidSettings:
@@ -31,9 +33,15 @@ class Settings:
 
     def _take(self, name: str, default: Any) -> Any:
         self._known.add(name)
-        found = self._given.get(name, default)
+        found = self._values.get(name, default)
         if found is _REQUIRED:
             raise self.refuse(name, "is missing")
+        return found
+
+    def _typed(self, name: str, default: Any, kind: type[T], wrong: str) -> T:
+        found = self._take(name, default)
+        if not isinstance(found, kind):
+            raise self.refuse(name, wrong)
         return found
 
     def text(self, name: str, default: Any = _REQUIRED) -> str:
@@ -41,20 +49,14 @@ class Settings:
 
         :raises InvalidSettings: it is missing or of another type.
         """
-        found = self._take(name, default)
-        if not isinstance(found, str):
-            raise self.refuse(name, "must be text")
-        return found
+        return self._typed(name, default, str, "must be text")
 
     def flag(self, name: str, default: Any = _REQUIRED) -> bool:
         """True or false.
 
         :raises InvalidSettings: it is missing or of another type.
         """
-        found = self._take(name, default)
-        if not isinstance(found, bool):
-            raise self.refuse(name, "must be true or false")
-        return found
+        return self._typed(name, default, bool, "must be true or false")
 
     def number(self, name: str, default: Any = _REQUIRED, *, low: float, high: float) -> float:
         """A number within bounds.
@@ -117,7 +119,7 @@ class Settings:
 
         :raises InvalidSettings: it has not read one.
         """
-        for name in self._given:
+        for name in self._values:
             if name not in self._known:
                 raise self.refuse(name, f"is not known{did_you_mean(name, self._known)}")
 

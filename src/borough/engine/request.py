@@ -81,8 +81,8 @@ def parse_request(
     :param address: the address itself, also outside the ranges.
     :param mac: a MAC address, for an IPv6 address by EUI-64 (RFC 4291).
     :param kind: ``any`` (the default), ``next`` for the lowest free one, ``gateway``.
-    :param claims: whether the host claims space for them. What a host runs for the network itself (a
-        DHCP or DNS server) comes and goes with the network, and should not hold a block of the host's.
+    :param claims: True to claim space for the host. A service of the network (DHCP, DNS) on the host should
+        not, because it ends with the network and not with the host.
     :param owner: the caller's name for the user of the addresses.
     :param key: idempotency key: the same request with the same key gets the same answer.
     :param attributes: JSON to keep with the addresses.
@@ -97,14 +97,14 @@ def parse_request(
     if not claims:
         made.pop(HOST, None)
     number = None
-    wanted = _families(families)
+    asked = _families(families)
     if address is not None:
         family, number = parse_address(address)
-        if wanted and wanted != (family,):
-            raise FixInput(f"{address} is an IPv{family} address, but IPv{wanted[0]} was asked for")
-        wanted = (family,)
+        if asked and asked != (family,):
+            raise FixInput(f"{address} is an IPv{family} address, but IPv{asked[0]} was requested")
+        asked = (family,)
     chosen = _kind(kind, address, mac)
-    if chosen is Kind.EUI64 and wanted and 6 not in wanted:
+    if chosen is Kind.EUI64 and asked and 6 not in asked:
         raise FixInput("an EUI-64 address is an IPv6 address; ask for family 6 or both")
     return Request(
         scope=check_text("scope", scope),
@@ -112,7 +112,7 @@ def parse_request(
         tiers=_tiers(subnets, made, host_name),
         host=host_name,
         kind=chosen,
-        families=wanted,
+        families=asked,
         count=_count(count, chosen),
         address=number,
         mac=None if mac is None else parse_mac(mac),

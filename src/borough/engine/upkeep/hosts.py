@@ -86,7 +86,7 @@ def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
             unit, Filter(host=host), now, leaving=holder, most=RELEASED_LISTED
         )
         given_up = _claims(unit, notes, holder)
-    # What is left has cooling addresses in it, or such that others have borrowed.
+    # The remaining claims contain cooling addresses, or addresses that other hosts have borrowed.
     claims = given_up + _vacate(unit, host, now)
     remaining = () if release else tuple(show_all(unit, _held_on(unit, host)))
     source = _undeclare(unit, host, now)
