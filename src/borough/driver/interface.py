@@ -200,7 +200,7 @@ class GroupDriver(ABC):
         :raises NoMatchingSubnet: the group admits no subnet.
         :raises Exhausted: the group has too few free addresses.
         :raises AddressInUse: the requested address is held.
-        :raises RetryLater: a passing condition; ``detail['outcome']`` is ``not_done``, ``unknown`` or ``partial``.
+        :raises RetryLater: a passing condition; see its ``detail['outcome']``.
         """
 
     @takes(parse_release)

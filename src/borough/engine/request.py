@@ -13,8 +13,8 @@ from borough.domain.net.addresses import (
     Family,
     format_address,
     format_mac,
-    parse_address,
     parse_family,
+    parse_held_address,
     parse_mac,
 )
 from borough.domain.net.prefixes import Prefix, parse_prefix
@@ -99,7 +99,7 @@ def parse_request(
     number = None
     asked = _families(families)
     if address is not None:
-        family, number = parse_address(address)
+        family, number = parse_held_address(address)
         if asked and asked != (family,):
             raise FixInput(f"{address} is an IPv{family} address, but IPv{asked[0]} was requested")
         asked = (family,)
@@ -146,13 +146,21 @@ class ReleaseRequest:
 
     :ivar addresses: family and number of each.
     :ivar sequence: of the only address.
+    :ivar scope: None for all scopes of an owner or a host.
+    :ivar now: without a cool-down; addresses that cool down already are free at once.
     """
 
     addresses: tuple[tuple[Family, int], ...] = ()
     owner: str = ""
     host: str = ""
     sequence: int | None = None
-    scope: str = "default"
+    scope: str | None = None
+    now: bool = False
+
+    @property
+    def places(self) -> list[tuple[str, Family, int]]:
+        """The addresses named, with their scope."""
+        return [(self.scope or DEFAULT_SCOPE, *each) for each in self.addresses]
 
 
 def parse_release(
@@ -161,22 +169,27 @@ def parse_release(
     owner: str = "",
     host: str = "",
     sequence: int | None = None,
-    scope: str = "default",
+    scope: str | None = None,
+    now: bool = False,
 ) -> ReleaseRequest:
     """Parse a request to release addresses.
 
     :param address: one or several; ``owner`` and ``host`` are then conditions.
     :param sequence: release the one address only if it still has this sequence number.
+    :param scope: that of the addresses, by default ``default``; for an owner or a host all scopes.
+    :param now: True to skip cool-downs, and to end those that have begun.
     :raises FixInput: (or a subclass) there is no condition, or a value is not allowed.
     """
     names = [address] if isinstance(address, str) else list(address or ())
     if not (names or owner or host):
         raise FixInput("name addresses, an owner or a host to release")
-    numbers = tuple(dict.fromkeys(parse_address(name) for name in names))
+    numbers = tuple(dict.fromkeys(parse_held_address(name) for name in names))
     if sequence is not None and len(numbers) != 1:
         raise FixInput("a sequence number goes with exactly one address")
     who, where = optional_text("owner", owner), optional_text("host", host)
-    return ReleaseRequest(numbers, who, where, sequence, scope)
+    if scope is None and numbers:
+        scope = DEFAULT_SCOPE
+    return ReleaseRequest(numbers, who, where, sequence, scope, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +219,7 @@ def parse_reassign(
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     return ReassignRequest(
-        *parse_address(address), check_text("host", host), sequence, force, scope
+        *parse_held_address(address), check_text("host", host), sequence, force, scope
     )
 
 
