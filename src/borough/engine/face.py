@@ -49,6 +49,7 @@ from borough.engine.views import (
     BlockView,
     DimensionView,
     HostView,
+    Reassigned,
     Released,
     Route,
     SubnetView,
@@ -230,6 +231,10 @@ class Face(Actions):
         """Declared hosts by name."""
         return self._hosts()
 
+    def undeclared_hosts(self) -> list[str]:
+        """Hosts that hold an address or claim a block, and are not declared, by name."""
+        return self._undeclared_hosts()
+
     def dimensions(self) -> list[DimensionView]:
         """Dimensions in rank order."""
         return self._dimensions()
@@ -368,7 +373,7 @@ class Face(Actions):
         return self._rename_host(check_text("host", old), check_text("host", new))
 
     @takes(parse_reassign)
-    def reassign(self, request: ReassignRequest) -> Allocation:
+    def reassign(self, request: ReassignRequest) -> Reassigned:
         """Put an address on another host, as a live migration does; its owner keeps it.
 
         It keeps its sequence number, for it is still the same holding. The region around it follows
@@ -380,7 +385,7 @@ class Face(Actions):
         :raises NotAllocated: nobody holds the address.
         :raises StaleSequence: the address was given to somebody else since.
         :raises AddressOutsideGroup: the host implies labels of another segment than the subnet's.
-        :raises UnknownObject: there is no such scope.
+        :raises UnknownObject: there is no such scope, or the host is not declared where it has to be.
         """
         return self._reassign(request)
 
