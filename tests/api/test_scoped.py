@@ -166,6 +166,7 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "subnet": [("/v1/subnets/secret-b", None, {404})],
     "remove_subnet": [("/v1/subnets/ours", None, {403}), ("/v1/subnets/secret-b", None, {403})],
     "hosts": [("/v1/hosts", None, {200})],
+    "undeclared_hosts": [("/v1/undeclared-hosts", None, {200})],
     "dimensions": [("/v1/dimensions", None, {200})],
     "pools": [("/v1/pools", None, {200})],
     "free_prefixes": [("/v1/free-prefixes?pool=secret-pool", None, {403})],
@@ -292,6 +293,8 @@ def test_inside_the_boundary_everything_works() -> None:
         assert len(red.allocations(limit=1)) == 1
         assert [each.name for each in red.subnets()] == ["ours", "ours-6"]
         assert [each.name for each in red.hosts()] == ["red-host"]
+        assert red.undeclared_hosts() == []
+        assert red.allocate(host="secret-hos").warnings == (), "no hint at hosts of others"
         assert [each.name for each in red.usage()] == ["ours", "ours-6"]
         assert {each.subnet for each in red.blocks()} == {"ours", "ours-6"}
         assert {each.host for each in red.routes()} == {"shared-host", "red-host"}

@@ -273,8 +273,22 @@ def test_list_hosts_and_dimensions(cli: Cli):
         "rank": 4,
         "claims": True,
         "claiming": {},
+        "declared": False,
     }
     assert re.search(r"service_type +unlabelled +no", cli.text("list", "dimensions"))
+
+
+def test_an_undeclared_host_is_warned_of_and_listed(cli: Cli):
+    made = cli.run("allocate", "-l", "network=pods", "--host", "node-01")
+    assert made.exit_code == 0
+    assert made.stderr == "Warning: host 'node-01' is not declared; did you mean 'node-1'?\n"
+    answer = cli.json("allocate", "-l", "network=pods", "--host", "node-01")
+    assert answer["warnings"] == ["host 'node-01' is not declared; did you mean 'node-1'?"]
+    assert cli.json("list", "hosts")["undeclared"] == ["node-01"]
+    assert re.search(r"node-01 +not declared", cli.text("list", "hosts"))
+    address = answer["allocations"][0]["address"]
+    assert "Warning: host 'node-02'" in cli.run("reassign", address, "--host", "node-02").stderr
+    assert cli.run("reassign", address, "--host", "node-2").stderr == ""
 
 
 def test_list_hosts_shows_claim_settings(cli: Cli, tmp_path: Path):
@@ -428,4 +442,7 @@ def test_json_and_db_may_stand_on_either_side(empty: Cli, tmp_path: Path):
         "database": other,
         "action": "unchanged",
     }
-    assert json.loads(empty.run("list", "--json", "--db", other, "hosts").stdout) == {"hosts": []}
+    assert json.loads(empty.run("list", "--json", "--db", other, "hosts").stdout) == {
+        "hosts": [],
+        "undeclared": [],
+    }

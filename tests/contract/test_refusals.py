@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from borough import Ipam
-from borough.errors import Exhausted, NeedsSpace, NoMatchingSubnet
+from borough.errors import (
+    Exhausted,
+    NeedsSpace,
+    NoMatchingSubnet,
+    PoolExhausted,
+    QuotaExceeded,
+)
 from tests.conftest import Clock
 
 L = {"network": "n"}
@@ -202,3 +208,40 @@ def test_advice_is_no_advice_to_wait_for_ever(ipam: Ipam) -> None:
         with pytest.raises(NeedsSpace) as caught:
             ipam.allocate(**request)
         assert caught.value.detail["try"]
+
+
+POOL = {"name": "p", "prefixes": ["10.9.0.0/24"], "default_length": 26, "minimum_length": 25}
+
+
+def test_a_pool_that_is_out(ipam: Ipam) -> None:
+    """The advice names a length that the pool still has."""
+    ipam.apply({"pools": [POOL]})
+    ipam.allocate_subnet("p", prefix_length=25, name="a")
+    last = ipam.allocate_subnet("p", name="b")
+    with pytest.raises(PoolExhausted) as caught:
+        ipam.allocate_subnet("p", prefix_length=25, name="c")
+    assert caught.value.detail["try"][0] == "ask for a /26"
+    ipam.allocate_subnet("p", prefix_length=26, name="c")
+    with pytest.raises(PoolExhausted) as caught:
+        ipam.allocate_subnet("p", name="d")
+    assert caught.value.detail["try"] == [
+        "add a prefix to the pool",
+        "remove a subnet of the pool",
+    ]
+    ipam.remove_subnet(last.name)
+    ipam.allocate_subnet("p", name="d")
+
+
+@pytest.mark.parametrize("way", ["raise", "remove", "other"])
+def test_a_quota(ipam: Ipam, way: str) -> None:
+    ipam.apply({"pools": [{**POOL, "quota": 64}]})
+    ipam.allocate_subnet("p", project="x", name="a")
+    with pytest.raises(QuotaExceeded) as caught:
+        ipam.allocate_subnet("p", project="x", name="b")
+    assert caught.value.detail["try"]
+    if way == "raise":
+        ipam.apply({"pools": [{**POOL, "quota": 128}]})
+    elif way == "remove":
+        ipam.remove_subnet("a")
+    project = "y" if way == "other" else "x"
+    assert ipam.allocate_subnet("p", project=project, name="b").project == project

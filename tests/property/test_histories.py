@@ -506,6 +506,7 @@ class Histories(RuleBasedStateMachine):
             )
         )
         self.both(lambda ipam: ipam.free_prefixes("pool"))
+        self.both(lambda ipam: ipam.undeclared_hosts())
         if not isinstance(view, BoroughError) and view.name not in self.carved:
             self.carved.append(view.name)
 

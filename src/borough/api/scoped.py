@@ -227,6 +227,10 @@ class ScopedIpam(Face):
         self._visible_subnets()
         return [host for host in self._ipam._hosts() if _is_within(host.labels, self._boundary)]
 
+    def _undeclared_hosts(self) -> list[str]:
+        """No undeclared hosts: they may be those of others."""
+        return []
+
     def _dimensions(self) -> list[DimensionView]:
         return self._ipam._dimensions()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from borough.cli.output import Column, Page, scope_text
+from borough.cli.state import GlobalOptions
 from borough.engine.views import Allocation
 
 _COLUMNS: Final = (
@@ -40,6 +41,13 @@ def show_allocations(page: Page, allocations: Sequence[Allocation]) -> None:
             for each in allocations
         ],
     )
+
+
+def show_warnings(state: GlobalOptions, warnings: Sequence[str]) -> None:
+    """Print warnings on standard error; an answer for programs has them itself."""
+    page = Page(error=True)
+    for warning in () if state.json else warnings:
+        page.line(f"Warning: {warning}", hang=2)
 
 
 def block_text(allocation: Allocation) -> str:

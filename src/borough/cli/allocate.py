@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from borough.cli.addresses import show_allocations
+from borough.cli.addresses import show_allocations, show_warnings
 from borough.cli.command import command
 from borough.cli.ladder import show_ladder
 from borough.cli.options import request, request_options
@@ -28,6 +28,7 @@ def allocate(state: GlobalOptions, /, **options: Any) -> None:
     if answer.explanation is None:
         del data["explanation"]
     emit(state, data, lambda page: _show(page, answer))
+    show_warnings(state, answer.warnings)
 
 
 def _show(page: Page, answer: Answer) -> None:

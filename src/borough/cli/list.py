@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -45,8 +45,12 @@ def _answer(
     data: Sequence[object],
     columns: Sequence[Column],
     rows: Sequence[Sequence[object]],
+    more: Mapping[str, object] | None = None,
 ) -> None:
-    """Print a complete list."""
+    """Print a complete list.
+
+    :param more: further data for programs.
+    """
 
     def show(page: Page) -> None:
         if rows:
@@ -54,7 +58,7 @@ def _answer(
         else:
             page.line(f"No {what}.")
 
-    emit(state, {what: data}, show)
+    emit(state, {what: data, **(more or {})}, show)
 
 
 _SUBNETS: Final = (
@@ -173,9 +177,12 @@ _HOSTS: Final = (
 @command("hosts", example="borough list hosts")
 @pass_state
 def hosts(state: GlobalOptions) -> None:
-    """List the declared hosts, their labels and settings of claims."""
+    """List the declared hosts, their labels and settings of claims, and undeclared hosts.
+
+    An undeclared host holds an address or claims a block.
+    """
     with state.open() as ipam:
-        found = ipam.hosts()
+        found, undeclared = ipam.hosts(), ipam.undeclared_hosts()
     rows = [
         (
             each.name,
@@ -185,7 +192,8 @@ def hosts(state: GlobalOptions) -> None:
         )
         for each in found
     ]
-    _answer(state, "hosts", found, _HOSTS, rows)
+    rows += [(name, "", "", "not declared") for name in undeclared]
+    _answer(state, "hosts", found, _HOSTS, rows, {"undeclared": undeclared})
 
 
 _DIMENSIONS: Final = (
@@ -193,6 +201,7 @@ _DIMENSIONS: Final = (
     Column("dimension", soft=True),
     Column("fallback"),
     Column("claims blocks"),
+    Column("declared only"),
 )
 
 
@@ -203,7 +212,13 @@ def dimensions(state: GlobalOptions) -> None:
     with state.open() as ipam:
         found = ipam.dimensions()
     rows = [
-        (each.rank, each.name, each.fallback.value, "yes" if each.claims else "no")
+        (
+            each.rank,
+            each.name,
+            each.fallback.value,
+            "yes" if each.claims else "no",
+            "yes" if each.declared else "",
+        )
         for each in found
     ]
     _answer(state, "dimensions", found, _DIMENSIONS, rows)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from borough.cli.addresses import show_allocations
+from borough.cli.addresses import show_allocations, show_warnings
 from borough.cli.command import command
 from borough.cli.options import scope_option, words
 from borough.cli.output import Page, emit
@@ -45,3 +45,4 @@ def reassign(state: GlobalOptions, /, **options: Any) -> None:
         show_allocations(page, [reassigned])
 
     emit(state, {"allocation": reassigned}, show)
+    show_warnings(state, reassigned.warnings)

@@ -40,6 +40,7 @@ from borough.engine.views import (
     BlockView,
     DimensionView,
     HostView,
+    Reassigned,
     Released,
     Route,
     SubnetView,
@@ -147,6 +148,9 @@ class RemoteIpam(Face):
     def _hosts(self) -> list[HostView]:
         return [convert(each, HostView) for each in self._pages("/v1/hosts", "hosts", {})]
 
+    def _undeclared_hosts(self) -> list[str]:
+        return [str(each) for each in self._pages("/v1/undeclared-hosts", "hosts", {})]
+
     def _dimensions(self) -> list[DimensionView]:
         return convert(self._http.get("/v1/dimensions")["dimensions"], list[DimensionView])
 
@@ -204,10 +208,10 @@ class RemoteIpam(Face):
     def _rename_host(self, old: str, new: str) -> Renamed:
         return convert(self._post(f"/v1/hosts/{segment(old)}/rename", {"name": new}), Renamed)
 
-    def _reassign(self, request: ReassignRequest) -> Allocation:
+    def _reassign(self, request: ReassignRequest) -> Reassigned:
         path = _place(request.scope, request.family, request.address) + "/reassign"
         body = {"host": request.host, "sequence": request.sequence, "force": request.force}
-        return convert(self._post(path, body), Allocation)
+        return convert(self._post(path, body), Reassigned)
 
     def _reclaim(self) -> Reclaimed:
         return convert(self._post("/v1/reclaim"), Reclaimed)

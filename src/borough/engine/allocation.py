@@ -10,7 +10,7 @@ from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST
-from borough.domain.declared.lookup import check_scope
+from borough.domain.declared.lookup import check_host, check_scope, undeclared_host
 from borough.domain.declared.records import Host
 from borough.domain.encode import plain, rfc3339, utc
 from borough.domain.net.addresses import format_address
@@ -68,6 +68,8 @@ FORGET: Final = 1024
 #: Most bytes of ladders kept; one for each distinct selector of the present catalogue.
 _LADDERS: Final = 16 << 20
 
+#: Most bytes of warnings kept; one for each host that is not declared.
+_WARNINGS: Final = 1 << 20
 
 #: What an explanation comes to when it would have to look past more.
 _UNDECIDED: Final = (
@@ -82,6 +84,7 @@ class Ladders:
     def __init__(self) -> None:
         self._version = -1
         self._kept: Cache[object, tuple[ResolvedSelector, Ladder]] = Cache(_LADDERS)
+        self._warnings: Cache[tuple[int, str], tuple[str, ...]] = Cache(_WARNINGS)
 
     def climb(self, catalogue: Catalogue, request: Request) -> tuple[ResolvedSelector, Ladder]:
         """See :func:`borough.domain.policy.selection.climb`."""
@@ -105,6 +108,14 @@ class Ladders:
             )
         return found
 
+    def warnings(self, catalogue: Catalogue, host: str) -> tuple[str, ...]:
+        """See :func:`borough.domain.declared.lookup.undeclared_host`."""
+        if not catalogue.hosts or host in catalogue.hosts:
+            return ()
+        key = catalogue.version, host
+        found = self._warnings.get(key)
+        return self._warnings.put(key, undeclared_host(catalogue, host)) if found is None else found
+
 
 @dataclass(frozen=True)
 class Allocator:
@@ -114,12 +125,14 @@ class Allocator:
     :ivar keyed: counts requests with an idempotency key.
     :ivar shows: whether the caller may learn the labels of a declared host; explanations and refusals
         leave out what those of another one imply.
+    :ivar suggests: whether the caller may learn the names of all declared hosts.
     """
 
     clock: Callable[[], int]
     ladders: Ladders
     keyed: Iterator[int] = field(default_factory=count)
     shows: Callable[[Host], bool] = lambda _host: True
+    suggests: bool = True
 
     def allocate(self, store: Store, request: Request) -> Answer:
         """Give what a request asks for, or raise why not."""
@@ -138,8 +151,16 @@ class Allocator:
         return (
             given
             if isinstance(given, Answer)
-            else Answer((self.given(order, given),), replayed=False)
+            else Answer(
+                (self.given(order, given),),
+                replayed=False,
+                warnings=self.warnings(order.catalogue, request.host),
+            )
         )
+
+    def warnings(self, catalogue: Catalogue, host: str) -> tuple[str, ...]:
+        """What a caller is warned of who names a host."""
+        return self.ladders.warnings(catalogue, host) if self.suggests else ()
 
     @staticmethod
     def given(order: TakeRequest, taken: Taken) -> Allocation:
@@ -154,6 +175,7 @@ class Allocator:
         if catalogue is None or request.count > 1:
             return None
         try:
+            check_host(catalogue, request.host, suggests=False)
             selector, ladder = self.ladders.climb(catalogue, request)
         except FixInput:
             # What it lacks may have been declared since; a unit of work knows.
@@ -204,7 +226,8 @@ class Allocator:
             show(grant.allocation, resolved.catalogue, grant.block, sequence)
             for grant, sequence in zip(plan.grants, sequences, strict=True)
         )
-        return Answer(given, replayed=False, explanation=explanation)
+        warnings = self.warnings(resolved.catalogue, request.host)
+        return Answer(given, replayed=False, explanation=explanation, warnings=warnings)
 
     def explain(self, unit: ReadUnit, request: Request) -> Explanation:
         """Tell what a request would get. Nothing is written.
@@ -233,6 +256,7 @@ class Allocator:
 
     def resolved(self, catalogue: Catalogue, request: Request, now: int) -> policy.ResolvedRequest:
         """A request, resolved."""
+        check_host(catalogue, request.host, suggests=self.suggests)
         selector, ladder = self.ladders.climb(catalogue, request)
         return policy.ResolvedRequest(catalogue, request, selector, ladder, now)
 
@@ -303,7 +327,8 @@ class Allocator:
             )
         by_sequence = {each.sequence: each for each in held}
         in_order = [by_sequence[sequence] for sequence in remembered.sequences]
-        return Answer(tuple(show_all(unit, in_order)), replayed=True)
+        warnings = self.warnings(unit.catalogue, request.host)
+        return Answer(tuple(show_all(unit, in_order)), replayed=True, warnings=warnings)
 
     # --- Release --------------------------------------------------------------------------------
 

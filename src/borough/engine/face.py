@@ -48,6 +48,7 @@ from borough.engine.views import (
     BlockView,
     DimensionView,
     HostView,
+    Reassigned,
     Released,
     Route,
     SubnetView,
@@ -224,6 +225,10 @@ class Face(Actions):
         """Declared hosts by name."""
         return self._hosts()
 
+    def undeclared_hosts(self) -> list[str]:
+        """Hosts that hold an address or claim a block, and are not declared, by name."""
+        return self._undeclared_hosts()
+
     def dimensions(self) -> list[DimensionView]:
         """Dimensions in rank order."""
         return self._dimensions()
@@ -361,7 +366,7 @@ class Face(Actions):
         return self._rename_host(check_text("host", old), check_text("host", new))
 
     @takes(parse_reassign)
-    def reassign(self, request: ReassignRequest) -> Allocation:
+    def reassign(self, request: ReassignRequest) -> Reassigned:
         """Record another host for an address, as after a live migration.
 
         The owner and the sequence number stay. The region around the address follows when only the new
@@ -372,7 +377,7 @@ class Face(Actions):
         :raises NotAllocated: the address is not allocated.
         :raises StaleSequence: the address was allocated again meanwhile.
         :raises AddressOutsideGroup: the host does not reach the segment of the subnet.
-        :raises UnknownObject: there is no such scope.
+        :raises UnknownObject: there is no such scope, or the host is not declared where it has to be.
         """
         return self._reassign(request)
 

@@ -37,6 +37,7 @@ from borough.engine.views import (
     BlockView,
     DimensionView,
     HostView,
+    Reassigned,
     Released,
     Route,
     SubnetView,
@@ -75,7 +76,7 @@ class Ipam(Face):
         :param is_visible: True for a declared host whose labels the caller may see.
         """
         made = Ipam(self._store, clock=self._clock)
-        made._allocator = replace(self._allocator, shows=is_visible)
+        made._allocator = replace(self._allocator, shows=is_visible, suggests=False)
         made._cohorts = self._cohorts
         return made
 
@@ -157,6 +158,9 @@ class Ipam(Face):
     def _hosts(self) -> list[HostView]:
         return self._read(queries.hosts)
 
+    def _undeclared_hosts(self) -> list[str]:
+        return self._read(queries.undeclared_hosts)
+
     def _dimensions(self) -> list[DimensionView]:
         return self._read(lambda unit: list(map(show_dimension, unit.catalogue.dimensions)))
 
@@ -211,7 +215,7 @@ class Ipam(Face):
             lambda unit: hosts.rename_host(unit, old, new, self._clock()), declares=True
         )
 
-    def _reassign(self, request: ReassignRequest) -> Allocation:
+    def _reassign(self, request: ReassignRequest) -> Reassigned:
         return self._store.transact(lambda unit: hosts.reassign(unit, request, self._clock()))
 
     def _reclaim(self) -> Reclaimed:

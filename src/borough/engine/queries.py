@@ -93,6 +93,11 @@ def hosts(unit: ReadSpace) -> list[HostView]:
     return [show_host(host) for _, host in sorted(unit.catalogue.hosts.items())]
 
 
+def undeclared_hosts(unit: ReadUnit) -> list[str]:
+    """See :meth:`borough.engine.face.Face.undeclared_hosts`."""
+    return sorted(unit.hosts_in_use() - unit.catalogue.hosts.keys())
+
+
 def pools(unit: ReadSpace) -> list[PoolUsage]:
     """See :meth:`borough.engine.ipam.Ipam.pools`."""
     catalogue = unit.catalogue

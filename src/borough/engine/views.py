@@ -60,11 +60,13 @@ class Answer:
     """What a request got.
 
     :ivar replayed: whether it was given before, to the same idempotency key.
+    :ivar warnings: what is likely a mistake, such as a host that is not declared beside others that are.
     """
 
     allocations: tuple[Allocation, ...]
     replayed: bool
     explanation: Explanation | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -75,6 +77,16 @@ class Answer:
         if len(self.allocations) != 1:
             raise FixInput("the answer has several addresses; go through .allocations")
         return self.allocations[0].address
+
+
+@dataclass(frozen=True, slots=True)
+class Reassigned(Allocation):
+    """An address on its new host.
+
+    :ivar warnings: as of :class:`Answer`.
+    """
+
+    warnings: tuple[str, ...] = ()
 
 
 #: Most addresses that the answer of a release by owner or host lists.
@@ -282,6 +294,7 @@ class DimensionView:
     :ivar rank: its place in the order of importance.
     :ivar claims: whether its values claim blocks.
     :ivar claiming: how, where that is not as usual.
+    :ivar declared: whether a request may name declared hosts only.
     """
 
     name: str
@@ -289,12 +302,18 @@ class DimensionView:
     rank: int
     claims: bool
     claiming: Mapping[str, Any]
+    declared: bool
 
 
 def show_dimension(each: Dimension) -> DimensionView:
     """A dimension as callers see it."""
     return DimensionView(
-        each.name, each.fallback, each.rank, each.claims, each.claiming.differences
+        each.name,
+        each.fallback,
+        each.rank,
+        each.claims,
+        each.claiming.differences,
+        each.declared,
     )
 
 

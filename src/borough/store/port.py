@@ -74,6 +74,9 @@ class ReadAllocations(Protocol):
     def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """Allocations whose cool-down has ended, the longest ended first."""
 
+    def hosts_in_use(self) -> set[str]:
+        """Hosts that hold an address, cooling or not, or claim a block."""
+
     def recall(self, key: str) -> Remembered | None:
         """The request and the allocations of an idempotency key; None when it is not bound."""
 

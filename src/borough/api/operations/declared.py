@@ -79,6 +79,12 @@ def hosts(ipam: Face, query: s.Paged) -> s.HostPage:
     return s.HostPage(*page_of(ipam.hosts(), lambda host: [host.name], query))
 
 
+@operation("GET", "/v1/undeclared-hosts", permission=Permission.READ)
+def undeclared_hosts(ipam: Face, query: s.Paged) -> s.HostNamePage:
+    """Hosts that hold an address or claim a block, and are not declared."""
+    return s.HostNamePage(*page_of(ipam.undeclared_hosts(), lambda host: [host], query))
+
+
 @operation("GET", "/v1/dimensions", permission=Permission.READ, tags=True)
 def dimensions(ipam: Face) -> s.Dimensions:
     """The dimensions in order of importance."""

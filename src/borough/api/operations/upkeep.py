@@ -9,7 +9,7 @@ from borough.engine.face import Face
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
 from borough.engine.upkeep.reclaim import Reclaimed
-from borough.engine.views import Allocation
+from borough.engine.views import Reassigned
 
 
 @operation("POST", "/v1/hosts/{host:path}/drain", permission=Permission.ADMINISTER)
@@ -31,7 +31,7 @@ def remove_host(ipam: Face, path: s.HostName, query: s.Removal) -> Vacated:
 
 
 @operation("POST", "/v1/allocations/{scope}/{address}/reassign", permission=Permission.ADMINISTER)
-def reassign(ipam: Face, path: s.Place, body: s.Reassignment, if_match: int | None) -> Allocation:
+def reassign(ipam: Face, path: s.Place, body: s.Reassignment, if_match: int | None) -> Reassigned:
     """Reassign an address to another host, as a live migration does; its owner and sequence stay.
 
     The sequence may also be in `If-Match`.

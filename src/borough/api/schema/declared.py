@@ -102,6 +102,14 @@ class HostPage:
 
 
 @dataclass(frozen=True)
+class HostNamePage:
+    """Names of hosts."""
+
+    hosts: Sequence[str]
+    next: str | None
+
+
+@dataclass(frozen=True)
 class Dimensions:
     """All dimensions in order of importance."""
 

@@ -105,6 +105,7 @@ class Dimension:
     :ivar rank: position in the order of importance; lower is more important.
     :ivar claims: true when a value (a host, a rack) claims blocks. Only fallback ``any`` allows it.
     :ivar claiming: the settings of its claims.
+    :ivar declared: true when a request may name declared hosts only; for the host dimension.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Dimension:
     rank: int
     claims: bool = False
     claiming: ClaimSettings = field(default_factory=ClaimSettings)
+    declared: bool = False
 
     @property
     def is_boundary(self) -> bool:

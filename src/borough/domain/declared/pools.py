@@ -84,8 +84,20 @@ def carve(
             pool=pool.name,
             prefix_length=length,
             largest_free_length=_largest(free),
+            **{"try": _advice(pool, free)},
         )
     return found
+
+
+def _advice(pool: Pool, free: Iterable[Prefix]) -> list[str]:
+    """Steps that help when a pool has no free prefix of a length."""
+    largest = _largest(free)
+    shorter = [] if largest is None else [max(largest, pool.minimum_length)]
+    return [
+        *(f"ask for a /{each}" for each in shorter if each <= pool.maximum_length),
+        "add a prefix to the pool",
+        "remove a subnet of the pool",
+    ]
 
 
 def pool_usage(catalogue: Catalogue, pool: Pool) -> PoolUsage:
@@ -196,6 +208,13 @@ def check_quota(pool: Pool, project: str, used: Fraction, asked: Fraction | int)
         used=_plain(used),
         asked=_plain(asked),
         quota=pool.quota,
+        **{
+            "try": [
+                "raise the quota of the pool",
+                "remove a subnet of the project",
+                "carve for another project",
+            ]
+        },
     )
 
 

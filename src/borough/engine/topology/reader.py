@@ -44,7 +44,7 @@ from borough.errors import FixInput
 T = TypeVar("T")
 
 _TOP = ("name", "dimensions", "scopes", "pools", "subnets", "hosts")
-_DIMENSION = ("fallback", "claims")
+_DIMENSION = ("fallback", "claims", "declared")
 _POOL = (
     "name",
     "scope",
@@ -249,7 +249,11 @@ class Reader:
             if "claims" in fields:
                 self.problem(fields["claims"], "only a dimension with fallback any can claim")
             claims = False
-        return Dimension(name, fallback, rank, claims, ClaimSettings().with_settings(settings))
+        declared = self.read(fields, "declared", parse_boolean, False)
+        if declared and name != HOST:
+            self.problem(fields["declared"], "only dimension host admits declared values only")
+        claiming = ClaimSettings().with_settings(settings)
+        return Dimension(name, fallback, rank, claims, claiming, declared)
 
     def claiming(self, node: Node | None) -> Settings:
         """Settings of claims."""

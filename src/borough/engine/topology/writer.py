@@ -26,7 +26,8 @@ def write_topology(topology: Topology) -> dict[str, Any]:
 
 
 def _dimension(each: Dimension) -> dict[str, Any]:
-    return {"fallback": each.fallback.value, "claims": each.claiming.differences or each.claims}
+    made = {"fallback": each.fallback.value, "claims": each.claiming.differences or each.claims}
+    return made | {"declared": True} if each.declared else made
 
 
 def _labels(labels: Labels) -> dict[str, list[str]]:

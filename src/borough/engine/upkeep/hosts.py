@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from borough.domain.declared.lookup import check_scope, unknown
+from borough.domain.declared.lookup import check_host, check_scope, undeclared_host, unknown
 from borough.domain.declared.topology import labels_text
 from borough.domain.net.addresses import format_address
 from borough.domain.policy import reassign as policy
@@ -21,6 +22,7 @@ from borough.engine.views import (
     RELEASED_LISTED,
     Allocation,
     Claim,
+    Reassigned,
     Released,
     show_all,
     show_claim,
@@ -176,11 +178,12 @@ def _redeclare(unit: Unit, old: str, new: str, now: int) -> str | None:
 # --- Reassign ---------------------------------------------------------------------------------
 
 
-def reassign(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
+def reassign(unit: Unit, request: ReassignRequest, now: int) -> Reassigned:
     """See :meth:`borough.engine.face.Face.reassign`."""
     scope, family, number = request.scope, request.family, request.address
     host, sequence = request.host, request.sequence
     check_scope(unit.catalogue, scope)
+    check_host(unit.catalogue, host)
     held = unit.allocation_at(scope, family, number)
     if held is None or held.state is not State.ALLOCATED:
         text = format_address(family, number)
@@ -196,7 +199,7 @@ def reassign(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
         )
     if held.host == host:
         # A reassignment that is repeated after a lost answer.
-        return show_all(unit, [held])[0]
+        return _reassigned(unit, held)
     if not request.force:
         _check_segment(unit, held, host)
     catalogue = unit.catalogue
@@ -205,7 +208,13 @@ def reassign(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
     neighbours = all_allocations(unit, Filter(scope=scope, subnet_id=held.subnet_id, within=around))
     plan = policy.reassign(catalogue, unit, held, host, neighbours)
     unit.commit(plan, now)
-    return show_all(unit, [plan.reassigned[0][1]])[0]
+    return _reassigned(unit, plan.reassigned[0][1])
+
+
+def _reassigned(unit: ReadSpace, row: AllocationRow) -> Reassigned:
+    shown = show_all(unit, [row])[0]
+    known: dict[str, Any] = {each.name: getattr(shown, each.name) for each in fields(shown)}
+    return Reassigned(**known, warnings=undeclared_host(unit.catalogue, row.host))
 
 
 def _check_segment(unit: ReadSpace, held: AllocationRow, host: str) -> None:

@@ -22,7 +22,11 @@ from borough.store.sql.catalogue.read import SUBNET_COLUMNS, parse_cohort, to_di
 from borough.store.sql.runner import Runner, shaped
 
 _DIMENSIONS = sa.select(
-    t.dimension.c.name, t.dimension.c.fallback, t.dimension.c.claims, t.dimension.c.claiming
+    t.dimension.c.name,
+    t.dimension.c.fallback,
+    t.dimension.c.claims,
+    t.dimension.c.claiming,
+    t.dimension.c.declared,
 ).order_by(t.dimension.c.position)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from borough.domain.declared.dimensions import HOST
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding, Remembered
@@ -89,6 +90,11 @@ class MemoryAllocations(MemoryPart):
             if allocation.until is not None and allocation.until <= now
         ]
         return sorted(over, key=lambda each: (each.until, each.sequence))[:limit]
+
+    def hosts_in_use(self) -> set[str]:
+        held = {each.host for each in self._tables.allocations.values() if each.host}
+        holders = (each.holder.partition("=") for each in self._tables.blocks.values())
+        return held | {value for dimension, _, value in holders if dimension == HOST}
 
     def allocations(self, wanted: Filter) -> list[AllocationRow]:
         found = [

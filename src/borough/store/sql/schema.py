@@ -75,6 +75,7 @@ dimension = _table(
     sa.Column("source", Name, nullable=False),
     # The differences from the defaults of borough.domain.declared.dimensions.ClaimSettings, as JSON.
     sa.Column("claiming", Name, nullable=False, server_default=""),
+    sa.Column("declared", sa.SmallInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("position", name="uq_borough_dimension_position"),
 )
 

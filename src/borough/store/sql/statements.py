@@ -258,6 +258,27 @@ expired = (
 )
 
 
+def _hosts() -> Any:
+    """The hosts of allocations, one index seek each: DISTINCT would read every allocation."""
+    first, other = t.allocation, t.allocation.alias("other")
+    found = (
+        sa.select(sa.func.min(first.c.host).label("host"))
+        .where(first.c.host != sa.literal_column("''"))
+        .cte("found", recursive=True)
+    )
+    larger = (
+        sa.select(sa.func.min(other.c.host))
+        .where(other.c.host > found.c.host, other.c.host != sa.literal_column("''"))
+        .scalar_subquery()
+    )
+    found = found.union_all(sa.select(larger).where(found.c.host.is_not(None)))
+    return sa.select(found.c.host).where(found.c.host.is_not(None))
+
+
+hosts = _hosts()
+holders = sa.select(t.block.c.holder).where(t.block.c.holder != sa.literal_column("''")).distinct()
+
+
 #: The allocations of an address range of one family. Addresses of the other family have another width,
 #: and sort between the bounds.
 IN_SPACE = (

@@ -29,6 +29,7 @@ _DIMENSIONS = sa.select(
     t.dimension.c.claims,
     t.dimension.c.source,
     t.dimension.c.claiming,
+    t.dimension.c.declared,
 ).order_by(t.dimension.c.position)
 _COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description).order_by(t.cohort.c.id)
 #: The columns that :func:`to_subnet` reads.
@@ -147,10 +148,10 @@ def _others(runner: Runner) -> dict[str, Any]:
         "scopes": {name: id for id, name, _ in scopes},
         "scope_sources": {name: source for _, name, source in scopes},
         "dimensions": tuple(
-            to_dimension(rank, name, fallback, claims, claiming)
-            for rank, (name, _, fallback, claims, _, claiming) in enumerate(dimensions)
+            to_dimension(rank, name, fallback, claims, *more)
+            for rank, (name, _, fallback, claims, _, *more) in enumerate(dimensions)
         ),
-        "dimension_sources": {name: source for name, _, _, _, source, _ in dimensions},
+        "dimension_sources": {name: source for name, _, _, _, source, *_ in dimensions},
         "pools": _pools(runner, {id: name for id, name, _ in scopes}),
     }
 
@@ -197,10 +198,12 @@ def _labels(pairs: Iterable[_Row]) -> Labels:
     return {name: frozenset(values) for name, values in sorted(found.items())}
 
 
-def to_dimension(rank: int, name: str, fallback: str, claims: int, claiming: str) -> Dimension:
+def to_dimension(
+    rank: int, name: str, fallback: str, claims: int, claiming: str, declared: int
+) -> Dimension:
     """A dimension from its columns."""
     settings = ClaimSettings().with_settings(_settings(claiming))
-    return Dimension(name, Fallback(fallback), rank, bool(claims), settings)
+    return Dimension(name, Fallback(fallback), rank, bool(claims), settings, bool(declared))
 
 
 def to_subnet(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from borough.domain.declared.dimensions import HOST
 from borough.domain.declared.records import Subnet
 from borough.domain.net.prefixes import Prefix
 from borough.domain.space.allocations import AllocationRow
@@ -192,6 +193,11 @@ class SqlAllocations(SqlPart):
         return [
             rows.to_allocation(row) for row in self._runner.rows(s.expired, now=now, count=limit)
         ]
+
+    def hosts_in_use(self) -> set[str]:
+        held = {host for (host,) in self._runner.rows(s.hosts)}
+        holders = (holder.partition("=") for (holder,) in self._runner.rows(s.holders))
+        return held | {value for dimension, _, value in holders if dimension == HOST}
 
     def recall(self, key: str) -> Remembered | None:
         row = self._runner.one(s.recall, key=key)

@@ -71,6 +71,7 @@ class SqlDeclarations(SqlSubnets):
                     "claims": int(dimension.claims),
                     "source": sources.get(dimension.name, ""),
                     "claiming": settings_text(dimension.claiming.differences),
+                    "declared": int(dimension.declared),
                 }
                 for position, dimension in enumerate(dimensions)
             ],

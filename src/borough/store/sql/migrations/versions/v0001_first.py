@@ -86,6 +86,7 @@ def _declared() -> None:
         _small("claims"),
         _text("source"),
         _text("claiming", server_default=""),
+        _small("declared", server_default="0"),
         sa.UniqueConstraint("position", name="uq_borough_dimension_position"),
     )
     _table(
