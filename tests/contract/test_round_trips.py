@@ -16,6 +16,7 @@ import borough
 from borough import Ipam
 from borough.domain.space.plan import Act
 from borough.errors import AddressInUse
+from borough.store.sql.dialects import mariadb_write
 from borough.store.sql.store import SqlStore
 from tests.servers.base import Server
 from tests.servers.shared import shared_server
@@ -249,3 +250,16 @@ def test_events_of_one_change_are_counted(meter: Meter) -> None:
     # The set-up of a connection is not counted.
     meter.ipam.apply({})
     meter(lambda: meter.ipam.apply({"subnets": subnets}))
+
+
+def test_a_plan_too_large_for_one_call_is_a_unit_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MariaDB bounds a statement, and the plan of a takeover may change many blocks."""
+    monkeypatch.setattr(mariadb_write, "_PIECE", 300)
+    meter = Meter(shared_server("mariadb"))
+    group(meter.ipam, 1)
+    meter.ipam.allocate(labels=L)
+    assert meter(partial(meter.ipam.allocate, labels=L, host="h1", key="k")) > FIRST
+    (held,) = meter.ipam.allocations(host="h1")
+    assert meter.ipam.allocate(labels=L, host="h1", key="k").address == held.address
+    assert meter.ipam.audit() == []
+    meter.ipam.close()
