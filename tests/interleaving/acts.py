@@ -66,9 +66,9 @@ def _gives(
     return [replace(plain, stops=2 if is_decided else 1), told]
 
 
-def _release(ipam: Ipam, scene: Scene, owner: str) -> Any:
+def _release(ipam: Ipam, scene: Scene, owner: str, *, now: bool = False) -> Any:
     held = scene.of(owner)
-    return ipam.release(held.address, sequence=held.sequence)
+    return ipam.release(held.address, sequence=held.sequence, now=now)
 
 
 def _reassign(ipam: Ipam, scene: Scene) -> Any:
@@ -105,8 +105,14 @@ ACTS: Final = [
     Act("release-owner", lambda ipam, _: ipam.release(owner="web")),
     Act("release-host", lambda ipam, _: ipam.release(host="h3"), host="h3"),
     Act("release-to-rest", lambda ipam, scene: _release(ipam, scene, "kept"), (COOLING,)),
+    Act("release-now", lambda ipam, scene: _release(ipam, scene, "kept", now=True), (COOLING,)),
+    Act("end-of-rest", lambda ipam, scene: _release(ipam, scene, "rested", now=True), (COOLING,)),
     Act("reassign", _reassign, host="h5"),
     Act("reclaim", lambda ipam, _: ipam.reclaim(), (ROOMY, BARE), host="h4"),
     Act("sweep-rested", lambda ipam, _: ipam.reclaim(), (COOLING, RESTED)),
     Act("carve", lambda ipam, _: ipam.allocate_subnet("links", prefix_length=28, name="carved")),
+    Act(
+        "carve-keyed",
+        lambda ipam, _: ipam.allocate_subnet("links", prefix_length=28, name="carved", key="k"),
+    ),
 ]

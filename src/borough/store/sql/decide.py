@@ -147,7 +147,7 @@ class DecisionUnit(SqlUnit):
     def _unknown(self, *_args: object, **_named: object) -> NoReturn:
         raise UnknownFact
 
-    held_in = allocations = blocks = free_ranges = tallies = events = touch = _unknown
+    held_in = is_in_use = allocations = blocks = free_ranges = tallies = events = touch = _unknown
 
 
 def _prefix(piece: Block | FreeRange) -> Prefix:

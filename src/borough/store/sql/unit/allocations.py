@@ -201,6 +201,8 @@ class SqlAllocations(SqlPart):
         gone = []
         for key, text in self._runner.rows(s.old_keys, before=before, count=limit):
             sequences = _sequences(text)
+            if any(-each in self.catalogue.subnets for each in sequences):
+                continue
             wanted = {f"sequence_{at}": sequence for at, sequence in enumerate(sequences)}
             if not self._runner.rows(s.allocations((), len(sequences)), after=0, count=1, **wanted):
                 gone.append({"old_key": key})
