@@ -89,7 +89,7 @@ SELECT the_answer;
 END
 """
 
-_LOOK: Final = f"""IF {{condition}} THEN
+_LOOK: Final = f"""IF the_id IS NULL THEN
     SELECT found.rung, found.kind, found.id, {{group}}, found.holder <> ''
     INTO the_rung, the_kind, the_block, the_group, the_held
     FROM ({{frontier}}) AS found
@@ -179,11 +179,34 @@ def _text(
     # A named address is looked up, and no rung is searched.
     named = first is _NAMED
     column = shape[0][1] if shape else "subnet_id"
-    frontier = ""
-    if shape:
-        frontier = Statement.of(offers(shape, claims, lowest, False).made(), _DIALECT).text
+    facts = _FACTS.format(
+        wanted="TRUE" if named else "the_block IS NOT NULL AND NOT sought", fine=fine, column=column
+    )
+    return Native.marked(
+        _SQL.format(
+            begin="" if inside else _BEGIN,
+            commit="" if inside else _COMMIT,
+            first=first.format(
+                column=column,
+                index=block_index(column, "base"),
+                named_bit=_NAMED_BIT.format(base="b.base"),
+            ),
+            bit=_NAMED_BIT.format(base="the_base") if named else _LOWEST_BIT,
+            # A unit of work searches outside the partition.
+            look="" if named or first is _AREA else _search(shape, rungs, claims, lowest, wait),
+            facts="" if inside else facts,
+            fine=fine,
+            keyed=_KEYED if keyed else "",
+            takeover_rank=_TAKEOVER_RANK,
+        )
+    )
+
+
+def _search(shape: Shape, rungs: tuple[int, ...], claims: bool, lowest: bool, wait: bool) -> str:
+    """The part that searches the rungs."""
+    column = shape[0][1]
     lock, has_free_range = _THIS, "0"
-    if shape and not (lowest or wait):
+    if not (lowest or wait):
         lock = _FREE.format(
             index=block_index(column, "holder" if claims else "takeover_rank"),
             column=column,
@@ -195,39 +218,13 @@ def _text(
                 "NOT the_held AND EXISTS "
                 f"(SELECT 1 FROM borough_free_range WHERE {column} = the_group)"
             )
-    return Native.marked(
-        _SQL.format(
-            begin="" if inside else _BEGIN,
-            commit="" if inside else _COMMIT,
-            first=first.format(
-                column=column,
-                index=block_index(column, "base"),
-                named_bit=_NAMED_BIT.format(base="b.base"),
-            ),
-            bit=_NAMED_BIT.format(base="the_base") if named else _LOWEST_BIT,
-            look=_LOOK.format(
-                # A unit of work searches outside the partition.
-                condition="FALSE" if first is _AREA else "the_id IS NULL",
-                frontier=frontier,
-                group=f"found.{column}",
-                # SQL has no empty list.
-                takeable=", ".join(map(str, rungs)) or "-1",
-                lock=lock,
-                has_free_range=has_free_range,
-            )
-            if shape
-            else "",
-            facts=""
-            if inside
-            else _FACTS.format(
-                wanted="TRUE" if named else "the_block IS NOT NULL AND NOT sought",
-                fine=fine,
-                column=column,
-            ),
-            fine=fine,
-            keyed=_KEYED if keyed else "",
-            takeover_rank=_TAKEOVER_RANK,
-        )
+    return _LOOK.format(
+        frontier=Statement.of(offers(shape, claims, lowest, False).made(), _DIALECT).text,
+        group=f"found.{column}",
+        # SQL has no empty list.
+        takeable=", ".join(map(str, rungs)) or "-1",
+        lock=lock,
+        has_free_range=has_free_range,
     )
 
 
@@ -238,6 +235,21 @@ def _named_values(order: TakeRequest, named: NamedAddress) -> dict[str, Any]:
         "named": to_bytes(family, named.address),
         "named_usable": int(named.is_usable),
     }
+
+
+def _outcome(answer: str, facts: list[Row] | None) -> Outcome:
+    # The holder comes last, because its name may have spaces.
+    sequence, bit, base, *more = answer.split(" ", 12)
+    if sequence == "0":
+        word = Word.LOCKED if bit == "1" else Word.DECIDE
+        kind, rung = map(int, more)
+        known = None if facts is None else Facts.of(rung, bool(kind), facts)
+        return Outcome(word, None, base == "1", known)
+    id, subnet, cohort, length, bitmap, *rest = map(int, more[:-1])
+    block = rows.to_block(
+        (id, subnet, cohort, bytes.fromhex(base), length, bitmap, more[-1], *rest)
+    )
+    return Outcome(Word.GIVEN, Taken(block, block.prefix.base + int(bit), int(sequence)))
 
 
 class MariadbGiver:
@@ -303,19 +315,10 @@ class MariadbGiver:
                 "fingerprint": order.fingerprint,
             },
         )
-        # The holder comes last, because its name may have spaces.
-        sequence, bit, base, *more = found.split(" ", 12)
-        if sequence == "0":
-            word = Word.LOCKED if bit == "1" else Word.DECIDE
-            kind, rung = map(int, more)
-            known = None if facts is None else Facts.of(rung, bool(kind), facts)
-            return Outcome(word, None, base == "1", known)
-        id, subnet, cohort, length, bitmap, *rest = map(int, more[:-1])
-        block = rows.to_block(
-            (id, subnet, cohort, bytes.fromhex(base), length, bitmap, more[-1], *rest)
-        )
-        hints.keep(order, block)
-        return Outcome(Word.GIVEN, Taken(block, block.prefix.base + int(bit), int(sequence)))
+        outcome = _outcome(found, facts)
+        if outcome.taken:
+            hints.keep(order, outcome.taken.block)
+        return outcome
 
     def _ask(
         self, runner: Runner, text: Native, hints: Hints, values: dict[str, Any]
