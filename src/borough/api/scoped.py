@@ -25,6 +25,7 @@ from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.engine import queries
 from borough.engine.face import Face
+from borough.engine.history import HistoryQuery
 from borough.engine.ipam import Ipam
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReleaseRequest, place
@@ -261,6 +262,12 @@ class ScopedIpam(Face):
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]:
         """Events of subnets that were within the boundary at the time."""
         return self._ipam._events(after, limit, self.narrow(labels))
+
+    def _history(self, wanted: HistoryQuery) -> list[Event]:
+        """Events of subnets that were within the boundary at the time."""
+        if wanted.subnet is not None:
+            self._check_visible(wanted.subnet)
+        return self._ipam._history(replace(wanted, labels=self.narrow(wanted.labels or {})))
 
     def _newest_event(self) -> int:
         return self._ipam._newest_event()

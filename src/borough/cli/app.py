@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "reclaim": "borough.cli.reclaim:reclaim",
     "defragment": "borough.cli.defragment:defragment",
     "audit": "borough.cli.audit:audit",
+    "history": "borough.cli.history:history",
     "events": "borough.cli.events:events",
     "copy": "borough.cli.copy:copy",
     "serve": "borough.cli.serve:serve",

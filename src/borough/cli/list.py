@@ -10,6 +10,7 @@ import click
 
 from borough.cli.addresses import show_allocations
 from borough.cli.command import Family, command
+from borough.cli.history import show_events
 from borough.cli.options import (
     any_scope_option,
     gather,
@@ -17,10 +18,9 @@ from borough.cli.options import (
     page_options,
     text_option,
 )
-from borough.cli.output import Column, Page, emit, labels_text, moment, quantity, scope_text
+from borough.cli.output import Column, Page, emit, labels_text, quantity, scope_text
 from borough.cli.rows import emit_rows
 from borough.cli.state import GlobalOptions, pass_state
-from borough.domain.space.events import Event
 from borough.engine.queries import each_page
 
 
@@ -234,30 +234,6 @@ def pools(state: GlobalOptions) -> None:
     _answer(state, "pools", found, _POOLS, rows)
 
 
-_EVENTS: Final = (
-    Column("id", right=True),
-    Column("time"),
-    Column("event"),
-    Column("subject"),
-    Column("detail", soft=True),
-)
-
-
-def _event_detail(event: Event) -> str:
-    words = [
-        f"{name} {value}"
-        for name, value in (
-            ("subnet", event.subnet),
-            ("owner", event.owner),
-            ("host", event.host),
-            ("sequence", event.sequence),
-            ("by", event.actor),
-        )
-        if value
-    ]
-    return ", ".join([*words, event.detail] if event.detail else words)
-
-
 @command("events", example="borough list events --limit 20")
 @labels_option("Only events of subnets that had these labels at the time.")
 @page_options("id")
@@ -276,15 +252,8 @@ def events(
             ),
             limit,
             number=attrgetter("id"),
-            table=_show_events,
+            table=show_events,
         )
-
-
-def _show_events(page: Page, events: Sequence[Event]) -> None:
-    rows = [
-        (each.id, moment(each.at), each.act, each.subject, _event_detail(each)) for each in events
-    ]
-    page.table(_EVENTS, rows)
 
 
 for _command in (subnets, allocations, blocks, hosts, dimensions, pools, events):

@@ -13,12 +13,15 @@ from borough.client.transport import TIMEOUT, Query, Transport, segment, write_k
 from borough.domain.declared.dimensions import Labels
 from borough.domain.declared.pools import PoolUsage
 from borough.domain.declared.topology import Change, Changes, Topology
-from borough.domain.net.addresses import Family, format_address
+from borough.domain.encode import rfc3339, utc
+from borough.domain.net.addresses import WIDTH, Family, format_address
+from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.engine.face import Face
+from borough.engine.history import HistoryQuery
 from borough.engine.queries import RouteForm
 from borough.engine.request import (
     SELECTOR,
@@ -176,6 +179,25 @@ class RemoteIpam(Face):
         found = self._pages("/v1/events", "events", query, limit)
         return [convert(each, Event) for each in found]
 
+    def _history(self, wanted: HistoryQuery) -> list[Event]:
+        query = _fields(wanted) | {
+            "label": _pairs(wanted.labels or {}),
+            "what": wanted.name if wanted.within is None else _text(wanted.within),
+            "since": None if wanted.since is None else rfc3339(utc(wanted.since)),
+            "until": None if wanted.until is None else rfc3339(utc(wanted.until)),
+        }
+        for name in ("name", "within", "labels"):
+            del query[name]
+        found: list[Event] = []
+        while len(found) < wanted.limit:
+            size = min(_PAGE, wanted.limit - len(found))
+            page = self._http.get("/v1/history", {**query, "limit": size})
+            found += [convert(each, Event) for each in page["events"]]
+            query["before"] = page["next"]
+            if page["next"] is None:
+                break
+        return found
+
     def _newest_event(self) -> int:
         newest: int = self._http.get("/v1/events/newest")["id"]
         return newest
@@ -249,6 +271,12 @@ def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> 
 def _place(scope: str, family: Family, number: int) -> str:
     """The path of an allocation."""
     return f"/v1/allocations/{segment(scope)}/{segment(format_address(family, number))}"
+
+
+def _text(within: Prefix) -> str:
+    """A prefix; one address without its length."""
+    alone = within.length == WIDTH[within.family]
+    return format_address(within.family, within.base) if alone else str(within)
 
 
 def _fields(record: Any) -> dict[str, Any]:

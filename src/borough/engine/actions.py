@@ -14,6 +14,7 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
+from borough.engine.history import HistoryQuery
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap
@@ -81,6 +82,8 @@ class Actions(ABC):
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]: ...
     @abstractmethod
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]: ...
+    @abstractmethod
+    def _history(self, wanted: HistoryQuery) -> list[Event]: ...
     @abstractmethod
     def _newest_event(self) -> int: ...
     @abstractmethod

@@ -25,6 +25,7 @@ from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.domain.text import check_text
 from borough.engine.actions import Actions
+from borough.engine.history import HistoryQuery, parse_history
 from borough.engine.queries import RouteForm, each_page
 from borough.engine.request import (
     AllocationFilter,
@@ -308,6 +309,17 @@ class Face(Actions):
         """
         check_page(after, limit)
         return self._events(after, limit, make_labels(labels or {}))
+
+    @takes(parse_history)
+    def history(self, wanted: HistoryQuery) -> list[Event]:
+        """Events of an address, a prefix, an owner or a host, the newest first.
+
+        Addresses, owners, hosts, labels and times are found by index; other filters are compared with
+        these events, or with all of them when nothing else is named.
+
+        Parameters: see :func:`borough.engine.history.parse_history`.
+        """
+        return self._history(wanted)
 
     def newest_event(self) -> int:
         """The id of the newest event in :meth:`events`; 0 when there is none."""

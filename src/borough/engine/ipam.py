@@ -21,6 +21,7 @@ from borough.domain.space.inspection import Finding
 from borough.engine import events, queries, tokens
 from borough.engine.allocation import BRIEF, Allocator, Ladders
 from borough.engine.face import Face
+from borough.engine.history import HistoryQuery, history
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap, space_map
@@ -181,6 +182,15 @@ class Ipam(Face):
         def read(unit: ReadUnit) -> list[Event]:
             cohorts = self._cohorts.within(unit, labels) if labels else None
             return events.events(unit, after, upto, limit, cohorts)
+
+        return self._read(read)
+
+    def _history(self, wanted: HistoryQuery) -> list[Event]:
+        upto = self._store.horizon()
+
+        def read(unit: ReadUnit) -> list[Event]:
+            cohorts = self._cohorts.within(unit, wanted.labels) if wanted.labels else None
+            return history(unit, wanted, upto, cohorts)
 
         return self._read(read)
 

@@ -265,6 +265,19 @@ def _field_changes(old: Any, new: Any) -> tuple[FieldChange, ...]:
     return tuple(fields)
 
 
+def values_of(each: Subnet | Pool | Host) -> tuple[FieldChange, ...]:
+    """The fields of an object that are set, beside its name, scope, prefix and source."""
+    found = []
+    for name, declared in type(each).__dataclass_fields__.items():
+        value = getattr(each, name)
+        if name in ("id", "name", "scope", "prefix", "prefixes", "source") or not declared.compare:
+            continue
+        if value not in (None, "", 0, (), {}):
+            text = _json(value) if name == "attributes" else _text(each, name, value)
+            found.append(FieldChange(name, "none", text))
+    return tuple(found)
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=dict)
 

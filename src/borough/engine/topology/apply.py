@@ -17,9 +17,8 @@ from borough.domain.net.addresses import parse_address
 from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.policy import allocate
 from borough.domain.space.allocations import AllocationRow, State
-from borough.domain.space.events import EventRow
 from borough.domain.space.filters import Filter
-from borough.domain.space.plan import Act, Plan
+from borough.domain.space.plan import Plan
 from borough.domain.space.rebuild import rebuild
 from borough.domain.space.regions import regions
 from borough.domain.text import check_text
@@ -32,6 +31,7 @@ from borough.engine.topology.settings import (
     parse_cooldown,
     parse_range,
 )
+from borough.engine.topology.trail import event_of_subnet, events_of_changes
 from borough.engine.views import SubnetView, show_subnet
 from borough.errors import FixInput, Overlap, StaleVersion, UnknownDimension, WouldStrand
 from borough.store.port import ReadAllocations, ReadUnit, Unit
@@ -78,12 +78,7 @@ def apply(
         return changes
     _write(unit, catalogue, changes, topology.name, now)
     unit.touch(catalogue.version)
-    unit.record(
-        *(
-            EventRow(now, Act.TOPOLOGY, change.name, detail=f"{change.action} {change.kind}")
-            for change in changes.changes
-        )
-    )
+    unit.record(*events_of_changes(changes, now))
     return changes
 
 
@@ -404,7 +399,7 @@ def _carve_subnet(unit: Unit, draft: Draft, pool_name: str, now: int) -> SubnetV
 def _store(unit: Unit, catalogue: Catalogue, subnet: Subnet, now: int) -> SubnetView:
     (stored,) = _add_subnets(unit, [subnet])
     unit.touch(catalogue.version)
-    unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
+    unit.record(event_of_subnet("add", subnet, now))
     return show_subnet(stored)
 
 
@@ -416,5 +411,5 @@ def remove_subnet(unit: Unit, name: str, now: int) -> SubnetView:
     _refuse_stranding(unit, [subnet], ())
     unit.remove_subnet(subnet)
     unit.touch(catalogue.version)
-    unit.record(EventRow(now, Act.TOPOLOGY, name, detail=f"remove subnet {subnet.prefix}"))
+    unit.record(event_of_subnet("remove", subnet, now))
     return show_subnet(subnet)
