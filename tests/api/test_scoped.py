@@ -152,6 +152,11 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/releases", {"owner": "secret-nobody"}, {200}),
         ("/v1/releases", {"owner": "shared-owner", "scope": "blue"}, {200}),
     ],
+    "import_allocations": [
+        ("/v1/imports", {"allocations": [{"address": "10.2.0.1", "owner": "me"}]}, {200}),
+        ("/v1/imports", {"allocations": [{"address": "10.2.0.99"}], "dry_run": True}, {200}),
+        ("/v1/imports", {"allocations": [{"address": "10.2.0.99"}]}, {200}),
+    ],
     "apply": [("/v1/topology", {"subnets": []}, {403}), ("/v1/topology?dry_run=true", {}, {403})],
     "subnets": [
         ("/v1/subnets", None, {200}),

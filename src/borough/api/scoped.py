@@ -26,6 +26,7 @@ from borough.domain.space.events import Event
 from borough.engine import queries
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
+from borough.engine.imports import Imported, ImportRequest
 from borough.engine.ipam import Ipam
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReleaseRequest, place
@@ -201,6 +202,11 @@ class ScopedIpam(Face):
                 self._show(request.scope, *each)
             return self._ipam._release(request)
         return self._ipam.release_seen(
+            lambda catalogue: self._known.of(catalogue, self._boundary), request
+        )
+
+    def _import(self, request: ImportRequest) -> Imported:
+        return self._ipam.import_seen(
             lambda catalogue: self._known.of(catalogue, self._boundary), request
         )
 

@@ -33,6 +33,8 @@ _COMMANDS: Final = {
     "reclaim": "borough.cli.reclaim:reclaim",
     "defragment": "borough.cli.defragment:defragment",
     "audit": "borough.cli.audit:audit",
+    "import": "borough.cli.exchange:import_",
+    "export": "borough.cli.exchange:export",
     "history": "borough.cli.history:history",
     "events": "borough.cli.events:events",
     "copy": "borough.cli.copy:copy",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
+from borough.engine.imports import Imported, ImportRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import (
     SELECTOR,
@@ -52,6 +53,10 @@ from borough.errors import NotPermitted
 
 #: Lines asked for at a time.
 _PAGE = 5_000
+
+
+#: Most characters of one import: half of what a service accepts by default.
+_IMPORT_SIZE = 500_000
 
 
 class RemoteIpam(Face):
@@ -105,6 +110,20 @@ class RemoteIpam(Face):
         }
         found = self._post("/v1/releases", body)
         return convert(found, Released)
+
+    def _import(self, request: ImportRequest) -> Imported:
+        entries = [
+            {**_fields(each), "address": format_address(each.family, each.address)}
+            for each in request.entries
+        ]
+        for each in entries:
+            del each["family"]
+        if len(entries) > 1 and sum(len(str(each)) for each in entries) > _IMPORT_SIZE:
+            half = len(entries) // 2
+            first = self._import(replace(request, entries=request.entries[:half]))
+            return first.and_then(self._import(replace(request, entries=request.entries[half:])))
+        body = {"allocations": entries, "dry_run": request.dry_run}
+        return convert(self._post("/v1/imports", body, repeatable=True), Imported)
 
     def _show(self, scope: str, family: Family, number: int) -> Allocation:
         return convert(self._http.get(_place(scope, family, number)), Allocation)

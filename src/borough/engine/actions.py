@@ -15,6 +15,7 @@ from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.engine.history import HistoryQuery
+from borough.engine.imports import Imported, ImportRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap
@@ -52,6 +53,8 @@ class Actions(ABC):
     def _explain(self, request: Request) -> Explanation: ...
     @abstractmethod
     def _release(self, request: ReleaseRequest) -> Released: ...
+    @abstractmethod
+    def _import(self, request: ImportRequest) -> Imported: ...
     @abstractmethod
     def _show(self, scope: str, family: Family, number: int) -> Allocation: ...
     @abstractmethod

@@ -22,6 +22,7 @@ from borough.engine import events, queries, tokens
 from borough.engine.allocation import BRIEF, Allocator, Ladders
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery, history
+from borough.engine.imports import Imported, ImportRequest, import_piece
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap, space_map
@@ -119,6 +120,26 @@ class Ipam(Face):
         """
         return self._store.transact(
             lambda unit: self._allocator.release(unit, request, most=RELEASED_LISTED, seen=seen)
+        )
+
+    def _import(self, request: ImportRequest) -> Imported:
+        return self._store.transact(
+            lambda unit: import_piece(unit, request, self._clock()),
+            write=not request.dry_run,
+            repeatable=True,
+        )
+
+    def import_seen(
+        self, seen: Callable[[Catalogue], Collection[str]], request: ImportRequest
+    ) -> Imported:
+        """What :meth:`import_allocations` does with one piece, in some subnets only.
+
+        :param seen: names of these subnets.
+        """
+        return self._store.transact(
+            lambda unit: import_piece(unit, request, self._clock(), seen(unit.catalogue)),
+            write=not request.dry_run,
+            repeatable=True,
         )
 
     def _show(self, scope: str, family: Family, number: int) -> Allocation:
