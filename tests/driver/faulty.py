@@ -268,7 +268,7 @@ class ReleasesStale(Faulty):
         owner: str = "",
         host: str = "",
         sequence: int | None = None,
-        scope: str = "default",
+        scope: str | None = None,
     ) -> Sequence[Allocation]:
         if address:
             owner = host = ""

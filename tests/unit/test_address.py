@@ -162,10 +162,18 @@ def test_bytes_sort_as_addresses_do(family: int, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["00:11:22:aa:bb:cc", "00-11-22-aa-bb-cc", "00:11:22:AA:bb:CC", "00-11-22-AA-BB-CC"]
+    "text",
+    [
+        "00:11:22:aa:bb:cc",
+        "00-11-22-aa-bb-cc",
+        "00:11:22:AA:bb:CC",
+        "00-11-22-AA-BB-CC",
+        "0011.22aa.bbcc",
+        "001122AABBCC",
+    ],
 )
 def test_a_mac_is_read_in_either_spelling(text: str) -> None:
-    """Colons or hyphens, upper or lower case."""
+    """Colons, hyphens, dots or nothing, upper or lower case."""
     assert parse_mac(text) == 0x001122AABBCC
 
 
@@ -180,8 +188,10 @@ def test_every_mac_is_read(mac: int, separator: str, upper: bool) -> None:
     "text",
     [
         "",
-        "001122aabbcc",
-        "0011.22aa.bbcc",
+        "001122aabbc",
+        "0011.22aa-bbcc",
+        "00.11.22.aa.bb.cc",
+        "001122.aabbcc",
         "00:11:22-aa-bb-cc",  # one separator throughout
         "00:11:22:aa:bb",
         "00:11:22:aa:bb:cc:dd",

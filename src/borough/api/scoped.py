@@ -19,6 +19,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST, Labels
 from borough.domain.declared.lookup import unknown
 from borough.domain.declared.pools import PoolUsage
+from borough.domain.declared.topology import DEFAULT_SCOPE
 from borough.domain.net.addresses import Family, format_address
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
@@ -199,7 +200,7 @@ class ScopedIpam(Face):
         """Release visible addresses; claims of the host stay."""
         if request.addresses:
             for each in request.addresses:
-                self._show(request.scope, *each)
+                self._show(request.scope or DEFAULT_SCOPE, *each)
             return self._ipam._release(request)
         return self._ipam.release_seen(
             lambda catalogue: self._known.of(catalogue, self._boundary), request

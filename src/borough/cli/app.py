@@ -41,6 +41,7 @@ _COMMANDS: Final = {
     "serve": "borough.cli.serve:serve",
     "token": "borough.cli.token:token",
     "neutron": "borough.cli.neutron:neutron",
+    "completion": "borough.cli.completion:completion",
     "version": "borough.cli.version:version",
 }
 
@@ -106,6 +107,7 @@ def _show_version(context: click.Context, _option: click.Parameter, value: bool)
     "borough",
     cls=App,
     invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     params=[
         *common_options(environment=True),
         click.Option(

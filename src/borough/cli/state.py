@@ -29,11 +29,22 @@ class GlobalOptions:
 
     :ivar server: URL of the service to work through; None to work on the database.
     :ivar json: True for answers in JSON.
+    :ivar form: the form of answers, one of ``table``, ``json``, ``yaml``, ``csv`` and ``value``.
+    :ivar columns: the columns to show; empty for all.
+    :ivar sort: the column to sort by.
     """
 
     url: str = DEFAULT_URL
     server: str | None = None
     json: bool = False
+    form: str = "table"
+    columns: tuple[str, ...] = ()
+    sort: str | None = None
+
+    @property
+    def is_shaped(self) -> bool:
+        """True for an answer that is neither the text for people nor the whole JSON document."""
+        return bool(self.form not in ("table", "json") or self.columns or self.sort)
 
     def open(self) -> Face:
         """Open the database or the service that the user named."""

@@ -12,6 +12,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST
 from borough.domain.declared.lookup import check_scope, did_you_mean
 from borough.domain.declared.records import Host
+from borough.domain.declared.topology import DEFAULT_SCOPE
 from borough.domain.encode import plain
 from borough.domain.net.addresses import format_address
 from borough.domain.policy import allocate as policy
@@ -327,11 +328,11 @@ class Allocator:
         """
         now = self.clock()
         scope, owner, host = request.scope, request.owner, request.host
-        if seen is None:
+        if seen is None and scope is not None:
             check_scope(unit.catalogue, scope)
         if request.addresses:
             found = [
-                self._held(unit, scope, family, number) for family, number in request.addresses
+                self._held(unit, scope or DEFAULT_SCOPE, *address) for address in request.addresses
             ]
             for each in found:
                 _check_holder(each, owner, host, request.sequence)

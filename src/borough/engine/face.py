@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from borough.domain.declared.dimensions import make_labels
 from borough.domain.declared.pools import PoolUsage
 from borough.domain.declared.topology import Changes, Topology
-from borough.domain.net.addresses import parse_address
+from borough.domain.net.addresses import parse_printed_address
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
@@ -160,11 +160,11 @@ class Face(Actions):
         return in_pieces(parse_entries(entries), self._import, dry_run, progress)
 
     def show(self, address: str, *, scope: str = "default") -> Allocation:
-        """The allocation of an address.
+        """The allocation of an address, which may be written with the length of its prefix.
 
         :raises NotAllocated: the address is neither allocated nor cooling.
         """
-        return self._show(scope, *parse_address(address))
+        return self._show(scope, *parse_printed_address(address))
 
     # --- Declared objects -------------------------------------------------------------------------
 

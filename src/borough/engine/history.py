@@ -84,7 +84,7 @@ def parse_history(
     check_page(after, limit)
     if before is not None:
         check_page(before, None)
-    within = None if what is None else _place_of(what)
+    within = None if what is None else place_of(what)
     named = what if within is None and what is not None else None
     if named is not None:
         optional_text("name", named)
@@ -114,7 +114,7 @@ def _moment(name: str, at: datetime | None) -> int | None:
     return micros(at)
 
 
-def _place_of(text: str) -> Prefix | None:
+def place_of(text: str) -> Prefix | None:
     """The prefix of an address or a prefix in text; None for a name."""
     if not _LIKE_ADDRESS.fullmatch(text):
         return None

@@ -13,9 +13,9 @@ from borough.domain.net.addresses import (
     Family,
     format_address,
     format_mac,
-    parse_address,
     parse_family,
     parse_mac,
+    parse_printed_address,
 )
 from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.request import Kind, Request
@@ -99,7 +99,7 @@ def parse_request(
     number = None
     wanted = _families(families)
     if address is not None:
-        family, number = parse_address(address)
+        family, number = parse_printed_address(address)
         if wanted and wanted != (family,):
             raise FixInput(f"{address} is an IPv{family} address, but IPv{wanted[0]} was asked for")
         wanted = (family,)
@@ -146,13 +146,14 @@ class ReleaseRequest:
 
     :ivar addresses: family and number of each.
     :ivar sequence: of the only address.
+    :ivar scope: None for all scopes, which only an owner or a host has.
     """
 
     addresses: tuple[tuple[Family, int], ...] = ()
     owner: str = ""
     host: str = ""
     sequence: int | None = None
-    scope: str = "default"
+    scope: str | None = None
 
 
 def parse_release(
@@ -161,22 +162,26 @@ def parse_release(
     owner: str = "",
     host: str = "",
     sequence: int | None = None,
-    scope: str = "default",
+    scope: str | None = None,
 ) -> ReleaseRequest:
     """Parse a request to release addresses.
 
     :param address: one or several; ``owner`` and ``host`` are then conditions on the present holder.
     :param sequence: release the one address only if it still has this sequence number.
+    :param scope: of addresses; ``default`` when left out. Of an owner or a host, only in this scope; in all
+        scopes when left out.
     :raises FixInput: (or a subclass) nothing is named, or a value is not allowed.
     """
     names = [address] if isinstance(address, str) else list(address or ())
     if not (names or owner or host):
         raise FixInput("name addresses, an owner or a host to release")
-    numbers = tuple(dict.fromkeys(parse_address(name) for name in names))
+    numbers = tuple(dict.fromkeys(parse_printed_address(name) for name in names))
     if sequence is not None and len(numbers) != 1:
         raise FixInput("a sequence number goes with exactly one address")
     who, where = optional_text("owner", owner), optional_text("host", host)
-    return ReleaseRequest(numbers, who, where, sequence, scope)
+    return ReleaseRequest(
+        numbers, who, where, sequence, DEFAULT_SCOPE if numbers and scope is None else scope
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +211,7 @@ def parse_reassign(
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     return ReassignRequest(
-        *parse_address(address), check_text("host", host), sequence, force, scope
+        *parse_printed_address(address), check_text("host", host), sequence, force, scope
     )
 
 

@@ -87,14 +87,15 @@ class Import(Input):
 class Release(Input):
     """The addresses to release: those named, or all of an owner, or all on a host.
 
-    With addresses, owner, host and sequence are conditions on the present allocation.
+    With addresses, owner, host and sequence are conditions on the present allocation, and the scope is
+    `default` unless it is named. Without addresses all scopes are meant unless one is named.
     """
 
     addresses: list[Text] = field(default_factory=list)
     owner: MaybeText = ""
     host: MaybeText = ""
     sequence: Number | None = None
-    scope: Text = "default"
+    scope: Text | None = None
 
 
 class Condition(Input):

@@ -8,6 +8,7 @@ left alone unless it names them.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
@@ -70,6 +71,13 @@ class Change:
     fields: tuple[FieldChange, ...]
     prefix: str = field(compare=False)
 
+    def __str__(self) -> str:
+        words = f"{self.action} {self.kind} {self.name}"
+        if self.prefix and self.action != "change":
+            words += f" ({self.prefix})"
+        fields = [f"{each.field} {each.old} -> {each.new}" for each in self.fields]
+        return words + (": " + ", ".join(fields) if fields else "")
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -96,6 +104,13 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(self.changes)
+
+    def __str__(self) -> str:
+        """The lines of the diff and their number: for an interactive session."""
+        lines = [str(each) for each in self.changes]
+        counts = Counter(each.action for each in self.changes)
+        total = f"{counts['add']} added, {counts['change']} changed, {counts['remove']} removed"
+        return "\n".join([*lines, total])
 
 
 def diff(catalogue: Catalogue, topology: Topology) -> Changes:

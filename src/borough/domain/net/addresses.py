@@ -17,7 +17,11 @@ Family = Literal[4, 6]
 #: Width of an address in bits, by family.
 WIDTH: Final[dict[int, int]] = {4: 32, 6: 128}
 
-_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}")
+_MAC = re.compile(
+    r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}"
+    r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}"
+    r"|[0-9A-Fa-f]{12}"
+)
 
 
 def parse_family(value: int) -> Family:
@@ -52,6 +56,18 @@ def parse_address(text: str) -> tuple[Family, int]:
     return 6, int(parsed)
 
 
+def parse_printed_address(text: str) -> tuple[Family, int]:
+    """Read an address as tables print it: also with the length of its prefix, which is left out.
+
+    :raises InvalidAddress: for anything else.
+    """
+    alone, slash, length = str(text).partition("/")
+    family, address = parse_address(alone)
+    if slash and not (re.fullmatch("[0-9]{1,3}", length) and int(length) <= WIDTH[family]):
+        raise InvalidAddress(f"{text!r} is not an IP address", address=text)
+    return family, address
+
+
 def format_address(family: int, address: int) -> str:
     """Write an address in canonical text (RFC 5952 for IPv6)."""
     if family == 4:
@@ -73,14 +89,16 @@ def from_bytes(packed: bytes) -> int:
 
 
 def parse_mac(text: str) -> int:
-    """Read a MAC address (EUI-48) written with colons or hyphens.
+    """Read a MAC address (EUI-48) in a usual notation.
+
+    These are ``00:11:22:33:44:55``, ``00-11-22-33-44-55``, ``0011.2233.4455`` and ``001122334455``.
 
     :raises InvalidMac: for anything else.
     """
     text = str(text)
     if not _MAC.fullmatch(text):
         raise InvalidMac(f"{text!r} is not a MAC address; write it as 00:11:22:33:44:55", mac=text)
-    return int(text.replace(":", "").replace("-", ""), 16)
+    return int(re.sub("[:.-]", "", text), 16)
 
 
 def format_mac(mac: int) -> str:
