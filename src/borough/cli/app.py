@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "usage": "borough.cli.usage:usage",
     "routes": "borough.cli.routes:routes",
     "reclaim": "borough.cli.reclaim:reclaim",
+    "reconcile": "borough.cli.reconcile:reconcile",
     "defragment": "borough.cli.defragment:defragment",
     "audit": "borough.cli.audit:audit",
     "import": "borough.cli.exchange:import_",
