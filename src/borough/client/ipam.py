@@ -276,15 +276,18 @@ class RemoteIpam(Face):
         return pruned
 
 
-def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> RemoteIpam:
+def connect(
+    url: str, token: str | None = None, *, timeout: float = TIMEOUT, ca_file: str | None = None
+) -> RemoteIpam:
     """Use address space behind a service.
 
     :param url: such as ``http://127.0.0.1:8080``; with ``https`` its certificate is verified.
     :param token: what the service's operator gave out; None where it asks for none.
     :param timeout: seconds that the service may leave a request without an answer.
+    :param ca_file: PEM file of the authorities to trust; None for those of the system.
     :raises FixInput: the URL or the token cannot be meant so.
     """
-    return RemoteIpam(Transport(url, token, timeout))
+    return RemoteIpam(Transport(url, token, timeout, ca_file=ca_file))
 
 
 def _place(scope: str, family: Family, number: int) -> str:
