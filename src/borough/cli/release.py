@@ -24,10 +24,15 @@ from borough.engine.views import Released
     metavar="N",
     help="Only while the address has this sequence number, and so not after it was allocated anew.",
 )
+@click.option(
+    "--now",
+    is_flag=True,
+    help="Without a cool-down; addresses that cool down already are free at once.",
+)
 @text_option(
     "--scope",
     "SCOPE",
-    "Address space (VRF): of addresses the default one unless named; of an owner or a host all.",
+    "Address space (VRF). When left out: default for addresses, all for an owner or a host.",
 )
 @pass_state
 def release(state: GlobalOptions, /, addresses: tuple[str, ...], **conditions: Any) -> None:

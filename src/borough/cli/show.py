@@ -10,7 +10,7 @@ import click
 from borough.cli.addresses import block_text, show_allocations
 from borough.cli.command import command
 from borough.cli.options import any_scope_option, words
-from borough.cli.output import Column, Page, emit, labels_text, scope_text, to_json
+from borough.cli.output import Column, Page, emit, labels_text, ranges_text, scope_text, to_json
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.encode import rfc3339
 from borough.domain.net.addresses import WIDTH
@@ -121,7 +121,7 @@ def _show_subnet(page: Page, subnet: SubnetView, held: Sequence[Allocation]) -> 
             ("scope", subnet.scope),
             ("gateway", subnet.gateway),
             ("labels", labels_text(subnet.labels)),
-            ("ranges", ", ".join(subnet.ranges)),
+            ("ranges", ranges_text(subnet)),
             ("pool", subnet.pool),
             ("project", subnet.project),
             ("topology", subnet.source),

@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from typing import Any, Final
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.net.addresses import WIDTH, Family, format_address, parse_printed_address
+from borough.domain.net.addresses import WIDTH, Family, format_address, parse_held_address
 from borough.domain.net.prefixes import enclosing
 from borough.domain.policy.named import take_named
 from borough.domain.space.allocations import AllocationRow, State
@@ -108,7 +108,7 @@ def parse_entry(
     """
     return ImportEntry(
         check_text("scope", scope or "default"),
-        *parse_printed_address(address),
+        *parse_held_address(address),
         optional_text("owner", owner),
         optional_text("host", host),
         parse_attributes(attributes or None),

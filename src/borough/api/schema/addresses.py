@@ -87,8 +87,10 @@ class Import(Input):
 class Release(Input):
     """The addresses to release: those named, or all of an owner, or all on a host.
 
-    With addresses, owner, host and sequence are conditions on the present allocation, and the scope is
-    `default` unless it is named. Without addresses all scopes are meant unless one is named.
+    With addresses, owner, host and sequence are conditions on the present allocation.
+
+    :ivar scope: of the addresses, `default` when left out; of an owner or a host, all scopes.
+    :ivar now: without a cool-down; addresses that cool down already are free at once.
     """
 
     addresses: list[Text] = field(default_factory=list)
@@ -96,14 +98,19 @@ class Release(Input):
     host: MaybeText = ""
     sequence: Number | None = None
     scope: Text | None = None
+    now: bool = False
 
 
 class Condition(Input):
-    """Conditions on the present allocation of an address."""
+    """Conditions on the present allocation of an address.
+
+    :ivar now: without a cool-down; an address that cools down already is free at once.
+    """
 
     owner: MaybeText = ""
     host: MaybeText = ""
     sequence: Number | None = None
+    now: bool = False
 
 
 class Place(Input):

@@ -29,11 +29,13 @@ class Subnet:
 
     :ivar id: the store's key; 0 before it is stored.
     :ivar gateway: never allocated by *any* or *next*.
-    :ivar ranges: allocation ranges, closed; empty means all usable addresses.
+    :ivar ranges: allocation ranges, closed; None means all usable addresses, an empty tuple none.
     :ivar weight: among equally good subnets the heavier one is used first.
     :ivar cooldown: seconds for which a released address rests.
     :ivar source: the topology that declared it; empty when it was added by itself.
     :ivar claiming: settings that override those of the claiming dimension.
+    :ivar excluded: addresses of the ranges that are allocated by name only.
+    :ivar closed: whether it takes no new addresses and no new claims.
     :ivar version: counts the changes of the stored subnet; not part of the declaration.
     """
 
@@ -42,7 +44,7 @@ class Subnet:
     scope: str
     prefix: Prefix
     gateway: int | None = None
-    ranges: tuple[Interval, ...] = ()
+    ranges: tuple[Interval, ...] | None = None
     labels: Labels = field(default_factory=dict)
     weight: int = 0
     project: str = ""
@@ -51,6 +53,8 @@ class Subnet:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     claiming: Settings = field(default_factory=dict)
+    excluded: tuple[Interval, ...] = ()
+    closed: bool = False
     version: int = field(default=0, compare=False)
 
     @property
@@ -74,11 +78,12 @@ class Subnet:
 
     @cached_property
     def usable(self) -> tuple[Interval, ...]:
-        """Intervals for *any* and *next*: the ranges less the gateway and :attr:`never`."""
-        holes = [(address, address) for address in self.never]
+        """Intervals for *any* and *next*: the ranges less exclusions, gateway and :attr:`never`."""
+        holes = [*self.excluded, *((address, address) for address in self.never)]
         if self.gateway is not None:
             holes.append((self.gateway, self.gateway))
-        ranges = self.ranges or ((self.prefix.base, self.prefix.last),)
+        whole = ((self.prefix.base, self.prefix.last),)
+        ranges = whole if self.ranges is None else self.ranges
         return tuple(subtract(merge_intervals(ranges), holes))
 
     @cached_property
@@ -108,7 +113,10 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Subnets of equal scope, family, labels, weight and claiming: no request distinguishes them."""
+    """Subnets of equal scope, family, labels, weight, claiming and closure: no request distinguishes them.
+
+    :ivar closed: whether they take no new addresses and no new claims.
+    """
 
     id: int
     scope: str
@@ -116,6 +124,7 @@ class Cohort:
     labels: Labels
     weight: int
     claiming: Settings = field(default_factory=dict)
+    closed: bool = False
 
     @property
     def key(self) -> str:
@@ -127,8 +136,10 @@ def cohort_key(of: Cohort | Subnet) -> str:
     """The key of a cohort, or of the cohort of a subnet; see :attr:`Cohort.key`."""
     plain = {name: sorted(of.labels[name]) for name in sorted(of.labels)}
     parts: list[Any] = [of.scope, of.family, of.weight, plain]
-    if of.claiming:
+    if of.claiming or of.closed:
         parts.append(dict(sorted(of.claiming.items())))
+    if of.closed:
+        parts.append(of.closed)
     return json.dumps(parts, separators=(",", ":"), ensure_ascii=True)
 
 
