@@ -50,14 +50,15 @@ def test_an_import_finds_the_subnet_by_the_address(space: Ipam) -> None:
         entry("10.0.7.9", "vm1", host="h2", attributes={"mac": "m"}, note="rack 7"),
         entry("10.0.7.10/16", "vm2"),
         entry("10.0.0.9", "vm3", scope="vrf"),
+        entry("10.0.0.9", "vm4"),
         entry("10.1.0.7", "outside the ranges"),
         entry("10.1.0.107"),
         entry("2001:db8::77", "six"),
     ]
-    assert space.import_allocations(entries, dry_run=True) == Imported(6, dry_run=True)
+    assert space.import_allocations(entries, dry_run=True) == Imported(7, dry_run=True)
     assert len(space.allocations()) == 1
-    assert space.import_allocations(entries) == Imported(6)
-    assert space.import_allocations(entries) == Imported(unchanged=6)
+    assert space.import_allocations(entries) == Imported(7)
+    assert space.import_allocations(entries) == Imported(unchanged=7)
     first = space.show("10.0.7.9")
     assert (first.subnet, first.owner, first.host, first.note) == ("a", "vm1", "h2", "rack 7")
     assert first.attributes == {"mac": "m"}

@@ -166,8 +166,10 @@ def import_piece(
     """
     sorter = _Sorter(unit, now, seen)
     wanted = sorter.sort_out(request.entries)
-    if wanted and not request.dry_run:
-        unit.commit(take_named(unit.catalogue, unit, wanted), now)
+    if not request.dry_run:
+        # A plan for each scope: its rows find their events by the address, which two scopes may share.
+        for _, rows in groupby(wanted, key=lambda each: each.scope):
+            unit.commit(take_named(unit.catalogue, unit, list(rows)), now)
     conflicts = sorter.conflicts
     return Imported(
         len(wanted), sorter.unchanged, len(conflicts), tuple(conflicts[:LISTED]), request.dry_run
