@@ -39,7 +39,9 @@ _MODULES: Final = {
 }
 
 
-def connect(url: str, token: str | None = None, *, timeout: float = 60.0) -> "RemoteIpam":
+def connect(
+    url: str, token: str | None = None, *, timeout: float = 60.0, ca_file: str | None = None
+) -> "RemoteIpam":
     """Use address space behind a service, with the library's interface.
 
     It needs ``pip install 'borough[client]'``.
@@ -47,11 +49,12 @@ def connect(url: str, token: str | None = None, *, timeout: float = 60.0) -> "Re
     :param url: such as ``http://127.0.0.1:8080``; with ``https`` its certificate is verified.
     :param token: what the service's operator gave out; None where it asks for none.
     :param timeout: seconds that the service may leave a request without an answer.
+    :param ca_file: PEM file of the authorities to trust; None for those of the system.
     :raises FixInput: the URL or the token cannot be meant so.
     """
     from borough.client.ipam import connect as connect_to
 
-    return connect_to(url, token, timeout=timeout)
+    return connect_to(url, token, timeout=timeout, ca_file=ca_file)
 
 
 def __getattr__(name: str) -> Any:

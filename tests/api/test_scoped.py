@@ -153,6 +153,11 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/releases", {"owner": "secret-nobody"}, {200}),
         ("/v1/releases", {"owner": "shared-owner", "scope": "blue"}, {200}),
     ],
+    "import_allocations": [
+        ("/v1/imports", {"allocations": [{"address": "10.2.0.1", "owner": "me"}]}, {200}),
+        ("/v1/imports", {"allocations": [{"address": "10.2.0.99"}], "dry_run": True}, {200}),
+        ("/v1/imports", {"allocations": [{"address": "10.2.0.99"}]}, {200}),
+    ],
     "apply": [("/v1/topology", {"subnets": []}, {403}), ("/v1/topology?dry_run=true", {}, {403})],
     "subnets": [
         ("/v1/subnets", None, {200}),
@@ -190,6 +195,15 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     ],
     "routes": [("/v1/routes", None, {200}), ("/v1/routes?host=shared-host", None, {200})],
     "events": [("/v1/events", None, {200}), ("/v1/events?after=1", None, {200})],
+    "history": [
+        ("/v1/history", None, {200}),
+        ("/v1/history?what=shared-owner", None, {200}),
+        ("/v1/history?what=10.0.0.0/8", None, {200}),
+        ("/v1/history?what=10.2.0.1", None, {200}),
+        ("/v1/history?act=topology", None, {200}),
+        ("/v1/history?subnet=secret-b", None, {404}),
+        ("/v1/history?label=tenant%3Dsecret-green", None, {403}),
+    ],
     "newest_event": [("/v1/events/newest", None, {200})],
     "prune_events": [("/v1/events/prune", {"through": 1}, {403})],
     "audit": [("/v1/audit", {}, {403}), ("/v1/audit", {"repair": True}, {403})],
@@ -299,6 +313,11 @@ def test_inside_the_boundary_everything_works() -> None:
         assert {each.subnet for each in red.blocks()} == {"ours", "ours-6"}
         assert {each.host for each in red.routes()} == {"shared-host", "red-host"}
         assert all(each.subnet in ("ours", "ours-6") for each in red.events())
+        for found in (red.history(), red.history("shared-owner"), red.history("10.0.0.0/8")):
+            assert found
+            assert all(each.subnet in ("ours", "ours-6") for each in found)
+        assert red.history(limit=1) == red.history()[:1]
+        assert red.history(world.theirs) == []
         assert red.pools() == []
         # Releases by owner and by host leave the other tenant's addresses.
         assert [each.address for each in red.release(owner="shared-owner")] == [world.ours]

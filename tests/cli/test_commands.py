@@ -313,6 +313,30 @@ def test_list_events_page_by_page(cli: Cli):
 # --- Numbers, routes, books ---------------------------------------------------------------------
 
 
+def test_history_shows_who_held_an_address(cli: Cli):
+    address = addresses(cli.json("allocate", "-l", "network=pods", "--owner", "web-1"))[0]
+    cli.text("release", address)
+    found = cli.json("history", address)
+    assert [(each["act"], each["owner"]) for each in found["events"]] == [
+        ("released", "web-1"),
+        ("allocated", "web-1"),
+    ]
+    assert found["next"] is None
+    assert cli.json("history", f"{address}/24") == found
+    assert cli.json("history", "web-1", "--since", "1h") == found
+    first = cli.json("history", "web-1", "--limit", "1")
+    assert first["events"] == found["events"][:1]
+    assert (
+        cli.json("history", "web-1", "--before", str(first["next"]))["events"]
+        == found["events"][1:]
+    )
+    assert "No events." in cli.text("history", "web-1", "--until", "2001-01-01")
+    assert "released" in cli.text("history", address)
+    assert "cidr" not in cli.text("history", "--act", "released")
+    cli.fails("history", "--act", "forgot", exit_code=2, code="invalid_input")
+    cli.fails("history", "--since", "soon", exit_code=2, code="usage")
+
+
 def test_usage_has_a_line_for_each_subnet_and_a_total_for_each_family(cli: Cli):
     cli.text("allocate", "-l", "network=pods", "--host", "node-1", "--family", "both")
     answer = cli.json("usage", "-l", "network=pods")

@@ -92,7 +92,7 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "release in an unknown scope": (
         ("release", "10.64.0.5", "--scope", "blue"), 2, "unknown_object"),
     "show of a free address": (("show", "10.64.0.6"), 4, "not_allocated"),
-    "show of no address": (("show", "web-1"), 2, "invalid_address"),
+    "show of nobody": (("show", "nobody"), 2, "unknown_object"),
     "show of nothing": (("show",), 2, "usage"),
     "explain of an unknown dimension": (("explain", "-l", "colour=red"), 2, "unknown_dimension"),
     "list with a limit of nothing": (("list", "allocations", "--limit", "0"), 2, "usage"),

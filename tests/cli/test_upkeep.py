@@ -163,3 +163,27 @@ def test_events_that_cannot_be_archived_stay(cli: Cli, tmp_path: Path):
     words = ("events", "prune", "--older-than", "0m", "--archive", str(tmp_path))
     cli.fails(*words, exit_code=1, code="failed")
     assert cli.json("list", "events")["events"] == before
+
+
+# --- Import and export -------------------------------------------------------------------------
+
+
+def test_import_and_export(cli: Cli, tmp_path: Path):
+    file = tmp_path / "addresses.csv"
+    file.write_text("address,owner,note\n10.64.0.60,web-1,first\n172.31.0.1,lost,\n")
+    found = cli.run("import", str(file), "--dry-run")
+    assert (found.exit_code, "Would import 1 address" in found.stdout) == (1, True)
+    assert "in no subnet of its scope" in found.stdout
+    assert cli.json("import", str(file), code=1)["added"] == 1
+    assert cli.json("import", str(file), code=1)["unchanged"] == 1
+    exported = cli.text("export", "--owner", "web-1")
+    assert exported.splitlines() == [
+        "address,owner,host,scope,attributes,note",
+        "10.64.0.60,web-1,,default,,first",
+    ]
+    again = tmp_path / "again.jsonl"
+    again.write_text(cli.text("export", "--format", "jsonl"))
+    assert "Imported 0 addresses; 1 address unchanged." in cli.text("import", str(again))
+    assert cli.text("export", "--format", "hosts") == "10.64.0.60 web-1\n"
+    cli.fails("import", str(tmp_path / "none.csv"), exit_code=2, code="invalid_input")
+    cli.fails("import", str(tmp_path / "unknown"), exit_code=2, code="usage")

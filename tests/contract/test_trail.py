@@ -274,8 +274,10 @@ def test_others_events_are_not_read(store: str, tmp_path: Path) -> None:
         assert len(found) == 1
         assert isinstance(ipam.store, SqlStore)
         compiler = ipam.store._compiler
-        statement = Statement.of(sql_trail.first_of(2, 16, compiler.name).made(), compiler)
-        values = {"cohort_0": 1, "cohort_1": 2, "after": 0, "upto": 1 << 40}
+        statement = Statement.of(
+            sql_trail.first_of("cohort_id", 2, 16, False, (), compiler.name).made(), compiler
+        )
+        values = {"key_0": 1, "key_1": 2, "after": 0, "upto": 1 << 40}
         with ipam.store._links.use() as link:
             plan = explain(link.cursor, statement, values)
         assert plan.count("ix_borough_event_cohort") >= 2

@@ -76,6 +76,13 @@ def _reassign(ipam: Ipam, scene: Scene) -> Any:
     return ipam.reassign(held.address, "h6", sequence=held.sequence)
 
 
+def _import(ipam: Ipam, _: Scene) -> Any:
+    """Addresses in two blocks, and one outside the ranges."""
+    return ipam.import_allocations(
+        [{"address": f"10.9.0.{at}", "owner": "imported"} for at in (91, 92, 150, 211)]
+    )
+
+
 ACTS: Final = [
     *_gives("any", is_decided=True),
     *_gives("keyed", key="a-key"),
@@ -99,6 +106,7 @@ ACTS: Final = [
         address=lambda scene: str(scene.of("rested").address),
         is_ranged=False,
     ),
+    Act("import", _import, (ROOMY, BARE)),
     Act("release", lambda ipam, scene: _release(ipam, scene, "plain")),
     Act("release-outside", lambda ipam, scene: _release(ipam, scene, "outside")),
     Act("release-claimed", lambda ipam, scene: _release(ipam, scene, "grown")),

@@ -25,6 +25,8 @@ from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.engine import queries
 from borough.engine.face import Face
+from borough.engine.history import HistoryQuery
+from borough.engine.imports import Imported, ImportRequest
 from borough.engine.ipam import Ipam
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReleaseRequest, place
@@ -203,6 +205,11 @@ class ScopedIpam(Face):
             lambda catalogue: self._known.of(catalogue, self._boundary), request
         )
 
+    def _import(self, request: ImportRequest) -> Imported:
+        return self._ipam.import_seen(
+            lambda catalogue: self._known.of(catalogue, self._boundary), request
+        )
+
     def _show(self, scope: str, family: Family, number: int) -> Allocation:
         catalogue = self._ipam.catalogue()
         subnet = catalogue.subnet_at(scope, family, number)
@@ -264,6 +271,12 @@ class ScopedIpam(Face):
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]:
         """Events of subnets that were within the boundary at the time."""
         return self._ipam._events(after, limit, self.narrow(labels))
+
+    def _history(self, wanted: HistoryQuery) -> list[Event]:
+        """Events of subnets that were within the boundary at the time."""
+        if wanted.subnet is not None:
+            self._check_visible(wanted.subnet)
+        return self._ipam._history(replace(wanted, labels=self.narrow(wanted.labels or {})))
 
     def _newest_event(self) -> int:
         return self._ipam._newest_event()

@@ -17,7 +17,7 @@ _COLUMNS: Final = (
     Column("owner", soft=True),
     Column("block"),
     Column("state"),
-    Column("sequence", right=True),
+    Column("gateway"),
     Column("note", soft=True),
 )
 
@@ -35,7 +35,7 @@ def show_allocations(page: Page, allocations: Sequence[Allocation]) -> None:
                 each.owner,
                 block_text(each),
                 "" if each.state == "allocated" else each.state,
-                each.sequence,
+                each.gateway,
                 each.note,
             )
             for each in allocations

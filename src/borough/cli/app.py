@@ -31,13 +31,18 @@ _COMMANDS: Final = {
     "usage": "borough.cli.usage:usage",
     "routes": "borough.cli.routes:routes",
     "reclaim": "borough.cli.reclaim:reclaim",
+    "reconcile": "borough.cli.reconcile:reconcile",
     "defragment": "borough.cli.defragment:defragment",
     "audit": "borough.cli.audit:audit",
+    "import": "borough.cli.exchange:import_",
+    "export": "borough.cli.exchange:export",
+    "history": "borough.cli.history:history",
     "events": "borough.cli.events:events",
     "copy": "borough.cli.copy:copy",
     "serve": "borough.cli.serve:serve",
     "token": "borough.cli.token:token",
     "neutron": "borough.cli.neutron:neutron",
+    "completion": "borough.cli.completion:completion",
     "version": "borough.cli.version:version",
 }
 
@@ -103,6 +108,7 @@ def _show_version(context: click.Context, _option: click.Parameter, value: bool)
     "borough",
     cls=App,
     invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     params=[
         *common_options(environment=True),
         click.Option(

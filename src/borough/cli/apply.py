@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from borough.cli.command import command
@@ -9,8 +11,10 @@ from borough.cli.options import text_option
 from borough.cli.output import Page, emit
 from borough.cli.progress import spinner
 from borough.cli.state import GlobalOptions, pass_state
-from borough.domain.declared.topology import Change
+from borough.domain.declared.topology import Change, Topology
 from borough.engine.summaries import Applied
+from borough.engine.topology.document import parse_topology_text
+from borough.engine.topology.yaml_tree import SIZE_LIMIT
 
 _SIGN = {"add": "+", "change": "~", "remove": "-"}
 _STYLE = {"add": "green", "change": "yellow", "remove": "red"}
@@ -26,10 +30,13 @@ def apply(state: GlobalOptions, file: str, dry_run: bool, name: str | None) -> N
 
     That is dimensions, scopes, pools, subnets and hosts. What is new is added, what differs is
     changed, and what the topology of this name declared before and no longer does is removed: all
-    of it or nothing.
+    of it or nothing. A dash reads standard input.
     """
+    source: str | Topology = file
+    if file == "-":
+        source = parse_topology_text(sys.stdin.read(SIZE_LIMIT + 1), filename="-", name=name)
     with state.open() as ipam, spinner(state, f"Applying {file}"):
-        applied = Applied.of(ipam.apply(file, dry_run=dry_run, name=name), dry_run=dry_run)
+        applied = Applied.of(ipam.apply(source, dry_run=dry_run, name=name), dry_run=dry_run)
     emit(state, applied, lambda page: _show(page, applied))
 
 
@@ -50,8 +57,4 @@ def _show(page: Page, applied: Applied) -> None:
 
 
 def _line(change: Change) -> str:
-    words = f"{_SIGN[change.action]} {change.kind} {change.name}"
-    if change.prefix and change.action != "change":
-        words += f" ({change.prefix})"
-    fields = [f"{each.field} {each.old} -> {each.new}" for each in change.fields]
-    return words + (": " + ", ".join(fields) if fields else "")
+    return _SIGN[change.action] + str(change).removeprefix(change.action)

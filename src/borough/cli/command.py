@@ -12,12 +12,30 @@ from borough.cli.state import DEFAULT_URL, TOKEN, GlobalOptions
 
 _DB_HELP: Final = f"Database to use, instead of BOROUGH_DB or {DEFAULT_URL}."
 _SERVER_HELP: Final = f"Service to use, instead of a database. Its token is read from {TOKEN}."
+_FORMS: Final = ("table", "json", "yaml", "csv", "value")
 _JSON_HELP: Final = "Print the answer or the error as one JSON document."
 
 
 def _set_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
     if value:
-        context.ensure_object(GlobalOptions).json = True
+        state = context.ensure_object(GlobalOptions)
+        state.json, state.form = True, "json"
+
+
+def _set_form(context: click.Context, _option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        state = context.ensure_object(GlobalOptions)
+        state.form, state.json = value, value == "json"
+
+
+def _set_columns(context: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> None:
+    if value:
+        context.ensure_object(GlobalOptions).columns = value
+
+
+def _set_sort(context: click.Context, _option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(GlobalOptions).sort = value
 
 
 def _set_url(context: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -48,7 +66,7 @@ def _is_environment(context: click.Context, option: click.Parameter) -> bool:
 
 
 def common_options(*, environment: bool = False) -> list[click.Parameter]:
-    """``--db``, ``--server`` and ``--json``, allowed before and after the name of a command.
+    """``--db``, ``--server`` and the form of the answer, allowed before and after the name of a command.
 
     :param environment: True to read BOROUGH_DB and BOROUGH_SERVER. Only the program itself does: in a
         command, the environment would override the options before its name.
@@ -79,6 +97,32 @@ def common_options(*, environment: bool = False) -> list[click.Parameter]:
             expose_value=False,
             callback=_set_json,
             help=_JSON_HELP,
+        ),
+        click.Option(
+            ["-o", "--output"],
+            type=click.Choice(_FORMS),
+            metavar="|".join(_FORMS),
+            is_eager=True,
+            expose_value=False,
+            callback=_set_form,
+            help="Form of the answer; json is --json.",
+        ),
+        click.Option(
+            ["-c", "--column"],
+            metavar="COLUMN",
+            multiple=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_set_columns,
+            help="Show this column, a field of the JSON answer. Again for more.",
+        ),
+        click.Option(
+            ["--sort"],
+            metavar="COLUMN",
+            is_eager=True,
+            expose_value=False,
+            callback=_set_sort,
+            help="Sort the rows by this column.",
         ),
     ]
 

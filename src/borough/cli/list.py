@@ -10,6 +10,7 @@ import click
 
 from borough.cli.addresses import show_allocations
 from borough.cli.command import Family, command
+from borough.cli.history import show_events
 from borough.cli.options import (
     any_scope_option,
     gather,
@@ -23,14 +24,12 @@ from borough.cli.output import (
     Page,
     emit,
     labels_text,
-    moment,
     quantity,
     ranges_text,
     scope_text,
 )
 from borough.cli.rows import emit_rows
 from borough.cli.state import GlobalOptions, pass_state
-from borough.domain.space.events import Event
 from borough.engine.queries import each_page
 
 
@@ -272,30 +271,6 @@ def free(state: GlobalOptions, pool: str, length: int | None) -> None:
     _answer(state, "prefixes", found, (Column("prefix"),), [(each,) for each in found])
 
 
-_EVENTS: Final = (
-    Column("id", right=True),
-    Column("time"),
-    Column("event"),
-    Column("subject"),
-    Column("detail", soft=True),
-)
-
-
-def _event_detail(event: Event) -> str:
-    words = [
-        f"{name} {value}"
-        for name, value in (
-            ("subnet", event.subnet),
-            ("owner", event.owner),
-            ("host", event.host),
-            ("sequence", event.sequence),
-            ("by", event.actor),
-        )
-        if value
-    ]
-    return ", ".join([*words, event.detail] if event.detail else words)
-
-
 @command("events", example="borough list events --limit 20")
 @labels_option("Only events of subnets that had these labels at the time.")
 @page_options("id")
@@ -314,15 +289,8 @@ def events(
             ),
             limit,
             number=attrgetter("id"),
-            table=_show_events,
+            table=show_events,
         )
-
-
-def _show_events(page: Page, events: Sequence[Event]) -> None:
-    rows = [
-        (each.id, moment(each.at), each.act, each.subject, _event_detail(each)) for each in events
-    ]
-    page.table(_EVENTS, rows)
 
 
 for _command in (subnets, allocations, blocks, hosts, dimensions, pools, free, events):

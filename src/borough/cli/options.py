@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from borough.cli.values import completed_by
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: The largest sequence number, and the largest id of an event.
@@ -78,13 +80,16 @@ def labels_option(help_text: str) -> Callable[[F], F]:
         type=pair,
         metavar="DIM=VALUE",
         multiple=True,
+        shell_complete=completed_by("--label"),
         help=help_text + " Again for another dimension, or for another value of the same one.",
     )
 
 
 def text_option(name: str, metavar: str, help_text: str) -> Callable[[F], F]:
     """An option with text that is not empty."""
-    return click.option(name, type=words, metavar=metavar, help=help_text)
+    return click.option(
+        name, type=words, metavar=metavar, help=help_text, shell_complete=completed_by(name)
+    )
 
 
 def scope_option(help_text: str = "Address space (VRF) to work in.") -> Callable[[F], F]:

@@ -67,7 +67,12 @@ def emit(state: GlobalOptions, data: object, show: Callable[[Page], None]) -> No
     :param data: the answer for programs.
     :param show: prints the answer for people.
     """
-    if state.json:
+    if state.is_shaped:
+        from borough.cli.forms import write_answer
+
+        for line in write_answer(state, data):
+            click.echo(line)
+    elif state.json:
         click.echo(to_json(data))
     else:
         show(Page())
@@ -145,10 +150,12 @@ class Page:
         ]
         room = self._console.width - indent - _GAP * (len(columns) - 1)
         least = [
-            min(width, max(_NARROW, cell_len(column.title) if header else 0))
+            # A column is never narrower than its longest word, so that no name is in two pieces.
+            min(width, max(_NARROW, *(_longest_word(row[at]) for row in cells), cell_len(head)))
             if column.soft
             else width
-            for column, width in zip(columns, natural, strict=True)
+            for at, (column, width) in enumerate(zip(columns, natural, strict=True))
+            for head in [column.title if header else ""]
         ]
         if sum(natural) <= room:
             self._lines(columns, cells, natural, indent, header=header)
@@ -230,6 +237,10 @@ class Page:
         """Write names and values, one pair a line; empty values are left out."""
         shown = [(name, plain(value)) for name, value in facts if plain(value)]
         self._records([Column(name) for name, _ in shown], [[text for _, text in shown]], 0)
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
 
 
 def quantity(number: int | float | None) -> str:

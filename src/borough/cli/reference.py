@@ -38,6 +38,8 @@ tables that fit the terminal. In a pipe every row of a table is one line, unless
 | `BOROUGH_DB` | the database, without `--db` |
 | `BOROUGH_SERVER` | the service, without `--server` and `--db` |
 | `BOROUGH_TOKEN` | the token for the service |
+| `BOROUGH_CA_FILE` | PEM file of the authorities that the certificate of the service is verified by |
+| `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | the proxy for a service |
 | `BOROUGH_DEBUG` | `1`: print the traceback of an unexpected error |
 | `COLUMNS` | width of the output |
 | `NO_COLOR` | no colours, also on a terminal |

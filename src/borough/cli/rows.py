@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
-from borough.cli.output import Page, counted, to_json
+from borough.cli.output import Page, counted, emit, to_json
 from borough.cli.state import GlobalOptions
 
 T = TypeVar("T")
@@ -46,7 +46,9 @@ def emit_rows(
     def follow() -> int | None:
         return last[0] if next(source, None) is not None else None
 
-    if state.json:
+    if state.is_shaped:
+        emit(state, {name: list(listed())}, lambda _: None)
+    elif state.json:
         _document(name, listed(), follow)
     else:
         _tables(name, listed(), table, follow)

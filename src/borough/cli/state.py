@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: Environment variable of the token for a service. Every user of the machine can read a command line.
 TOKEN: Final = "BOROUGH_TOKEN"  # noqa: S105  (the name of a variable)
 
+#: Environment variable of the PEM file with the authorities that the certificate of a service is verified by.
+CA_FILE: Final = "BOROUGH_CA_FILE"
+
 #: The default database: a file in the working folder.
 DEFAULT_URL: Final = "sqlite:///borough.db"
 
@@ -29,11 +32,22 @@ class GlobalOptions:
 
     :ivar server: URL of the service to work through; None to work on the database.
     :ivar json: True for answers in JSON.
+    :ivar form: the form of answers, one of ``table``, ``json``, ``yaml``, ``csv`` and ``value``.
+    :ivar columns: the columns to show; empty for all.
+    :ivar sort: the column to sort by.
     """
 
     url: str = DEFAULT_URL
     server: str | None = None
     json: bool = False
+    form: str = "table"
+    columns: tuple[str, ...] = ()
+    sort: str | None = None
+
+    @property
+    def is_shaped(self) -> bool:
+        """True for an answer that is neither the text for people nor the whole JSON document."""
+        return bool(self.form not in ("table", "json") or self.columns or self.sort)
 
     def open(self) -> Face:
         """Open the database or the service that the user named."""
@@ -45,7 +59,7 @@ class GlobalOptions:
             raise FixInput(
                 f"the client of a service needs {error.name}; run: pip install 'borough[client]'"
             ) from None
-        return connect(self.server, os.environ.get(TOKEN))
+        return connect(self.server, os.environ.get(TOKEN), ca_file=os.environ.get(CA_FILE) or None)
 
     def open_database(self, *, create: bool = False) -> Ipam:
         """Open the database that the user named, for work that a service does not offer.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +14,16 @@ from borough.domain.declared.dimensions import Labels
 from borough.domain.declared.effects import Effect
 from borough.domain.declared.pools import PoolUsage
 from borough.domain.declared.topology import Change, Changes, Topology
-from borough.domain.net.addresses import Family, format_address
+from borough.domain.encode import rfc3339, utc
+from borough.domain.net.addresses import WIDTH, Family, format_address
+from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.engine.face import Face
+from borough.engine.history import HistoryQuery
+from borough.engine.imports import Imported, ImportRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import (
     SELECTOR,
@@ -51,6 +55,10 @@ from borough.errors import NotPermitted
 
 #: Lines of a page.
 _PAGE = 5_000
+
+
+#: Most characters of one import: half of what a service accepts by default.
+_IMPORT_SIZE = 500_000
 
 
 class RemoteIpam(Face):
@@ -104,6 +112,20 @@ class RemoteIpam(Face):
         }
         found = self._post("/v1/releases", body)
         return convert(found, Released)
+
+    def _import(self, request: ImportRequest) -> Imported:
+        entries = [
+            {**_fields(each), "address": format_address(each.family, each.address)}
+            for each in request.entries
+        ]
+        for each in entries:
+            del each["family"]
+        if len(entries) > 1 and sum(len(str(each)) for each in entries) > _IMPORT_SIZE:
+            half = len(entries) // 2
+            first = self._import(replace(request, entries=request.entries[:half]))
+            return first.and_then(self._import(replace(request, entries=request.entries[half:])))
+        body = {"allocations": entries, "dry_run": request.dry_run}
+        return convert(self._post("/v1/imports", body, repeatable=True), Imported)
 
     def _show(self, scope: str, family: Family, number: int) -> Allocation:
         return convert(self._http.get(_place(scope, family, number)), Allocation)
@@ -192,6 +214,25 @@ class RemoteIpam(Face):
         found = self._pages("/v1/events", "events", query, limit)
         return [convert(each, Event) for each in found]
 
+    def _history(self, wanted: HistoryQuery) -> list[Event]:
+        query = _fields(wanted) | {
+            "label": _pairs(wanted.labels or {}),
+            "what": wanted.name if wanted.within is None else _text(wanted.within),
+            "since": None if wanted.since is None else rfc3339(utc(wanted.since)),
+            "until": None if wanted.until is None else rfc3339(utc(wanted.until)),
+        }
+        for name in ("name", "within", "labels"):
+            del query[name]
+        found: list[Event] = []
+        while len(found) < wanted.limit:
+            size = min(_PAGE, wanted.limit - len(found))
+            page = self._http.get("/v1/history", {**query, "limit": size})
+            found += [convert(each, Event) for each in page["events"]]
+            query["before"] = page["next"]
+            if page["next"] is None:
+                break
+        return found
+
     def _newest_event(self) -> int:
         newest: int = self._http.get("/v1/events/newest")["id"]
         return newest
@@ -251,20 +292,29 @@ class RemoteIpam(Face):
         return pruned
 
 
-def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> RemoteIpam:
+def connect(
+    url: str, token: str | None = None, *, timeout: float = TIMEOUT, ca_file: str | None = None
+) -> RemoteIpam:
     """Open the address space of a service.
 
     :param url: such as ``http://127.0.0.1:8080``; with ``https`` its certificate is verified.
     :param token: the text of a token; None for a service without tokens.
     :param timeout: seconds that the service may leave a request without an answer.
+    :param ca_file: PEM file of the authorities to trust; None for those of the system.
     :raises FixInput: the URL or the token is not valid.
     """
-    return RemoteIpam(Transport(url, token, timeout))
+    return RemoteIpam(Transport(url, token, timeout, ca_file=ca_file))
 
 
 def _place(scope: str, family: Family, number: int) -> str:
     """The path of an allocation."""
     return f"/v1/allocations/{segment(scope)}/{segment(format_address(family, number))}"
+
+
+def _text(within: Prefix) -> str:
+    """A prefix; one address without its length."""
+    alone = within.length == WIDTH[within.family]
+    return format_address(within.family, within.base) if alone else str(within)
 
 
 def _fields(record: Any) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import http.client
 import json
 import select
 import socket
-import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from borough.client.failures import failure
+from borough.client.proxy import proxy_for, tls_context
 from borough.errors import FixInput, RetryLater, Unavailable
 
 #: Query parameters: name and value, several of a name in a list.
@@ -31,9 +31,17 @@ class Transport:
     :ivar url: of the service, without a slash at its end.
     """
 
-    def __init__(self, url: str, token: str | None, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        timeout: float = TIMEOUT,
+        *,
+        ca_file: str | None = None,
+    ) -> None:
         """Name a service; nothing is sent yet.
 
+        :param ca_file: PEM file of the authorities to trust; None for those of the system.
         :param timeout: seconds that the service may leave a request without an answer.
         :raises FixInput: the URL or the token is not valid.
         """
@@ -51,7 +59,12 @@ class Transport:
         self.url = url.rstrip("/")
         self._host = parts.hostname
         self._base = parts.path.rstrip("/")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = tls_context(ca_file) if parts.scheme == "https" else None
+        self._proxy = proxy_for(parts.scheme, parts.hostname)
+        self._origin, self._for_proxy = "", {}
+        if self._proxy is not None and self._tls is None:
+            # A proxy is asked for the whole URL, and there is no tunnel whose head has its login.
+            self._origin, self._for_proxy = f"http://{parts.netloc}", self._proxy.head
         self._head = {"Accept": "application/json"}
         if token is not None:
             self._head["Authorization"] = f"Bearer {token.strip()}"
@@ -119,7 +132,7 @@ class Transport:
     ) -> tuple[int, bytes]:
         connection = self._connection()
         try:
-            connection.request(method, target, data, dict(head))
+            connection.request(method, self._origin + target, data, {**self._for_proxy, **head})
             answer = connection.getresponse()
             body = answer.read()
         except BaseException:
@@ -140,11 +153,15 @@ class Transport:
             if found.sock is not None and not _is_ended(found.sock):
                 return found
             found.close()
+        host, port = (self._proxy or (self._host, self._port))[:2]
         if self._tls is not None:
-            return http.client.HTTPSConnection(
-                self._host, self._port, timeout=self._timeout, context=self._tls
+            tunnel = http.client.HTTPSConnection(
+                host, port, timeout=self._timeout, context=self._tls
             )
-        made = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+            if self._proxy is not None:
+                tunnel.set_tunnel(self._host, self._port or 443, self._proxy.head)
+            return tunnel
+        made = http.client.HTTPConnection(host, port, timeout=self._timeout)
         made.connect()
         assert made.sock is not None
         made.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -14,6 +14,8 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
+from borough.engine.history import HistoryQuery
+from borough.engine.imports import Imported, ImportRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap
@@ -53,6 +55,8 @@ class Actions(ABC):
     @abstractmethod
     def _release(self, request: ReleaseRequest) -> Released: ...
     @abstractmethod
+    def _import(self, request: ImportRequest) -> Imported: ...
+    @abstractmethod
     def _show(self, scope: str, family: Family, number: int) -> Allocation: ...
     @abstractmethod
     def _apply(self, topology: Topology, dry_run: bool, version: int | None) -> Changes: ...
@@ -86,6 +90,8 @@ class Actions(ABC):
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]: ...
     @abstractmethod
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]: ...
+    @abstractmethod
+    def _history(self, wanted: HistoryQuery) -> list[Event]: ...
     @abstractmethod
     def _newest_event(self) -> int: ...
     @abstractmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import wraps
@@ -24,6 +24,8 @@ from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.domain.text import check_text
 from borough.engine.actions import Actions
+from borough.engine.history import HistoryQuery, parse_history
+from borough.engine.imports import Imported, in_pieces, parse_entries
 from borough.engine.queries import RouteForm, each_page
 from borough.engine.request import (
     AllocationFilter,
@@ -132,8 +134,29 @@ class Face(Actions):
         """
         return self._release(request)
 
+    def import_allocations(
+        self,
+        entries: Iterable[Mapping[str, Any]],
+        *,
+        dry_run: bool = False,
+        progress: Callable[[Imported], None] | None = None,
+    ) -> Imported:
+        """Allocate addresses that are in use already, by name.
+
+        Each entry has an ``address`` and may have ``owner``, ``host``, ``scope``, ``attributes`` and
+        ``note``. Its subnet is the one of the scope that contains the address. Hosts claim nothing.
+        An address that is held otherwise, or that no subnet may give, is a conflict and is left out. Of 2,000
+        addresses all others are added in one transaction. An import that was interrupted is run again.
+
+        :param dry_run: only find out what would be added.
+        :param progress: called after each transaction with the outcome so far.
+        :raises FixInput: an entry is malformed; the error has its number and, under ``done``, the number
+            of addresses that were added before.
+        """
+        return in_pieces(parse_entries(entries), self._import, dry_run, progress)
+
     def show(self, address: str, *, scope: str = "default") -> Allocation:
-        """The allocation of an address.
+        """The allocation of an address, which may be written with the length of its prefix.
 
         :raises NotAllocated: the address is neither allocated nor cooling.
         """
@@ -327,6 +350,17 @@ class Face(Actions):
         """
         check_page(after, limit)
         return self._events(after, limit, make_labels(labels or {}))
+
+    @takes(parse_history)
+    def history(self, wanted: HistoryQuery) -> list[Event]:
+        """Events of an address, a prefix, an owner or a host, the newest first.
+
+        Addresses, owners, hosts, labels and times are found by index; other filters are compared with
+        these events, or with all of them when nothing else is named.
+
+        Parameters: see :func:`borough.engine.history.parse_history`.
+        """
+        return self._history(wanted)
 
     def newest_event(self) -> int:
         """The id of the newest event in :meth:`events`; 0 when there is none."""

@@ -21,6 +21,8 @@ from borough.domain.space.inspection import Finding
 from borough.engine import events, queries, tokens
 from borough.engine.allocation import BRIEF, Allocator, Ladders
 from borough.engine.face import Face
+from borough.engine.history import HistoryQuery, history
+from borough.engine.imports import Imported, ImportRequest, import_piece
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap, space_map
@@ -121,6 +123,26 @@ class Ipam(Face):
             lambda unit: self._allocator.release(unit, request, most=RELEASED_LISTED, seen=seen)
         )
 
+    def _import(self, request: ImportRequest) -> Imported:
+        return self._store.transact(
+            lambda unit: import_piece(unit, request, self._clock()),
+            write=not request.dry_run,
+            repeatable=True,
+        )
+
+    def import_seen(
+        self, seen: Callable[[Catalogue], Collection[str]], request: ImportRequest
+    ) -> Imported:
+        """What :meth:`import_allocations` does with one piece, in some subnets only.
+
+        :param seen: names of these subnets.
+        """
+        return self._store.transact(
+            lambda unit: import_piece(unit, request, self._clock(), seen(unit.catalogue)),
+            write=not request.dry_run,
+            repeatable=True,
+        )
+
     def _show(self, scope: str, family: Family, number: int) -> Allocation:
         return self._read(lambda unit: queries.show(unit, scope, family, number))
 
@@ -192,6 +214,15 @@ class Ipam(Face):
         def read(unit: ReadUnit) -> list[Event]:
             cohorts = self._cohorts.within(unit, labels) if labels else None
             return events.events(unit, after, upto, limit, cohorts)
+
+        return self._read(read)
+
+    def _history(self, wanted: HistoryQuery) -> list[Event]:
+        upto = self._store.horizon()
+
+        def read(unit: ReadUnit) -> list[Event]:
+            cohorts = self._cohorts.within(unit, wanted.labels) if wanted.labels else None
+            return history(unit, wanted, upto, cohorts)
 
         return self._read(read)
 

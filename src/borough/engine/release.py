@@ -70,6 +70,8 @@ def end_rests(unit: Unit, released: Sequence[AllocationRow], now: int) -> None:
                 each.host,
                 each.sequence,
                 "cool-down ended",
+                scope=each.scope,
+                address=(each.family, each.address),
             )
             for each in released
             if each.state is State.COOLING

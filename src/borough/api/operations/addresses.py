@@ -7,6 +7,7 @@ from borough.api.operation import operation
 from borough.domain.declared.tokens import Permission
 from borough.domain.policy.explain import Explanation
 from borough.engine.face import Face
+from borough.engine.imports import Imported
 from borough.engine.views import Allocation, Answer, Released
 
 
@@ -17,6 +18,17 @@ def allocate(ipam: Face, body: s.AllocationRequest, key: str | None) -> Answer:
     With an `Idempotency-Key`, the same request gets the same answer again.
     """
     return ipam.allocate(**body.given(), key=key)
+
+
+@operation("POST", "/v1/imports", permission=Permission.ALLOCATE)
+def import_allocations(ipam: Face, body: s.Import) -> Imported:
+    """Allocate addresses that are in use already, by name, all but those with a conflict.
+
+    The subnet of an address is the one of its scope that contains it. An address that is held so
+    already is left alone, so the request may be repeated.
+    """
+    entries = [each.given() for each in body.allocations]
+    return ipam.import_allocations(entries, dry_run=body.dry_run)
 
 
 @operation("POST", "/v1/explain", permission=Permission.READ)

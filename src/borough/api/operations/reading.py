@@ -62,6 +62,16 @@ def events(ipam: Face, query: s.EventQuery) -> s.EventPage:
     return s.EventPage(shown, follow)
 
 
+@operation("GET", "/v1/history", permission=Permission.READ)
+def history(ipam: Face, query: s.HistoryFilter) -> s.HistoryPage:
+    """Events of an address, a prefix, an owner or a host, newest first, page by page."""
+    asked = query.given()
+    labels, limit = s.gather(asked.pop("label")), asked.pop("limit")
+    found = ipam.history(**asked, labels=labels, limit=limit + 1)
+    shown = found[:limit]
+    return s.HistoryPage(shown, shown[-1].id if len(found) > limit else None)
+
+
 @operation("POST", "/v1/audit", permission=Permission.ADMINISTER)
 def audit(ipam: Face, body: s.Audit) -> Audited:
     """Find contradictions in the stored state, and repair them on request."""

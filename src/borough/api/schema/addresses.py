@@ -18,6 +18,7 @@ from borough.api.schema.base import (
     Number,
     Text,
 )
+from borough.engine.imports import PIECE
 from borough.engine.request import COUNT_LIMIT, NOTE_LIMIT
 from borough.engine.views import Allocation
 
@@ -60,6 +61,27 @@ class AllocationRequest(Selector):
     attributes: Attributes = field(default_factory=dict)
     note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
     explain: bool = False
+
+
+class ImportedEntry(Input):
+    """An address that is in use already."""
+
+    address: Text
+    owner: MaybeText = ""
+    host: MaybeText = ""
+    scope: Text = "default"
+    attributes: Attributes | None = None
+    note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
+
+
+class Import(Input):
+    """Addresses to import.
+
+    :ivar dry_run: only find out what would be added.
+    """
+
+    allocations: Annotated[list[ImportedEntry], Meta(max_length=PIECE)]
+    dry_run: bool = False
 
 
 class Release(Input):

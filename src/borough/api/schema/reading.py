@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from msgspec import field
 
@@ -87,6 +88,41 @@ class EventQuery(Input):
     after: Number = 0
     label: list[Label] = field(default_factory=list)
     limit: Limit = PAGE
+
+
+class HistoryFilter(Input):
+    """A question to the audit trail, in pages: `before` is the last id of the page before.
+
+    :ivar what: an address, a prefix, or the name of an owner or a host.
+    :ivar subnet: only events in this subnet, and its own changes.
+    :ivar actor: only events by this token.
+    :ivar act: only events of this kind, such as `released`.
+    :ivar since: only events of this time or later, RFC 3339; `until`: before it.
+    :ivar label: only events of subnets that had this label at the time; again for more.
+    :ivar after: only events with a larger id.
+    """
+
+    what: Text | None = None
+    owner: Text | None = None
+    host: Text | None = None
+    subnet: Text | None = None
+    scope: Text | None = None
+    actor: Text | None = None
+    act: Text | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    label: list[Label] = field(default_factory=list)
+    after: Number = 0
+    before: Number | None = None
+    limit: Limit = PAGE
+
+
+@dataclass(frozen=True)
+class HistoryPage:
+    """Events, the newest first."""
+
+    events: Sequence[Event]
+    next: int | None
 
 
 @dataclass(frozen=True)

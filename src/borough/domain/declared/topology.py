@@ -8,8 +8,9 @@ left alone unless it names them.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Final, Literal, TypeVar
 
 from borough.domain.declared.catalogue import Catalogue
@@ -75,6 +76,13 @@ class Change:
     fields: tuple[FieldChange, ...]
     prefix: str = field(compare=False)
 
+    def __str__(self) -> str:
+        words = f"{self.action} {self.kind} {self.name}"
+        if self.prefix and self.action != "change":
+            words += f" ({self.prefix})"
+        fields = [f"{each.field} {each.old} -> {each.new}" for each in self.fields]
+        return words + (": " + ", ".join(fields) if fields else "")
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -105,6 +113,13 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(self.changes)
+
+    def __str__(self) -> str:
+        """The lines of the diff and their number: for an interactive session."""
+        lines = [str(each) for each in self.changes]
+        counts = Counter(each.action for each in self.changes)
+        total = f"{counts['add']} added, {counts['change']} changed, {counts['remove']} removed"
+        return "\n".join([*lines, total])
 
 
 def diff(catalogue: Catalogue, topology: Topology) -> Changes:
@@ -281,6 +296,20 @@ def _field_changes(old: Any, new: Any) -> tuple[FieldChange, ...]:
             label = _LABELS.get(name, name)
             fields.append(FieldChange(label, _text(old, name, before), _text(new, name, after)))
     return tuple(fields)
+
+
+def values_of(each: Subnet | Pool | Host) -> tuple[FieldChange, ...]:
+    """The fields of an object that differ from their defaults, beside its name, scope, prefix and source."""
+    found = []
+    for declared in fields(each):
+        name, value = declared.name, getattr(each, declared.name)
+        if name in ("id", "name", "scope", "prefix", "prefixes", "source") or not declared.compare:
+            continue
+        made = declared.default_factory
+        if value != (declared.default if made is MISSING else made()):
+            text = _json(value) if name == "attributes" else _text(each, name, value)
+            found.append(FieldChange(name, "none", text))
+    return tuple(found)
 
 
 def _json(value: Any) -> str:

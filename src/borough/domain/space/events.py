@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from borough.domain.net.addresses import Family
 from borough.domain.space.plan import Act
 
 
@@ -14,6 +15,7 @@ class EventRow:
 
     :ivar at: microseconds since the epoch.
     :ivar cohort_id: the cohort of the subnet, as the store finds it.
+    :ivar address: family and number of the subject, or of its first address; None for other subjects.
     """
 
     at: int
@@ -25,6 +27,8 @@ class EventRow:
     sequence: int | None = None
     detail: str = ""
     cohort_id: int | None = None
+    scope: str = ""
+    address: tuple[Family, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Event:
 
     :ivar subject: an address, a prefix or the name of an object.
     :ivar actor: the name of a token; empty for the library itself.
+    :ivar scope: the scope of the subject; empty for an object that is in none.
     """
 
     id: int
@@ -45,6 +50,9 @@ class Event:
     sequence: int | None
     detail: str
     actor: str
+    scope: str = ""
     # The cohort of its subnet at the time, for the check of a confined token; None without a subnet.
     # The number is private to the store, so no answer contains it.
     cohort_id: int | None = field(default=None, compare=False, repr=False)
+    # For the filters of the in-memory store.
+    address: tuple[Family, int] | None = field(default=None, compare=False, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from borough.domain.net.prefixes import Prefix
 
@@ -37,9 +38,31 @@ class Trail:
     :ivar after: only ids above this one, for paging.
     :ivar upto: only ids up to this one, the result of :meth:`Store.horizon`.
     :ivar cohorts: only events of these cohorts; None for all events.
+    :ivar newest_first: by id, descending.
+    :ivar within: only events whose subject, or its first address, lies in this prefix.
+    :ivar since: only events of this time or later, in microseconds since the epoch; ``until``: before.
     """
 
     after: int
     upto: int
     limit: int
     cohorts: Sequence[int] | None = None
+    newest_first: bool = False
+    within: Prefix | None = None
+    owner: str | None = None
+    host: str | None = None
+    subnet: str | None = None
+    scope: str | None = None
+    actor: str | None = None
+    act: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def conditions(self) -> dict[str, str | int]:
+        """The conditions on single columns, by name."""
+        return {name: value for name in CONDITIONS if (value := getattr(self, name)) is not None}
+
+
+#: The fields of a :class:`Trail` that are conditions on single columns.
+CONDITIONS: Final = ("owner", "host", "subnet", "scope", "actor", "act", "since", "until")

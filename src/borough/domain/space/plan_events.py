@@ -43,6 +43,8 @@ def _event(
         allocation.sequence,
         detail,
         cohort_id=catalogue.cohort_of[allocation.subnet_id],
+        scope=allocation.scope,
+        address=(allocation.family, allocation.address),
     )
 
 
@@ -54,6 +56,8 @@ def _event_of_note(note: Note, catalogue: Catalogue, now: int) -> EventRow:
         catalogue.subnets[note.subnet_id].name,
         detail=note.holder,
         cohort_id=catalogue.cohort_of[note.subnet_id],
+        scope=catalogue.subnets[note.subnet_id].scope,
+        address=(note.prefix.family, note.prefix.base),
     )
 
 

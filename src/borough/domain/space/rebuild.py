@@ -32,18 +32,32 @@ def rebuild(
         beyond it is cut down to the pieces of it.
     :return: fresh blocks and runs, which together cover every usable address once.
     """
-    return _Tiling(subnet, cohort_id, taken, claims).tiles()
+    return _Tiling(subnet, cohort_id, taken, claims, initial_free_ranges(subnet)).tiles()
+
+
+def open_range(
+    subnet: Subnet, free_range: FreeRange, taken: Iterable[int]
+) -> tuple[list[Block], list[FreeRange]]:
+    """Tile a free range of which some addresses are taken.
+
+    :return: unclaimed blocks around these addresses, and smaller free ranges.
+    """
+    return _Tiling(subnet, free_range.cohort_id, taken, {}, [free_range.prefix]).tiles()
 
 
 class _Tiling:
     def __init__(
-        self, subnet: Subnet, cohort_id: int, taken: Iterable[int], claims: Mapping[Prefix, str]
+        self,
+        subnet: Subnet,
+        cohort_id: int,
+        taken: Iterable[int],
+        claims: Mapping[Prefix, str],
+        pieces: list[Prefix],
     ) -> None:
         self._subnet = subnet
         self._cohort_id = cohort_id
         self._held = sorted(address for address in taken if subnet.prefix.holds(address))
         self._taken = [address for address in self._held if subnet.is_usable(address)]
-        pieces = initial_free_ranges(subnet)
         self._claims, whole = _fitted(subnet.prefix, pieces, _disjoint(claims), self._held)
         self._pieces = sorted(
             [*whole, *(piece for piece in pieces if not any(each.covers(piece) for each in whole))]

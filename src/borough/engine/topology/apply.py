@@ -18,6 +18,7 @@ from borough.domain.space.blocks import Block
 from borough.domain.space.events import EventRow
 from borough.domain.space.filters import Filter
 from borough.domain.space.plan import Act, Plan
+from borough.engine.topology.trail import events_of_changes
 from borough.errors import (
     StaleVersion,
     WouldStrand,
@@ -212,10 +213,7 @@ def _write_subnets(unit: Unit, changes: Changes, space: SpaceChange, now: int) -
 
 def _events(changes: Changes, now: int) -> list[EventRow]:
     """What a change did: its lines, and its effects."""
-    events = [
-        EventRow(now, Act.TOPOLOGY, change.name, detail=f"{change.action} {change.kind}")
-        for change in changes.changes
-    ]
+    events = events_of_changes(changes, now)
     for effect in changes.effects:
         act = _ACTS.get(effect.kind, Act.TOPOLOGY)
         events.append(

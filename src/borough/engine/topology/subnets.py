@@ -18,9 +18,7 @@ from borough.domain.declared.topology import Change, Changes
 from borough.domain.net.addresses import parse_address
 from borough.domain.net.prefixes import Prefix, merge_intervals, parse_prefix
 from borough.domain.policy.reshape import Reshaped
-from borough.domain.space.events import EventRow
 from borough.domain.space.keys import Binding
-from borough.domain.space.plan import Act
 from borough.domain.text import check_text
 from borough.engine.queries import find_pool, find_subnet
 from borough.engine.request import LabelsIn, optional_text, parse_attributes
@@ -33,6 +31,7 @@ from borough.engine.topology.settings import (
     parse_cooldown,
     parse_range,
 )
+from borough.engine.topology.trail import event_of_subnet
 from borough.engine.views import SubnetView, show_subnet
 from borough.errors import FixInput, KeyReused, KeySpent, Overlap, UnknownDimension
 from borough.store.port import Unit
@@ -241,7 +240,7 @@ def _store(unit: Unit, subnet: Subnet, now: int, bind: Binding | None) -> Subnet
     if bind is not None:
         unit.bind(bind, [-stored.id], now)
     unit.touch(seen)
-    unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"add subnet {subnet.prefix}"))
+    unit.record(event_of_subnet("add", subnet, now))
     return show_subnet(stored)
 
 

@@ -137,7 +137,7 @@ def _undeclare(unit: Unit, host: str, now: int) -> str | None:
         return None
     unit.remove_host(declared)
     unit.touch(catalogue.version)
-    unit.record(EventRow(now, Act.TOPOLOGY, host, detail="remove host"))
+    unit.record(EventRow(now, Act.TOPOLOGY, host, host=host, detail="remove host"))
     return declared.source or None
 
 
@@ -171,7 +171,7 @@ def _redeclare(unit: Unit, old: str, new: str, now: int) -> str | None:
     unit.remove_host(declared)
     unit.put_host(replace(declared, id=0, name=new))
     unit.touch(version)
-    unit.record(EventRow(now, Act.TOPOLOGY, new, detail=f"rename host {old}"))
+    unit.record(EventRow(now, Act.TOPOLOGY, new, host=new, detail=f"rename host {old}"))
     return declared.source or None
 
 

@@ -177,4 +177,13 @@ def _remove_allocations(unit: SessionUnit, subnet: Subnet) -> None:
 
 def _record(unit: SessionUnit, verb: str, subnet: Subnet, now: int) -> None:
     unit.changed()
-    unit.record(EventRow(now, Act.TOPOLOGY, subnet.name, detail=f"{verb} subnet {subnet.prefix}"))
+    unit.record(
+        EventRow(
+            now,
+            Act.TOPOLOGY,
+            subnet.name,
+            detail=f"{verb} subnet {subnet.prefix}",
+            scope=subnet.scope,
+            address=(subnet.family, subnet.prefix.base),
+        )
+    )

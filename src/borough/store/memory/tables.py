@@ -91,7 +91,9 @@ class Tables:
                 event.sequence,
                 event.detail,
                 actor(),
+                event.scope,
                 event.cohort_id,
+                event.address,
             )
         )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from borough.domain.declared.dimensions import Labels
+from borough.domain.encode import micros
 from borough.domain.space.events import Event, EventRow
 from borough.domain.space.filters import Trail
 from borough.domain.space.plan_events import in_cohort
@@ -13,13 +16,13 @@ class MemoryTrail(MemoryPart):
     """See :class:`borough.store.port.WriteTrail`."""
 
     def events(self, wanted: Trail) -> list[Event]:
-        found = [
+        events = self._tables.events
+        found = (
             event
-            for event in self._tables.events
-            if wanted.after < event.id <= wanted.upto
-            and (wanted.cohorts is None or event.cohort_id in wanted.cohorts)
-        ]
-        return found[: wanted.limit]
+            for event in (reversed(events) if wanted.newest_first else events)
+            if wanted.after < event.id <= wanted.upto and _is_wanted(event, wanted)
+        )
+        return list(islice(found, wanted.limit))
 
     def newest_event(self, upto: int) -> int:
         return min(upto, self._tables.newest_event)
@@ -44,3 +47,25 @@ class MemoryTrail(MemoryPart):
     def record(self, *events: EventRow) -> None:
         for event in events:
             self._tables.add_event(in_cohort(event, self.catalogue))
+
+
+def _is_wanted(event: Event, wanted: Trail) -> bool:
+    if wanted.cohorts is not None and event.cohort_id not in wanted.cohorts:
+        return False
+    within = wanted.within
+    if within is not None and (
+        event.address is None
+        or event.address[0] != within.family
+        or not within.holds(event.address[1])
+    ):
+        return False
+    at = micros(event.at)
+    return (
+        (wanted.since is None or at >= wanted.since)
+        and (wanted.until is None or at < wanted.until)
+        and all(
+            getattr(event, name) == value
+            for name, value in wanted.conditions.items()
+            if name not in ("since", "until")
+        )
+    )

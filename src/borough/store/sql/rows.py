@@ -200,11 +200,13 @@ def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, 
 
 def to_event(row: Row) -> Event:
     """A row of ``EVENT_COLUMNS``."""
-    id, at, act, subject, subnet, owner, host, sequence, detail, actor, cohort_id = row
+    id, at, act, subject, subnet, owner, host, sequence, detail, actor, cohort_id, scope = row
     if act == Act.ALLOCATED:
         # The id of the event that allocates an address is its sequence number.
         sequence = id
-    return Event(id, utc(at), act, subject, subnet, owner, host, sequence, detail, actor, cohort_id)
+    return Event(
+        id, utc(at), act, subject, subnet, owner, host, sequence, detail, actor, scope, cohort_id
+    )
 
 
 def event_values(event: EventRow) -> dict[str, Any]:
@@ -220,6 +222,8 @@ def event_values(event: EventRow) -> dict[str, Any]:
         "detail": event.detail,
         "actor": actor(),
         "cohort_id": event.cohort_id,
+        "scope": event.scope,
+        "address": None if event.address is None else to_bytes(*event.address),
     }
 
 

@@ -343,8 +343,23 @@ event = _table(
     # The cohort of the subnet at the time, a row of borough_cohort_labels; null where there is no subnet.
     # No foreign key: each event would lock the row it refers to.
     sa.Column("cohort_id", Id),
+    sa.Column("scope", Name, nullable=False, server_default=""),
+    # Of the subject, or of its first address.
+    sa.Column("address", Packed),
     sa.Index("ix_borough_event_cohort", "cohort_id", "id"),
 )
+for _name, _is_named in (
+    ("address", event.c.address.is_not(None)),
+    ("owner", event.c.owner != sa.literal_column("''")),
+    ("host", event.c.host != sa.literal_column("''")),
+):
+    sa.Index(
+        f"ix_borough_event_{_name}",
+        event.c[_name],
+        event.c.id,
+        sqlite_where=_is_named,
+        postgresql_where=_is_named,
+    )
 for _when, _statement in (
     *(("after_create", _each) for _each in postgresql_floor.CREATE),
     ("after_drop", postgresql_floor.DROP),

@@ -65,9 +65,9 @@ IF the_id IS NOT NULL AND {fine} THEN
         takeover_rank = IF(the_holder = '', 0, {takeover_rank}) WHERE id = the_id;
     SELECT name INTO the_name FROM borough_subnet WHERE id = the_subnet;
     INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
-        actor, cohort_id)
+        actor, cohort_id, scope, address)
         SELECT now_is, 'allocated', INET6_NTOA(the_address), the_name, the_owner, the_host, NULL, '',
-            %(actor)s, the_cohort;
+            %(actor)s, the_cohort, %(scope)s, the_address;
     SET the_sequence = LAST_INSERT_ID();
     INSERT INTO borough_allocation
         (sequence, scope_id, address, subnet_id, owner, host, attributes, note, at)
@@ -306,6 +306,7 @@ class MariadbGiver:
                 "hint_subnet": hint_subnet,
                 "hint_base": hint_base,
                 **(bounds._asdict() if bounds else {}),
+                "scope": order.request.scope,
                 **(_named_values(order, named) if named else {}),
                 "scope_id": order.catalogue.scopes[order.request.scope],
                 **rows.kept_values(order.request),

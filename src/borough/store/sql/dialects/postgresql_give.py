@@ -39,9 +39,9 @@ _TAKE: Final = """taken AS (
         get_byte(b.base, length(b.base) - 1) + pick.bit) AS address
 ), noted AS (
     INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail,
-        actor, cohort_id)
+        actor, cohort_id, scope, address)
     SELECT %(at)s, 'allocated', {text}, {name}, %(owner)s, %(host)s, NULL, '', %(actor)s,
-        taken.cohort_id
+        taken.cohort_id, %(scope)s, taken.address
     FROM taken
     RETURNING id
 ), given AS (
@@ -277,6 +277,7 @@ class PostgresqlGiver:
         values |= {
             "claimant": order.claimant,
             "version": order.catalogue.version,
+            "scope": order.request.scope,
             "scope_id": order.catalogue.scopes[order.request.scope],
             **rows.kept_values(order.request),
             "inside": self._inside,

@@ -299,8 +299,17 @@ def _events() -> None:
         _long("detail"),
         _text("actor", server_default=""),
         sa.Column("cohort_id", ID),
+        _text("scope", server_default=""),
+        _packed("address", nullable=True),
     )
     op.create_index("ix_borough_event_cohort", "borough_event", ["cohort_id", "id"])
+    for column, condition in (
+        ("address", "address IS NOT NULL"),
+        ("owner", "owner != ''"),
+        ("host", "host != ''"),
+    ):
+        name = f"ix_borough_event_{column}"
+        _partial_index(name, "borough_event", [column, "id"], condition)
     _table(
         "borough_pruned",
         sa.Column("id", sa.SmallInteger(), primary_key=True, autoincrement=False),

@@ -120,8 +120,10 @@ BEGIN
         -- The id of the event is the sequence number of the address. INSERT … SELECT and not VALUES: InnoDB
         -- then holds the lock on ids until the row exists, on which readers of events rely.
         INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail, actor,
-                cohort_id)
-            SELECT * FROM JSON_TABLE(p_plan, '$.granted[*]' COLUMNS (
+                cohort_id, scope, address)
+            SELECT at, act, subject, subnet, owner, host, sequence, detail, actor, cohort_id, scope,
+                UNHEX(address)
+            FROM JSON_TABLE(p_plan, '$.granted[*]' COLUMNS (
                 at BIGINT PATH '$.at', act VARCHAR(16) CHARACTER SET utf8mb4 PATH '$.act',
                 subject VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.subject',
                 subnet VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.subnet',
@@ -130,7 +132,9 @@ BEGIN
                 sequence BIGINT PATH '$.sequence',
                 detail MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.detail',
                 actor VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.actor',
-                cohort_id BIGINT PATH '$.cohort_id')) AS made;
+                cohort_id BIGINT PATH '$.cohort_id',
+                scope VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.scope',
+                address VARCHAR(32) PATH '$.address')) AS made;
         SET the_sequence = LAST_INSERT_ID();
         INSERT INTO borough_allocation (sequence, scope_id, address, subnet_id, owner, host,
                 attributes, note, at)
@@ -151,8 +155,10 @@ BEGIN
         END IF;
         IF JSON_EXISTS(p_plan, '$.events') THEN
             INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail, actor,
-                    cohort_id)
-                SELECT * FROM JSON_TABLE(p_plan, '$.events[*]' COLUMNS (
+                    cohort_id, scope, address)
+                SELECT at, act, subject, subnet, owner, host, sequence, detail, actor, cohort_id, scope,
+                    UNHEX(address)
+                FROM JSON_TABLE(p_plan, '$.events[*]' COLUMNS (
                     at BIGINT PATH '$.at', act VARCHAR(16) CHARACTER SET utf8mb4 PATH '$.act',
                     subject VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.subject',
                     subnet VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.subnet',
@@ -161,7 +167,9 @@ BEGIN
                     sequence BIGINT PATH '$.sequence',
                     detail MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.detail',
                     actor VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.actor',
-                    cohort_id BIGINT PATH '$.cohort_id')) AS made;
+                    cohort_id BIGINT PATH '$.cohort_id',
+                    scope VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.scope',
+                    address VARCHAR(32) PATH '$.address')) AS made;
         END IF;
         SET @borough_call = p_call, @borough_answer = the_sequence;
         COMMIT;

@@ -121,12 +121,14 @@ BEGIN
         RETURN QUERY
         WITH granted AS (
             INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail, actor,
-                    cohort_id)
+                    cohort_id, scope, address)
                 SELECT made.at, made.act, made.subject, made.subnet, made.owner, made.host,
-                    made.sequence, made.detail, made.actor, made.cohort_id
+                    made.sequence, made.detail, made.actor, made.cohort_id,
+                    made.scope, decode(made.address, 'hex')
                 FROM jsonb_to_recordset(p_plan->'granted') AS made (
                     at bigint, act text, subject text, subnet text, owner text, host text,
-                    sequence bigint, detail text, actor text, cohort_id bigint)
+                    sequence bigint, detail text, actor text, cohort_id bigint, scope text,
+                    address text)
                 RETURNING id, subject
         ), allocated AS (
             INSERT INTO borough_allocation (sequence, scope_id, address, subnet_id, owner, host,
@@ -150,12 +152,14 @@ BEGIN
     END IF;
     IF p_plan ? 'events' THEN
         INSERT INTO borough_event (at, act, subject, subnet, owner, host, sequence, detail, actor,
-                cohort_id)
+                cohort_id, scope, address)
             SELECT made.at, made.act, made.subject, made.subnet, made.owner, made.host,
-                made.sequence, made.detail, made.actor, made.cohort_id
+                made.sequence, made.detail, made.actor, made.cohort_id,
+                made.scope, decode(made.address, 'hex')
             FROM jsonb_to_recordset(p_plan->'events') AS made (
                 at bigint, act text, subject text, subnet text, owner text, host text,
-                sequence bigint, detail text, actor text, cohort_id bigint);
+                sequence bigint, detail text, actor text, cohort_id bigint, scope text,
+                    address text);
     END IF;
 EXCEPTION WHEN SQLSTATE 'BR001' THEN
     -- The block of this handler has undone all; the server logs no error.

@@ -1,0 +1,1 @@
+"""Address lists in the formats of other programs."""
