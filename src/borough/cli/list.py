@@ -176,9 +176,9 @@ _HOSTS: Final = (
 @command("hosts", example="borough list hosts")
 @pass_state
 def hosts(state: GlobalOptions) -> None:
-    """List the declared hosts, their labels and settings of claims, and undeclared hosts.
+    """List the hosts, their labels and settings of claims.
 
-    An undeclared host holds an address or claims a block.
+    These are the declared hosts, and undeclared ones that hold an address or claim a block.
     """
     with state.open() as ipam:
         found, undeclared = ipam.hosts(), ipam.undeclared_hosts()
