@@ -206,8 +206,10 @@ def pages(url: str, number: int, readers: int) -> None:
                 read()
                 took.append(1000 * (time.perf_counter() - began))
             print(f"{name}: first {took[0]:.1f} ms, median {statistics.median(took):.1f} ms")
-        _, red = ipam.create_token(f"red-{time.time()}", may="read", labels={"tenant": "red"})
-        _, one = ipam.create_token(f"one-{time.time()}", may="allocate")
+        _, red = ipam.create_token(
+            f"red-{time.time()}", permission="read", labels={"tenant": "red"}
+        )
+        _, one = ipam.create_token(f"one-{time.time()}", permission="allocate")
     service = subprocess.Popen(
         [sys.executable, "-m", "borough", "serve", "--port", "18081", "--tokens"],
         env={**os.environ, "BOROUGH_DB": url},

@@ -40,8 +40,10 @@ class Target:
         url = f"sqlite:///{folder}/hostile.db"
         with borough.open(url, create=True) as ipam:
             fill(ipam)
-            _, self.hostile = ipam.create_token("hostile", may="read", labels={"network": "n"})
-            _, self.other = ipam.create_token("other", may="read")
+            _, self.hostile = ipam.create_token(
+                "hostile", permission="read", labels={"network": "n"}
+            )
+            _, self.other = ipam.create_token("other", permission="read")
         program = str(Path(sys.executable).with_name("borough"))
         command = [program, "--db", url, "serve", "--port", "0", "--tokens"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

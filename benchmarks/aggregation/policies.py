@@ -23,7 +23,7 @@ from borough.domain.net.fewest_routes import minimal
 from borough.domain.net.prefixes import subtract
 from borough.domain.policy import allocate as policy
 from borough.domain.policy.reclaim import reclaim_idle
-from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
+from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, resolve_selector
 from borough.domain.request import Request
 from borough.domain.space.plan import Plan
 from borough.domain.space.regions import regions
@@ -88,7 +88,7 @@ class Borough:
             name = f"h{host}"
             request = Request(host=name, labels={HOST: frozenset([name])})
             catalogue = self.space.catalogue
-            found = request, wanted(catalogue, request), climb(catalogue, request)
+            found = request, resolve_selector(catalogue, request), climb(catalogue, request)
             self._ladders[host] = found
         return found
 

@@ -95,7 +95,7 @@ def test_streams_begin_now_or_resume(ipam: Ipam, served: Served) -> None:
 
 def test_a_confined_stream_has_visible_events_only(ipam: Ipam) -> None:
     """Hidden events between them leave no trace."""
-    _, secret = ipam.create_token("n", may="read", labels=L)
+    _, secret = ipam.create_token("n", permission="read", labels=L)
     served = Served(ipam, ServiceSettings(requires_token=True))
     try:
         stream = Stream(served, "/v1/events?after=0", Authorization=f"Bearer {secret}")
@@ -115,7 +115,7 @@ def test_queries_of_a_stream_count_for_its_token(
     ipam: Ipam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Queries for hidden and for missed events use the token's share of threads."""
-    _, secret = ipam.create_token("n", may="read", labels=L)
+    _, secret = ipam.create_token("n", permission="read", labels=L)
     served = Served(ipam, ServiceSettings(requires_token=True))
     asked: list[str] = []
     run = served.service.workers.run

@@ -68,9 +68,9 @@ class World:
         self.ipam.apply(TOPOLOGY)
         self.ours = self.allocate({"tenant": "red"})
         self.theirs = self.allocate({"tenant": "secret-green"})
-        _, admin = self.ipam.create_token("admin", may="administer")
-        _, red = self.ipam.create_token("red", may="allocate", labels={"tenant": "red"})
-        _, reader = self.ipam.create_token("reader", may="read", labels={"tenant": "red"})
+        _, admin = self.ipam.create_token("admin", permission="administer")
+        _, red = self.ipam.create_token("red", permission="allocate", labels={"tenant": "red"})
+        _, reader = self.ipam.create_token("reader", permission="read", labels={"tenant": "red"})
         self.served = Served(self.ipam, ServiceSettings(requires_token=True))
         self.token = red
         self.admin = connect(self.served.url, admin)
@@ -193,7 +193,7 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "prune_events": [("/v1/events/prune", {"through": 1}, {403})],
     "audit": [("/v1/audit", {}, {403}), ("/v1/audit", {"repair": True}, {403})],
     "tokens": [("/v1/tokens", None, {403})],
-    "create_token": [("/v1/tokens", {"name": "mine", "may": "administer"}, {403})],
+    "create_token": [("/v1/tokens", {"name": "mine", "permission": "administer"}, {403})],
     "revoke_token": [("/v1/tokens/admin", None, {403})],
     # Several tenants may share a host and its claims: upkeep of any host is refused.
     "drain": [
@@ -348,7 +348,7 @@ def test_every_method_is_implemented_or_refused(world: World) -> None:
     for name, arguments in REFUSED.items():
         with pytest.raises(NotPermitted, match="confined to labels"):
             getattr(scoped, name)(*arguments)
-        assert name not in EACH or EACH[name].need is Permission.ADMINISTER
+        assert name not in EACH or EACH[name].permission is Permission.ADMINISTER
     refused = vars(ScopedIpam)["_apply"]
     hidden = {name for name, method in vars(ScopedIpam).items() if method is refused}
     assert hidden == {f"_{name}" for name in REFUSED} - {"_allocate_subnet"}
@@ -375,7 +375,7 @@ def test_upkeep_is_for_administrators() -> None:
     """A token without labels that may allocate is refused too."""
     world = World()
     try:
-        _, secret = world.ipam.create_token("whole", may="allocate")
+        _, secret = world.ipam.create_token("whole", permission="allocate")
         for name in ("drain", "remove_host", "rename_host", "reassign", "reclaim", "defragment"):
             for target, body, _ in ATTACKS[name]:
                 status, text = world.raw(EACH[name].method, target, body, secret)
@@ -413,7 +413,7 @@ def test_a_boundary_needs_hard_dimensions(world: World) -> None:
     with pytest.raises(UnknownDimension):
         world.ipam.create_token("soft", labels={"colour": "x"})
     with pytest.raises(FixInput, match="administer"):
-        world.ipam.create_token("soft", may="administer", labels={"tenant": "red"})
+        world.ipam.create_token("soft", permission="administer", labels={"tenant": "red"})
 
 
 def test_a_token_is_refused_after_its_dimension_became_soft() -> None:

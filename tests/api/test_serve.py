@@ -270,7 +270,7 @@ def test_tls_and_no_token_in_the_log(start: Start, url: str, tmp_path: Path) -> 
         capture_output=True,
     )
     with borough.open(url) as ipam:
-        _, secret = ipam.create_token("node", may="allocate")
+        _, secret = ipam.create_token("node", permission="allocate")
     tls = ["--tls-certificate", f"{tmp_path}/c.pem", "--tls-key", f"{tmp_path}/k.pem"]
     process = start(url, "--tokens", "--access-log", *tls)
     context = ssl.create_default_context(cafile=f"{tmp_path}/c.pem")

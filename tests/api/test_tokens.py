@@ -50,8 +50,8 @@ def is_ended(stream: Stream) -> bool:
 
 def test_the_stream_of_a_revoked_token_ends(served: Served) -> None:
     """The stream does not live on with its connection."""
-    _, secret = served.ipam.create_token("gone", may="read")
-    _, other = served.ipam.create_token("stays", may="read")
+    _, secret = served.ipam.create_token("gone", permission="read")
+    _, other = served.ipam.create_token("stays", permission="read")
     ending, staying = follow(served, secret), follow(served, other)
     assert (ending.answer.status, staying.answer.status) == (200, 200)
     served.ipam.revoke_token("gone")
@@ -63,10 +63,10 @@ def test_the_stream_of_a_revoked_token_ends(served: Served) -> None:
 
 
 def test_a_token_of_the_same_name_does_not_keep_a_stream(served: Served) -> None:
-    _, secret = served.ipam.create_token("again", may="read")
+    _, secret = served.ipam.create_token("again", permission="read")
     stream = follow(served, secret)
     served.ipam.revoke_token("again")
-    served.ipam.create_token("again", may="read")
+    served.ipam.create_token("again", permission="read")
     assert is_ended(stream)
 
 
@@ -74,7 +74,7 @@ def test_the_stream_of_a_token_that_expires_ends(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end = datetime.now(UTC) + timedelta(hours=1)
-    _, secret = served.ipam.create_token("short", may="read", expires=end)
+    _, secret = served.ipam.create_token("short", permission="read", expires=end)
     stream = follow(served, secret)
     assert stream.answer.status == 200
     monkeypatch.setattr(served.service.guard, "_wall", lambda: micros(end))
@@ -88,25 +88,25 @@ def test_a_stream_ends_within_a_second() -> None:
 
 def test_a_new_token_is_good_at_once(served: Served) -> None:
     """Also when the list of tokens was read just before."""
-    _, first = served.ipam.create_token("first", may="read")
+    _, first = served.ipam.create_token("first", permission="read")
     with connect(served.url, first) as client:
         for number in range(5):
             client.subnets()
-            _, secret = served.ipam.create_token(f"new-{number}", may="read")
+            _, secret = served.ipam.create_token(f"new-{number}", permission="read")
             with connect(served.url, secret) as new:
                 assert new.subnets()
 
 
 def test_unknown_tokens_are_refused(served: Served) -> None:
-    _, secret = served.ipam.create_token("one", may="read")
+    _, secret = served.ipam.create_token("one", permission="read")
     for text in ("nonsense", secret[:-1], secret[:8] + "0" * 16 + secret[24:]):
         with connect(served.url, text) as client, pytest.raises(TokenRefused):
             client.subnets()
 
 
 def test_one_token_does_not_hold_all_streams(served: Served) -> None:
-    _, greedy = served.ipam.create_token("greedy", may="read")
-    _, modest = served.ipam.create_token("modest", may="read")
+    _, greedy = served.ipam.create_token("greedy", permission="read")
+    _, modest = served.ipam.create_token("modest", permission="read")
     held = [follow(served, greedy) for _ in range(3)]
     assert [each.answer.status for each in held] == [200, 200, 503]
     assert held[2].answer.headers["Retry-After"]
@@ -156,7 +156,7 @@ def test_bytes_under_way_are_bounded() -> None:
 
 
 def test_bodies_that_do_not_end_are_refused(served: Served) -> None:
-    _, secret = served.ipam.create_token("one", may="read")
+    _, secret = served.ipam.create_token("one", permission="read")
     lines = []
     head = (
         f"POST /v1/explain HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n"
@@ -198,8 +198,8 @@ def test_readiness_gives_strangers_only_a_code(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Settings and address of the database are for callers who may read everything."""
-    _, reader = served.ipam.create_token("reader", may="read")
-    _, confined = served.ipam.create_token("confined", may="read", labels={"network": "n"})
+    _, reader = served.ipam.create_token("reader", permission="read")
+    _, confined = served.ipam.create_token("confined", permission="read", labels={"network": "n"})
     for secret in ("", "nonsense", confined):
         assert ready(served, secret) == (200, {"status": "ok"})
     assert ready(served, reader) == (200, {"status": "ok", "warnings": []})

@@ -21,7 +21,7 @@ def test_a_token_travels_in_a_header_only(
     ipam: Ipam, serve: Callable[..., Served], browser: Browser
 ) -> None:
     """The token is kept for the tab, never in a URL; the event stream sends it too."""
-    _token, text = ipam.create_token("ops", may="administer")
+    _token, text = ipam.create_token("ops", permission="administer")
     served = serve(ipam, requires_token=True)
     browser.open(f"{served.url}/#/events")
     browser.until("dialog")
@@ -58,7 +58,7 @@ def test_a_confined_token_sees_its_labels_only(
     ipam: Ipam, serve: Callable[..., Served], browser: Browser
 ) -> None:
     """The page shows the visible objects, and the labels of the token."""
-    _token, text = ipam.create_token("edge", may="read", labels={"network": "edge"})
+    _token, text = ipam.create_token("edge", permission="read", labels={"network": "edge"})
     served = serve(ipam, requires_token=True)
     browser.open(f"{served.url}/#/map")
     browser.until("dialog")

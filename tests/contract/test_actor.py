@@ -38,12 +38,12 @@ def test_tokens_are_kept(ipam: Ipam, clock: Clock) -> None:
     """With all of their fields, and without the secret."""
     assert ipam.tokens() == []
     later = clock.now + 5_000_123
-    made, secret = ipam.create_token("b", may="allocate", labels={"network": ["x", "y"]})
+    made, secret = ipam.create_token("b", permission="allocate", labels={"network": ["x", "y"]})
     ipam.create_token("a", expires=utc(later))
     assert [each.name for each in ipam.tokens()] == ["a", "b"]
     first, second = ipam.tokens()
-    assert (first.may, first.labels, first.expires) == (Permission.READ, {}, utc(later))
-    assert (second.may, second.labels) == (Permission.ALLOCATE, {"network": ["x", "y"]})
+    assert (first.permission, first.labels, first.expires) == (Permission.READ, {}, utc(later))
+    assert (second.permission, second.labels) == (Permission.ALLOCATE, {"network": ["x", "y"]})
     assert second == made
     assert made.public in secret
     assert secret.rpartition("_")[2] not in str(made)
@@ -66,12 +66,12 @@ def test_an_invalid_token_changes_nothing(ipam: Ipam, clock: Clock) -> None:
         ("a", {}),
         ("", {}),
         ("x" * 256, {}),
-        ("b", {"may": "everything"}),
+        ("b", {"permission": "everything"}),
         ("b", {"expires": utc(clock.now)}),
         ("b", {"expires": datetime(2099, 1, 1)}),  # noqa: DTZ001  (in no time zone)
         ("b", {"expires": datetime.fromisoformat("9999-12-31T23:59:59-01:00")}),
         ("b", {"labels": {"host": "h"}}),
-        ("b", {"may": "administer", "labels": {"network": "n"}}),
+        ("b", {"permission": "administer", "labels": {"network": "n"}}),
     ):
         with pytest.raises(FixInput):
             ipam.create_token(name, **settings)

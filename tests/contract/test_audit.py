@@ -807,16 +807,16 @@ def test_an_error_reports_earlier_repairs(
     """A repair is many transactions; those before the error stay."""
     database.run("UPDATE borough_block SET free = free - 1 WHERE free > 1")
     count = len(ipam.audit())
-    mend = audit_module._Mend.__call__
+    mend = audit_module._Repair.__call__
     mended: list[Finding] = []
 
-    def fails(self: audit_module._Mend, unit: Unit) -> list[Finding]:
+    def fails(self: audit_module._Repair, unit: Unit) -> list[Finding]:
         if mended:
             raise Unavailable("gone", outcome="not_done")
         mended.extend(mend(self, unit))
         return [*mended]
 
-    monkeypatch.setattr(audit_module._Mend, "__call__", fails)
+    monkeypatch.setattr(audit_module._Repair, "__call__", fails)
     with pytest.raises(Unavailable) as caught:
         ipam.audit(repair=True)
     assert caught.value.detail["outcome"] == "partial"

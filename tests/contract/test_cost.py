@@ -1,4 +1,4 @@
-"""What an allocation costs does not depend on how much is taken or how many subnets the group has.
+"""The cost of an allocation does not depend on the number of allocations or of subnets in the group.
 
 Counted, never timed: statements sent to the database, and the steps that SQLite's virtual machine takes,
 which grow with every row and index entry that a statement visits.

@@ -1,6 +1,6 @@
-"""The rules that every driver is held to, on every store: the conformance kit of drivers runs here as well.
+"""The rules of all drivers, on every store: the tests of the conformance kit.
 
-What only the engine promises is in ``test_rules.py``. Many callers at once are in ``tests/race``.
+Rules of the engine only are in ``test_rules.py``. Many callers at once are in ``tests/race``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 
 from borough import Ipam
 from borough.driver.conformance import test_addresses, test_groups, test_holding
-from borough.driver.conformance.stage import Stage
+from borough.driver.conformance.space import KitSpace
 from borough.driver.feature import Feature
 from borough.drivers.native import NativeDriver
 
@@ -31,8 +31,8 @@ del test_addresses, test_groups, test_holding
 
 
 @pytest.fixture
-def stage(ipam: Ipam) -> Iterator[Stage]:
-    """A network of this test's own on a store, cleared away afterwards."""
-    made = Stage(NativeDriver(ipam))
+def space(ipam: Ipam) -> Iterator[KitSpace]:
+    """A network of this test on a store, removed at the end."""
+    made = KitSpace(NativeDriver(ipam))
     yield made
     made.clear()

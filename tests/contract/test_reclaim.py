@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from borough import Ipam
-from borough.engine.upkeep import reclaim as sweep_module
+from borough.engine.upkeep import reclaim as reclaim_module
 from borough.errors import Unavailable
 from borough.store.port import Unit
 from tests.conftest import Clock
@@ -225,15 +225,15 @@ def test_an_error_reports_earlier_work(
     ipam.release(owner="o")
     clock.advance(61)
     tidied: list[int] = []
-    reclaim_idle = sweep_module._Reclaim.__call__
+    reclaim_idle = reclaim_module._Reclaim.__call__
 
-    def fails(self: sweep_module._Reclaim, unit: Unit) -> Any:
+    def fails(self: reclaim_module._Reclaim, unit: Unit) -> Any:
         if tidied and self.subnet_id not in tidied:
             raise Unavailable("gone", outcome="not_done")
         tidied.append(self.subnet_id)
         return reclaim_idle(self, unit)
 
-    monkeypatch.setattr(sweep_module._Reclaim, "__call__", fails)
+    monkeypatch.setattr(reclaim_module._Reclaim, "__call__", fails)
     with pytest.raises(Unavailable) as caught:
         ipam.reclaim()
     detail = caught.value.detail

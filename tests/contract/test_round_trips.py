@@ -1,4 +1,4 @@
-"""What an allocation costs on a database server, in statements that reach it.
+"""The cost of an allocation on a database server, in statements that reach it.
 
 Counted by the server itself, brackets of transactions included; a statement is a round trip. The engine's
 own count must agree.

@@ -54,15 +54,16 @@ def store(ipam: Ipam) -> SqlStore:
 
 @pytest.fixture
 def commits(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """One entry a shared transaction."""
+    """One entry a shared transaction, which may last as long as it takes on a busy machine."""
+    monkeypatch.setattr("borough.store.sql.sharing.LONGEST", 60)
     led: list[None] = []
-    lead = store._lead
+    lead = store._sharing._lead
 
     def count(unit: Any) -> None:
         led.append(None)
         lead(unit)
 
-    monkeypatch.setattr(store, "_lead", count)
+    monkeypatch.setattr(store._sharing, "_lead", count)
     return led
 
 
@@ -81,7 +82,7 @@ def writer(path: Path) -> Iterator[None]:
 def queued(store: SqlStore, count: int) -> None:
     """Wait until some units are in line behind the one that leads."""
     ends = time.monotonic() + 20
-    while len(store._commits._waiting) < count:
+    while len(store._sharing._units._waiting) < count:
         assert time.monotonic() < ends, "the units do not queue"
         time.sleep(0.001)
 
@@ -105,7 +106,7 @@ class Line:
         self.calls.append(made)
         if len(self.calls) == 1:
             ends = time.monotonic() + 20
-            while not self._store._commits._is_led:
+            while not self._store._sharing._units._leading:
                 assert time.monotonic() < ends
                 time.sleep(0.001)
         queued(self._store, len(self.calls) - 1)

@@ -1,4 +1,4 @@
-"""A classic driver of our own, which knows one subnet at a time, and can be made to fail."""
+"""A classic driver for tests, which can be made to fail."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ class System:
     """The system behind the driver.
 
     :ivar held: tokens by address, by subnet name.
-    :ivar calls: what it was asked, in order.
-    :ivar before: called with (what, subnet, request or address) before a call; may raise.
-    :ivar after: called with (subnet, request, address) after an address was taken; may raise, or change
-        the answer.
+    :ivar calls: its calls in order.
+    :ivar before: called with (name, subnet, request or address) before a call; may raise.
+    :ivar after: called with (subnet, request, address) after an allocation; may raise or change the answer.
     """
 
     held: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
@@ -46,7 +45,7 @@ class System:
 
 
 class ClassicDriver(SubnetDriver):
-    """Gives the lowest free address of a subnet."""
+    """Allocates the lowest free address of a subnet."""
 
     def __init__(self, system: System | None = None) -> None:
         self.system = system or System()
@@ -60,7 +59,7 @@ class ClassicDriver(SubnetDriver):
 
 
 class ForgetfulDriver(ClassicDriver):
-    """The same, of a system that keeps no remark with its addresses."""
+    """The same, for a system that does not store tokens."""
 
     def get_subnet(self, subnet: Subnet) -> DriverSubnet:
         return ForgetfulSubnet(self.system, subnet)
@@ -112,9 +111,9 @@ class ClassicSubnet(ForgetfulSubnet):
 
 
 class WholeDriver(ClassicDriver):
-    """Decides hard groups itself, in one call; everything else is for the shim.
+    """Decides hard groups in one call; the shim decides the others.
 
-    :ivar whole: how often it was asked for a whole group.
+    :ivar whole: number of calls for a whole group.
     """
 
     decides = Decides(frozenset([Fallback.NONE]), frozenset([Kind.ANY, Kind.NEXT]), several=True)
@@ -127,16 +126,16 @@ class WholeDriver(ClassicDriver):
         self, subnets: Sequence[Subnet], count: int, request: SubnetRequest
     ) -> Sequence[DriverAddress]:
         self.whole += 1
-        given: list[DriverAddress] = []
+        taken: list[DriverAddress] = []
         for subnet in subnets:
             place = ClassicSubnet(self.system, subnet)
             try:
-                while len(given) < count:
-                    given.append(DriverAddress(subnet, place.allocate(request)))
+                while len(taken) < count:
+                    taken.append(DriverAddress(subnet, place.allocate(request)))
             except Exhausted:
                 continue
-        if len(given) < count:
-            for each in given:
+        if len(taken) < count:
+            for each in taken:
                 ClassicSubnet(self.system, each.subnet).deallocate(each.address)
             raise Exhausted("the group is full")
-        return given
+        return taken

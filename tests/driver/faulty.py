@@ -1,4 +1,4 @@
-"""Drivers with one planted fault each. The conformance kit must find every one, with the right test."""
+"""Drivers with one planted fault each, which the conformance kit must find with the right test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Faulty(NativeDriver):
         return replace(group, labels=labels)
 
 
-class EntersFences(Faulty):
+class IgnoresBoundaries(Faulty):
     """Uses subnets whose labels the request did not name."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
@@ -49,7 +49,7 @@ class EntersFences(Faulty):
 
 
 class NeverFallsBack(Faulty):
-    """Takes a typed group for a hard one."""
+    """Treats a typed group as a hard one."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         answer = super().allocate(group, request)
@@ -63,7 +63,7 @@ class NeverFallsBack(Faulty):
 
 
 class KeepsSoftBoundaries(Faulty):
-    """Takes a soft group for a hard one."""
+    """Treats a soft group as a hard one."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         answer = super().allocate(group, request)
@@ -77,7 +77,7 @@ class KeepsSoftBoundaries(Faulty):
 
 
 class ForgetsHosts(Faulty):
-    """Does not come back to a host's subnets; what the host implies is kept."""
+    """Does not return to the subnets of a host; implied labels stay."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         if not group.host:
@@ -89,7 +89,7 @@ class ForgetsHosts(Faulty):
 
 
 class ImpliesNothing(Faulty):
-    """Does not look at a host's labels."""
+    """Ignores the labels of a host."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         host = f"{group.host}-unknown" if group.host else ""
@@ -97,8 +97,8 @@ class ImpliesNothing(Faulty):
         return super().allocate(replace(group, labels=labels, host=host), request)
 
 
-class SortsOutright(Faulty):
-    """Asks subnets that were named outright in an order of its own."""
+class SortsNamedSubnets(Faulty):
+    """Uses subnets by name in another order."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         if group.tiers is not None:
@@ -107,7 +107,7 @@ class SortsOutright(Faulty):
 
 
 class IgnoresWeight(Faulty):
-    """Goes by the address alone."""
+    """Orders subnets by the address alone."""
 
     def apply(self, source: Any, *, name: str | None = None) -> Any:
         subnets = [{**each, "weight": 0} for each in source.get("subnets", [])]
@@ -115,7 +115,7 @@ class IgnoresWeight(Faulty):
 
 
 class IgnoresRank(Faulty):
-    """Keeps an order of the dimensions of its own."""
+    """Ranks the dimensions in another order."""
 
     def apply(self, source: Any, *, name: str | None = None) -> Any:
         if "dimensions" in source:
@@ -124,7 +124,7 @@ class IgnoresRank(Faulty):
 
 
 class Straddles(Faulty):
-    """Gives the addresses of one request one by one."""
+    """Allocates the addresses of one request one by one."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         families = request.families or (None,)
@@ -148,7 +148,7 @@ class Straddles(Faulty):
 
 
 class KeepsTheFirstHalf(Straddles):
-    """The same, and what it got before it failed stays taken."""
+    """The same, without a release of the first addresses after a failure."""
 
     def release(self, address: Any = None, **more: Any) -> Sequence[Allocation]:
         if sys._getframe(1).f_code.co_name == "allocate":
@@ -157,7 +157,7 @@ class KeepsTheFirstHalf(Straddles):
 
 
 class NextIsAny(Faulty):
-    """Gives just any address as the next one."""
+    """Allocates any address as the next one."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         if request.kind is Kind.NEXT and request.count == 1:
@@ -168,8 +168,8 @@ class NextIsAny(Faulty):
         return super().allocate(group, request)
 
 
-class GivesAnother(Faulty):
-    """Gives another address when the one asked for is held."""
+class AllocatesAnother(Faulty):
+    """Allocates another address when the requested one is held."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         try:
@@ -178,8 +178,8 @@ class GivesAnother(Faulty):
             return super().allocate(group, replace(request, kind=Kind.ANY, address=None, mac=None))
 
 
-class GivesOutsideTheGroup(Faulty):
-    """Gives an address by name from whatever subnet it lies in."""
+class AllocatesOutsideTheGroup(Faulty):
+    """Allocates an address by name from any subnet."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         if request.kind is Kind.SPECIFIC:
@@ -189,7 +189,7 @@ class GivesOutsideTheGroup(Faulty):
 
 
 class IgnoresRanges(Faulty):
-    """Gives from the whole subnet."""
+    """Allocates from the whole subnet."""
 
     def apply(self, source: Any, *, name: str | None = None) -> Any:
         subnets = [
@@ -199,8 +199,8 @@ class IgnoresRanges(Faulty):
         return super().apply({**source, "subnets": subnets}, name=name)
 
 
-class GivesTheGateway(Faulty):
-    """Does not keep the gateway."""
+class AllocatesTheGateway(Faulty):
+    """Allocates the gateway like any address."""
 
     def apply(self, source: Any, *, name: str | None = None) -> Any:
         subnets = [
@@ -233,21 +233,21 @@ class MergesScopes(Faulty):
 
 
 class ForgetsOwners(Faulty):
-    """Does not keep who holds an address."""
+    """Does not store the owner of an address."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         return super().allocate(group, replace(request, owner=""))
 
 
 class ForgetsKeys(Faulty):
-    """Gives a new address each time."""
+    """Allocates a new address each time."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         return super().allocate(group, replace(request, key=""))
 
 
-class RepeatsWhatIsGone(Faulty):
-    """Answers a key with the addresses of then, whoever has them now."""
+class RepeatsReleasedAddresses(Faulty):
+    """Answers a key with its former addresses, even after their release."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -262,7 +262,7 @@ class RepeatsWhatIsGone(Faulty):
 
 
 class ReleasesStale(Faulty):
-    """Frees an address whoever holds it by now."""
+    """Releases an address of any owner."""
 
     def release(
         self,
@@ -280,7 +280,7 @@ class ReleasesStale(Faulty):
 
 
 class ReleasesQuietly(Faulty):
-    """Takes a release of what is free for done."""
+    """Accepts the release of a free address."""
 
     def release(self, address: Any = None, **more: Any) -> Sequence[Allocation]:
         try:
@@ -289,8 +289,8 @@ class ReleasesQuietly(Faulty):
             return ()
 
 
-class GivesAgainAtOnce(Faulty):
-    """Does not let addresses rest."""
+class AllocatesAgainAtOnce(Faulty):
+    """Has no cool-down."""
 
     def apply(self, source: Any, *, name: str | None = None) -> Any:
         subnets = [{**each, "cooldown": 0} for each in source.get("subnets", [])]
@@ -298,7 +298,7 @@ class GivesAgainAtOnce(Faulty):
 
 
 class CallsEverythingExhausted(Faulty):
-    """Tells a group without subnets from a full one by nothing."""
+    """Reports a group without subnets as full."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         try:
@@ -307,8 +307,8 @@ class CallsEverythingExhausted(Faulty):
             raise Exhausted(error.message) from error
 
 
-class GivesUpEarly(Faulty):
-    """Calls a group full when its first subnet is."""
+class StopsAtTheFirstSubnet(Faulty):
+    """Reports a group as full when its first subnet is."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         answer = super().allocate(group, request)
@@ -321,8 +321,8 @@ class GivesUpEarly(Faulty):
         return answer
 
 
-class ChecksThenTakes(Faulty):
-    """Looks for a free address and takes it later: two callers get the same one."""
+class ChecksThenAllocates(Faulty):
+    """Finds a free address and allocates it later: two callers get the same one."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -340,7 +340,7 @@ class ChecksThenTakes(Faulty):
 
 
 class ClaimsNothing(Faulty):
-    """Gives addresses without a block around them."""
+    """Allocates addresses without a block."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         answer = super().allocate(group, request)
@@ -349,7 +349,7 @@ class ClaimsNothing(Faulty):
 
 
 class LeavesSixOut(Faulty):
-    """Gives IPv4 addresses only."""
+    """Allocates IPv4 addresses only."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         if 6 in request.families and len(request.families) > 1:
@@ -357,8 +357,8 @@ class LeavesSixOut(Faulty):
         return super().allocate(group, request)
 
 
-class HasAnOpinionOfAddresses(Faulty):
-    """Never gives the last address of an IPv6 subnet."""
+class SkipsLastAddresses(Faulty):
+    """Never allocates the last address of an IPv6 subnet."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         answer = super().allocate(group, request)
@@ -370,7 +370,7 @@ class HasAnOpinionOfAddresses(Faulty):
 
 
 class Raises(Faulty):
-    """Lets an error of its own through instead of one that says what to do."""
+    """Raises an error that is not of Borough."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         try:
@@ -380,7 +380,7 @@ class Raises(Faulty):
 
 
 class IgnoresCounts(Faulty):
-    """Gives one address, however many were asked for."""
+    """Allocates one address for any count."""
 
     def allocate(self, group: Group, request: Request) -> Answer:
         return super().allocate(group, replace(request, count=1))

@@ -45,14 +45,14 @@ class NeutronDriver(SubnetDriver):
     """A Neutron pool.
 
     :ivar pool: the class, a subclass of ``neutron.ipam.driver.Pool``.
-    :ivar serial: whether calls take turns: SQLite lets one writer in at a time.
-    :ivar subnets: by their ids in Neutron, for pools that ask what they are.
+    :ivar serial: True for one call at a time: SQLite has one writer at a time.
+    :ivar subnets: by their ids in Neutron, for pools that read them.
     """
 
     pool: type[Any]
     serial: bool = False
     subnets: dict[str, _NeutronSubnet] = field(default_factory=dict)
-    _turn: Any = field(default_factory=RLock)
+    _calling: Any = field(default_factory=RLock)
 
     lacks: ClassVar[Any] = {}
 
@@ -60,10 +60,9 @@ class NeutronDriver(SubnetDriver):
     def from_settings(cls, settings: Settings) -> Self:
         """Load a pool.
 
-        Settings: ``pool``, its ``module:Class`` (Neutron's reference driver when left out);
-        ``config_files`` of Neutron, read as a Neutron server would; ``database``, the URL of Neutron's
-        database, if it is not in those; ``create``, whether to make the tables of the reference driver
-        (no; in production Neutron's own migrations make them).
+        Settings: ``pool``, its ``module:Class`` (Neutron's reference driver by default);
+        ``config_files`` of Neutron; ``database``, the URL of Neutron's database, if it is not in those;
+        ``create``, true to create the tables of the reference driver (in production Neutron's migrations do).
         """
         name = settings.text("pool", REFERENCE)
         files = settings.texts("config_files", ())
@@ -85,7 +84,7 @@ class NeutronDriver(SubnetDriver):
         return _PoolSubnet(self, subnet)
 
     def add_subnet(self, subnet: Subnet) -> None:
-        """Make an IPAM subnet, or bring its allocation pools up to date."""
+        """Add an IPAM subnet, or update its allocation pools."""
         self.know(subnet)
         request = _subnet_request(subnet)
         if self._has(subnet):
@@ -106,16 +105,16 @@ class NeutronDriver(SubnetDriver):
         self.subnets.pop(subnet_id(subnet), None)
 
     def close(self) -> None:
-        """Stop standing in for a Neutron server."""
+        """Remove the driver from the core plug-in."""
         if self in _standing_in:
             _standing_in.remove(self)
 
     def know(self, subnet: Subnet) -> None:
-        """Be able to tell a pool what Neutron would know of a subnet."""
+        """Store a subnet for pools that read it."""
         self.subnets[subnet_id(subnet)] = _NeutronSubnet(subnet)
 
     def call(self, subnet: Subnet, act: Callable[[Any], T]) -> T:
-        """Call the pool in a context of its own, as a request to Neutron would, its errors as ours."""
+        """Call the pool in a new context, as a request to Neutron does, and translate its errors."""
         from neutron_lib import context
         from neutron_lib.db import api
 
@@ -123,7 +122,7 @@ class NeutronDriver(SubnetDriver):
         def once() -> T:
             return act(self.pool(None, context.get_admin_context()))
 
-        with self._turn if self.serial else nullcontext(), _translated(subnet):
+        with self._calling if self.serial else nullcontext(), _translated(subnet):
             found: T = once()
             return found
 
@@ -185,8 +184,8 @@ class _PoolSubnet(DriverSubnet):
 
 def subnet_id(subnet: Subnet) -> str:
     """The id that a subnet has in Neutron."""
-    given = subnet.attributes.get(ID_ATTRIBUTE)
-    return str(given or uuid.uuid5(_NAMESPACE, f"{subnet.scope}/{subnet.name}"))
+    id = subnet.attributes.get(ID_ATTRIBUTE)
+    return str(id or uuid.uuid5(_NAMESPACE, f"{subnet.scope}/{subnet.name}"))
 
 
 def _text(subnet: Subnet, address: int) -> str:
@@ -226,7 +225,7 @@ def _address_request(subnet: Subnet, request: SubnetRequest) -> Any:
 
 @contextmanager
 def _translated(subnet: Subnet) -> Iterator[None]:
-    """Neutron's errors as ours, by their classes."""
+    """Translate Neutron's errors by their classes."""
     from neutron.ipam import exceptions as ipam
     from neutron_lib import exceptions
     from oslo_db import exception as db
@@ -296,7 +295,7 @@ def _make_tables() -> None:
 
 
 class _CorePlugin:
-    """As much of Neutron's core plug-in as pools ask: what a subnet is."""
+    """The part of Neutron's core plug-in that pools use: the subnets."""
 
     def __init__(self, drivers: list[NeutronDriver]) -> None:
         self._drivers = drivers
@@ -325,7 +324,7 @@ _standing_in: Final[list[NeutronDriver]] = []
 
 
 def _stand_in(driver: NeutronDriver) -> None:
-    """Be the core plug-in, where no Neutron server has registered one."""
+    """Register a core plug-in, unless a Neutron server has."""
     from neutron_lib.plugins import constants, directory
 
     _standing_in.append(driver)

@@ -1,4 +1,4 @@
-"""A Neutron IPAM driver as a third party might write one: it has never heard of Borough."""
+"""A Neutron IPAM driver as a third party might write one, without Borough."""
 
 from __future__ import annotations
 

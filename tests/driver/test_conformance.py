@@ -1,4 +1,4 @@
-"""The conformance kit: what it passes, what it fails, and with which test."""
+"""The conformance kit passes correct drivers, and fails faulty ones with the right test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KIT = "borough.driver.conformance"
 
 
 class Recorder:
-    """What became of each test."""
+    """The results of the tests."""
 
     def __init__(self) -> None:
         self.failed: set[str] = set()
@@ -49,7 +49,7 @@ def native_settings(tmp_path: Path) -> str:
 
 
 def test_the_native_driver_passes_in_full(native_settings: str) -> None:
-    """Nothing is skipped, and the table has a line for each thing."""
+    """Nothing is skipped, and the table has a line for each feature."""
     code, seen, said = run_kit("native", "--driver-config", native_settings)
     assert (code, seen.failed, seen.skipped) == (0, set(), [])
     lines = [line for line in said.splitlines() if " yes (" in line]
@@ -58,55 +58,62 @@ def test_the_native_driver_passes_in_full(native_settings: str) -> None:
 
 @pytest.mark.parametrize("driver", ["ClassicDriver", "ForgetfulDriver", "WholeDriver"])
 def test_a_classic_driver_passes_through_the_shim(driver: str) -> None:
-    """It is skipped for the two things that the shim says it does without."""
+    """Only the two features that the shim lacks are skipped."""
     code, seen, said = run_kit(f"tests.driver.classic:{driver}")
     assert (code, seen.failed) == (0, set())
-    assert seen.skipped == ["test_a_released_address_rests", "test_a_host_claims_a_block"]
-    assert "lacks (the system may give a released address again at once)" in said
+    assert seen.skipped == ["test_a_released_address_cools_down", "test_a_host_claims_a_block"]
+    assert "lacks (the system may allocate a released address again at once)" in said
 
 
-#: The planted fault, and the test that must find it. Others may find it as well.
+#: The planted fault, and the test that must find it. Other tests may find it too.
 FAULTS = {
-    "EntersFences": "test_a_hard_label_shuts_out_requests_that_do_not_name_it",
+    "IgnoresBoundaries": "test_a_hard_label_excludes_requests_without_it",
     "NeverFallsBack": "test_a_full_typed_group_falls_back_to_unlabelled_subnets_only",
     "KeepsSoftBoundaries": "test_a_full_soft_group_falls_back_to_any_subnet",
-    "ForgetsHosts": "test_a_host_comes_back_to_the_subnet_that_it_used_last",
-    "ImpliesNothing": "test_a_host_stays_on_the_segment_that_it_reaches",
-    "SortsOutright": "test_subnets_named_outright_are_used_in_their_order",
+    "ForgetsHosts": "test_a_host_returns_to_the_subnet_that_it_used_last",
+    "ImpliesNothing": "test_a_host_stays_on_its_segment",
+    "SortsNamedSubnets": "test_subnets_by_name_are_used_in_their_order",
     "IgnoresWeight": "test_the_heavier_of_equal_subnets_goes_first",
     "IgnoresRank": "test_the_rank_of_the_dimensions_decides",
     "Straddles": "test_several_addresses_do_not_straddle_segments",
     "KeepsTheFirstHalf": "test_all_or_none",
     "NextIsAny": "test_next_is_the_lowest_free_address",
-    "GivesAnother": "test_an_address_by_name",
-    "GivesOutsideTheGroup": "test_an_address_outside_the_group_is_refused",
-    "IgnoresRanges": "test_ranges_and_gateway_are_kept",
-    "GivesTheGateway": "test_the_gateway_is_given_when_asked_for",
+    "AllocatesAnother": "test_an_address_by_name",
+    "AllocatesOutsideTheGroup": "test_an_address_outside_the_group_is_refused",
+    "IgnoresRanges": "test_ranges_and_gateway_are_respected",
+    "AllocatesTheGateway": "test_the_gateway_is_allocated_on_request",
     "MakesUpIdentifiers": "test_an_address_from_a_mac_address",
     "MergesScopes": "test_scopes_may_overlap",
-    "ForgetsOwners": "test_release_by_owner_frees_all_it_holds",
+    "ForgetsOwners": "test_release_by_owner_frees_all_its_addresses",
     "ForgetsKeys": "test_the_same_key_gets_the_same_address",
-    "RepeatsWhatIsGone": "test_a_key_whose_addresses_went_is_spent",
+    "RepeatsReleasedAddresses": "test_a_key_is_spent_after_its_addresses_are_released",
     "ReleasesStale": "test_a_stale_sequence_is_refused",
-    "ReleasesQuietly": "test_a_released_address_can_be_given_again",
-    "GivesAgainAtOnce": "test_a_released_address_rests",
-    "CallsEverythingExhausted": "test_no_subnet_is_another_thing_than_no_address",
-    "GivesUpEarly": "test_many_callers_get_every_address_once",
-    "ChecksThenTakes": "test_many_callers_get_every_address_once",
+    "ReleasesQuietly": "test_a_released_address_can_be_allocated_again",
+    "AllocatesAgainAtOnce": "test_a_released_address_cools_down",
+    "CallsEverythingExhausted": "test_no_matching_subnet_differs_from_exhausted",
+    "StopsAtTheFirstSubnet": "test_many_callers_get_every_address_once",
+    "ChecksThenAllocates": "test_many_callers_get_every_address_once",
     "ClaimsNothing": "test_a_host_claims_a_block",
     "LeavesSixOut": "test_both_families_in_one_request",
-    "HasAnOpinionOfAddresses": "test_which_addresses_of_ipv6_are_given",
+    "SkipsLastAddresses": "test_usable_addresses_of_ipv6",
     "IgnoresCounts": "test_many_at_once",
     "Raises": "test_a_full_hard_group_fails",
 }
 
 #: Faults that show in many places at once; the others fail five tests at most.
-BROAD = {"Raises", "IgnoresCounts", "EntersFences", "ChecksThenTakes", "GivesUpEarly", "Straddles"}
+BROAD = {
+    "Raises",
+    "IgnoresCounts",
+    "IgnoresBoundaries",
+    "ChecksThenAllocates",
+    "StopsAtTheFirstSubnet",
+    "Straddles",
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_fails_the_right_test(fault: str) -> None:
-    """And says so in the table."""
+    """The table names the test."""
     code, seen, said = run_kit(f"tests.driver.faulty:{fault}")
     assert code == 1
     assert FAULTS[fault] in seen.failed
@@ -115,7 +122,7 @@ def test_a_planted_fault_fails_the_right_test(fault: str) -> None:
 
 
 def test_every_feature_is_tested() -> None:
-    """A line of the table that no test fills would say nothing."""
+    """A feature without a test would have an empty line in the table."""
 
     class Collected:
         features: ClassVar[set[Feature]] = set()
@@ -132,14 +139,14 @@ def test_every_feature_is_tested() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_nested_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run inside a worker of pytest-xdist is a run of its own."""
+    """The inner run is no worker of pytest-xdist."""
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
 
-def test_without_a_driver_it_says_what_to_name() -> None:
-    """And is a usage error."""
+def test_a_run_without_a_driver_names_the_option() -> None:
+    """It is a usage error."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         code = pytest.main(["--pyargs", KIT, "-p", "no:cacheprovider"])

@@ -1,4 +1,4 @@
-"""The code in docs/drivers.md runs, and the example driver is one that an outsider can copy."""
+"""The code in docs/drivers.md runs, and the example driver can be copied."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLE = next(block for block in BLOCKS if "folder_driver.py" in block)
 
 
 def test_the_example_is_short_and_conforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under sixty lines, copied as it stands; the shim's two gaps are all that is skipped."""
+    """It has under sixty lines, and only the two features that the shim lacks are skipped."""
     assert len(EXAMPLE.splitlines()) < 60
     (tmp_path / "folder_driver.py").write_text(EXAMPLE)
     (tmp_path / "folder.yaml").write_text(f"folder: {tmp_path}/addresses\n")
@@ -31,21 +31,21 @@ def test_the_example_is_short_and_conforms(tmp_path: Path, monkeypatch: pytest.M
     code, seen, said = run_kit("folder_driver:FolderDriver", "--driver-config", settings)
     assert (code, seen.failed) == (0, set()), said
     assert len(seen.skipped) == 2
-    assert not list((tmp_path / "addresses").rglob("*.*.*.*")), "the kit clears away"
+    assert not list((tmp_path / "addresses").rglob("*.*.*.*")), "the kit removes its subnets"
 
 
 def test_the_first_example_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As it stands on the page."""
+    """Unchanged from the page."""
     monkeypatch.chdir(ROOT)
     exec(compile(BLOCKS[0], "docs/drivers.md", "exec"), {})
     said = capsys.readouterr().out
     assert re.fullmatch(r"\['10\.64\.[\d.]+', '[0-9a-f:]+'\] 1\n", said)
 
 
-def test_every_driver_that_ships_is_named_on_the_page() -> None:
-    """And every name on the page is one."""
+def test_the_page_names_the_drivers_of_borough() -> None:
+    """It names all of them, and no others."""
     table = re.findall(r"^\| `([a-z]+)` \| .* \|$", PAGE.partition("## Two interfaces")[0], re.M)
     declared = {
         each.name
@@ -56,7 +56,7 @@ def test_every_driver_that_ships_is_named_on_the_page() -> None:
 
 
 def test_a_driver_is_found_by_name() -> None:
-    """A misspelt one is an error with a hint; so is what cannot be loaded, or is no driver."""
+    """A misspelt name is an error with a hint; so is a class that is no driver."""
     from borough.driver import load_driver
     from borough.errors import NeedsOperator
 
@@ -74,8 +74,8 @@ def test_a_driver_is_found_by_name() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # processes of their own, on a machine that may be busy
-def test_an_outsider_runs_the_kit_from_the_wheel(tmp_path: Path) -> None:
-    """From an installed package, outside the checkout, without its configuration."""
+def test_the_kit_runs_from_the_wheel(tmp_path: Path) -> None:
+    """It runs from an installed package, outside the checkout and without its configuration."""
     built = [
         sys.executable,
         "-m",

@@ -1,6 +1,6 @@
-"""Faults of the system behind a driver: bounded retries, a clear error, and nothing leaks.
+"""Faults of the system behind a driver: bounded retries, a clear error, and no leaked address.
 
-After every fault: what the system holds is held by somebody, or is on the list of leftovers.
+After every fault each address of the system has an allocation or is an orphan.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAMED = "driver classic, subnet a: "
 
 
 def holders(driver: Shim) -> set[str]:
-    """What the ledger has holders for."""
+    """The addresses with an allocation in the ledger."""
     from borough.domain.space.filters import Filter
 
     held = driver.ledger.store.transact(lambda unit: unit.allocations(Filter()), write=False)
@@ -38,11 +38,11 @@ def assert_nothing_leaks(driver: Shim) -> None:
 
 
 def times(count: int, error: Callable[[], Exception]) -> Callable[..., Any]:
-    """Fail so many times."""
-    left = iter(range(count))
+    """Fail a number of times."""
+    remaining = iter(range(count))
 
     def act(*arguments: Any) -> Any:
-        if next(left, None) is not None:
+        if next(remaining, None) is not None:
             raise error()
         return arguments[-1]
 
@@ -57,8 +57,8 @@ def timeout(outcome: str = "unknown") -> Callable[[], Exception]:
 
 
 @pytest.mark.parametrize("failures", [1, 2])
-def test_a_passing_failure_is_bridged(failures: int) -> None:
-    """Before anything was done: asked again."""
+def test_a_passing_failure_is_tried_again(failures: int) -> None:
+    """Nothing was done before the failure."""
     driver = shim(subnet("a", "10.0.0.0/29"))
     system(driver).before = times(failures, timeout("not_done"))
     assert ask(driver) == ["10.0.0.1"]
@@ -67,7 +67,7 @@ def test_a_passing_failure_is_bridged(failures: int) -> None:
 
 
 def test_retries_are_bounded_and_pause() -> None:
-    """Three times, with growing pauses; then the error names driver and subnet."""
+    """Three attempts with growing pauses; then the error names driver and subnet."""
     paused: list[float] = []
     driver = Shim.wrap(ClassicDriver(System()), name="classic", sleep=paused.append)
     driver.apply({"subnets": [subnet("a", "10.0.0.0/29")]})
@@ -82,7 +82,7 @@ def test_retries_are_bounded_and_pause() -> None:
 
 
 def test_a_lost_answer_is_found_again_by_its_token() -> None:
-    """The system took the address and the answer was lost: it is the answer, and not asked for twice."""
+    """The system allocated the address before the answer was lost: it is not requested twice."""
     driver = shim(subnet("a", "10.0.0.0/29"))
     system(driver).after = times(1, timeout())
     assert ask(driver) == ["10.0.0.1"]
@@ -90,22 +90,22 @@ def test_a_lost_answer_is_found_again_by_its_token() -> None:
     assert system(driver).all_held() == holders(driver) == {"10.0.0.1"}
 
 
-def test_a_lost_answer_that_nobody_can_find_is_not_asked_for_again() -> None:
-    """It is on the list, and stays there for a person."""
+def test_a_lost_answer_that_cannot_be_found_is_not_requested_again() -> None:
+    """The orphan without an address stays for an operator."""
     driver = shim(subnet("a", "10.0.0.0/29"), driver=ForgetfulDriver)
     system(driver).after = times(1, timeout())
     with pytest.raises(DriverUnavailable) as refused:
         ask(driver, owner="web")
     assert refused.value.detail["outcome"] == "unknown"
     assert asked(driver) == ["allocate a"]
-    (left,) = driver.ledger.orphans()
-    assert (left.address, left.subnet, left.owner) == ("", "a", "web")
+    (orphan,) = driver.ledger.orphans()
+    assert (orphan.address, orphan.subnet, orphan.owner) == ("", "a", "web")
     assert driver.retry_orphans() == 1
     assert_nothing_leaks(driver)
 
 
-def test_an_answer_that_comes_late_is_given_back(clock: Clock) -> None:
-    """The first attempt was still at work when it was asked for again; it is looked for in a minute."""
+def test_a_late_answer_is_released(clock: Clock) -> None:
+    """The first attempt still ran during the second one; its address is found a minute later."""
     driver = shim(subnet("a", "10.0.0.0/29"), clock=clock)
     late: list[SubnetRequest] = []
 
@@ -124,8 +124,8 @@ def test_an_answer_that_comes_late_is_given_back(clock: Clock) -> None:
     assert system(driver).all_held() == {"10.0.0.1"}
 
 
-def test_the_last_address_may_be_our_own_late_one() -> None:
-    """Full is not the answer when the attempt before took the last address after all."""
+def test_the_last_address_may_be_that_of_a_late_attempt() -> None:
+    """The subnet is not reported full when the earlier attempt took its last address."""
     driver = shim(subnet("a", "10.0.0.0/32"))
 
     def lose(what: str, name: str, request: object) -> None:
@@ -147,7 +147,7 @@ def test_the_last_address_may_be_our_own_late_one() -> None:
 
 
 def test_a_release_whose_answer_is_lost_is_tried_again() -> None:
-    """Free already is as good as given back."""
+    """An address that is free already counts as released."""
     driver = shim(subnet("a", "10.0.0.0/29"))
     (address,) = ask(driver)
     failed: list[str] = []
@@ -178,7 +178,7 @@ def test_a_release_whose_answer_is_lost_is_tried_again() -> None:
 )
 @pytest.mark.parametrize("kind", [ClassicDriver, ForgetfulDriver])
 def test_a_malformed_answer(kind: Any, answer: Any, says: str) -> None:
-    """What was taken is found by its token and given back, or is on the list."""
+    """The address is found by its token and released, or is an orphan."""
     driver = shim(subnet("a", "10.0.0.0/29"), driver=kind)
     system(driver).after = lambda *_: answer
     with pytest.raises(DriverFault) as refused:
@@ -195,14 +195,14 @@ def test_a_malformed_answer(kind: Any, answer: Any, says: str) -> None:
     [
         ("10.9.9.9", "outside 10.0.0.0/29"),
         ("2001:db8::1", "outside 10.0.0.0/29"),
-        ("10.0.0.0", "nobody can hold"),
-        ("10.0.0.7", "nobody can hold"),
+        ("10.0.0.0", "no usable address of"),
+        ("10.0.0.7", "no usable address of"),
         ("10.0.0.6", "gateway or outside the allocation ranges"),
         ("10.0.0.1", "gateway or outside the allocation ranges"),
     ],
 )
-def test_an_address_that_is_no_answer_is_given_back(answer: str, says: str) -> None:
-    """Outside the group, unusable, the gateway."""
+def test_an_invalid_address_is_released(answer: str, says: str) -> None:
+    """The address is outside the group, unusable, or the gateway."""
     ranges = {"gateway": "10.0.0.1", "ranges": ["10.0.0.1-10.0.0.5"]}
     driver = shim(subnet("a", "10.0.0.0/29", **ranges))
 
@@ -219,8 +219,8 @@ def test_an_address_that_is_no_answer_is_given_back(answer: str, says: str) -> N
     assert system(driver).all_held() == set()
 
 
-def test_another_address_than_the_one_asked_for_is_given_back() -> None:
-    """By name means by name."""
+def test_another_address_than_the_requested_one_is_released() -> None:
+    """A request by name gets this address or none."""
     driver = shim(subnet("a", "10.0.0.0/29"))
 
     def other(name: str, request: SubnetRequest, text: str) -> str:
@@ -229,13 +229,13 @@ def test_another_address_than_the_one_asked_for_is_given_back() -> None:
         return "10.0.0.5"
 
     system(driver).after = other
-    with pytest.raises(DriverFault, match=r"not 10\.0\.0\.2 as it was asked"):
+    with pytest.raises(DriverFault, match=r"instead of 10\.0\.0\.2"):
         ask(driver, address="10.0.0.2")
     assert system(driver).all_held() == set()
 
 
 def test_the_same_address_twice_in_one_request() -> None:
-    """It is given back once, and nobody has it."""
+    """It is released once, and has no owner."""
     driver = shim(subnet("a", "10.0.0.0/29"))
 
     def same(name: str, request: SubnetRequest, text: str) -> str:
@@ -244,14 +244,14 @@ def test_the_same_address_twice_in_one_request() -> None:
         return "10.0.0.1"
 
     system(driver).after = same
-    with pytest.raises(DriverFault, match=r"gave 10\.0\.0\.1 twice"):
+    with pytest.raises(DriverFault, match=r"allocated 10\.0\.0\.1 twice"):
         ask(driver, count=2)
     assert system(driver).all_held() == set()
     assert_nothing_leaks(driver)
 
 
-def test_the_same_address_as_somebody_has_stays_with_its_holder() -> None:
-    """To give it back would free it under its holder; the other addresses are given back."""
+def test_an_address_with_an_owner_is_not_released() -> None:
+    """A release would free the address of its owner; the other addresses are released."""
     driver = shim(subnet("a", "10.0.0.0/29"))
     ask(driver, owner="web")
 
@@ -264,15 +264,15 @@ def test_the_same_address_as_somebody_has_stays_with_its_holder() -> None:
         return text
 
     system(driver).after = same
-    with pytest.raises(DriverFault, match="which it had given before to web") as refused:
+    with pytest.raises(DriverFault, match="which web holds") as refused:
         ask(driver, count=2)
     assert refused.value.detail["address"] == "10.0.0.1"
     assert system(driver).all_held() == holders(driver) == {"10.0.0.1"}
 
 
 @pytest.mark.parametrize("kind", [ClassicDriver, ForgetfulDriver])
-def test_an_error_of_the_drivers_own(kind: Any) -> None:
-    """It may have taken an address before it failed; it is not asked again."""
+def test_an_unexpected_error_of_the_driver(kind: Any) -> None:
+    """The driver may have allocated an address before it failed; the call is not repeated."""
     driver = shim(subnet("a", "10.0.0.0/29"), driver=kind)
     system(driver).after = times(1, lambda: KeyError("address"))
     with pytest.raises(DriverFault, match="failed with KeyError") as refused:
@@ -282,8 +282,8 @@ def test_an_error_of_the_drivers_own(kind: Any) -> None:
     assert_nothing_leaks(driver)
 
 
-def test_a_passing_error_of_another_kind_is_an_answer_that_was_lost() -> None:
-    """A driver on a database may let that one's error through; it may have taken an address."""
+def test_a_passing_error_of_another_class_counts_as_a_lost_answer() -> None:
+    """A driver may raise the error of its database after it has allocated an address."""
     driver = shim(subnet("a", "10.0.0.0/29"))
     system(driver).after = times(1, lambda: Unavailable("gone", outcome="unknown"))
     assert ask(driver) == ["10.0.0.1"]
@@ -293,8 +293,10 @@ def test_a_passing_error_of_another_kind_is_an_answer_that_was_lost() -> None:
 # --- The ledger -----------------------------------------------------------------------------------
 
 
-def test_what_the_ledger_cannot_write_down_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database of the ledger went away after the system had given an address."""
+def test_addresses_are_released_when_the_ledger_cannot_record_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The database of the ledger fails after the system has allocated addresses."""
     driver = shim(subnet("a", "10.0.0.0/29"))
 
     def gone(*_: Any) -> Any:
@@ -306,10 +308,10 @@ def test_what_the_ledger_cannot_write_down_is_given_back(monkeypatch: pytest.Mon
     assert system(driver).all_held() == set()
 
 
-def test_a_leftover_that_cannot_be_written_down_is_kept_in_the_process(
+def test_an_orphan_that_cannot_be_stored_is_kept_in_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And written down, or given back, when the database is there again."""
+    """It is stored or released when the database is back."""
     driver = shim(subnet("a", "10.0.0.0/32"))
     store = driver.ledger.store
     real = store.transact
@@ -327,7 +329,7 @@ def test_a_leftover_that_cannot_be_written_down_is_kept_in_the_process(
     monkeypatch.setattr(store, "transact", read_only)
     with pytest.raises(Unavailable) as refused:
         ask(driver)
-    assert refused.value.detail["left"] == ["10.0.0.0"]
+    assert refused.value.detail["orphans"] == ["10.0.0.0"]
     assert [each.address for each in driver.ledger.orphans()] == ["10.0.0.0"]
     monkeypatch.setattr(store, "transact", real)
     system(driver).before = lambda *_: None
@@ -335,13 +337,13 @@ def test_a_leftover_that_cannot_be_written_down_is_kept_in_the_process(
     assert system(driver).all_held() == set()
 
 
-# --- All of it at once ----------------------------------------------------------------------------
+# --- Random faults --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("kind", [ClassicDriver, ForgetfulDriver])
-def test_whatever_goes_wrong_nothing_leaks(kind: Any, seed: int, clock: Clock) -> None:
-    """Random requests and releases on a system where every fifth call goes wrong in one way or another."""
+def test_no_address_leaks_under_random_faults(kind: Any, seed: int, clock: Clock) -> None:
+    """Random requests and releases on a system where every fifth call fails."""
     dice = random.Random(seed)
     driver = shim(
         subnet("a", "10.0.0.0/29", segment="a"),
@@ -388,14 +390,14 @@ def test_whatever_goes_wrong_nothing_leaks(kind: Any, seed: int, clock: Clock) -
         assert set(held) <= system(driver).all_held()
     system(driver).before = lambda *_: None
     clock.advance(61)
-    left = driver.retry_orphans()
+    remaining = driver.retry_orphans()
     if kind is ClassicDriver:
-        assert left == 0
+        assert remaining == 0
         assert system(driver).all_held() == set(held)
 
 
-def test_errors_say_what_to_do() -> None:
-    """Both kinds of failure have a code of their own, and the reaction of their branch."""
+def test_errors_of_drivers_have_codes() -> None:
+    """Both kinds of failure have their own code, and the exit code of their branch."""
     codes = {error.code: error.exit_code for error in (DriverFault, DriverUnavailable)}
     assert codes == {"driver_fault": 1, "driver_unavailable": 5}
     assert issubclass(DriverFault, BoroughError)

@@ -1,7 +1,7 @@
-"""The NetBox driver: on exchanges recorded from a real NetBox, and on a real one where there is one.
+"""The NetBox driver, on exchanges recorded from a real NetBox, and on a real one.
 
-``NETBOX_VENV=DIR ./test -m netbox`` starts a NetBox of its own, runs the conformance kit on it, and
-records the exchanges anew (``tests/driver/netbox_exchanges.json``).
+``NETBOX_VENV=DIR ./test -m netbox`` starts a NetBox, runs the conformance kit on it, and
+records the exchanges again (``tests/driver/netbox_exchanges.json``).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Exchange = dict[str, Any]
 
 
 class Recorder(httpx.BaseTransport):
-    """Passes requests on, and writes down what was said."""
+    """Forwards requests, and records the exchanges."""
 
     def __init__(self) -> None:
         self.said: list[Exchange] = []
@@ -57,13 +57,13 @@ def exchange(request: httpx.Request) -> Exchange:
 
 
 def trimmed(request: httpx.Request, answer: httpx.Response) -> Any:
-    """What the answer says, without the address of the machine that said it."""
+    """The text of an answer, without the address of the machine."""
     said = answer.text.replace(request.url.netloc.decode(), "netbox")
     return json.loads(said) if said else None
 
 
 class Replay(httpx.BaseTransport):
-    """Answers as NetBox did, as long as it is asked the same."""
+    """Answers as NetBox did, to the same requests in the same order."""
 
     def __init__(self, said: list[Exchange]) -> None:
         self._said = iter(said)
@@ -101,7 +101,7 @@ TOPOLOGY: dict[str, Any] = {
 
 
 def scenario(driver: Shim) -> None:
-    """What an operator would do in a day."""
+    """The work of an operator during a day."""
     group = make_group({"network": "n"})
     driver.apply(TOPOLOGY)
     first = driver.allocate(group, make_request(owner="web", attributes={"dns_name": "w.example"}))
@@ -117,7 +117,7 @@ def scenario(driver: Shim) -> None:
     assert gateway.address == "198.18.0.1"
     named = driver.allocate(group, make_request(address="198.18.1.200"))
     assert named.allocations[0].subnet == "b"
-    # Three are left in a, and two in b's range.
+    # Three addresses are free in a, and two in the range of b.
     assert len(driver.allocate(group, make_request(count=5, owner="many")).allocations) == 5
     with pytest.raises(Exhausted):
         driver.allocate(group, make_request())
@@ -140,8 +140,8 @@ def _tokens_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_tokens_in_order")
-def test_a_day_as_it_was_recorded() -> None:
-    """Every request is the one that was recorded, and every answer is what NetBox said to it."""
+def test_a_recorded_day() -> None:
+    """Every request is the recorded one, and every answer is that of NetBox."""
     replay = Replay(json.loads(RECORDED.read_text()))
     client = Client("http://netbox", "nbt_x.y", transport=replay)
     with Shim.wrap(NetboxDriver(client, create=True), name="netbox") as driver:
@@ -163,7 +163,7 @@ def server() -> Iterator[NetboxServer]:
 @pytest.mark.usefixtures("_tokens_in_order")
 @pytest.mark.timeout(3600)
 def test_a_day_on_a_real_netbox(server: NetboxServer) -> None:
-    """And what was said is recorded for the test above."""
+    """The exchanges are recorded for the test above."""
     recorder = Recorder()
     client = Client(server.url, server.token, timeout=60, transport=recorder)
     with Shim.wrap(NetboxDriver(client, create=True), name="netbox") as driver:
@@ -176,7 +176,7 @@ def test_a_day_on_a_real_netbox(server: NetboxServer) -> None:
 def test_a_real_netbox_conforms(
     server: NetboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The whole kit; it takes minutes, because NetBox takes its time for each address."""
+    """The whole kit; it takes minutes, for NetBox is slow with each address."""
     monkeypatch.setenv("NETBOX_TOKEN", server.token)
     settings = tmp_path / "netbox.yaml"
     settings.write_text(f"url: {server.url}\ntoken_env: NETBOX_TOKEN\ncreate: true\ntimeout: 60\n")
@@ -184,13 +184,13 @@ def test_a_real_netbox_conforms(
     assert (code, seen.failed) == (0, set()), said
 
 
-# --- What NetBox may do wrong --------------------------------------------------------------------
+# --- Faults of NetBox ----------------------------------------------------------------------------
 
 Answers = Callable[[httpx.Request], httpx.Response]
 
 
 def driver_on(answer: Answers) -> Shim:
-    """A driver whose NetBox has a prefix and answers the rest as a test says."""
+    """A driver whose NetBox has a prefix; a test gives the other answers."""
 
     def handle(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/api/ipam/prefixes/":
@@ -207,8 +207,8 @@ def ask(driver: Shim, **request: Any) -> str:
     return driver.allocate(make_group(), make_request(**request)).address
 
 
-def test_a_server_error_is_tried_again_with_care() -> None:
-    """The first answer is lost, and what it had taken is found by its token."""
+def test_a_server_error_is_tried_again() -> None:
+    """The first answer is lost, and its address is found by its token."""
     seen: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -222,8 +222,8 @@ def test_a_server_error_is_tried_again_with_care() -> None:
     assert seen == ["POST", "GET"]
 
 
-def test_no_connection_is_tried_again_and_then_told() -> None:
-    """Nothing was done, and the error says so."""
+def test_no_connection_is_tried_again_then_reported() -> None:
+    """The error has the outcome that nothing was done."""
     tries: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -246,16 +246,16 @@ def test_no_connection_is_tried_again_and_then_told() -> None:
         (418, {}, DriverFault, "418"),
     ],
 )
-def test_errors_are_told_apart(status: int, body: Any, error: type[Exception], says: str) -> None:
-    """A full prefix is not a refused login, and neither is a bad moment."""
+def test_errors_differ_by_status(status: int, body: Any, error: type[Exception], says: str) -> None:
+    """A full prefix, a refused login and an overloaded server raise different errors."""
     driver = driver_on(lambda _request: httpx.Response(status, json=body))
     with pytest.raises(error, match=says):
         ask(driver)
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b"{}", b'{"id": 3, "address": 7}'])
-def test_an_answer_that_is_none_is_a_fault_and_leaves_nothing(content: bytes) -> None:
-    """What was taken is found by its token and given back."""
+def test_a_malformed_answer_is_a_fault_and_leaves_nothing(content: bytes) -> None:
+    """The address is found by its token and released."""
     removed: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -274,8 +274,8 @@ def test_an_answer_that_is_none_is_a_fault_and_leaves_nothing(content: bytes) ->
     assert driver.ledger.orphans() == []
 
 
-def test_the_second_of_two_that_take_one_address_gives_it_up() -> None:
-    """NetBox looks before it writes; the entry that was there first keeps the address."""
+def test_the_second_of_two_entries_of_one_address_is_removed() -> None:
+    """NetBox reads before it writes; the first entry keeps the address."""
     removed: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -292,8 +292,8 @@ def test_the_second_of_two_that_take_one_address_gives_it_up() -> None:
     assert removed == ["/api/ipam/ip-addresses/9/"]
 
 
-def test_what_somebody_else_wrote_is_not_removed() -> None:
-    """An entry without the driver's mark stays, and the address is left for a person to look at."""
+def test_an_entry_of_another_program_is_not_removed() -> None:
+    """An entry without the mark of the driver stays, and the address becomes an orphan."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.method != "DELETE"
@@ -304,9 +304,9 @@ def test_what_somebody_else_wrote_is_not_removed() -> None:
 
     driver = driver_on(answer)
     driver.release(ask(driver))
-    (left,) = driver.ledger.orphans()
-    assert left.address == "198.18.0.7"
-    assert "somebody else may hold it" in left.reason
+    (orphan,) = driver.ledger.orphans()
+    assert orphan.address == "198.18.0.7"
+    assert "another program may have" in orphan.reason
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_what_somebody_else_wrote_is_not_removed() -> None:
     ],
 )
 def test_settings_are_checked(settings: dict[str, Any], wrong: str) -> None:
-    """And a secret is never repeated."""
+    """An error never contains a secret."""
     with pytest.raises(InvalidSettings) as refused:
         load_driver("netbox", settings)
     assert refused.value.detail["setting"] == wrong

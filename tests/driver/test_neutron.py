@@ -1,4 +1,4 @@
-"""IPAM drivers written for Neutron, unmodified: the conformance kit, and errors told apart.
+"""IPAM drivers written for Neutron, unmodified, with the conformance kit.
 
 Each run is a process of its own: Neutron's configuration and its database belong to the process.
 """
@@ -39,7 +39,7 @@ def quick_folder() -> Iterator[Path]:
 @pytest.mark.timeout(900)  # processes of their own, on a machine that may be busy
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_neutron_pool_conforms(pool: str, quick_folder: Path) -> None:
-    """Neutron's own reference driver on SQLite, and one that keeps its addresses elsewhere."""
+    """Neutron's reference driver on SQLite, and one that keeps its addresses elsewhere."""
     settings = quick_folder / "neutron.yaml"
     database = f"database: sqlite:///{quick_folder}/neutron.db\ncreate: true\n"
     settings.write_text(f"pool: '{POOLS[pool]}'\n" + database)
@@ -57,8 +57,8 @@ def test_a_neutron_pool_conforms(pool: str, quick_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("pool", ["no.such:Pool", "builtins:dict", "neutron.ipam.driver:Nothing"])
-def test_what_is_no_pool_is_refused(pool: str) -> None:
-    """With the name that was given."""
+def test_a_class_that_is_no_pool_is_refused(pool: str) -> None:
+    """The error has its name."""
     with pytest.raises(UnknownDriver) as refused:
         load_driver(DRIVER, {"pool": pool})
     assert refused.value.detail["pool"] == pool

@@ -1,4 +1,4 @@
-"""The remote driver: on a real service, and on a way to it that fails."""
+"""The remote driver: on a real service, and behind a proxy that fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     """`borough serve`, with tokens."""
     url = f"sqlite:///{tmp_path}/ipam.db"
     with borough.open(url, create=True) as ipam:
-        _, secret = ipam.create_token("driver", may="administer")
+        _, secret = ipam.create_token("driver", permission="administer")
     (tmp_path / "token").write_text(secret + "\n")
     made = Process(url, "--tokens", log=tmp_path / "serve.log")
     yield made
@@ -49,7 +49,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
 
 @pytest.mark.usefixtures("_no_nested_workers")
 def test_the_remote_driver_passes_in_full(process: Process, tmp_path: Path) -> None:
-    """As `native` does: nothing is skipped."""
+    """Nothing is skipped, as with `native`."""
     settings = tmp_path / "remote.yaml"
     settings.write_text(f"url: {process.url}\ntoken_file: {tmp_path}/token\n")
     code, seen, said = run_kit("remote", "--driver-config", str(settings))
@@ -59,22 +59,22 @@ def test_the_remote_driver_passes_in_full(process: Process, tmp_path: Path) -> N
 
 @pytest.fixture
 def _no_nested_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run inside a worker of pytest-xdist is a run of its own."""
+    """The inner run is no worker of pytest-xdist."""
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
 
 
-# --- A way to it that fails -----------------------------------------------------------------------
+# --- A proxy that fails ----------------------------------------------------------------------------
 
 
-class Way:
-    """Stands between the driver and the service, and does with each request what it is told.
+class Proxy:
+    """A proxy between the driver and the service, with a mode for each request.
 
-    ``pass``; ``lose``: the service does it, and the connection ends before the answer; ``cut``: in
-    the middle of the answer; ``late``: after the driver has given up; ``bad``: 502 without asking the
-    service; ``done``: 502 after the service has done it; ``close``: as ``lose``, and nobody listens after.
+    ``pass``; ``lose``: the service carries it out, and the connection ends before the answer; ``cut``: in
+    the middle of the answer; ``late``: after the timeout of the driver; ``bad``: 502 without the service;
+    ``done``: 502 after the service has carried it out; ``close``: as ``lose``, and the proxy closes.
 
-    :ivar plan: what to do with the next requests, ``then`` with the others.
+    :ivar plan: modes of the next requests; ``then`` is that of the others.
     :ivar seen: requests so far, by method and path.
     """
 
@@ -84,35 +84,35 @@ class Way:
         self.seen: list[str] = []
         self._over = threading.Event()
         self._lines: list[socket.socket] = []
-        way = self
+        proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def setup(self) -> None:
                 super().setup()
-                way._lines.append(self.connection)
+                proxy._lines.append(self.connection)
 
             def do_POST(self) -> None:
-                way.seen.append(f"{self.command} {self.path}")
-                what = way.plan.pop(0) if way.plan else way.then
+                proxy.seen.append(f"{self.command} {self.path}")
+                mode = proxy.plan.pop(0) if proxy.plan else proxy.then
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 status, answer = 502, b"<h1>Bad gateway</h1>"
-                if what != "bad":
-                    status, answer = way.forward(served.port, self, body)
-                if what == "close":
-                    way.stop()
-                if what == "late":
-                    way._over.wait(5)
-                if what in ("lose", "close", "late"):
+                if mode != "bad":
+                    status, answer = proxy.forward(served.port, self, body)
+                if mode == "close":
+                    proxy.stop()
+                if mode == "late":
+                    proxy._over.wait(5)
+                if mode in ("lose", "close", "late"):
                     self.close_connection = True
                     return
-                if what == "done":
+                if mode == "done":
                     status, answer = 502, b"<h1>Bad gateway</h1>"
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                if what == "cut":
+                if mode == "cut":
                     self.close_connection = True
                     answer = answer[: len(answer) // 2]
                 self.wfile.write(answer)
@@ -158,8 +158,8 @@ def served() -> Iterator[Served]:
 
 
 @pytest.fixture
-def way(served: Served) -> Iterator[Way]:
-    made = Way(served)
+def proxy(served: Served) -> Iterator[Proxy]:
+    made = Proxy(served)
     yield made
     made.stop()
 
@@ -173,20 +173,20 @@ def paused() -> list[float]:
 
 
 @pytest.fixture
-def make(way: Way, paused: list[float]) -> Iterator[Make]:
+def make(proxy: Proxy, paused: list[float]) -> Iterator[Make]:
     made: list[RemoteDriver] = []
 
     def build(
         *cidrs: str, timeout: float = 20, sleep: Callable[[float], None] = paused.append
     ) -> RemoteDriver:
-        ipam = borough.connect(way.url, timeout=timeout)
+        ipam = borough.connect(proxy.url, timeout=timeout)
         driver = RemoteDriver(ipam, timeout=timeout, sleep=sleep)
         made.append(driver)
         subnets = [
             {"name": f"s{at}", "cidr": cidr, "labels": PODS} for at, cidr in enumerate(cidrs)
         ]
         driver.apply({"subnets": subnets})
-        way.seen.clear()
+        proxy.seen.clear()
         return driver
 
     yield build
@@ -206,20 +206,20 @@ ALLOCATE = "POST /v1/allocations"
 
 
 @pytest.mark.parametrize("count", [1, 8, 40])
-def test_one_request_whatever_the_group(count: int, make: Make, way: Way, served: Served) -> None:
-    """Also when all subnets but one are full."""
+def test_one_request_for_any_group(count: int, make: Make, proxy: Proxy, served: Served) -> None:
+    """One is enough even when all subnets but one are full."""
     driver = make(*(f"10.0.{at}.0/32" for at in range(count)))
     for _ in range(count - 1):
         served.ipam.allocate(labels=PODS)
     ask(driver)
-    assert (way.seen, driver.round_trips) == ([ALLOCATE], 1)
+    assert (proxy.seen, driver.round_trips) == ([ALLOCATE], 1)
     with pytest.raises(Exhausted):
         ask(driver)
-    assert (way.seen, driver.round_trips) == ([ALLOCATE] * 2, 2)
+    assert (proxy.seen, driver.round_trips) == ([ALLOCATE] * 2, 2)
 
 
 def test_a_host_that_claims_nothing(make: Make, served: Served) -> None:
-    """The group says so, and the request that is made of it too."""
+    """A group without claims makes a request without claims."""
     driver = make("10.0.0.0/24")
     for claims in (True, False):
         driver.allocate(make_group(PODS, host="node-1", claims=claims), make_request())
@@ -231,52 +231,50 @@ def test_a_host_that_claims_nothing(make: Make, served: Served) -> None:
 @pytest.mark.parametrize(
     "plan", [["lose"], ["lose", "lose"], ["cut"], ["done"], ["bad"], ["lose", "done", "bad"]]
 )
-def test_a_lost_answer_is_asked_for_again(
-    plan: list[str], key: str | None, make: Make, way: Way, served: Served
+def test_a_request_is_repeated_after_a_lost_answer(
+    plan: list[str], key: str | None, make: Make, proxy: Proxy, served: Served
 ) -> None:
-    """And is the same address: one is taken, and not one for each attempt."""
+    """It gets the same address: one is allocated, not one for each attempt."""
     driver = make("10.0.0.0/29")
-    way.plan = list(plan)
+    proxy.plan = list(plan)
     answer = driver.allocate(make_group(PODS), make_request(owner="web", key=key))
     assert held(served) == [answer.address]
-    assert way.seen == [ALLOCATE] * (len(plan) + 1)
-    # Who gave no key has not asked twice.
+    assert proxy.seen == [ALLOCATE] * (len(plan) + 1)
+    # To a caller without a key it is the first answer.
     assert answer.replayed == (key is not None and plan != ["bad"])
 
 
-def test_an_answer_that_comes_too_late_is_asked_for_again(
-    make: Make, way: Way, served: Served
+def test_a_request_is_repeated_after_a_late_answer(
+    make: Make, proxy: Proxy, served: Served
 ) -> None:
-    """The service was slow; it has taken one address."""
+    """The slow service has allocated one address."""
     driver = make("10.0.0.0/29", timeout=0.5)
-    way.plan = ["late"]
+    proxy.plan = ["late"]
     assert [ask(driver)] == held(served)
-    assert len(way.seen) == 2
+    assert len(proxy.seen) == 2
 
 
 def test_retries_are_bounded_and_pause(
-    make: Make, way: Way, served: Served, paused: list[float]
+    make: Make, proxy: Proxy, served: Served, paused: list[float]
 ) -> None:
-    """Then the error says that nobody knows, and with which key the caller finds out."""
+    """Then the error has an unknown outcome, and the key by which the caller gets it."""
     driver = make("10.0.0.0/29")
-    way.then = "done"
+    proxy.then = "done"
     with pytest.raises(RetryLater) as refused:
         ask(driver, owner="web")
-    assert len(way.seen) == driver.round_trips == 3
+    assert len(proxy.seen) == driver.round_trips == 3
     first, second = paused
     assert 0.05 <= first <= 0.1 <= second <= 0.2
     detail = refused.value.detail
     assert (detail["outcome"], detail["driver"]) == ("unknown", "remote")
-    way.then = "pass"
+    proxy.then = "pass"
     assert [ask(driver, owner="web", key=detail["key"])] == held(served)
 
 
-def test_a_service_that_never_answers_is_not_waited_for_three_times(
-    make: Make, way: Way, served: Served
-) -> None:
-    """Once the time is over there is no further attempt; the client's own repetition is in it."""
+def test_the_timeout_covers_all_attempts(make: Make, proxy: Proxy, served: Served) -> None:
+    """After it there is no further attempt; it includes the repetition by the client."""
     driver = make("10.0.0.0/29", timeout=0.2)
-    way.then = "late"
+    proxy.then = "late"
     begun = time.monotonic()
     with pytest.raises(Unavailable) as refused:
         ask(driver)
@@ -286,20 +284,22 @@ def test_a_service_that_never_answers_is_not_waited_for_three_times(
     assert len(held(served)) == 1
 
 
-def test_nobody_listens(make: Make, way: Way, paused: list[float]) -> None:
-    """Nothing was done, and it says so."""
+def test_a_closed_port(make: Make, proxy: Proxy, paused: list[float]) -> None:
+    """The error has the outcome that nothing was done."""
     driver = make("10.0.0.0/29")
-    way.stop()
+    proxy.stop()
     with pytest.raises(Unavailable) as refused:
         ask(driver)
     assert refused.value.detail == {"outcome": "not_done", "driver": "remote"}
     assert (driver.round_trips, len(paused)) == (3, 2)
 
 
-def test_a_service_that_went_after_the_first_attempt(make: Make, way: Way, served: Served) -> None:
-    """That the others were refused does not undo what it did."""
+def test_a_service_that_closes_after_the_first_attempt(
+    make: Make, proxy: Proxy, served: Served
+) -> None:
+    """The refused attempts do not undo the first one."""
     driver = make("10.0.0.0/29")
-    way.plan = ["close"]
+    proxy.plan = ["close"]
     with pytest.raises(Unavailable) as refused:
         ask(driver)
     assert len(held(served)) == 1
@@ -307,46 +307,46 @@ def test_a_service_that_went_after_the_first_attempt(make: Make, way: Way, serve
     assert "key" in refused.value.detail
 
 
-def test_a_service_that_comes_back(make: Make, way: Way, served: Served) -> None:
-    """As when it is started anew."""
-    driver = make("10.0.0.0/29", sleep=lambda _seconds: setattr(way, "then", "pass"))
-    way.then = "bad"
+def test_a_service_that_comes_back(make: Make, proxy: Proxy, served: Served) -> None:
+    """It answers again after a restart."""
+    driver = make("10.0.0.0/29", sleep=lambda _seconds: setattr(proxy, "then", "pass"))
+    proxy.then = "bad"
     assert [ask(driver)] == held(served)
     assert driver.round_trips == 2
 
 
 def test_a_release_whose_answer_is_lost_is_not_sent_again(
-    make: Make, way: Way, served: Served
+    make: Make, proxy: Proxy, served: Served
 ) -> None:
-    """The address may be somebody else's by then."""
+    """The address may have a new owner."""
     driver = make("10.0.0.0/29")
     address = ask(driver)
-    way.seen.clear()
-    way.plan = ["lose"]
+    proxy.seen.clear()
+    proxy.plan = ["lose"]
     with pytest.raises(Unavailable) as refused:
         driver.release(address)
-    assert len(way.seen) == 1
+    assert len(proxy.seen) == 1
     assert refused.value.detail["outcome"] == "unknown"
     assert "key" not in refused.value.detail
     assert held(served) == []
 
 
-def test_what_will_not_get_better_is_not_tried_again(make: Make, way: Way) -> None:
-    """A full group, and a release of what is free."""
+def test_a_permanent_error_is_not_tried_again(make: Make, proxy: Proxy) -> None:
+    """A full group, and the release of a free address."""
     driver = make("10.0.0.0/32")
     ask(driver)
     for call in (lambda: ask(driver), lambda: driver.release("10.9.9.9")):
-        way.seen.clear()
+        proxy.seen.clear()
         with pytest.raises(borough.BoroughError):
             call()
-        assert len(way.seen) == 1
+        assert len(proxy.seen) == 1
 
 
 # --- Settings -------------------------------------------------------------------------------------
 
 
 def test_a_wrong_token_is_refused_at_once(process: Process, monkeypatch: Any) -> None:
-    """And is not in the error."""
+    """The error does not contain it."""
     monkeypatch.setenv("BOROUGH_TOKEN", "not-this-one")
     settings = {"url": process.url, "token_env": "BOROUGH_TOKEN"}
     with load_driver("remote", settings) as driver, pytest.raises(TokenRefused) as refused:
@@ -377,8 +377,8 @@ def test_a_wrong_token_is_refused_at_once(process: Process, monkeypatch: Any) ->
         ({"url": "http://ipam.example", "ledger": "memory:"}, "'ledger' .* is not known"),
     ],
 )
-def test_settings_that_cannot_be_meant(settings: dict[str, Any], says: str) -> None:
-    """Before anything is sent, and without telling a secret."""
+def test_invalid_settings(settings: dict[str, Any], says: str) -> None:
+    """They are refused before a request is sent, without a secret in the error."""
     with pytest.raises(InvalidSettings, match=says) as refused:
         load_driver("remote", settings)
     assert "secret" not in refused.value.message.replace("token", "")

@@ -1,4 +1,4 @@
-"""The shim: what the conformance kit cannot see from outside."""
+"""The shim: behaviour that the conformance kit does not test."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def asked(driver: Shim) -> list[str]:
     return calls
 
 
-# --- Walking --------------------------------------------------------------------------------------
+# --- The order of subnets -------------------------------------------------------------------------
 
 
-def test_it_asks_subnet_by_subnet_and_counts() -> None:
-    """Two full subnets are two round trips too many."""
+def test_subnets_are_tried_in_order_and_calls_are_counted() -> None:
+    """Each full subnet costs one round trip."""
     names = ["a", "b", "c"]
     driver = shim(*(subnet(name, f"10.0.{at}.0/32") for at, name in enumerate(names)))
     for name in names:
@@ -72,8 +72,8 @@ def test_it_asks_subnet_by_subnet_and_counts() -> None:
         assert driver.round_trips - before == names.index(name) + 1
 
 
-def test_exhaustion_tells_who_was_asked() -> None:
-    """And nothing is left taken."""
+def test_exhaustion_lists_the_subnets_that_were_tried() -> None:
+    """No address stays allocated."""
     driver = shim(subnet("a", "10.0.0.0/30"), subnet("b", "10.0.1.0/30"))
     with pytest.raises(Exhausted) as refused:
         ask(driver, count=5)
@@ -82,8 +82,8 @@ def test_exhaustion_tells_who_was_asked() -> None:
     assert system(driver).all_held() == set()
 
 
-def test_any_error_but_a_full_subnet_stops_the_walk() -> None:
-    """The next subnet is not asked, and what was taken is given back."""
+def test_an_error_other_than_a_full_subnet_ends_the_request() -> None:
+    """The next subnet is not tried, and the earlier addresses are released."""
     driver = shim(
         subnet("a", "10.0.0.0/32"), subnet("b", "10.0.1.0/30"), subnet("c", "10.0.2.0/24")
     )
@@ -109,8 +109,7 @@ def test_any_error_but_a_full_subnet_stops_the_walk() -> None:
 
 
 def test_a_host_starts_with_the_subnet_that_it_used_last() -> None:
-    """One round trip, though the lower subnets are full; and after a restart as well."""
-    url = "memory:"
+    """One round trip, although the lower subnets are full, and also after a restart."""
     driver = shim(
         subnet("a", "10.0.0.0/32"), subnet("b", "10.0.1.0/32"), subnet("c", "10.0.2.0/24")
     )
@@ -121,11 +120,11 @@ def test_a_host_starts_with_the_subnet_that_it_used_last() -> None:
     assert asked(driver) == ["allocate c"]
     again = Shim(driver.driver, driver.ledger)
     ask(again, host="h")
-    assert asked(driver) == ["allocate c"], url
+    assert asked(driver) == ["allocate c"]
 
 
 def test_the_memory_of_hosts_is_bounded() -> None:
-    """The claimant that was seen longest ago is forgotten first."""
+    """The claimant that was used longest ago is dropped first."""
     affinity = Affinity(lambda host: [2, 1, 2, 1] if host == "h" else [])
     assert affinity.recent("host=h", "h") == [1, 2]
     for number in range(CLAIMANTS):
@@ -138,7 +137,7 @@ def test_the_memory_of_hosts_is_bounded() -> None:
 
 
 def test_a_rack_that_claims_is_remembered_like_a_host() -> None:
-    """Whichever dimension claims."""
+    """Affinity follows the dimension that claims."""
     dimensions = {"rack": {"fallback": "any", "claims": True}}
     driver = shim(subnet("a", "10.0.0.0/28"), subnet("b", "10.0.1.0/28"), dimensions=dimensions)
     driver.allocate(make_group(subnets=["b"]), make_request())
@@ -150,8 +149,8 @@ def test_a_rack_that_claims_is_remembered_like_a_host() -> None:
 # --- All or none ----------------------------------------------------------------------------------
 
 
-def test_a_home_that_cannot_give_all_is_left_as_it_was() -> None:
-    """Segment a lacks IPv6, so its IPv4 address is given back and segment b is used."""
+def test_a_placement_group_without_all_addresses_keeps_none() -> None:
+    """Segment a lacks IPv6, so its IPv4 address is released and segment b is used."""
     driver = shim(
         subnet("a4", "10.0.0.0/30", segment="a"),
         subnet("a6", "2001:db8:a::/128", segment="a"),
@@ -171,18 +170,13 @@ def test_a_home_that_cannot_give_all_is_left_as_it_was() -> None:
     ]
 
 
-def test_what_cannot_be_rolled_back_is_reported_kept_and_tried_again(clock: Clock) -> None:
-    """The error names it, the list has it, and it is given back when the system is well again."""
+def test_an_orphan_is_reported_kept_and_tried_again(clock: Clock) -> None:
+    """The error lists it, the ledger has it, and it is released when the system works again."""
     driver = shim(subnet("a", "10.0.0.0/30"), clock=clock)
-
-    def refuse(what: str, _name: str, _request: object) -> None:
-        if what == "deallocate":
-            raise DriverUnavailable("no", outcome="not_done")
-
-    system(driver).before = refuse
+    system(driver).before = _no_release
     with pytest.raises(Exhausted) as refused:
         ask(driver, count=3)
-    assert refused.value.detail["left"] == ["10.0.0.1", "10.0.0.2"]
+    assert refused.value.detail["orphans"] == ["10.0.0.1", "10.0.0.2"]
     kept = driver.ledger.orphans()
     assert sorted(each.address for each in kept) == ["10.0.0.1", "10.0.0.2"]
     assert kept[0].reason == "driver classic, subnet a: no"
@@ -193,8 +187,8 @@ def test_what_cannot_be_rolled_back_is_reported_kept_and_tried_again(clock: Cloc
     assert ask(driver, count=2) == ["10.0.0.1", "10.0.0.2"]
 
 
-def test_leftovers_are_tried_again_on_the_way(clock: Clock) -> None:
-    """A minute later, by a request that went well."""
+def test_orphans_are_tried_again_after_a_request(clock: Clock) -> None:
+    """A request that succeeds tries them a minute later."""
     driver = shim(subnet("a", "10.0.0.0/29"), clock=clock)
     (address,) = ask(driver)
     system(driver).before = _no_release
@@ -213,8 +207,8 @@ def _no_release(what: str, _name: str, _request: object) -> None:
         raise DriverUnavailable("no", outcome="not_done")
 
 
-def test_a_leftover_that_was_given_again_is_left_to_its_holder(clock: Clock) -> None:
-    """The answer to the release was lost, the address was free, and somebody has it by now."""
+def test_an_orphan_that_was_allocated_again_is_not_released(clock: Clock) -> None:
+    """The answer to the release was lost, the address was free, and has a new owner."""
     driver = shim(subnet("a", "10.0.0.0/32"), clock=clock)
     (address,) = ask(driver)
 
@@ -232,18 +226,18 @@ def test_a_leftover_that_was_given_again_is_left_to_its_holder(clock: Clock) -> 
     assert system(driver).all_held() == {address}
 
 
-def test_a_driver_is_told_the_note_and_the_ledger_keeps_it(clock: Clock) -> None:
+def test_the_driver_gets_the_note_and_the_ledger_keeps_it(clock: Clock) -> None:
     driver = shim(subnet("a", "10.0.0.0/30"), clock=clock)
-    told: list[object] = []
-    system(driver).before = lambda what, name, request: told.append(request)
+    requests: list[object] = []
+    system(driver).before = lambda what, name, request: requests.append(request)
     answer = driver.allocate(make_group(subnets=["a"]), make_request(note="for the shop"))
     assert answer.allocations[0].note == "for the shop"
-    assert {each.note for each in told if isinstance(each, SubnetRequest)} == {"for the shop"}
+    assert {each.note for each in requests if isinstance(each, SubnetRequest)} == {"for the shop"}
     assert driver.release(answer.address)[0].note == "for the shop"
 
 
-def test_leftovers_outlive_the_process_and_are_audited(tmp_path: Any, clock: Clock) -> None:
-    """They are rows of the ledger, which ``borough audit`` lists until the driver has settled them."""
+def test_orphans_outlive_the_process_and_are_audited(tmp_path: Any, clock: Clock) -> None:
+    """They are rows of the ledger, which ``borough audit`` lists until the driver has released them."""
     url = f"sqlite:///{tmp_path}/ledger.db"
     driver = shim(subnet("a", "10.0.0.0/30"), ledger=url, clock=clock)
     system(driver).before = _no_release
@@ -264,8 +258,8 @@ def test_leftovers_outlive_the_process_and_are_audited(tmp_path: Any, clock: Clo
         assert ipam.audit() == []
 
 
-def test_a_release_in_progress_is_no_finding_until_its_process_must_be_dead(clock: Clock) -> None:
-    """The line is there before the system is asked, so that a crash in between leaves it."""
+def test_a_release_in_progress_is_a_finding_only_after_a_minute(clock: Clock) -> None:
+    """The row is written before the call to the system, so a crash in between leaves it."""
     driver = shim(subnet("a", "10.0.0.0/30"), clock=clock)
     (address,) = ask(driver)
 
@@ -286,8 +280,8 @@ def test_a_release_in_progress_is_no_finding_until_its_process_must_be_dead(cloc
     assert system(driver).all_held() == set()
 
 
-def test_whoever_is_slower_with_a_key_gives_back_what_it_took() -> None:
-    """Both ask the system; the answer of the first one to write it down is that of both."""
+def test_the_slower_request_with_a_key_releases_its_addresses() -> None:
+    """Both call the system; the answer that is recorded first is that of both."""
     driver = shim(subnet("a", "10.0.0.0/29"))
     first: list[list[str]] = []
 
@@ -300,11 +294,11 @@ def test_whoever_is_slower_with_a_key_gives_back_what_it_took() -> None:
     assert system(driver).all_held() == {"10.0.0.1"}
 
 
-# --- A driver that decides part of it ---------------------------------------------------------------
+# --- A driver that decides some requests ------------------------------------------------------------
 
 
-def test_a_driver_decides_what_it_says_and_the_shim_the_rest() -> None:
-    """Hard groups are one call; typed ones, named addresses and hosts are walked."""
+def test_the_driver_decides_some_requests_and_the_shim_the_others() -> None:
+    """Hard groups are one call; typed ones, named addresses and hosts one for each subnet."""
     wrapped = WholeDriver(System())
     driver = shim(
         subnet("a", "10.0.0.0/32"),
@@ -325,31 +319,31 @@ def test_a_driver_decides_what_it_says_and_the_shim_the_rest() -> None:
     ):
         ask(driver, labels, **more)
     assert wrapped.whole == 2
-    # Claimed by nobody, the host starts at the lowest subnet.
+    # The host has no addresses yet, so it starts at the lowest subnet.
     assert [name for _, name in calls] == ["t", "b", "a", "b"]
 
 
 @pytest.mark.parametrize("wrong", ["stranger", "short", "twice"])
-def test_a_wrong_answer_for_a_whole_group_is_given_back(wrong: str) -> None:
-    """Every address of it, whatever is wrong with it."""
+def test_a_wrong_answer_for_a_whole_group_is_released(wrong: str) -> None:
+    """All its addresses are released."""
 
     class Wrong(WholeDriver):
         def allocate_from(self, subnets: Any, count: int, request: Any) -> Any:
-            given = list(super().allocate_from(subnets, count, request))
+            taken = list(super().allocate_from(subnets, count, request))
             if wrong == "stranger":
                 place = self.get_subnet(stranger[0])
-                given[-1:] = [
-                    given[-1]._replace(subnet=stranger[0], address=place.allocate(request))
+                taken[-1:] = [
+                    taken[-1]._replace(subnet=stranger[0], address=place.allocate(request))
                 ]
-                self.get_subnet(subnets[-1]).deallocate(last(subnets, given))
+                self.get_subnet(subnets[-1]).deallocate(last(subnets, taken))
             if wrong == "short":
-                self.get_subnet(given[-1].subnet).deallocate(given.pop().address)
+                self.get_subnet(taken[-1].subnet).deallocate(taken.pop().address)
             if wrong == "twice":
-                self.get_subnet(given[-1].subnet).deallocate(given[-1].address)
-                given[-1] = given[0]
-            return given
+                self.get_subnet(taken[-1].subnet).deallocate(taken[-1].address)
+                taken[-1] = taken[0]
+            return taken
 
-    def last(subnets: Any, _given: Any) -> str:
+    def last(subnets: Any, _taken: Any) -> str:
         return max(wrapped.system.held[subnets[-1].name])
 
     wrapped = Wrong(System())
@@ -363,11 +357,11 @@ def test_a_wrong_answer_for_a_whole_group_is_given_back(wrong: str) -> None:
     assert wrapped.system.all_held() == set()
 
 
-# --- What is refused ------------------------------------------------------------------------------
+# --- Refusals -------------------------------------------------------------------------------------
 
 
-def test_what_the_driver_lacks_is_refused_by_name() -> None:
-    """Before the system is asked."""
+def test_a_missing_feature_is_refused_by_name() -> None:
+    """The refusal needs no call to the system."""
     from borough.driver import Feature
 
     class Plain(ClassicDriver):
@@ -382,8 +376,8 @@ def test_what_the_driver_lacks_is_refused_by_name() -> None:
     assert set(driver.lacks) >= {Feature.NEXT, Feature.DUAL_STACK, Feature.COOLDOWN, Feature.CLAIMS}
 
 
-def test_an_address_that_the_ledger_has_a_holder_for_is_not_asked_for() -> None:
-    """No round trip, and the holder is told."""
+def test_an_address_with_an_owner_in_the_ledger_is_not_requested() -> None:
+    """No round trip, and the error names the owner."""
     driver = shim(subnet("a", "10.0.0.0/29"))
     ask(driver, address="10.0.0.3", owner="web")
     asked(driver)
@@ -393,24 +387,24 @@ def test_an_address_that_the_ledger_has_a_holder_for_is_not_asked_for() -> None:
     assert asked(driver) == []
 
 
-def test_an_address_that_the_system_has_a_holder_for_is_in_use() -> None:
-    """Somebody took it there by another way."""
+def test_an_address_that_the_system_holds_is_in_use() -> None:
+    """Another program has allocated it there."""
     driver = shim(subnet("a", "10.0.0.0/29"))
-    system(driver).held["a"]["10.0.0.3"] = "somebody"
+    system(driver).held["a"]["10.0.0.3"] = "other"
     with pytest.raises(AddressInUse):
         ask(driver, address="10.0.0.3")
-    assert system(driver).held["a"] == {"10.0.0.3": "somebody"}
+    assert system(driver).held["a"] == {"10.0.0.3": "other"}
 
 
 def test_a_subnet_with_addresses_is_not_removed() -> None:
-    """The ledger's topology is kept by the same rules as the engine's."""
+    """The ledger applies a topology by the rules of the engine."""
     removed: list[str] = []
 
-    class Tells(ClassicDriver):
+    class Recording(ClassicDriver):
         def remove_subnet(self, subnet: Any) -> None:
             removed.append(subnet.name)
 
-    driver = shim(subnet("a", "10.0.0.0/29"), driver=Tells)
+    driver = shim(subnet("a", "10.0.0.0/29"), driver=Recording)
     (address,) = ask(driver)
     with pytest.raises(WouldStrand):
         driver.apply({})
@@ -420,7 +414,7 @@ def test_a_subnet_with_addresses_is_not_removed() -> None:
 
 
 def test_bad_input_changes_nothing() -> None:
-    """Unknown scope, nothing named."""
+    """An unknown scope; a release without a condition."""
     driver = shim(subnet("a", "10.0.0.0/29"))
     with pytest.raises(UnknownObject):
         driver.allocate(make_group(scope="no"), make_request())

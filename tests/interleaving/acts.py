@@ -109,7 +109,7 @@ ACTS: Final = [
     Act("end-of-rest", lambda ipam, scene: _release(ipam, scene, "rested", now=True), (COOLING,)),
     Act("reassign", _reassign, host="h5"),
     Act("reclaim", lambda ipam, _: ipam.reclaim(), (ROOMY, BARE), host="h4"),
-    Act("sweep-rested", lambda ipam, _: ipam.reclaim(), (COOLING, RESTED)),
+    Act("reclaim-rested", lambda ipam, _: ipam.reclaim(), (COOLING, RESTED)),
     Act("carve", lambda ipam, _: ipam.allocate_subnet("links", prefix_length=28, name="carved")),
     Act(
         "carve-keyed",

@@ -160,7 +160,7 @@ def _take(ipam: Ipam, owner: str, **request: Any) -> list[str]:
 
 
 def _leave_idle(ipam: Ipam, clock: Clock) -> None:
-    """Leave a claim that the last sweep has marked and the next one returns."""
+    """Leave a claim that the last pass of reclaim has marked and the next one returns."""
     _take(ipam, "idle", host="h4")
     ipam.release(owner="idle")
     ipam.reclaim()

@@ -57,7 +57,7 @@ def fill(ipam: Ipam) -> None:
             "hosts": {"h1": {"rack": "r1"}},
         }
     )
-    ipam.create_token("node-1", may="allocate", labels=L)
+    ipam.create_token("node-1", permission="allocate", labels=L)
     for turn in range(30):
         ipam.allocate(labels=L, host=f"h{turn % 3}", owner=f"o{turn}", key=f"k{turn}")
     ipam.allocate(labels=L, families=6, count=20, attributes={"note": "é"})

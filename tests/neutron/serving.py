@@ -32,7 +32,7 @@ class Served:
         self._log = folder / "service.log"
         self._options = options
         self.ipam: Ipam = borough.open(self._database, create=True)
-        _, self.secret = self.ipam.create_token("neutron", may="administer")
+        _, self.secret = self.ipam.create_token("neutron", permission="administer")
         self.port = free_port()
         self.start()
 

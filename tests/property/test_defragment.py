@@ -1,4 +1,4 @@
-"""What a proposal promises is what comes of it."""
+"""A proposal has the effect that it promises."""
 
 from __future__ import annotations
 

@@ -23,6 +23,6 @@ class Identity:
     """
 
     name: str = ""
-    may: Permission = Permission.ADMINISTER
+    permission: Permission = Permission.ADMINISTER
     labels: Labels = field(default_factory=dict)
     token: Token | None = None

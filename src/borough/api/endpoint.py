@@ -44,7 +44,7 @@ class Endpoint:
         try:
             caller = await self._service.guard.admit(operation, headers)
             log.caller = load.caller = caller.name
-            deadline = self._service.deadline(operation.need)
+            deadline = self._service.deadline(operation.permission)
             work = await self._prepare(scope, receive, headers, caller, load)
             status, body, extra = await self._service.workers.run(work, caller.name, deadline)
             self._service.count()

@@ -81,11 +81,11 @@ class Guard:
         :raises NotPermitted: the token does not permit the operation.
         """
         caller = await self.identify(headers)
-        if not caller.may.covers(operation.need):
+        if not caller.permission.covers(operation.permission):
             raise NotPermitted(
-                f"this needs a token that may {operation.need}; this one may {caller.may}",
-                need=operation.need.value,
-                may=caller.may.value,
+                f"this needs a token that may {operation.permission}; this one may {caller.permission}",
+                needed=operation.permission.value,
+                permission=caller.permission.value,
             )
         return caller
 
@@ -113,7 +113,7 @@ class Guard:
             token = self._recognise(shown)
         if token is None:
             raise TokenRefused("the service does not know this token, or it has ended")
-        return Identity(token.name, token.may, token.labels, token)
+        return Identity(token.name, token.permission, token.labels, token)
 
     async def until_refused(self, caller: Identity) -> None:
         """Return as soon as the token of a caller is revoked or has expired."""

@@ -115,7 +115,7 @@ def _operation(
             },
             **_refusals(by_type[_key(problem.Problem)]),
         },
-        "x-borough-needs": each.need.value,
+        "x-borough-needs": each.permission.value,
     }
     if rest:
         made["description"] = _line(rest)

@@ -25,7 +25,7 @@ class Operation:
     """One endpoint.
 
     :ivar name: name of the function, and of the library's method.
-    :ivar need: permission that a token must have.
+    :ivar permission: that a token must have.
     :ivar headers: the parameters among :data:`HEADERS` that it takes.
     :ivar tags: True when the answer carries the version of the declared objects as an entity tag.
     :ivar takes_body: False when the body must be empty.
@@ -36,7 +36,7 @@ class Operation:
     name: str
     method: str
     path: str
-    need: Permission
+    permission: Permission
     function: Callable[..., Any]
     status: int
     path_type: type[Input] | None
@@ -62,7 +62,7 @@ def operation(
     method: str,
     path: str,
     *,
-    need: Permission,
+    permission: Permission,
     status: int = 200,
     tags: bool = False,
     is_large: bool = False,
@@ -77,7 +77,7 @@ def operation(
             name=function.__name__,
             method=method,
             path=path,
-            need=need,
+            permission=permission,
             function=function,
             status=status,
             path_type=hints.get("path"),

@@ -50,9 +50,9 @@ class Service:
             return ScopedIpam(self.ipam, caller.labels, self._visible_subnets)
         return self.ipam
 
-    def deadline(self, need: Permission) -> float:
+    def deadline(self, permission: Permission) -> float:
         """Most seconds that a request may take; administrators may audit or change all objects."""
-        return self.settings.deadline * (_LONG if need is Permission.ADMINISTER else 1)
+        return self.settings.deadline * (_LONG if permission is Permission.ADMINISTER else 1)
 
     def cohorts(self, view: View, labels: LabelsIn) -> frozenset[int] | None:
         """The present and past cohorts whose events a caller gets; None for all events.

@@ -56,7 +56,7 @@ def system_routes(service: Service, operations: Sequence[Operation]) -> list[Bas
             caller = await service.guard.identify(dict(scope["headers"]))
         except BoroughError:
             return False
-        return caller.may.covers(Permission.READ) and not caller.labels
+        return caller.permission.covers(Permission.READ) and not caller.labels
 
     async def ready(scope: Scope, _receive: Receive, send: Send) -> None:
         """The process takes requests: it is not stopping, and its database answers.
@@ -83,7 +83,7 @@ def system_routes(service: Service, operations: Sequence[Operation]) -> list[Bas
     async def metrics(scope: Scope, _receive: Receive, send: Send) -> None:
         """Metrics for Prometheus. With tokens, they need one that may read and is not confined."""
         caller = await service.guard.identify(dict(scope["headers"]))
-        if caller.labels or not caller.may.covers(Permission.READ):
+        if caller.labels or not caller.permission.covers(Permission.READ):
             raise NotPermitted("this is not for a token that is confined to labels")
         service.count()
         long = service.deadline(Permission.ADMINISTER)

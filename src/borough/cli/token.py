@@ -34,15 +34,15 @@ def _end(text: str) -> datetime:
     return at
 
 
-@command("create", example="borough token create node-1 --may allocate -l network=pods")
+@command("create", example="borough token create node-1 --permission allocate -l network=pods")
 @click.argument("name", metavar="NAME", type=words)
 @click.option(
-    "--may",
+    "--permission",
     type=click.Choice([each.value for each in Permission]),
     metavar="read|allocate|administer",
     default="read",
     show_default=True,
-    help="Its permission; each includes those before it.",
+    help="What it permits; each includes those before it.",
 )
 @labels_option("Confine it to the subnets with this label.")
 @click.option(
@@ -55,7 +55,7 @@ def _end(text: str) -> datetime:
 def create(
     state: GlobalOptions,
     name: str,
-    may: str,
+    permission: str,
     labels: tuple[tuple[str, str], ...],
     expires: datetime | None,
 ) -> None:
@@ -64,7 +64,9 @@ def create(
     NAME is its caller, as events record it. The token is printed once: only a digest of it is stored.
     """
     with state.open() as ipam:
-        made, secret = ipam.create_token(name, may=may, labels=gather(labels), expires=expires)
+        made, secret = ipam.create_token(
+            name, permission=permission, labels=gather(labels), expires=expires
+        )
 
     def show(page: Page) -> None:
         page.line(
@@ -77,7 +79,7 @@ def create(
 
 _COLUMNS: Final = (
     Column("token", soft=True),
-    Column("may"),
+    Column("permission"),
     Column("within", soft=True),
     Column("created"),
     Column("ends"),
@@ -103,7 +105,7 @@ def _show(page: Page, found: Sequence[TokenView]) -> None:
         [
             (
                 each.name,
-                each.may.value,
+                each.permission.value,
                 labels_text(each.labels),
                 moment(each.created)[:16],
                 moment(each.expires)[:16],

@@ -1,1 +1,1 @@
-"""The HTTP client: address space behind a service, with the library's interface."""
+"""The HTTP client: the library's interface to the address space of a service."""

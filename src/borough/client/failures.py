@@ -1,4 +1,4 @@
-"""From problem details back to the library's errors."""
+"""The library's errors from problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from borough import errors
 from borough.errors import BoroughError, FixInput, NeedsOperator, Reevaluate, RetryLater
 
-#: What an error is whose code this release does not know, by HTTP status.
+#: Class of an error with an unknown code, by HTTP status.
 _BY_STATUS: Final[dict[int, type[BoroughError]]] = {
     401: errors.TokenRefused,
     403: errors.NotPermitted,
@@ -25,15 +25,15 @@ _BY_STATUS: Final[dict[int, type[BoroughError]]] = {
 def failure(status: int, problem: Any) -> BoroughError:
     """The error that the service raised.
 
-    :param problem: the body of the answer, decoded; anything at all when it is not from the service.
+    :param problem: the decoded body of the answer; any value when a proxy answered.
     """
-    told = problem if isinstance(problem, dict) else {}
-    code, facts = str(told.get("code", "")), told.get("facts")
-    message = str(told.get("detail") or f"the service answered with status {status}")
+    known = problem if isinstance(problem, dict) else {}
+    code, facts = str(known.get("code", "")), known.get("facts")
+    message = str(known.get("detail") or f"the service answered with status {status}")
     made = _kind(code, status)(message)
     made.detail = facts if isinstance(facts, dict) else {}
     if isinstance(made, RetryLater) and not code:
-        # Something in between answered, and does not know what the service has done.
+        # A proxy answered: the outcome at the service is unknown.
         made.detail.setdefault("outcome", "not_done" if status == 429 else "unknown")
     return made
 
@@ -52,7 +52,7 @@ def _by_code() -> dict[str, type[BoroughError]]:
     found: dict[str, type[BoroughError]] = {}
     for kind in _kinds(BoroughError):
         found.setdefault(kind.code, kind)
-    # What is wrong that needs no code of its own, not what the whole tree is called by.
+    # This code is of errors without a code of their own, not of the base class.
     found["failed"] = NeedsOperator
     return found
 

@@ -48,7 +48,7 @@ from borough.engine.views import (
 )
 from borough.errors import NotPermitted
 
-#: Lines asked for at a time.
+#: Lines of a page.
 _PAGE = 5_000
 
 
@@ -56,7 +56,7 @@ class RemoteIpam(Face):
     """Address space behind a service; see :class:`borough.engine.face.Face`.
 
     Errors are those of the library; :class:`~borough.errors.Unavailable` when the service cannot be
-    reached. A topology file is read here, and not at the service.
+    reached. The client reads topology files, not the service.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -69,17 +69,17 @@ class RemoteIpam(Face):
     def _post(self, path: str, body: object = None, *, repeatable: bool = False) -> Any:
         return self._http.call("POST", path, body=body, repeatable=repeatable)
 
-    def _pages(self, path: str, what: str, query: Query, limit: int | None = None) -> Iterator[Any]:
+    def _pages(self, path: str, key: str, query: Query, limit: int | None = None) -> Iterator[Any]:
         """The lines of a list, page by page."""
         after = query.get("after")
         while limit is None or limit > 0:
             size = _PAGE if limit is None else min(limit, _PAGE)
             page = self._http.get(path, {**query, "after": after, "limit": size})
-            yield from page[what]
+            yield from page[key]
             after = page["next"]
             if after is None:
                 return
-            limit = None if limit is None else limit - len(page[what])
+            limit = None if limit is None else limit - len(page[key])
 
     # --- Addresses ------------------------------------------------------------------------------
 
@@ -93,8 +93,8 @@ class RemoteIpam(Face):
         return convert(found, Answer)
 
     def _explain(self, request: Request) -> Explanation:
-        asked = write_request(request)
-        body = {name: value for name, value in asked.items() if name in SELECTOR}
+        written = write_request(request)
+        body = {name: value for name, value in written.items() if name in SELECTOR}
         return convert(self._post("/v1/explain", body, repeatable=True), Explanation)
 
     def _release(self, request: ReleaseRequest) -> Released:
@@ -109,9 +109,9 @@ class RemoteIpam(Face):
 
     # --- Declared objects -------------------------------------------------------------------------
 
-    def _apply(self, wanted: Topology, dry_run: bool, version: int | None) -> Changes:
+    def _apply(self, topology: Topology, dry_run: bool, version: int | None) -> Changes:
         headers = {} if version is None else {"If-Match": f'"{version}"'}
-        query, body = {"dry_run": dry_run}, write_topology(wanted)
+        query, body = {"dry_run": dry_run}, write_topology(topology)
         found = self._http.call("PUT", "/v1/topology", query, body, headers, repeatable=dry_run)
         return Changes(
             convert(found["changes"], tuple[Change, ...]),
@@ -161,18 +161,18 @@ class RemoteIpam(Face):
         found = self._pages("/v1/blocks", "blocks", {"host": host, "subnet": subnet})
         return [convert(each, BlockView) for each in found]
 
-    def _allocations(self, wanted: AllocationFilter) -> list[Allocation]:
-        query = _fields(wanted)
+    def _allocations(self, selected: AllocationFilter) -> list[Allocation]:
+        query = _fields(selected)
         limit = query.pop("limit")
-        if wanted.prefix is not None:
-            query["prefix"] = str(wanted.prefix)
+        if selected.prefix is not None:
+            query["prefix"] = str(selected.prefix)
         found = self._pages("/v1/allocations", "allocations", query, limit)
         return [convert(each, Allocation) for each in found]
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         named = None if subnets is None else list(subnets)
         if named == []:
-            named = [""]  # no subnet is called so
+            named = [""]  # no subnet has this name: without names the map would have all
         return convert(self._http.get("/v1/map", {"scope": scope, "subnet": named}), SpaceMap)
 
     def _usage(self, labels: Labels, host: str | None, scope: str | None) -> list[Usage]:
@@ -192,7 +192,7 @@ class RemoteIpam(Face):
         newest: int = self._http.get("/v1/events/newest")["id"]
         return newest
 
-    # --- Hosts that go, addresses that move, claims -------------------------------------------------
+    # --- Hosts, reassignment, claims ----------------------------------------------------------------
 
     def _drain(self, host: str) -> Vacated:
         return convert(self._post(f"/v1/hosts/{segment(host)}/drain"), Vacated)
@@ -216,13 +216,13 @@ class RemoteIpam(Face):
         query = {"host": host, "scope": scope, "limit": limit}
         return convert(self._http.get("/v1/defragment", query), Defragmentation)
 
-    # --- Looking after ----------------------------------------------------------------------------
+    # --- Administration ---------------------------------------------------------------------------
 
     def _create_token(
-        self, name: str, may: str, labels: Labels, expires: datetime | None
+        self, name: str, permission: str, labels: Labels, expires: datetime | None
     ) -> tuple[TokenView, str]:
         ends = None if expires is None else expires.isoformat()
-        body = {"name": name, "may": may, "labels": _plain(labels), "expires": ends}
+        body = {"name": name, "permission": permission, "labels": _plain(labels), "expires": ends}
         found = self._post("/v1/tokens", body)
         return convert(found["token"], TokenView), found["secret"]
 
@@ -237,10 +237,10 @@ class RemoteIpam(Face):
         return [convert(each, Finding) for each in found["findings"]]
 
     def _risks(self) -> list[Finding]:
-        told = self._http.get("/readyz")
-        if "warnings" not in told:
+        found = self._http.get("/readyz")
+        if "warnings" not in found:
             raise NotPermitted("this is not for a token that is confined to labels")
-        return convert(told["warnings"], list[Finding])
+        return convert(found["warnings"], list[Finding])
 
     def _prune_events(self, through: int) -> int:
         pruned: int = self._post("/v1/events/prune", {"through": through})["pruned"]
@@ -248,12 +248,12 @@ class RemoteIpam(Face):
 
 
 def connect(url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> RemoteIpam:
-    """Use address space behind a service.
+    """Open the address space of a service.
 
     :param url: such as ``http://127.0.0.1:8080``; with ``https`` its certificate is verified.
-    :param token: what the service's operator gave out; None where it asks for none.
+    :param token: the text of a token; None for a service without tokens.
     :param timeout: seconds that the service may leave a request without an answer.
-    :raises FixInput: the URL or the token cannot be meant so.
+    :raises FixInput: the URL or the token is not valid.
     """
     return RemoteIpam(Transport(url, token, timeout))
 

@@ -1,4 +1,4 @@
-"""Requests over kept connections, safe to share between threads."""
+"""Requests over persistent connections. Threads may share a transport."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from borough.errors import FixInput, RetryLater, Unavailable
 #: Query parameters: name and value, several of a name in a list.
 Query = Mapping[str, Any]
 
-#: What :class:`Transport` waits for an answer, in seconds: longer than the service tries by itself.
+#: Seconds that :class:`Transport` waits for an answer, longer than the service tries by default.
 TIMEOUT: Final = 60.0
 
-#: Connections kept; one for each thread at work.
+#: Idle connections kept.
 _KEPT: Final = 64
 
 
@@ -35,7 +35,7 @@ class Transport:
         """Name a service; nothing is sent yet.
 
         :param timeout: seconds that the service may leave a request without an answer.
-        :raises FixInput: the URL or the token cannot be meant so.
+        :raises FixInput: the URL or the token is not valid.
         """
         try:
             parts = urlsplit(url)
@@ -59,7 +59,7 @@ class Transport:
         self._idle: deque[http.client.HTTPConnection] = deque(maxlen=_KEPT)
 
     def get(self, path: str, query: Query | None = None) -> Any:
-        """Read."""
+        """Send a request without a body; return the answer, decoded."""
         return self.call("GET", path, query)
 
     def call(
@@ -75,8 +75,8 @@ class Transport:
         """Send a request; return the answer, decoded.
 
         :param body: sent as JSON; None for none.
-        :param repeatable: whether it may be sent again when nobody knows what became of it.
-        :raises BoroughError: what the service raised.
+        :param repeatable: True when it may be sent again after an unknown outcome.
+        :raises BoroughError: the error of the service.
         :raises Unavailable: the service cannot be reached, or went away.
         """
         target = self._base + path + _query_text(query or {})
@@ -85,7 +85,7 @@ class Transport:
         if body is not None:
             data = _encode(body)
         if method in ("POST", "PUT"):
-            # Also without a body: the service takes no other kind of write.
+            # Also without a body: the service refuses other content types.
             head["Content-Type"] = "application/json"
         status, answer = self._persist(
             method, target, data, head, again=repeatable or method == "GET"
@@ -107,7 +107,7 @@ class Transport:
             try:
                 return self._send(method, target, data, head)
             except (OSError, http.client.HTTPException) as error:
-                # What the first attempt may have done, a refusal of the second does not undo.
+                # The second attempt is refused, but the first may have been carried out.
                 if not isinstance(error, ConnectionRefusedError):
                     outcome = "unknown"
                 if is_last:
@@ -157,7 +157,7 @@ class Transport:
 
 
 def segment(text: str) -> str:
-    """A name as one piece of a path."""
+    """A name as one segment of a path."""
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
@@ -167,7 +167,7 @@ def segment(text: str) -> str:
 def write_key(key: str) -> str:
     """An idempotency key as a header: any text, in printable ASCII.
 
-    Such a text is sent as it is; another one is encoded, so that two texts never come to the same.
+    Printable ASCII is sent unchanged, other text encoded. Two keys never have the same header.
     """
     if key.isascii() and key.isprintable() and not key.startswith(('"', "%")):
         return f'"{key}"'
@@ -175,7 +175,7 @@ def write_key(key: str) -> str:
 
 
 def _is_ended(sock: socket.socket) -> bool:
-    """Whether the service has closed an idle connection: nothing else makes it readable."""
+    """True when the service has closed an idle connection: only its end makes it readable."""
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
@@ -209,7 +209,7 @@ def _decode(data: bytes) -> Any:
         return json.loads(data)
     except ValueError:
         raise RetryLater(
-            "what answered is not the service, or was cut off", outcome="unknown"
+            "the answer is not from the service, or incomplete", outcome="unknown"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Drivers: one call for an address of a group, whatever keeps the addresses.
+"""Drivers: one call for an address of a group, in any system that keeps addresses.
 
 >>> from borough.driver import load_driver, make_group, make_request
 >>> pods = {"name": "pods-1", "cidr": "10.64.0.0/24", "labels": {"network": "pods"}}

@@ -1,4 +1,4 @@
-"""Calls to the system behind a driver: counted, bounded, and with errors that name both."""
+"""Calls to the system behind a driver: counted, bounded, with errors that name driver and subnet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from borough.retry import Retry
 
 T = TypeVar("T")
 
-#: How often a call is made before its failure is told, unless set.
+#: Attempts at a call before its failure is reported, unless set.
 ATTEMPTS: Final = 3
 
 
@@ -29,7 +29,7 @@ ATTEMPTS: Final = 3
 class Calls:
     """All calls of one driver.
 
-    :ivar retry: how often a call is made before its failure is told.
+    :ivar retry: bounds the attempts at a call.
     :ivar made: calls made so far.
     """
 
@@ -40,16 +40,16 @@ class Calls:
     _lock: Lock = field(default_factory=Lock)
 
     def subnet(self, subnet: Subnet) -> DriverSubnet:
-        """The system's view of a subnet.
+        """The subnet as the system has it.
 
-        :raises DriverFault: it has none.
+        :raises DriverFault: the system has no such subnet.
         """
         return self.translated(subnet, lambda: self.driver.get_subnet(subnet))
 
     def once(self, subnet: Subnet, call: Callable[[], T]) -> T:
         """Make a call, once.
 
-        :raises BoroughError: whatever went wrong, with driver and subnet in ``detail``.
+        :raises BoroughError: the call failed; ``detail`` has the driver and the subnet.
         """
         with self._lock:
             self.made += 1
@@ -66,19 +66,19 @@ class Calls:
         except BoroughError as error:
             raise self._named(subnet, error) from error.__cause__
         except Exception as error:
-            # A driver that lets an error of its own through may have taken an address before.
+            # The driver may have taken an address before this error of its own.
             raise self.fault(
                 subnet, f"failed with {type(error).__name__}: {error}", outcome="unknown"
             ) from error
 
     def repeated(self, subnet: Subnet, call: Callable[[], T]) -> T:
-        """Make a call that may be made twice, again and again while the system does not answer."""
+        """Make a call that may be repeated; repeat it while the system does not answer."""
         return self.retry.run(lambda: self.once(subnet, call), DriverUnavailable)
 
     def deallocate(self, subnet: Subnet, address: str) -> None:
-        """Give an address back; one that is free already is given back.
+        """Release an address; an address that is free already counts as released.
 
-        :raises DriverUnavailable: the system did not answer, however often it was asked.
+        :raises DriverUnavailable: the system answered no attempt.
         """
         place = self.subnet(subnet)
         try:
@@ -87,7 +87,7 @@ class Calls:
             return
 
     def find(self, subnet: Subnet, token: str) -> Sequence[str] | None:
-        """The addresses that an attempt took; None when nobody can tell."""
+        """The addresses that an attempt took; None when the system cannot find them."""
         place = self.subnet(subnet)
         if type(place).find is DriverSubnet.find:
             return None

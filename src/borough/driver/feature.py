@@ -1,4 +1,4 @@
-"""What drivers can do or lack, thing by thing: the lines of the conformance kit's summary."""
+"""The features that a driver has or lacks: the lines of the summary of the conformance kit."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from enum import StrEnum
 
 
 class Feature(StrEnum):
-    """Something that the rules of allocation promise (``docs/rules.md``)."""
+    """A promise of the rules of allocation (``docs/rules.md``)."""
 
-    HARD = "hard groups: fences, no fallback"
+    HARD = "hard groups: boundaries, no fallback"
     TYPED = "typed groups: fall back to unlabelled subnets"
     SOFT = "soft groups: fall back to any subnet"
-    AFFINITY = "host affinity: a host comes back to its subnets"
+    AFFINITY = "host affinity: a host returns to its subnets"
     IMPLIED = "labels that a host implies"
-    OUTRIGHT = "subnets named outright, in order"
+    OUTRIGHT = "subnets by name, in order"
     ORDER = "order: rank, weight, address"
     TOGETHER = "several addresses on one segment, all or none"
     NEXT = "next: the lowest free address"
     SPECIFIC = "specific: an address by name"
     OUTSIDE_RANGES = "specific: outside the allocation ranges"
-    RANGES = "allocation ranges and gateway are kept"
+    RANGES = "allocation ranges and gateway are respected"
     EUI64 = "automatic addresses (EUI-64)"
-    GATEWAY = "the gateway, when asked for"
+    GATEWAY = "the gateway, on request"
     BULK = "bulk: many addresses at once"
     DUAL_STACK = "IPv4 and IPv6 in one request"
     IPV6 = "IPv6"
@@ -30,6 +30,6 @@ class Feature(StrEnum):
     REPEATS = "repeats: idempotency keys"
     SEQUENCE = "sequence numbers: stale releases are refused"
     COOLDOWN = "cool-down of released addresses"
-    EXHAUSTION = "exhaustion is told, and only when true"
+    EXHAUSTION = "exhaustion is reported, and only when true"
     CONCURRENCY = "many callers at once"
     CLAIMS = "blocks that hosts claim, and their routes"

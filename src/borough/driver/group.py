@@ -1,4 +1,4 @@
-"""The group of a request, and the request, as drivers get them."""
+"""The group of a request, and the request, as drivers receive them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from borough.engine.request import LabelsIn, SubnetsIn, parse_request
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The subnets that a selector admits: what a driver is asked for an address of.
+    """The subnets that a selector admits.
 
-    :ivar labels: values wanted by dimension, the host dimension included when a host is named and claims.
-    :ivar tiers: instead of labels, subnet names outright; equals share a tier.
-    :ivar host: where the addresses will live; it implies the host's own labels.
+    :ivar labels: requested values by dimension, with the host dimension when a host is named and claims.
+    :ivar tiers: subnet names instead of labels; equals share a tier.
+    :ivar host: the host of the addresses; it implies its own labels.
     """
 
     labels: Labels = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Group:
     scope: str = "default"
 
     def narrow(self, request: Request) -> Request:
-        """A request with this group for its own, as the rules of allocation take it."""
+        """A request with the fields of this group."""
         return replace(
             request, labels=self.labels, tiers=self.tiers, host=self.host, scope=self.scope
         )
@@ -39,9 +39,9 @@ def make_group(
     claims: bool = True,
     scope: str = "default",
 ) -> Group:
-    """Make a group of what a caller wrote; see :meth:`borough.engine.face.Face.allocate`.
+    """Parse a group; see :meth:`borough.engine.face.Face.allocate` for the parameters.
 
-    :raises FixInput: (or a subclass) for anything that cannot be meant.
+    :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     made = parse_request(labels=labels, subnets=subnets, host=host, claims=claims, scope=scope)
     return Group(made.labels, made.tiers, made.host, made.scope)
@@ -51,13 +51,13 @@ def make_group(
 _OF_GROUP: Final = frozenset({"labels", "subnets", "host", "claims", "scope"})
 
 
-def make_request(**wanted: Any) -> Request:
-    """Make a request of what a caller wrote.
+def make_request(**parameters: Any) -> Request:
+    """Parse a request.
 
-    :param wanted: parameters of :func:`borough.engine.request.parse_request`, but none of the group.
+    :param parameters: those of :func:`borough.engine.request.parse_request`, without those of the group.
     :raises FixInput: (or a subclass) for a value that is not allowed.
     :raises TypeError: there is no such parameter, or it belongs to the group.
     """
-    if misplaced := _OF_GROUP & wanted.keys():
+    if misplaced := _OF_GROUP & parameters.keys():
         raise TypeError(f"{', '.join(sorted(misplaced))} belong to the group: use make_group")
-    return parse_request(**wanted)
+    return parse_request(**parameters)

@@ -1,9 +1,8 @@
-"""What a driver is: the classic interface, one subnet at a time, and the group interface.
+"""The interfaces of drivers: the classic one, one subnet at a time, and the group interface.
 
-Whoever has an IPAM system that knows subnets writes a :class:`SubnetDriver`; the shim
-(:mod:`borough.driver.shim`) makes a :class:`GroupDriver` of it for every kind of grouping. Whoever has
-a system that decides groups itself writes a :class:`GroupDriver`, or a :class:`SubnetDriver` that
-says with :attr:`SubnetDriver.decides` which groups it wants whole.
+A :class:`SubnetDriver` serves an IPAM system that knows subnets; the shim (:mod:`borough.driver.shim`)
+makes a :class:`GroupDriver` of it. A :class:`GroupDriver` serves a system that decides groups. A
+:class:`SubnetDriver` can decide some of them, see :attr:`SubnetDriver.decides`.
 
 ``docs/drivers.md`` has an example to copy.
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 
 from borough.domain.declared.dimensions import Fallback
@@ -30,16 +28,16 @@ from borough.engine.views import Allocation, Answer
 
 @dataclass(frozen=True, slots=True)
 class SubnetRequest:
-    """One address wanted from one subnet.
+    """A request for one address of one subnet.
 
-    :ivar kind: *any* and *next* leave the address to the driver; for the other kinds it is known.
+    :ivar kind: *any* and *next* leave the address to the driver; the other kinds have an address.
     :ivar address: the address in text, for *specific*, *eui64* and *gateway*.
-    :ivar mac: for *eui64*, the MAC address that the address was made from.
-    :ivar owner: the caller's name for what will hold the address.
-    :ivar host: where the address will live; empty for nowhere in particular.
+    :ivar mac: for *eui64*, the MAC address from which ``address`` is computed.
+    :ivar owner: the caller's name for the user of the address.
+    :ivar host: the host of the address; empty for none.
     :ivar note: free text that the caller keeps with the address.
-    :ivar token: unique to this attempt. A system that can keep a remark should keep it, so that
-        :meth:`DriverSubnet.find` can tell what a lost reply would have said.
+    :ivar token: unique to this attempt. A system that keeps it with the address allows
+        :meth:`DriverSubnet.find` to find the address after a lost reply.
     """
 
     kind: Kind = Kind.ANY
@@ -57,33 +55,33 @@ class DriverSubnet(ABC):
 
     @abstractmethod
     def allocate(self, request: SubnetRequest) -> str:
-        """Take one address.
+        """Allocate one address.
 
         :return: the address in text.
-        :raises Exhausted: the subnet has no free address; the next subnet is asked.
-        :raises AddressInUse: the address asked for is held; the next subnet is asked, if one can give it.
+        :raises Exhausted: the subnet has no free address; the shim tries the next subnet.
+        :raises AddressInUse: the requested address is held; the shim tries the next subnet that can have one.
         :raises DriverUnavailable: the system did not answer; see there for ``outcome``.
-        :raises DriverFault: the system answered with nonsense, or refuses the login.
+        :raises DriverFault: the answer is malformed, or the system refuses the login.
         """
 
     @abstractmethod
     def deallocate(self, address: str) -> None:
-        """Give an address back.
+        """Release an address.
 
-        :raises NotAllocated: it is free already; whoever gives back takes that for done.
+        :raises NotAllocated: it is free already; the shim counts it as released.
         :raises DriverUnavailable: the system did not answer.
         """
 
     def find(self, token: str) -> Sequence[str] | None:
-        """The addresses that the attempt with this token took.
+        """The addresses that the attempt with this token allocated.
 
-        :return: None when the system cannot tell; a lost reply is then reported, and not asked for again.
+        :return: None when the system cannot find them; a lost reply then fails the request.
         """
         return None
 
 
 class DriverAddress(NamedTuple):
-    """An address that a system took.
+    """An address that a system allocated.
 
     :ivar address: in text.
     :ivar token: see :class:`SubnetRequest`.
@@ -96,12 +94,12 @@ class DriverAddress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decides:
-    """Which groups a driver wants whole, in one call, instead of subnet by subnet.
+    """The requests that a driver serves in one call for the group, instead of subnet by subnet.
 
-    :ivar fallbacks: those whose dimensions the request may name or its host imply.
+    :ivar fallbacks: the dimensions of the request, implied ones included, have one of these.
     :ivar kinds: kinds of request.
-    :ivar several: whether also several addresses at once, in both families where asked for.
-    :ivar hosts: whether also requests that name a host.
+    :ivar several: True for several addresses in one request, also of both families.
+    :ivar hosts: True for requests that name a host.
     """
 
     fallbacks: frozenset[Fallback] = frozenset()
@@ -113,8 +111,8 @@ class Decides:
 class SubnetDriver(ABC):
     """The classic interface: one subnet at a time.
 
-    :cvar lacks: what the system cannot do, and why; everything else is tested by the conformance kit.
-    :cvar decides: which groups :meth:`allocate_from` takes; none unless said otherwise.
+    :cvar lacks: missing features, each with a reason; the conformance kit tests the others.
+    :cvar decides: the requests that :meth:`allocate_from` serves; none by default.
     """
 
     lacks: ClassVar[Mapping[Feature, str]] = {}
@@ -130,28 +128,28 @@ class SubnetDriver(ABC):
 
     @abstractmethod
     def get_subnet(self, subnet: Subnet) -> DriverSubnet:
-        """The system's own view of a subnet. No round trip: it is made for every request.
+        """The subnet as the system has it. Called for every request: it makes no round trip.
 
         :raises DriverFault: the system has no such subnet.
         """
 
     def add_subnet(self, subnet: Subnet) -> None:  # noqa: B027  (may be left out)
-        """Make a declared subnet known to the system, or bring it up to date.
+        """Add a declared subnet to the system, or update it.
 
-        Called again for a subnet that is known already. Nothing by default: the system knows its own.
+        It may be called again for the same subnet. By default it does nothing.
         """
 
     def remove_subnet(self, subnet: Subnet) -> None:  # noqa: B027  (may be left out)
-        """Make the system forget a subnet that is no longer declared."""
+        """Remove a subnet that is no longer declared from the system."""
 
     def allocate_from(
         self, subnets: Sequence[Subnet], count: int, request: SubnetRequest
     ) -> Sequence[DriverAddress]:
-        """Take addresses from a group in one call; only what :attr:`decides` says comes here.
+        """Allocate addresses of a group in one call; only for requests that :attr:`decides` names.
 
-        :param subnets: the group, best first: all of one family, and all fit to be used together.
-        :return: as many as asked for, all or none.
-        :raises Exhausted: the group cannot give them.
+        :param subnets: the group, best first: of one family, and of one placement group.
+        :return: ``count`` addresses.
+        :raises Exhausted: the group has fewer free addresses.
         """
         raise NotImplementedError
 
@@ -160,11 +158,11 @@ class SubnetDriver(ABC):
 
 
 class GroupDriver(ABC):
-    """The group interface: asked once for an address of a group.
+    """The group interface: one call for an address of a group.
 
-    A context manager: leaving it closes the driver. Safe to share between threads.
+    A context manager that closes the driver. Threads may share it.
 
-    :ivar name: the name it was chosen by.
+    :ivar name: the name that selected it.
     """
 
     name: str
@@ -179,37 +177,37 @@ class GroupDriver(ABC):
 
     @property
     def lacks(self) -> Mapping[Feature, str]:
-        """What the driver cannot do, and why; the conformance kit tests everything else."""
+        """Missing features, each with a reason; the conformance kit tests the others."""
         return {}
 
     @property
     def round_trips(self) -> int:
-        """Calls made so far to whatever keeps the addresses."""
+        """Calls so far to the system that keeps the addresses."""
         return 0
 
     @abstractmethod
     def apply(
         self, source: Topology | Mapping[str, Any] | str, *, name: str | None = None
     ) -> Changes:
-        """Make the declared objects be as a topology says; see :meth:`borough.engine.face.Face.apply`."""
+        """Apply a topology; see :meth:`borough.engine.face.Face.apply`."""
 
     @abstractmethod
     def allocate(self, group: Group, request: Request) -> Answer:
-        """Give addresses from a group, all that is asked for or none.
+        """Allocate all addresses of a request, or none.
 
-        :param request: what is wanted; its own group fields are not looked at.
-        :raises FixInput: the request cannot be meant so; ``not_supported`` when the driver lacks it.
+        :param request: its own group fields are ignored.
+        :raises FixInput: the request is not allowed; ``not_supported`` when the driver lacks a feature.
         :raises NoMatchingSubnet: the group admits no subnet.
-        :raises Exhausted: nothing of the group is free.
-        :raises AddressInUse: the address asked for is held.
-        :raises RetryLater: a passing condition; ``detail['outcome']`` says whether something was done.
+        :raises Exhausted: the group has too few free addresses.
+        :raises AddressInUse: the requested address is held.
+        :raises RetryLater: a passing condition; see its ``detail['outcome']``.
         """
 
     @takes(parse_release)
     def release(self, request: ReleaseRequest) -> Sequence[Allocation]:
         """Release addresses; see :meth:`borough.engine.face.Face.release`.
 
-        What the system does not take back now is kept as a leftover.
+        An address that the system does not release becomes an orphan.
         """
         return self._release(request)
 
@@ -217,9 +215,9 @@ class GroupDriver(ABC):
     def _release(self, request: ReleaseRequest) -> Sequence[Allocation]: ...
 
     def retry_orphans(self) -> int:
-        """Give back what earlier could not be given back.
+        """Try again to release the orphans.
 
-        :return: how many leftovers are still there.
+        :return: the number of orphans that remain.
         """
         return 0
 
@@ -229,10 +227,5 @@ class GroupDriver(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

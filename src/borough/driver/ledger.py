@@ -1,8 +1,8 @@
-"""What the shim knows by itself: declared objects, who holds what, keys, and leftovers.
+"""The store of the shim: declared objects, allocations, idempotency keys and orphans.
 
-A classic driver gives and takes addresses and remembers nothing else. The ledger keeps the rest in a
-store, with the same rules and the same code as the engine: owners, idempotency keys, sequence numbers,
-and the constraint that an address has one holder. Processes that share a system share a ledger.
+A classic driver only allocates and releases addresses. The ledger keeps the rest, with the code of the
+engine: owners, keys, sequence numbers, and one holder for each address. Processes that share a system
+share a ledger.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from borough.store.port import ReadUnit, Store, Unit
 
 
 def make_token() -> str:
-    """A word that nobody has used before, for a system to remember an address by."""
+    """A unique token, by which a system finds an address."""
     return uuid.uuid4().hex
 
 
 @dataclass
 class Ledger:
-    """The shim's book.
+    """The ledger of one driver.
 
-    :ivar driver: whose leftovers are meant.
+    :ivar driver: its name; the orphans are those of this driver.
     :ivar clock: the time in microseconds since the epoch.
     """
 
@@ -58,17 +58,17 @@ class Ledger:
         """The declared objects."""
         return self.store.transact(lambda unit: unit.catalogue, write=False)
 
-    def apply(self, wanted: Topology, *, dry_run: bool) -> Changes:
+    def apply(self, topology: Topology, *, dry_run: bool) -> Changes:
         """See :meth:`borough.engine.ipam.Ipam.apply`."""
         now = self.clock()
         return self.store.transact(
-            lambda unit: apply_module.apply(unit, wanted, now, dry_run=dry_run), write=not dry_run
+            lambda unit: apply_module.apply(unit, topology, now, dry_run=dry_run), write=not dry_run
         )
 
     # --- Addresses ------------------------------------------------------------------------------
 
     def resolve(self, request: Request) -> allocate.ResolvedRequest:
-        """A request against the declared objects.
+        """Resolve a request against the declared objects.
 
         :raises NoMatchingSubnet: the group admits no subnet.
         """
@@ -81,53 +81,53 @@ class Ledger:
         return resolved
 
     def refusal(self, resolved: allocate.ResolvedRequest) -> NeedsSpace:
-        """The error for a group of which the driver gave nothing."""
+        """The error for a group of which the driver allocated nothing."""
         return self.store.transact(
             lambda unit: self._allocator.refusal(unit, resolved, counted=False), write=False
         )
 
     def holder(self, subnet: Subnet, address: int) -> AllocationRow | None:
-        """Who holds an address, as far as the ledger knows."""
+        """The allocation of an address; None when the ledger has none."""
         found = self.store.transact(
             lambda unit: unit.allocation_at(subnet.scope, subnet.family, address), write=False
         )
         return found if found and found.state is State.ALLOCATED else None
 
     def replay(self, request: Request) -> Answer | None:
-        """The answer that the request's key was given before, if it has one.
+        """The earlier answer to the key of a request; None without one.
 
-        :raises KeyReused: it was given to another request.
+        :raises KeyReused: another request has used the key.
         :raises KeySpent: the addresses have been released since.
         """
         return self.store.transact(lambda unit: self._allocator.replay(unit, request), write=False)
 
-    def record(self, request: Request, given: Sequence[DriverAddress]) -> Answer:
-        """Write down what a driver gave.
+    def record(self, request: Request, taken: Sequence[DriverAddress]) -> Answer:
+        """Record the addresses that a driver allocated.
 
-        :return: another answer, ``replayed``, when somebody with the same key was faster.
+        :return: another answer, ``replayed``, when a request with the same key was faster.
         :raises AddressInUse: one of the addresses has a holder.
         """
-        return self.store.transact(lambda unit: self._record(unit, request, given))
+        return self.store.transact(lambda unit: self._record(unit, request, taken))
 
-    def _record(self, unit: Unit, request: Request, given: Sequence[DriverAddress]) -> Answer:
+    def _record(self, unit: Unit, request: Request, taken: Sequence[DriverAddress]) -> Answer:
         if request.key:
             replayed = self._allocator.replay(unit, request)
             if replayed is not None:
                 return replayed
         now = self.clock()
-        shown = [self._grant(unit, request, each, now) for each in given]
+        shown = [self._grant(unit, request, each, now) for each in taken]
         if request.key:
             sequences = [each.sequence for each in shown]
             unit.bind(Binding(request.key, digest(request)), sequences, now)
         return Answer(tuple(shown), replayed=False)
 
-    def _grant(self, unit: Unit, request: Request, given: DriverAddress, now: int) -> Allocation:
-        family, number = parse_address(given.address)
+    def _grant(self, unit: Unit, request: Request, taken: DriverAddress, now: int) -> Allocation:
+        family, number = parse_address(taken.address)
         one = replace(
             request,
-            scope=given.subnet.scope,
+            scope=taken.subnet.scope,
             labels={},
-            tiers=((given.subnet.name,),),
+            tiers=((taken.subnet.name,),),
             kind=Kind.SPECIFIC,
             families=(family,),
             count=1,
@@ -141,39 +141,38 @@ class Ledger:
         return show(grant.allocation, unit.catalogue, grant.block, sequence)
 
     def release(self, request: ReleaseRequest) -> list[tuple[Allocation, Orphan]]:
-        """Take addresses off the book, and put them on the list of what is to be given back.
+        """Release addresses in the ledger, and keep each as an orphan, in one transaction.
 
-        Both at once: whoever asks second is told that there is nothing to release, and if this process
-        ends now, the list still says what the system holds for nobody.
+        A second release finds nothing to release. If the process ends now, the orphans remain.
         """
 
         def work(unit: Unit) -> list[tuple[Allocation, Orphan]]:
             released = self._allocator.release(unit, request)
             made = [(each, self.orphan(each.scope, each.subnet, each.owner)) for each in released]
-            listed = [(each, left._replace(address=each.address)) for each, left in made]
-            for _, left in listed:
-                unit.keep_orphan(left)
-            return listed
+            kept = [(each, orphan._replace(address=each.address)) for each, orphan in made]
+            for _, orphan in kept:
+                unit.keep_orphan(orphan)
+            return kept
 
         return self.store.transact(work)
 
     def last_used(self, host: str) -> list[int]:
-        """The subnets in which a host holds addresses, the one used last at the end."""
+        """The subnets of the addresses of a host, the last used one at the end."""
         held = self.store.transact(lambda unit: unit.allocations(Filter(host=host)), write=False)
         return [each.subnet_id for each in held if each.state is State.ALLOCATED]
 
-    # --- Leftovers ------------------------------------------------------------------------------
+    # --- Orphans --------------------------------------------------------------------------------
 
     def orphan(
         self, scope: str, subnet: str, owner: str, token: str = "", reason: str = ""
     ) -> Orphan:
-        """Something that the system may hold for nobody; no reason yet: it is being given back."""
+        """Make an orphan; without a reason until its release has failed."""
         return Orphan(
             token or make_token(), self.clock(), self.driver, scope, subnet, "", owner, reason
         )
 
     def keep_orphan(self, orphan: Orphan) -> None:
-        """Keep a leftover; in this process only when the store cannot be written."""
+        """Keep an orphan; only in this process when the store cannot be written."""
         try:
             self.store.transact(lambda unit: unit.keep_orphan(orphan))
         except BoroughError:
@@ -182,13 +181,13 @@ class Ledger:
             self._unwritten.pop(orphan.token, None)
 
     def orphans(self) -> list[Orphan]:
-        """What the driver has left, the oldest first."""
+        """The orphans of the driver, the oldest first."""
         kept = self.store.transact(lambda unit: unit.orphans(self.driver), write=False)
         tokens = {each.token for each in kept}
         return kept + [each for each in self._unwritten.values() if each.token not in tokens]
 
     def discard_orphan(self, tokens: Sequence[str]) -> None:
-        """Forget leftovers: they have been given back."""
+        """Remove orphans that are released."""
 
         def work(unit: Unit) -> None:
             for token in tokens:

@@ -12,20 +12,20 @@ from borough.driver.settings import Settings
 from borough.driver.shim import Shim
 from borough.errors import FixInput, NeedsOperator, UnknownDriver
 
-#: Where a package says which drivers it has: a name, and the class.
+#: The entry points of packages with drivers: a name, and the class.
 ENTRY_POINTS: Final = "borough.drivers"
 
 
 def drivers() -> Mapping[str, EntryPoint]:
-    """All drivers that are installed, by name."""
+    """The installed drivers by name."""
     return {each.name: each for each in sorted(entry_points(group=ENTRY_POINTS))}
 
 
 def load_driver(name: str, settings: Mapping[str, Any] | None = None) -> GroupDriver:
-    """Open a driver; one that only knows the classic interface comes with the shim around it.
+    """Open a driver; a classic one is wrapped in the shim.
 
-    :param name: what its package calls it, or ``module:Class`` for one that no package names yet.
-    :param settings: its settings, and with the shim also those of the shim; see ``docs/drivers.md``.
+    :param name: the name in its package, or ``module:Class`` for a driver that no package names.
+    :param settings: its settings and those of the shim; see ``docs/drivers.md``.
     :raises UnknownDriver: there is no such driver.
     :raises InvalidSettings: a setting is missing, wrong, or not known.
     """

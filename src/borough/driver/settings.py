@@ -1,65 +1,67 @@
-"""The settings of a driver, as an operator writes them, read one by one by the driver."""
+"""The settings of a driver, as an operator writes them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
 from borough.domain.declared.lookup import did_you_mean
 from borough.errors import InvalidSettings
 
+T = TypeVar("T")
+
 _REQUIRED: Final = object()
 
 
 class Settings:
-    """Settings by name. What nobody has read by the end is refused, so that a misspelt one is noticed."""
+    """Settings by name. A setting that the driver did not read is refused: it may be misspelt."""
 
-    def __init__(self, driver: str, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, driver: str, values: Mapping[str, Any] | None = None) -> None:
         self.driver = driver
-        self._given = dict(given or {})
+        self._values = dict(values or {})
         self._known: set[str] = set()
 
     def refuse(self, name: str, why: str) -> InvalidSettings:
-        """The error for a setting. Its value is not told: it may be a secret."""
+        """The error for a setting. It does not contain the value, which may be a secret."""
         return InvalidSettings(
             f"setting {name!r} of driver {self.driver} {why}", driver=self.driver, setting=name
         )
 
     def _take(self, name: str, default: Any) -> Any:
         self._known.add(name)
-        found = self._given.get(name, default)
+        found = self._values.get(name, default)
         if found is _REQUIRED:
             raise self.refuse(name, "is missing")
+        return found
+
+    def _typed(self, name: str, default: Any, kind: type[T], wrong: str) -> T:
+        found = self._take(name, default)
+        if not isinstance(found, kind):
+            raise self.refuse(name, wrong)
         return found
 
     def text(self, name: str, default: Any = _REQUIRED) -> str:
         """A text.
 
-        :raises InvalidSettings: it is missing, or none.
+        :raises InvalidSettings: it is missing or of another type.
         """
-        found = self._take(name, default)
-        if not isinstance(found, str):
-            raise self.refuse(name, "must be text")
-        return found
+        return self._typed(name, default, str, "must be text")
 
     def flag(self, name: str, default: Any = _REQUIRED) -> bool:
         """True or false.
 
-        :raises InvalidSettings: it is missing, or neither.
+        :raises InvalidSettings: it is missing or of another type.
         """
-        found = self._take(name, default)
-        if not isinstance(found, bool):
-            raise self.refuse(name, "must be true or false")
-        return found
+        return self._typed(name, default, bool, "must be true or false")
 
     def number(self, name: str, default: Any = _REQUIRED, *, low: float, high: float) -> float:
         """A number within bounds.
 
-        :raises InvalidSettings: it is missing, none, or out of bounds.
+        :raises InvalidSettings: it is missing, of another type, or out of bounds.
         """
         found = self._take(name, default)
         if isinstance(found, bool) or not isinstance(found, int | float):
@@ -71,7 +73,7 @@ class Settings:
     def texts(self, name: str, default: Any = _REQUIRED) -> tuple[str, ...]:
         """A list of texts.
 
-        :raises InvalidSettings: it is missing, or none.
+        :raises InvalidSettings: it is missing or of another type.
         """
         found = self._take(name, default)
         if not isinstance(found, list | tuple) or not all(isinstance(each, str) for each in found):
@@ -81,7 +83,7 @@ class Settings:
     def mapping(self, name: str, default: Any = _REQUIRED) -> Mapping[str, Any]:
         """Values by name.
 
-        :raises InvalidSettings: it is missing, or none.
+        :raises InvalidSettings: it is missing or of another type.
         """
         found = self._take(name, default)
         if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
@@ -91,9 +93,9 @@ class Settings:
     def secret(self, name: str, default: Any = _REQUIRED) -> str:
         """A secret: ``NAME_env`` names an environment variable, ``NAME_file`` a file that holds it.
 
-        It cannot be written out: files of settings are shown, copied and kept.
+        The secret itself is not a setting: files of settings are shown, copied and kept.
 
-        :raises InvalidSettings: neither is given, or there is nothing in it.
+        :raises InvalidSettings: neither is set, both are, or the secret is empty or cannot be read.
         """
         variable, path = self.text(f"{name}_env", ""), self.text(f"{name}_file", "")
         if not variable and not path and isinstance(default, str):
@@ -113,11 +115,11 @@ class Settings:
         return found
 
     def finish(self) -> None:
-        """Refuse what nobody has read.
+        """Check that the driver has read all settings.
 
-        :raises InvalidSettings: there is such a setting.
+        :raises InvalidSettings: it has not read one.
         """
-        for name in self._given:
+        for name in self._values:
             if name not in self._known:
                 raise self.refuse(name, f"is not known{did_you_mean(name, self._known)}")
 
@@ -125,12 +127,12 @@ class Settings:
 def read_settings(path: str) -> Mapping[str, Any]:
     """The settings in a YAML file.
 
-    :raises InvalidSettings: it cannot be read, or is no mapping.
+    :raises InvalidSettings: the file cannot be read, or is no mapping.
     """
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        # What stands in the file is not told: it may be a secret in the wrong place.
+        # The content of the file is not reported: it may be a secret in the wrong place.
         mark = getattr(error, "problem_mark", None)
         why = getattr(error, "strerror", None) or type(error).__name__
         where = f" in line {mark.line + 1}" if mark else ""

@@ -1,7 +1,7 @@
 """The shim: any classic driver, unmodified, as a group driver.
 
-It asks subnet by subnet in the order of the rules, tells a full subnet (ask the next one) from any
-other error (stop), gives all addresses of a request or none, and keeps what a classic driver does not.
+It tries subnet by subnet in the order of the rules. After a full subnet it tries the next one; any other
+error ends the request. It allocates all addresses of a request or none. Its ledger keeps the rest.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from borough.errors import AddressInUse, BoroughError, DriverFault, Exhausted, N
 from borough.retry import Retry
 from borough.store.open import open_store
 
-#: What no wrapped driver can tell, and the shim does without.
+#: Features that no wrapped driver has.
 _WITHOUT: Mapping[Feature, str] = {
-    Feature.COOLDOWN: "the system may give a released address again at once",
-    Feature.CLAIMS: "the system knows no blocks; a host comes back to the subnets that it used last",
+    Feature.COOLDOWN: "the system may allocate a released address again at once",
+    Feature.CLAIMS: "the system has no blocks; a host returns to the subnets that it used last",
 }
 
 
@@ -47,10 +47,10 @@ def _now() -> int:
 class Shim(GroupDriver):
     """A classic driver as a group driver.
 
-    :param driver: what is wrapped.
-    :param ledger: where the shim keeps what the driver does not.
-    :param attempts: how often a call is made before its failure is told.
-    :param sleep: waits so many seconds.
+    :param driver: the wrapped driver.
+    :param ledger: the store for the data that the driver does not keep.
+    :param attempts: attempts at a call before its failure is reported.
+    :param sleep: waits a number of seconds.
     """
 
     def __init__(
@@ -73,25 +73,25 @@ class Shim(GroupDriver):
     def wrap(
         cls, driver: SubnetDriver, *, name: str = "", ledger: str = "memory:", **options: Any
     ) -> Self:
-        """Wrap a driver that is open already.
+        """Wrap an open driver.
 
-        :param name: what errors and leftovers call it; its class when left out.
-        :param ledger: URL of the store for what the driver does not keep; made when it is empty.
+        :param name: its name in errors and orphans; its class by default.
+        :param ledger: URL of the store of the ledger; an empty store gets its tables.
         :param options: see the class.
         """
         store = open_store(ledger, create=True)
-        book = Ledger(store, name or type(driver).__name__, options.pop("clock", _now))
-        return cls(driver, book, **options)
+        made = Ledger(store, name or type(driver).__name__, options.pop("clock", _now))
+        return cls(driver, made, **options)
 
     @classmethod
     def from_settings(cls, settings: Settings, wrapped: type[SubnetDriver] | None = None) -> Self:
-        """Open a driver with the shim around it.
+        """Open a driver, and wrap it.
 
-        Settings of the shim: ``ledger``, URL of its store, ``memory:`` unless several processes use the
-        system or the bookkeeping shall outlive them; ``attempts``, how often a call is made.
+        Settings of the shim: ``ledger``, the URL of its store (``memory:``, which ends with the process);
+        ``attempts`` at a call (3).
         """
         if wrapped is None:
-            raise settings.refuse("driver", "must say which classic driver to wrap")
+            raise settings.refuse("driver", "must name the classic driver to wrap")
         ledger = settings.text("ledger", "memory:")
         attempts = int(settings.number("attempts", ATTEMPTS, low=1, high=100))
         driver = wrapped.from_settings(settings)
@@ -108,7 +108,7 @@ class Shim(GroupDriver):
 
     @property
     def round_trips(self) -> int:
-        """Calls made to the wrapped driver so far."""
+        """Calls to the wrapped driver so far."""
         return self._calls.made
 
     # --- Declared objects -----------------------------------------------------------------------
@@ -116,27 +116,27 @@ class Shim(GroupDriver):
     def apply(
         self, source: Topology | Mapping[str, Any] | str, *, name: str | None = None
     ) -> Changes:
-        """Declare objects here, and subnets in the system as well where the driver can.
+        """Apply a topology to the ledger, and its subnets to the system where the driver can.
 
-        A subnet is made there before it is declared here, and removed there after it is gone here, so
-        that whatever is declared is there.
+        The system gets a subnet before the ledger declares it, and loses it after the ledger has removed
+        it. So the system has every declared subnet.
         """
-        wanted = apply_module.load(source, name)
+        topology = apply_module.load(source, name)
         with self._applying:
-            changes = self.ledger.apply(wanted, dry_run=True)
+            changes = self.ledger.apply(topology, dry_run=True)
             after = [*changes.subnets_added, *(new for _, new in changes.subnets_changed)]
             for subnet in after:
-                self._tell(subnet, "add_subnet")
-            changes = self.ledger.apply(wanted, dry_run=False)
+                self._update(subnet, "add_subnet")
+            changes = self.ledger.apply(topology, dry_run=False)
             for subnet in changes.subnets_removed:
-                self._tell(subnet, "remove_subnet")
+                self._update(subnet, "remove_subnet")
         return changes
 
-    def _tell(self, subnet: Subnet, what: str) -> None:
-        if getattr(type(self.driver), what) is not getattr(SubnetDriver, what):
-            self._calls.repeated(subnet, lambda: getattr(self.driver, what)(subnet))
+    def _update(self, subnet: Subnet, method: str) -> None:
+        if getattr(type(self.driver), method) is not getattr(SubnetDriver, method):
+            self._calls.repeated(subnet, lambda: getattr(self.driver, method)(subnet))
 
-    # --- Giving ---------------------------------------------------------------------------------
+    # --- Allocate -------------------------------------------------------------------------------
 
     def allocate(self, group: Group, request: Request) -> Answer:
         """See :meth:`borough.driver.interface.GroupDriver.allocate`."""
@@ -147,82 +147,65 @@ class Shim(GroupDriver):
                 return replayed
         resolved = self.ledger.resolve(whole)
         self._refuse_lacking(resolved)
-        given = self._take_all(resolved)
-        try:
-            answer = self.ledger.record(whole, given)
-        except AddressInUse as error:
-            raise self._given_twice(whole, given, error) from error
-        except BoroughError as error:
-            self._taker.give_back(given, whole.owner, error)
-            raise
-        except BaseException:
-            self._taker.give_back(given, whole.owner)
-            raise
+        taken = self._take_all(resolved)
+        with self._taker.releasing(taken, whole.owner):
+            try:
+                answer = self.ledger.record(whole, taken)
+            except AddressInUse as error:
+                raise self._allocated_twice(taken, error) from error
         if answer.replayed:
-            # Somebody with the same key was faster.
-            self._taker.give_back(given, whole.owner)
+            # A request with the same key was faster.
+            self._taker.release(taken, whole.owner)
             return answer
-        for each in given:
-            self._affinity.note(resolved.want.claimant, each.subnet.id)
+        for each in taken:
+            self._affinity.note(resolved.selector.claimant, each.subnet.id)
         self._taker.retry_orphans_when_due()
         return answer
 
-    def _given_twice(
-        self, request: Request, given: list[DriverAddress], error: AddressInUse
-    ) -> DriverFault:
-        """An address that the system gave has a holder, who keeps it; the others are given back."""
+    def _allocated_twice(self, taken: list[DriverAddress], error: AddressInUse) -> DriverFault:
+        """The error for an address that has a holder; the holder keeps it, so it leaves ``taken``."""
         address = error.detail.get("address", "")
-        (wrong,) = [each for each in given if each.address == address]
-        fault = self._calls.fault(
-            wrong.subnet,
-            f"gave {address}, which it had given before to {error.detail.get('owner') or 'somebody'}",
-            address=address,
+        (wrong,) = [each for each in taken if each.address == address]
+        taken.remove(wrong)
+        owner = error.detail.get("owner") or "an unnamed owner"
+        return self._calls.fault(
+            wrong.subnet, f"allocated {address}, which {owner} holds", address=address
         )
-        rest = [each for each in given if each is not wrong]
-        self._taker.give_back(rest, request.owner, fault)
-        return fault
 
     def _take_all(self, resolved: ResolvedRequest) -> list[DriverAddress]:
-        """All addresses of a request, from the best home that has them (rule 5).
+        """All addresses of a request, from the best placement group that has them (rule 5).
 
-        :raises Exhausted: no home has them all.
-        :raises AddressInUse: the address that was asked for is held.
+        :raises Exhausted: no placement group has them all.
+        :raises AddressInUse: the requested address is held.
         """
         request = resolved.request
         self._refuse_held(resolved)
         asked: list[str] = []
-        left: list[str] = []
+        orphans: list[str] = []
         refused: AddressInUse | None = None
         for placement_group in resolved.ladder.placement_groups:
             taken: list[DriverAddress] = []
             try:
-                for family in resolved.ladder.families:
-                    for given in self._family(resolved, placement_group, family, asked):
-                        self._keep(taken, given)
+                with self._taker.releasing(taken, request.owner):
+                    for family in resolved.ladder.families:
+                        for each in self._family(resolved, placement_group, family, asked):
+                            self._add(taken, each)
+                    return taken
             except (Exhausted, AddressInUse) as error:
                 refused = error if isinstance(error, AddressInUse) else refused
-                self._taker.give_back(taken, request.owner, error)
-                left += error.detail.get("left", ())
-            except BoroughError as error:
-                self._taker.give_back(taken, request.owner, error)
-                raise
-            except BaseException:
-                self._taker.give_back(taken, request.owner)
-                raise
-            else:
-                return taken
+                orphans += error.detail.get("orphans", ())
         refusal = refused or self.ledger.refusal(resolved)
-        # The ledger's own count of free addresses is not what the system has.
+        # The ledger's own count of free addresses is not that of the system.
         refusal.detail["explanation"] = {"asked": list(dict.fromkeys(asked))}
-        refusal.detail |= {"driver": self.name} | ({"left": left} if left else {})
+        refusal.detail |= {"driver": self.name} | ({"orphans": orphans} if orphans else {})
         raise refusal
 
-    def _keep(self, taken: list[DriverAddress], given: DriverAddress) -> None:
-        if any(each.address == given.address for each in taken):
+    def _add(self, taken: list[DriverAddress], new: DriverAddress) -> None:
+        if any(each.address == new.address for each in taken):
             raise self._calls.fault(
-                given.subnet, f"gave {given.address} twice", address=given.address
+                new.subnet, f"allocated {new.address} twice", address=new.address
             )
-        taken.append(given)
+        taken.append(new)
 
     def _family(
         self,
@@ -231,14 +214,14 @@ class Shim(GroupDriver):
         family: Family,
         asked: list[str],
     ) -> Iterator[DriverAddress]:
-        """The addresses of one family from one home.
+        """The addresses of one family from one placement group.
 
-        :raises Exhausted: it has too few of them; those yielded before are to be given back.
+        :raises Exhausted: it has too few of them; the caller releases those yielded before.
         """
         request = resolved.request
         known = request.kind in (Kind.SPECIFIC, Kind.GATEWAY)
         known = known or (request.kind is Kind.EUI64 and family == 6)
-        recent = self._affinity.recent(resolved.want.claimant, request.host)
+        recent = self._affinity.recent(resolved.selector.claimant, request.host)
         order = walk(resolved, placement_group, family, recent)
         if known:
             yield self._known(resolved, list(order), asked)
@@ -252,42 +235,41 @@ class Shim(GroupDriver):
     def _any(
         self, order: Iterable[Subnet], request: Request, asked: list[str]
     ) -> Iterator[DriverAddress]:
-        left = request.count
-        wanted = _subnet_request(request)
+        missing = request.count
         for subnet in order:
             asked.append(subnet.name)
-            while left:
+            while missing:
                 try:
-                    given = self._taker.take(subnet, wanted)
+                    taken = self._taker.take(subnet, _subnet_request(request))
                 except Exhausted:
                     break
-                left -= 1
-                yield given
-            if not left:
+                missing -= 1
+                yield taken
+            if not missing:
                 return
-        raise Exhausted("the subnets of this home are full")
+        raise Exhausted("the subnets of this placement group are full")
 
     def _known(
         self, resolved: ResolvedRequest, subnets: list[Subnet], asked: list[str]
     ) -> DriverAddress:
-        """An address that is known beforehand: by name, from a MAC address, the gateway."""
+        """An address that the request determines: by name, from a MAC address, the gateway."""
         members = {each.id for each in subnets}
         refused: AddressInUse | None = None
         for subnet, address in named_addresses(resolved):
             if subnet.id not in members:
                 continue
             asked.append(subnet.name)
-            wanted = _subnet_request(resolved.request, format_address(subnet.family, address))
+            text = format_address(subnet.family, address)
             try:
-                return self._taker.take(subnet, wanted)
+                return self._taker.take(subnet, _subnet_request(resolved.request, text))
             except AddressInUse as error:
                 refused = error
             except Exhausted:
                 continue
-        raise refused or Exhausted("no subnet of this home can give such an address")
+        raise refused or Exhausted("no subnet of this placement group can have such an address")
 
     def _refuse_held(self, resolved: ResolvedRequest) -> None:
-        """Refuse an address that is known beforehand when the ledger has holders for all it can be."""
+        """Refuse a request when the ledger has a holder for every address that would answer it."""
         holders = [
             self.ledger.holder(subnet, address) for subnet, address in named_addresses(resolved)
         ]
@@ -303,12 +285,14 @@ class Shim(GroupDriver):
                 asked=resolved.request.kind,
             )
 
-    # --- What the driver decides itself, and what it lacks ---------------------------------------
+    # --- Requests that the driver decides, and features that it lacks ----------------------------
 
     def _is_decided(self, resolved: ResolvedRequest) -> bool:
         request, decides = resolved.request, self.driver.decides
         several = request.count > 1 or len(resolved.ladder.families) > 1
-        counting = [each for each in resolved.catalogue.dimensions if resolved.want.counts(each)]
+        counting = [
+            each for each in resolved.catalogue.dimensions if resolved.selector.counts(each)
+        ]
         return (
             request.kind in decides.kinds
             and request.tiers is None
@@ -318,17 +302,17 @@ class Shim(GroupDriver):
         )
 
     def _whole(self, subnets: list[Subnet], request: Request) -> Iterator[DriverAddress]:
-        """Ask the driver for the group as a whole."""
-        wanted = replace(_subnet_request(request), token=make_token())
-        answered = self._taker.take_whole(subnets, request.count, wanted)
+        """Addresses of one call for the whole group."""
+        asked = replace(_subnet_request(request), token=make_token())
+        answered = self._taker.take_whole(subnets, request.count, asked)
         unused = list(answered)
         try:
-            for given in answered:
-                yield self._taker.check(given.subnet, wanted, given.address)
-                unused.remove(given)
+            for each in answered:
+                yield self._taker.check(each.subnet, asked, each.address)
+                unused.remove(each)
         except BoroughError as error:
-            # The one at fault has been dealt with.
-            self._taker.give_back(unused[1:], request.owner, error)
+            # The check has released the address at fault.
+            self._taker.release(unused[1:], request.owner, error)
             raise
 
     def _refuse_lacking(self, resolved: ResolvedRequest) -> None:
@@ -350,21 +334,21 @@ class Shim(GroupDriver):
                     feature=feature.name.lower(),
                 )
 
-    # --- Taking back ----------------------------------------------------------------------------
+    # --- Release --------------------------------------------------------------------------------
 
     def _release(self, request: ReleaseRequest) -> tuple[Allocation, ...]:
-        # A subnet may be removed as soon as its last address is off the book.
+        # A subnet may be removed as soon as its last address is released.
         subnets = dict(self.ledger.catalogue.by_name)
         released = self.ledger.release(request)
         subnets |= self.ledger.catalogue.by_name
         done: list[str] = []
-        for allocation, left in released:
+        for allocation, orphan in released:
             try:
                 self._calls.deallocate(subnets[allocation.subnet], allocation.address)
             except BoroughError as error:
-                self.ledger.keep_orphan(left._replace(reason=error.message))
+                self.ledger.keep_orphan(orphan._replace(reason=error.message))
             else:
-                done.append(left.token)
+                done.append(orphan.token)
         self.ledger.discard_orphan(done)
         self._taker.has_orphans = self._taker.has_orphans or len(done) < len(released)
         self._taker.retry_orphans_when_due()

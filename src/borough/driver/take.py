@@ -1,12 +1,12 @@
-"""Taking one address from a system that may fail, and giving it back.
+"""Allocate and release addresses of a system that may fail.
 
-Whatever happens, an address that the system gave is used, given back, or kept on the list of leftovers.
+Every address that the system allocated is used, released, or kept as an orphan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from borough.domain.declared.records import Subnet
@@ -26,14 +26,14 @@ from borough.errors import (
 )
 
 #: Most characters of a wrong answer that an error repeats.
-_TOLD = 80
+_SHOWN = 80
 
 
 @dataclass
 class Taker:
-    """Takes addresses from one driver.
+    """Allocates addresses of one driver.
 
-    :ivar has_left: whether there may be leftovers; an earlier process may have left some.
+    :ivar has_orphans: False when there are none; at first an earlier process may have left some.
     """
 
     calls: Calls
@@ -41,38 +41,38 @@ class Taker:
     has_orphans: bool = True
     _tried: int = 0
 
-    def take(self, subnet: Subnet, wanted: SubnetRequest) -> DriverAddress:
-        """Take one address from one subnet.
+    def take(self, subnet: Subnet, request: SubnetRequest) -> DriverAddress:
+        """Allocate one address of one subnet.
 
         :raises Exhausted: the subnet has none.
-        :raises AddressInUse: the address asked for is held.
-        :raises DriverUnavailable: the system did not answer, however often it was asked.
+        :raises AddressInUse: the requested address is held.
+        :raises DriverUnavailable: the system answered no attempt.
         :raises DriverFault: the system broke its contract.
         """
         place = self.calls.subnet(subnet)
         lost: dict[str, Exception] = {}
 
         def attempt() -> DriverAddress:
-            request = replace(wanted, token=make_token())
+            tried = replace(request, token=make_token())
             try:
-                text: object = self.calls.once(subnet, lambda: place.allocate(request))
+                text: object = self.calls.once(subnet, lambda: place.allocate(tried))
             except DriverUnavailable as error:
-                found = self._lost(subnet, request, error)
+                found = self._lost(subnet, tried, error)
                 if found is None:
-                    lost[request.token] = error
+                    lost[tried.token] = error
                     raise
                 text = found
             except (Exhausted, AddressInUse):
-                # The last address may have gone to our own attempt whose answer was lost.
+                # An earlier attempt whose answer was lost may have taken the last address.
                 late = self._late(subnet, lost)
                 if late is None:
                     raise
-                request, text = replace(request, token=late.token), late.address
+                tried, text = replace(tried, token=late.token), late.address
             except DriverFault as error:
                 if error.detail.get("outcome") == "unknown":
-                    self._trace(subnet, request, error)
+                    self._trace(subnet, tried, error)
                 raise
-            return self.check(subnet, request, text)
+            return self.check(subnet, tried, text)
 
         return self.calls.retry.run(
             attempt, DriverUnavailable, unless=lambda error: error not in lost.values()
@@ -81,10 +81,10 @@ class Taker:
     def take_whole(
         self, subnets: Sequence[Subnet], count: int, request: SubnetRequest
     ) -> list[DriverAddress]:
-        """Ask the driver for addresses of a group in one call; each has still to be checked.
+        """Allocate addresses of a group in one call; the caller checks each address.
 
         :raises Exhausted: the group has too few.
-        :raises DriverFault: addresses of other subnets, or another number of them; all given back.
+        :raises DriverFault: addresses of other subnets, or another number of them; all are released.
         """
         first = subnets[0]
         driver = self.calls.driver
@@ -98,62 +98,71 @@ class Taker:
             raise
         members = {each.name: each for each in subnets}
         strangers = [each for each in answered if each.subnet.name not in members]
-        # The same address twice can be given back once.
+        # An address that was returned twice is released once.
         answered = list({each.address: each for each in answered}.values())
         if strangers or len(answered) != count:
-            what = f"gave {len(answered)} addresses, not {count}"
+            what = f"allocated {len(answered)} addresses, not {count}"
             if strangers:
-                what = f"gave {strangers[0].address}, which is outside the group"
+                what = f"allocated {strangers[0].address}, which is outside the group"
             fault = self.calls.fault(strangers[0].subnet if strangers else first, what)
-            self.give_back(answered, request.owner, fault)
+            self.release(answered, request.owner, fault)
             raise fault
         return [each._replace(subnet=members[each.subnet.name]) for each in answered]
 
     def check(self, subnet: Subnet, request: SubnetRequest, text: object) -> DriverAddress:
-        """Accept an answer.
+        """Check an answer.
 
-        :raises DriverFault: it is no address, or none that the subnet may give.
+        :raises DriverFault: it is no address, or not a valid one for the request.
         """
-        told = repr(text)[:_TOLD]
+        shown = repr(text)[:_SHOWN]
         try:
             if not isinstance(text, str):
-                raise InvalidAddress(told)
+                raise InvalidAddress(shown)
             family, number = parse_address(text)
         except InvalidAddress:
-            fault = self.calls.fault(subnet, f"answered {told}, which is not an address")
+            fault = self.calls.fault(subnet, f"answered {shown}, which is not an address")
             self._trace(subnet, request, fault)
             raise fault from None
-        given = DriverAddress(subnet, format_address(family, number), request.token)
+        taken = DriverAddress(subnet, format_address(family, number), request.token)
         wrong = _wrong(subnet, request, family, number)
         if wrong:
             fault = self.calls.fault(
-                subnet, f"gave {given.address}, {wrong}", address=given.address
+                subnet, f"allocated {taken.address}, {wrong}", address=taken.address
             )
-            self.give_back([given], request.owner, fault)
+            self.release([taken], request.owner, fault)
             raise fault
-        return given
+        return taken
 
-    # --- Giving back ----------------------------------------------------------------------------
+    # --- Release --------------------------------------------------------------------------------
 
-    def give_back(
-        self, given: Iterable[DriverAddress], owner: str, error: BoroughError | None = None
+    @contextmanager
+    def releasing(self, taken: Iterable[DriverAddress], owner: str) -> Iterator[None]:
+        """Release addresses when the block fails."""
+        try:
+            yield
+        except BaseException as error:
+            self.release(taken, owner, error if isinstance(error, BoroughError) else None)
+            raise
+
+    def release(
+        self, taken: Iterable[DriverAddress], owner: str, error: BoroughError | None = None
     ) -> None:
-        """Give addresses back; what cannot be is kept as a leftover.
+        """Release addresses; one that cannot be released becomes an orphan.
 
-        :param error: what the caller will raise; ``detail['left']`` then lists the leftovers.
+        :param error: the error that the caller raises; its ``detail['orphans']`` lists the orphans.
         """
-        for each in given:
+        for each in taken:
             try:
                 self.calls.deallocate(each.subnet, each.address)
             except BoroughError as failed:
                 self.keep_orphan(each.subnet, owner, each.token, failed.message, each.address)
                 if error is not None:
-                    error.detail["left"] = [*error.detail.get("left", ()), each.address]
+                    error.detail["orphans"] = [*error.detail.get("orphans", ()), each.address]
 
     def keep_orphan(
         self, subnet: Subnet, owner: str, token: str, reason: str, address: str = ""
     ) -> None:
-        """Keep a leftover."""
+        """Make an orphan, and keep it."""
         made = self.ledger.orphan(subnet.scope, subnet.name, owner, token, reason)
         self.ledger.keep_orphan(made._replace(address=address))
         self.has_orphans = True
@@ -161,9 +170,9 @@ class Taker:
     # --- Lost answers ---------------------------------------------------------------------------
 
     def _lost(self, subnet: Subnet, request: SubnetRequest, error: DriverUnavailable) -> str | None:
-        """What the system took though it did not answer; None when it is safe to ask again.
+        """The address that a call without an answer allocated; None when it can be repeated.
 
-        :raises DriverUnavailable: nobody can tell, so that asking again might take a second address.
+        :raises DriverUnavailable: it is unknown, so that another call could take a second address.
         """
         if error.detail.get("outcome") == "not_done":
             return None
@@ -173,10 +182,10 @@ class Taker:
             self.keep_orphan(subnet, request.owner, request.token, error.message)
             raise error
         if not found:
-            # It may still be at work on the first attempt; what comes of that is found later.
+            # The system may still work on the first attempt; its address is found later.
             self.keep_orphan(subnet, request.owner, request.token, error.message)
             return None
-        self.give_back(
+        self.release(
             [DriverAddress(subnet, each, request.token) for each in found[1:]], request.owner
         )
         return found[0]
@@ -201,7 +210,7 @@ class Taker:
     ) -> None:
         for subnet in subnets:
             if self._find(subnet, request.token) is None:
-                # Nobody can tell; one line on the list is enough for the whole group.
+                # The system cannot find addresses: one orphan is enough for the whole group.
                 error.detail["outcome"] = "unknown"
                 self.keep_orphan(subnet, request.owner, request.token, error.message)
                 return
@@ -209,24 +218,24 @@ class Taker:
             self._trace(subnet, request, error)
 
     def _trace(self, subnet: Subnet, request: SubnetRequest, error: BoroughError) -> None:
-        """Give back what an attempt took without telling."""
+        """Release the addresses that an attempt allocated without an answer."""
         found = self._find(subnet, request.token)
         if found is None:
             self.keep_orphan(subnet, request.owner, request.token, error.message)
         else:
-            self.give_back(
+            self.release(
                 [DriverAddress(subnet, each, request.token) for each in found], request.owner, error
             )
 
     def retry_orphans_when_due(self) -> None:
-        """Try leftovers again, now and then, on the way of a call that went well."""
+        """Try orphans again after a call that succeeded, at most once a minute."""
         now = self.ledger.clock()
         if self.has_orphans and now - self._tried > GRACE:
             with suppress(BoroughError):
                 self.retry_orphans()
 
     def retry_orphans(self) -> int:
-        """Give back what was left; return how much is left still."""
+        """Try again to release the orphans; return the number that remains."""
         self._tried = self.ledger.clock()
         kept = self.ledger.orphans()
         subnets = self.ledger.catalogue.by_name
@@ -244,27 +253,27 @@ class Taker:
         self.has_orphans = len(kept) > len(done)
         return len(kept) - len(done)
 
-    def _retried(self, subnet: Subnet, left: Orphan) -> bool:
-        found = [left.address] if left.address else self.calls.find(subnet, left.token)
-        if found is None or (not found and left.may_be_under_way(self._tried)):
-            # Nobody can tell, or the attempt may still be on its way.
+    def _retried(self, subnet: Subnet, orphan: Orphan) -> bool:
+        found = [orphan.address] if orphan.address else self.calls.find(subnet, orphan.token)
+        if found is None or (not found and orphan.may_be_under_way(self._tried)):
+            # The system cannot find addresses, or may still work on the attempt.
             return False
         for each in found:
-            # What has a holder by now was free, and was given again.
+            # An address with a holder was free meanwhile, and was allocated again.
             if self.ledger.holder(subnet, parse_address(each)[1]) is None:
                 self.calls.deallocate(subnet, each)
         return True
 
 
 def _wrong(subnet: Subnet, request: SubnetRequest, family: int, number: int) -> str:
-    """Why an address is no answer to a request; empty when it is one."""
+    """The reason why an address does not answer a request; empty when it does."""
     if family != subnet.family or not subnet.prefix.holds(number):
         return f"which is outside {subnet.prefix}"
     if number in subnet.never:
-        return f"which nobody can hold in {subnet.prefix}"
+        return f"which is no usable address of {subnet.prefix}"
     if request.address is not None:
         right = parse_address(request.address)[1] == number
-        return "" if right else f"not {request.address} as it was asked"
+        return "" if right else f"instead of {request.address}"
     if request.kind in (Kind.ANY, Kind.NEXT) and not subnet.is_usable(number):
         return "which is the gateway or outside the allocation ranges"
     return ""

@@ -1,4 +1,4 @@
-"""In which order a group's subnets are asked: the ladder, one subnet at a time."""
+"""The order of the subnets of a group, from its ladder."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def walk(
     family: Family,
     recent: Sequence[int],
 ) -> Iterator[Subnet]:
-    """The subnets of one home and family in the order of the rules, each once.
+    """The subnets of one placement group and family in the order of the rules, each once.
 
-    A system that knows no claims cannot tell whose block an address is in. Where the ladder says
-    "claimed by this host", the subnets that the host used last are meant instead, the last one first.
+    A system without claims has no blocks of a host. For the rung "claimed by this host" the subnets
+    that the host used last take their place.
 
-    :param recent: ids of those.
+    :param recent: the ids of these subnets, the last used one first.
     """
     seen: set[int] = set()
     for rung in placement_group.rungs[family]:
@@ -37,10 +37,8 @@ def walk(
             resolved.catalogue, Candidate(family, (), (), rung.cohorts, rung.subnets)
         )
         if rung.hold is Hold.OWN:
-            places = {id: place for place, id in enumerate(recent)}
-            members = sorted(
-                (each for each in members if each.id in places), key=lambda each: places[each.id]
-            )
+            by_id = {each.id: each for each in members}
+            members = [by_id[id] for id in recent if id in by_id]
         for subnet in members:
             if subnet.id not in seen:
                 seen.add(subnet.id)
@@ -50,7 +48,7 @@ def walk(
 class Affinity:
     """The subnets that each claimant (a host, a rack) used last; bounded, and only a preference.
 
-    :param look_up: the subnets in which a host holds addresses, the one used last at the end.
+    :param look_up: the subnets of the addresses of a host, the last used one at the end.
     """
 
     def __init__(self, look_up: Callable[[str], Sequence[int]]) -> None:
@@ -59,10 +57,10 @@ class Affinity:
         self._lock = Lock()
 
     def recent(self, claimant: str, host: str) -> list[int]:
-        """Subnet ids, the one used last first.
+        """Subnet ids, the last used one first.
 
-        :param claimant: see :class:`borough.domain.policy.selection.ResolvedSelector`; empty for nobody.
-        :param host: the host of the request, to look up when the claimant is not known yet.
+        :param claimant: see :class:`borough.domain.policy.selection.ResolvedSelector`; empty for none.
+        :param host: the host of the request, for a claimant that is not in memory.
         """
         if not claimant:
             return []

@@ -1,1 +1,1 @@
-"""The drivers that ship, one module or folder each, found by name; see :mod:`borough.driver`."""
+"""The drivers of Borough, one module or folder each, found by name; see :mod:`borough.driver`."""

@@ -1,4 +1,4 @@
-"""What ``native`` and ``remote`` have in common: our own engine decides, near or far."""
+"""The base of ``native`` and ``remote``: Borough's engine decides."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 
 class EngineDriver(GroupDriver):
-    """Hands every group and every kind to the engine whole: one call for each request.
+    """Passes every request to the engine: one call for each.
 
-    :ivar ipam: the engine, for what a driver has no call for: routes, usage, explanations.
+    :ivar ipam: the engine, also for routes, usage and explanations.
     """
 
     def __init__(self, ipam: Face, name: str) -> None:
@@ -31,13 +31,13 @@ class EngineDriver(GroupDriver):
 
     @property
     def round_trips(self) -> int:
-        """Calls of the engine so far, to allocate and to release."""
+        """Calls to the engine so far."""
         return self._made
 
     def _call(self, call: Callable[[], T], *, repeatable: bool) -> T:
         """Make a call, and count it.
 
-        :param repeatable: whether it may be made again when nobody knows what became of it.
+        :param repeatable: True when it may be repeated after an unknown outcome.
         """
         with self._lock:
             self._made += 1
@@ -51,8 +51,8 @@ class EngineDriver(GroupDriver):
 
     def allocate(self, group: Group, request: Request) -> Answer:
         """See :meth:`borough.driver.interface.GroupDriver.allocate`."""
-        asked = group.narrow(request)
-        return self._call(lambda: self.ipam._allocate(asked), repeatable=bool(request.key))
+        whole = group.narrow(request)
+        return self._call(lambda: self.ipam._allocate(whole), repeatable=bool(request.key))
 
     def _release(self, request: ReleaseRequest) -> Sequence[Allocation]:
         return self._call(lambda: self.ipam._release(request), repeatable=False)

@@ -1,4 +1,4 @@
-"""``native``: our own engine, in process. One call, and one transaction, whatever the group."""
+"""``native``: Borough's engine in the process. One call and one transaction for any group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from borough.store.port import TIMEOUT
 
 
 class NativeDriver(EngineDriver):
-    """The engine on a database of its own."""
+    """The engine on a database."""
 
     def __init__(self, ipam: Ipam, name: str = "native") -> None:
         super().__init__(ipam, name)
@@ -21,8 +21,8 @@ class NativeDriver(EngineDriver):
     def from_settings(cls, settings: Settings) -> Self:
         """Open a database.
 
-        Settings: ``database``, its URL; ``create``, whether to make or upgrade it (yes for
-        ``memory:``); ``patience``, seconds for which to try while others are in the way.
+        Settings: ``database``, its URL; ``create``, true to create or upgrade its tables (true for
+        ``memory:``); ``timeout``, seconds for which a request is tried again.
         """
         url = settings.text("database")
         create = settings.flag("create", url == "memory:")

@@ -1,4 +1,4 @@
-"""``remote``: our own engine behind its HTTP service. One request for each call, whatever the group."""
+"""``remote``: Borough's engine behind its HTTP service. One request for each call and any group."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from borough.retry import Retry
 
 T = TypeVar("T")
 
-#: Seconds to wait for an answer: longer than the service tries by itself, unless told otherwise.
+#: Seconds to wait for an answer, longer than the service tries by default.
 TIMEOUT: Final = 30.0
 
 
 class RemoteDriver(EngineDriver):
     """The engine as a service.
 
-    An allocation always carries an idempotency key, so that one whose answer was lost is asked for again
-    and gets what it was given. A release has none: it is asked for again only when nothing was done.
+    Every allocation carries an idempotency key: repeated after a lost answer, it gets the same addresses.
+    A release has no key: it is repeated only when nothing was done.
 
-    :param attempts: how often a call is made before its failure is told.
-    :param timeout: seconds after which a call that failed is not made again.
+    :param attempts: attempts at a call before its failure is reported.
+    :param timeout: seconds after which a failed call is not repeated.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class RemoteDriver(EngineDriver):
     def from_settings(cls, settings: Settings) -> Self:
         """Name a service; nothing is sent yet.
 
-        Settings: ``url``; ``token_env`` or ``token_file``, neither where the service asks for none;
+        Settings: ``url``; ``token_env`` or ``token_file``, neither for a service without tokens;
         ``timeout`` in seconds (30); ``attempts`` (3).
         """
         url = settings.text("url")
@@ -68,8 +68,8 @@ class RemoteDriver(EngineDriver):
     def allocate(self, group: Group, request: Request) -> Answer:
         """See :meth:`borough.driver.interface.GroupDriver.allocate`.
 
-        :raises RetryLater: with ``detail['outcome']`` of ``unknown``, and no key given, the one that
-            was made is ``detail['key']``: the same request with it finds out.
+        :raises RetryLater: with ``unknown`` in ``detail['outcome']``, ``detail['key']`` is the key that the
+            driver made: the same request with it gets the outcome.
         """
         if request.key:
             return super().allocate(group, request)
@@ -80,7 +80,7 @@ class RemoteDriver(EngineDriver):
             if error.detail.get("outcome") == "unknown":
                 error.detail["key"] = key
             raise
-        # To the caller, who knows of no key, it is the first answer.
+        # The caller did not send the key: for it this is the first answer.
         return replace(answer, replayed=False)
 
     def _call(self, call: Callable[[], T], *, repeatable: bool) -> T:
@@ -92,7 +92,7 @@ class RemoteDriver(EngineDriver):
             except RetryLater as error:
                 outcomes.add(error.detail.get("outcome"))
                 if "unknown" in outcomes:
-                    # An earlier attempt may have been carried out, whatever became of this one.
+                    # An earlier attempt may have been carried out.
                     error.detail["outcome"] = "unknown"
                 error.detail["driver"] = self.name
                 raise

@@ -1,4 +1,4 @@
-"""What library, HTTP client and confined token each implement: actions on what is parsed already."""
+"""The actions on parsed requests, which library, HTTP client and confined token implement."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from borough.engine.views import (
 class Actions(ABC):
     """See the public methods of the same names in :class:`borough.engine.face.Face`.
 
-    Whatever wraps a face, such as a driver, calls these as well: a request is parsed once.
+    A driver that wraps a face calls these too: a request is parsed once.
     """
 
     @abstractmethod
@@ -54,7 +54,7 @@ class Actions(ABC):
     @abstractmethod
     def _show(self, scope: str, family: Family, number: int) -> Allocation: ...
     @abstractmethod
-    def _apply(self, wanted: Topology, dry_run: bool, version: int | None) -> Changes: ...
+    def _apply(self, topology: Topology, dry_run: bool, version: int | None) -> Changes: ...
     @abstractmethod
     def _add_subnet(self, draft: Draft) -> SubnetView: ...
     @abstractmethod
@@ -74,7 +74,7 @@ class Actions(ABC):
     @abstractmethod
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]: ...
     @abstractmethod
-    def _allocations(self, wanted: AllocationFilter) -> list[Allocation]: ...
+    def _allocations(self, selected: AllocationFilter) -> list[Allocation]: ...
     @abstractmethod
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap: ...
     @abstractmethod
@@ -99,7 +99,7 @@ class Actions(ABC):
     def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation: ...
     @abstractmethod
     def _create_token(
-        self, name: str, may: str, labels: Labels, expires: datetime | None
+        self, name: str, permission: str, labels: Labels, expires: datetime | None
     ) -> tuple[TokenView, str]: ...
     @abstractmethod
     def _revoke_token(self, name: str) -> TokenView: ...

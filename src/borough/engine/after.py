@@ -1,4 +1,4 @@
-"""Address space as it would be after a plan that nobody writes."""
+"""Address space as it would be after a plan that is not written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from borough.store.memory.tables import Tables
 from borough.store.memory.unit import MemoryUnit
 from borough.store.port import ReadSpace
 
-#: Ids from which on pieces are those of the plan, above every id that a database gives.
+#: First id of the pieces of the plan, above every id of a database.
 _MADE: Final = 1 << 62
 
 _Piece = TypeVar("_Piece", bound=Block | FreeRange)
@@ -25,14 +25,14 @@ _Piece = TypeVar("_Piece", bound=Block | FreeRange)
 class After:
     """See :class:`borough.domain.space.plan.Space`.
 
-    Every answer is the unit's own, without the pieces that the plan replaces, and with those that it
-    leaves in their place. The latter are kept in memory.
+    An answer is that of the unit, without the pieces that the plan replaces and with the new ones. The new
+    pieces are in memory.
     """
 
     def __init__(self, unit: ReadSpace, plan: Plan) -> None:
-        """Look past a plan that takes cooling addresses back.
+        """Apply a plan that ends cool-downs.
 
-        :param unit: what the plan was decided on.
+        :param unit: the unit of the decision.
         """
         self._unit = unit
         changed = [old for old, _ in plan.changed.values()]
@@ -53,10 +53,10 @@ class After:
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
     ) -> list[Offer]:
         """See :meth:`borough.domain.space.plan.Space.offers`."""
-        # Enough are left of these without the pieces that the plan replaces.
+        # So many that enough remain without the pieces that the plan replaces.
         most = count + len(self._old_blocks) + len(self._old_free_ranges)
         found = self._unit.offers(rungs, claimant, most, lowest=lowest)
-        below = self._left(each.piece for each in found)
+        below = self._unchanged(each.piece for each in found)
         both = Tables(
             blocks={each.id: each for each in below if isinstance(each, Block)},
             free_ranges={each.id: each for each in below if isinstance(each, FreeRange)},
@@ -68,27 +68,27 @@ class After:
 
     def holdings(self, rung: Rung, holder: str) -> list[Block]:
         """See :meth:`borough.domain.space.plan.Space.holdings`."""
-        below = self._left(self._unit.holdings(rung, holder))
+        below = self._unchanged(self._unit.holdings(rung, holder))
         return _sorted(below + self._space.holdings(rung, holder))
 
     def held_in(self, cohort_id: int, holder: str) -> list[Block]:
         """See :meth:`borough.domain.space.plan.Space.held_in`."""
-        below = self._left(self._unit.held_in(cohort_id, holder))
+        below = self._unchanged(self._unit.held_in(cohort_id, holder))
         return _sorted(below + self._space.held_in(cohort_id, holder))
 
     def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
         """See :meth:`borough.domain.space.plan.Space.blocks_in`."""
-        below = self._left(self._unit.blocks_in(subnet_id, prefix))
+        below = self._unchanged(self._unit.blocks_in(subnet_id, prefix))
         return _sorted(below + self._space.blocks_in(subnet_id, prefix))
 
     def free_ranges_at(self, subnet_id: int, prefixes: Sequence[Prefix]) -> list[FreeRange]:
-        """See :meth:`borough.domain.space.plan.Space.runs_at`."""
-        below = self._left(self._unit.free_ranges_at(subnet_id, prefixes))
+        """See :meth:`borough.domain.space.plan.Space.free_ranges_at`."""
+        below = self._unchanged(self._unit.free_ranges_at(subnet_id, prefixes))
         return _sorted(below + self._space.free_ranges_at(subnet_id, prefixes))
 
     def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
-        """See :meth:`borough.domain.space.plan.Space.runs_in`."""
-        below = self._left(self._unit.free_ranges_in(subnet_id, prefix, longest))
+        """See :meth:`borough.domain.space.plan.Space.free_ranges_in`."""
+        below = self._unchanged(self._unit.free_ranges_in(subnet_id, prefix, longest))
         return _sorted(below + self._space.free_ranges_in(subnet_id, prefix, longest))
 
     def piece_at(self, subnet_id: int, address: int) -> Block | FreeRange | None:
@@ -118,15 +118,15 @@ class After:
         )
         for id, tally in below.items():
             free.update({(id, holder): count for holder, count in tally.free.items()})
-        rested = Counter(each.subnet_id for each in self._removed.values())
+        expired = Counter(each.subnet_id for each in self._removed.values())
         held = {
-            id: (tally.allocated + tally.cooling - rested[id], tally.cooling - rested[id])
+            id: (tally.allocated + tally.cooling - expired[id], tally.cooling - expired[id])
             for id, tally in below.items()
         }
         return tallies_of(free, held)
 
-    def _left(self, pieces: Iterable[_Piece]) -> list[_Piece]:
-        """Those that the plan leaves as they are."""
+    def _unchanged(self, pieces: Iterable[_Piece]) -> list[_Piece]:
+        """The pieces that the plan does not replace."""
         return [each for each in pieces if not self._is_replaced(each)]
 
     def _is_replaced(self, piece: Block | FreeRange) -> bool:

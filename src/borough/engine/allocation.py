@@ -17,7 +17,7 @@ from borough.domain.net.addresses import format_address
 from borough.domain.policy import allocate as policy
 from borough.domain.policy.explain import Explanation, explain, subnets_to_tally
 from borough.domain.policy.refusal import Refusal, refuse, sentence, subnets_to_count
-from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
+from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, resolve_selector
 from borough.domain.policy.take import NamedAddress, Taken, TakeRequest
 from borough.domain.request import Kind, Request
 from borough.domain.space import allocations
@@ -100,7 +100,9 @@ class Ladders:
         )
         found = self._kept.get(key)
         if found is None:
-            found = self._kept.put(key, (wanted(catalogue, request), climb(catalogue, request)))
+            found = self._kept.put(
+                key, (resolve_selector(catalogue, request), climb(catalogue, request))
+            )
         return found
 
 
@@ -152,14 +154,14 @@ class Allocator:
         if catalogue is None or request.count > 1:
             return None
         try:
-            want, ladder = self.ladders.climb(catalogue, request)
+            selector, ladder = self.ladders.climb(catalogue, request)
         except FixInput:
             # What it lacks may have been declared since; a unit of work knows.
             return None
         if len(ladder.placement_groups) != 1 or len(ladder.families) != 1:
             return None
         is_sought = request.kind in (Kind.ANY, Kind.NEXT)
-        named = None if is_sought else self._named(catalogue, request, want, ladder)
+        named = None if is_sought else self._named(catalogue, request, selector, ladder)
         if not is_sought and named is None:
             return None
         return TakeRequest(
@@ -167,7 +169,7 @@ class Allocator:
             rungs=ladder.placement_groups[0].rungs[ladder.families[0]] if is_sought else (),
             named=named,
             ladder=ladder.identity,
-            claimant=want.claimant,
+            claimant=selector.claimant,
             lowest=request.kind is Kind.NEXT,
             request=request,
             now=self.clock(),
@@ -176,10 +178,10 @@ class Allocator:
 
     @staticmethod
     def _named(
-        catalogue: Catalogue, request: Request, want: ResolvedSelector, ladder: Ladder
+        catalogue: Catalogue, request: Request, selector: ResolvedSelector, ladder: Ladder
     ) -> NamedAddress | None:
         """The first candidate of a request for an address known beforehand."""
-        resolved = policy.ResolvedRequest(catalogue, request, want, ladder, 0)
+        resolved = policy.ResolvedRequest(catalogue, request, selector, ladder, 0)
         try:
             subnet, address = next(policy.named_addresses(resolved))
         except (BoroughError, StopIteration):
@@ -231,8 +233,8 @@ class Allocator:
 
     def resolved(self, catalogue: Catalogue, request: Request, now: int) -> policy.ResolvedRequest:
         """A request, resolved."""
-        want, ladder = self.ladders.climb(catalogue, request)
-        return policy.ResolvedRequest(catalogue, request, want, ladder, now)
+        selector, ladder = self.ladders.climb(catalogue, request)
+        return policy.ResolvedRequest(catalogue, request, selector, ladder, now)
 
     def _decide(
         self, unit: Unit, request: Request, now: int
@@ -270,7 +272,7 @@ class Allocator:
         host = resolved.catalogue.hosts.get(resolved.request.host)
         if host is None or self.shows(host):
             return resolved
-        return replace(resolved, want=replace(resolved.want, implied={}))
+        return replace(resolved, selector=replace(resolved.selector, implied={}))
 
     def refusal(
         self, unit: ReadUnit, resolved: policy.ResolvedRequest, *, counted: bool = True
@@ -400,7 +402,7 @@ def _reasons(
         return []
 
     def claimed(rung: Rung) -> int:
-        claimant = resolved.want.claimant
+        claimant = resolved.selector.claimant
         return ClaimedRegions(Plan(), claimant, space.holdings(rung, claimant)).size
 
     tallies = space.tallies(ids)

@@ -23,16 +23,16 @@ PIECE: Final = 5000
 
 
 class Cohorts:
-    """The labels of all cohorts that events name, as last read. Safe between threads."""
+    """The labels of all cohorts of events, as last read. Threads may share it."""
 
     def __init__(self) -> None:
         self._known: tuple[int, Mapping[int, Labels]] = (-1, {})
 
     def within(self, unit: ReadUnit, labels: Labels) -> frozenset[int]:
-        """The cohorts that have one of the values named in every dimension that is named.
+        """The cohorts with one of the values in every dimension of ``labels``.
 
-        A unit sees all cohorts that the events in its snapshot name: they come with a new version of the
-        catalogue, and the events later.
+        A unit sees the cohorts of all events in its snapshot: a cohort comes with a new version of the
+        catalogue, its events later.
         """
         version, known = self._known
         if version != unit.catalogue.version:
@@ -54,7 +54,7 @@ def events(
     gone = unit.pruned()
     if 0 < after < gone:
         raise EventsPruned(
-            f"events up to {gone} have been pruned, some of them after {after}; begin anew with 0",
+            f"events up to {gone} have been pruned, some of them after {after}; start again with 0",
             after=after,
             pruned=gone,
         )
@@ -63,10 +63,10 @@ def events(
 
 
 def prune_piece(unit: Unit, through: int, upto: int, now: int) -> int:
-    """Prune the oldest events, one piece of them, and say so by an event.
+    """Prune a piece of the oldest events, and record it as an event.
 
     The newest event below the horizon stays. MariaDB locks the row after those that it removes, and an event
-    above the horizon may be another transaction's.
+    above the horizon may belong to another transaction.
 
     :param through: the largest id to remove.
     :param upto: the horizon, from before the unit.
@@ -79,20 +79,19 @@ def prune_piece(unit: Unit, through: int, upto: int, now: int) -> int:
 
 
 def ago(seconds: float) -> datetime:
-    """The time that was some seconds ago, but not before the epoch."""
+    """The time a number of seconds ago, but not before the epoch."""
     return utc(max(time.time_ns() // 1000 - int(seconds * 1_000_000), 0))
 
 
 def prune(
     ipam: Face, before: datetime, archive: Callable[[Sequence[Event]], None] | None = None
 ) -> int:
-    """Prune the events before the first one that is recent enough; return how many.
+    """Prune the events before the first one of ``before`` or later; return their number.
 
     Events are pruned by id from the oldest on, a piece in a transaction. The newest event stays. An error
-    says under ``done`` how many were pruned before it.
+    has under ``done`` the number of events pruned before it.
 
-    :param before: an event of this time or later is kept.
-    :param archive: is given each piece before it is removed, and has it safe when it returns.
+    :param archive: stores each piece before it is removed.
     """
     newest = ipam.newest_event()
     total = 0

@@ -1,6 +1,6 @@
-"""The public methods for library, HTTP client and confined token alike.
+"""The public methods of library, HTTP client and confined token.
 
-Each parses what the caller wrote, once, and calls the action of the same name in
+Each parses its parameters once, and calls the action of the same name in
 :class:`borough.engine.actions.Actions`.
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import wraps
-from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from borough.domain.declared.dimensions import make_labels
@@ -65,7 +64,7 @@ T = TypeVar("T")
 def takes(
     parse: Callable[P, R],
 ) -> Callable[[Callable[[S, R], T]], Callable[Concatenate[S, P], T]]:
-    """Let a method that takes a parsed request be called with the parameters of its parser."""
+    """Give a method of a parsed request the parameters of its parser."""
 
     def make(method: Callable[[S, R], T]) -> Callable[Concatenate[S, P], T]:
         @wraps(method)
@@ -82,43 +81,38 @@ def takes(
 
 
 class Face(Actions):
-    """Address space, and everything that can be done with it.
+    """Address space and its operations.
 
-    Safe to share between threads. A context manager: leaving it closes the address space.
+    Threads may share it. A context manager that closes the address space.
     """
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # --- Addresses ------------------------------------------------------------------------------
 
     @takes(parse_request)
     def allocate(self, request: Request) -> Answer:
-        """Allocate addresses from a group: all that is asked for, or none.
+        """Allocate all addresses of a request, or none.
 
         Parameters: see :func:`borough.engine.request.parse_request`.
 
         :raises FixInput: the request is malformed.
         :raises NoMatchingSubnet: the group admits no subnet.
-        :raises Exhausted: nothing of the group is free.
-        :raises AddressInUse: the address named is held.
-        :raises KeyReused: the key was used with another request.
+        :raises Exhausted: the group has too few free addresses.
+        :raises AddressInUse: the requested address is held.
+        :raises KeyReused: another request has used the key.
         :raises KeySpent: the key's addresses have been released.
-        :raises Contended: others were in the way for too long; try again.
+        :raises Contended: conflicts lasted longer than the timeout; try again.
         """
         return self._allocate(request)
 
     @takes(parse_request)
     def explain(self, request: Request) -> Explanation:
-        """Explain what :meth:`allocate` would allocate now, without allocating it.
+        """Explain the decision that :meth:`allocate` would make now, without making it.
 
         :raises FixInput: the request is malformed.
         """
@@ -126,13 +120,13 @@ class Face(Actions):
 
     @takes(parse_release)
     def release(self, request: ReleaseRequest) -> Released:
-        """Release addresses: those named, or all of an owner, or all on a host; all or nothing.
+        """Release addresses by name, or all of an owner, or all on a host; all or none.
 
         Parameters: see :func:`borough.engine.request.parse_release`.
 
-        :return: what was released, as it was; of an owner or a host the first 10,000 addresses.
-        :raises NotAllocated: an address named is not allocated, or is not held so.
-        :raises StaleSequence: the address was given to somebody else since.
+        :return: the addresses as they were; of an owner or a host the first 10,000.
+        :raises NotAllocated: an address is not allocated, or has another owner or host.
+        :raises StaleSequence: the address was allocated again meanwhile.
         :raises UnknownObject: there is no such scope.
         """
         return self._release(request)
@@ -154,17 +148,17 @@ class Face(Actions):
         name: str | None = None,
         version: int | None = None,
     ) -> Changes:
-        """Apply a topology, all of it or nothing.
+        """Apply a topology as a whole.
 
-        :param source: a topology, the mapping that its file would hold, or the path of its file.
-        :param dry_run: only find out what would change.
+        :param source: a topology, the mapping of its file, or the path of its file.
+        :param dry_run: only report the changes.
         :param name: apply it under this name instead of its own.
         :param version: only when the declared objects are still at this version.
-        :return: what changed; false when nothing did.
-        :raises InvalidTopology: it cannot be read; the error names line and field.
+        :return: the changes; false when there are none.
+        :raises InvalidTopology: the file is not valid; the error names line and field.
         :raises WouldStrand: allocations would lose their subnet.
         :raises Overlap: subnets or pools of one scope would overlap.
-        :raises InUse: something removed is still referred to.
+        :raises InUse: another object refers to a removed one.
         :raises StaleVersion: the declared objects have changed since that version.
         """
         return self._apply(load(source, name), dry_run, version)
@@ -179,20 +173,20 @@ class Face(Actions):
     ) -> SubnetView:
         """Carve a subnet out of a pool, by length or by exact prefix.
 
-        :param prefix_length: its length; when left out, the pool's default.
+        :param prefix_length: its length, by default that of the pool.
         :param cidr: the exact prefix.
         :param settings: see :meth:`add_subnet`.
         :raises UnknownObject: there is no such pool.
-        :raises FixInput: the length or prefix is not one that the pool gives.
+        :raises FixInput: the pool does not allow the length or prefix.
         :raises Overlap: the prefix is taken.
         :raises PoolExhausted: no free prefix is large enough.
-        :raises QuotaExceeded: the project would hold more than its quota.
+        :raises QuotaExceeded: the subnets of the owner would exceed the quota.
         """
         draft = Draft.parse(pool=pool, prefix_length=prefix_length, cidr=cidr, **settings)
         return self._add_subnet(draft)
 
     def add_subnet(self, cidr: str, **settings: Any) -> SubnetView:
-        """Add a subnet by itself, outside any topology and pool.
+        """Add a subnet outside any topology and pool.
 
         :param settings: see :meth:`borough.engine.topology.subnets.Draft.parse`.
         :raises FixInput: a setting is not allowed.
@@ -201,7 +195,7 @@ class Face(Actions):
         return self._add_subnet(Draft.parse(cidr=cidr, **settings))
 
     def remove_subnet(self, name: str) -> SubnetView:
-        """Remove a subnet; one that was carved returns to its pool.
+        """Remove a subnet; the prefix of a carved one returns to its pool.
 
         :raises UnknownObject: there is no such subnet.
         :raises WouldStrand: it has allocations; the error lists them.
@@ -222,7 +216,7 @@ class Face(Actions):
     def subnet(self, name: str) -> SubnetView:
         """One subnet.
 
-        :raises UnknownObject: there is none of that name.
+        :raises UnknownObject: no object has that name.
         """
         return self._subnet(name)
 
@@ -235,7 +229,7 @@ class Face(Actions):
         return self._dimensions()
 
     def pools(self) -> list[PoolUsage]:
-        """Pools by name, and how full they are."""
+        """Pools by name, with their usage."""
         return self._pools()
 
     def free_prefixes(self, pool: str, *, prefix_length: int | None = None) -> list[str]:
@@ -247,36 +241,36 @@ class Face(Actions):
         return self._free_prefixes(pool, prefix_length)
 
     def blocks(self, *, host: str | None = None, subnet: str | None = None) -> list[BlockView]:
-        """Blocks by address: holder, fill, borrowed addresses."""
+        """Blocks by address, with holder, usage and borrowed addresses."""
         return self._blocks(host, subnet)
 
     @takes(parse_filter)
-    def allocations(self, wanted: AllocationFilter) -> list[Allocation]:
+    def allocations(self, selected: AllocationFilter) -> list[Allocation]:
         """Allocations by sequence number, cooling ones included.
 
         Parameters: see :func:`borough.engine.request.parse_filter`.
         """
-        return self._allocations(wanted)
+        return self._allocations(selected)
 
     @takes(parse_filter)
-    def each_allocation(self, wanted: AllocationFilter) -> Iterator[Allocation]:
-        """Iterate over :meth:`allocations` page by page: for more than a process should hold.
+    def each_allocation(self, selected: AllocationFilter) -> Iterator[Allocation]:
+        """Iterate over :meth:`allocations` page by page, for more than fit in memory.
 
-        Each page is read by itself: an address that is allocated or released meanwhile may be among them
-        or not, and none is listed twice.
+        Each page is a transaction. An address that is allocated or released meanwhile may be missing; none
+        is listed twice.
         """
 
         def read(*, after: int, limit: int) -> list[Allocation]:
-            return self._allocations(replace(wanted, after=after, limit=limit))
+            return self._allocations(replace(selected, after=after, limit=limit))
 
-        return each_page(read, after=wanted.after, limit=wanted.limit)
+        return each_page(read, after=selected.after, limit=selected.limit)
 
     def space_map(
         self, *, scope: str = "default", subnets: Collection[str] | None = None
     ) -> SpaceMap:
-        """All blocks of a scope in columns, as small as they can be: what a map is drawn from.
+        """All blocks of a scope in compact columns, from which a map is drawn.
 
-        :param subnets: only the blocks of these; None for all.
+        :param subnets: only blocks of these subnets; None for all.
         :raises UnknownObject: there is no such scope.
         """
         return self._space_map(scope, subnets)
@@ -288,12 +282,12 @@ class Face(Actions):
         host: str | None = None,
         scope: str | None = None,
     ) -> list[Usage]:
-        """How full subnets are.
+        """The usage of subnets.
 
         :param labels: only subnets with these labels; of several values any matches.
-        :param host: instead, the subnets that a request with these labels on this host may use, in its
-            order of preference.
-        :param scope: when left out, all scopes, or ``default`` with a host.
+        :param host: only the subnets that a request for this host with these labels may use, in its order of
+            preference.
+        :param scope: by default all scopes, with a host ``default``.
         :raises UnknownObject: there is no such scope or dimension.
         """
         return self._usage(make_labels(labels or {}), host, scope)
@@ -301,13 +295,13 @@ class Face(Actions):
     def routes(
         self, host: str | None = None, form: RouteForm = "strict", *, scope: str | None = None
     ) -> list[Route]:
-        """The fewest prefixes that hosts must advertise so that longest match finds every address.
+        """The fewest prefixes by which the longest match leads every address to its host.
 
-        Found for all hosts of a scope and family together; no two advertise the same prefix.
+        The minimum is that of all hosts of a scope and family; no two hosts advertise the same prefix.
 
         :param host: only those of one host.
-        :param form: ``strict``: a prefix covers only what its host holds or has claimed; ``lpm``: it
-            may cover anything in the subnets, with longer prefixes of other hosts as exceptions.
+        :param form: ``strict``: a prefix covers only addresses and claims of its host; ``lpm``: it may
+            cover other addresses of the subnets too, with longer prefixes of other hosts as exceptions.
         :param scope: only those of one scope.
         :raises FixInput: there is no such form.
         :raises UnknownObject: there is no such scope.
@@ -319,10 +313,10 @@ class Face(Actions):
     ) -> list[Event]:
         """The audit trail by id, oldest first, as far as it is complete.
 
-        An event appears once no event with a smaller id can still appear. A reader that goes on after the
-        last id of a page misses none. An open transaction that has written events holds up later ones.
+        An event appears when no event with a smaller id can follow. A reader that continues after the last
+        id of a page misses none. An open transaction that has written events delays later ones.
 
-        :param after: only events with a larger id, to page through; 0 for the oldest that is kept.
+        :param after: only events with a larger id, to page through; 0 for the oldest stored one.
         :param labels: only events of subnets that had one of the values in each dimension at that time.
         :raises EventsPruned: events after this id, which is not 0, have been pruned.
         """
@@ -333,34 +327,33 @@ class Face(Actions):
         """The id of the newest event in :meth:`events`; 0 when there is none."""
         return self._newest_event()
 
-    # --- Hosts that go, addresses that move, claims -------------------------------------------------
+    # --- Hosts, reassignment, claims ----------------------------------------------------------------
 
     def drain(self, host: str) -> Vacated:
-        """Take all claims from a host whose workloads are about to leave.
+        """End all claims of a host.
 
-        Its unused regions become unclaimed space. Its addresses stay held until they are released or
-        moved, each with a route of its own. This is done once and puts no lock on the host: a request that
-        names it later claims for it again.
+        Its unused regions become unclaimed space. Its addresses stay allocated until they are released or
+        reassigned, each with a route of its own. The host is not locked: a later request for it claims again.
 
         :raises UnknownObject: there is no such host, nor a claim or an address of it.
         """
         return self._drain(check_text("host", host))
 
     def remove_host(self, name: str, *, release: bool = False) -> Vacated:
-        """Forget a host that is gone: what :meth:`drain` does, and its declared entry is removed.
+        """Drain a host, and remove its declared entry.
 
-        A topology that still declares it declares it again when it is next applied.
+        The next application of a topology that still declares the host declares it again.
 
-        :param release: release its addresses as well; otherwise they stay held.
+        :param release: release its addresses too; otherwise they stay allocated.
         :raises UnknownObject: there is no such host, nor a claim or an address of it.
         """
         return self._remove_host(check_text("host", name), release)
 
     def rename_host(self, old: str, new: str) -> Renamed:
-        """Give a host another name: its claims, its addresses and its declared entry, all at once.
+        """Rename a host in its claims, its addresses and its declared entry, in one transaction.
 
-        What there is under the new name already stays, and the claims of both are joined where they
-        fit; of two declared entries the one of the new name is kept. Sequence numbers stay.
+        Claims and addresses of the new name stay; adjacent claims of both are joined. Of two declared
+        entries that of the new name stays. Sequence numbers stay.
 
         :raises UnknownObject: there is no such host, nor a claim or an address of it.
         :raises FixInput: the names are the same.
@@ -369,17 +362,16 @@ class Face(Actions):
 
     @takes(parse_reassign)
     def reassign(self, request: ReassignRequest) -> Allocation:
-        """Put an address on another host, as a live migration does; its owner keeps it.
+        """Record another host for an address, as after a live migration.
 
-        It keeps its sequence number, for it is still the same holding. The region around it follows
-        when only the new host has addresses in it any more. An address that is there already is
-        left as it is.
+        The owner and the sequence number stay. The region around the address follows when only the new
+        host has addresses in it. An address that is on the host already does not change.
 
         Parameters: see :func:`borough.engine.request.parse_reassign`.
 
-        :raises NotAllocated: nobody holds the address.
-        :raises StaleSequence: the address was given to somebody else since.
-        :raises AddressOutsideGroup: the host implies labels of another segment than the subnet's.
+        :raises NotAllocated: the address is not allocated.
+        :raises StaleSequence: the address was allocated again meanwhile.
+        :raises AddressOutsideGroup: the host does not reach the segment of the subnet.
         :raises UnknownObject: there is no such scope.
         """
         return self._reassign(request)
@@ -387,20 +379,19 @@ class Face(Actions):
     def reclaim(self) -> Reclaimed:
         """Return idle claims to the pool; to be called every few minutes.
 
-        Cooling addresses whose rest is over are free again; a region that is empty, or little used,
-        is marked, and returned by a later sweep that finds it so still: after 15 minutes, or its
-        unused half after an hour. It never takes an address from its owner, and works in short
-        units, so that it may run beside everything else, also several times at once.
+        Cool-downs that are over end. An empty or little used region is marked as idle. A later call returns
+        an empty one after 15 minutes, and the unused half of a little used one after an hour. No address
+        changes. The units of work are short, so several calls may run at once beside other work.
         """
         return self._reclaim()
 
     def defragment(
         self, *, host: str | None = None, scope: str | None = None, limit: int = 100
     ) -> Defragmentation:
-        """Propose which addresses to renumber to save routes; nothing is renumbered.
+        """Propose addresses to renumber in order to save routes, without renumbering them.
 
-        Each is to be released and asked for again for the same host, from the subnets named, in the
-        order given. Found greedily, and counted by playing it on a copy of the address space.
+        In this order, each is to be released and requested again for the same host, from its ``subnets``.
+        The search is greedy; the savings are counted on a copy of the address space.
 
         :param host: only addresses of this host.
         :param scope: only those of this scope.
@@ -410,31 +401,31 @@ class Face(Actions):
         check_page(0, limit)
         return self._defragment(None if host is None else check_text("host", host), scope, limit)
 
-    # --- Looking after ----------------------------------------------------------------------------
+    # --- Administration ---------------------------------------------------------------------------
 
     def create_token(
         self,
         name: str,
         *,
-        may: str = "read",
+        permission: str = "read",
         labels: LabelsIn | None = None,
         expires: datetime | None = None,
     ) -> tuple[TokenView, str]:
-        """Make a token by which a caller of the service identifies itself.
+        """Create a token, the secret of a caller of the service.
 
-        :param name: who it stands for; events carry it.
-        :param may: ``read``, ``allocate`` or ``administer``, each including those before it.
-        :param labels: confine it to the subnets with these labels, and what belongs to them.
-        :param expires: when it ends; None for never.
-        :return: the token, and its text, which is stored nowhere and cannot be had again.
+        :param name: its caller; events record it.
+        :param permission: ``read``, ``allocate`` or ``administer``, each including those before it.
+        :param labels: confine it to the subnets with these labels.
+        :param expires: its end; None for never.
+        :return: the token, and its text, which is not stored.
         :raises FixInput: there is a token of that name, or a setting is not allowed.
         """
-        return self._create_token(name, may, make_labels(labels or {}), expires)
+        return self._create_token(name, permission, make_labels(labels or {}), expires)
 
     def revoke_token(self, name: str) -> TokenView:
-        """End a token.
+        """Revoke a token.
 
-        :raises UnknownObject: there is none of that name.
+        :raises UnknownObject: no object has that name.
         """
         return self._revoke_token(name)
 
@@ -445,28 +436,28 @@ class Face(Actions):
     def audit(
         self, *, repair: bool = False, progress: Callable[[int, int], None] | None = None
     ) -> list[Finding]:
-        """Find where the stored state contradicts itself, and what may lose it (:meth:`risks`).
+        """Find contradictions of the stored state, and the :meth:`risks`.
 
-        :param repair: mend it from what is certain: the allocations and the claims.
-        :param progress: called with (subnets done, subnets in all); a service does not report it.
+        :param repair: correct them by the allocations and the certain claims.
+        :param progress: called with (subnets done, all subnets); a service does not report it.
         """
         return self._audit(repair, progress)
 
     def risks(self) -> list[Finding]:
-        """The settings of the database server by which an acknowledged change may be lost.
+        """The settings of the database server that may lose an acknowledged change.
 
-        Of the server, or the node, that answers; where there are several, each may be set otherwise.
+        They are those of the server or node that answers; others may have other settings.
         """
         return self._risks()
 
     def prune_events(self, through: int) -> int:
         """Remove the oldest events, at most 5000 of them, in one transaction; the newest event stays.
 
-        A reader that goes on after an id older than the last one removed gets
+        A reader that continues after an older id than the last removed one gets
         :class:`~borough.errors.EventsPruned`. The removal is recorded as an event.
 
         :param through: the largest id to remove.
-        :return: how many were removed; 0 when there was nothing left to remove.
+        :return: the number of removed events; 0 when none is left to remove.
         """
         check_page(through, None)
         return self._prune_events(through)

@@ -1,4 +1,4 @@
-"""The library: the address space of a store, worked on in this process."""
+"""The library: the address space of a store, in this process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Ipam(Face):
     """Address space in a store of this process; see :class:`borough.engine.face.Face`."""
 
     def __init__(self, store: Store, *, clock: Callable[[], int] = _now) -> None:
-        """Work on a store.
+        """Open the address space of a store.
 
         :param clock: the time in microseconds since the epoch.
         """
@@ -70,9 +70,9 @@ class Ipam(Face):
         self._cohorts = events.Cohorts()
 
     def with_visible_hosts(self, is_visible: Callable[[Host], bool]) -> Ipam:
-        """The same address space, for a caller who may not learn the labels of every host.
+        """The same address space, for a caller who may not see the labels of every host.
 
-        :param is_visible: whether the caller may learn those of a declared host.
+        :param is_visible: True for a declared host whose labels the caller may see.
         """
         made = Ipam(self._store, clock=self._clock)
         made._allocator = replace(self._allocator, shows=is_visible)
@@ -81,7 +81,7 @@ class Ipam(Face):
 
     @property
     def store(self) -> Store:
-        """The store underneath."""
+        """The store of this address space."""
         return self._store
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class Ipam(Face):
     def release_seen(
         self, seen: Callable[[Catalogue], Collection[str]], request: ReleaseRequest
     ) -> Released:
-        """What :meth:`release` does for an owner or a host, in some subnets only; claims stay.
+        """Release the addresses of an owner or a host in some subnets only; claims stay.
 
         :param seen: names of these subnets.
         """
@@ -125,9 +125,11 @@ class Ipam(Face):
 
     # --- Declared objects -------------------------------------------------------------------------
 
-    def _apply(self, wanted: Topology, dry_run: bool, version: int | None) -> Changes:
+    def _apply(self, topology: Topology, dry_run: bool, version: int | None) -> Changes:
         return self._store.transact(
-            lambda unit: apply.apply(unit, wanted, self._clock(), dry_run=dry_run, version=version),
+            lambda unit: apply.apply(
+                unit, topology, self._clock(), dry_run=dry_run, version=version
+            ),
             write=not dry_run,
             declares=True,
         )
@@ -167,8 +169,8 @@ class Ipam(Face):
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]:
         return self._read(lambda unit: queries.blocks(unit, host, subnet))
 
-    def _allocations(self, wanted: AllocationFilter) -> list[Allocation]:
-        return self._read(lambda unit: queries.allocations(unit, wanted))
+    def _allocations(self, selected: AllocationFilter) -> list[Allocation]:
+        return self._read(lambda unit: queries.allocations(unit, selected))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         upto = self._store.horizon()
@@ -193,7 +195,7 @@ class Ipam(Face):
         upto = self._store.horizon()
         return self._read(lambda unit: unit.newest_event(upto))
 
-    # --- Hosts that go, addresses that move, claims -------------------------------------------------
+    # --- Hosts, reassignment, claims ----------------------------------------------------------------
 
     def _drain(self, host: str) -> Vacated:
         return self._store.transact(lambda unit: hosts.drain(unit, host, self._clock()))
@@ -216,7 +218,7 @@ class Ipam(Face):
         return reclaim(self._store, self._clock, self._expire_cooldowns)
 
     def _expire_cooldowns(self) -> int:
-        # Also where no subnet has a cool-down any more: a rest that is left over would else last for ever.
+        # Also when no subnet has a cool-down any more: an earlier cool-down would otherwise never end.
         if not self._read(lambda unit: unit.expired(self._clock(), 1)):
             return 0
         return self._store.transact(
@@ -227,14 +229,14 @@ class Ipam(Face):
         seen = self._read(lambda unit: snapshot(unit, scope))
         return defragment(seen, host, limit, self._clock())
 
-    # --- Looking after ----------------------------------------------------------------------------
+    # --- Administration ---------------------------------------------------------------------------
 
     def _create_token(
-        self, name: str, may: str, labels: Labels, expires: datetime | None
+        self, name: str, permission: str, labels: Labels, expires: datetime | None
     ) -> tuple[TokenView, str]:
         return self._store.transact(
             lambda unit: tokens.create(
-                unit, name, may=may, labels=labels, expires=expires, now=self._clock()
+                unit, name, permission=permission, labels=labels, expires=expires, now=self._clock()
             )
         )
 
@@ -268,15 +270,15 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     """Open address space.
 
     :param url: ``memory:``, or a database: ``sqlite:///borough.db``.
-    :param create: make the database, or upgrade its schema to this release.
-    :param patience: seconds for which an operation is tried while others are in the way.
-    :param statement_time: seconds after which a database server gives up a statement; None for never.
+    :param create: create the database, or upgrade its schema to this release.
+    :param timeout: seconds for which an operation is tried again.
+    :param statement_time: seconds after which a database server ends a statement; None for never.
     :param clock: the time in microseconds since the epoch.
     :raises FixInput: the URL names no store.
     :raises NotInitialised: the database does not exist or is empty, and ``create`` is not set.
-    :raises NotOurDatabase: the database holds tables, but not ours.
-    :raises SchemaTooOld: an older release made it, and ``create`` is not set.
-    :raises SchemaTooNew: a newer release made it.
+    :raises NotOurDatabase: the database has tables of another program.
+    :raises SchemaTooOld: its schema is of an older release, and ``create`` is not set.
+    :raises SchemaTooNew: its schema is of a newer release.
     """
     store = open_store(url, create=create, timeout=timeout, statement_time=statement_time)
     return Ipam(store, clock=clock)

@@ -1,4 +1,4 @@
-"""Calls that work in several transactions, of which a later one may fail."""
+"""Calls of several transactions, of which a later one may fail."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from borough.errors import BoroughError
 
 @contextmanager
 def telling(done: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
-    """Add to an error what was committed before it, as ``done``, and make its ``outcome`` ``partial``.
+    """Add the earlier commits to an error as ``done``, and set its ``outcome`` to ``partial``.
 
-    An outcome that is ``unknown`` stays: the transaction that failed may have been committed as well.
+    An ``unknown`` outcome stays: the failed transaction may have been committed too.
 
-    :param done: what is committed so far, JSON-ready; empty for nothing.
+    :param done: the commits so far, JSON-ready; empty for none.
     """
     try:
         yield

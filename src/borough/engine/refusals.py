@@ -90,7 +90,7 @@ def _hint(resolved: ResolvedRequest) -> str:
     if request.tiers is not None or any(
         cohort.closed
         and not any(
-            resolved.want.fit(dimension, cohort.labels) is Match.OUTSIDE_BOUNDARY
+            resolved.selector.fit(dimension, cohort.labels) is Match.OUTSIDE_BOUNDARY
             for dimension in catalogue.dimensions
         )
         for cohort in catalogue.cohorts_in(request.scope)
@@ -114,7 +114,7 @@ def _hint(resolved: ResolvedRequest) -> str:
             if dimension.is_boundary and cohort.labels.get(dimension.name)
         }
         - set(request.labels)
-        - set(resolved.want.implied)
+        - set(resolved.selector.implied)
     )
     if unnamed and request.tiers is None:
         return (

@@ -1,4 +1,4 @@
-"""Releasing all that a filter means, in one transaction and a page of addresses at a time."""
+"""Release all addresses of a filter, in one transaction and a page of addresses at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from borough.store.port import Unit
 
 def release_all(
     unit: Unit,
-    wanted: Filter,
+    selected: Filter,
     now: int,
     *,
     leaving: str = "",
@@ -24,21 +24,21 @@ def release_all(
     subnet_ids: Collection[int] | None = None,
     at_once: bool = False,
 ) -> tuple[Released, Sequence[Note]]:
-    """Release what is held, and give up the regions that are unused then.
+    """Release the allocations of a filter, and return the regions that are then unused.
 
     :param leaving: see :func:`borough.domain.policy.allocate.release`.
-    :param most: how many addresses the answer lists; None for all.
-    :param subnet_ids: release what lies in these subnets; None for all. Whatever else the filter means is
-        read as well, but in order: a page of some subnets would read all that they hold.
-    :param at_once: whether nothing cools down, and what does so already is free as well.
-    :return: what was released, as it was, and what was given up.
+    :param most: most addresses that the answer lists; None for all.
+    :param subnet_ids: release only addresses of these subnets; None for all. Other addresses of the filter
+        are read too, but in order: a page of some subnets would read all their addresses.
+    :param at_once: True to skip cool-downs, and to end those that have begun.
+    :return: the addresses as they were, and the returned regions.
     """
     catalogue = unit.catalogue
     inside = catalogue.subnets.keys() if subnet_ids is None else frozenset(subnet_ids)
     shown: list[Allocation] = []
     among: set[tuple[str, int]] = set()
     total = 0
-    for page in pages(unit, wanted):
+    for page in pages(unit, selected):
         held = [
             each
             for each in page
@@ -51,7 +51,7 @@ def release_all(
         among |= allocate.emptied(catalogue, plan)
         unit.commit(plan, now)
     plan = Plan()
-    allocate.give_up_unused(catalogue, unit, plan, among, leaving=leaving)
+    allocate.return_unused(catalogue, unit, plan, among, leaving=leaving)
     unit.commit(plan, now)
     return Released(tuple(shown), total), plan.notes
 

@@ -1,4 +1,4 @@
-"""Requests: everything that a caller may write, parsed once, strictly, into frozen records."""
+"""Requests: the parameters of a caller, parsed once and strictly into frozen records."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ NOTE_LIMIT: Final = 1_024
 #: Largest attributes, in bytes of JSON.
 ATTRIBUTES_LIMIT: Final = 10_240
 
-#: Largest number that every database can compare with.
+#: Largest integer of every database.
 _LARGEST: Final = (1 << 62) - 1
 
-#: Most bytes of labels kept as they were written and as they were parsed.
+#: Most bytes of labels in the cache of parsed labels.
 _KEPT: Final = 2 << 20
 
-#: Parameters of a request that say which addresses it is for; an explanation depends on no others.
+#: Parameters of a request that select its addresses; an explanation depends on no others.
 SELECTOR: Final = frozenset(
     ("labels", "subnets", "host", "families", "count", "address", "mac", "kind", "claims", "scope")
 )
@@ -74,45 +74,45 @@ def parse_request(
     """Parse a request for addresses.
 
     :param labels: the group: values by dimension, any of which matches.
-    :param subnets: instead of labels, subnet names in order of preference; equals in a tuple.
-    :param host: where the addresses will live; it implies the host's own labels.
-    :param families: 4, 6 or both; when left out, the one that the group has, IPv4 first.
+    :param subnets: subnet names instead of labels, in order of preference; equals in a tuple.
+    :param host: the host of the addresses; it implies its own labels.
+    :param families: 4, 6 or both; by default the one that the group has, IPv4 first.
     :param count: addresses of each family.
-    :param address: the address wanted, also outside the ranges.
+    :param address: the address itself, also outside the ranges.
     :param mac: a MAC address, for an IPv6 address by EUI-64 (RFC 4291).
     :param kind: ``any`` (the default), ``next`` for the lowest free one, ``gateway``.
-    :param claims: whether the host claims space for them. What a host runs for the network itself (a
-        DHCP or DNS server) comes and goes with the network, and should not hold a block of the host's.
-    :param owner: the caller's name for what holds the addresses.
+    :param claims: True to claim space for the host. A service of the network (DHCP, DNS) on the host should
+        not, because it ends with the network and not with the host.
+    :param owner: the caller's name for the user of the addresses.
     :param key: idempotency key: the same request with the same key gets the same answer.
-    :param attributes: anything to keep with the addresses, as JSON.
+    :param attributes: JSON to keep with the addresses.
     :param note: free text to keep with the addresses, on one line.
     :param explain: put the explanation into the answer.
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     made = _labels(labels or {})
-    lives_on = place(made, host)
+    host_name = place(made, host)
     if not isinstance(claims, bool):
         raise FixInput("claims is true or false", claims=str(claims))
     if not claims:
         made.pop(HOST, None)
     number = None
-    wanted = _families(families)
+    asked = _families(families)
     if address is not None:
         family, number = parse_held_address(address)
-        if wanted and wanted != (family,):
-            raise FixInput(f"{address} is an IPv{family} address, but IPv{wanted[0]} was asked for")
-        wanted = (family,)
+        if asked and asked != (family,):
+            raise FixInput(f"{address} is an IPv{family} address, but IPv{asked[0]} was requested")
+        asked = (family,)
     chosen = _kind(kind, address, mac)
-    if chosen is Kind.EUI64 and wanted and 6 not in wanted:
+    if chosen is Kind.EUI64 and asked and 6 not in asked:
         raise FixInput("an EUI-64 address is an IPv6 address; ask for family 6 or both")
     return Request(
         scope=check_text("scope", scope),
         labels=made,
-        tiers=_tiers(subnets, made, lives_on),
-        host=lives_on,
+        tiers=_tiers(subnets, made, host_name),
+        host=host_name,
         kind=chosen,
-        families=wanted,
+        families=asked,
         count=_count(count, chosen),
         address=number,
         mac=None if mac is None else parse_mac(mac),
@@ -125,7 +125,7 @@ def parse_request(
 
 
 def write_request(request: Request) -> dict[str, Any]:
-    """A request as :func:`parse_request` takes it, in plain text and numbers; empty values are left out."""
+    """A request as parameters of :func:`parse_request`, in text and numbers, without empty values."""
     family = request.families[0] if request.families else 4
     number, mac = request.address, request.mac
     made = {name: getattr(request, name) for name in Request.__slots__ if name != "tiers"} | {
@@ -142,7 +142,7 @@ def write_request(request: Request) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRequest:
-    """Addresses to release: those named, or all of an owner, or all on a host.
+    """Addresses to release: by name, or all of an owner, or all on a host.
 
     :ivar addresses: family and number of each.
     :ivar sequence: of the only address.
@@ -174,11 +174,11 @@ def parse_release(
 ) -> ReleaseRequest:
     """Parse a request to release addresses.
 
-    :param address: one or several; ``owner`` and ``host`` are then conditions on the present holder.
+    :param address: one or several; ``owner`` and ``host`` are then conditions.
     :param sequence: release the one address only if it still has this sequence number.
-    :param scope: of the addresses, ``default`` when left out; of an owner or a host, all scopes.
-    :param now: without a cool-down; addresses that cool down already are free at once.
-    :raises FixInput: (or a subclass) nothing is named, or a value is not allowed.
+    :param scope: that of the addresses, by default ``default``; for an owner or a host all scopes.
+    :param now: True to skip cool-downs, and to end those that have begun.
+    :raises FixInput: (or a subclass) there is no condition, or a value is not allowed.
     """
     names = [address] if isinstance(address, str) else list(address or ())
     if not (names or owner or host):
@@ -194,7 +194,7 @@ def parse_release(
 
 @dataclass(frozen=True, slots=True)
 class ReassignRequest:
-    """An address to put on another host."""
+    """An address to reassign to a host."""
 
     family: Family
     address: int
@@ -212,10 +212,10 @@ def parse_reassign(
     force: bool = False,
     scope: str = "default",
 ) -> ReassignRequest:
-    """Parse a request to put an address on another host.
+    """Parse a request to reassign an address.
 
     :param sequence: only if the address still has this sequence number.
-    :param force: also where the new host's labels say that it cannot be reached.
+    :param force: also when the labels of the host do not reach the subnet.
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     return ReassignRequest(
@@ -225,7 +225,7 @@ def parse_reassign(
 
 @dataclass(frozen=True, slots=True)
 class AllocationFilter:
-    """Allocations to list: those for which all that is not None is true.
+    """Allocations to list: those that meet every condition that is not None.
 
     :ivar after: only those with a larger sequence number.
     :ivar limit: most of them.
@@ -255,7 +255,7 @@ def parse_filter(
     """Parse a filter of allocations.
 
     :param prefix: only addresses of this prefix, of the default scope when none is named.
-    :param owner_prefix: only those whose owner begins so; looks at every allocation that has one.
+    :param owner_prefix: only those whose owner starts with it; reads every allocation with an owner.
     :param after: only those with a larger sequence number, to page through.
     :param limit: most of them.
     :raises FixInput: (or a subclass) for a value that is not allowed.
@@ -272,9 +272,9 @@ def parse_filter(
 
 
 def check_page(after: int, limit: int | None) -> None:
-    """Accept the bounds of a page.
+    """Check the bounds of a page.
 
-    :raises FixInput: for numbers that no database holds, or a page of nothing.
+    :raises FixInput: a number is too large for a database, or the page is empty.
     """
     if not 0 <= after <= _LARGEST or (limit is not None and not 1 <= limit <= _LARGEST):
         raise FixInput(
@@ -284,38 +284,38 @@ def check_page(after: int, limit: int | None) -> None:
         )
 
 
-def _labels(given: LabelsIn) -> dict[str, frozenset[str]]:
-    """Labels, parsed; a group that was asked for before is not parsed again."""
+def _labels(written: LabelsIn) -> dict[str, frozenset[str]]:
+    """Parse labels; those of an earlier request come from a cache."""
     try:
-        known = _PARSED.get(key := tuple(given.items()))
+        known = _PARSED.get(key := tuple(written.items()))
     except TypeError:
-        # Values that cannot be hashed: lists of several, or what make_labels will refuse.
-        return make_labels(given)
-    return dict(known or _PARSED.put(key, make_labels(given)))
+        # Values that cannot be hashed: lists, or values that make_labels refuses.
+        return make_labels(written)
+    return dict(known or _PARSED.put(key, make_labels(written)))
 
 
 def optional_text(what: str, value: str | None, limit: int = NAME_LIMIT) -> str:
-    """A text that may be left out: empty stands for none."""
+    """A text that may be missing: empty stands for none."""
     return "" if value is None or value == "" else check_text(what, value, limit)
 
 
 def place(labels: dict[str, frozenset[str]], host: str | None) -> str:
-    """The request's host, which is also its label in the host dimension."""
-    lives_on = optional_text("host", host)
+    """The host of a request, which is also its label in the host dimension."""
+    name = optional_text("host", host)
     named = labels.get(HOST)
-    if named and lives_on and named != {lives_on}:
-        raise FixInput(f"the request names two hosts: {lives_on} and {', '.join(sorted(named))}")
+    if named and name and named != {name}:
+        raise FixInput(f"the request names two hosts: {name} and {', '.join(sorted(named))}")
     if named and len(named) > 1:
         raise FixInput("an address lives on one host; name one")
-    if lives_on:
-        labels[HOST] = frozenset([lives_on])
-    return lives_on or next(iter(named or [""]))
+    if name:
+        labels[HOST] = frozenset([name])
+    return name or next(iter(named or [""]))
 
 
-def _families(given: Iterable[int] | int | None) -> tuple[Family, ...]:
-    if given is None:
+def _families(families: Iterable[int] | int | None) -> tuple[Family, ...]:
+    if families is None:
         return ()
-    several = [given] if isinstance(given, int) else list(given)
+    several = [families] if isinstance(families, int) else list(families)
     if any(isinstance(each, bool) or not isinstance(each, int) for each in several):
         raise FixInput("families are the numbers 4 and 6", families=[str(each) for each in several])
     return tuple(sorted({parse_family(each) for each in several}))
@@ -348,7 +348,7 @@ def _count(count: int, kind: Kind) -> int:
             limit=COUNT_LIMIT,
         )
     if count > 1 and kind not in (Kind.ANY, Kind.NEXT):
-        raise FixInput(f"a request of kind {kind} gives one address, not {count}")
+        raise FixInput(f"a request of kind {kind} is for one address, not {count}")
     return count
 
 
@@ -376,9 +376,9 @@ def _tiers(
 
 
 def parse_attributes(attributes: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Accept attributes: plain JSON of bounded size.
+    """Check attributes: plain JSON of bounded size.
 
-    :raises FixInput: for anything else.
+    :raises FixInput: they are not.
     """
     if not attributes:
         return {}

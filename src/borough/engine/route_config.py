@@ -1,11 +1,11 @@
 """Routes as configuration of routing daemons: BIRD 2 and FRR.
 
-For one host: what it advertises, as static routes into nothing, for its daemon to include. For all
-hosts: which prefixes the routers that hosts peer with may accept from each.
+For one host: its advertised prefixes as blackhole routes, for its daemon to include. For all hosts: the
+prefixes that a router may accept from each of them.
 
-The same routes give the same text, so that a daemon need not be told what has not changed. All
-names begin with ``borough``. Names of hosts are their users' text: they reach a daemon only as what
-:func:`_name` makes of them, and comments in printable ASCII.
+The same routes give the same text, so that a daemon is reloaded only after a change. All names begin
+with ``borough``. The name of a host is free text: it reaches a daemon through :func:`_name`, and in
+comments as printable ASCII.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 
 from borough.engine.views import Route
 
-#: What a host may be called so that both daemons take its name as it is.
+#: Names of hosts that both daemons accept unchanged.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 #: Prefixes on one line of a BIRD set.
@@ -25,10 +25,10 @@ _A_LINE: Final = 4
 
 
 def _name(family: int, host: str) -> str:
-    """What the prefixes of a host are called.
+    """The name of the prefix list of a host.
 
-    BIRD takes 64 letters, digits and ``_.:-`` between apostrophes; FRR takes these and more. A name that
-    had to be changed gets a digest, and a second colon, so that no two hosts share a name.
+    BIRD accepts 64 letters, digits and ``_.:-`` between apostrophes, FRR more. A changed name gets a second
+    colon and a digest, so that no two hosts share a name.
     """
     if _PLAIN.fullmatch(host):
         return f"borough{family}:{host}"
@@ -37,7 +37,7 @@ def _name(family: int, host: str) -> str:
 
 
 def _comment(text: str) -> str:
-    """Text that stays within its line and does not steer a terminal."""
+    """Text without line breaks and control characters."""
     return re.sub(r"[^ -~]", lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -66,20 +66,20 @@ _BIRD_HOST: Final = """\
 #     protocol kernel {{ ipv4 {{ export where !borough4_single(); }}; }}
 #     protocol kernel {{ ipv6 {{ export where !borough6_single(); }}; }}
 #
-# What comes for an address that nobody uses ends here; longer routes, those of the host to what
-# runs on it and those learned from others, win. An address that is advertised by itself is in use on
-# this host, which has a route to it: the kernel needs none from here.
+# Packets to an unused address are dropped. Longer routes win: those of the host to its workloads, and
+# those learned from other hosts. An address that is advertised by itself is in use on this host, which
+# has a route to it: the kernel needs none of this file.
 """
 
 _BIRD_ALL: Final = """\
 # Routes of all hosts, {form} form, scope {scope}. Made by borough; do not edit.
 #
-# What a router may accept from each host that it peers with. In bird.conf:
+# The prefixes that a router may accept from each host. In bird.conf:
 #
 #     include "/etc/bird/borough.conf";
 #     protocol bgp ... {{ ipv4 {{ import where 'borough4:NAME'(); ... }}; }}
 
-# BIRD refuses a file without any protocol, also when it is only to be checked.
+# BIRD refuses a file without a protocol, also to check it.
 protocol static borough {{ ipv4; }}
 """
 
@@ -116,7 +116,7 @@ def bird(routes: Sequence[Route], *, host: str | None, form: str, scope: str) ->
 
 
 def _bird_test(name: str, prefixes: Sequence[str]) -> list[str]:
-    """A function that tells whether a network is one of these; BIRD has no empty set."""
+    """A function that is true for a network of these prefixes; BIRD has no empty set."""
     if not prefixes:
         return [f"function {name}() {{ return false; }}"]
     lines = [", ".join(prefixes[at : at + _A_LINE]) for at in range(0, len(prefixes), _A_LINE)]
@@ -143,13 +143,13 @@ _FRR_HOST: Final = """\
 !      redistribute kernel route-map borough4
 !
 ! An address that is advertised by itself is in use on this host, which has a route to it: that route
-! wins over the static one, and is then what is redistributed.
+! wins over the static one, and is redistributed instead.
 """
 
 _FRR_ALL: Final = """\
 ! Routes of all hosts, {form} form, scope {scope}. Made by borough; do not edit.
 !
-! What a router may accept from each host that it peers with. In the configuration of BGP:
+! The prefixes that a router may accept from each host. In the configuration of BGP:
 !
 !     address-family ipv4 unicast
 !      neighbor ADDRESS prefix-list borough4:NAME in
@@ -190,7 +190,7 @@ def _frr_ip(family: int) -> str:
 
 
 def _frr_list(family: int, name: str, prefixes: Sequence[str]) -> list[str]:
-    """A prefix list; an empty one would not exist, and then let everything pass."""
+    """A prefix list; FRR has no empty list, and a missing one permits everything."""
     start = f"{_frr_ip(family)} prefix-list {name} seq"
     permits = [f"{start} {5 * at} permit {prefix}" for at, prefix in enumerate(prefixes, 1)]
     return permits or [f"{start} 5 deny any"]

@@ -1,4 +1,4 @@
-"""All blocks of a scope at once, small enough to draw: columns of numbers instead of records."""
+"""All blocks of a scope in columns of numbers, small enough to draw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from borough.domain.declared.records import Subnet
 from borough.domain.space.blocks import Block, room_in
 from borough.store.port import ReadUnit
 
-#: The largest whole number that every reader of JSON gets right (RFC 8259, section 6).
+#: The largest integer that every reader of JSON has exactly (RFC 8259, section 6).
 EXACT = (1 << 53) - 1
 
 
@@ -20,16 +20,16 @@ EXACT = (1 << 53) - 1
 class SpaceMap:
     """The blocks of a scope by subnet and address; the columns are equally long.
 
-    :ivar event: an event before which all are in it, to follow what happens from there on.
+    :ivar event: an id; the map contains the changes of all events up to it.
     :ivar subnets: names of the subnets that have blocks.
-    :ivar holders: who claims blocks, as ``dimension=value``; the first one is nobody.
-    :ivar subnet: place of its subnet in ``subnets``.
+    :ivar holders: the holders of blocks, as ``dimension=value``; the first one is empty, for none.
+    :ivar subnet: index of its subnet in ``subnets``.
     :ivar offset: addresses between the first ones of the subnet and of the block; in text from 2^53 on.
     :ivar length: prefix length.
-    :ivar region: prefix length of the claimed region that it is part of; its own when nobody claims it.
+    :ivar region: prefix length of its claimed region; its own for an unclaimed block.
     :ivar size: usable addresses.
     :ivar free: free addresses.
-    :ivar holder: place of its holder in ``holders``.
+    :ivar holder: index of its holder in ``holders``.
     """
 
     scope: str
@@ -63,7 +63,7 @@ def space_map(unit: ReadUnit, scope: str, seen: Collection[str] | None, upto: in
     made = SpaceMap(scope, unit.newest_event(upto))
     if not subnets:
         return made
-    # One question for all subnets, where it would be thousands for many of them.
+    # For many subnets one query for all, instead of thousands.
     most = len(subnets) > len(catalogue.subnets) // 2
     found = unit.blocks(None if most else [each.id for each in subnets])
     by_subnet = {id: list(blocks) for id, blocks in groupby(found, key=attrgetter("subnet_id"))}
@@ -91,7 +91,7 @@ def _add(made: SpaceMap, subnet: Subnet, blocks: Sequence[Block], holders: dict[
 
 
 def _sizes(subnet: Subnet, blocks: Sequence[Block]) -> Iterator[int]:
-    """Usable addresses of each block; nearly always all that it has."""
+    """Usable addresses of each block; of nearly every block all its addresses."""
     whole = subnet.usable[0] if len(subnet.usable) == 1 else (0, -1)
     for block in blocks:
         first, last = block.prefix.base, block.prefix.last

@@ -1,4 +1,4 @@
-"""Answers with a count or a sum: how full a group is, what a topology changed, what an audit found."""
+"""Answers with a count or a sum: of usage, of the changes of a topology, of the findings of an audit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Total:
 
     @classmethod
     def of(cls, family: int, lines: Sequence[Usage]) -> Self:
-        """The sum over some subnets of a family."""
+        """Add up some subnets of a family."""
         return cls(
             family,
             size=sum(line.size for line in lines),
@@ -42,14 +42,14 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class GroupUsage:
-    """How full some subnets are, and the sum of each family."""
+    """The usage of some subnets, and the sum of each family."""
 
     subnets: tuple[Usage, ...]
     totals: tuple[Total, ...]
 
     @classmethod
     def of(cls, lines: Iterable[Usage]) -> Self:
-        """With the sum of each family."""
+        """Add up each family."""
         subnets = tuple(lines)
         families = sorted({line.family for line in subnets})
         return cls(
@@ -63,7 +63,7 @@ class GroupUsage:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCount:
-    """How many objects."""
+    """Numbers of objects."""
 
     added: int
     changed: int
@@ -72,10 +72,10 @@ class ChangeCount:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What changed, or would.
+    """The changes of a topology; with a dry run those that it would make.
 
-    :ivar effects: what becomes of addresses, claims and routes.
-    :ivar more_effects: how many more there are.
+    :ivar effects: effects on addresses, claims and routes.
+    :ivar more_effects: the number of further effects.
     """
 
     changes: tuple[Change, ...]
@@ -86,7 +86,7 @@ class Applied:
 
     @classmethod
     def of(cls, changes: Changes, *, dry_run: bool) -> Self:
-        """The lines of a diff, counted."""
+        """Count the lines of a diff."""
         actions = [each.action for each in changes.changes]
         count = ChangeCount(*(actions.count(word) for word in ("add", "change", "remove")))
         more = changes.more_effects + max(len(changes.effects) - LISTED, 0)
@@ -95,9 +95,9 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """Where the stored state contradicts itself.
+    """The contradictions of the stored state.
 
-    :ivar clean: whether nothing is wrong any more.
+    :ivar clean: True when none is left.
     """
 
     clean: bool
@@ -107,6 +107,6 @@ class Audited:
 
     @classmethod
     def of(cls, findings: Sequence[Finding]) -> Self:
-        """What an audit found, counted."""
+        """Count the findings of an audit."""
         left = sum(not each.repaired for each in findings)
         return cls(not left, tuple(findings), len(findings) - left, left)

@@ -1,4 +1,4 @@
-"""Tokens of the service: make them, end them, and recognise one that is shown."""
+"""Tokens of the service: create, revoke and recognise them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from borough.engine.views import TokenView, show_token
 from borough.errors import FixInput, UnknownDimension
 from borough.store.port import Unit
 
-#: The form of a token: so that scanners for leaked secrets know one, a public part, the secret.
+#: The form of a token: a prefix for scanners of leaked secrets, a public part, the secret.
 _FORM: Final = re.compile(r"borough_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
-#: What a secret is compared with when nobody has such a token.
-_NOBODY: Final = "0" * 64
+#: Digest to compare a secret with when there is no such token.
+_NO_DIGEST: Final = "0" * 64
 
 #: The last time that can be shown, in microseconds since the epoch.
 _LAST: Final = micros(datetime.max.replace(tzinfo=UTC))
@@ -37,7 +37,7 @@ def create(
     unit: Unit,
     name: str,
     *,
-    may: str,
+    permission: str,
     labels: Labels,
     expires: datetime | None,
     now: int,
@@ -48,22 +48,25 @@ def create(
         raise FixInput(f"there is a token named {name!r} already; revoke it first", name=name)
     ends = None if expires is None else _end(expires, now)
     try:
-        allows = Permission(may)
+        allowed = Permission(permission)
     except ValueError:
         known = ", ".join(Permission)
-        raise FixInput(f"a token may {known}, not {may!r}", may=str(may)) from None
-    if labels and allows is Permission.ADMINISTER:
+        raise FixInput(
+            f"the permission of a token is one of {known}, not {permission!r}",
+            permission=str(permission),
+        ) from None
+    if labels and allowed is Permission.ADMINISTER:
         raise FixInput("a token that may administer cannot be confined to labels")
     check_boundary_labels(unit.catalogue, labels)
     public, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    token = Token(name, public, _digest(secret), allows, labels, now, ends)
+    token = Token(name, public, _digest(secret), allowed, labels, now, ends)
     unit.add_token(token)
     unit.record(EventRow(now, Act.TOKEN, name, detail=f"create: {describe(token)}"))
     return show_token(token), f"borough_{public}_{secret}"
 
 
 def _end(expires: datetime, now: int) -> int:
-    """When a token ends, in microseconds since the epoch.
+    """The end of a token, in microseconds since the epoch.
 
     :raises FixInput: the time has no time zone, is past, or is later than a ``datetime`` in UTC can be.
     """
@@ -86,18 +89,18 @@ def revoke(unit: Unit, name: str, now: int) -> TokenView:
 
 
 def describe(token: Token) -> str:
-    """What a token allows, in words."""
+    """The permission and labels of a token, in words."""
     words = [f"{name}={'|'.join(sorted(values))}" for name, values in sorted(token.labels.items())]
-    return f"may {token.may}" + (f" within {' '.join(words)}" if words else "")
+    return f"may {token.permission}" + (f" within {' '.join(words)}" if words else "")
 
 
-def check_boundary_labels(catalogue: Catalogue, fence: Iterable[str]) -> None:
-    """Accept dimensions that can confine a token: hard ones.
+def check_boundary_labels(catalogue: Catalogue, dimensions: Iterable[str]) -> None:
+    """Check that dimensions can confine a token, that is, are hard.
 
     :raises UnknownDimension: there is no such dimension.
-    :raises FixInput: it is a soft one, which attracts but keeps nobody in.
+    :raises FixInput: a dimension is soft: it attracts but is no boundary.
     """
-    for name in fence:
+    for name in dimensions:
         dimension = catalogue.by_dimension.get(name)
         if dimension is None:
             raise UnknownDimension(f"there is no dimension {name!r}", dimension=name)
@@ -115,17 +118,17 @@ def is_formed(text: str) -> bool:
 
 
 def recognise(tokens: Iterable[Token], text: str, now: int) -> Token | None:
-    """The token that a text is; None when it is none, or one that has ended."""
+    """The token of a text; None when there is none, or it has ended."""
     found = _FORM.fullmatch(text)
     public, secret = found.groups() if found else ("", "")
     token = next((each for each in tokens if each.public == public), None)
-    # Compared in any case, and in constant time: how long it takes tells nothing.
-    same = hmac.compare_digest(_digest(secret), token.digest if token else _NOBODY)
+    # A comparison in every case, in constant time: its duration reveals nothing.
+    same = hmac.compare_digest(_digest(secret), token.digest if token else _NO_DIGEST)
     if token is None or not same or (token.expires is not None and token.expires <= now):
         return None
     return token
 
 
 def _digest(secret: str) -> str:
-    # The secret is 256 random bits: nothing has to slow down guessing it.
+    # The secret has 256 random bits: a slow digest would add nothing.
     return hashlib.sha256(secret.encode()).hexdigest()

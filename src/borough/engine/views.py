@@ -304,14 +304,14 @@ class TokenView:
 
     :ivar name: who it stands for.
     :ivar public: the part of its text by which it is found.
-    :ivar may: `read`, `allocate` or `administer`, each including those before it.
+    :ivar permission: `read`, `allocate` or `administer`, each including those before it.
     :ivar labels: what it is confined to; empty for everything.
     :ivar expires: when it ends; null for never.
     """
 
     name: str
     public: str
-    may: Permission
+    permission: Permission
     labels: Mapping[str, list[str]]
     created: datetime
     expires: datetime | None
@@ -322,7 +322,7 @@ def show_token(each: tokens.Token) -> TokenView:
     return TokenView(
         each.name,
         each.public,
-        each.may,
+        each.permission,
         show_labels(each.labels),
         utc(each.created),
         None if each.expires is None else utc(each.expires),

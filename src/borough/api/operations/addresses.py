@@ -10,7 +10,7 @@ from borough.engine.face import Face
 from borough.engine.views import Allocation, Answer, Released
 
 
-@operation("POST", "/v1/allocations", need=Permission.ALLOCATE, status=201)
+@operation("POST", "/v1/allocations", permission=Permission.ALLOCATE, status=201)
 def allocate(ipam: Face, body: s.AllocationRequest, key: str | None) -> Answer:
     """Allocate addresses from a group, all of the request or none.
 
@@ -19,13 +19,13 @@ def allocate(ipam: Face, body: s.AllocationRequest, key: str | None) -> Answer:
     return ipam.allocate(**body.given(), key=key)
 
 
-@operation("POST", "/v1/explain", need=Permission.READ)
+@operation("POST", "/v1/explain", permission=Permission.READ)
 def explain(ipam: Face, body: s.Selector) -> Explanation:
     """Explain the addresses that the request would get now, and allocate none."""
     return ipam.explain(**body.given())
 
 
-@operation("GET", "/v1/allocations", need=Permission.READ)
+@operation("GET", "/v1/allocations", permission=Permission.READ)
 def allocations(ipam: Face, query: s.AllocationQuery) -> s.AllocationPage:
     """Allocations by sequence number, cooling ones included, page by page."""
     found = ipam.allocations(**query.given() | {"limit": query.limit + 1})
@@ -34,13 +34,13 @@ def allocations(ipam: Face, query: s.AllocationQuery) -> s.AllocationPage:
     return s.AllocationPage(shown, follow)
 
 
-@operation("GET", "/v1/allocations/{scope}/{address}", need=Permission.READ)
+@operation("GET", "/v1/allocations/{scope}/{address}", permission=Permission.READ)
 def show(ipam: Face, path: s.Place) -> Allocation:
     """One allocation."""
     return ipam.show(path.address, scope=path.scope)
 
 
-@operation("DELETE", "/v1/allocations/{scope}/{address}", need=Permission.ALLOCATE)
+@operation("DELETE", "/v1/allocations/{scope}/{address}", permission=Permission.ALLOCATE)
 def release_address(
     ipam: Face, path: s.Place, query: s.Condition, if_match: int | None
 ) -> Released:
@@ -54,7 +54,7 @@ def release_address(
     return ipam.release(path.address, scope=path.scope, **conditions)
 
 
-@operation("POST", "/v1/releases", need=Permission.ALLOCATE)
+@operation("POST", "/v1/releases", permission=Permission.ALLOCATE)
 def release(ipam: Face, body: s.Release) -> Released:
     """Release the addresses named, or all of an owner, or all on a host: all or none.
 

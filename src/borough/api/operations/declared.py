@@ -1,4 +1,4 @@
-"""What is declared: topologies, single subnets, and the lists of it."""
+"""Declared objects: topologies, single subnets, and lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from borough.engine.views import show_labels
 
 
 @operation(
-    "PUT", "/v1/topology", need=Permission.ADMINISTER, tags=True, is_large=True, takes_yaml=True
+    "PUT",
+    "/v1/topology",
+    permission=Permission.ADMINISTER,
+    tags=True,
+    is_large=True,
+    takes_yaml=True,
 )
 def apply(
     ipam: Face, query: s.TopologyQuery, body: dict[str, Any] | str, if_match: int | None
@@ -36,14 +41,14 @@ def apply(
     return Applied.of(changes, dry_run=query.dry_run)
 
 
-@operation("GET", "/v1/subnets", need=Permission.READ, tags=True)
+@operation("GET", "/v1/subnets", permission=Permission.READ, tags=True)
 def subnets(ipam: Face, query: s.SubnetQuery) -> s.SubnetPage:
     """Subnets by scope and address."""
     found = ipam.subnets(labels=s.gather(query.label), scope=query.scope)
     return s.SubnetPage(*page_of(found, by_place, query))
 
 
-@operation("POST", "/v1/subnets", need=Permission.ADMINISTER, status=201)
+@operation("POST", "/v1/subnets", permission=Permission.ADMINISTER, status=201)
 def add_subnet(ipam: Face, body: s.NewSubnet, key: str | None) -> s.OneSubnet:
     """Add a subnet by its prefix, or carve it from a pool.
 
@@ -56,44 +61,44 @@ def add_subnet(ipam: Face, body: s.NewSubnet, key: str | None) -> s.OneSubnet:
     return s.OneSubnet(ipam.add_subnet(**body.given(), key=key))
 
 
-@operation("GET", "/v1/subnets/{name:path}", need=Permission.READ, tags=True)
+@operation("GET", "/v1/subnets/{name:path}", permission=Permission.READ, tags=True)
 def subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
     """One subnet."""
     return s.OneSubnet(ipam.subnet(path.name))
 
 
-@operation("DELETE", "/v1/subnets/{name:path}", need=Permission.ADMINISTER)
+@operation("DELETE", "/v1/subnets/{name:path}", permission=Permission.ADMINISTER)
 def remove_subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
     """Remove a subnet that nobody has an address of; one that was carved returns to its pool."""
     return s.OneSubnet(ipam.remove_subnet(path.name))
 
 
-@operation("GET", "/v1/hosts", need=Permission.READ, tags=True)
+@operation("GET", "/v1/hosts", permission=Permission.READ, tags=True)
 def hosts(ipam: Face, query: s.Paged) -> s.HostPage:
     """The declared hosts and the labels that they imply."""
     return s.HostPage(*page_of(ipam.hosts(), lambda host: [host.name], query))
 
 
-@operation("GET", "/v1/dimensions", need=Permission.READ, tags=True)
+@operation("GET", "/v1/dimensions", permission=Permission.READ, tags=True)
 def dimensions(ipam: Face) -> s.Dimensions:
     """The dimensions in order of importance."""
     return s.Dimensions(ipam.dimensions())
 
 
-@operation("GET", "/v1/pools", need=Permission.READ, tags=True)
+@operation("GET", "/v1/pools", permission=Permission.READ, tags=True)
 def pools(ipam: Face) -> s.Pools:
     """Pools and how full they are."""
     return s.Pools(ipam.pools())
 
 
-@operation("GET", "/v1/free-prefixes", need=Permission.READ, tags=True)
+@operation("GET", "/v1/free-prefixes", permission=Permission.READ, tags=True)
 def free_prefixes(ipam: Face, query: s.FreeQuery) -> s.FreePage:
     """The largest free prefixes of a pool, by address."""
     found = ipam.free_prefixes(query.pool, prefix_length=query.prefix_length)
     return s.FreePage(*page_of(found, by_prefix, query))
 
 
-@operation("GET", "/v1/whoami", need=Permission.READ)
+@operation("GET", "/v1/whoami", permission=Permission.READ)
 def whoami(ipam: Face, caller: Identity) -> s.Caller:
-    """Who asks, and what he may do."""
-    return s.Caller(caller.name, caller.may, show_labels(caller.labels), __version__)
+    """The caller and its permission."""
+    return s.Caller(caller.name, caller.permission, show_labels(caller.labels), __version__)

@@ -13,7 +13,7 @@ from borough.engine.summaries import Audited, GroupUsage
 from borough.engine.views import BlockView
 
 
-@operation("GET", "/v1/blocks", need=Permission.READ)
+@operation("GET", "/v1/blocks", permission=Permission.READ)
 def blocks(ipam: Face, query: s.BlockQuery) -> s.BlockPage:
     """Blocks with their holders, free addresses and borrowed addresses."""
     found = ipam.blocks(host=query.host, subnet=query.subnet)
@@ -27,26 +27,26 @@ def blocks(ipam: Face, query: s.BlockQuery) -> s.BlockPage:
     return s.BlockPage(*page_of(found, place, query))
 
 
-@operation("GET", "/v1/map", need=Permission.READ)
+@operation("GET", "/v1/map", permission=Permission.READ)
 def space_map(ipam: Face, query: s.MapQuery) -> SpaceMap:
     """All blocks of a scope in columns, as the map of the page needs them."""
     return ipam.space_map(scope=query.scope, subnets=query.subnet or None)
 
 
-@operation("GET", "/v1/usage", need=Permission.READ)
+@operation("GET", "/v1/usage", permission=Permission.READ)
 def usage(ipam: Face, query: s.UsageQuery) -> GroupUsage:
     """How full subnets are."""
     found = ipam.usage(labels=s.gather(query.label), host=query.host, scope=query.scope)
     return GroupUsage.of(found)
 
 
-@operation("GET", "/v1/routes", need=Permission.READ)
+@operation("GET", "/v1/routes", permission=Permission.READ)
 def routes(ipam: Face, query: s.RouteQuery) -> s.Routes:
     """The fewest prefixes that each host, or one host, must advertise for its addresses and claims."""
     return s.Routes(ipam.routes(query.host, query.form, scope=query.scope))
 
 
-@operation("GET", "/v1/events", need=Permission.READ)
+@operation("GET", "/v1/events", permission=Permission.READ)
 def events(ipam: Face, query: s.EventQuery) -> s.EventPage:
     """The audit trail, oldest first, page by page, as far as it is complete.
 
@@ -62,13 +62,13 @@ def events(ipam: Face, query: s.EventQuery) -> s.EventPage:
     return s.EventPage(shown, follow)
 
 
-@operation("POST", "/v1/audit", need=Permission.ADMINISTER)
+@operation("POST", "/v1/audit", permission=Permission.ADMINISTER)
 def audit(ipam: Face, body: s.Audit) -> Audited:
     """Find contradictions in the stored state, and repair them on request."""
     return Audited.of(ipam.audit(repair=body.repair))
 
 
-@operation("GET", "/v1/events/newest", need=Permission.READ)
+@operation("GET", "/v1/events/newest", permission=Permission.READ)
 def newest_event(ipam: Face) -> s.Newest:
     """The id of the newest event, for a reader that needs no older one."""
     return s.Newest(ipam.newest_event())

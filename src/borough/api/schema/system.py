@@ -44,13 +44,13 @@ class Caller:
     """The caller of the request.
 
     :ivar name: name of the token; empty in a service without tokens.
-    :ivar may: `read`, `allocate` or `administer`.
+    :ivar permission: `read`, `allocate` or `administer`.
     :ivar labels: labels that confine the token; empty for no limit.
     :ivar release: release of Borough.
     """
 
     name: str
-    may: str
+    permission: str
     labels: dict[str, list[str]]
     release: str
 
@@ -97,7 +97,7 @@ class NewToken(Input):
     """
 
     name: Text
-    may: Permission = Permission.READ
+    permission: Permission = Permission.READ
     labels: Labels = field(default_factory=dict)
     expires: Text | None = None
 

@@ -36,7 +36,7 @@ class Token:
     name: str
     public: str
     digest: str
-    may: Permission
+    permission: Permission
     labels: Labels = field(default_factory=dict)
     created: int = 0
     expires: int | None = None

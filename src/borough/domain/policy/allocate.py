@@ -18,7 +18,7 @@ from borough.domain.request import Kind, Request
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import BLOCK_BITS, NOBODY, Block, blocks_for, cut, reserved_bits
 from borough.domain.space.plan import Grant, Plan, Space
-from borough.domain.space.regions import give_up, is_needed, regions
+from borough.domain.space.regions import is_needed, regions, return_region
 from borough.domain.space.rungs import Hold, Rung
 from borough.errors import AddressInUse, AddressOutsideGroup, AddressUnusable
 
@@ -35,7 +35,7 @@ class ResolvedRequest:
 
     catalogue: Catalogue
     request: Request
-    want: ResolvedSelector
+    selector: ResolvedSelector
     ladder: Ladder
     now: int
 
@@ -83,7 +83,7 @@ def _family(
     placer = Placer(
         space,
         resolved.catalogue.subnets,
-        resolved.want.claimant,
+        resolved.selector.claimant,
         plan,
         lowest=request.kind is Kind.NEXT,
     )
@@ -217,7 +217,7 @@ def _take(
         ]
         block = blocks_for(subnet, piece.cohort_id, prefix, NOBODY)[0].take([address])
         plan.blocks_added.append(block)
-    hold = _hold(block.holder, resolved.want.claimant) if block else None
+    hold = _hold(block.holder, resolved.selector.claimant) if block else None
     row = AllocationRow.granted(resolved.request, subnet, address, resolved.now)
     plan.grants.append(Grant(row, block, hold, hold))
     return True
@@ -292,7 +292,7 @@ def release(
     :param at_once: see :func:`free`.
     """
     plan = free(catalogue, space, allocations, now, at_once=at_once)
-    give_up_unused(catalogue, space, plan, emptied(catalogue, plan), leaving=leaving)
+    return_unused(catalogue, space, plan, emptied(catalogue, plan), leaving=leaving)
     return plan
 
 
@@ -349,7 +349,7 @@ def emptied(catalogue: Catalogue, plan: Plan) -> set[tuple[str, int]]:
     }
 
 
-def give_up_unused(
+def return_unused(
     catalogue: Catalogue,
     space: Space,
     plan: Plan,
@@ -376,7 +376,7 @@ def give_up_unused(
             unused = all(block.free_count == _capacity(catalogue, block) for block in blocks)
             subnet = catalogue.subnets[blocks[0].subnet_id]
             if unused and (left > 1 or holder == leaving) and not is_needed(space, subnet, region):
-                give_up(plan, space, subnet, region, blocks)
+                return_region(plan, space, subnet, region, blocks)
                 left -= 1
 
 

@@ -22,7 +22,7 @@ from borough.domain.net.fewest_routes import Territory, strict_routes
 from borough.domain.net.prefixes import Prefix, merge_intervals, outermost
 from borough.domain.policy import allocate
 from borough.domain.policy.reassign import claimant_of, holder_of
-from borough.domain.policy.selection import climb, wanted
+from borough.domain.policy.selection import climb, resolve_selector
 from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import BLOCK_BITS, Block
@@ -159,9 +159,9 @@ def _renumber(
         owner=allocation.owner,
         attributes=allocation.attributes,
     )
-    want, ladder = wanted(catalogue, request), climb(catalogue, request)
+    selector, ladder = resolve_selector(catalogue, request), climb(catalogue, request)
     plan = allocate.allocate(
-        allocate.ResolvedRequest(catalogue, request, want, ladder, now), between
+        allocate.ResolvedRequest(catalogue, request, selector, ladder, now), between
     )
     if plan is None or plan.grants[0].allocation.address == allocation.address:
         return None

@@ -83,14 +83,14 @@ class Explanation:
 
 def describe_group(resolved: ResolvedRequest) -> str:
     """The group in words: ``network=pods + rack=r1 (implied by host node-1)``."""
-    request, want = resolved.request, resolved.want
+    request, selector = resolved.request, resolved.selector
     if request.tiers is not None:
         words = ["subnets " + ", then ".join("/".join(tier) for tier in request.tiers)]
     else:
         words = [_labels_text(name, request.labels[name]) for name in sorted(request.labels)]
     words += [
         f"{_labels_text(name, values)} (implied by host {request.host})"
-        for name, values in sorted(want.implied.items())
+        for name, values in sorted(selector.implied.items())
     ]
     if request.scope != "default":
         words.insert(0, f"scope {request.scope}")
@@ -177,7 +177,7 @@ def _rung_lines(
             RungLine(
                 step=steps + at + 1,
                 family=family,
-                hold=_hold_text(rung.hold, resolved.want.claimant),
+                hold=_hold_text(rung.hold, resolved.selector.claimant),
                 verdict=verdict,
                 reason=_fit_text(resolved, candidate),
                 subnets=tuple(
@@ -219,14 +219,19 @@ def _fit_text(resolved: ResolvedRequest, candidate: Candidate) -> str:
     labels = resolved.catalogue.cohorts[candidate.cohorts[0]].labels
     words = []
     for dimension in resolved.catalogue.dimensions:
-        if not resolved.want.counts(dimension):
+        if not resolved.selector.counts(dimension):
             continue
-        fit = resolved.want.fit(dimension, labels)
-        asked = resolved.want.named.get(dimension.name) or resolved.want.implied[dimension.name]
+        fit = resolved.selector.fit(dimension, labels)
+        asked = (
+            resolved.selector.named.get(dimension.name) or resolved.selector.implied[dimension.name]
+        )
         text = _labels_text(dimension.name, asked)
         if fit is Match.SAME:
             words.append(f"matches {text}")
-        elif fit is Match.UNLABELLED and dimension.name != resolved.want.claimant.partition("=")[0]:
+        elif (
+            fit is Match.UNLABELLED
+            and dimension.name != resolved.selector.claimant.partition("=")[0]
+        ):
             words.append(f"has no {dimension.name} (fallback of {text})")
         elif fit is Match.OTHER:
             words.append(f"is of another {dimension.name} than {text}")
@@ -234,7 +239,7 @@ def _fit_text(resolved: ResolvedRequest, candidate: Candidate) -> str:
 
 
 def _subnet_line(resolved: ResolvedRequest, hold: Hold, subnet: Subnet, tally: Tally) -> SubnetLine:
-    claimant = resolved.want.claimant
+    claimant = resolved.selector.claimant
     own = tally.free.get(claimant, 0) if claimant else 0
     unclaimed = tally.free.get("", 0)
     free = {
@@ -259,7 +264,7 @@ def _notes(resolved: ResolvedRequest, plan: Plan) -> tuple[str, ...]:
             continue
         if grant.hold is Hold.OTHERS:
             notes.append(_loan_text(resolved, grant, grant.block))
-        elif resolved.want.claimant and resolved.request.kind in (Kind.ANY, Kind.NEXT):
+        elif resolved.selector.claimant and resolved.request.kind in (Kind.ANY, Kind.NEXT):
             notes.append(_shared_text(resolved, plan, grant, grant.block))
     return tuple(notes)
 
@@ -300,7 +305,7 @@ def _claim_reason(resolved: ResolvedRequest, plan: Plan, note: Note) -> str:
 
 def _takeover_reason(note: Note) -> str:
     """The reason for a takeover, and its cost for the previous holder."""
-    holder, region = note.loser, note.region
+    holder, region = note.previous_holder, note.region
     if region is None or region == note.prefix:
         return f"which {holder} had left unused: it costs {holder} the route to that space"
     left = note.prefix.length - region.length
@@ -316,7 +321,7 @@ def _loan_text(resolved: ResolvedRequest, grant: Grant, block: Block) -> str:
     text = f"{grant.allocation.text} is borrowed from {block.holder}'s {block.region()}: "
     if resolved.request.kind not in (Kind.ANY, Kind.NEXT):
         return text + "this address was asked for"
-    if not resolved.want.claimant:
+    if not resolved.selector.claimant:
         return text + "nothing unclaimed is free"
     return text + (
         "nothing of its own and nothing unclaimed is free, and no unused piece of a region may be taken "
@@ -330,7 +335,7 @@ def _shared_text(resolved: ResolvedRequest, plan: Plan, grant: Grant, block: Blo
     reason = (
         "nothing of its own is free, and others use this block as well"
         if was_used
-        else f"{resolved.want.claimant} may claim no more"
+        else f"{resolved.selector.claimant} may claim no more"
     )
     return (
         f"{grant.allocation.text} lies in {block.prefix}, which is unclaimed: {reason}; "
@@ -372,7 +377,7 @@ def _boundary_text(resolved: ResolvedRequest, cohort: Cohort) -> str:
     if cohort.closed:
         return "closed: takes no new addresses"
     for dimension in resolved.catalogue.dimensions:
-        if resolved.want.fit(dimension, cohort.labels) is Match.OUTSIDE_BOUNDARY:
+        if resolved.selector.fit(dimension, cohort.labels) is Match.OUTSIDE_BOUNDARY:
             return _boundary_reason(resolved, dimension, cohort)
     families = " and ".join(f"IPv{family}" for family in resolved.ladder.families)
     return f"does not have {families} together"
@@ -381,9 +386,9 @@ def _boundary_text(resolved: ResolvedRequest, cohort: Cohort) -> str:
 def _boundary_reason(resolved: ResolvedRequest, dimension: Dimension, cohort: Cohort) -> str:
     on_subnet = cohort.labels.get(dimension.name, NO_LABELS)
     if not on_subnet:
-        asked = resolved.want.named[dimension.name]
+        asked = resolved.selector.named[dimension.name]
         return f"has no {dimension.name}, {_labels_text(dimension.name, asked)} was asked for"
     reason = f"inside the boundary {_labels_text(dimension.name, on_subnet)}"
-    if resolved.want.counts(dimension):
+    if resolved.selector.counts(dimension):
         return reason
     return f"{reason}, which the request does not name"

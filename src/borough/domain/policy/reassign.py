@@ -14,12 +14,12 @@ from borough.domain.declared.dimensions import HOST, Match, match
 from borough.domain.declared.records import NO_LABELS, Subnet
 from borough.domain.net.prefixes import Prefix, free_prefixes
 from borough.domain.policy.placement import NAMED_BITS
-from borough.domain.policy.selection import ResolvedSelector, wanted
+from borough.domain.policy.selection import ResolvedSelector, resolve_selector
 from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import NOBODY, Block, part, reserved_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
-from borough.domain.space.regions import ClaimedRegions, add_free_range, give_up, regions
+from borough.domain.space.regions import ClaimedRegions, add_free_range, regions, return_region
 from borough.domain.space.rungs import Hold, Rung
 
 
@@ -35,7 +35,7 @@ def claimant_of(catalogue: Catalogue, host: str) -> str:
 
 def _wanted(catalogue: Catalogue, host: str) -> ResolvedSelector:
     labels = {HOST: frozenset([host])}
-    return wanted(catalogue, Request(labels=labels, host=host))
+    return resolve_selector(catalogue, Request(labels=labels, host=host))
 
 
 def everything_of(catalogue: Catalogue, space: Space, holder: str) -> list[Block]:
@@ -79,7 +79,7 @@ def vacate(catalogue: Catalogue, space: Space, holder: str) -> Plan:
     for region, blocks in regions(everything_of(catalogue, space, holder)):
         subnet = catalogue.subnets[blocks[0].subnet_id]
         if not any(block.high_water for block in blocks):
-            give_up(plan, space, subnet, region, blocks)
+            return_region(plan, space, subnet, region, blocks)
             continue
         plan.notes.append(Note(Act.GAVE_UP, subnet.id, region, holder))
         for block in blocks:

@@ -22,9 +22,9 @@ from borough.domain.space.plan import Act, Note, Plan, Space
 from borough.domain.space.regions import (
     add_free_range,
     free_tail,
-    give_up,
     is_needed,
     regions,
+    return_region,
     take_away,
 )
 
@@ -92,7 +92,7 @@ def _reclaim_region(
     elif not first.idle_since:
         plan.put(first, replace(first, idle_since=now))
     elif used == 0 and now - first.idle_since >= EMPTY_FOR:
-        give_up(plan, space, subnet, region, blocks)
+        return_region(plan, space, subnet, region, blocks)
     elif used and half is not None and now - first.idle_since >= LOW_FOR:
         take_away(plan, subnet, region, blocks, half)
         plan.notes.append(Note(Act.GAVE_UP, subnet.id, half, first.holder))

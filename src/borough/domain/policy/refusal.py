@@ -123,7 +123,7 @@ def _room_of(
     claimed: Callable[[Rung], int],
     candidate: Candidate,
 ) -> _Room:
-    claimant, rules = resolved.want.claimant, candidate.claiming
+    claimant, rules = resolved.selector.claimant, candidate.claiming
     own = unclaimed = others = cooling = 0
     for subnet in candidate_subnets(resolved.catalogue, candidate):
         tally = tallies[subnet.id]
@@ -145,7 +145,7 @@ def _room_of(
 def _refusal(
     resolved: ResolvedRequest, family: Family, rooms: list[_Room], best: _Room, cools_until: str
 ) -> Refusal:
-    count, claimant = resolved.request.count, resolved.want.claimant
+    count, claimant = resolved.request.count, resolved.selector.claimant
     asked = f"{count} asked, {best.allowed} free"
     if best.allowed + best.capped >= count:
         return Refusal(

@@ -135,7 +135,7 @@ class ResolvedSelector:
         return dimension.name in self.named or dimension.name in self.implied
 
 
-def wanted(catalogue: Catalogue, request: Request) -> ResolvedSelector:
+def resolve_selector(catalogue: Catalogue, request: Request) -> ResolvedSelector:
     """Combine a request's labels with those that its host implies."""
     host = catalogue.hosts.get(request.host)
     implied = (
@@ -181,17 +181,17 @@ def climb(catalogue: Catalogue, request: Request) -> Ladder:
     :return: a ladder without placement groups when no subnet is admitted, or none has all families.
     """
     check(catalogue, request)
-    want = wanted(catalogue, request)
+    selector = resolve_selector(catalogue, request)
     if request.tiers is None:
-        candidates = _by_labels(catalogue, request, want)
+        candidates = _by_labels(catalogue, request, selector)
     else:
-        candidates = _by_tiers(catalogue, request.scope, request.tiers, want)
+        candidates = _by_tiers(catalogue, request.scope, request.tiers, selector)
     families = _families(catalogue, request, candidates)
     candidates = [candidate for candidate in candidates if candidate.family in families]
     together = len(families) > 1 or request.count > 1
-    divided = _placement_groups(catalogue, want, candidates) if together else {(): candidates}
+    divided = _placement_groups(catalogue, selector, candidates) if together else {(): candidates}
     placement_groups = [
-        _placement_group(values, members, claims=bool(want.claimant))
+        _placement_group(values, members, claims=bool(selector.claimant))
         for values, members in divided.items()
         if {member.family for member in members} == set(families)
     ]
@@ -218,22 +218,25 @@ def _families(
     return families_of(catalogue.subnets.values())[:1]
 
 
-def _by_labels(catalogue: Catalogue, request: Request, want: ResolvedSelector) -> list[Candidate]:
+def _by_labels(
+    catalogue: Catalogue, request: Request, selector: ResolvedSelector
+) -> list[Candidate]:
     """Rules 1 to 4 over every cohort of the scope, best first."""
     ranked = catalogue.dimensions
     split = 1 + next(
-        (at for at, dimension in enumerate(ranked) if dimension is want.claiming), len(ranked) - 1
+        (at for at, dimension in enumerate(ranked) if dimension is selector.claiming),
+        len(ranked) - 1,
     )
     grouped: dict[tuple[Family, Key, Key, ClaimSettings], list[int]] = {}
     for cohort in _reachable(catalogue, request):
         if cohort.closed:
             continue
-        levels = [want.fit(dimension, cohort.labels) for dimension in ranked]
+        levels = [selector.fit(dimension, cohort.labels) for dimension in ranked]
         if Match.OUTSIDE_BOUNDARY in levels:
             continue
         before: Key = tuple(levels[:split])
         after: Key = (*levels[split:], -cohort.weight)
-        claiming = want.rules.with_settings(cohort.claiming)
+        claiming = selector.rules.with_settings(cohort.claiming)
         grouped.setdefault((cohort.family, before, after, claiming), []).append(cohort.id)
     made = [
         Candidate(family, before, after, tuple(sorted(cohorts)), claiming=claiming)
@@ -261,7 +264,7 @@ def _reachable(catalogue: Catalogue, request: Request) -> Iterable[Cohort]:
 
 
 def _by_tiers(
-    catalogue: Catalogue, scope: str, tiers: tuple[tuple[str, ...], ...], want: ResolvedSelector
+    catalogue: Catalogue, scope: str, tiers: tuple[tuple[str, ...], ...], selector: ResolvedSelector
 ) -> list[Candidate]:
     """Subnets that the request names, in its order (rule 2)."""
     made = []
@@ -271,7 +274,7 @@ def _by_tiers(
         for each in members:
             if each.closed:
                 continue
-            claiming = want.rules.with_settings(each.claiming)
+            claiming = selector.rules.with_settings(each.claiming)
             grouped.setdefault((each.family, claiming), set()).add(each.id)
         made += [
             Candidate(family, (position,), (), subnets=tuple(sorted(ids)), claiming=claiming)
@@ -288,20 +291,20 @@ def _named_subnet(catalogue: Catalogue, scope: str, name: str) -> Subnet:
 
 
 def _placement_groups(
-    catalogue: Catalogue, want: ResolvedSelector, candidates: Sequence[Candidate]
+    catalogue: Catalogue, selector: ResolvedSelector, candidates: Sequence[Candidate]
 ) -> dict[tuple[tuple[str, str], ...], list[Candidate]]:
     """Divide candidates by their shared values in the requested hard dimensions (rule 5)."""
     hard = [
         dimension
         for dimension in catalogue.dimensions
-        if dimension.fallback is Fallback.NONE and want.counts(dimension)
+        if dimension.fallback is Fallback.NONE and selector.counts(dimension)
     ]
     divided: dict[tuple[tuple[str, str], ...], list[Candidate]] = {}
     for candidate in candidates:
         split: dict[tuple[tuple[str, str], ...], list[int]] = {}
         for cohort in candidate.cohorts:
             labels = catalogue.cohorts[cohort].labels
-            for values in product(*(_shared(dimension, want, labels) for dimension in hard)):
+            for values in product(*(_shared(dimension, selector, labels) for dimension in hard)):
                 placement_group = tuple(
                     zip((dimension.name for dimension in hard), values, strict=True)
                 )
@@ -322,8 +325,8 @@ def _placement_groups(
     return divided
 
 
-def _shared(dimension: Dimension, want: ResolvedSelector, labels: Labels) -> list[str]:
-    asked = want.named.get(dimension.name) or want.implied.get(dimension.name, NO_LABELS)
+def _shared(dimension: Dimension, selector: ResolvedSelector, labels: Labels) -> list[str]:
+    asked = selector.named.get(dimension.name) or selector.implied.get(dimension.name, NO_LABELS)
     return sorted(labels.get(dimension.name, NO_LABELS) & asked) or [""]
 
 

@@ -96,7 +96,7 @@ class Act(StrEnum):
 class Note(NamedTuple):
     """A change of claims in a plan, for events and explanations.
 
-    :ivar loser: the previous holder of a piece that is taken over; else empty.
+    :ivar previous_holder: the previous holder of a piece that is taken over; else empty.
     :ivar region: the region that it is taken out of.
     """
 
@@ -104,7 +104,7 @@ class Note(NamedTuple):
     subnet_id: int
     prefix: Prefix
     holder: str
-    loser: str = ""
+    previous_holder: str = ""
     region: Prefix | None = None
 
 

@@ -174,7 +174,9 @@ def _divide(plan: Plan, subnet: Subnet, block: Block, pieces: list[Prefix]) -> N
         plan.drop(block)
 
 
-def give_up(plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: list[Block]) -> None:
+def return_region(
+    plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: list[Block]
+) -> None:
     """Turn an unused region back into unclaimed space, joined with the free buddies around it."""
     for block in blocks:
         plan.drop(block)

@@ -1,4 +1,4 @@
-"""The conformance kit: the contract of a group driver, as tests that run on anybody's driver.
+"""The conformance kit: the contract of a group driver, as tests for any driver.
 
     pytest --pyargs borough.driver.conformance --driver NAME [--driver-config FILE]
 

@@ -1,4 +1,4 @@
-"""What is active while the kit runs: the driver under test, its stage, and the table at the end."""
+"""Fixtures of the kit: the driver under test, the space of a test, and the table at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from borough.driver.conformance.stage import Stage
+from borough.driver.conformance.space import KitSpace
 from borough.driver.conformance.summary import Summary
 from borough.driver.feature import Feature
 from borough.driver.interface import GroupDriver
@@ -21,7 +21,7 @@ _summaries: Final = pytest.StashKey[Summary]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and begin the table."""
-    config.addinivalue_line("markers", "needs(feature, …): what the driver must have")
+    config.addinivalue_line("markers", "needs(feature, …): features that the driver must have")
     config.stash[_summaries] = Summary()
     config.pluginmanager.register(_Reports(config.stash[_summaries]))
 
@@ -43,7 +43,7 @@ def driver(request: pytest.FixtureRequest) -> Iterator[GroupDriver]:
 
 @pytest.fixture(autouse=True)
 def _skip_what_it_lacks(request: pytest.FixtureRequest, driver: GroupDriver) -> None:
-    """Skip what the driver declares to lack, and nothing else."""
+    """Skip a test for a feature that the driver lacks, and no other."""
     marks = request.node.iter_markers("needs")
     features: list[Feature] = [feature for mark in marks for feature in mark.args]
     request.node.user_properties.extend(("feature", feature.name) for feature in features)
@@ -53,15 +53,15 @@ def _skip_what_it_lacks(request: pytest.FixtureRequest, driver: GroupDriver) -> 
 
 
 @pytest.fixture
-def stage(driver: GroupDriver) -> Iterator[Stage]:
-    """A network of this test's own on the driver, cleared away afterwards."""
-    made = Stage(driver)
+def space(driver: GroupDriver) -> Iterator[KitSpace]:
+    """A network of this test on the driver, removed at the end."""
+    made = KitSpace(driver)
     yield made
     made.clear()
 
 
 class _Reports:
-    """Collects what every test comes to, also from the workers of pytest-xdist."""
+    """Collects the results of all tests, also from the workers of pytest-xdist."""
 
     def __init__(self, summary: Summary) -> None:
         self._summary = summary

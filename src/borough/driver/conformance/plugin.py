@@ -1,7 +1,7 @@
-"""The pytest plug-in: the options of the kit, and what it needs.
+"""The pytest plug-in of the conformance kit.
 
-pytest finds it in every environment that has Borough. Unless the kit is asked for it does nothing, not
-even import the rest of Borough: its options are only added then, so that they are in nobody's way.
+pytest loads it in every environment with Borough. Without tests of the kit it adds no options, which could
+conflict with those of other plug-ins, and imports nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PACKAGE: Final = "borough.driver.conformance"
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> None:
-    """Add the options, when the kit is asked for."""
+    """Add the options for a run of the kit."""
     if not any(argument.startswith(PACKAGE) for argument in args):
         return
     group = parser.getgroup("borough", "conformance of a driver")

@@ -1,4 +1,4 @@
-"""The table at the end: what a driver supports, thing by thing."""
+"""The table at the end: the features of a driver."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Summary:
                 self._passed[name] += 1
 
     def _note(self, name: str, report: pytest.TestReport) -> None:
-        """A test is skipped for one of its features; which one, its reason says."""
-        said = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
+        """Record the feature for which a test is skipped, from its reason."""
+        text = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
         start = f"Skipped: lacks {Feature[name].value}: "
-        if said.startswith(start):
-            self._lacks[name] = said.removeprefix(start)
+        if text.startswith(start):
+            self._lacks[name] = text.removeprefix(start)
 
     def write(self, terminal: pytest.TerminalReporter, driver: str | None) -> None:
         """Print the table."""
-        terminal.section(f"what driver {driver} supports")
+        terminal.section(f"features of driver {driver}")
         for feature in Feature:
             name = feature.name
             if self._failed[name]:
-                said, colour = "FAILS " + ", ".join(dict.fromkeys(self._failed[name])), "red"
+                text, colour = "FAILS " + ", ".join(dict.fromkeys(self._failed[name])), "red"
             elif name in self._lacks:
-                said, colour = f"lacks ({self._lacks[name]})", "yellow"
+                text, colour = f"lacks ({self._lacks[name]})", "yellow"
             elif self._passed[name]:
-                said, colour = f"yes ({self._passed[name]} tests)", "green"
+                text, colour = f"yes ({self._passed[name]} tests)", "green"
             else:
-                said, colour = "not tested", "yellow"
-            terminal.write_line(f"{feature.value:<52} {said}", **{colour: True})
+                text, colour = "not tested", "yellow"
+            terminal.write_line(f"{feature.value:<52} {text}", **{colour: True})

@@ -1,4 +1,4 @@
-"""NetBox's REST interface: as much of it as the driver needs, and its errors as ours."""
+"""The part of NetBox's REST interface that the driver uses, with Borough's errors."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import httpx
 
 from borough.errors import DriverFault, DriverUnavailable
 
-#: Tokens of the second version name themselves; NetBox 4.5 and later.
+#: Start of tokens of the second version, of NetBox 4.5 and later.
 _SECOND: Final = "nbt_"
 
 #: Most characters of a refusal that an error repeats.
-_TOLD: Final = 300
+_SHOWN: Final = 300
 
 
 class Refused(Exception):
-    """NetBox understood, and said no: 400, 404 or 409."""
+    """NetBox refused the request with 400, 404 or 409."""
 
-    def __init__(self, status: int, told: str) -> None:
-        super().__init__(f"NetBox answered {status}: {told}")
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"NetBox answered {status}: {text}")
         self.status = status
 
 
@@ -28,7 +28,7 @@ class Client:
     """One NetBox.
 
     :param timeout: seconds to wait for an answer.
-    :param transport: what carries the requests; for tests.
+    :param transport: replaces the connection, in tests.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Client:
         )
 
     def get(self, path: str, **filters: Any) -> list[dict[str, Any]]:
-        """The objects that filters select; those the driver asks for fit on one page."""
+        """The objects that filters select. The selections of the driver fit on one page."""
         answer = self._json(self._send("GET", path, params=filters))
         found = answer.get("results")
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
@@ -74,7 +74,7 @@ class Client:
         self._http.close()
 
     def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        told = f"{method} {path}"
+        request = f"{method} {path}"
         try:
             answer = self._http.request(method, path, **more)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -83,19 +83,21 @@ class Client:
             ) from error
         except httpx.TransportError as error:
             raise DriverUnavailable(
-                f"NetBox did not answer {told} ({type(error).__name__})", outcome="unknown"
+                f"NetBox did not answer {request} ({type(error).__name__})", outcome="unknown"
             ) from error
         status = answer.status_code
         if status in (401, 403):
-            raise DriverFault(f"NetBox refuses {told} ({status}): check the token and its rights")
+            raise DriverFault(
+                f"NetBox refuses {request} ({status}): check the token and its rights"
+            )
         if status in (400, 404, 409):
-            raise Refused(status, answer.text[:_TOLD])
+            raise Refused(status, answer.text[:_SHOWN])
         if status == 429:
-            raise DriverUnavailable(f"NetBox has too much to do for {told}", outcome="not_done")
+            raise DriverUnavailable(f"NetBox has too much to do for {request}", outcome="not_done")
         if status >= 500:
-            raise DriverUnavailable(f"NetBox answered {told} with {status}", outcome="unknown")
+            raise DriverUnavailable(f"NetBox answered {request} with {status}", outcome="unknown")
         if not 200 <= status < 300:
-            raise DriverFault(f"NetBox answered {told} with {status}")
+            raise DriverFault(f"NetBox answered {request} with {status}")
         return answer
 
     def _json(self, answer: httpx.Response) -> dict[str, Any]:
@@ -104,7 +106,7 @@ class Client:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            # It may well have done what it was asked to.
+            # The request may have been carried out.
             raise DriverFault(
                 "NetBox answered something that is not a JSON object", outcome="unknown"
             )

@@ -1,6 +1,6 @@
 """The driver: prefixes of NetBox as subnets, IP addresses of NetBox as allocations.
 
-What the driver makes carries ``borough:`` at the start of its description, and it removes nothing else.
+The description of every object that the driver creates starts with ``borough:``. It removes no other object.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from borough.driver.settings import Settings
 from borough.drivers.netbox.client import Client, Refused
 from borough.errors import AddressInUse, DriverFault, Exhausted, NotAllocated
 
-#: How descriptions of what the driver made begin.
+#: Start of the description of an object that the driver created.
 MARK: Final = "borough:"
 
-#: Of a gateway that nobody holds.
+#: Description of a gateway that is not allocated.
 GATEWAY: Final = f"{MARK}gateway"
 
 #: Longest description that NetBox keeps, in characters.
@@ -33,9 +33,9 @@ _DEFAULT_SCOPE: Final = "default"
 class NetboxDriver(SubnetDriver):
     """NetBox 4 (``available-ips`` of prefixes and ranges).
 
-    :ivar create: whether prefixes, ranges, gateways and VRFs that are missing are made.
-    :ivar vrfs: the VRF of a scope, by name; otherwise the default scope is the global table, and any
-        other one the VRF of its name.
+    :ivar create: True to create missing prefixes, ranges, gateways and VRFs.
+    :ivar vrfs: VRF names by scope. Without an entry the default scope is the global table, another scope
+        the VRF of the same name.
     """
 
     client: Client
@@ -49,8 +49,8 @@ class NetboxDriver(SubnetDriver):
     def from_settings(cls, settings: Settings) -> Self:
         """Connect to a NetBox.
 
-        Settings: ``url``; ``token_env`` or ``token_file``; ``timeout`` in seconds (10); ``ca_file``, if its
-        certificate is not a public one's; ``create`` (no); ``vrfs``, VRF names by scope.
+        Settings: ``url``; ``token_env`` or ``token_file``; ``timeout`` in seconds (10); ``ca_file``, for a
+        private certificate; ``create`` (false); ``vrfs``, VRF names by scope.
         """
         url = settings.text("url")
         if not url.startswith(("http://", "https://")):
@@ -59,7 +59,7 @@ class NetboxDriver(SubnetDriver):
         ca_file = settings.text("ca_file", "")
         vrfs = dict(settings.mapping("vrfs", {}))
         if not all(isinstance(each, str) for each in vrfs.values()):
-            raise settings.refuse("vrfs", "must give the name of a VRF for each scope")
+            raise settings.refuse("vrfs", "must name a VRF for each scope")
         create = settings.flag("create", False)
         token = settings.secret("token")
         try:
@@ -73,7 +73,7 @@ class NetboxDriver(SubnetDriver):
         return NetboxSubnet(self, subnet)
 
     def add_subnet(self, subnet: Subnet) -> None:
-        """Find the prefix, its ranges and the gateway; with ``create``, make what is missing."""
+        """Find the prefix, its ranges and the gateway; with ``create``, add missing ones."""
         self._ids.pop(subnet.name, None)
         for path in self.places(subnet):
             assert path
@@ -86,7 +86,7 @@ class NetboxDriver(SubnetDriver):
                 self.client.post("ipam/ip-addresses/", body | place.place(address))
 
     def remove_subnet(self, subnet: Subnet) -> None:
-        """Remove what :meth:`add_subnet` made."""
+        """Remove the objects that :meth:`add_subnet` created."""
         self._ids.pop(subnet.name, None)
         vrf = self.vrf(subnet.scope)
         if subnet.gateway is not None:
@@ -107,7 +107,7 @@ class NetboxDriver(SubnetDriver):
         """Close the connections."""
         self.client.close()
 
-    # --- Where a subnet is in NetBox ------------------------------------------------------------
+    # --- The objects of a subnet ----------------------------------------------------------------
 
     def vrf(self, scope: str) -> int | None:
         """The VRF of a scope; None for the global table."""
@@ -131,14 +131,14 @@ class NetboxDriver(SubnetDriver):
         return vrf
 
     def places(self, subnet: Subnet) -> list[str]:
-        """Where addresses of a subnet are asked for: its prefix, or its ranges if it has any."""
+        """The paths that allocate addresses of a subnet: its ranges, or its prefix without ranges."""
         if subnet.name not in self._ids:
             self._ids[subnet.name] = self._find(subnet)
         found: list[str] = self._ids[subnet.name]
         return found
 
     def forget(self, subnet: Subnet) -> None:
-        """Look a subnet up again the next time."""
+        """Drop the ids of a subnet, so that the next request reads them again."""
         self._ids.pop(subnet.name, None)
 
     def _find(self, subnet: Subnet) -> list[str]:
@@ -219,8 +219,8 @@ class NetboxSubnet(DriverSubnet):
             if error.status == 400 and self.entries(address):
                 raise AddressInUse(f"NetBox has {address} already", address=address) from error
             raise DriverFault(str(error)) from error
-        # NetBox looks before it writes, and lets two that do so at once both have it: the first one
-        # keeps it.
+        # NetBox reads before it writes, so two requests at once both get the address: the entry with
+        # the lower id keeps it.
         number = _id(made)
         if min((_id(each) for each in self.entries(address)), default=number) < number:
             client.delete(f"ipam/ip-addresses/{number}/")
@@ -243,8 +243,8 @@ class NetboxSubnet(DriverSubnet):
         held = [each for each in ours if each.get("description") != GATEWAY]
         if entries and not ours:
             raise DriverFault(
-                f"{address} is in NetBox without the description that this driver gave it; "
-                "somebody else may hold it by now"
+                f"{address} is in NetBox without this driver's description; "
+                "another program may have allocated it"
             )
         if not held:
             raise NotAllocated(f"NetBox does not have {address}", address=address)
@@ -271,7 +271,7 @@ class NetboxSubnet(DriverSubnet):
         return [_address(each) for each in found]
 
     def entries(self, address: str) -> list[dict[str, Any]]:
-        """What NetBox has of an address, the first one first."""
+        """The entries of an address, the oldest first."""
         found = self.driver.client.get(
             "ipam/ip-addresses/",
             address=address,
@@ -280,7 +280,7 @@ class NetboxSubnet(DriverSubnet):
         return sorted(found, key=_id)
 
     def place(self, address: str) -> dict[str, Any]:
-        """The fields that say where an address is."""
+        """The fields of an address: itself with the prefix length, and the VRF."""
         return {
             "address": f"{address}/{self.subnet.prefix.length}",
             "vrf": self.driver.vrf(self.subnet.scope),

@@ -40,7 +40,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Node:
     """A value and where it stands.
 
@@ -203,6 +203,9 @@ def tree_of(value: Any, field: str = "", depth: int = 0) -> Node:
     """
     if depth > DEPTH_LIMIT:
         raise Unreadable(None, field, _TOO_DEEP)
+    # Most values; a test for an abstract class takes ten times as long.
+    if value is None or isinstance(value, str | int):
+        return Node(value, None, field)
     if isinstance(value, Mapping):
         found = {}
         for key, each in value.items():
@@ -210,7 +213,7 @@ def tree_of(value: Any, field: str = "", depth: int = 0) -> Node:
                 raise Unreadable(None, field, f"key {shorten(repr(key))} must be text")
             found[key] = tree_of(each, _join(field, key), depth + 1)
         return Node(found, None, field)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         items = [tree_of(each, f"{field}[{at}]", depth + 1) for at, each in enumerate(value)]
         return Node(items, None, field)
     return Node(value, None, field)

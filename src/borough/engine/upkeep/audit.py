@@ -1,7 +1,7 @@
-"""Find where the stored state contradicts itself, and mend it from what is certain.
+"""Find contradictions of the stored state, and repair it from the certain part.
 
-Certain are the declared objects, the allocations, and the claims that nothing speaks against. An
-allocation is never removed and keeps its sequence number; whatever else is wrong is made anew.
+Certain are the declared objects, the allocations, and the claims without a contradiction. An allocation is
+never removed and keeps its sequence number; other wrong rows are made again.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ def audit(
 ) -> list[Finding]:
     """See :meth:`borough.engine.ipam.Ipam.audit`.
 
-    Every subnet is read in a unit of its own, so that others can go on writing in between. With
-    ``repair``, what was found is then looked at again and mended, once more one unit a subnet. An error
-    says under ``done`` what was mended before it.
+    Every subnet is read in a unit of its own, so that other calls can write in between. With ``repair``,
+    each subnet with findings is read again and repaired in a unit of its own. An error has under ``done``
+    the earlier repairs.
 
     :param clock: the time in microseconds since the epoch, for the events.
     """
-    mended: list[Finding] = []
-    with telling(lambda: {"findings": plain(mended)} if mended else {}):
+    repaired: list[Finding] = []
+    with telling(lambda: {"findings": plain(repaired)} if repaired else {}):
         seen = store.transact(_unreadable_cohorts, write=False)
         if seen:
-            # Nothing else can be read before these are gone.
+            # The rest cannot be read before these are removed.
             if not repair:
                 return seen
-            mended += store.transact(_MendCatalogue(seen, clock()), declares=True)
+            repaired += store.transact(_RepairCatalogue(seen, clock()), declares=True)
         survey = store.transact(lambda unit: _survey(unit, clock()), write=False)
         local: dict[int, list[Finding]] = {}
         for done, subnet_id in enumerate(survey.subnet_ids, 1):
@@ -71,16 +71,16 @@ def audit(
             if progress:
                 progress(done, len(survey.subnet_ids))
         if not repair:
-            return [*survey.found, *chain.from_iterable(local.values()), *survey.unmendable]
+            return [*survey.found, *chain.from_iterable(local.values()), *survey.unrepairable]
         if survey.found:
-            mended += store.transact(_MendCatalogue(survey.found, clock()), declares=True)
+            repaired += store.transact(_RepairCatalogue(survey.found, clock()), declares=True)
         for subnet_id, found in local.items():
-            mended += store.transact(_Mend(subnet_id, found, clock()))
-    return [*mended, *survey.unmendable]
+            repaired += store.transact(_Repair(subnet_id, found, clock()))
+    return [*repaired, *survey.unrepairable]
 
 
-def _mended(unit: WriteTrail, seen: Iterable[Finding], now: int) -> list[Finding]:
-    """What was seen, each thing once, marked as repaired and recorded as an event."""
+def _repaired(unit: WriteTrail, seen: Iterable[Finding], now: int) -> list[Finding]:
+    """The findings, each once, marked as repaired and recorded as events."""
     found = {(each.code, each.subnet, each.subject): each for each in seen}
     for each in found.values():
         subject, detail = each.subject[:_SUBJECT], f"{each.code}: {each.message}"
@@ -93,14 +93,14 @@ def _mended(unit: WriteTrail, seen: Iterable[Finding], now: int) -> list[Finding
 
 @dataclass(frozen=True)
 class _Survey:
-    """What is wrong beyond single subnets.
+    """Findings beyond single subnets.
 
-    :ivar unmendable: what only a person can mend.
+    :ivar unrepairable: findings for an operator to decide.
     :ivar subnet_ids: all subnets, by scope and address.
     """
 
     found: list[Finding]
-    unmendable: list[Finding]
+    unrepairable: list[Finding]
     subnet_ids: list[int]
 
 
@@ -123,7 +123,7 @@ def _survey(unit: ReadUnit, now: int) -> _Survey:
             *inspect_overlaps(catalogue),
             *inspect_pools(catalogue),
             *(_misnamed(catalogue, each, None) for each in unit.homeless()),
-            *(_left(each) for each in unit.orphans() if each.is_due(now)),
+            *(_orphaned(each) for each in unit.orphans() if each.is_due(now)),
             *unit.risks(),
         ],
         [subnet.id for subnet in ordered],
@@ -131,8 +131,8 @@ def _survey(unit: ReadUnit, now: int) -> _Survey:
 
 
 @dataclass(frozen=True)
-class _MendCatalogue:
-    """A unit of work that puts every subnet into its cohort, removes the space of none, and mends times.
+class _RepairCatalogue:
+    """A unit of work that repairs cohorts and times, and removes space without a subnet.
 
     :ivar seen: what an earlier unit found.
     :ivar now: microseconds since the epoch.
@@ -144,7 +144,7 @@ class _MendCatalogue:
     def __call__(self, unit: Unit) -> list[Finding]:
         wrong = inspect_cohorts(unit.stored_cohorts())
         for cohort_id in wrong:
-            # Otherwise its subnets could be put into the very row that is wrong.
+            # Otherwise its subnets could be put into the wrong row again.
             unit.retire_cohort(cohort_id)
         catalogue = unit.reload()
         members = inspect_members(catalogue)
@@ -155,12 +155,12 @@ class _MendCatalogue:
         strays = unit.strays()
         unit.remove_strays()
         overdue = bring_back(unit, self.now)
-        return _mended(
+        return _repaired(
             unit,
             [
                 *self.seen,
                 *wrong.values(),
-                # A subnet of a retired cohort stood in the right one as far as anybody could see.
+                # A subnet of a retired cohort is no finding of its own.
                 *(each for id, each in members.items() if catalogue.cohort_of[id] not in wrong),
                 *map(_stray, strays),
                 *overdue,
@@ -179,26 +179,24 @@ def _stray(piece: Block | FreeRange) -> Finding:
     )
 
 
-def _left(orphan: Orphan) -> Finding:
-    """An address that a system behind a driver may hold for nobody. Only its driver can give it back."""
-    what = orphan.address or "an address whose answer was lost"
-    reason = orphan.reason or "it was being given back when its process ended"
+def _orphaned(orphan: Orphan) -> Finding:
+    """The finding for an orphan; only its driver can release it."""
+    subject = orphan.address or "an address whose answer was lost"
+    reason = orphan.reason or "the process ended during its release"
     return Finding(
         "left_behind",
         orphan.subnet,
         orphan.address or f"token {orphan.token}",
-        f"driver {orphan.driver} may still hold {what}"
+        f"driver {orphan.driver} may still hold {subject}"
         + (f" for {orphan.owner}" if orphan.owner else "")
-        + f": {reason}; the driver tries again by itself, or look there",
+        + f": {reason}; the driver tries again",
     )
 
 
-def _misnamed(
-    catalogue: Catalogue, allocation: AllocationRow, placement_group: Subnet | None
-) -> Finding:
-    """An allocation that is filed under a subnet in which it does not lie.
+def _misnamed(catalogue: Catalogue, allocation: AllocationRow, right: Subnet | None) -> Finding:
+    """The finding for an allocation that is stored under a subnet that does not contain it.
 
-    :param home: the subnet in which it lies.
+    :param right: the subnet that contains it.
     """
     named = catalogue.subnets.get(allocation.subnet_id)
     if named is None:
@@ -207,11 +205,11 @@ def _misnamed(
         code = "allocation_outside_subnet"
         filed = f"{named.name} ({named.prefix} of scope {named.scope})"
     lies = (
-        f"it lies in subnet {placement_group.name}"
-        if placement_group
+        f"it lies in subnet {right.name}"
+        if right
         else f"no subnet of scope {allocation.scope} covers it; add one and audit again"
     )
-    message = f"{allocation.text} is filed under subnet {filed}, but {lies}"
+    message = f"{allocation.text} is stored under subnet {filed}, but {lies}"
     return Finding(code, named.name if named else "", allocation.text, message)
 
 
@@ -222,9 +220,9 @@ def _misnamed(
 class _Reading:
     """A subnet as one unit sees it.
 
-    :ivar taken: addresses of its prefix that are held or cool, whichever subnet they are filed under.
-    :ivar strangers: allocations that lie here but are filed under another subnet.
-    :ivar space: what is wrong with blocks and runs.
+    :ivar taken: addresses of its prefix that are allocated or cool down, stored under any subnet.
+    :ivar strangers: allocations of its prefix that are stored under another subnet.
+    :ivar space: findings of blocks and free ranges.
     """
 
     blocks: list[Block]
@@ -253,7 +251,7 @@ def _read(unit: ReadUnit, subnet: Subnet) -> _Reading:
 
 
 def _lies_in(catalogue: Catalogue, subnet_id: int, here: Subnet, address: int) -> bool:
-    """Whether an address of ``here`` lies in the subnet that it is filed under as well.
+    """True when an address of ``here`` also lies in the subnet under which it is stored.
 
     Subnets that overlap would otherwise take its allocations from each other, audit after audit.
     """
@@ -272,19 +270,19 @@ def _findings(unit: ReadSpace, subnet: Subnet, reading: _Reading) -> list[Findin
 
 @dataclass(frozen=True)
 class _Inspect:
-    """A unit of work that looks at one subnet."""
+    """A unit of work that inspects one subnet."""
 
     subnet_id: int
 
     def __call__(self, unit: ReadUnit) -> list[Finding]:
-        # It may have been removed since the survey.
+        # The subnet may have been removed since the survey.
         subnet = unit.catalogue.subnets.get(self.subnet_id)
         return _findings(unit, subnet, _read(unit, subnet)) if subnet else []
 
 
 @dataclass(frozen=True)
-class _Mend:
-    """A unit of work that looks at one subnet again, for it may have changed, and mends it.
+class _Repair:
+    """A unit of work that reads one subnet again, because it may have changed, and repairs it.
 
     :ivar seen: what an earlier unit found.
     :ivar now: microseconds since the epoch.
@@ -310,4 +308,4 @@ class _Mend:
                 self.now,
             )
             unit.commit(Plan(blocks_added=blocks, free_ranges_added=free_ranges), self.now)
-        return _mended(unit, [*self.seen, *_findings(unit, subnet, reading)], self.now)
+        return _repaired(unit, [*self.seen, *_findings(unit, subnet, reading)], self.now)

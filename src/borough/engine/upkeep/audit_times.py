@@ -1,8 +1,8 @@
-"""Times that a clock ahead of its time has left behind, and how they are brought back.
+"""Times in the future, written by a clock that was ahead, and their correction.
 
-A clock that is a year ahead for a minute dates rests, idle marks and idempotency keys a year ahead. An
-address would rest for that year, an idle region would be kept, and a key would not be forgotten. Times of
-events and allocations only tell what a clock said, and stay.
+A clock that is a year ahead for a minute dates cool-downs, idle marks and idempotency keys a year ahead.
+An address would cool down for that year, an idle region stay claimed, and a key stay stored. Times of
+events and allocations have no such effect, and stay.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from borough.domain.policy.allocate import SECOND
 from borough.domain.space.inspection import Finding
 from borough.store.port import ReadUnit, Unit
 
-#: Microseconds by which clocks that are right may differ.
+#: Microseconds by which correct clocks may differ.
 SLACK: Final = 300 * SECOND
 
 
 def late(unit: ReadUnit, now: int) -> list[Finding]:
-    """Find times that are later than they can have been.
+    """Find times in the future.
 
-    :param now: microseconds since the epoch, by a clock that is right.
+    :param now: microseconds since the epoch, of a correct clock.
     """
     return [finding for _, finding in _late(unit, now)]
 
 
 def bring_back(unit: Unit, now: int) -> list[Finding]:
-    """Let rests end no later than one that begins now, and date the rest as of now; return what was late."""
+    """Let cool-downs end no later than one that begins now, and set the other times to now."""
     found = list(_late(unit, now))
     for subnet_id, finding in found:
         match finding.code:
@@ -43,7 +43,7 @@ def bring_back(unit: Unit, now: int) -> list[Finding]:
 
 
 def _late(unit: ReadUnit, now: int) -> Iterator[tuple[int, Finding]]:
-    """Times that are late, each with the id of its subnet; 0 for none."""
+    """Times in the future, each with the id of its subnet; 0 for none."""
     subnets = unit.catalogue.subnets
     latest = now + SLACK
     times = unit.times_after(latest)
@@ -51,7 +51,7 @@ def _late(unit: ReadUnit, now: int) -> Iterator[tuple[int, Finding]]:
         subnet = subnets.get(subnet_id)
         if subnet is not None and until > latest + subnet.cooldown * SECOND:
             message = (
-                f"released addresses of {subnet.name} rest until {rfc3339(utc(until))}, "
+                f"released addresses of {subnet.name} cool down until {rfc3339(utc(until))}, "
                 f"longer than its cool-down of {subnet.cooldown} s from now"
             )
             yield subnet_id, Finding("rest_too_long", subnet.name, str(subnet.prefix), message)
@@ -59,10 +59,10 @@ def _late(unit: ReadUnit, now: int) -> Iterator[tuple[int, Finding]]:
         subnet = subnets.get(subnet_id)
         if subnet is not None:
             message = (
-                f"space of {subnet.name} is marked as idle since {rfc3339(utc(marked))}, which is to come: "
-                "no sweep gives it back before"
+                f"space of {subnet.name} is marked as idle since {rfc3339(utc(marked))}, in the future: "
+                "it is not reclaimed before"
             )
             yield subnet_id, Finding("idle_since_future", subnet.name, str(subnet.prefix), message)
     if times.key is not None:
-        message = f"idempotency keys are dated up to {rfc3339(utc(times.key))}, which is to come"
+        message = f"idempotency keys are dated up to {rfc3339(utc(times.key))}, in the future"
         yield 0, Finding("key_from_future", "", "idempotency keys", message)

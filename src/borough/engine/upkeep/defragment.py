@@ -1,4 +1,4 @@
-"""The use case that proposes what would have to be renumbered to save routes."""
+"""The use case that proposes addresses to renumber in order to save routes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from borough.store.port import ReadUnit
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One address that would be released and asked for again.
+    """One address to release and request again.
 
-    :ivar to: the address that its owner would get.
-    :ivar subnets: the subnets that it is to be asked from, all equally good.
-    :ivar saves: routes saved by this step; 0 for one that only prepares those after it.
+    :ivar to: the new address of its owner.
+    :ivar subnets: the subnets of the new request, all equally good.
+    :ivar saves: routes saved by this step; 0 for one that only prepares later ones.
     """
 
     address: str
@@ -47,10 +47,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Defragmentation:
-    """What would have to be renumbered, in this order, and what for.
+    """The proposals in their order, and their effect.
 
-    :ivar routes: how many there are now, in the strict form.
-    :ivar saves: routes that all of it together saves.
+    :ivar routes: the number of routes now, in the strict form.
+    :ivar saves: routes that all proposals together save.
     """
 
     proposals: tuple[Proposal, ...]
@@ -60,9 +60,9 @@ class Defragmentation:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a proposal is made from, as one transaction saw it.
+    """The input of a proposal, from one transaction.
 
-    :ivar routes: how many there are, in the strict form.
+    :ivar routes: the number of routes, in the strict form.
     """
 
     catalogue: Catalogue
@@ -73,7 +73,7 @@ class Snapshot:
 
 
 def snapshot(unit: ReadUnit, scope: str | None) -> Snapshot:
-    """Read what is needed; to think about it takes longer than a transaction should."""
+    """Read the input; the search takes longer than a transaction should."""
     return Snapshot(
         unit.catalogue,
         unit.blocks(),
@@ -91,13 +91,13 @@ def defragment(seen: Snapshot, host: str | None, limit: int, now: int) -> Defrag
             blocks={block.id: block for block in seen.blocks},
             free_ranges={free_range.id: free_range for free_range in seen.free_ranges},
             allocations={(each.scope, each.family, each.address): each for each in seen.held},
-            # Rows that are added by playing must not meet those that are there.
+            # New rows must not have the ids of present ones.
             next_id=1 << 62,
         ),
         catalogue,
     )
-    wanted = [each for each in seen.held if host in (None, each.host)]
-    found = propose(catalogue, trial, seen.blocks, wanted, now, limit)
+    selected = [each for each in seen.held if host in (None, each.host)]
+    found = propose(catalogue, trial, seen.blocks, selected, now, limit)
     proposals = tuple(_proposal(catalogue, each) for each in found)
     return Defragmentation(proposals, seen.routes, sum(each.saves for each in found))
 
@@ -118,7 +118,7 @@ def _proposal(catalogue: Catalogue, found: Renumbering) -> Proposal:
 
 
 class _Trial(MemorySpace):
-    """See :class:`borough.domain.policy.defragment.Trial`: a copy in memory, where the same code decides."""
+    """See :class:`borough.domain.policy.defragment.Trial`: a copy in memory, with the same rules."""
 
     def play(self, plan: Plan) -> Self:
         """See :meth:`borough.domain.policy.defragment.Trial.play`."""
@@ -132,7 +132,7 @@ class _Trial(MemorySpace):
         claimed: dict[str, list[Prefix]] = defaultdict(list)
         held: dict[str, list[int]] = defaultdict(list)
         bases, inside = self._claims.get((scope, family), ([], []))
-        # Regions are disjoint: of those that begin before the window only the last can reach into it.
+        # Regions are disjoint: of those that begin before the window only the last one can overlap it.
         start = max(bisect_right(bases, first) - 1, 0)
         for region, host in inside[start : bisect_right(bases, last)]:
             if region.overlaps(window):
@@ -146,7 +146,7 @@ class _Trial(MemorySpace):
 
     @cached_property
     def _claims(self) -> Mapping[tuple[str, Family], tuple[list[int], list[tuple[Prefix, str]]]]:
-        """The regions of hosts by scope and family, ascending, and where they begin."""
+        """The first addresses of the regions of hosts, and the regions, by scope and family, ascending."""
         grouped: dict[tuple[str, Family], set[tuple[Prefix, str]]] = defaultdict(set)
         for block in self._tables.blocks.values():
             name, _, host = block.holder.partition("=")
@@ -160,7 +160,7 @@ class _Trial(MemorySpace):
 
     @cached_property
     def _held(self) -> Mapping[tuple[str, Family], tuple[list[int], list[str]]]:
-        """The addresses held on hosts by scope and family, ascending, and their hosts."""
+        """The addresses on hosts, and their hosts, by scope and family, ascending."""
         grouped: dict[tuple[str, Family], list[tuple[int, str]]] = defaultdict(list)
         for each in self._tables.allocations.values():
             if each.host and each.state is State.ALLOCATED:

@@ -1,4 +1,4 @@
-"""The use cases around hosts that go or get another name, and addresses that move to another host."""
+"""The use cases of hosts: drain, remove and rename a host, and reassign an address."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from borough.store.port import ReadAllocations, ReadSpace, ReadUnit, Unit
 
 @dataclass(frozen=True, slots=True)
 class Vacated:
-    """What became of a host that was drained or removed.
+    """The result of draining or removing a host.
 
-    :ivar claims: what it claimed, and nobody claims now.
-    :ivar remaining: addresses that are still held on it, until they are released or moved.
-    :ivar released: addresses that were released, the first 10,000 of them.
-    :ivar total: how many were released.
-    :ivar source: the topology that declared it, where its entry was removed; a file that still names it
-        would declare it again. None: no entry was removed, or none of a topology.
+    :ivar claims: its former claims.
+    :ivar remaining: addresses that stay allocated on it.
+    :ivar released: released addresses, the first 10,000.
+    :ivar total: the number of released addresses.
+    :ivar source: the topology of its removed entry, whose file would declare it again. None when no entry
+        of a topology was removed.
     """
 
     host: str
@@ -51,11 +51,11 @@ class Vacated:
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """What became of a host that got another name.
+    """The result of renaming a host.
 
-    :ivar claims: what it claims under its new name, as far as it came from the old one.
-    :ivar moved: addresses that are held on it under its new name.
-    :ivar source: the topology that declared it under its old name, if one did.
+    :ivar claims: claims that now have the new name.
+    :ivar reassigned: addresses that now have the new name.
+    :ivar source: the topology that declared the old name; None for none.
     """
 
     old: str
@@ -65,7 +65,7 @@ class Renamed:
     source: str | None
 
 
-# --- A host that goes -------------------------------------------------------------------------
+# --- Drain and remove -------------------------------------------------------------------------
 
 
 def drain(unit: Unit, host: str, now: int) -> Vacated:
@@ -86,7 +86,7 @@ def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
             unit, Filter(host=host), now, leaving=holder, most=RELEASED_LISTED
         )
         given_up = _claims(unit, notes, holder)
-    # What is left has cooling addresses in it, or such that others have borrowed.
+    # The remaining claims contain cooling addresses, or addresses that other hosts have borrowed.
     claims = given_up + _vacate(unit, host, now)
     remaining = () if release else tuple(show_all(unit, _held_on(unit, host)))
     source = _undeclare(unit, host, now)
@@ -128,7 +128,7 @@ def _claims(unit: ReadSpace, notes: Sequence[Note], holder: str) -> tuple[Claim,
 
 
 def _undeclare(unit: Unit, host: str, now: int) -> str | None:
-    """Remove a host's declared entry; return the topology that it came from."""
+    """Remove the declared entry of a host; return its topology."""
     catalogue = unit.catalogue
     declared = catalogue.hosts.get(host)
     if declared is None:
@@ -139,13 +139,13 @@ def _undeclare(unit: Unit, host: str, now: int) -> str | None:
     return declared.source or None
 
 
-# --- A host that gets another name ------------------------------------------------------------
+# --- Rename -----------------------------------------------------------------------------------
 
 
 def rename_host(unit: Unit, old: str, new: str, now: int) -> Renamed:
     """See :meth:`borough.engine.ipam.Ipam.rename_host`."""
     if old == new:
-        raise FixInput(f"{old} is called so already", host=old)
+        raise FixInput(f"{old} has this name already", host=old)
     _known(unit, old)
     catalogue = unit.catalogue
     allocations = list(all_allocations(unit, Filter(host=old)))
@@ -161,7 +161,7 @@ def rename_host(unit: Unit, old: str, new: str, now: int) -> Renamed:
 
 
 def _redeclare(unit: Unit, old: str, new: str, now: int) -> str | None:
-    """Give a host's declared entry the new name, unless one of that name is declared already."""
+    """Rename the declared entry of a host, or remove it when the new name is declared."""
     declared = unit.catalogue.hosts.get(old)
     if declared is None or new in unit.catalogue.hosts:
         return _undeclare(unit, old, now)
@@ -173,11 +173,11 @@ def _redeclare(unit: Unit, old: str, new: str, now: int) -> str | None:
     return declared.source or None
 
 
-# --- An address that moves --------------------------------------------------------------------
+# --- Reassign ---------------------------------------------------------------------------------
 
 
 def reassign(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
-    """See :meth:`borough.engine.face.Face.move`."""
+    """See :meth:`borough.engine.face.Face.reassign`."""
     scope, family, number = request.scope, request.family, request.address
     host, sequence = request.host, request.sequence
     check_scope(unit.catalogue, scope)
@@ -188,14 +188,14 @@ def reassign(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
     if sequence is not None and held.sequence != sequence:
         raise StaleSequence(
             f"{held.text} has sequence {held.sequence}, not {sequence}: "
-            "it was released and given again since",
+            "it was released and allocated again",
             address=held.text,
             owner=held.owner,
             host=held.host,
             sequence=held.sequence,
         )
     if held.host == host:
-        # A move that is asked for again, its first answer lost.
+        # A reassignment that is repeated after a lost answer.
         return show_all(unit, [held])[0]
     if not request.force:
         _check_segment(unit, held, host)
@@ -211,16 +211,16 @@ def reassign(unit: Unit, request: ReassignRequest, now: int) -> Allocation:
 def _check_segment(unit: ReadSpace, held: AllocationRow, host: str) -> None:
     catalogue = unit.catalogue
     subnet = catalogue.subnets[held.subnet_id]
-    fenced = policy.outside_segments(catalogue, subnet, host)
-    if not fenced:
+    outside = policy.outside_segments(catalogue, subnet, host)
+    if not outside:
         return
-    has = labels_text({name: subnet.labels.get(name, frozenset()) for name in fenced})
-    reaches = labels_text({name: catalogue.hosts[host].labels[name] for name in fenced})
+    has = labels_text({name: subnet.labels.get(name, frozenset()) for name in outside})
+    reaches = labels_text({name: catalogue.hosts[host].labels[name] for name in outside})
     raise AddressOutsideGroup(
         f"{held.text} lies in subnet {subnet.name} ({has}), which host {host} does not reach: it has "
-        f"{reaches}; give it a new address there, or force the move",
+        f"{reaches}; allocate a new address there, or force the reassignment",
         address=held.text,
         subnet=subnet.name,
         host=host,
-        dimensions=list(fenced),
+        dimensions=list(outside),
     )

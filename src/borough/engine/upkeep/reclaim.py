@@ -1,4 +1,4 @@
-"""Giving back, now and then, what nobody needs any more: one pass over all address space."""
+"""Return idle claims to the pool: one pass over all address space."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from borough.engine.partial import telling
 from borough.engine.views import Claim, show_claim
 from borough.store.port import ReadSpace, Store, Unit
 
-#: Regions that one unit of work changes: few enough that it is short, and seldom meets another one.
+#: Regions of one unit of work: few, so that it is short and seldom conflicts with another one.
 _PAGE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """What a sweep did.
+    """The changes of one pass.
 
-    :ivar rested: cooling addresses whose rest was over, and that are free again.
-    :ivar marked: claims found idle for the first time; a later sweep gives them back if they still are.
-    :ivar given_back: claims given back: regions, or the upper halves of little used ones.
-    :ivar joined: unused blocks that nobody claims and that are unclaimed space again.
+    :ivar rested: addresses whose cool-down has ended.
+    :ivar marked: claims that are idle for the first time; a later pass returns those that still are.
+    :ivar reclaimed: returned claims: regions, or the upper halves of little used ones.
+    :ivar joined: unclaimed unused blocks that became free ranges.
     """
 
     rested: int = 0
@@ -47,25 +47,25 @@ class _Tally:
         return Reclaimed(self.rested, tuple(self.marked), tuple(self.reclaimed), self.joined)
 
     def as_json(self) -> dict[str, Any]:
-        """What was done; empty for nothing."""
+        """The changes so far; empty for none."""
         done = self.done()
         return {} if done == Reclaimed() else dict(plain(done))
 
 
-def reclaim(store: Store, clock: Callable[[], int], take_back: Callable[[], int]) -> Reclaimed:
-    """Look at all blocks, and write where there is something to do, a page of regions at a time.
+def reclaim(store: Store, clock: Callable[[], int], expire: Callable[[], int]) -> Reclaimed:
+    """Read all blocks without locks, and change the idle ones, a page of regions at a time.
 
-    Looking takes no lock. Whoever loses a race for a page does that page again, and no other.
+    After a conflict only the page of the conflict is repeated.
 
-    :param take_back: takes back some of the cooling addresses whose rest is over, and returns how many.
+    :param expire: ends some of the cool-downs that are over, and returns their number.
     """
     tally = _Tally()
     with telling(tally.as_json):
-        while taken := take_back():
-            tally.rested += taken
+        while expired := expire():
+            tally.rested += expired
         subnet_ids = store.transact(lambda unit: sorted(unit.catalogue.subnets), write=False)
         for subnet_id in subnet_ids:
-            idle = store.transact(_Look(subnet_id, clock()), write=False)
+            idle = store.transact(_FindIdle(subnet_id, clock()), write=False)
             for page in _pages(idle):
                 done = store.transact(_Reclaim(subnet_id, page, clock()))
                 tally.marked += done.marked
@@ -79,14 +79,14 @@ def _pages(prefixes: list[Prefix]) -> Iterable[list[Prefix]]:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """A unit of work that finds the regions and blocks of a subnet with something to do."""
+class _FindIdle:
+    """A unit of work that finds the regions and blocks of a subnet to change."""
 
     subnet_id: int
     now: int
 
     def __call__(self, unit: ReadSpace) -> list[Prefix]:
-        # It may have been removed since the list was made.
+        # The subnet may have been removed since the list was made.
         if self.subnet_id not in unit.catalogue.subnets:
             return []
         return [
@@ -98,7 +98,7 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Reclaim:
-    """A unit of work that looks at some regions again, for they may have changed, and tidies them."""
+    """A unit of work that reads some regions again, because they may have changed, and changes them."""
 
     subnet_id: int
     prefixes: list[Prefix]
@@ -111,7 +111,7 @@ class _Reclaim:
             block
             for prefix in self.prefixes
             for block in unit.blocks_in(self.subnet_id, prefix)
-            # One that has grown, or has lost a piece, is not as it was when it was found idle.
+            # A region of another size is no longer the one that was found idle.
             if block.region() == prefix
         ]
         plan = reclaim_idle(unit.catalogue, unit, blocks, self.now)

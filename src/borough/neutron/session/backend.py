@@ -81,7 +81,7 @@ class SharedLadders(Ladders):
     ) -> tuple[selection.ResolvedSelector, selection.Ladder]:
         labels = dict.fromkeys(request.labels, _ANY_HOST)
         anyone = replace(request, host="", labels=labels)
-        return selection.wanted(catalogue, request), super().climb(catalogue, anyone)[1]
+        return selection.resolve_selector(catalogue, request), super().climb(catalogue, anyone)[1]
 
 
 def now() -> int:

@@ -18,7 +18,7 @@ from borough.domain.space.inspection import Finding
 from borough.domain.space.partitions import ALONE, Partition
 from borough.errors import FixInput
 from borough.store.sql import schema as t
-from borough.store.sql.dialect import Giver, LockRequest, Writer
+from borough.store.sql.dialect import Giver, LockRequest, Sharer, Writer
 from borough.store.sql.failures import Busy, Duplicate
 from borough.store.sql.runner import Row, Runner, Statement
 
@@ -136,6 +136,7 @@ class SessionDialect:
         self.is_server = self.name != "sqlite"
         self.tells_key = self.name != "postgresql"
         self.giver: Giver | None = None
+        self.sharer: Sharer | None = None
         self.writer: Writer | None = None
         if self.name == "postgresql":
             from borough.store.sql.dialects.postgresql_give import PostgresqlGiver

@@ -65,6 +65,8 @@ class Dialect(Protocol):
 
     #: Where an allocation is one statement; None where a transaction is as quick.
     giver: Giver | None
+    #: Sends takes of several callers together; None where the driver or the server cannot.
+    sharer: Sharer | None
 
     #: Where a plan of many rows takes few statements; None where each row is a call and no round trip.
     writer: Writer | None
@@ -125,6 +127,22 @@ class Giver(Protocol):
         """Try to allocate.
 
         :param wait: wait for a locked block, instead of skipping it.
+        """
+
+
+class Sharer(Protocol):
+    """Sends the takes of several callers in one round trip and one transaction."""
+
+    def ready(self, runner: Runner, order: TakeRequest, hints: Hints) -> Any:
+        """The statement of a take, made in the context of its caller."""
+
+    def give_all(
+        self, connection: Any, takes: Sequence[Any], hints: Hints
+    ) -> Sequence[Outcome | None]:
+        """Send takes; each sees those before it.
+
+        :return: None for a take that has to be sent again, alone.
+        :raises Exception: an error of one of them, which undoes all.
         """
 
 

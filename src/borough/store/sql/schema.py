@@ -378,7 +378,7 @@ token = _table(
     sa.Column("name", Name, nullable=False),
     sa.Column("public", sa.String(32), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
-    sa.Column("may", sa.String(16), nullable=False),
+    sa.Column("permission", sa.String(16), nullable=False),
     # As JSON: a token is read whole, and no query looks for a label of one.
     sa.Column("labels", Long, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),

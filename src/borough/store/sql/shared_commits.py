@@ -1,12 +1,12 @@
-"""Units of work of one process that share a transaction, on a database with one writer at a time.
+"""Units of work, or takes, of one process that share a transaction.
 
 A commit waits for the disk, which takes longer than the rest of a small unit. Units that wait in a process
 run one after another in one transaction, and one commit serves all of them. Each unit has a savepoint: a unit
 that fails is undone alone. No caller returns before the commit.
 
-A thread that finds no other at work leads. It runs its own unit, then the units that wait, and commits. Then
-the thread that waits longest leads. So threads are served in the order of their calls, and none polls for the
-lock of the database.
+A thread that finds no other at work leads; on a server a second one may. It runs its own unit, then the units
+that wait, and commits. Then the thread that waits longest leads. So threads are served in the order of their
+calls, and none polls for the lock of the database.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ MOST: Final = 31
 
 #: Seconds after which a shared transaction takes no more units in, so that the first is acknowledged soon.
 LONGEST: Final = 0.02
+
+#: Most takes of other threads in one transaction, which locks their blocks.
+MOST_TAKES: Final = 15
+
+#: Threads that send takes at a time: while one waits for the server, another prepares the next.
+LEADERS: Final = 2
 
 
 class Undone(Busy):
@@ -92,14 +98,19 @@ class SharedUnit:
 class SharedCommits:
     """The queue of the units of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, leaders: int = 1) -> None:
+        """An empty queue.
+
+        :param leaders: most threads that lead at a time.
+        """
+        self._leaders = leaders
         self._reset()
 
     def _reset(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._waiting: deque[SharedUnit] = deque()
-        self._is_led = False
+        self._leading = 0
 
     @contextmanager
     def lead(self, unit: SharedUnit, seconds: float) -> Iterator[bool]:
@@ -129,10 +140,11 @@ class SharedCommits:
 
     def _join(self, unit: SharedUnit) -> None:
         with self._lock:
-            if self._is_led:
-                self._waiting.append(unit)
+            if self._leading < self._leaders:
+                self._leading += 1
+                unit.leads = True
             else:
-                self._is_led = unit.leads = True
+                self._waiting.append(unit)
 
     def _withdraw(self, unit: SharedUnit) -> bool:
         """Leave the queue; False when the unit is not in it."""
@@ -149,7 +161,7 @@ class SharedCommits:
     def _hand_over(self) -> None:
         with self._lock:
             if not self._waiting:
-                self._is_led = False
+                self._leading -= 1
                 return
             first = self._waiting.popleft()
             first.leads = True

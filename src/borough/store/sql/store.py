@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -12,7 +12,6 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.policy.take import Taken, TakeRequest
 from borough.errors import BoroughError, Contended, Corrupt
 from borough.store.cache import Cache
-from borough.store.deadline import check, seconds_left
 from borough.store.port import TIMEOUT, Contradiction, LostRace, Unit
 from borough.store.sql import migrate
 from borough.store.sql.decide import DecisionUnit, UnknownFact
@@ -33,7 +32,8 @@ from borough.store.sql.links import HeldConnection, Links, original
 from borough.store.sql.probes import Probes
 from borough.store.sql.retry_budget import ATTEMPTS, RetryBudget
 from borough.store.sql.runner import KEPT, Runner
-from borough.store.sql.shared_commits import LONGEST, MOST, SharedCommits, SharedUnit, Undone
+from borough.store.sql.shared_commits import Undone
+from borough.store.sql.sharing import Sharing
 from borough.store.sql.unit.unit import SqlUnit
 
 T = TypeVar("T")
@@ -51,10 +51,11 @@ class SqlStore:
         self._catalogue: Catalogue | None = None
         self._probes = Probes(self._kept)
         self._links = Links(engine, dialect)
-        self._commits = SharedCommits()
+        self._sharing = Sharing(
+            self._links, dialect, self._runner_on, self._shared_unit, self._learn
+        )
         self.retries = 0
-        #: Statements sent, brackets of transactions included; for tests that count them.
-        self.statements = 0
+        self._statements = 0
 
     @classmethod
     def open(
@@ -98,6 +99,11 @@ class SqlStore:
             sa.event.listen(engine, "connect", lambda raw, _: dialect.limit(raw, statement_time))
         return cls(engine, dialect, timeout=timeout)
 
+    @property
+    def statements(self) -> int:
+        """Statements sent, brackets of transactions included; for tests that count them."""
+        return self._statements + self._sharing.statements
+
     # --- Units of work ------------------------------------------------------------------------
 
     def transact(
@@ -115,7 +121,7 @@ class SqlStore:
         while True:
             try:
                 if shares:
-                    return self._share(work, bound, repeatable=repeatable)
+                    return self._sharing.run(work, bound, repeatable=repeatable)
                 return self._once(work, bound, write=write, repeatable=repeatable)
             except LockFirst as wanted:
                 bound.subnets |= wanted.subnet_ids
@@ -138,7 +144,7 @@ class SqlStore:
                     try:
                         return self._dialect.horizon(runner)
                     finally:
-                        self.statements += runner.statements
+                        self._statements += runner.statements
             except (Busy, Gone) as lost:
                 self._again(bound, lost)
 
@@ -150,14 +156,17 @@ class SqlStore:
         bound = self._bound()
         repeatable = bool(order.request.key)
         wait = False
+        shares = self._dialect.sharer is not None
+        alone = partial(self._allocate, order, repeatable=repeatable)
         while True:
             spread = False
             try:
                 if bound.is_starved:
                     return self._once(work, bound, repeatable=repeatable, order=order)
-                word, taken, has_free_range, facts = self._allocate(
-                    order, wait=wait, repeatable=repeatable
-                )
+                outcome = None
+                if shares and not wait:
+                    outcome = self._sharing.take(order, bound, alone, repeatable=repeatable)
+                word, taken, has_free_range, facts = outcome or alone(wait=wait)
                 if taken is not None:
                     return taken
                 if facts is not None:
@@ -176,6 +185,9 @@ class SqlStore:
                     continue
                 # Most likely the key is bound already: the unit of work finds its answer.
                 return self.transact(work, repeatable=True)
+            except Undone as lost:
+                shares = False
+                self._again(bound, lost)
             except (LostRace, Busy, Gone) as lost:
                 self._again(bound, lost)
 
@@ -198,11 +210,11 @@ class SqlStore:
                 bound.want(unit)
                 raise
             finally:
-                self.statements += runner.statements
+                self._statements += runner.statements
             link.hints.keep(order, unit.given_from)
         return answer
 
-    def _allocate(self, order: TakeRequest, *, wait: bool, repeatable: bool) -> Outcome:
+    def _allocate(self, order: TakeRequest, *, repeatable: bool, wait: bool = False) -> Outcome:
         giver = self._dialect.giver
         assert giver is not None
         with self._links.use() as link:
@@ -215,7 +227,7 @@ class SqlStore:
                     raise public(translated, "unknown") from error
                 raise
             finally:
-                self.statements += runner.statements
+                self._statements += runner.statements
         return outcome
 
     def _bound(self, *, write: bool = True, declares: bool = False) -> RetryBudget:
@@ -287,7 +299,7 @@ class SqlStore:
                     link.connection.rollback()
                     raise
                 finally:
-                    self.statements += runner.statements
+                    self._statements += runner.statements
                 if unit.freed:
                     link.hints.clear()
                 if order is not None:
@@ -301,76 +313,10 @@ class SqlStore:
             self._catalogue = unit.cacheable
         return answer
 
-    # --- Shared transactions --------------------------------------------------------------------
-
-    def _share(self, work: Callable[[Unit], T], bound: RetryBudget, *, repeatable: bool) -> T:
-        """Run a brief unit in a transaction of this thread or of another of this process."""
-        shared = SharedUnit(work)
-        with self._commits.lead(shared, min(bound.seconds_left(), seconds_left())) as leads:
-            if leads:
-                self._lead(shared)
-        if shared.undone:
-            check()
-        return cast(T, shared.result(repeatable=repeatable))
-
-    def _lead(self, first: SharedUnit) -> None:
-        """Run a unit, and those that wait behind it, in one transaction."""
-        ran: list[SharedUnit] = []
-        committing = False
-        try:
-            with self._links.use() as link:
-                runner = self._runner_on(link.cursor)
-                try:
-                    runner.text(self._dialect.begin_write)
-                    unit = self._shared_unit(runner, link)
-                    first.answer = first.run(unit)
-                    ends = time.monotonic() + LONGEST
-                    while len(ran) < MOST and time.monotonic() < ends:
-                        each = self._commits.next()
-                        if each is None:
-                            break
-                        ran.append(each)
-                        self._run_saved(link, runner, each, unit.cacheable)
-                    committing = True
-                    # Not by the runner: the deadline is one caller's, the commit is for all.
-                    link.cursor.execute("COMMIT")
-                    runner.statements += 1
-                except BaseException:
-                    link.connection.rollback()
-                    raise
-                finally:
-                    self.statements += runner.statements
-        except BaseException as error:
-            for each in ran:
-                each.undone = True
-                each.in_doubt = committing and not isinstance(error, Exception)
-            raise
-        finally:
-            for each in ran:
-                each.wake()
-        if unit.cacheable is not None:
-            self._catalogue = unit.cacheable
-
-    def _run_saved(
-        self, link: HeldConnection, runner: Runner, each: SharedUnit, catalogue: Catalogue | None
-    ) -> None:
-        """Run a unit of another thread; what it raises is its own, and undoes it alone."""
-        execute = link.cursor.execute
-        execute("SAVEPOINT unit")
-        runner.statements += 2
-        try:
-            each.answer = each.run(self._shared_unit(runner, link, catalogue))
-        except Exception as error:
-            each.error = self._dialect.translate(error)
-            if not link.connection.in_transaction:
-                # SQLite undoes the whole transaction after some errors, as when the disk is full.
-                raise Undone from error
-            execute("ROLLBACK TO unit")
-        execute("RELEASE unit")
-
     def _shared_unit(
-        self, runner: Runner, link: HeldConnection, catalogue: Catalogue | None = None
+        self, runner: Runner, link: HeldConnection, catalogue: Catalogue | None
     ) -> SqlUnit:
+        """A unit in a transaction that others share."""
         return SqlUnit(
             runner,
             self._catalogue,
@@ -379,6 +325,9 @@ class SqlStore:
             bounds_cache=link.bounds_cache,
             read_here=catalogue,
         )
+
+    def _learn(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
 
     def _runner_on(self, cursor: Any) -> Runner:
         return Runner(cursor, self._compiler, self._kept, tells_key=self._dialect.tells_key)

@@ -93,7 +93,7 @@ function showCaller() {
   const within = Object.entries(caller.labels ?? {}).map(([name, values]) => `${name}=${values.join("|")}`);
   put(
     document.getElementById("rail-foot"),
-    caller.name ? h("div", {}, `${caller.name} · may ${caller.may}`) : null,
+    caller.name ? h("div", {}, `${caller.name} · may ${caller.permission}`) : null,
     within.length ? h("div", {}, within.join(" ")) : null,
     h("div", {}, `Borough ${caller.release}`),
   );

@@ -1,1 +1,1 @@
-"""What differs between databases."""
+"""The differences between databases."""

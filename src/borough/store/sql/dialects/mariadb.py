@@ -127,6 +127,7 @@ class Mariadb:
 
     begin_write = "START TRANSACTION"
     begin_read = "START TRANSACTION READ ONLY"
+    sharer = None
     tells_key = True
     is_server = True
 

@@ -86,6 +86,7 @@ class Postgresql:
     def __init__(self, hosts: tuple[Address, ...] = ()) -> None:
         self._hosts = hosts or (Address("", None),)
         self.giver = PostgresqlGiver()
+        self.sharer = self.giver
         self.writer = PostgresqlWriter()
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:

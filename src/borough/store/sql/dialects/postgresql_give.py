@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
+import psycopg
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.declared.catalogue import Catalogue
@@ -200,6 +202,18 @@ def _named_values(catalogue: Catalogue, named: NamedAddress) -> dict[str, Any]:
     }
 
 
+class ReadyTake(NamedTuple):
+    """The statement of a take, with its parameters.
+
+    :ivar is_hinted: it tries one block only.
+    """
+
+    order: TakeRequest
+    text: str
+    values: Any
+    is_hinted: bool
+
+
 class PostgresqlGiver:
     """See :class:`borough.store.sql.dialect.Giver`."""
 
@@ -237,6 +251,18 @@ class PostgresqlGiver:
         *,
         wait: bool,
     ) -> Outcome:
+        query, values = self._query(runner, order, hint_subnet, hint_base, wait=wait)
+        return self._outcome(order, hints, runner.native(query, values))
+
+    def _query(
+        self,
+        runner: Runner,
+        order: TakeRequest,
+        hint_subnet: int = 0,
+        hint_base: bytes = b"",
+        *,
+        wait: bool,
+    ) -> tuple[Native, dict[str, Any]]:
         shape, values = self._prepare(runner, order)
         text = _text(
             shape,
@@ -264,8 +290,42 @@ class PostgresqlGiver:
             values["subnet_name"] = order.catalogue.subnets[hint_subnet].name
         if order.named:
             values |= _named_values(order.catalogue, order.named)
-        found = runner.native(runner.built(text), values)
+        query: Native = runner.built(text)
+        return query, values
+
+    def ready(self, runner: Runner, order: TakeRequest, hints: Hints) -> ReadyTake:
+        """The statement of a take that may be sent with others."""
+        hint_subnet, hint_base = (0, b"") if order.named else hints.find(order)
+        query, values = self._query(runner, order, hint_subnet, hint_base, wait=False)
+        return ReadyTake(order, query.text, query.bind(values), hint_subnet > 0)
+
+    def give_all(
+        self, connection: Any, takes: Sequence[ReadyTake], hints: Hints
+    ) -> list[Outcome | None]:
+        """Send takes in one round trip and one transaction: each sees those before it.
+
+        :return: None for a take that has to be sent again, without its hint.
+        :raises Exception: an error of one of them, which undoes all.
+        """
+        cursors = []
+        # Without BEGIN the statements up to the end of a pipeline are one transaction.
+        with connection.dbapi_connection.pipeline():
+            for take in takes:
+                cursor = psycopg.RawCursor(connection.dbapi_connection)
+                cursor.format = psycopg.pq.Format.BINARY
+                cursor.execute(take.text, take.values)
+                cursors.append(cursor)
+        outcomes: list[Outcome | None] = []
+        for take, cursor in zip(takes, cursors, strict=True):
+            outcome = self._outcome(take.order, hints, cursor.fetchall())
+            again = take.is_hinted and outcome.word is not Word.GIVEN
+            outcomes.append(None if again else outcome)
+        return outcomes
+
+    @staticmethod
+    def _outcome(order: TakeRequest, hints: Hints, found: Sequence[Any]) -> Outcome:
         if not found:
+            hints.keep(order, None)
             return Outcome(Word.DECIDE)
         sequence, address, *columns, sought, free_ranges, rung, kind, listed = found[0]
         if sequence is None:

@@ -70,6 +70,7 @@ class Sqlite:
 
     begin_write = "BEGIN IMMEDIATE"
     begin_read = "BEGIN"
+    sharer = None
     tells_key = True
     is_server = False
     giver = None

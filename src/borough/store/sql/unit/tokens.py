@@ -39,7 +39,7 @@ def _values(token: Token) -> dict[str, Any]:
         "name": token.name,
         "public": token.public,
         "digest": token.digest,
-        "may": token.may.value,
+        "permission": token.permission.value,
         "labels": json.dumps({name: sorted(token.labels[name]) for name in sorted(token.labels)}),
         "created": token.created,
         "expires": token.expires,
@@ -47,7 +47,13 @@ def _values(token: Token) -> dict[str, Any]:
 
 
 def _token(row: Row) -> Token:
-    name, public, digest, may, labels, created, expires = row
+    name, public, digest, permission, labels, created, expires = row
     return Token(
-        name, public, digest, Permission(may), make_labels(json.loads(labels)), created, expires
+        name,
+        public,
+        digest,
+        Permission(permission),
+        make_labels(json.loads(labels)),
+        created,
+        expires,
     )

@@ -126,7 +126,7 @@ export class Inspector {
   }
 
   releaseButton(found) {
-    if (state.caller.may === "read") return null;
+    if (state.caller.permission === "read") return null;
     const made = button("Release", { class: "small danger", on: { click: () => sure() } });
     const sure = async () => {
       if (!made.dataset.sure) {

@@ -330,7 +330,7 @@ def _service() -> None:
         _text("name"),
         _text("public", 32),
         _text("digest", 64),
-        _text("may", 16),
+        _text("permission", 16),
         _long("labels"),
         _big("created"),
         _big("expires", nullable=True),

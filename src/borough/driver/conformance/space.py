@@ -1,4 +1,4 @@
-"""What every test of the kit works on: a network of its own, on whatever the driver has behind it."""
+"""The address space of one test of the kit, on the system of the driver."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from borough.engine.views import Allocation, Answer
 from borough.errors import BoroughError, NotAllocated
 
 #: Space that no network uses: RFC 2544 for IPv4, RFC 3849 for IPv6. Each test has a /22 and a /48 of it.
-_SPACE: Final = {4: (parse_prefix("198.18.0.0/15"), 22), 6: (parse_prefix("2001:db8::/32"), 48)}
+_UNUSED: Final = {4: (parse_prefix("198.18.0.0/15"), 22), 6: (parse_prefix("2001:db8::/32"), 48)}
 _numbers = itertools.count()
 
 
-class Stage:
-    """Declares subnets for one test, asks the driver for addresses, and clears away.
+class KitSpace:
+    """Declares subnets for one test, requests addresses from the driver, and removes both.
 
-    Names are given without the prefix that keeps the tests apart; answers come without it too.
+    Names here have no prefix; the driver gets them with the prefix of the test.
     """
 
     def __init__(self, driver: GroupDriver) -> None:
         self.driver = driver
-        # Workers of pytest-xdist share what is behind the driver.
+        # Workers of pytest-xdist share the system of the driver.
         worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
         number = next(_numbers) * 4 + worker % 4
         self.prefix = f"kit{number}-"
         self._next = {}
-        for family, (space, length) in _SPACE.items():
+        for family, (unused, length) in _UNUSED.items():
             size = 1 << (32 if family == 4 else 128) - length
-            count = space.size // size
-            self._next[family] = space.base + number % count * size
+            count = unused.size // size
+            self._next[family] = unused.base + number % count * size
         self._subnets: list[dict[str, Any]] = []
         self._hosts: dict[str, dict[str, Any]] = {}
         self._dimensions: dict[str, dict[str, Any]] = {}
         self._scopes: set[str] = set()
-        self._given: list[Allocation] = []
+        self._allocated: list[Allocation] = []
 
     # --- Declaring ------------------------------------------------------------------------------
 
     def cidr(self, length: int, family: int = 4) -> str:
-        """The next prefix of this test's own space, aligned."""
+        """The next aligned prefix of the space of this test."""
         size = 1 << (32 if family == 4 else 128) - length
         base = -(-self._next[family] // size) * size
         self._next[family] = base + size
@@ -63,7 +63,7 @@ class Stage:
         settings: dict[str, Any] | None = None,
         **labels: Any,
     ) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-        """Add a subnet to what :meth:`declare` declares; return its prefix."""
+        """Add a subnet for :meth:`declare`; return its prefix."""
         cidr = cidr or self.cidr(length, family)
         made: dict[str, Any] = {"name": self.prefix + name, "cidr": cidr, **(settings or {})}
         made["labels"] = {key: value for key, value in labels.items() if value is not None}
@@ -76,7 +76,7 @@ class Stage:
         return ipaddress.ip_network(cidr)
 
     def full(self, name: str, **more: Any) -> None:
-        """Add a subnet of one address, declare everything, and take that address."""
+        """Add a subnet of one address, declare all subnets, and allocate that address."""
         self.add(name, 32 if more.get("family", 4) == 4 else 128, **more)
         self.declare()
         self.keep(
@@ -90,11 +90,11 @@ class Stage:
         self._hosts[self.prefix + name] = labels
 
     def dimension(self, name: str, fallback: str = "any") -> None:
-        """Add a dimension, behind those that were added before."""
+        """Add a dimension after the earlier ones."""
         self._dimensions[name] = {"fallback": fallback}
 
     def declare(self) -> None:
-        """Apply what was added so far."""
+        """Apply all that was added so far."""
         topology: dict[str, Any] = {"subnets": self._subnets, "hosts": self._hosts}
         if self._dimensions:
             topology["dimensions"] = self._dimensions
@@ -102,7 +102,7 @@ class Stage:
             topology["scopes"] = sorted(self._scopes)
         self.driver.apply(topology, name=f"conformance-{self.prefix}")
 
-    # --- Asking ---------------------------------------------------------------------------------
+    # --- Requests -------------------------------------------------------------------------------
 
     def ask(
         self,
@@ -114,7 +114,7 @@ class Stage:
         network: str | None = "n",
         **request: Any,
     ) -> Answer:
-        """Ask the driver."""
+        """Send a request to the driver."""
         named = dict(labels or {})
         if network is not None and subnets is None:
             named["network"] = self.prefix + network
@@ -130,30 +130,30 @@ class Stage:
         return self.keep(self.driver.allocate(group, make_request(**request)))
 
     def keep(self, answer: Answer) -> Answer:
-        """Remember what is to be cleared away."""
-        self._given += answer.allocations
+        """Record the addresses for :meth:`clear`."""
+        self._allocated += answer.allocations
         return answer
 
     def subnets_of(self, *args: Any, **request: Any) -> list[str]:
-        """Ask, and tell the subnets of the answer."""
+        """The subnets of the answer to a request."""
         answer = self.ask(*args, **request)
         return [each.subnet.removeprefix(self.prefix) for each in answer.allocations]
 
     def subnet_of(self, *args: Any, **request: Any) -> str:
-        """Ask for one address, and tell its subnet."""
+        """The subnet of the answer to a request for one address."""
         (found,) = self.subnets_of(*args, **request)
         return found
 
     def addresses(self, *args: Any, **request: Any) -> list[str]:
-        """Ask, and tell the addresses of the answer."""
+        """The addresses of the answer to a request."""
         return [each.address for each in self.ask(*args, **request).allocations]
 
     def address(self, *args: Any, **request: Any) -> str:
-        """Ask for one address."""
+        """The answer to a request for one address."""
         (found,) = self.addresses(*args, **request)
         return found
 
-    # --- Clearing away --------------------------------------------------------------------------
+    # --- Release --------------------------------------------------------------------------------
 
     def release(self, *addresses: str, **conditions: Any) -> Sequence[Allocation]:
         """Release by address, owner or host."""
@@ -163,8 +163,8 @@ class Stage:
         return self.driver.release(addresses or None, **conditions)
 
     def clear(self) -> None:
-        """Release everything, and declare nothing."""
-        for each in _distinct(self._given):
+        """Release all addresses, and remove all declared objects."""
+        for each in _distinct(self._allocated):
             try:
                 self.driver.release(each.address, scope=each.scope)
             except NotAllocated:
@@ -173,8 +173,8 @@ class Stage:
         try:
             self.driver.apply({}, name=f"conformance-{self.prefix}")
         except BoroughError as error:
-            raise AssertionError(f"the test left something behind: {error.message}") from error
+            raise AssertionError(f"the test left objects behind: {error.message}") from error
 
 
-def _distinct(given: Iterable[Allocation]) -> Iterable[Allocation]:
-    return {(each.scope, each.address): each for each in given}.values()
+def _distinct(allocated: Iterable[Allocation]) -> Iterable[Allocation]:
+    return {(each.scope, each.address): each for each in allocated}.values()
