@@ -181,6 +181,10 @@ class IndexedSpace:
         """The allocation of an address."""
         return self.allocated.get(address)
 
+    def is_in_use(self, scope: str, prefix: Prefix) -> bool:
+        """True when an address of a prefix is held."""
+        return any(map(prefix.holds, self.allocated))
+
     # --- Writing ------------------------------------------------------------------------------
 
     def commit(self, plan: Plan) -> None:

@@ -169,7 +169,7 @@ class Calico:
         self._free_blocks = [
             base
             for subnet in subnets
-            for first, last in subnet.ranges
+            for first, last in subnet.ranges or ()
             for base in range(first, last + 1, 1 << bits)
         ]
         random.Random(7).shuffle(self._free_blocks)

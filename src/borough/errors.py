@@ -206,7 +206,7 @@ class Overlap(Reevaluate):
 
 
 class WouldStrand(Reevaluate):
-    """A topology change would leave allocations without a subnet; ``detail['allocations']`` lists them."""
+    """Addresses would lie in no subnet that can hold them; ``detail['allocations']`` lists the first 20."""
 
     code = "would_strand"
 

@@ -147,6 +147,7 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     ],
     "release": [
         ("/v1/releases", {"addresses": ["10.2.0.1"]}, {404}),
+        ("/v1/releases", {"addresses": ["10.2.0.1"], "now": True}, {404}),
         ("/v1/releases", {"addresses": ["10.1.0.1", "10.2.0.1"]}, {404}),
         ("/v1/releases", {"addresses": ["10.1.0.1"], "scope": "blue"}, {404}),
         ("/v1/releases", {"owner": "secret-nobody"}, {200}),
@@ -167,6 +168,7 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "hosts": [("/v1/hosts", None, {200})],
     "dimensions": [("/v1/dimensions", None, {200})],
     "pools": [("/v1/pools", None, {200})],
+    "free_prefixes": [("/v1/free-prefixes?pool=secret-pool", None, {403})],
     "whoami": [("/v1/whoami", None, {200})],
     "blocks": [
         ("/v1/blocks", None, {200}),

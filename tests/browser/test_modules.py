@@ -287,7 +287,7 @@ def test_groups_and_their_forecast(run: Run) -> None:
     events.sort((a, b) => (a.at < b.at ? -1 : 1));
     const rate = m.rates(events, now);
     const dry = (name, free) => m.dryIn({ names: [name], free }, rate);
-    const line = (size, free, name) => m.stateOf({ size, free, allocated: size - free, cooling: 0, names: [name] }, dry(name, free)).level;
+    const line = (size, free, name) => m.stateOf({ size, free, used: size - free, names: [name] }, dry(name, free)).level;
     return {
       steady: dry('steady', 100), burst: dry('burst', 100) === Infinity, even: dry('even', 100) === Infinity,
       empty: dry('even', 0), unknown: m.rates(events.slice(-1), now).size,

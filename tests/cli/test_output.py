@@ -99,7 +99,18 @@ def test_json_is_ascii_and_takes_everything():
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(None, ""), (0, "0"), (65536, "65536"), (2**64, "1.845e+19"), (192.0, "192"), (0.5, "0.5")],
+    [
+        (None, ""),
+        (0, "0"),
+        (65536, "65536"),
+        (192.0, "192"),
+        (0.5, "0.5"),
+        (2**64, "2^64"),
+        (2**64 - 7, "2^64 - 7"),
+        (2**40 + 3, "2^40 + 3"),
+        (3 * 2**62, "3 x 2^62"),
+        (12345678901234567, "~2^53.5"),
+    ],
 )
 def test_quantities(number: int | float | None, text: str):
     assert quantity(number) == text

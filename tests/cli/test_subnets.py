@@ -37,7 +37,8 @@ def test_subnet_add_by_prefix_with_every_setting(cli: Cli):
     made = cli.json(
         "subnet", "add", "edge", "--cidr", "192.0.2.0/24", "-l", "network=edge", "-l", "rack=r1",
         "-l", "rack=r2", "--project", "x", "--gateway", "192.0.2.1", "--range",
-        "192.0.2.10-192.0.2.19", "--range", "192.0.2.30-192.0.2.39", "--weight", "5",
+        "192.0.2.10-192.0.2.19", "--range", "192.0.2.32/29", "--range", "192.0.2.50", "--weight",
+        "5", "--exclude", "192.0.2.12/31", "--exclude", "192.0.2.11", "--closed",
         "--cooldown", "5m", "--scope", "default",
     )["subnet"]  # fmt: skip
     assert made == {
@@ -46,7 +47,9 @@ def test_subnet_add_by_prefix_with_every_setting(cli: Cli):
         "family": 4,
         "scope": "default",
         "gateway": "192.0.2.1",
-        "ranges": ["192.0.2.10-192.0.2.19", "192.0.2.30-192.0.2.39"],
+        "ranges": ["192.0.2.10-192.0.2.19", "192.0.2.32-192.0.2.39", "192.0.2.50"],
+        "exclude": ["192.0.2.11-192.0.2.13"],
+        "closed": True,
         "labels": {"network": ["edge"], "rack": ["r1", "r2"]},
         "weight": 5,
         "project": "x",
@@ -101,3 +104,39 @@ def test_a_subnet_in_use_is_not_removed(cli: Cli):
     cli.text("allocate", "-l", "network=pods", "--owner", "web-1")
     said = cli.fails("subnet", "remove", "pods-a", exit_code=4, code="would_strand")
     assert re.search(r"10\.64\.0\.\d+ +pods-a +web-1", said)
+
+
+def test_carving_twice_with_a_key_gives_one_subnet(pooled: Cli):
+    made = [pooled.json("subnet", "add", "--pool", "p", "--key", "k")["subnet"] for _ in range(2)]
+    assert made[0] == made[1]
+    found = pooled.json("list", "free", "p", "--length", "18")["prefixes"]
+    assert found == ["10.9.64.0/18", "10.9.128.0/17"]
+    assert "10.9.0.64/26" in pooled.text("list", "free", "p")
+
+
+def test_a_cool_down_ends_when_told(cli: Cli, tmp_path: Path):
+    cli.text("subnet", "add", "c", "--cidr", "10.77.0.0/24", "-l", "network=c", "--cooldown", "1h")
+    address = cli.json("allocate", "-l", "network=c")["allocations"][0]["address"]
+    cli.text("release", address)
+    said = cli.fails("release", address, exit_code=4, code="not_allocated")
+    assert "cools down until" in " ".join(said.split())
+    assert "--now" in said
+    assert cli.text("release", address, "--now").endswith("Released 1 address.\n")
+    assert cli.json("list", "allocations", "--subnet", "c")["allocations"] == []
+
+
+def test_apply_shows_the_effects(cli: Cli, tmp_path: Path):
+    file = tmp_path / "space.yaml"
+    subnet = "  - {name: %s, cidr: %s, labels: {network: w}}\n"
+    file.write_text("name: w\nsubnets:\n" + subnet % ("web", "10.77.0.0/24"))
+    cli.text("apply", str(file))
+    cli.text("allocate", "-l", "network=w", "--address", "10.77.0.200")
+    file.write_text(
+        "name: w\nsubnets:\n"
+        + subnet % ("web", "10.77.0.0/25")
+        + subnet % ("web-b", "10.77.0.128/25")
+    )
+    said = cli.text("apply", str(file), "--dry-run")
+    assert "! 1 address follows from subnet web to web-b\n" in said
+    effects = cli.json("apply", str(file))["effects"]
+    assert [(each["kind"], each["subnet"]) for each in effects] == [("follow", "web-b")]

@@ -64,6 +64,17 @@ def test_carved_prefixes_differ(store: str, tmp_path: Path):
 
 
 @everywhere
+def test_carving_at_once_with_one_key_gives_one_subnet(store: str, tmp_path: Path):
+    url = STORES[store](tmp_path, 0)
+    with borough.open(url, create=True) as ipam:
+        ipam.apply({"pools": [{"name": "p", "prefixes": ["172.16.0.0/20"], "minimum_length": 24}]})
+        done = side_by_side(url, CALLERS, lambda mine, _: mine.allocate_subnet("p", key="k"))
+        assert done == {"done": CALLERS}
+        assert len(ipam.catalogue().subnets) == 1
+        assert ipam.audit() == []
+
+
+@everywhere
 def test_one_topology_applied_by_several(store: str, tmp_path: Path):
     url = STORES[store](tmp_path, 0)
     subnets = [

@@ -15,6 +15,7 @@ import pytest
 import borough
 from borough import Ipam
 from borough.domain.space.plan import Act
+from borough.errors import AddressInUse
 from borough.store.sql.store import SqlStore
 from tests.servers.base import Server
 from tests.servers.shared import shared_server
@@ -107,24 +108,26 @@ def history(ipam: Ipam) -> Iterator[Callable[[], Any]]:
             yield partial(ipam.allocate, labels=L, address=f"10.200.99.{turn + 1}")
 
 
-def test_any_single_address_is_one_round_trip_on_postgresql() -> None:
-    """New blocks, first claims, regions that grow, specific and computed addresses: once it is warm."""
-    meter = Meter(shared_server("postgresql"))
+#: Round trips of an address that needs a decision: the take, which reads the facts, and the write.
+#: A connection prepares a take once.
+DECIDED = 2
+FIRST = 3
+
+
+def test_any_single_address_is_at_most_three_round_trips(meter: Meter) -> None:
+    """New blocks, first claims, regions that grow, named and computed addresses."""
     group(meter.ipam, 16)
     meter.ipam.allocate(labels=L)
     costs = [meter(act) for act in history(meter.ipam)]
-    claimed = {block.prefix for block in meter.ipam.blocks() if block.holder}
-    assert len(claimed) >= 5
-    # The first address that is found by its name, and by "lowest", is looked up.
-    assert sum(cost > 1 for cost in costs) <= 4, [cost for cost in costs if cost > 1]
-    assert max(costs) <= 10
+    assert max(costs) <= FIRST
+    assert sum(costs) <= 1.15 * len(costs)
+    assert len({block.holder for block in meter.ipam.blocks() if block.holder}) == 5
+    assert meter.ipam.store.retries == 0
     assert meter.ipam.audit() == []
-    meter.ipam.close()
 
 
-def test_taking_over_and_borrowing_are_one_round_trip_on_postgresql() -> None:
+def test_taking_over_and_borrowing_are_two_round_trips(meter: Meter) -> None:
     """A full fabric: halves of others' regions, then single addresses, to the last one."""
-    meter = Meter(shared_server("postgresql"))
     meter.ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24", "labels": L}]})
     meter.ipam.allocate(labels=L, host="h0")
     for at in range(1, 8):
@@ -135,28 +138,38 @@ def test_taking_over_and_borrowing_are_one_round_trip_on_postgresql() -> None:
     acts = [event.act for event in meter.ipam.events()]
     assert acts.count(Act.TRANSFERRED) >= 5
     assert any(block.borrowed for block in meter.ipam.blocks())
-    assert sum(cost > 1 for cost in costs) <= 4, costs
+    assert max(costs) <= DECIDED
     assert meter.ipam.audit() == []
-    meter.ipam.close()
 
 
-def test_a_decision_is_a_short_transaction_on_mariadb() -> None:
-    """A new block or claim takes some statements; as many addresses follow in one each."""
-    meter = Meter(shared_server("mariadb"))
-    group(meter.ipam, 16)
-    meter.ipam.allocate(labels=L)
-    costs = [meter(partial(meter.ipam.allocate, labels=L, families=4)) for _ in range(200)]
-    assert max(costs) <= 11
-    assert sum(cost > 1 for cost in costs) <= 4
-    costs = [meter(partial(meter.ipam.allocate, labels=L, host="h1")) for _ in range(100)]
-    assert max(costs) <= 14
-    assert sum(cost > 1 for cost in costs) <= 5
-    meter.ipam.close()
+def test_a_named_address_of_an_open_block_is_one_round_trip(meter: Meter) -> None:
+    """Also with a key, and in the block of a host."""
+    group(meter.ipam, 1)
+    claimed = meter.ipam.allocate(labels=L, host="h1")
+    meter.ipam.allocate(labels=L, address="10.200.99.1")
+    base = int(claimed.address.rpartition(".")[2])
+    for name in ("10.200.99.2", f"10.200.0.{base + 3}"):
+        meter.ipam.allocate(labels=L, address=f"{name}")
+    for turn in range(4, 8):
+        assert meter(partial(meter.ipam.allocate, labels=L, address=f"10.200.99.{turn}")) == 1
+        name = f"10.200.0.{base + turn}"
+        assert meter(partial(meter.ipam.allocate, labels=L, address=name)) == 1
+    assert meter.ipam.audit() == []
 
 
-def test_a_wrong_guess_is_detected_and_costs_little() -> None:
-    """Two processes decide on remembered rows: the second one's guess is refused."""
-    meter = Meter(shared_server("postgresql"))
+@pytest.mark.parametrize("taken", ["10.200.0.5", "10.200.0.1"])
+def test_a_named_address_that_is_in_use_is_refused(meter: Meter, taken: str) -> None:
+    """Of an open block, or outside of blocks, where only the constraint on addresses shows it."""
+    subnet = {"name": "s", "cidr": "10.200.0.0/16", "gateway": "10.200.0.1", "labels": L}
+    meter.ipam.apply({"subnets": [subnet]})
+    meter.ipam.allocate(labels=L, address=taken, owner="web")
+    with pytest.raises(AddressInUse, match="held by web"):
+        meter.ipam.allocate(labels=L, address=taken)
+    assert meter.ipam.audit() == []
+
+
+def test_a_claim_of_another_process_is_seen(meter: Meter) -> None:
+    """Two processes serve the same hosts in turns: each host has one region, and costs stay low."""
     group(meter.ipam, 1)
     other = borough.open(meter.url)
     given = []
@@ -164,31 +177,27 @@ def test_a_wrong_guess_is_detected_and_costs_little() -> None:
     for turn in range(40):
         host = f"h{turn}"
         given.append(other.allocate(labels=L, host=host).address)
-        assert meter(partial(meter.ipam.allocate, labels=L, host=host, owner="theirs")) <= 3
+        assert meter(partial(meter.ipam.allocate, labels=L, host=host, owner="theirs")) <= FIRST
         meter.ipam.allocate(labels=L, host=f"own-{turn}", owner="own")
     given += [each.address for each in meter.ipam.allocations() if each.owner]
     assert len(given) == len(set(given)) == 120
-    # Each host has one region: an undetected wrong guess would make another.
     regions = [route.host for route in meter.ipam.routes()]
     assert len(regions) == len(set(regions)) == 80
     assert meter.ipam.audit() == []
     other.close()
-    meter.ipam.close()
 
 
-def test_a_wrong_guess_about_a_neighbour_is_detected() -> None:
-    """The largest unused space is where it was remembered, but its neighbour has grown."""
-    meter = Meter(shared_server("postgresql"))
-    meter.ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/25", "labels": L}]})
+def test_a_block_that_another_process_has_filled_costs_one_more(meter: Meter) -> None:
+    """The hint of the connection is wrong: the take searches, and the decision is written."""
+    meter.ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/24", "labels": L}]})
     other = borough.open(meter.url)
-    for host in ("h1", "h2"):
-        meter.ipam.allocate(labels=L, host=host)
-    other.allocate(labels=L, host="h1", count=30)
-    assert meter.ipam.allocate(labels=L, host="h3").address == "10.0.0.96"
-    assert meter(partial(meter.ipam.allocate, labels=L, host="h4")) == 1
+    for _ in range(3):
+        meter.ipam.allocate(labels=L)
+    for _ in range(59):
+        other.allocate(labels=L)
+    assert meter(partial(meter.ipam.allocate, labels=L)) <= FIRST
     assert meter.ipam.audit() == []
     other.close()
-    meter.ipam.close()
 
 
 def test_an_idempotency_key_costs_no_round_trip(meter: Meter) -> None:

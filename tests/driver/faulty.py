@@ -192,7 +192,10 @@ class IgnoresRanges(Faulty):
     """Gives from the whole subnet."""
 
     def apply(self, source: Any, *, name: str | None = None) -> Any:
-        subnets = [{**each, "ranges": []} for each in source.get("subnets", [])]
+        subnets = [
+            {name: value for name, value in each.items() if name != "ranges"}
+            for each in source.get("subnets", [])
+        ]
         return super().apply({**source, "subnets": subnets}, name=name)
 
 
@@ -268,11 +271,12 @@ class ReleasesStale(Faulty):
         owner: str = "",
         host: str = "",
         sequence: int | None = None,
-        scope: str = "default",
+        scope: str | None = None,
+        now: bool = False,
     ) -> Sequence[Allocation]:
         if address:
             owner = host = ""
-        return super().release(address, owner=owner, host=host, scope=scope)
+        return super().release(address, owner=owner, host=host, scope=scope, now=now)
 
 
 class ReleasesQuietly(Faulty):

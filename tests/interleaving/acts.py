@@ -30,6 +30,7 @@ class Act:
     :ivar host: the host that changes of hosts are about.
     :ivar wanted: the labels that an address given must have.
     :ivar is_ranged: whether an address given must lie in the ranges.
+    :ivar stops: the statements at which it is stopped: a take, and the write of a decision.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Act:
     host: str = "h1"
     wanted: Mapping[str, str] = field(default_factory=dict)
     is_ranged: bool = False
+    stops: int = 1
 
 
 def _gives(
@@ -45,6 +47,7 @@ def _gives(
     *places: Place,
     host: str = "",
     is_ranged: bool = True,
+    is_decided: bool = False,
     address: Callable[[Scene], str] | None = None,
     **request: Any,
 ) -> list[Act]:
@@ -57,17 +60,15 @@ def _gives(
         return ipam.allocate(labels=GROUP, host=host or None, owner=f"by-{name}", **asked)
 
     plain = Act(name, call, places or (ROOMY, BARE), host or "h1", GROUP, is_ranged)
-    return [
-        plain,
-        replace(
-            plain, name=f"{name}-told", call=lambda ipam, scene: call(ipam, scene, explain=True)
-        ),
-    ]
+    told = replace(
+        plain, name=f"{name}-told", call=lambda ipam, scene: call(ipam, scene, explain=True)
+    )
+    return [replace(plain, stops=2 if is_decided else 1), told]
 
 
-def _release(ipam: Ipam, scene: Scene, owner: str) -> Any:
+def _release(ipam: Ipam, scene: Scene, owner: str, *, now: bool = False) -> Any:
     held = scene.of(owner)
-    return ipam.release(held.address, sequence=held.sequence)
+    return ipam.release(held.address, sequence=held.sequence, now=now)
 
 
 def _reassign(ipam: Ipam, scene: Scene) -> Any:
@@ -76,19 +77,19 @@ def _reassign(ipam: Ipam, scene: Scene) -> Any:
 
 
 ACTS: Final = [
-    *_gives("any"),
+    *_gives("any", is_decided=True),
     *_gives("keyed", key="a-key"),
     *_gives("next", kind="next"),
-    *_gives("inside", address=lambda _: "10.9.0.90", is_ranged=False),
-    *_gives("outside", address=lambda _: "10.9.0.210", is_ranged=False),
+    *_gives("inside", address=lambda _: "10.9.0.90", is_ranged=False, is_decided=True),
+    *_gives("outside", address=lambda _: "10.9.0.210", is_ranged=False, is_decided=True),
     *_gives("below", address=lambda _: "10.9.0.7", is_ranged=False),
     *_gives("eui64", mac="00:16:3e:00:00:01", families=6, is_ranged=False),
     *_gives("gateway", kind="gateway", families=4, is_ranged=False),
     *_gives("bulk", count=12),
     *_gives("dual", families=[4, 6]),
-    *_gives("claim", host="h9"),
-    *_gives("growth", ROOMY, host="h1"),
-    *_gives("takeover", TAKEN, host="h2"),
+    *_gives("claim", host="h9", is_decided=True),
+    *_gives("growth", ROOMY, host="h1", is_decided=True),
+    *_gives("takeover", TAKEN, host="h2", is_decided=True),
     *_gives("loan", LENT, host="h2"),
     *_gives("rested", COOLING, RESTED),
     *_gives(
@@ -104,8 +105,14 @@ ACTS: Final = [
     Act("release-owner", lambda ipam, _: ipam.release(owner="web")),
     Act("release-host", lambda ipam, _: ipam.release(host="h3"), host="h3"),
     Act("release-to-rest", lambda ipam, scene: _release(ipam, scene, "kept"), (COOLING,)),
+    Act("release-now", lambda ipam, scene: _release(ipam, scene, "kept", now=True), (COOLING,)),
+    Act("end-of-rest", lambda ipam, scene: _release(ipam, scene, "rested", now=True), (COOLING,)),
     Act("reassign", _reassign, host="h5"),
     Act("reclaim", lambda ipam, _: ipam.reclaim(), (ROOMY, BARE), host="h4"),
     Act("sweep-rested", lambda ipam, _: ipam.reclaim(), (COOLING, RESTED)),
     Act("carve", lambda ipam, _: ipam.allocate_subnet("links", prefix_length=28, name="carved")),
+    Act(
+        "carve-keyed",
+        lambda ipam, _: ipam.allocate_subnet("links", prefix_length=28, name="carved", key="k"),
+    ),
 ]

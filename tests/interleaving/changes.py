@@ -103,6 +103,37 @@ def _rename(topology: Topology, scene: Scene) -> None:
         subnet["name"] += "-new"
 
 
+def _exclude(topology: Topology, scene: Scene) -> None:
+    for subnet in _subnets(topology, scene):
+        subnet["exclude"] = VARIANTS[subnet["name"]].excluded
+
+
+def _split(topology: Topology, scene: Scene) -> None:
+    """Divide a subnet: the lower half has no name of before, the upper half keeps the name."""
+    for subnet in list(_subnets(topology, scene)):
+        lower, upper = VARIANTS[subnet["name"]].halves
+        del subnet["ranges"]
+        gateway = subnet.pop("gateway", None)
+        name = f"{subnet['name']}-lower"
+        topology["subnets"].append({**subnet, "name": name, "cidr": lower, "gateway": gateway})
+        if gateway is None:
+            del topology["subnets"][-1]["gateway"]
+        subnet["cidr"] = upper
+
+
+def _join(topology: Topology, scene: Scene) -> None:
+    """Replace the subnet by one twice as large, of another name."""
+    for subnet in _subnets(topology, scene):
+        subnet["cidr"] = VARIANTS[subnet["name"]].shorter
+        subnet["name"] += "-whole"
+
+
+def _to_scope(topology: Topology, scene: Scene) -> None:
+    topology["scopes"] = ["other"]
+    for subnet in _subnets(topology, scene):
+        subnet["scope"] = "other"
+
+
 def _edit_pool(topology: Topology, _scene: Scene) -> None:
     topology["pools"] = [
         {**pool, "prefixes": ["10.21.0.0/24"], "minimum_length": 27} for pool in topology["pools"]
@@ -140,10 +171,16 @@ CHANGES: Final = [
     _applies("weight", _sets(weight=-10)),
     _applies("cooldown", _change_cooldown),
     _applies("claims", _sets(claims={"cap": 4, "borrow": False})),
+    _applies("closed", _sets(closed=True)),
+    _applies("ranges-none", _sets(ranges=[])),
+    _applies("excluded", _exclude),
+    _applies("split", _split),
+    _applies("joined", _join),
+    _applies("scope", _to_scope),
     _applies("removed", _remove, removes=True),
     _again("added-again", lambda _topology, _scene: None),
     _again("added-by-another-name", _rename),
-    _applies("renamed", _rename, removes=True),
+    _applies("renamed", _rename),
     _applies("pool", _edit_pool),
     _applies("fallback", _divide_racks),
     Change(

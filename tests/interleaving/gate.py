@@ -15,7 +15,7 @@ from borough.store.sql.store import SqlStore
 
 _BEGINS: Final = re.compile(r"\s*(BEGIN|START TRANSACTION)\b")
 _WRITES: Final = re.compile(
-    r"\s*(INSERT|UPDATE|DELETE|EXECUTE)\b"
+    r"\s*(INSERT|UPDATE|DELETE|EXECUTE|(CALL|SELECT .*) borough_write_\d+)\b"
     r"|\s*WITH\b.*\b(INSERT INTO|DELETE FROM|UPDATE \w+( AS \w+)? SET)\b",
     re.DOTALL,
 )
@@ -40,7 +40,7 @@ class Gate:
         """Stop the next unit of work that writes. Its later attempts pass.
 
         :param meanwhile: runs during the stop.
-        :param after: the number of units that pass before.
+        :param after: the number of units, or takes, that pass before.
         """
         self.was_reached, self._pass, self._meanwhile = False, after, meanwhile
 

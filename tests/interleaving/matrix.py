@@ -23,7 +23,7 @@ class Pair:
     """An act and a change in a place.
 
     :ivar stops: ``act`` or ``change``, the one that is stopped.
-    :ivar after: units of work of the stopped one that pass before.
+    :ivar after: units of work, or takes, of the stopped one that pass before.
     """
 
     act: Act
@@ -48,7 +48,8 @@ def pairs(change: Change) -> Iterator[Pair]:
     for act in ACTS:
         for place in act.places:
             if change.is_tried_in(place) or place is act.places[0]:
-                yield Pair(act, change, place, "act")
+                for after in range(act.stops):
+                    yield Pair(act, change, place, "act", after)
                 # Where something is held, the first unit of several is refused.
                 for after in range(change.units if place.is_bare else 1):
                     yield Pair(act, change, place, "change", after)

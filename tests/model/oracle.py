@@ -72,6 +72,8 @@ class Oracle:
 
     def usable(self, subnet: dict[str, Any]) -> list[str]:
         """The addresses that *any* may give, ascending."""
+        if subnet.get("closed"):
+            return []
         network = ipaddress.ip_network(subnet["cidr"])
         # No history takes more than this, and nobody lists a /64.
         addresses = list(islice(network, 1024))
@@ -80,16 +82,23 @@ class Oracle:
             if network.version == 4:
                 addresses = addresses[:-1]
         gateway = subnet.get("gateway")
-        ranges = [
-            [ipaddress.ip_address(end) for end in text.split("-")]
-            for text in subnet.get("ranges", [])
-        ]
+        ranges = [self.within(text) for text in subnet.get("ranges", [subnet["cidr"]])]
+        excluded = [self.within(text) for text in subnet.get("exclude", [])]
         return [
             str(address)
             for address in addresses
             if str(address) != gateway
-            and (not ranges or any(low <= address <= high for low, high in ranges))
+            and any(low <= address <= high for low, high in ranges)
+            and not any(low <= address <= high for low, high in excluded)
         ]
+
+    def within(self, text: str) -> tuple[Any, Any]:
+        """The ends of a range: ``first-last``, an address, or a prefix."""
+        if "/" in text:
+            network = ipaddress.ip_network(text)
+            return network[0], network[-1]
+        first, _, last = text.partition("-")
+        return ipaddress.ip_address(first), ipaddress.ip_address(last or first)
 
     def free(self, subnet: dict[str, Any]) -> list[str]:
         scope = subnet.get("scope", "default")

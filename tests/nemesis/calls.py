@@ -154,7 +154,11 @@ def _reclaim(ipam: Ipam, _args: Args) -> bool:
 
 def _carve(ipam: Ipam, args: Args) -> Args:
     made = ipam.allocate_subnet("pool", **args)
-    return {"cidr": made.prefix, "gateway": made.gateway, "ranges": list(made.ranges)}
+    return {
+        "cidr": made.prefix,
+        "gateway": made.gateway,
+        "ranges": made.ranges and list(made.ranges),
+    }
 
 
 def _uncarve(ipam: Ipam, args: Args) -> bool:

@@ -26,7 +26,7 @@ from borough.neutron import driver as ours
 from borough.neutron.service import driver as remote
 from borough.neutron.service.client import AddressService
 from borough.neutron.session.driver import BoroughPool
-from borough.store.sql import schema
+from borough.store.sql import routines, schema
 from tests.neutron.serving import Served
 
 #: The rows that an empty schema has.
@@ -64,6 +64,7 @@ def _attach_tables() -> None:
         generate(cls, engine)
         schema.metadata.create_all(engine)
         with engine.begin() as connection:
+            routines.install(connection)
             add_seeds(connection)
 
     def delete_from_both(self: Any, engine: sa.Engine) -> None:

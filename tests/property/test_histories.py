@@ -7,6 +7,7 @@ which knows nothing of ladders, blocks and cohorts.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tempfile
 from collections.abc import Callable
@@ -62,6 +63,36 @@ SMALL = ["10.0.2.0/30", "10.0.2.8/29", "10.0.2.16/30"]
 SCOPES = ["default", "blue"]
 
 
+#: Ranges and exclusions that a subnet may have.
+RANGES: dict[str, list[dict[str, Any]]] = {
+    "10.0.0.16/28": [
+        {},
+        {"ranges": ["10.0.0.18-10.0.0.20", "10.0.0.24-10.0.0.29"]},
+        {"exclude": ["10.0.0.20/30", "10.0.0.25"]},
+    ],
+    "10.0.0.64/26": [{}, {"exclude": ["10.0.0.64/27"]}],
+    "10.0.1.0/25": [{}, {"ranges": []}, {"ranges": ["10.0.1.60-10.0.1.70", "10.0.1.80"]}],
+}
+
+
+@st.composite
+def reshaped(draw: st.DrawFn, subnet: dict[str, Any]) -> list[dict[str, Any]]:
+    """A subnet as it is, renamed, or in two halves."""
+    shape = draw(st.sampled_from(["same", "same", "same", "renamed", "halves"]))
+    network = ipaddress.ip_network(subnet["cidr"])
+    if shape == "same" or (shape == "halves" and network.prefixlen > network.max_prefixlen - 3):
+        return [subnet]
+    if shape == "renamed":
+        return [{**subnet, "name": f"{subnet['name']}-new"}]
+    plain = {name: subnet[name] for name in subnet if name not in ("ranges", "exclude", "gateway")}
+    lower, upper = network.subnets()
+    name = subnet["name"] if draw(st.booleans()) else f"{subnet['name']}-lower"
+    return [
+        {**plain, "name": name, "cidr": str(lower)},
+        {**plain, "name": f"{subnet['name']}-upper", "cidr": str(upper)},
+    ]
+
+
 def some(values: list[str]) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(values), max_size=2, unique=True)
 
@@ -99,15 +130,12 @@ def subnets(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "weight": draw(st.sampled_from([0, 0, 0, 5])),
                 "cooldown": draw(st.sampled_from([0, 0, 0, 60])),
                 "claims": draw(st.sampled_from([{}, {}, {"block": 2}, {"cap": 8, "block": 8}])),
+                "closed": draw(st.integers(0, 9)) == 0,
             }
             if cidr == "10.0.0.16/28":
                 subnet["gateway"] = draw(st.sampled_from(["10.0.0.17", "10.0.0.24"]))
-                subnet["ranges"] = draw(
-                    st.sampled_from([[], ["10.0.0.18-10.0.0.20", "10.0.0.24-10.0.0.29"]])
-                )
-            if cidr == "10.0.1.0/25":
-                subnet["ranges"] = draw(st.sampled_from([[], ["10.0.1.60-10.0.1.70"]]))
-            made.append(subnet)
+            subnet |= draw(st.sampled_from(RANGES.get(cidr, [{}])))
+            made += draw(reshaped(subnet))
     return made
 
 
@@ -242,11 +270,40 @@ class Histories(RuleBasedStateMachine):
         self._apply(topology)
 
     def _apply(self, topology: dict[str, Any]) -> None:
+        before = [self._held(ipam) for ipam in self.ipams]
         outcome = self.both(lambda ipam: bool(ipam.apply(topology)))
+        after = [self._held(ipam) for ipam in self.ipams]
+        assert [each.keys() for each in after] == [each.keys() for each in before]
         if not isinstance(outcome, BoroughError):
             self.topology = topology
             self.both(lambda ipam: bool(ipam.apply(topology)))
+            self._follow(before[1], after[1])
+        elif outcome.code == "would_strand":
+            self._really_falls_out(before[0], topology, outcome.detail["allocations"])
         note(f"apply: {outcome!r}")
+
+    def _held(self, ipam: Ipam) -> dict[int, Any]:
+        return {each.sequence: each for each in ipam.allocations() if each.state == "allocated"}
+
+    def _follow(self, before: dict[int, Any], after: dict[int, Any]) -> None:
+        """Each address lies in the subnet that it is filed under, and keeps its holder."""
+        subnets = {each.name: each for each in self.ipams[1].subnets()}
+        for sequence, each in after.items():
+            old, subnet = before[sequence], subnets[each.subnet]
+            assert (each.address, each.owner, each.host) == (old.address, old.owner, old.host)
+            assert each.scope == subnet.scope
+            assert ipaddress.ip_address(each.address) in ipaddress.ip_network(subnet.prefix)
+
+    def _really_falls_out(
+        self, before: dict[int, Any], topology: dict[str, Any], listed: list[dict[str, Any]]
+    ) -> None:
+        """No declared subnet of the scope of an address that is refused could hold it."""
+        for refused in listed:
+            old = before[refused["sequence"]]
+            for subnet in topology["subnets"]:
+                if subnet["scope"] == old.scope:
+                    whole = {"cidr": subnet["cidr"]}
+                    assert old.address not in Oracle({}, [], {}).usable(whole), (old, subnet)
 
     @rule(
         selector=selectors(),
@@ -319,8 +376,6 @@ class Histories(RuleBasedStateMachine):
     def allocate_by_name(
         self, selector: dict[str, Any], cidr: str, offset: int, owner: str
     ) -> None:
-        import ipaddress
-
         network = ipaddress.ip_network(cidr)
         address = str(network[min(offset, network.num_addresses - 1)])
         self.both(lambda ipam: ipam.allocate(**selector, address=address, owner=owner))
@@ -358,8 +413,8 @@ class Histories(RuleBasedStateMachine):
             assert _alike(self.keys[key], selector)
         self.keys[key] = selector
 
-    @rule(data=st.data(), stale=st.sampled_from([None, 0, -1]))
-    def release_one(self, data: st.DataObject, stale: int | None) -> None:
+    @rule(data=st.data(), stale=st.sampled_from([None, 0, -1]), now=st.booleans())
+    def release_one(self, data: st.DataObject, stale: int | None, now: bool) -> None:
         held = self.ipams[0].allocations()
         if not held:
             return
@@ -368,7 +423,7 @@ class Histories(RuleBasedStateMachine):
         def act(ipam: Ipam) -> Any:
             each = ipam.allocations()[at]
             sequence = None if stale is None else each.sequence + stale
-            return ipam.release(each.address, scope=each.scope, sequence=sequence)
+            return ipam.release(each.address, scope=each.scope, sequence=sequence, now=now)
 
         outcome = self.both(act)
         if stale == -1 and isinstance(outcome, BoroughError):
@@ -437,17 +492,31 @@ class Histories(RuleBasedStateMachine):
         self.both(lambda ipam: ipam.explain(**selector, count=count))
 
     @precondition(lambda self: self.topology["subnets"])
-    @rule(length=st.sampled_from([28, 29, 30]), network=st.sampled_from(NETWORKS))
-    def carve(self, length: int, network: str) -> None:
+    @rule(
+        length=st.sampled_from([28, 29, 30]),
+        network=st.sampled_from(NETWORKS),
+        key=st.sampled_from([None, None, "c1", "c2"]),
+    )
+    def carve(self, length: int, network: str, key: str | None) -> None:
         pool = {"name": "pool", "prefixes": ["10.9.0.0/26"], "maximum_length": 30}
         self.both(lambda ipam: bool(ipam.apply({"name": "pools", "pools": [pool]})))
         view = self.both(
             lambda ipam: ipam.allocate_subnet(
-                "pool", prefix_length=length, labels={"network": network}
+                "pool", prefix_length=length, labels={"network": network}, key=key
             )
         )
-        if not isinstance(view, BoroughError):
+        self.both(lambda ipam: ipam.free_prefixes("pool"))
+        if not isinstance(view, BoroughError) and view.name not in self.carved:
             self.carved.append(view.name)
+
+    @rule(cidr=st.sampled_from([*V4, *V6]))
+    def change_scope(self, cidr: str) -> None:
+        """Move a subnet to the other scope; one of the same prefix there comes the other way."""
+        topology = {**self.topology, "subnets": [dict(each) for each in self.topology["subnets"]]}
+        for each in topology["subnets"]:
+            if each["cidr"] == cidr:
+                each["scope"] = SCOPES[1 - SCOPES.index(each["scope"])]
+        self._apply(topology)
 
     @precondition(lambda self: self.carved)
     @rule(data=st.data())

@@ -274,6 +274,7 @@ def take(dice: random.Random, asked: Question, store: SqlStore, tables: Tables) 
     order = TakeRequest(
         catalogue,
         asked.rungs,
+        None,
         object(),
         asked.claimant,
         asked.lowest,

@@ -17,6 +17,7 @@ from borough.domain.net.addresses import (
     from_bytes,
     parse_address,
     parse_family,
+    parse_held_address,
     parse_mac,
     to_bytes,
 )
@@ -162,10 +163,19 @@ def test_bytes_sort_as_addresses_do(family: int, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["00:11:22:aa:bb:cc", "00-11-22-aa-bb-cc", "00:11:22:AA:bb:CC", "00-11-22-AA-BB-CC"]
+    "text",
+    [
+        "00:11:22:aa:bb:cc",
+        "00-11-22-aa-bb-cc",
+        "00:11:22:AA:bb:CC",
+        "00-11-22-AA-BB-CC",
+        "0011.22aa.bbcc",
+        "001122-AABBCC",
+        "001122aabbcc",
+    ],
 )
-def test_a_mac_is_read_in_either_spelling(text: str) -> None:
-    """Colons or hyphens, upper or lower case."""
+def test_a_mac_is_read_in_every_usual_notation(text: str) -> None:
+    """As Linux, Windows, Cisco and HP print it, in upper or lower case."""
     assert parse_mac(text) == 0x001122AABBCC
 
 
@@ -180,8 +190,9 @@ def test_every_mac_is_read(mac: int, separator: str, upper: bool) -> None:
     "text",
     [
         "",
-        "001122aabbcc",
-        "0011.22aa.bbcc",
+        "001122aabbc",
+        "0011.22aabbcc",
+        "0011:22aa:bbcc",
         "00:11:22-aa-bb-cc",  # one separator throughout
         "00:11:22:aa:bb",
         "00:11:22:aa:bb:cc:dd",
@@ -201,7 +212,7 @@ def test_anything_else_is_no_mac(text: str) -> None:
     assert caught.value.detail == {"mac": text}
 
 
-@pytest.mark.parametrize("value", [0x001122AABBCC, None, b"00:11:22:aa:bb:cc"])
+@pytest.mark.parametrize("value", [0x001122AABBCC, 123456789012, None, b"00:11:22:aa:bb:cc"])
 def test_a_value_other_than_text_is_no_mac(value: Any) -> None:
     """A number is refused as any other bad spelling is."""
     with pytest.raises(InvalidMac):
@@ -230,3 +241,37 @@ def test_eui64_is_made_octet_by_octet(mac: int) -> None:
     octets = mac.to_bytes(6, "big")
     expected = bytes([octets[0] ^ 0x02]) + octets[1:3] + b"\xff\xfe" + octets[3:]
     assert eui64(mac).to_bytes(8, "big") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("10.0.0.60", "10.0.0.60"),
+        ("10.0.0.60/24", "10.0.0.60"),
+        ("10.0.0.0/31", "10.0.0.0"),
+        ("10.0.0.4/32", "10.0.0.4"),
+        ("2001:db8::5/64", "2001:db8::5"),
+    ],
+)
+def test_an_address_is_read_as_tables_print_it(text: str, address: str) -> None:
+    assert parse_held_address(text) == parse_address(address)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.0.0.0/24",
+        "2001:db8::/64",
+        "10.0.0.1/",
+        "10.0.0.1/33",
+        "10.0.0.1/-1",
+        "10.0.0.1/24/24",
+        "10.0.0.1/٢٤",
+        "10.0.0.1/0x18",
+        "/24",
+        "10.0.0.1 /24",
+    ],
+)
+def test_a_prefix_is_no_held_address(text: str) -> None:
+    with pytest.raises(InvalidAddress):
+        parse_held_address(text)

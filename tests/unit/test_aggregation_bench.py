@@ -24,7 +24,7 @@ def test_the_bench_allocates_the_addresses_that_a_store_allocates(
     policy = Borough(made, expected)
     ipam = borough.open("memory:")
     for subnet in made:
-        first, last = (format_address(family, address) for address in subnet.ranges[0])
+        first, last = (format_address(family, address) for address in (subnet.ranges or ())[0])
         ipam.add_subnet(str(subnet.prefix), ranges=[f"{first}-{last}"])
     hosts = {f"h{host}": {"claims": {"expected": size}} for host, size in expected.items()}
     ipam.apply({"name": "hosts", "hosts": hosts})

@@ -48,7 +48,7 @@ def subnets(draw: st.DrawFn, most_bits: int = 9) -> Subnet:
     ends = st.tuples(inside, inside).map(lambda pair: (min(pair), max(pair)))
     ranges = draw(st.just([]) | st.lists(ends, min_size=1, max_size=4))
     gateway = draw(st.none() | inside)
-    return Subnet(7, "net", "default", prefix, gateway=gateway, ranges=tuple(ranges))
+    return Subnet(7, "net", "default", prefix, gateway=gateway, ranges=tuple(ranges) or None)
 
 
 def usable(subnet: Subnet) -> set[int]:
@@ -283,7 +283,7 @@ def test_initial_free_ranges_known_answers(
     """One row for a subnet of any size; ranges are rounded out to whole blocks."""
     prefix = parse_prefix(text)
     absolute = tuple((prefix.base + first, prefix.base + last) for first, last in ranges)
-    subnet = Subnet(1, "net", "default", prefix, ranges=absolute)
+    subnet = Subnet(1, "net", "default", prefix, ranges=absolute or None)
     assert [str(run) for run in initial_free_ranges(subnet)] == runs
 
 

@@ -4,13 +4,14 @@ import random
 import time
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.declared.records import Cohort, Subnet
+from borough.domain.declared.records import Cohort, Pool, Subnet
 from borough.domain.encode import plain as to_plain
 from borough.domain.net.addresses import parse_address
 from borough.domain.net.prefixes import Prefix, parse_prefix
@@ -23,6 +24,7 @@ from borough.domain.space.inspection import (
     inspect_cohorts,
     inspect_members,
     inspect_overlaps,
+    inspect_pools,
 )
 from borough.domain.space.rebuild import rebuild
 
@@ -36,7 +38,7 @@ def subnet(cidr: str, *ranges: tuple[str, str], gateway: str | None = None) -> S
         "default",
         parse_prefix(cidr),
         gateway=number(gateway) if gateway else None,
-        ranges=tuple((number(first), number(last)) for first, last in ranges),
+        ranges=tuple((number(first), number(last)) for first, last in ranges) or None,
     )
 
 
@@ -451,3 +453,29 @@ def test_a_block_in_use_beyond_its_high_water() -> None:
     assert state.named() == [("wrong_reach", "10.0.0.64/26")]
     state.change("10.0.0.64/26", high_water=64)
     assert state.named() == []
+
+
+def test_carved_subnets_outside_of_their_pools() -> None:
+    """Place, scope, length and quota; a subnet of no pool is nobody's concern."""
+    pool = Pool(1, "p", "default", 4, (parse_prefix("10.0.0.0/16"),), 24, 28, 26, quota=256)
+    edits: list[tuple[str, dict[str, Any]]] = [
+        ("10.0.0.0/25", {}),
+        ("10.1.0.0/26", {}),
+        ("10.0.2.0/26", {"scope": "blue"}),
+        ("10.0.3.0/30", {}),
+        ("10.0.4.0/26", {"pool": "gone"}),
+        ("10.2.0.0/16", {"pool": ""}),
+    ]
+    carved: list[Subnet] = []
+    for cidr, more in edits:
+        usual: dict[str, Any] = {"pool": "p", "project": "x", **more}
+        at = len(carved)
+        carved.append(replace(subnet(cidr), id=at, name=f"s{at}", **usual))
+    state = replace(catalogue(*carved), pools={"p": pool})
+    assert [(each.code, each.subnet) for each in inspect_pools(state)] == [
+        ("outside_pool", "s1"),
+        ("outside_pool", "s2"),
+        ("outside_pool", "s3"),
+        ("outside_pool", "s4"),
+        ("quota_exceeded", ""),
+    ]

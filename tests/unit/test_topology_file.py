@@ -336,7 +336,7 @@ P = "pools:\n  - name: p\n    prefixes: [10.0.0.0/16]\n    "
         (A + "gateway: fd00::1", 4, "subnets[0].gateway", "no usable address"),
         (A + "gateway:", 4, "subnets[0].gateway", "is empty"),
         (A + "ranges: 10.0.0.1-10.0.0.5", 4, "subnets[0].ranges", "must be a list"),
-        (A + "ranges:\n    - 10.0.0.5", 5, "subnets[0].ranges[0]", "first-last"),
+        (A + "ranges:\n    - 10.0.0.x", 5, "subnets[0].ranges[0]", "not an IP address"),
         (A + "ranges:\n    - 10.0.0.9-10.0.0.5", 5, "subnets[0].ranges[0]", "backwards"),
         (A + "ranges:\n    - 10.0.0.9-10.0.1.5", 5, "subnets[0].ranges[0]", "does not lie in"),
         (A + "ranges:\n    - fd00::1-fd00::5", 5, "subnets[0].ranges[0]", "does not lie in"),

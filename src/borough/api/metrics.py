@@ -26,7 +26,7 @@ FRESH: Final = 15.0
 #: Environment variable: the folder of the counters of several processes.
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 
-_STATES: Final = ("size", "allocated", "cooling", "free", "claimed_free")
+_STATES: Final = ("size", "used", "free", "allocated", "cooling", "outside", "claimed_free")
 
 
 class Numbers(Collector):
@@ -70,11 +70,10 @@ class Numbers(Collector):
             for subnet in catalogue.subnets.values()
         }
         addresses: dict[tuple[tuple[str, ...], str], int] = defaultdict(int)
-        for scope in catalogue.scopes:
-            for line in self._ipam.usage(scope=scope):
-                for state in _STATES:
-                    if line.name in groups:
-                        addresses[groups[line.name], state] += getattr(line, state)
+        for line in self._ipam.usage():
+            for state in _STATES:
+                if line.name in groups:
+                    addresses[groups[line.name], state] += getattr(line, state)
         borrowed: dict[tuple[str, ...], int] = dict.fromkeys(groups.values(), 0)
         for block in self._ipam.blocks():
             if block.subnet in groups:

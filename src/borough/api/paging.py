@@ -28,6 +28,12 @@ def by_place(subnet: SubnetView) -> Place:
     return [subnet.scope, prefix.family, prefix.base, prefix.length]
 
 
+def by_prefix(text: str) -> Place:
+    """Where a prefix stands in a list of one family."""
+    prefix = parse_prefix(text)
+    return [prefix.base, prefix.length]
+
+
 def page_of(
     items: Sequence[T], place: Callable[[T], Place], query: Paged
 ) -> tuple[Sequence[T], str | None]:

@@ -112,7 +112,7 @@ class ScopedIpam(Face):
     segments and racks outside the boundary. Declarations and tokens are refused too.
     """
 
-    _apply = _add_subnet = _remove_subnet = _refuse
+    _apply = _add_subnet = _remove_subnet = _free_prefixes = _refuse
     _drain = _remove_host = _rename_host = _reassign = _reclaim = _defragment = _refuse
     _create_token = _revoke_token = _tokens = _refuse
     _audit = _risks = _prune_events = _refuse
@@ -196,8 +196,8 @@ class ScopedIpam(Face):
     def _release(self, request: ReleaseRequest) -> Released:
         """Release visible addresses; claims of the host stay."""
         if request.addresses:
-            for each in request.addresses:
-                self._show(request.scope, *each)
+            for place in request.places:
+                self._show(*place)
             return self._ipam._release(request)
         return self._ipam.release_seen(
             lambda catalogue: self._known.of(catalogue, self._boundary), request
@@ -250,9 +250,8 @@ class ScopedIpam(Face):
         chosen = visible if subnets is None else visible.intersection(subnets)
         return _redact_errors(lambda: self._ipam._space_map(scope, chosen))
 
-    def _usage(self, labels: Labels, host: str | None, scope: str) -> list[Usage]:
-        # All visible subnets are not one group: other hard dimensions may separate them.
-        group = self.narrow(labels) if labels or host else labels
+    def _usage(self, labels: Labels, host: str | None, scope: str | None) -> list[Usage]:
+        group = self.narrow(labels) if host else labels
         return self._read(lambda unit, visible: queries.usage(unit, group, host, scope, visible))
 
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]:

@@ -36,6 +36,10 @@ def apply(state: GlobalOptions, file: str, dry_run: bool, name: str | None) -> N
 def _show(page: Page, applied: Applied) -> None:
     for change in applied.changes:
         page.line(_line(change), style=_STYLE[change.action], hang=2)
+    for effect in applied.effects:
+        page.line(f"! {effect.message}", hang=2)
+    if applied.more_effects:
+        page.line(f"! and {applied.more_effects} more effects", hang=2)
     if not applied.changes:
         page.line("Everything is as the file says already.")
     else:

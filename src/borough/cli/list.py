@@ -16,8 +16,18 @@ from borough.cli.options import (
     labels_option,
     page_options,
     text_option,
+    words,
 )
-from borough.cli.output import Column, Page, emit, labels_text, moment, quantity, scope_text
+from borough.cli.output import (
+    Column,
+    Page,
+    emit,
+    labels_text,
+    moment,
+    quantity,
+    ranges_text,
+    scope_text,
+)
 from borough.cli.rows import emit_rows
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.space.events import Event
@@ -76,7 +86,7 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
             scope_text(each.scope),
             each.gateway,
             labels_text(each.labels),
-            ", ".join(each.ranges),
+            "closed" if each.closed else ranges_text(each),
             each.weight or "",
             each.pool,
             each.project,
@@ -234,6 +244,19 @@ def pools(state: GlobalOptions) -> None:
     _answer(state, "pools", found, _POOLS, rows)
 
 
+@command("free", example="borough list free nodes --length 28")
+@click.argument("pool", metavar="POOL", type=words)
+@click.option(
+    "--length", type=int, metavar="N", help="Only those that a subnet of this length fits in."
+)
+@pass_state
+def free(state: GlobalOptions, pool: str, length: int | None) -> None:
+    """List the largest free prefixes of a pool."""
+    with state.open() as ipam:
+        found = ipam.free_prefixes(pool, prefix_length=length)
+    _answer(state, "prefixes", found, (Column("prefix"),), [(each,) for each in found])
+
+
 _EVENTS: Final = (
     Column("id", right=True),
     Column("time"),
@@ -287,5 +310,5 @@ def _show_events(page: Page, events: Sequence[Event]) -> None:
     page.table(_EVENTS, rows)
 
 
-for _command in (subnets, allocations, blocks, hosts, dimensions, pools, events):
+for _command in (subnets, allocations, blocks, hosts, dimensions, pools, free, events):
     list_.add_command(_command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -22,6 +23,7 @@ from rich.text import Text
 
 from borough.cli.state import GlobalOptions
 from borough.domain.encode import plain as to_plain
+from borough.engine.views import SubnetView
 
 #: Width of output to a file or a pipe without COLUMNS: each row of a table stays one line, which other
 #: programs can search.
@@ -35,6 +37,10 @@ _GAP: Final = 2
 
 #: Rows of a long table in one write.
 _ROWS: Final = 1000
+
+#: Numbers from here on are written as powers of two, with a factor below the other bound.
+_LARGE: Final = 10**9
+_FACTOR: Final = 1000
 
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -227,12 +233,26 @@ class Page:
 
 
 def quantity(number: int | float | None) -> str:
-    """A number for people; large ones, as of IPv6, in powers of ten."""
+    """A number for people; large ones, as of IPv6 subnets, as powers of two."""
     if number is None:
         return ""
-    if abs(number) >= 10**9:
+    if number % 1:
         return f"{number:.4g}"
-    return f"{number:.4g}" if number % 1 else str(int(number))
+    whole = int(number)
+    return str(whole) if abs(whole) < _LARGE else _power(whole)
+
+
+def _power(number: int) -> str:
+    """A large number beside a power of two: ``2^64``, ``2^64 - 12``, ``3 x 2^62``, ``~2^60.3``."""
+    exponent = round(math.log2(number))
+    rest = number - (1 << exponent)
+    if not rest:
+        return f"2^{exponent}"
+    if abs(rest) < _LARGE:
+        return f"2^{exponent} {'-' if rest < 0 else '+'} {abs(rest)}"
+    zeros = (number & -number).bit_length() - 1
+    factor = number >> zeros
+    return f"{factor} x 2^{zeros}" if factor < _FACTOR else f"~2^{math.log2(number):.1f}"
 
 
 def scope_text(scope: str) -> str:
@@ -243,6 +263,12 @@ def scope_text(scope: str) -> str:
 def labels_text(labels: Any) -> str:
     """Labels for people: ``network=pods rack=r1|r2``."""
     return " ".join(f"{name}={'|'.join(sorted(labels[name]))}" for name in sorted(labels))
+
+
+def ranges_text(subnet: SubnetView) -> str:
+    """The ranges of a subnet for people; empty where it gives all of its addresses."""
+    words = [] if subnet.ranges is None else [", ".join(subnet.ranges) or "none"]
+    return " ".join([*words, *(["without", ", ".join(subnet.exclude)] if subnet.exclude else [])])
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

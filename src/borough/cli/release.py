@@ -8,7 +8,7 @@ import click
 
 from borough.cli.addresses import show_allocations
 from borough.cli.command import command
-from borough.cli.options import given, scope_option, text_option, words
+from borough.cli.options import given, text_option, words
 from borough.cli.output import Page, counted, emit
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.views import Released
@@ -24,7 +24,16 @@ from borough.engine.views import Released
     metavar="N",
     help="Only while the address has this sequence number, and so not after it was allocated anew.",
 )
-@scope_option("Address space (VRF) of the addresses.")
+@click.option(
+    "--now",
+    is_flag=True,
+    help="Without a cool-down; addresses that cool down already are free at once.",
+)
+@text_option(
+    "--scope",
+    "SCOPE",
+    "Address space (VRF). When left out: default for addresses, all for an owner or a host.",
+)
 @pass_state
 def release(state: GlobalOptions, /, addresses: tuple[str, ...], **conditions: Any) -> None:
     """Release addresses.

@@ -8,7 +8,7 @@ import click
 
 from borough.cli.command import Family, command
 from borough.cli.options import gather, given, labels_option, text_option, words
-from borough.cli.output import Page, emit, labels_text
+from borough.cli.output import Page, emit, labels_text, ranges_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.views import SubnetView
 
@@ -26,7 +26,8 @@ def _show(page: Page, said: str, found: SubnetView) -> None:
             ("scope", found.scope),
             ("pool", found.pool),
             ("gateway", found.gateway),
-            ("ranges", ", ".join(found.ranges)),
+            ("ranges", ranges_text(found)),
+            ("closed", "yes" if found.closed else ""),
             ("labels", labels_text(found.labels)),
             ("weight", found.weight or ""),
             ("project", found.project),
@@ -56,10 +57,18 @@ _ADD_EXAMPLE = "borough subnet add pods-c --cidr 10.65.0.0/24 -l network=pods --
     "--range",
     "ranges",
     type=words,
-    metavar="FIRST-LAST",
+    metavar="RANGE",
     multiple=True,
-    help="Give addresses of this range only. Again for more ranges.",
+    help="Give addresses of this range only: first-last, an address or a prefix. Again for more.",
 )
+@click.option(
+    "--exclude",
+    type=words,
+    metavar="RANGE",
+    multiple=True,
+    help="Give addresses of this range by name only. Again for more ranges.",
+)
+@click.option("--closed", is_flag=True, help="Take no new addresses and no new claims.")
 @click.option(
     "--weight",
     type=int,
@@ -72,12 +81,14 @@ _ADD_EXAMPLE = "borough subnet add pods-c --cidr 10.65.0.0/24 -l network=pods --
     "--cooldown", "TIME", "How long a released address rests: seconds, or 30s, 5m, 2h, 1d."
 )
 @text_option("--scope", "SCOPE", "Its address space (VRF); the pool's, or `default`.")
+@text_option("--key", "KEY", "Idempotency key: asked again with it, you get the same subnet.")
 @pass_state
 def add(state: GlobalOptions, /, labels: tuple[tuple[str, str], ...], **options: Any) -> None:
     """Add a subnet, by its prefix or carved from a pool.
 
     NAME is how it is called; when left out, it is called by its prefix.
     """
+    options["ranges"] = options["ranges"] or None  # An empty list would mean no addresses at all.
     settings = given(options) | {"labels": gather(labels)}
     if not settings.keys() & {"pool", "cidr"}:
         raise click.UsageError(

@@ -11,6 +11,7 @@ from msgspec import convert
 
 from borough.client.transport import TIMEOUT, Query, Transport, segment, write_key
 from borough.domain.declared.dimensions import Labels
+from borough.domain.declared.effects import Effect
 from borough.domain.declared.pools import PoolUsage
 from borough.domain.declared.topology import Change, Changes, Topology
 from borough.domain.net.addresses import Family, format_address
@@ -28,7 +29,7 @@ from borough.engine.request import (
     write_request,
 )
 from borough.engine.space_map import SpaceMap
-from borough.engine.topology.apply import Draft
+from borough.engine.topology.subnets import Draft
 from borough.engine.topology.writer import write_topology
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -112,14 +113,21 @@ class RemoteIpam(Face):
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         query, body = {"dry_run": dry_run}, write_topology(wanted)
         found = self._http.call("PUT", "/v1/topology", query, body, headers, repeatable=dry_run)
-        return Changes(convert(found["changes"], tuple[Change, ...]))
+        return Changes(
+            convert(found["changes"], tuple[Change, ...]),
+            effects=convert(found["effects"], tuple[Effect, ...]),
+            more_effects=found["more_effects"],
+        )
 
     def _add_subnet(self, draft: Draft) -> SubnetView:
         body = _fields(draft) | {"labels": _plain(draft.labels), "claims": draft.claiming}
-        del body["claiming"]
+        del body["claiming"], body["key"]
         body["name"] = draft.name or None
         body["cidr"] = None if draft.cidr is None else str(draft.cidr)
-        found = self._post("/v1/subnets", body)
+        headers = {"Idempotency-Key": write_key(draft.key)} if draft.key else {}
+        found = self._http.call(
+            "POST", "/v1/subnets", body=body, headers=headers, repeatable=bool(draft.key)
+        )
         return convert(found["subnet"], SubnetView)
 
     def _remove_subnet(self, name: str) -> SubnetView:
@@ -145,6 +153,10 @@ class RemoteIpam(Face):
     def _pools(self) -> list[PoolUsage]:
         return convert(self._http.get("/v1/pools")["pools"], list[PoolUsage])
 
+    def _free_prefixes(self, pool: str, prefix_length: int | None) -> list[str]:
+        query = {"pool": pool, "prefix_length": prefix_length}
+        return [str(each) for each in self._pages("/v1/free-prefixes", "prefixes", query)]
+
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]:
         found = self._pages("/v1/blocks", "blocks", {"host": host, "subnet": subnet})
         return [convert(each, BlockView) for each in found]
@@ -163,7 +175,7 @@ class RemoteIpam(Face):
             named = [""]  # no subnet is called so
         return convert(self._http.get("/v1/map", {"scope": scope, "subnet": named}), SpaceMap)
 
-    def _usage(self, labels: Labels, host: str | None, scope: str) -> list[Usage]:
+    def _usage(self, labels: Labels, host: str | None, scope: str | None) -> list[Usage]:
         query = {"label": _pairs(labels), "host": host, "scope": scope}
         return convert(self._http.get("/v1/usage", query)["subnets"], list[Usage])
 

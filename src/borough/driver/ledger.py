@@ -27,7 +27,7 @@ from borough.engine.request import ReleaseRequest
 from borough.engine.topology import apply as apply_module
 from borough.engine.views import Allocation, Answer, show
 from borough.errors import BoroughError, NeedsSpace
-from borough.store.port import ReadSpace, Store, Unit
+from borough.store.port import ReadUnit, Store, Unit
 
 
 def make_token() -> str:
@@ -74,16 +74,16 @@ class Ledger:
         """
         return self.store.transact(lambda unit: self._resolve(unit, request), write=False)
 
-    def _resolve(self, unit: ReadSpace, request: Request) -> allocate.ResolvedRequest:
+    def _resolve(self, unit: ReadUnit, request: Request) -> allocate.ResolvedRequest:
         resolved = self._allocator.resolved(unit.catalogue, request, self.clock())
         if not resolved.ladder.placement_groups:
-            raise self._allocator.refusal(unit, resolved)
+            raise self._allocator.refusal(unit, resolved, counted=False)
         return resolved
 
     def refusal(self, resolved: allocate.ResolvedRequest) -> NeedsSpace:
         """The error for a group of which the driver gave nothing."""
         return self.store.transact(
-            lambda unit: self._allocator.refusal(unit, resolved), write=False
+            lambda unit: self._allocator.refusal(unit, resolved, counted=False), write=False
         )
 
     def holder(self, subnet: Subnet, address: int) -> AllocationRow | None:

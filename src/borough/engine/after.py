@@ -104,6 +104,10 @@ class After:
         found = self._unit.allocation_at(scope, family, address)
         return None if found and found.sequence in self._removed else found
 
+    def is_in_use(self, scope: str, prefix: Prefix) -> bool:
+        """See :meth:`borough.domain.space.plan.Space.is_in_use`."""
+        return self._unit.is_in_use(scope, prefix)
+
     def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
         """See :meth:`borough.store.port.Unit.tallies`."""
         below = self._unit.tallies(subnet_ids)

@@ -10,33 +10,36 @@ from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST
-from borough.domain.declared.lookup import check_scope, did_you_mean
+from borough.domain.declared.lookup import check_scope
 from borough.domain.declared.records import Host
-from borough.domain.encode import plain
+from borough.domain.encode import plain, rfc3339, utc
 from borough.domain.net.addresses import format_address
 from borough.domain.policy import allocate as policy
-from borough.domain.policy.explain import Explanation, describe_group, explain, subnets_to_tally
+from borough.domain.policy.explain import Explanation, explain, subnets_to_tally
+from borough.domain.policy.refusal import Refusal, refuse, sentence, subnets_to_count
 from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, wanted
-from borough.domain.policy.take import Taken, TakeRequest
+from borough.domain.policy.take import NamedAddress, Taken, TakeRequest
 from borough.domain.request import Kind, Request
 from borough.domain.space import allocations
 from borough.domain.space.allocations import State
 from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Plan, Space, Tally
+from borough.domain.space.regions import ClaimedRegions
+from borough.domain.space.rungs import Rung
+from borough.engine import refusals
 from borough.engine.after import After
 from borough.engine.queries import seen_ids
-from borough.engine.release import release_all
+from borough.engine.release import end_rests, release_all
 from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Answer, Released, show, show_all
 from borough.errors import (
     AddressInUse,
-    Exhausted,
+    BoroughError,
     FixInput,
     KeyReused,
     KeySpent,
     NeedsSpace,
-    NoMatchingSubnet,
     NotAllocated,
     StaleSequence,
 )
@@ -55,6 +58,9 @@ EXPLAINED: Final = 64 * EXPIRE_BATCH
 #: For how long an idempotency key is kept after its addresses are gone, in microseconds.
 KEY_LIFE: Final = 7 * 24 * 3600 * policy.SECOND
 
+#: After every time, in microseconds since the epoch.
+_NEVER: Final = 1 << 62
+
 #: How many requests with a key go by before old keys are looked for, and how many are dropped then.
 FORGET_EVERY: Final = 256
 FORGET: Final = 1024
@@ -68,12 +74,6 @@ _UNDECIDED: Final = (
     f"not decided: more than {EXPLAINED} addresses have rested long enough and are not free yet; "
     "sweep, and ask again"
 )
-
-#: What a group lacks when no address can be computed in it.
-_COMPUTED: Final = {
-    Kind.EUI64: "no /64, and so no place for an EUI-64 interface identifier,",
-    Kind.GATEWAY: "no subnet with a gateway",
-}
 
 
 class Ladders:
@@ -159,9 +159,13 @@ class Allocator:
         if len(ladder.placement_groups) != 1 or len(ladder.families) != 1:
             return None
         is_sought = request.kind in (Kind.ANY, Kind.NEXT)
+        named = None if is_sought else self._named(catalogue, request, want, ladder)
+        if not is_sought and named is None:
+            return None
         return TakeRequest(
             catalogue=catalogue,
             rungs=ladder.placement_groups[0].rungs[ladder.families[0]] if is_sought else (),
+            named=named,
             ladder=ladder.identity,
             claimant=want.claimant,
             lowest=request.kind is Kind.NEXT,
@@ -169,6 +173,19 @@ class Allocator:
             now=self.clock(),
             fingerprint=digest(request) if request.key else "",
         )
+
+    @staticmethod
+    def _named(
+        catalogue: Catalogue, request: Request, want: ResolvedSelector, ladder: Ladder
+    ) -> NamedAddress | None:
+        """The first candidate of a request for an address known beforehand."""
+        resolved = policy.ResolvedRequest(catalogue, request, want, ladder, 0)
+        try:
+            subnet, address = next(policy.named_addresses(resolved))
+        except (BoroughError, StopIteration):
+            # A unit of work refuses it, on the present catalogue.
+            return None
+        return NamedAddress(subnet.id, address, subnet.is_usable(address))
 
     def allocate_in(self, unit: Unit, request: Request) -> Answer:
         """What :meth:`allocate` does, inside a unit of work."""
@@ -206,7 +223,8 @@ class Allocator:
             except AddressInUse as taken:
                 return self._explanation(space, resolved, None, taken.message)
             if plan is not None or len(over) < most:
-                return self._explanation(space, resolved, plan)
+                outcome = "" if plan is not None else sentence(_reasons(space, unit, resolved))
+                return self._explanation(space, resolved, plan, outcome)
             if most >= EXPLAINED:
                 return self._explanation(space, resolved, None, _UNDECIDED)
             most *= 2
@@ -254,39 +272,16 @@ class Allocator:
             return resolved
         return replace(resolved, want=replace(resolved.want, implied={}))
 
-    def refusal(self, unit: ReadSpace, resolved: policy.ResolvedRequest) -> NeedsSpace:
-        """Why a request gets nothing: the error to raise."""
-        explanation = self._explanation(unit, resolved, None)
-        request = resolved.request
-        group = describe_group(self._told(resolved))
-        detail = {
-            "group": {name: sorted(values) for name, values in sorted(request.labels.items())},
-            "scope": request.scope,
-            "host": request.host,
-            "families": list(resolved.ladder.families),
-            "count": request.count,
-            "explanation": plain(explanation),
-        }
-        if not resolved.ladder.placement_groups:
-            return NoMatchingSubnet(
-                f"no subnet may be used for {group}{_hint(resolved)}",
-                **detail,
-                **{"try": ["label a subnet so that the group admits it", "correct the labels"]},
-            )
-        missing = _COMPUTED.get(request.kind)
-        if missing and not any(policy.named_addresses(resolved)):
-            return NoMatchingSubnet(
-                f"{missing} in {group}",
-                **detail,
-                **{"try": ["ask for any address", "add such a subnet to the group"]},
-            )
-        families = " and ".join(f"IPv{family}" for family in resolved.ladder.families)
-        wanted_count = f"{request.count} addresses" if request.count > 1 else "address"
-        return Exhausted(
-            f"no free {families} {wanted_count} in {group}",
-            **detail,
-            **{"try": ["release addresses", "add a subnet to the group", "ask a wider group"]},
-        )
+    def refusal(
+        self, unit: ReadUnit, resolved: policy.ResolvedRequest, *, counted: bool = True
+    ) -> NeedsSpace:
+        """The error that explains why a request gets nothing.
+
+        :param counted: false where the tables do not know all addresses in use.
+        """
+        reasons = _reasons(unit, unit, resolved) if counted else []
+        explanation = self._explanation(unit, resolved, None, sentence(reasons))
+        return refusals.refusal(self._told(resolved), explanation, reasons, self.ladders.climb)
 
     def replay(self, unit: ReadUnit, request: Request) -> Answer | None:
         """The answer that a key was given before (rule 7)."""
@@ -326,29 +321,40 @@ class Allocator:
         :return: what was released, as it was.
         """
         now = self.clock()
-        scope, owner, host = request.scope, request.owner, request.host
-        if seen is None:
-            check_scope(unit.catalogue, scope)
+        owner, host, at_once = request.owner, request.host, request.now
+        if seen is None and request.scope is not None:
+            check_scope(unit.catalogue, request.scope)
         if request.addresses:
-            found = [
-                self._held(unit, scope, family, number) for family, number in request.addresses
-            ]
+            found = [self._held(unit, *place, at_once=at_once) for place in request.places]
             for each in found:
                 _check_holder(each, owner, host, request.sequence)
             shown = show_all(unit, found)
-            unit.commit(policy.release(unit.catalogue, unit, found, now), now)
+            end_rests(unit, found, now)
+            unit.commit(policy.release(unit.catalogue, unit, found, now, at_once=at_once), now)
             return Released(tuple(shown), len(shown))
         # A host that is released as a whole is gone, and so are its claims.
         leaving = f"{HOST}={host}" if host and not owner and seen is None else ""
-        wanted_ones = Filter(scope=scope, owner=owner or None, host=host or None)
+        wanted_ones = Filter(scope=request.scope, owner=owner or None, host=host or None)
         ids = None if seen is None else seen_ids(unit.catalogue, seen(unit.catalogue))
-        return release_all(unit, wanted_ones, now, leaving=leaving, most=most, subnet_ids=ids)[0]
+        return release_all(
+            unit, wanted_ones, now, leaving=leaving, most=most, subnet_ids=ids, at_once=at_once
+        )[0]
 
-    def _held(self, unit: Space, scope: str, family: int, number: int) -> allocations.AllocationRow:
+    @staticmethod
+    def _held(
+        unit: Space, scope: str, family: int, number: int, *, at_once: bool
+    ) -> allocations.AllocationRow:
         found = unit.allocation_at(scope, family, number)
-        if found is None or found.state is not State.ALLOCATED:
-            text = format_address(family, number)
+        text = format_address(family, number)
+        if found is None:
             raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
+        if found.until is not None and not at_once:
+            raise NotAllocated(
+                f"{text} is not allocated in scope {scope}: it was released, and cools down until "
+                f"{plain(utc(found.until))}; release it with --now, or now=True, to end that",
+                address=text,
+                cooling_until=plain(utc(found.until)),
+            )
         return found
 
 
@@ -382,29 +388,25 @@ def digest(request: Request) -> str:
     return hashlib.sha256(request.fingerprint().encode()).hexdigest()
 
 
-def _hint(resolved: policy.ResolvedRequest) -> str:
-    """What may be wrong with a selector that admits nothing."""
-    catalogue, request = resolved.catalogue, resolved.request
-    for dimension in catalogue.dimensions:
-        for value in request.labels.get(dimension.name, ()):
-            known = {
-                each
-                for cohort in catalogue.cohorts_in(request.scope)
-                for each in cohort.labels.get(dimension.name, ())
-            }
-            if dimension.is_boundary and value not in known:
-                said = did_you_mean(value, known)
-                return f": no subnet has {dimension.name}={value}{said}"
-    unnamed = (
-        {
-            dimension.name
-            for cohort in catalogue.cohorts_in(request.scope)
-            for dimension in catalogue.dimensions
-            if dimension.is_boundary and cohort.labels.get(dimension.name)
-        }
-        - set(request.labels)
-        - set(resolved.want.implied)
-    )
-    if unnamed and request.tiers is None:
-        return f": every subnet is fenced; name a value of {' or '.join(sorted(unnamed))}"
-    return ""
+def _reasons(
+    space: ReadSpace | After, unit: ReadUnit, resolved: policy.ResolvedRequest
+) -> list[Refusal]:
+    """The reasons why a group has too few addresses; empty when they are not known.
+
+    :param space: the space as the decision saw it.
+    """
+    ids = subnets_to_count(resolved)
+    if not ids or resolved.request.kind not in (Kind.ANY, Kind.NEXT):
+        return []
+
+    def claimed(rung: Rung) -> int:
+        claimant = resolved.want.claimant
+        return ClaimedRegions(Plan(), claimant, space.holdings(rung, claimant)).size
+
+    tallies = space.tallies(ids)
+    until = ""
+    if any(tally.cooling for tally in tallies.values()):
+        resting = unit.expired(_NEVER, EXPIRE_BATCH)
+        first = next((each.until for each in resting if each.subnet_id in tallies), None)
+        until = "" if first is None else rfc3339(utc(first))
+    return refuse(resolved, tallies, claimed, until)

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from borough.domain.declared.dimensions import make_labels
 from borough.domain.declared.pools import PoolUsage
 from borough.domain.declared.topology import Changes, Topology
-from borough.domain.net.addresses import parse_address
+from borough.domain.net.addresses import parse_held_address
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
@@ -38,7 +38,8 @@ from borough.engine.request import (
     parse_request,
 )
 from borough.engine.space_map import SpaceMap
-from borough.engine.topology.apply import Draft, load
+from borough.engine.topology.apply import load
+from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
 from borough.engine.upkeep.reclaim import Reclaimed
@@ -141,7 +142,7 @@ class Face(Actions):
 
         :raises NotAllocated: the address is neither allocated nor cooling.
         """
-        return self._show(scope, *parse_address(address))
+        return self._show(scope, *parse_held_address(address))
 
     # --- Declared objects -------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class Face(Actions):
     def add_subnet(self, cidr: str, **settings: Any) -> SubnetView:
         """Add a subnet by itself, outside any topology and pool.
 
-        :param settings: see :meth:`borough.engine.topology.apply.Draft.parse`.
+        :param settings: see :meth:`borough.engine.topology.subnets.Draft.parse`.
         :raises FixInput: a setting is not allowed.
         :raises Overlap: it overlaps another subnet of its scope.
         """
@@ -212,7 +213,10 @@ class Face(Actions):
     def subnets(
         self, *, labels: LabelsIn | None = None, scope: str | None = None
     ) -> list[SubnetView]:
-        """Subnets that carry all these labels, by scope and address."""
+        """Subnets with these labels, by scope and address; of several values any matches.
+
+        :raises UnknownObject: there is no such scope or dimension.
+        """
         return self._subnets(make_labels(labels or {}), scope)
 
     def subnet(self, name: str) -> SubnetView:
@@ -233,6 +237,14 @@ class Face(Actions):
     def pools(self) -> list[PoolUsage]:
         """Pools by name, and how full they are."""
         return self._pools()
+
+    def free_prefixes(self, pool: str, *, prefix_length: int | None = None) -> list[str]:
+        """The largest free prefixes of a pool, by address.
+
+        :param prefix_length: only those that a subnet of this length can be carved from.
+        :raises UnknownObject: there is no such pool.
+        """
+        return self._free_prefixes(pool, prefix_length)
 
     def blocks(self, *, host: str | None = None, subnet: str | None = None) -> list[BlockView]:
         """Blocks by address: holder, fill, borrowed addresses."""
@@ -270,11 +282,19 @@ class Face(Actions):
         return self._space_map(scope, subnets)
 
     def usage(
-        self, *, labels: LabelsIn | None = None, host: str | None = None, scope: str = "default"
+        self,
+        *,
+        labels: LabelsIn | None = None,
+        host: str | None = None,
+        scope: str | None = None,
     ) -> list[Usage]:
-        """How full the subnets of a group are, in the order in which the group uses them.
+        """How full subnets are.
 
-        Without labels and host: all subnets of the scope.
+        :param labels: only subnets with these labels; of several values any matches.
+        :param host: instead, the subnets that a request with these labels on this host may use, in its
+            order of preference.
+        :param scope: when left out, all scopes, or ``default`` with a host.
+        :raises UnknownObject: there is no such scope or dimension.
         """
         return self._usage(make_labels(labels or {}), host, scope)
 

@@ -24,8 +24,8 @@ from borough.engine.face import Face
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap, space_map
-from borough.engine.topology import apply
-from borough.engine.topology.apply import Draft
+from borough.engine.topology import apply, subnets
+from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep import audit, hosts
 from borough.engine.upkeep.defragment import Defragmentation, defragment, snapshot
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -134,12 +134,14 @@ class Ipam(Face):
 
     def _add_subnet(self, draft: Draft) -> SubnetView:
         return self._store.transact(
-            lambda unit: apply.add_subnet(unit, draft, self._clock()), declares=True
+            lambda unit: subnets.add_subnet(unit, draft, self._clock()),
+            declares=True,
+            repeatable=bool(draft.key),
         )
 
     def _remove_subnet(self, name: str) -> SubnetView:
         return self._store.transact(
-            lambda unit: apply.remove_subnet(unit, name, self._clock()), declares=True
+            lambda unit: subnets.remove_subnet(unit, name, self._clock()), declares=True
         )
 
     # --- Reading ----------------------------------------------------------------------------------
@@ -159,6 +161,9 @@ class Ipam(Face):
     def _pools(self) -> list[PoolUsage]:
         return self._read(queries.pools)
 
+    def _free_prefixes(self, pool: str, prefix_length: int | None) -> list[str]:
+        return self._read(lambda unit: queries.free_prefixes(unit, pool, prefix_length))
+
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]:
         return self._read(lambda unit: queries.blocks(unit, host, subnet))
 
@@ -169,7 +174,7 @@ class Ipam(Face):
         upto = self._store.horizon()
         return self._read(lambda unit: space_map(unit, scope, subnets, upto))
 
-    def _usage(self, labels: Labels, host: str | None, scope: str) -> list[Usage]:
+    def _usage(self, labels: Labels, host: str | None, scope: str | None) -> list[Usage]:
         return self._read(lambda unit: queries.usage(unit, labels, host, scope))
 
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]:

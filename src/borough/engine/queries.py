@@ -11,8 +11,9 @@ from typing import Any, Final, Literal, TypeVar, get_args
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST, Labels
 from borough.domain.declared.lookup import check_scope, unknown
-from borough.domain.declared.pools import PoolUsage, pool_usage
-from borough.domain.declared.records import Subnet, families_of
+from borough.domain.declared.pools import PoolUsage, free_in, pool_usage
+from borough.domain.declared.records import Pool, Subnet, families_of
+from borough.domain.declared.topology import DEFAULT_SCOPE
 from borough.domain.net.addresses import Family, format_address
 from borough.domain.net.fewest_routes import Routes, Territory, lpm_routes, strict_routes
 from borough.domain.net.prefixes import Prefix
@@ -71,16 +72,20 @@ def find_subnet(catalogue: Catalogue, name: str) -> Subnet:
     return found
 
 
+def find_pool(catalogue: Catalogue, name: str) -> Pool:
+    """A pool by its name.
+
+    :raises UnknownObject: there is none.
+    """
+    found = catalogue.pools.get(name)
+    if found is None:
+        raise unknown("pool", name, catalogue.pools)
+    return found
+
+
 def subnets(unit: ReadSpace, labels: Labels, scope: str | None) -> list[SubnetView]:
-    """See :meth:`borough.engine.ipam.Ipam.subnets`."""
-    found = [
-        subnet
-        for subnet in unit.catalogue.subnets.values()
-        if scope in (None, subnet.scope)
-        and all(subnet.labels.get(name, frozenset()) & values for name, values in labels.items())
-    ]
-    found.sort(key=lambda subnet: (subnet.scope, subnet.prefix))
-    return [show_subnet(subnet) for subnet in found]
+    """See :meth:`borough.engine.face.Face.subnets`."""
+    return [show_subnet(subnet) for subnet in _labelled(unit.catalogue, labels, scope)]
 
 
 def hosts(unit: ReadSpace) -> list[HostView]:
@@ -92,6 +97,12 @@ def pools(unit: ReadSpace) -> list[PoolUsage]:
     """See :meth:`borough.engine.ipam.Ipam.pools`."""
     catalogue = unit.catalogue
     return [pool_usage(catalogue, pool) for _, pool in sorted(catalogue.pools.items())]
+
+
+def free_prefixes(unit: ReadSpace, pool: str, longest: int | None) -> list[str]:
+    """See :meth:`borough.engine.ipam.Ipam.free_prefixes`."""
+    found = free_in(unit.catalogue, find_pool(unit.catalogue, pool))
+    return [str(prefix) for prefix in found if longest is None or prefix.length <= longest]
 
 
 def seen_ids(catalogue: Catalogue, seen: Collection[str] | None) -> tuple[int, ...] | None:
@@ -114,11 +125,11 @@ def blocks(
         block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
     ]
     guests: dict[tuple[int, int], list[records.AllocationRow]] = defaultdict(list)
-    placement_groups = tuple({block.subnet_id for block in found if block.holder})
-    if placement_groups:
+    claimed_in = tuple({block.subnet_id for block in found if block.holder})
+    if claimed_in:
         everywhere = ids is None and host is None
         for allocation in all_allocations(
-            unit, Filter() if everywhere else Filter(subnet_ids=placement_groups)
+            unit, Filter() if everywhere else Filter(subnet_ids=claimed_in)
         ):
             guests[allocation.subnet_id, allocation.address >> BLOCK_BITS].append(allocation)
     return [
@@ -183,20 +194,16 @@ def allocations(
 
     :param seen: names of the subnets that the caller sees; None for all.
     """
-    placement_group = None if wanted.subnet is None else find_subnet(unit.catalogue, wanted.subnet)
+    subnet = None if wanted.subnet is None else find_subnet(unit.catalogue, wanted.subnet)
     within = wanted.prefix
-    if (
-        placement_group is not None
-        and within is not None
-        and not placement_group.prefix.overlaps(within)
-    ):
+    if subnet is not None and within is not None and not subnet.prefix.overlaps(within):
         return []
     chosen = Filter(
         scope=wanted.scope,
         owner=wanted.owner,
         host=wanted.host,
-        subnet_id=None if placement_group is None else placement_group.id,
-        subnet_ids=seen_ids(unit.catalogue, seen) if placement_group is None else None,
+        subnet_id=None if subnet is None else subnet.id,
+        subnet_ids=seen_ids(unit.catalogue, seen) if subnet is None else None,
         within=within,
         owner_prefix=wanted.owner_prefix,
         after=wanted.after,
@@ -232,31 +239,44 @@ def usage(
     unit: ReadSpace,
     labels: Labels,
     host: str | None,
-    scope: str,
+    scope: str | None,
     seen: Collection[str] | None = None,
 ) -> list[Usage]:
-    """See :meth:`borough.engine.ipam.Ipam.usage`.
+    """See :meth:`borough.engine.face.Face.usage`.
 
     :param seen: names of the subnets that the caller sees; None for all.
     """
-    group = _group(unit.catalogue, labels, host, scope)
-    chosen = [subnet for subnet in group if seen is None or subnet.name in seen]
+    place = optional_text("host", host)
+    if place:
+        found = _group_of(unit.catalogue, labels, place, scope or DEFAULT_SCOPE)
+    else:
+        found = _labelled(unit.catalogue, labels, scope)
+    chosen = [subnet for subnet in found if seen is None or subnet.name in seen]
     tallies = unit.tallies([subnet.id for subnet in chosen])
     return [_usage(subnet, tallies[subnet.id]) for subnet in chosen]
 
 
-def _group(catalogue: Catalogue, labels: Labels, host: str | None, scope: str) -> list[Subnet]:
-    """The subnets of a group in the order in which it uses them, or all of the scope."""
-    made = dict(labels)
-    place = optional_text("host", host)
-    if place:
-        made[HOST] = frozenset([place])
-    if not made:
+def _labelled(catalogue: Catalogue, labels: Labels, scope: str | None) -> list[Subnet]:
+    """Subnets that have a value of each dimension, by scope and address: a report knows no boundary."""
+    if scope is not None:
         check_scope(catalogue, scope)
-        everything = [each for each in catalogue.subnets.values() if each.scope == scope]
-        return sorted(everything, key=lambda subnet: subnet.prefix)
+    dimensions = [dimension.name for dimension in catalogue.dimensions]
+    for name in labels:
+        if name not in dimensions:
+            raise unknown("dimension", name, dimensions)
+    found = [
+        subnet
+        for subnet in catalogue.subnets.values()
+        if scope in (None, subnet.scope)
+        and all(values & subnet.labels.get(name, frozenset()) for name, values in labels.items())
+    ]
+    return sorted(found, key=lambda subnet: (subnet.scope, subnet.prefix))
+
+
+def _group_of(catalogue: Catalogue, labels: Labels, host: str, scope: str) -> list[Subnet]:
+    """The subnets of a group in the order in which a request on a host uses them."""
     # One family at a time: a group need not offer both together to be looked at.
-    request = Request(scope=scope, labels=made, host=place)
+    request = Request(scope=scope, labels={**labels, HOST: frozenset([host])}, host=host)
     ladders = [
         climb(catalogue, replace(request, families=(family,)))
         for family in families_of(catalogue.subnets.values()) or (4,)
@@ -271,15 +291,19 @@ def _group(catalogue: Catalogue, labels: Labels, host: str | None, scope: str) -
 
 
 def _usage(subnet: Subnet, tally: Tally) -> Usage:
+    used = subnet.capacity - tally.total_free
     return Usage(
-        subnet.name,
-        str(subnet.prefix),
-        subnet.family,
-        subnet.capacity,
-        tally.allocated,
-        tally.cooling,
-        tally.total_free,
-        tally.total_free - tally.free.get("", 0),
+        name=subnet.name,
+        prefix=str(subnet.prefix),
+        scope=subnet.scope,
+        family=subnet.family,
+        size=subnet.capacity,
+        used=used,
+        free=tally.total_free,
+        allocated=tally.allocated,
+        cooling=tally.cooling,
+        outside=tally.allocated + tally.cooling - used,
+        claimed_free=tally.total_free - tally.free.get("", 0),
     )
 
 

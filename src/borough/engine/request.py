@@ -13,8 +13,8 @@ from borough.domain.net.addresses import (
     Family,
     format_address,
     format_mac,
-    parse_address,
     parse_family,
+    parse_held_address,
     parse_mac,
 )
 from borough.domain.net.prefixes import Prefix, parse_prefix
@@ -91,7 +91,7 @@ def parse_request(
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     made = _labels(labels or {})
-    placement_group = place(made, host)
+    lives_on = place(made, host)
     if not isinstance(claims, bool):
         raise FixInput("claims is true or false", claims=str(claims))
     if not claims:
@@ -99,7 +99,7 @@ def parse_request(
     number = None
     wanted = _families(families)
     if address is not None:
-        family, number = parse_address(address)
+        family, number = parse_held_address(address)
         if wanted and wanted != (family,):
             raise FixInput(f"{address} is an IPv{family} address, but IPv{wanted[0]} was asked for")
         wanted = (family,)
@@ -109,8 +109,8 @@ def parse_request(
     return Request(
         scope=check_text("scope", scope),
         labels=made,
-        tiers=_tiers(subnets, made, placement_group),
-        host=placement_group,
+        tiers=_tiers(subnets, made, lives_on),
+        host=lives_on,
         kind=chosen,
         families=wanted,
         count=_count(count, chosen),
@@ -146,13 +146,21 @@ class ReleaseRequest:
 
     :ivar addresses: family and number of each.
     :ivar sequence: of the only address.
+    :ivar scope: None for all scopes of an owner or a host.
+    :ivar now: without a cool-down; addresses that cool down already are free at once.
     """
 
     addresses: tuple[tuple[Family, int], ...] = ()
     owner: str = ""
     host: str = ""
     sequence: int | None = None
-    scope: str = "default"
+    scope: str | None = None
+    now: bool = False
+
+    @property
+    def places(self) -> list[tuple[str, Family, int]]:
+        """The addresses named, with their scope."""
+        return [(self.scope or DEFAULT_SCOPE, *each) for each in self.addresses]
 
 
 def parse_release(
@@ -161,22 +169,27 @@ def parse_release(
     owner: str = "",
     host: str = "",
     sequence: int | None = None,
-    scope: str = "default",
+    scope: str | None = None,
+    now: bool = False,
 ) -> ReleaseRequest:
     """Parse a request to release addresses.
 
     :param address: one or several; ``owner`` and ``host`` are then conditions on the present holder.
     :param sequence: release the one address only if it still has this sequence number.
+    :param scope: of the addresses, ``default`` when left out; of an owner or a host, all scopes.
+    :param now: without a cool-down; addresses that cool down already are free at once.
     :raises FixInput: (or a subclass) nothing is named, or a value is not allowed.
     """
     names = [address] if isinstance(address, str) else list(address or ())
     if not (names or owner or host):
         raise FixInput("name addresses, an owner or a host to release")
-    numbers = tuple(dict.fromkeys(parse_address(name) for name in names))
+    numbers = tuple(dict.fromkeys(parse_held_address(name) for name in names))
     if sequence is not None and len(numbers) != 1:
         raise FixInput("a sequence number goes with exactly one address")
     who, where = optional_text("owner", owner), optional_text("host", host)
-    return ReleaseRequest(numbers, who, where, sequence, scope)
+    if scope is None and numbers:
+        scope = DEFAULT_SCOPE
+    return ReleaseRequest(numbers, who, where, sequence, scope, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +219,7 @@ def parse_reassign(
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     return ReassignRequest(
-        *parse_address(address), check_text("host", host), sequence, force, scope
+        *parse_held_address(address), check_text("host", host), sequence, force, scope
     )
 
 
@@ -288,17 +301,15 @@ def optional_text(what: str, value: str | None, limit: int = NAME_LIMIT) -> str:
 
 def place(labels: dict[str, frozenset[str]], host: str | None) -> str:
     """The request's host, which is also its label in the host dimension."""
-    placement_group = optional_text("host", host)
+    lives_on = optional_text("host", host)
     named = labels.get(HOST)
-    if named and placement_group and named != {placement_group}:
-        raise FixInput(
-            f"the request names two hosts: {placement_group} and {', '.join(sorted(named))}"
-        )
+    if named and lives_on and named != {lives_on}:
+        raise FixInput(f"the request names two hosts: {lives_on} and {', '.join(sorted(named))}")
     if named and len(named) > 1:
         raise FixInput("an address lives on one host; name one")
-    if placement_group:
-        labels[HOST] = frozenset([placement_group])
-    return placement_group or next(iter(named or [""]))
+    if lives_on:
+        labels[HOST] = frozenset([lives_on])
+    return lives_on or next(iter(named or [""]))
 
 
 def _families(given: Iterable[int] | int | None) -> tuple[Family, ...]:

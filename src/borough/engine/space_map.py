@@ -52,7 +52,7 @@ def space_map(unit: ReadUnit, scope: str, seen: Collection[str] | None, upto: in
     """
     catalogue = unit.catalogue
     check_scope(catalogue, scope)
-    placement_groups = sorted(
+    subnets = sorted(
         (
             each
             for each in catalogue.subnets.values()
@@ -61,41 +61,39 @@ def space_map(unit: ReadUnit, scope: str, seen: Collection[str] | None, upto: in
         key=lambda each: each.prefix,
     )
     made = SpaceMap(scope, unit.newest_event(upto))
-    if not placement_groups:
+    if not subnets:
         return made
     # One question for all subnets, where it would be thousands for many of them.
-    most = len(placement_groups) > len(catalogue.subnets) // 2
-    found = unit.blocks(None if most else [each.id for each in placement_groups])
+    most = len(subnets) > len(catalogue.subnets) // 2
+    found = unit.blocks(None if most else [each.id for each in subnets])
     by_subnet = {id: list(blocks) for id, blocks in groupby(found, key=attrgetter("subnet_id"))}
     holders = {"": 0}
-    for placement_group in placement_groups:
-        blocks = by_subnet.get(placement_group.id)
+    for subnet in subnets:
+        blocks = by_subnet.get(subnet.id)
         if blocks:
-            _add(made, placement_group, blocks, holders)
+            _add(made, subnet, blocks, holders)
     made.holders.extend(name for name in holders if name)
     return made
 
 
-def _add(
-    made: SpaceMap, placement_group: Subnet, blocks: Sequence[Block], holders: dict[str, int]
-) -> None:
+def _add(made: SpaceMap, subnet: Subnet, blocks: Sequence[Block], holders: dict[str, int]) -> None:
     """Add the blocks of one subnet."""
-    base = placement_group.prefix.base
+    base = subnet.prefix.base
     offsets = [block.prefix.base - base for block in blocks]
     made.subnet.extend([len(made.subnets)] * len(blocks))
-    made.subnets.append(placement_group.name)
+    made.subnets.append(subnet.name)
     made.offset.extend(each if each <= EXACT else str(each) for each in offsets)
     made.length.extend(block.prefix.length for block in blocks)
     made.region.extend(block.region_length or block.prefix.length for block in blocks)
-    made.size.extend(_sizes(placement_group, blocks))
+    made.size.extend(_sizes(subnet, blocks))
     made.free.extend(block.free_count for block in blocks)
     made.holder.extend(holders.setdefault(block.holder, len(holders)) for block in blocks)
 
 
-def _sizes(placement_group: Subnet, blocks: Sequence[Block]) -> Iterator[int]:
+def _sizes(subnet: Subnet, blocks: Sequence[Block]) -> Iterator[int]:
     """Usable addresses of each block; nearly always all that it has."""
-    whole = placement_group.usable[0] if len(placement_group.usable) == 1 else (0, -1)
+    whole = subnet.usable[0] if len(subnet.usable) == 1 else (0, -1)
     for block in blocks:
         first, last = block.prefix.base, block.prefix.last
         inside = whole[0] <= first and last <= whole[1]
-        yield last - first + 1 if inside else room_in(placement_group, block.prefix)
+        yield last - first + 1 if inside else room_in(subnet, block.prefix)

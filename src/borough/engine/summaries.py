@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from borough.domain.declared.effects import LISTED, Effect
 from borough.domain.declared.topology import Change, Changes
 from borough.domain.space.inspection import Finding
 from borough.engine.views import Usage
@@ -17,9 +18,11 @@ class Total:
 
     family: int
     size: int
+    used: int
+    free: int
     allocated: int
     cooling: int
-    free: int
+    outside: int
     claimed_free: int
 
     @classmethod
@@ -27,17 +30,19 @@ class Total:
         """The sum over some subnets of a family."""
         return cls(
             family,
-            sum(line.size for line in lines),
-            sum(line.allocated for line in lines),
-            sum(line.cooling for line in lines),
-            sum(line.free for line in lines),
-            sum(line.claimed_free for line in lines),
+            size=sum(line.size for line in lines),
+            used=sum(line.used for line in lines),
+            free=sum(line.free for line in lines),
+            allocated=sum(line.allocated for line in lines),
+            cooling=sum(line.cooling for line in lines),
+            outside=sum(line.outside for line in lines),
+            claimed_free=sum(line.claimed_free for line in lines),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class GroupUsage:
-    """How full the subnets of a group are, in the order in which the group uses them."""
+    """How full some subnets are, and the sum of each family."""
 
     subnets: tuple[Usage, ...]
     totals: tuple[Total, ...]
@@ -67,9 +72,15 @@ class ChangeCount:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What changed, or would."""
+    """What changed, or would.
+
+    :ivar effects: what becomes of addresses, claims and routes.
+    :ivar more_effects: how many more there are.
+    """
 
     changes: tuple[Change, ...]
+    effects: tuple[Effect, ...]
+    more_effects: int
     summary: ChangeCount
     dry_run: bool
 
@@ -78,7 +89,8 @@ class Applied:
         """The lines of a diff, counted."""
         actions = [each.action for each in changes.changes]
         count = ChangeCount(*(actions.count(word) for word in ("add", "change", "remove")))
-        return cls(changes.changes, count, dry_run)
+        more = changes.more_effects + max(len(changes.effects) - LISTED, 0)
+        return cls(changes.changes, changes.effects[:LISTED], more, count, dry_run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import Dimension, Fallback, Labels
 from borough.domain.declared.tokens import Permission
 from borough.domain.encode import utc
-from borough.domain.net.addresses import format_address
+from borough.domain.net.addresses import format_address, format_interval
 from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.explain import Explanation
 from borough.domain.space import allocations
@@ -178,32 +178,45 @@ def _blocks_of(
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full a subnet or a whole group is, in addresses.
+    """How full a subnet is, in addresses.
 
-    :ivar size: addresses that *any* and *next* may give.
-    :ivar claimed_free: free addresses in blocks that somebody claims.
+    :ivar size: addresses for *any* and *next*: those of the ranges.
+    :ivar used: of the size, those that are not free.
+    :ivar allocated: all allocations, also those outside the ranges.
+    :ivar outside: allocated and cooling addresses outside the ranges.
+    :ivar claimed_free: free addresses in claimed blocks.
     """
 
     name: str
     prefix: str
+    scope: str
     family: int
     size: int
+    used: int
+    free: int
     allocated: int
     cooling: int
-    free: int
+    outside: int
     claimed_free: int
 
 
 @dataclass(frozen=True, slots=True)
 class SubnetView:
-    """A subnet, its prefixes in text."""
+    """A subnet, its prefixes in text.
+
+    :ivar ranges: ``first-last`` or single addresses; None means all usable addresses.
+    :ivar exclude: addresses of the ranges that are given by name only.
+    :ivar closed: whether it takes no new addresses and no new claims.
+    """
 
     name: str
     prefix: str
     family: int
     scope: str
     gateway: str | None
-    ranges: tuple[str, ...]
+    ranges: tuple[str, ...] | None
+    exclude: tuple[str, ...]
+    closed: bool
     labels: Mapping[str, list[str]]
     weight: int
     project: str
@@ -228,10 +241,11 @@ def show_subnet(subnet: records.Subnet) -> SubnetView:
         family,
         subnet.scope,
         None if subnet.gateway is None else format_address(family, subnet.gateway),
-        tuple(
-            f"{format_address(family, first)}-{format_address(family, last)}"
-            for first, last in subnet.ranges
-        ),
+        None
+        if subnet.ranges is None
+        else tuple(format_interval(family, *ends) for ends in subnet.ranges),
+        tuple(format_interval(family, *ends) for ends in subnet.excluded),
+        subnet.closed,
         show_labels(subnet.labels),
         subnet.weight,
         subnet.project,

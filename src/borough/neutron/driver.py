@@ -171,8 +171,7 @@ class BoroughSubnet(ipam_driver.Subnet):
         family = subnet.family
         pools = [
             netaddr.IPRange(format_address(family, first), format_address(family, last))
-            for first, last in subnet.ranges
-            if (first, last) != (subnet.prefix.base, subnet.prefix.base)
+            for first, last in subnet.ranges or ()
         ]
         return ipam_req.SpecificSubnetRequest(
             subnet.project or None,

@@ -73,10 +73,6 @@ class Declared:
 
         :param before: the subnet as stored until now.
         """
-        ranges = tuple(sorted(self.pools))
-        if not ranges:
-            # No ranges would mean the whole subnet. Only a request that names this address gets it.
-            ranges = ((self.prefix.base, self.prefix.base),)
         inside = self.gateway if self.gateway and self.prefix.holds(self.gateway) else None
         outside = {}
         if self.gateway is not None and inside is None:
@@ -92,7 +88,7 @@ class Declared:
             base,
             prefix=self.prefix,
             gateway=inside,
-            ranges=ranges,
+            ranges=tuple(sorted(self.pools)),
             labels={name: labels[name] for name in sorted(labels) if labels[name]},
             project=self.project or base.project,
             attributes=outside,

@@ -229,6 +229,12 @@ class WriteDeclarations(Protocol):
         :raises LostRace: it is at another version.
         """
 
+    def vacate(self, subnets: Sequence[Subnet]) -> None:
+        """Let other subnets have the prefixes of subnets that this unit removes or puts elsewhere.
+
+        :raises LostRace: one is not at its version any more.
+        """
+
     def cohort_of(self, subnet_id: int) -> int:
         """The cohort of a subnet written in this unit."""
 
@@ -290,10 +296,13 @@ class Repair(Protocol):
     def remove_strays(self) -> None:
         """Remove the rows of :meth:`Inspection.strays`."""
 
-    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
-        """File an allocation under another subnet; it keeps its sequence number.
+    def rehome(self, pairs: Sequence[tuple[AllocationRow, AllocationRow]]) -> None:
+        """Put allocations into other subnets or scopes, or end their cool-downs earlier.
 
-        :raises LostRace: it does not exist.
+        They keep everything else, so that addresses may exchange scopes.
+
+        :param pairs: each as it was read, and as it becomes.
+        :raises LostRace: one is not as it was read.
         """
 
 

@@ -8,7 +8,7 @@ from borough import __version__
 from borough.api import schema as s
 from borough.api.access import Identity
 from borough.api.operation import operation
-from borough.api.paging import by_place, page_of
+from borough.api.paging import by_place, by_prefix, page_of
 from borough.api.problem import Malformed
 from borough.domain.declared.tokens import Permission
 from borough.engine.face import Face
@@ -44,13 +44,16 @@ def subnets(ipam: Face, query: s.SubnetQuery) -> s.SubnetPage:
 
 
 @operation("POST", "/v1/subnets", need=Permission.ADMINISTER, status=201)
-def add_subnet(ipam: Face, body: s.NewSubnet) -> s.OneSubnet:
-    """Add a subnet by its prefix, or carve it from a pool."""
+def add_subnet(ipam: Face, body: s.NewSubnet, key: str | None) -> s.OneSubnet:
+    """Add a subnet by its prefix, or carve it from a pool.
+
+    With an `Idempotency-Key`, the same request gets the same subnet again.
+    """
     if body.pool is not None:
-        return s.OneSubnet(ipam.allocate_subnet(**body.given()))
+        return s.OneSubnet(ipam.allocate_subnet(**body.given(), key=key))
     if body.cidr is None or body.prefix_length is not None:
         raise Malformed("name the subnet's cidr, or a pool and perhaps a prefix_length", status=422)
-    return s.OneSubnet(ipam.add_subnet(**body.given()))
+    return s.OneSubnet(ipam.add_subnet(**body.given(), key=key))
 
 
 @operation("GET", "/v1/subnets/{name:path}", need=Permission.READ, tags=True)
@@ -81,6 +84,13 @@ def dimensions(ipam: Face) -> s.Dimensions:
 def pools(ipam: Face) -> s.Pools:
     """Pools and how full they are."""
     return s.Pools(ipam.pools())
+
+
+@operation("GET", "/v1/free-prefixes", need=Permission.READ, tags=True)
+def free_prefixes(ipam: Face, query: s.FreeQuery) -> s.FreePage:
+    """The largest free prefixes of a pool, by address."""
+    found = ipam.free_prefixes(query.pool, prefix_length=query.prefix_length)
+    return s.FreePage(*page_of(found, by_prefix, query))
 
 
 @operation("GET", "/v1/whoami", need=Permission.READ)

@@ -35,7 +35,7 @@ def space_map(ipam: Face, query: s.MapQuery) -> SpaceMap:
 
 @operation("GET", "/v1/usage", need=Permission.READ)
 def usage(ipam: Face, query: s.UsageQuery) -> GroupUsage:
-    """Usage of the subnets of a group, in its order of preference."""
+    """How full subnets are."""
     found = ipam.usage(labels=s.gather(query.label), host=query.host, scope=query.scope)
     return GroupUsage.of(found)
 

@@ -16,6 +16,8 @@ from borough.api.schema.addresses import (
 from borough.api.schema.base import LARGEST, PAGE, PAGE_LIMIT, Input, Nothing, Paged
 from borough.api.schema.declared import (
     Dimensions,
+    FreePage,
+    FreeQuery,
     HostPage,
     Named,
     NewSubnet,
@@ -75,6 +77,8 @@ __all__ = [
     "Dimensions",
     "EventPage",
     "EventQuery",
+    "FreePage",
+    "FreeQuery",
     "Health",
     "HostName",
     "HostPage",

@@ -66,21 +66,29 @@ class Release(Input):
     """The addresses to release: those named, or all of an owner, or all on a host.
 
     With addresses, owner, host and sequence are conditions on the present allocation.
+
+    :ivar scope: of the addresses, `default` when left out; of an owner or a host, all scopes.
+    :ivar now: without a cool-down; addresses that cool down already are free at once.
     """
 
     addresses: list[Text] = field(default_factory=list)
     owner: MaybeText = ""
     host: MaybeText = ""
     sequence: Number | None = None
-    scope: Text = "default"
+    scope: Text | None = None
+    now: bool = False
 
 
 class Condition(Input):
-    """Conditions on the present allocation of an address."""
+    """Conditions on the present allocation of an address.
+
+    :ivar now: without a cool-down; an address that cools down already is free at once.
+    """
 
     owner: MaybeText = ""
     host: MaybeText = ""
     sequence: Number | None = None
+    now: bool = False
 
 
 class Place(Input):

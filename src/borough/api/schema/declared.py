@@ -40,7 +40,10 @@ class NewSubnet(Input):
     :ivar pool: the pool to carve it from.
     :ivar prefix_length: the length to carve; when left out, the default of the pool.
     :ivar name: when left out, its prefix is its name.
-    :ivar ranges: `first-last`; when left out, all usable addresses.
+    :ivar ranges: `first-last`, single addresses or prefixes; when left out, all usable addresses; an
+        empty list for none.
+    :ivar exclude: addresses of the ranges that are allocated by name only, written like ranges.
+    :ivar closed: whether it takes no new addresses and no new claims.
     :ivar cooldown: seconds, or text such as `5m`.
     :ivar claims: settings of claims that differ from those of the claiming dimension.
     """
@@ -53,7 +56,9 @@ class NewSubnet(Input):
     project: MaybeText = ""
     scope: Text | None = None
     gateway: Text | None = None
-    ranges: list[Text] = field(default_factory=list)
+    ranges: list[Text] | None = None
+    exclude: list[Text] = field(default_factory=list)
+    closed: bool = False
     weight: Annotated[int, Meta(ge=-WEIGHT_LIMIT, le=WEIGHT_LIMIT)] = 0
     cooldown: Annotated[int, Meta(ge=0)] | Text = 0
     attributes: Attributes = field(default_factory=dict)
@@ -108,3 +113,21 @@ class Pools:
     """All pools by name."""
 
     pools: Sequence[PoolUsage]
+
+
+class FreeQuery(Paged, kw_only=True):
+    """The free prefixes of which pool.
+
+    :ivar prefix_length: only those that a subnet of this length can be carved from.
+    """
+
+    pool: Text
+    prefix_length: Annotated[int, Meta(ge=0, le=128)] | None = None
+
+
+@dataclass(frozen=True)
+class FreePage:
+    """Free prefixes by address."""
+
+    prefixes: Sequence[str]
+    next: str | None

@@ -48,11 +48,15 @@ class MapQuery(Input):
 
 
 class UsageQuery(Input):
-    """The subnets of a group; without labels and host, all of the scope."""
+    """Subnets by their labels, in all scopes or one.
+
+    :ivar host: instead, the subnets that a request with these labels on this host may use, in its order of
+        preference.
+    """
 
     label: list[Label] = field(default_factory=list)
     host: MaybeText | None = None
-    scope: Text = "default"
+    scope: Text | None = None
 
 
 class RouteQuery(Input):

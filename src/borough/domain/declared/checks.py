@@ -9,9 +9,10 @@ from typing import Final
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import Dimension
 from borough.domain.declared.lookup import did_you_mean
+from borough.domain.declared.pools import check_carved, check_quota, quota_use
 from borough.domain.declared.records import Host, Pool, Subnet
 from borough.domain.net.prefixes import Prefix
-from borough.errors import InUse, Overlap, UnknownDimension, UnknownObject
+from borough.errors import FixInput, InUse, Overlap, UnknownDimension, UnknownObject
 
 #: Users of an object that a refusal lists.
 _LISTED: Final = 20
@@ -98,22 +99,47 @@ def _disjoint(kind: str, placed: list[tuple[str, Prefix, str]]) -> None:
             )
 
 
-def check_pools(touched: Sequence[Pool], after: Sequence[Pool], subnets: Sequence[Subnet]) -> None:
-    """No carved subnet loses its pool.
+def check_pools(before: Catalogue, pools: Sequence[Pool], subnets: Sequence[Subnet]) -> None:
+    """Carved subnets keep to their pools, from whichever side an edit comes.
 
-    :param touched: pools that are removed, or as they are changed.
-    :raises InUse: a pool goes, or its prefixes move off a subnet that was carved from it.
+    :param pools: all pools as they shall be; ``subnets`` likewise.
+    :raises InUse: a pool goes, or is edited so that it could not have given a subnet that it gave.
+    :raises FixInput: a subnet is edited to what its pool does not give.
+    :raises QuotaExceeded: an edit takes a project beyond the quota of a pool.
     """
-    kept = {pool.name for pool in after}
-    for pool in touched:
-        left = [
-            subnet.name
-            for subnet in subnets
-            if subnet.pool == pool.name
-            and (
-                pool.name not in kept
-                or not any(prefix.covers(subnet.prefix) for prefix in pool.prefixes)
-            )
-        ]
-        if left:
-            raise _in_use("pool", pool.name, left)
+    known = {pool.name: pool for pool in pools}
+    edited = {name for name, old in before.pools.items() if known.get(name) != old}
+    users: dict[str, list[str]] = {}
+    for subnet in subnets:
+        pool = known.get(subnet.pool)
+        old = before.subnets.get(subnet.id)
+        is_edited = old is None or (old.scope, old.prefix) != (subnet.scope, subnet.prefix)
+        if pool is None or (subnet.pool in edited and not is_edited):
+            if subnet.pool in edited and not _fits(pool, subnet):
+                users.setdefault(subnet.pool, []).append(subnet.name)
+        elif is_edited:
+            check_carved(pool, subnet)
+    for name, left in users.items():
+        raise _in_use("pool", name, left)
+    for pool in pools:
+        if pool.quota is not None:
+            _check_quota(before, pool, subnets)
+
+
+def _fits(pool: Pool | None, subnet: Subnet) -> bool:
+    if pool is None:
+        return False
+    try:
+        check_carved(pool, subnet)
+    except FixInput:
+        return False
+    return True
+
+
+def _check_quota(before: Catalogue, pool: Pool, subnets: Sequence[Subnet]) -> None:
+    """An edit does not take a project beyond a quota; one that is beyond it already may use less."""
+    old = before.pools.get(pool.name)
+    used = quota_use(pool, before.subnets.values())
+    for project, units in quota_use(pool, subnets).items():
+        if old is None or old.quota != pool.quota or units > used.get(project, 0):
+            check_quota(pool, project, units, 0)

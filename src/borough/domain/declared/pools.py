@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.declared.records import Pool
+from borough.domain.declared.records import Pool, Subnet
 from borough.domain.net.addresses import WIDTH, Family
 from borough.domain.net.prefixes import Prefix, best_fit, free_prefixes, outermost
 from borough.errors import FixInput, Overlap, PoolExhausted, QuotaExceeded
@@ -43,8 +43,7 @@ def quota_units(family: Family, length: int) -> Fraction:
     """What a prefix of a length counts against a quota, exactly.
 
     A /32 is one unit of IPv4 and a /64 one unit of IPv6, so that an IPv6 /65 is half a unit
-    (Neutron: ``_num_quota_units_in_prefixlen`` of ``neutron.ipam.subnet_alloc``). Where Neutron
-    reads a quota of 0 as no quota, here it is one that nothing fits in.
+    (Neutron: ``_num_quota_units_in_prefixlen`` of ``neutron.ipam.subnet_alloc``).
     """
     return Fraction(2) ** (QUOTA_UNIT[family] - length)
 
@@ -73,10 +72,11 @@ def carve(
     length = _length(pool, prefix_length, cidr)
     if cidr is not None:
         _check_place(catalogue, pool, cidr)
-    _check_quota(catalogue, pool, length, project)
+    used = quota_use(pool, catalogue.subnets.values()).get(project, Fraction(0))
+    check_quota(pool, project, used, quota_units(pool.family, length))
     if cidr is not None:
         return cidr
-    free = _free(catalogue, pool)
+    free = free_in(catalogue, pool)
     found = best_fit(free, length)
     if found is None:
         raise PoolExhausted(
@@ -91,12 +91,10 @@ def carve(
 def pool_usage(catalogue: Catalogue, pool: Pool) -> PoolUsage:
     """How full a pool is, and who holds how much of it."""
     size = sum(prefix.size for prefix in outermost(pool.prefixes))
-    open_space = _free(catalogue, pool)
+    open_space = free_in(catalogue, pool)
     free = sum(prefix.size for prefix in open_space)
-    addresses: defaultdict[str, int] = defaultdict(int)
     carved = [subnet for subnet in catalogue.subnets.values() if subnet.pool == pool.name]
-    for subnet in carved:
-        addresses[subnet.project] += subnet.prefix.size
+    quota_used = quota_use(pool, carved)
     return PoolUsage(
         name=pool.name,
         size=size,
@@ -104,9 +102,7 @@ def pool_usage(catalogue: Catalogue, pool: Pool) -> PoolUsage:
         free=free,
         largest_free_length=_largest(open_space),
         subnets=len(carved),
-        quota_used={
-            project: float(_units(pool.family, addresses[project])) for project in sorted(addresses)
-        },
+        quota_used={project: float(quota_used[project]) for project in sorted(quota_used)},
     )
 
 
@@ -139,13 +135,7 @@ def _length(pool: Pool, prefix_length: int | None, cidr: Prefix | None) -> int:
 
 def _check_place(catalogue: Catalogue, pool: Pool, cidr: Prefix) -> None:
     """That an exact prefix lies in the pool and nothing is in its way."""
-    if not any(prefix.covers(cidr) for prefix in pool.prefixes):
-        raise FixInput(
-            f"{cidr} does not lie in one prefix of pool {pool.name}",
-            pool=pool.name,
-            cidr=str(cidr),
-            prefixes=[str(prefix) for prefix in pool.prefixes],
-        )
+    _check_inside(pool, cidr)
     for subnet in catalogue.overlapping(pool.scope, cidr):
         raise Overlap(
             f"{cidr} overlaps subnet {subnet.name} ({subnet.prefix})",
@@ -155,29 +145,61 @@ def _check_place(catalogue: Catalogue, pool: Pool, cidr: Prefix) -> None:
         )
 
 
-def _check_quota(catalogue: Catalogue, pool: Pool, length: int, project: str) -> None:
-    """That a project may hold one more prefix of a length."""
-    if pool.quota is None:
-        return
-    addresses = sum(
-        subnet.prefix.size
-        for subnet in catalogue.subnets.values()
-        if subnet.pool == pool.name and subnet.project == project
-    )
-    used, asked = _units(pool.family, addresses), quota_units(pool.family, length)
-    if used + asked > pool.quota:
-        raise QuotaExceeded(
-            f"project {project!r} uses {_plain(used)} of {pool.quota} in pool {pool.name}, "
-            f"a /{length} needs {_plain(asked)} more",
+def _check_inside(pool: Pool, cidr: Prefix) -> None:
+    if not any(prefix.covers(cidr) for prefix in pool.prefixes):
+        raise FixInput(
+            f"{cidr} does not lie in one prefix of pool {pool.name}",
             pool=pool.name,
-            project=project,
-            used=_plain(used),
-            asked=_plain(asked),
-            quota=pool.quota,
+            cidr=str(cidr),
+            prefixes=[str(prefix) for prefix in pool.prefixes],
         )
 
 
-def _free(catalogue: Catalogue, pool: Pool) -> list[Prefix]:
+def check_carved(pool: Pool, subnet: Subnet) -> None:
+    """Accept a subnet that a pool could have given, its quota aside.
+
+    :raises FixInput: the subnet is of another scope, family or length, or lies outside the pool.
+    """
+    if subnet.scope != pool.scope:
+        raise FixInput(
+            f"subnet {subnet.name} was carved from pool {pool.name} of scope {pool.scope}, "
+            f"and cannot be in scope {subnet.scope}",
+            pool=pool.name,
+            subnet=subnet.name,
+        )
+    _length(pool, None, subnet.prefix)
+    _check_inside(pool, subnet.prefix)
+
+
+def quota_use(pool: Pool, subnets: Iterable[Subnet]) -> dict[str, Fraction]:
+    """The units of a pool that projects hold, by project."""
+    addresses: defaultdict[str, int] = defaultdict(int)
+    for subnet in subnets:
+        if subnet.pool == pool.name:
+            addresses[subnet.project] += subnet.prefix.size
+    return {project: _units(pool.family, count) for project, count in addresses.items()}
+
+
+def check_quota(pool: Pool, project: str, used: Fraction, asked: Fraction | int) -> None:
+    """Accept what a project would hold of a pool.
+
+    :param used: units that it holds, and ``asked``: units more.
+    :raises QuotaExceeded: it is more than the quota of the pool.
+    """
+    if pool.quota is None or used + asked <= pool.quota:
+        return
+    more = f", and asks for {_plain(asked)} more" if asked else ""
+    raise QuotaExceeded(
+        f"project {project!r} uses {_plain(used)} of {pool.quota} in pool {pool.name}{more}",
+        pool=pool.name,
+        project=project,
+        used=_plain(used),
+        asked=_plain(asked),
+        quota=pool.quota,
+    )
+
+
+def free_in(catalogue: Catalogue, pool: Pool) -> list[Prefix]:
     """The free prefixes of a pool, ascending; none spans two prefixes of the pool."""
     taken = [
         subnet.prefix
@@ -196,6 +218,6 @@ def _units(family: Family, addresses: int) -> Fraction:
     return Fraction(addresses, 1 << WIDTH[family] - QUOTA_UNIT[family])
 
 
-def _plain(units: Fraction) -> int | float:
+def _plain(units: Fraction | int) -> int | float:
     """Units as JSON carries them."""
     return units.numerator if units.denominator == 1 else float(units)

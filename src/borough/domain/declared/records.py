@@ -30,11 +30,13 @@ class Subnet:
 
     :ivar id: the store's key; 0 before it is stored.
     :ivar gateway: never allocated by *any* or *next*.
-    :ivar ranges: allocation ranges, closed; empty means all usable addresses.
+    :ivar ranges: allocation ranges, closed; None means all usable addresses, an empty tuple none.
     :ivar weight: among equally good subnets the heavier one is used first.
     :ivar cooldown: seconds for which a released address rests.
     :ivar source: the topology that declared it; empty when it was added by itself.
     :ivar claiming: settings that override those of the claiming dimension.
+    :ivar excluded: addresses of the ranges that are allocated by name only.
+    :ivar closed: whether it takes no new addresses and no new claims.
     :ivar version: counts the changes of the stored subnet; not part of the declaration.
     """
 
@@ -43,7 +45,7 @@ class Subnet:
     scope: str
     prefix: Prefix
     gateway: int | None = None
-    ranges: tuple[Interval, ...] = ()
+    ranges: tuple[Interval, ...] | None = None
     labels: Labels = field(default_factory=dict)
     weight: int = 0
     project: str = ""
@@ -52,6 +54,8 @@ class Subnet:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     claiming: Settings = field(default_factory=dict)
+    excluded: tuple[Interval, ...] = ()
+    closed: bool = False
     version: int = field(default=0, compare=False)
 
     @property
@@ -75,19 +79,20 @@ class Subnet:
 
     @cached_property
     def usable(self) -> tuple[Interval, ...]:
-        """Intervals for *any* and *next*: the ranges less the gateway and :attr:`never`."""
+        """Intervals for *any* and *next*: the ranges less exclusions, gateway and :attr:`never`."""
         return tuple(subtract(self.routable, [(address, address) for address in self.never]))
 
     @cached_property
     def routable(self) -> tuple[Interval, ...]:
-        """Intervals in which a claim leads to its claimant: the ranges less the gateway.
+        """Intervals in which a claim leads to its claimant: the ranges less exclusions and gateway.
 
         :attr:`never` stays in: these addresses are not allocated, and without them the claim of a whole
         subnet would need a dozen prefixes instead of one.
         """
-        gateway = [] if self.gateway is None else [(self.gateway, self.gateway)]
-        ranges = self.ranges or ((self.prefix.base, self.prefix.last),)
-        return tuple(subtract(merge_intervals(ranges), gateway))
+        gateway = () if self.gateway is None else ((self.gateway, self.gateway),)
+        whole = ((self.prefix.base, self.prefix.last),)
+        ranges = whole if self.ranges is None else self.ranges
+        return tuple(subtract(merge_intervals(ranges), [*self.excluded, *gateway]))
 
     def routable_in(self, region: Prefix) -> list[Prefix]:
         """The fewest prefixes that cover exactly the routable part of a claimed region, ascending."""
@@ -124,7 +129,10 @@ def _within(intervals: Sequence[Interval], first: int, last: int) -> list[Interv
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Subnets of equal scope, family, labels, weight and claiming: no request distinguishes them."""
+    """Subnets of equal scope, family, labels, weight, claiming and closure: no request distinguishes them.
+
+    :ivar closed: whether they take no new addresses and no new claims.
+    """
 
     id: int
     scope: str
@@ -132,6 +140,7 @@ class Cohort:
     labels: Labels
     weight: int
     claiming: Settings = field(default_factory=dict)
+    closed: bool = False
 
     @property
     def key(self) -> str:
@@ -143,8 +152,10 @@ def cohort_key(of: Cohort | Subnet) -> str:
     """The key of a cohort, or of the cohort of a subnet; see :attr:`Cohort.key`."""
     plain = {name: sorted(of.labels[name]) for name in sorted(of.labels)}
     parts: list[Any] = [of.scope, of.family, of.weight, plain]
-    if of.claiming:
+    if of.claiming or of.closed:
         parts.append(dict(sorted(of.claiming.items())))
+    if of.closed:
+        parts.append(of.closed)
     return json.dumps(parts, separators=(",", ":"), ensure_ascii=True)
 
 

@@ -15,8 +15,10 @@ from typing import Any, Final, Literal, TypeVar
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.checks import check_labels, check_overlaps, check_pools, check_scopes
 from borough.domain.declared.dimensions import BUILT_IN, Dimension, Labels
+from borough.domain.declared.effects import Effect
 from borough.domain.declared.records import Host, Pool, Subnet
-from borough.domain.net.addresses import format_address
+from borough.domain.net.addresses import format_address, format_interval
+from borough.domain.net.prefixes import merge_intervals
 from borough.errors import FixInput, InUse
 
 Action = Literal["add", "change", "remove"]
@@ -27,6 +29,9 @@ DEFAULT_SCOPE: Final = "default"
 
 #: Names that a refusal lists.
 _LISTED: Final = 20
+
+#: Fields that a topology file calls otherwise.
+_LABELS: Final = {"prefix": "cidr", "excluded": "exclude"}
 
 _BUILT_IN_NAMES: Final = {dimension.name for dimension in BUILT_IN}
 
@@ -77,6 +82,8 @@ class Changes:
 
     :ivar changes: the lines, for people.
     :ivar dimensions: all dimensions as they shall be, in rank order.
+    :ivar effects: what becomes of addresses, claims and routes.
+    :ivar more_effects: how many more effects there are, of which a service has listed the first.
     """
 
     changes: tuple[Change, ...] = ()
@@ -93,6 +100,8 @@ class Changes:
     hosts_added: tuple[Host, ...] = ()
     hosts_changed: tuple[tuple[Host, Host], ...] = ()
     hosts_removed: tuple[Host, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    more_effects: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.changes)
@@ -105,14 +114,13 @@ def diff(catalogue: Catalogue, topology: Topology) -> Changes:
     :raises Overlap: subnets or pools of one scope would overlap.
     :raises UnknownDimension: a label is in a dimension that is neither declared nor known.
     :raises UnknownObject: a scope is neither declared nor known.
-    :raises FixInput: a subnet or pool would move to another scope or family, or is declared twice.
+    :raises FixInput: a subnet would leave its pool or its lengths, or an object is declared twice.
+    :raises QuotaExceeded: a project would hold more of a pool than its quota.
     """
     name = topology.name
-    subnets = _sort_out("subnet", catalogue.by_name, topology.subnets, name)
+    subnets = _renamed(_sort_out("subnet", catalogue.by_name, topology.subnets, name))
     pools = _sort_out("pool", catalogue.pools, topology.pools, name)
     hosts = _sort_out("host", catalogue.hosts, topology.hosts, name)
-    for old, new in (*subnets.changed, *pools.changed):
-        _check_place(old, new)
     scopes_added, scopes_removed = _scopes(catalogue, topology)
     dimensions, sources = _dimensions(catalogue, topology)
     after_subnets = subnets.after(catalogue.by_name)
@@ -122,7 +130,7 @@ def diff(catalogue: Catalogue, topology: Topology) -> Changes:
     check_scopes(known_scopes, scopes_removed, [*after_subnets, *after_pools])
     check_labels(catalogue, dimensions, [*after_subnets, *after_hosts])
     check_overlaps(after_subnets, after_pools)
-    check_pools([*pools.removed, *(new for _, new in pools.changed)], after_pools, after_subnets)
+    check_pools(catalogue, after_pools, after_subnets)
     return Changes(
         changes=(
             *_dimension_lines(catalogue, dimensions, sources),
@@ -162,7 +170,7 @@ class _Lists:
 
     def after(self, before: Mapping[str, Sourced]) -> list[Sourced]:
         """All objects of the kind as they will be."""
-        gone = {each.name for each in self.removed}
+        gone = {each.name for each in (*self.removed, *(old for old, _ in self.changed))}
         new = {each.name: each for each in self.added}
         new |= {each.name: each for _, each in self.changed}
         kept = {name: each for name, each in before.items() if name not in gone}
@@ -217,8 +225,10 @@ def _sort_out(
 def _normal(each: Sourced) -> Sourced:
     """An object in the one form in which stores give it back, so that like compares with like."""
     changes: dict[str, Any] = {}
-    if isinstance(each, Subnet) and len(each.ranges) > 1:
+    if isinstance(each, Subnet) and each.ranges:
         changes["ranges"] = tuple(sorted(each.ranges))
+    if isinstance(each, Subnet) and each.excluded:
+        changes["excluded"] = tuple(merge_intervals(each.excluded))
     if isinstance(each, Pool):
         changes["prefixes"] = tuple(sorted(each.prefixes))
     elif not all(each.labels.values()):
@@ -241,13 +251,21 @@ def _adopt(old: Sourced, declared: Sourced, source: str) -> Sourced:
     return replace(declared, **kept)
 
 
-def _check_place(old: Subnet | Pool, new: Subnet | Pool) -> None:
-    if (old.scope, old.family) != (new.scope, new.family):
-        raise FixInput(
-            f"{old.name} cannot move from scope {old.scope} (IPv{old.family}) to {new.scope} "
-            f"(IPv{new.family}); remove it and add it under another name",
-            name=old.name,
-        )
+def _renamed(found: _Lists) -> _Lists:
+    """The subnets, with a removed and an added one that begin at one address as one that is renamed."""
+    gone = {(each.scope, each.prefix.family, each.prefix.base): each for each in found.removed}
+    pairs = []
+    for each in found.added:
+        old = gone.get((each.scope, each.prefix.family, each.prefix.base))
+        if old is not None:
+            pairs.append((old, _adopt(old, each, each.source)))
+    news, olds = {new.name for _, new in pairs}, {old.name for old, _ in pairs}
+    return replace(
+        found,
+        added=tuple(each for each in found.added if each.name not in news),
+        changed=(*found.changed, *pairs),
+        removed=tuple(each for each in found.removed if each.name not in olds),
+    )
 
 
 def _field_changes(old: Any, new: Any) -> tuple[FieldChange, ...]:
@@ -260,7 +278,7 @@ def _field_changes(old: Any, new: Any) -> tuple[FieldChange, ...]:
             # As JSON: to Python 1, 1.0 and true are equal, and a change between them would be lost.
             before, after = _json(before), _json(after)
         if before != after:
-            label = "cidr" if name == "prefix" else name
+            label = _LABELS.get(name, name)
             fields.append(FieldChange(label, _text(old, name, before), _text(new, name, after)))
     return tuple(fields)
 
@@ -270,15 +288,15 @@ def _json(value: Any) -> str:
 
 
 def _text(of: Any, name: str, value: Any) -> str:
-    if name == "ranges" and not value:
+    if name == "ranges" and value is None:
         return "all"
     if name == "labels":
         return labels_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if value is None or value == "":
+    if value in (None, "", ()):
         return "none"
-    if name in ("ranges", "prefixes"):
+    if name in ("ranges", "excluded", "prefixes"):
         return ", ".join(_part(of, name, each) for each in value)
     return _part(of, name, value)
 
@@ -286,8 +304,8 @@ def _text(of: Any, name: str, value: Any) -> str:
 def _part(of: Any, name: str, value: Any) -> str:
     if name == "gateway":
         return format_address(of.family, value)
-    if name == "ranges":
-        return "-".join(format_address(of.family, end) for end in value)
+    if name in ("ranges", "excluded"):
+        return format_interval(of.family, *value)
     return str(value)
 
 

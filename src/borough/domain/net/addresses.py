@@ -17,7 +17,11 @@ Family = Literal[4, 6]
 #: Width of an address in bits, by family.
 WIDTH: Final[dict[int, int]] = {4: 32, 6: 128}
 
-_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}")
+_MAC = re.compile(
+    r"[0-9A-F]{2}([:-])[0-9A-F]{2}(?:\1[0-9A-F]{2}){4}"
+    r"|[0-9A-F]{4}\.[0-9A-F]{4}\.[0-9A-F]{4}|[0-9A-F]{6}-?[0-9A-F]{6}",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def parse_family(value: int) -> Family:
@@ -52,6 +56,23 @@ def parse_address(text: str) -> tuple[Family, int]:
     return 6, int(parsed)
 
 
+def parse_held_address(text: str) -> tuple[Family, int]:
+    """Read an address, with or without the length of its subnet's prefix, as tables print it.
+
+    :return: the family and the address as an integer.
+    :raises InvalidAddress: for anything else, and for the first address of a prefix, which no host can have.
+    """
+    alone, slash, length = str(text).partition("/")
+    family, address = parse_address(alone)
+    if slash:
+        if not (length.isascii() and length.isdigit() and int(length) <= WIDTH[family]):
+            raise InvalidAddress(f"{text!r} is not an IP address", address=text)
+        bits = WIDTH[family] - int(length)
+        if bits > 1 and not address % (1 << bits):
+            raise InvalidAddress(f"{text} is a prefix; name one address of it", address=text)
+    return family, address
+
+
 def format_address(family: int, address: int) -> str:
     """Write an address in canonical text (RFC 5952 for IPv6)."""
     if family == 4:
@@ -60,6 +81,12 @@ def format_address(family: int, address: int) -> str:
         # IPv4-mapped (RFC 5952, 5): the standard library writes it so from Python 3.13 on only.
         return "::ffff:" + format_address(4, address & 0xFFFFFFFF)
     return str(ipaddress.IPv6Address(address))
+
+
+def format_interval(family: int, first: int, last: int) -> str:
+    """Write a closed interval of addresses in canonical text: ``first-last``, or the one address."""
+    text = format_address(family, first)
+    return text if first == last else f"{text}-{format_address(family, last)}"
 
 
 def to_bytes(family: int, address: int) -> bytes:
@@ -73,14 +100,19 @@ def from_bytes(packed: bytes) -> int:
 
 
 def parse_mac(text: str) -> int:
-    """Read a MAC address (EUI-48) written with colons or hyphens.
+    """Read a MAC address (EUI-48) in a usual notation.
+
+    They are ``00:11:22:33:44:55``, ``00-11-22-33-44-55``, ``0011.2233.4455``, ``001122-334455`` and
+    ``001122334455``.
 
     :raises InvalidMac: for anything else.
     """
+    # A number of twelve digits would look like a MAC address without separators.
+    is_text = isinstance(text, str)
     text = str(text)
-    if not _MAC.fullmatch(text):
+    if not is_text or not _MAC.fullmatch(text):
         raise InvalidMac(f"{text!r} is not a MAC address; write it as 00:11:22:33:44:55", mac=text)
-    return int(text.replace(":", "").replace("-", ""), 16)
+    return int(re.sub("[:.-]", "", text), 16)
 
 
 def format_mac(mac: int) -> str:

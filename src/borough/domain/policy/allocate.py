@@ -18,7 +18,7 @@ from borough.domain.request import Kind, Request
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import BLOCK_BITS, NOBODY, Block, blocks_for, cut, reserved_bits
 from borough.domain.space.plan import Grant, Plan, Space
-from borough.domain.space.regions import give_up, regions
+from borough.domain.space.regions import give_up, is_needed, regions
 from borough.domain.space.rungs import Hold, Rung
 from borough.errors import AddressInUse, AddressOutsideGroup, AddressUnusable
 
@@ -147,6 +147,12 @@ def _named_subnet(resolved: ResolvedRequest) -> Subnet:
         raise AddressOutsideGroup(
             f"{text} lies in no subnet of scope {request.scope}", address=text, scope=request.scope
         )
+    if subnet.closed:
+        raise AddressOutsideGroup(
+            f"{text} lies in subnet {subnet.name}, which is closed: it takes no new addresses",
+            address=text,
+            subnet=subnet.name,
+        )
     if not resolved.ladder.admits(catalogue, subnet):
         raise AddressOutsideGroup(
             f"{text} lies in subnet {subnet.name}, which this request may not use; "
@@ -273,6 +279,7 @@ def release(
     now: int,
     *,
     leaving: str = "",
+    at_once: bool = False,
 ) -> Plan:
     """Release addresses, and return the regions that are unused then.
 
@@ -282,24 +289,31 @@ def release(
     :param allocations: allocated ones, or cooling ones after their cool-down.
     :param now: microseconds since the epoch.
     :param leaving: a holder that returns all unused regions; other holders keep their last one.
+    :param at_once: see :func:`free`.
     """
-    plan = free(catalogue, space, allocations, now)
+    plan = free(catalogue, space, allocations, now, at_once=at_once)
     give_up_unused(catalogue, space, plan, emptied(catalogue, plan), leaving=leaving)
     return plan
 
 
 def free(
-    catalogue: Catalogue, space: Space, allocations: Iterable[AllocationRow], now: int
+    catalogue: Catalogue,
+    space: Space,
+    allocations: Iterable[AllocationRow],
+    now: int,
+    *,
+    at_once: bool = False,
 ) -> Plan:
     """Free addresses, or let them cool where the subnet has a cool-down (rule 9).
 
     :param allocations: allocated ones, or cooling ones after their cool-down.
     :param now: microseconds since the epoch.
+    :param at_once: whether nothing cools.
     """
     plan = Plan()
     for allocation in sorted(allocations, key=lambda each: (each.subnet_id, each.address)):
         subnet = catalogue.subnets[allocation.subnet_id]
-        rests = allocation.state is State.ALLOCATED and subnet.cooldown > 0
+        rests = allocation.state is State.ALLOCATED and subnet.cooldown > 0 and not at_once
         if rests:
             until = now + subnet.cooldown * SECOND
             plan.cooled.append(replace(allocation, state=State.COOLING, until=until))
@@ -360,8 +374,9 @@ def give_up_unused(
         # Small regions first: the one that is kept is the largest.
         for region, blocks in reversed(grouped):
             unused = all(block.free_count == _capacity(catalogue, block) for block in blocks)
-            if unused and (left > 1 or holder == leaving):
-                give_up(plan, space, catalogue.subnets[blocks[0].subnet_id], region, blocks)
+            subnet = catalogue.subnets[blocks[0].subnet_id]
+            if unused and (left > 1 or holder == leaving) and not is_needed(space, subnet, region):
+                give_up(plan, space, subnet, region, blocks)
                 left -= 1
 
 

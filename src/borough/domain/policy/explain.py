@@ -369,6 +369,8 @@ def _passed(resolved: ResolvedRequest) -> tuple[PassedLine, ...]:
 
 
 def _boundary_text(resolved: ResolvedRequest, cohort: Cohort) -> str:
+    if cohort.closed:
+        return "closed: takes no new addresses"
     for dimension in resolved.catalogue.dimensions:
         if resolved.want.fit(dimension, cohort.labels) is Match.OUTSIDE_BOUNDARY:
             return _boundary_reason(resolved, dimension, cohort)

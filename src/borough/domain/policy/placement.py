@@ -40,7 +40,7 @@ NAMED_BITS: Final = 4
 _CROWDED: Final = (32, 256)
 
 #: Log2 of the most free ranges of the largest size to compare, and of the smallest part of one that counts.
-_AROUND: Final = 8
+AROUND: Final = 8
 _PARTS: Final = 1
 
 
@@ -215,7 +215,7 @@ class Placer:
         subnet = self._subnets[free_range.subnet_id]
         if not _CROWDED[0] <= free_range.prefix.size <= _CROWDED[1]:
             return free_range
-        length = max(free_range.prefix.length - _AROUND, subnet.prefix.length)
+        length = max(free_range.prefix.length - AROUND, subnet.prefix.length)
         if length == free_range.prefix.length:
             return free_range
         around = enclosing(free_range.prefix.family, free_range.prefix.base, length)

@@ -19,7 +19,14 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.prefixes import Prefix
 from borough.domain.space.blocks import Block, reserved_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
-from borough.domain.space.regions import add_free_range, free_tail, give_up, regions, take_away
+from borough.domain.space.regions import (
+    add_free_range,
+    free_tail,
+    give_up,
+    is_needed,
+    regions,
+    take_away,
+)
 
 _SECOND: Final = 1_000_000
 
@@ -77,6 +84,7 @@ def _reclaim_region(
     tail = free_tail(region, blocks)
     spare = half is not None and tail is not None and tail.covers(half)
     idle = used == 0 or (spare and used * _LOW[1] <= region.size * _LOW[0])
+    idle = idle and not is_needed(space, subnet, half if used and half else region)
     first = blocks[0]
     if not idle:
         if first.idle_since:
@@ -88,5 +96,4 @@ def _reclaim_region(
     elif used and half is not None and now - first.idle_since >= LOW_FOR:
         take_away(plan, subnet, region, blocks, half)
         plan.notes.append(Note(Act.GAVE_UP, subnet.id, half, first.holder))
-        if subnet.usable_in(half.base, half.last):
-            add_free_range(plan, space, subnet, first.cohort_id, half)
+        add_free_range(plan, space, subnet, first.cohort_id, half)

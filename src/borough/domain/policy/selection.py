@@ -210,7 +210,8 @@ def _families(
     if request.families:
         return request.families
     present = {candidate.family for candidate in candidates}
-    if request.kind is Kind.EUI64 and 6 in present:
+    if request.kind is Kind.EUI64:
+        # Also without an IPv6 subnet: an IPv4 address would not be what was asked for.
         return (6,)
     if present:
         return (4,) if 4 in present else (6,)
@@ -225,6 +226,8 @@ def _by_labels(catalogue: Catalogue, request: Request, want: ResolvedSelector) -
     )
     grouped: dict[tuple[Family, Key, Key, ClaimSettings], list[int]] = {}
     for cohort in _reachable(catalogue, request):
+        if cohort.closed:
+            continue
         levels = [want.fit(dimension, cohort.labels) for dimension in ranked]
         if Match.OUTSIDE_BOUNDARY in levels:
             continue
@@ -266,6 +269,8 @@ def _by_tiers(
         members = [_named_subnet(catalogue, scope, name) for name in tier]
         grouped: dict[tuple[Family, ClaimSettings], set[int]] = {}
         for each in members:
+            if each.closed:
+                continue
             claiming = want.rules.with_settings(each.claiming)
             grouped.setdefault((each.family, claiming), set()).add(each.id)
         made += [

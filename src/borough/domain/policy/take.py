@@ -11,6 +11,17 @@ from borough.domain.space.blocks import Block
 from borough.domain.space.rungs import Rung
 
 
+class NamedAddress(NamedTuple):
+    """An address that is known beforehand.
+
+    :ivar is_usable: *any* and *next* may allocate it, so a block or a free range shows it.
+    """
+
+    subnet_id: int
+    address: int
+    is_usable: bool
+
+
 @dataclass(frozen=True, slots=True)
 class TakeRequest:
     """A request for one address, for stores that can allocate it in one round trip.
@@ -20,6 +31,7 @@ class TakeRequest:
 
     :ivar catalogue: the source of the ladder; the request is void when it has changed since.
     :ivar rungs: the ladder; empty when the address is known beforehand.
+    :ivar named: the address that is known beforehand; None when the rungs are searched.
     :ivar ladder: :attr:`~borough.domain.policy.selection.Ladder.identity`.
     :ivar claimant: see :class:`~borough.domain.policy.selection.ResolvedSelector`.
     :ivar lowest: true for the lowest address of a rung, false for any.
@@ -29,6 +41,7 @@ class TakeRequest:
 
     catalogue: Catalogue
     rungs: tuple[Rung, ...]
+    named: NamedAddress | None
     ladder: object
     claimant: str
     lowest: bool

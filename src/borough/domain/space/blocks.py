@@ -8,7 +8,7 @@ A bit is 1 when its address cannot be allocated: taken, cooling, outside the ran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -216,8 +216,17 @@ def cut(subnet: Subnet, whole: Prefix, piece: Prefix) -> list[Prefix]:
     return sorted(left)
 
 
-def blocks_for(subnet: Subnet, cohort_id: int, piece: Prefix, holder: str) -> list[Block]:
-    """Fresh rows for the blocks of a piece of unused space that have a usable address."""
+def blocks_for(
+    subnet: Subnet,
+    cohort_id: int,
+    piece: Prefix,
+    holder: str,
+    is_kept: Callable[[Prefix], bool] = lambda _prefix: False,
+) -> list[Block]:
+    """Fresh rows for the blocks of a piece of unused space that have a usable address.
+
+    :param is_kept: true for a block that has a row without a usable address.
+    """
     family = piece.family
     step = Prefix(family, piece.base, block_length(piece))
     region = piece.length if holder else 0
@@ -225,5 +234,5 @@ def blocks_for(subnet: Subnet, cohort_id: int, piece: Prefix, holder: str) -> li
         Block(0, subnet.id, cohort_id, prefix, reserved_bits(subnet, prefix), holder, region)
         for base in range(piece.base, piece.last + 1, step.size)
         for prefix in (Prefix(family, base, step.length),)
-        if has_room(subnet, prefix)
+        if has_room(subnet, prefix) or is_kept(prefix)
     ]

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.pools import check_carved, check_quota, quota_use
 from borough.domain.declared.records import Cohort, Subnet, cohort_key
 from borough.domain.net.addresses import WIDTH, format_address
 from borough.domain.net.prefixes import Prefix, subtract
 from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, block_length, reserved_bits
+from borough.errors import FixInput, QuotaExceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,4 +470,31 @@ def inspect_overlaps(catalogue: Catalogue) -> list[Finding]:
             )
         else:
             outer = subnet
+    return found
+
+
+def inspect_pools(catalogue: Catalogue) -> list[Finding]:
+    """The carved subnets that their pools could not have given, and the projects beyond a quota.
+
+    Only a person can tell which of the two is wrong.
+    """
+    found = []
+    for subnet in catalogue.subnets.values():
+        pool = catalogue.pools.get(subnet.pool)
+        problem = f"there is no pool {subnet.pool}, which subnet {subnet.name} was carved from"
+        if pool is not None:
+            try:
+                check_carved(pool, subnet)
+            except FixInput as error:
+                problem = f"subnet {subnet.name}: {error.message}"
+            else:
+                continue
+        if subnet.pool:
+            found.append(Finding("outside_pool", subnet.name, str(subnet.prefix), problem))
+    for pool in catalogue.pools.values():
+        for project, units in quota_use(pool, catalogue.subnets.values()).items():
+            try:
+                check_quota(pool, project, units, 0)
+            except QuotaExceeded as error:
+                found.append(Finding("quota_exceeded", "", pool.name, error.message))
     return found

@@ -73,6 +73,9 @@ class Space(Protocol):
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """The allocation of an address, a cooling one included; None when there is none."""
 
+    def is_in_use(self, scope: str, prefix: Prefix) -> bool:
+        """Whether an address of a prefix is held or cools."""
+
 
 class Act(StrEnum):
     """The act that an event reports."""

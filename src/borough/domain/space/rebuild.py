@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.prefixes import Prefix
@@ -27,7 +28,8 @@ def rebuild(
 
     :param taken: addresses allocated or cooling; those that are not usable need no bit.
     :param claims: holder by claimed region. Of regions that overlap the first and larger one is
-        kept; a region that reaches beyond the usable space is cut down to the pieces of it.
+        kept. A region with a taken address beyond the usable space stays whole; another one that reaches
+        beyond it is cut down to the pieces of it.
     :return: fresh blocks and runs, which together cover every usable address once.
     """
     return _Tiling(subnet, cohort_id, taken, claims).tiles()
@@ -39,9 +41,13 @@ class _Tiling:
     ) -> None:
         self._subnet = subnet
         self._cohort_id = cohort_id
-        self._taken = sorted(address for address in taken if subnet.is_usable(address))
-        self._pieces = initial_free_ranges(subnet)
-        self._claims = _fitted(self._pieces, _disjoint(claims))
+        self._held = sorted(address for address in taken if subnet.prefix.holds(address))
+        self._taken = [address for address in self._held if subnet.is_usable(address)]
+        pieces = initial_free_ranges(subnet)
+        self._claims, whole = _fitted(subnet.prefix, pieces, _disjoint(claims), self._held)
+        self._pieces = sorted(
+            [*whole, *(piece for piece in pieces if not any(each.covers(piece) for each in whole))]
+        )
         self._claimed = sorted(region.base for region in self._claims)
         self._blocks: list[Block] = []
         self._free_ranges: list[FreeRange] = []
@@ -71,7 +77,9 @@ class _Tiling:
             self._tile(half)
 
     def _add_blocks(self, piece: Prefix, holder: str) -> None:
-        for block in blocks_for(self._subnet, self._cohort_id, piece, holder):
+        # A claim with an address in use stays, though it may have no other to give.
+        kept = partial(self._any, self._held if holder else [])
+        for block in blocks_for(self._subnet, self._cohort_id, piece, holder, kept):
             low = bisect_left(self._taken, block.prefix.base)
             high = bisect_right(self._taken, block.prefix.last)
             self._blocks.append(block.take(self._taken[low:high]))
@@ -93,18 +101,30 @@ def _disjoint(claims: Mapping[Prefix, str]) -> dict[Prefix, str]:
     return kept
 
 
-def _fitted(pieces: list[Prefix], claims: Mapping[Prefix, str]) -> dict[Prefix, str]:
-    """Disjoint claims, each inside one piece of the space to tile.
+def _fitted(
+    within: Prefix, pieces: list[Prefix], claims: Mapping[Prefix, str], held: list[int]
+) -> tuple[dict[Prefix, str], list[Prefix]]:
+    """Disjoint claims as far as they fit, and those that lie in no single piece of the space to tile.
 
     A region may have grown over space without a usable address, and its subnet may have shrunk.
+
+    :param held: addresses in use, ascending.
     """
     bases = [piece.base for piece in pieces]
     fitted: dict[Prefix, str] = {}
-    for region, holder in claims.items():
+    whole: list[Prefix] = []
+    for claimed, holder in claims.items():
+        region = within if claimed.covers(within) else claimed
+        if not within.covers(region):
+            continue
         at = bisect_right(bases, region.base) - 1
         if at >= 0 and pieces[at].covers(region):
             fitted[region] = holder
             continue
         inside = pieces[bisect_left(bases, region.base) : bisect_right(bases, region.last)]
+        used = held[bisect_left(held, region.base) : bisect_right(held, region.last)]
+        if any(not any(piece.holds(address) for piece in inside) for address in used):
+            whole.append(region)
+            inside = [region]
         fitted.update(dict.fromkeys(inside, holder))
-    return fitted
+    return fitted, whole

@@ -182,8 +182,18 @@ def give_up(plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: li
     add_free_range(plan, space, subnet, blocks[0].cohort_id, region)
 
 
+def is_needed(space: Space, subnet: Subnet, piece: Prefix) -> bool:
+    """Whether a piece of a region, unused in the ranges, stays for addresses in use outside of them."""
+    return not subnet.usable_in(piece.base, piece.last) and space.is_in_use(subnet.scope, piece)
+
+
 def add_free_range(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, piece: Prefix) -> None:
-    """Add unused space, joined with the free buddies around it, those of this plan included."""
+    """Add unused space, joined with the free buddies around it, those of this plan included.
+
+    Space without a usable address is left out: it is worth no row.
+    """
+    if not subnet.usable_in(piece.base, piece.last):
+        return
     chain = []
     up = piece
     while up.length > subnet.prefix.length:

@@ -93,7 +93,7 @@ class NetboxDriver(SubnetDriver):
             place = NetboxSubnet(self, subnet)
             for entry in place.entries(format_address(subnet.family, subnet.gateway)):
                 self._remove("ipam/ip-addresses/", entry)
-        for first, last in subnet.ranges:
+        for first, last in subnet.ranges or ():
             for entry in self._ranges(subnet, vrf, first, last):
                 self._remove("ipam/ip-ranges/", entry)
         for entry in self._prefixes(subnet, vrf):
@@ -149,7 +149,7 @@ class NetboxDriver(SubnetDriver):
             self._missing(subnet, f"prefix {subnet.prefix}")
             body = {"prefix": str(subnet.prefix), "vrf": vrf, "description": mark}
             found = [self.client.post("ipam/prefixes/", body)]
-        if not subnet.ranges:
+        if subnet.ranges is None:
             return [f"ipam/prefixes/{_id(found[0])}/available-ips/"]
         paths = []
         for first, last in subnet.ranges:

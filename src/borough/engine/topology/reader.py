@@ -23,7 +23,7 @@ from borough.domain.declared.lookup import did_you_mean
 from borough.domain.declared.records import Host, Pool, Subnet
 from borough.domain.declared.topology import DEFAULT_SCOPE, Topology
 from borough.domain.net.addresses import WIDTH
-from borough.domain.net.prefixes import Prefix, parse_prefix
+from borough.domain.net.prefixes import Prefix, merge_intervals, parse_prefix
 from borough.domain.text import check_text
 from borough.engine.request import parse_attributes
 from borough.engine.topology.settings import (
@@ -60,6 +60,8 @@ _SUBNET = (
     "scope",
     "gateway",
     "ranges",
+    "exclude",
+    "closed",
     "labels",
     "weight",
     "project",
@@ -72,7 +74,7 @@ _SUBNET = (
 _REASON: Final = 500
 
 #: What cannot be read without the subnet's prefix.
-_ADDRESSES = ("gateway", "ranges")
+_ADDRESSES = ("gateway", "ranges", "exclude")
 
 _BUILT_IN: Final = {dimension.name: dimension for dimension in BUILT_IN}
 
@@ -351,7 +353,9 @@ class Reader:
             scope=self.read(fields, "scope", _named("scope"), DEFAULT_SCOPE),
             prefix=place,
             gateway=self.read(fields, "gateway", lambda value: parse_gateway(value, place), None),
-            ranges=self.ranges(fields.get("ranges"), place),
+            ranges=self.ranges(fields["ranges"], place) if "ranges" in fields else None,
+            excluded=self.excluded(fields.get("exclude"), place),
+            closed=self.read(fields, "closed", parse_boolean, default=False),
             labels=self.labels(fields.get("labels")),
             weight=self.read(fields, "weight", whole(-WEIGHT_LIMIT, WEIGHT_LIMIT), 0),
             project=self.read(fields, "project", _named("project"), ""),
@@ -362,7 +366,7 @@ class Reader:
         )
         return subnet if len(self.problems) == before else None
 
-    def ranges(self, node: Node | None, prefix: Prefix) -> tuple[tuple[int, int], ...]:
+    def ranges(self, node: Node, prefix: Prefix) -> tuple[tuple[int, int], ...]:
         """The allocation ranges of a subnet, sorted."""
         found: list[tuple[int, int, int]] = []
         nodes = self.items(node)
@@ -374,6 +378,14 @@ class Reader:
             if start <= end:
                 self.problem(nodes[max(one, other)], "overlaps another range")
         return tuple((first, last) for first, last, _ in found)
+
+    def excluded(self, node: Node | None, prefix: Prefix) -> tuple[tuple[int, int], ...]:
+        """The addresses of a subnet that its ranges leave out, sorted and joined."""
+        found: list[tuple[int, int]] = []
+        for each in self.items(node):
+            with self.at(each):
+                found.append(parse_range(_range_text(each), prefix))
+        return tuple(merge_intervals(found))
 
     def labels(self, node: Node | None) -> dict[str, frozenset[str]]:
         """Labels: a value or a list of values by dimension."""
@@ -435,7 +447,7 @@ def _named(what: str) -> Callable[[Any], str]:
 
 
 def _quota(value: Any) -> int | None:
-    return whole(0, 2**62)(value)
+    return whole(0, 2**62)(value) or None
 
 
 def _label(name: str, value: Any) -> str:
@@ -445,7 +457,7 @@ def _label(name: str, value: Any) -> str:
 
 
 def _range_text(node: Node) -> str:
-    """A range in the one form ``first-last``, whichever way it was written."""
+    """A range in one text, whichever way it was written."""
     if isinstance(node.value, dict):
         if set(node.value) != {"first", "last"}:
             raise FixInput("a range has first and last")

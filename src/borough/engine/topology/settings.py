@@ -10,7 +10,7 @@ from borough.domain.declared.dimensions import AtCap, ClaimSettings, Fallback, S
 from borough.domain.declared.lookup import did_you_mean
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, parse_address
-from borough.domain.net.prefixes import Prefix
+from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.space.blocks import BLOCK_BITS
 from borough.errors import FixInput
 
@@ -56,22 +56,25 @@ def parse_cooldown(value: object) -> int:
 
 
 def parse_range(text: str, prefix: Prefix) -> tuple[int, int]:
-    """Read an allocation range ``first-last`` of a subnet.
+    """Read addresses of a subnet: ``first-last``, a single address, or a prefix.
 
-    :raises FixInput: (or a subclass) when it is none, or does not lie in the subnet.
+    :raises FixInput: (or a subclass) when it is none of these, or does not lie in the subnet.
     """
-    first_text, dash, last_text = parse_text(text).partition("-")
-    if not dash:
-        raise FixInput(f"range {text!r} is not of the form first-last")
-    ends = []
-    for end in (first_text.strip(), last_text.strip()):
-        family, address = parse_address(end)
-        if family != prefix.family or not prefix.holds(address):
-            raise FixInput(f"range {text!r} does not lie in {prefix}")
-        ends.append(address)
-    if ends[0] > ends[1]:
+    text = parse_text(text).strip()
+    if "/" in text:
+        family, first, _ = piece = parse_prefix(text)
+        families, last = {family}, piece.last
+    else:
+        first_text, dash, last_text = text.partition("-")
+        (one, first), (other, last) = (
+            parse_address(end.strip()) for end in (first_text, last_text if dash else first_text)
+        )
+        families = {one, other}
+    if families != {prefix.family} or not (prefix.holds(first) and prefix.holds(last)):
+        raise FixInput(f"range {text!r} does not lie in {prefix}")
+    if first > last:
         raise FixInput(f"range {text!r} runs backwards")
-    return ends[0], ends[1]
+    return first, last
 
 
 def check_gateway(family: Family, address: int, prefix: Prefix) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from borough.domain.declared.dimensions import SETTINGS, Dimension, Labels
 from borough.domain.declared.records import Host, Pool, Subnet
 from borough.domain.declared.topology import Topology
-from borough.domain.net.addresses import format_address
+from borough.domain.net.addresses import format_address, format_interval
 
 
 def write_topology(topology: Topology) -> dict[str, Any]:
@@ -57,15 +57,18 @@ def _subnet(each: Subnet) -> dict[str, Any]:
         "name": each.name,
         "cidr": str(each.prefix),
         "scope": each.scope,
-        "ranges": [
-            "-".join(format_address(each.family, end) for end in ends) for ends in each.ranges
-        ],
         "labels": _labels(each.labels),
         "weight": each.weight,
         "cooldown": each.cooldown,
         "attributes": dict(each.attributes),
         "claims": dict(each.claiming),
     }
+    if each.ranges is not None:
+        made["ranges"] = [format_interval(each.family, *ends) for ends in each.ranges]
+    if each.excluded:
+        made["exclude"] = [format_interval(each.family, *ends) for ends in each.excluded]
+    if each.closed:
+        made["closed"] = True
     if each.project:
         made["project"] = each.project
     if each.gateway is not None:

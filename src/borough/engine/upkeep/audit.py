@@ -23,6 +23,7 @@ from borough.domain.space.inspection import (
     inspect_cohorts,
     inspect_members,
     inspect_overlaps,
+    inspect_pools,
     misfiled,
 )
 from borough.domain.space.orphans import Orphan
@@ -120,6 +121,7 @@ def _survey(unit: ReadUnit, now: int) -> _Survey:
         ],
         [
             *inspect_overlaps(catalogue),
+            *inspect_pools(catalogue),
             *(_misnamed(catalogue, each, None) for each in unit.homeless()),
             *(_left(each) for each in unit.orphans() if each.is_due(now)),
             *unit.risks(),
@@ -298,8 +300,7 @@ class _Mend:
             return []
         unit.lock_space([subnet.id])
         reading = _read(unit, subnet)
-        for stranger in reading.strangers:
-            unit.rehome(stranger, subnet.id)
+        unit.rehome([(each, replace(each, subnet_id=subnet.id)) for each in reading.strangers])
         if reading.space:
             claims = certain_claims(subnet, reading.blocks, reading.free_ranges)
             cohort_id = unit.catalogue.cohort_of[subnet.id]

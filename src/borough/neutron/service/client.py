@@ -160,7 +160,7 @@ class AddressService:
         taken = [each for each in found.inside if each.address not in unable]
         if taken:
             # The subnet allocates nothing else before all addresses in use are taken.
-            self.declare(replace(subnet, ranges=((subnet.prefix.base, subnet.prefix.base),)))
+            self.declare(replace(subnet, ranges=()))
             for each in taken:
                 self.take(subnet, each)
         self.declare(subnet)

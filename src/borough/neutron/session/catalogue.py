@@ -37,6 +37,7 @@ def _subnets(count: int) -> Any:
             *SUBNET_COLUMNS,
             t.subnet_range.c.first,
             t.subnet_range.c.last,
+            t.subnet_range.c.excluded,
         )
         .select_from(
             t.subnet.join(t.scope).join(t.cohort).outerjoin(t.subnet_range).join(t.meta, sa.true())
@@ -66,12 +67,12 @@ def read(runner: Runner, names: Sequence[str], dimensions: Dimensions) -> Catalo
     """The part of the catalogue about some subnets; without unknown ones."""
     values = {f"name_{at}": name for at, name in enumerate(names)}
     found: dict[int, tuple[Any, ...]] = {}
-    ranges: dict[int, list[tuple[Any, Any]]] = {}
+    ranges: dict[int, list[tuple[Any, ...]]] = {}
     for row in runner.rows(_subnets(len(names)), **values):
-        *facts, first, last = row
+        *facts, first, last, excluded = row
         found[facts[3]] = tuple(facts)
         if first is not None:
-            ranges.setdefault(facts[3], []).append((first, last))
+            ranges.setdefault(facts[3], []).append((first, last, excluded))
     version = next((facts[0] for facts in found.values()), 0)
     cohorts: dict[int, Cohort] = {}
     subnets: dict[int, Subnet] = {}

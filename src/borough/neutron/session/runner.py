@@ -128,7 +128,6 @@ class SessionDialect:
 
     begin_write = ""
     begin_read = ""
-    can_guess = False
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self.name = dialect.name
@@ -142,7 +141,7 @@ class SessionDialect:
             from borough.store.sql.dialects.postgresql_give import PostgresqlGiver
             from borough.store.sql.dialects.postgresql_write import PostgresqlWriter
 
-            self.giver, self.writer = PostgresqlGiver(), PostgresqlWriter(inside=True)
+            self.giver, self.writer = PostgresqlGiver(inside=True), PostgresqlWriter()
         elif self.name in ("mysql", "mariadb"):
             from borough.store.sql.dialects.mariadb_give import MariadbGiver
             from borough.store.sql.dialects.mariadb_write import MariadbWriter

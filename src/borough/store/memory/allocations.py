@@ -72,6 +72,7 @@ class MemoryAllocations(MemoryPart):
 
     def forget(self, before: int, limit: int) -> int:
         live = {allocation.sequence for allocation in self._tables.allocations.values()}
+        live |= {-subnet_id for subnet_id in self._tables.subnets}
         old = [
             key
             for key, (remembered, at) in self._tables.keys.items()

@@ -73,7 +73,13 @@ class MemoryDeclarations(MemoryPart):
                 return cohort.id
         id = tables.new_id()
         tables.cohorts[id] = Cohort(
-            id, subnet.scope, subnet.family, subnet.labels, subnet.weight, subnet.claiming
+            id,
+            subnet.scope,
+            subnet.family,
+            subnet.labels,
+            subnet.weight,
+            subnet.claiming,
+            subnet.closed,
         )
         tables.cohort_labels[id] = subnet.labels
         return id
@@ -86,6 +92,9 @@ class MemoryDeclarations(MemoryPart):
         }
         del tables.subnets[subnet.id]
         del tables.cohort_of[subnet.id]
+
+    def vacate(self, subnets: Sequence[Subnet]) -> None:
+        """See :meth:`borough.store.port.Unit.vacate`; nothing refuses two with one prefix here."""
 
     def cohort_of(self, subnet_id: int) -> int:
         return self._tables.cohort_of[subnet_id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from borough.domain.declared.catalogue import Catalogue
@@ -91,10 +91,12 @@ class MemoryInspection(MemorySpace):
         for piece in self.strays():
             self._tables.clear_space(piece.subnet_id)
 
-    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
-        key = (allocation.scope, allocation.family, allocation.address)
-        expect(self._tables.allocations.get(key), allocation)
-        self._tables.allocations[key] = replace(allocation, subnet_id=subnet_id)
+    def rehome(self, pairs: Sequence[tuple[AllocationRow, AllocationRow]]) -> None:
+        for old, _ in pairs:
+            key = (old.scope, old.family, old.address)
+            expect(self._tables.allocations.pop(key, None), old)
+        for _, new in pairs:
+            self._tables.allocations[new.scope, new.family, new.address] = new
 
 
 def _inside(subnet: Subnet, allocation: AllocationRow) -> bool:

@@ -82,6 +82,12 @@ class MemorySpace(MemoryPart):
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         return self._tables.allocations.get((scope, family, address))
 
+    def is_in_use(self, scope: str, prefix: Prefix) -> bool:
+        return any(
+            (each.scope, each.family) == (scope, prefix.family) and prefix.holds(each.address)
+            for each in self._tables.allocations.values()
+        )
+
     def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
         return _of(self._tables.blocks.values(), subnet_ids)
 

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from borough.domain.declared.records import Subnet
 from borough.domain.policy.take import TakeRequest
 from borough.domain.space.inspection import Finding
+from borough.domain.space.keys import Binding
 from borough.domain.space.partitions import Partition
 from borough.domain.space.plan import Plan
 from borough.store.sql.giving import BoundsCache, Hints, Outcome
-from borough.store.sql.read_set import Guess
 from borough.store.sql.runner import Runner
 
 #: The loss where a server does not protect whole pages.
@@ -62,9 +62,6 @@ class Dialect(Protocol):
 
     #: Several transactions write at once, so one that lost a race pauses; and connections can be lost.
     is_server: bool
-
-    #: The writer can check a guess, so a decision may use remembered rows.
-    can_guess: bool
 
     #: Where an allocation is one statement; None where a transaction is as quick.
     giver: Giver | None
@@ -114,7 +111,7 @@ class Dialect(Protocol):
 
 
 class Giver(Protocol):
-    """Allocates one address in one statement."""
+    """Allocates one address in one statement, or reads the facts of a decision."""
 
     def give(
         self,
@@ -144,14 +141,26 @@ class Writer(Protocol):
         subnets: Mapping[int, Subnet],
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
         events: Sequence[Mapping[str, Any]],
-        guess: Guess | None = None,
     ) -> list[int]:
-        """Write a plan's rows, each with its precondition.
+        """Write a plan's rows in the present transaction, each with its precondition.
 
         :param subnets: the subnets that the plan was decided on, by id.
         :param grants: for each grant, the columns of its event and of its allocation.
         :param events: further events.
-        :param guess: the remembered answers that the plan was decided on; the same statement checks them.
         :return: the sequence number of each grant.
         :raises LostRace: a precondition does not hold.
+        """
+
+    def write_alone(
+        self,
+        runner: Runner,
+        plan: Plan,
+        subnets: Mapping[int, Subnet],
+        grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+        events: Sequence[Mapping[str, Any]],
+        bind: Binding | None,
+    ) -> list[int]:
+        """Write a plan of one grant in a transaction of its own, in one round trip; see :meth:`write`.
+
+        :param bind: the idempotency key to bind to the grant.
         """

@@ -10,6 +10,7 @@ from borough.errors import (
     DiskFull,
     NotInitialised,
     ReadOnlyDatabase,
+    SchemaTooOld,
     Unavailable,
 )
 
@@ -32,6 +33,10 @@ class LockFirst(Exception):
     def __init__(self, subnet_ids: Iterable[int]) -> None:
         super().__init__(subnet_ids)
         self.subnet_ids = frozenset(subnet_ids)
+
+
+class Oversize(Exception):
+    """A plan is too large for one call; a unit of work writes it in several statements."""
 
 
 class Gone(Exception):
@@ -73,6 +78,11 @@ def no_room(text: str) -> Exception:
 def no_database(text: str) -> Exception:
     """The public error of a database that does not exist."""
     return NotInitialised(f"there is no such database ({text}); make one, then run `borough init`")
+
+
+def no_routine(text: str) -> Exception:
+    """The public error of a database without a routine of this release."""
+    return SchemaTooOld(f"the database lacks a routine ({text}); run `borough init`")
 
 
 def no_login(text: str) -> Exception:

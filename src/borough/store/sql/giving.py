@@ -18,6 +18,7 @@ from borough.domain.space.blocks import Block
 from borough.domain.space.partitions import ALONE, Partition, bounds
 from borough.domain.space.rungs import Hold, Rung
 from borough.store.cache import Cache
+from borough.store.sql.facts import Facts
 from borough.store.sql.offers import Shape
 from borough.store.sql.probes import ids_of
 from borough.store.sql.runner import Prepared
@@ -29,8 +30,6 @@ class Word(Enum):
     GIVEN = "given"
     #: A decision is needed: new space, a claim, a borrowed address, or exhaustion.
     DECIDE = "decide"
-    #: Nothing was sent: the optimistic path comes first.
-    GUESS = "guess"
     #: Every suitable block is locked by another transaction.
     LOCKED = "locked"
 
@@ -39,11 +38,13 @@ class Outcome(NamedTuple):
     """Outcome of the single-statement allocation.
 
     :ivar has_free_range: the rung of the locked block has unused space as well.
+    :ivar facts: what a decision needs; None where a unit of work has to read it.
     """
 
     word: Word
     taken: Taken | None = None
     has_free_range: bool = False
+    facts: Facts | None = None
 
 
 _Key = tuple[object, str, bool]
@@ -74,7 +75,6 @@ class Hints:
         self.prepared = Prepared()
         self._version = -1
         self._found: Cache[_Key, tuple[int, bytes]] = Cache(self._LIMIT)
-        self._open: Cache[_Key, bool] = Cache(self._LIMIT)
 
     def find(self, order: TakeRequest) -> tuple[int, bytes]:
         """Subnet and base of the block to try first; (0, b"") for none."""
@@ -85,16 +85,12 @@ class Hints:
     def keep(self, order: TakeRequest, block: Block | None) -> None:
         """Remember a block after an allocation from it; forget it when it is full."""
         if not order.rungs:
+            # A named address says nothing of the block to try first.
             return
         if order.catalogue.version != self._version:
             self._found.clear()
-            self._open.clear()
             self._version = order.catalogue.version
         key = _key(order)
-        if block is not None and block.free_count:
-            self._open.put(key, True, _weight(order))
-        else:
-            self._open.drop(key)
         first = order.rungs[0]
         holder = order.claimant if first.hold is Hold.OWN else ""
         if (
@@ -108,10 +104,6 @@ class Hints:
             self._found.put(key, (block.subnet_id, base), _weight(order))
         else:
             self._found.drop(key)
-
-    def is_open(self, order: TakeRequest) -> bool:
-        """True when the block of the last allocation had more free addresses."""
-        return self._version == order.catalogue.version and bool(self._open.get(_key(order)))
 
     def clear(self) -> None:
         """Forget all after a release, which may change the order of the blocks."""

@@ -20,7 +20,7 @@ from borough.errors import (
     SchemaTooOld,
     UnfinishedCopy,
 )
-from borough.store.sql import schema
+from borough.store.sql import routines, schema
 from borough.store.sql.catalogue import change_log
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def upgrade(engine: sa.Engine, *, shared: bool = False) -> None:
             _refuse_newer(revision)
         if revision != REVISIONS[-1]:
             _run(connection)
+        routines.install(connection)
         if shared:
             change_log.keep_none(connection)
 

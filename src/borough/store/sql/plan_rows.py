@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from borough.domain.declared.records import Subnet
-from borough.domain.net.addresses import to_bytes
-from borough.domain.space.blocks import Block, FreeRange
+from borough.domain.space.blocks import FreeRange
 from borough.domain.space.plan import Plan
 from borough.store.sql import rows
 from borough.store.sql import schema as t
@@ -27,31 +27,14 @@ ALLOCATION: Final = _names(t.allocation, "sequence", "until")
 #: Columns of a block that change beside its bits.
 SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
 BITS: Final = ("bitmap", "free", "high_water")
-#: Key and precondition of a row on the optimistic path, which does not know its id.
-OLD_BLOCK: Final = {"old_subnet": "bigint", "old_base": "binary", "old_version": "bigint"}
-OLD_FREE_RANGE: Final = {
-    "old_subnet": "bigint",
-    "old_base": "binary",
-    "old_length": "bigint",
-    "old_cohort": "bigint",
-}
 #: Key and precondition of a row that was read.
-READ_BLOCK: Final = {"old_id": "bigint", "old_version": "bigint"}
-READ_FREE_RANGE: Final = {"old_id": "bigint", "old_length": "bigint", "old_cohort": "bigint"}
+OLD_BLOCK: Final = {"old_id": "bigint", "old_version": "bigint"}
+OLD_FREE_RANGE: Final = {"old_id": "bigint", "old_length": "bigint", "old_cohort": "bigint"}
 OLD_ALLOCATION: Final = {"old_sequence": "bigint", "old_host": "text", "old_until": "bigint"}
 OLD_SUBNET: Final = {"old_id": "bigint", "old_version": "bigint"}
 
 
 _id: Final = attrgetter("id")
-
-
-def _place(piece: Block | FreeRange) -> dict[str, Any]:
-    prefix = piece.prefix
-    return {
-        "old_id": piece.id,
-        "old_subnet": piece.subnet_id,
-        "old_base": to_bytes(prefix.family, prefix.base),
-    }
 
 
 def old_free_range(free_range: FreeRange) -> dict[str, Any]:
@@ -67,34 +50,51 @@ def _pick(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in names}
 
 
-def plan_rows(
-    plan: Plan,
-    subnets: Mapping[int, Subnet],
-    block: Iterable[str] = OLD_BLOCK,
-    run: Iterable[str] = OLD_FREE_RANGE,
-) -> dict[str, list[dict[str, Any]]]:
+def plan_rows(plan: Plan, subnets: Mapping[int, Subnet]) -> dict[str, list[dict[str, Any]]]:
     """The rows of a plan by kind of change: changed and removed ones, which have preconditions; new space.
 
     :param subnets: the subnets that the plan was decided on, by id.
-    :param block: the key and precondition of a block.
-    :param run: the key and precondition of a free range.
     """
     bits, shapes = rows.changed_values(plan)
     return {
-        "bits": [_pick((*block, *BITS), values) for values in bits],
-        "shapes": [_pick((*block, *SHAPE), values) for values in shapes],
-        "runs_gone": [
-            _pick(run, {**_place(each), **old_free_range(each)})
-            for each in sorted(plan.free_ranges_removed, key=_id)
+        "bits": [_pick((*OLD_BLOCK, *BITS), values) for values in bits],
+        "shapes": [_pick((*OLD_BLOCK, *SHAPE), values) for values in shapes],
+        "free_ranges_removed": [
+            old_free_range(each) for each in sorted(plan.free_ranges_removed, key=_id)
         ],
-        "blocks_gone": [
-            _pick(block, {**_place(each), "old_version": each.version})
+        "blocks_removed": [
+            {"old_id": each.id, "old_version": each.version}
             for each in sorted(plan.blocks_removed, key=_id)
         ],
-        "gone": rows.removed_values(plan),
+        "removed": rows.removed_values(plan),
         "cooled": rows.cooled_values(plan),
         "reassigned": rows.reassigned_values(plan),
         "outside": rows.outside_values(plan, subnets),
-        "runs_new": [rows.free_range_values(each) for each in plan.free_ranges_added],
-        "blocks_new": [rows.block_values(each) for each in plan.blocks_added],
+        "free_ranges_added": [rows.free_range_values(each) for each in plan.free_ranges_added],
+        "blocks_added": [rows.block_values(each) for each in plan.blocks_added],
     }
+
+
+#: The kinds of rows that have preconditions.
+CHECKED: Final = (
+    "free_ranges_removed",
+    "blocks_removed",
+    "bits",
+    "shapes",
+    "removed",
+    "cooled",
+    "reassigned",
+    "outside",
+)
+
+
+def document(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[str, int]:
+    """Rows by kind as one JSON text for a routine, and the number of those that have preconditions."""
+    text = json.dumps({name: rows for name, rows in tables.items() if rows}, default=_hex)
+    return text, sum(len(tables.get(name, ())) for name in CHECKED)
+
+
+def _hex(value: object) -> str:
+    # JSON has no bytes.
+    assert isinstance(value, bytes)
+    return value.hex()

@@ -100,8 +100,6 @@ def changed_values(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any
     for _, (old, new) in sorted(plan.changed.items()):
         values = block_values(new) | {
             "old_id": old.id,
-            "old_subnet": old.subnet_id,
-            "old_base": to_bytes(old.prefix.family, old.prefix.base),
             "old_version": old.version,
         }
         shaped = shaped or _shape(old) != _shape(new)

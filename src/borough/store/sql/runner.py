@@ -229,14 +229,20 @@ class Runner:
 
     def native(self, query: Native, values: Mapping[str, Any]) -> list[Row]:
         """Run a query in the database's own dialect."""
+        return self.results(query, values)[0]
+
+    def results(self, query: Native, values: Mapping[str, Any]) -> list[list[Row]]:
+        """Run a query with several results."""
         self._execute(query.text, query.bind(values))
-        found: list[Row] = self._cursor.fetchall()
+        found: list[list[Row]] = [self._cursor.fetchall()]
         while self._cursor.nextset():
-            # A compound statement has one more answer at its end; unread, it looks like a closed connection.
-            pass
+            # A routine has one more answer at its end; unread, it looks like a closed connection.
+            found.append(self._cursor.fetchall())
         return found
 
-    def prepared(self, query: Native, names: Prepared, values: Mapping[str, Any]) -> list[Row]:
+    def prepared(
+        self, query: Native, names: Prepared, values: Mapping[str, Any]
+    ) -> list[list[Row]]:
         """Run a query that the connection prepares once, by MariaDB's ``PREPARE``.
 
         At the server's limit of prepared statements the query runs unprepared.
@@ -255,12 +261,12 @@ class Runner:
                     raise
                 return self._immediately(query, marks, values)
             names.keep(query.text, name)
-        return self.native(Native(f"EXECUTE {name} USING {marks}", query.names, True), values)
+        return self.results(Native(f"EXECUTE {name} USING {marks}", query.names, True), values)
 
-    def _immediately(self, query: Native, marks: str, values: Mapping[str, Any]) -> list[Row]:
+    def _immediately(self, query: Native, marks: str, values: Mapping[str, Any]) -> list[list[Row]]:
         named = {"the text": query.text, **values}
         text = f"EXECUTE IMMEDIATE %s USING {marks}"
-        return self.native(Native(text, ("the text", *query.names), True), named)
+        return self.results(Native(text, ("the text", *query.names), True), named)
 
     def change(self, query: Native, values: Mapping[str, Any]) -> int:
         """Run a change in the database's own dialect; return the number of matched rows."""

@@ -39,8 +39,8 @@ _MARIADB: dict[str, Any] = {
 }
 
 
-def _table(name: str, *parts: Any) -> sa.Table:
-    return sa.Table(name, metadata, *parts, **_MARIADB)
+def _table(name: str, *parts: Any, **more: Any) -> sa.Table:
+    return sa.Table(name, metadata, *parts, **_MARIADB, **more)
 
 
 def _id() -> sa.Column[int]:
@@ -136,12 +136,17 @@ subnet = _table(
     sa.Column("attributes", Long, nullable=False),
     sa.Column("source", Name, nullable=False),
     sa.Column("claiming", Name, nullable=False, server_default=""),
+    # 1: the rows of borough_subnet_range are all of its ranges; without any it allocates nothing.
+    sa.Column("ranged", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("closed", sa.SmallInteger, nullable=False, server_default="0"),
     # Counts of declared changes, and of changes of addresses that lie in no block or free range. Every
     # decision on this subnet compares both. See docs/architecture.md, "Witnesses".
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("outside", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("name", name="uq_borough_subnet_name"),
     sa.UniqueConstraint("scope_id", "base", name="uq_borough_subnet_scope_base"),
+    # An idempotency key stands for the id of a subnet: SQLite would use that of a removed one again.
+    sqlite_autoincrement=True,
 )
 
 subnet_range = _table(
@@ -150,7 +155,9 @@ subnet_range = _table(
     _ref("subnet_id", "borough_subnet", "fk_borough_subnet_range_subnet", nullable=False),
     sa.Column("first", Packed, nullable=False),
     sa.Column("last", Packed, nullable=False),
-    sa.UniqueConstraint("subnet_id", "first", name="uq_borough_subnet_range_first"),
+    # Whether the subnet leaves these addresses out.
+    sa.Column("excluded", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.UniqueConstraint("subnet_id", "excluded", "first", name="uq_borough_subnet_range_first"),
 )
 
 subnet_label = _table(

@@ -237,14 +237,14 @@ allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
 # An allocation as it was read: since then it may be reassigned or released.
-_SAME_ALLOCATION = (
+SAME_ALLOCATION = (
     t.allocation.c.sequence == _P("old_sequence"),
     t.allocation.c.host == _P("old_host"),
     sa.func.coalesce(t.allocation.c.until, sa.literal_column("-1")) == _P("old_until"),
 )
-remove_allocation = sa.delete(t.allocation).where(*_SAME_ALLOCATION)
-cool_allocation = sa.update(t.allocation).where(*_SAME_ALLOCATION).values(until=_P("until"))
-reassign_allocation = sa.update(t.allocation).where(*_SAME_ALLOCATION).values(host=_P("host"))
+remove_allocation = sa.delete(t.allocation).where(*SAME_ALLOCATION)
+cool_allocation = sa.update(t.allocation).where(*SAME_ALLOCATION).values(until=_P("until"))
+reassign_allocation = sa.update(t.allocation).where(*SAME_ALLOCATION).values(host=_P("host"))
 #: The witness of an address that lies in no block or free range.
 change_outside = (
     sa.update(t.subnet)

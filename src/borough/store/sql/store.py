@@ -15,18 +15,20 @@ from borough.store.cache import Cache
 from borough.store.deadline import check, seconds_left
 from borough.store.port import TIMEOUT, Contradiction, LostRace, Unit
 from borough.store.sql import migrate
+from borough.store.sql.decide import DecisionUnit, UnknownFact
 from borough.store.sql.dialect import Dialect
+from borough.store.sql.facts import Facts
 from borough.store.sql.failures import (
     Busy,
     Duplicate,
     Gone,
     Interrupted,
     LockFirst,
+    Oversize,
     is_in_doubt,
     public,
 )
-from borough.store.sql.giving import NO_BOUNDS, Word
-from borough.store.sql.guess import GuessUnit, Sketch, Unknown
+from borough.store.sql.giving import NO_BOUNDS, Outcome, Word
 from borough.store.sql.links import HeldConnection, Links, original
 from borough.store.sql.probes import Probes
 from borough.store.sql.retry_budget import ATTEMPTS, RetryBudget
@@ -48,7 +50,6 @@ class SqlStore:
         self._kept: Cache[Any, Any] = Cache(KEPT)
         self._catalogue: Catalogue | None = None
         self._probes = Probes(self._kept)
-        self._sketch = Sketch()
         self._links = Links(engine, dialect)
         self._commits = SharedCommits()
         self.retries = 0
@@ -149,23 +150,20 @@ class SqlStore:
         bound = self._bound()
         repeatable = bool(order.request.key)
         wait = False
-        guessed = not self._dialect.can_guess
         while True:
             spread = False
             try:
                 if bound.is_starved:
                     return self._once(work, bound, repeatable=repeatable, order=order)
-                word, taken, has_free_range = self._allocate(
-                    order, wait=wait, guess=not guessed, repeatable=repeatable
+                word, taken, has_free_range, facts = self._allocate(
+                    order, wait=wait, repeatable=repeatable
                 )
                 if taken is not None:
                     return taken
-                if word is Word.GUESS:
-                    guessed = True
-                    answer = self._guess(order, work)
-                    if not isinstance(answer, Unknown):
-                        return answer
-                    continue
+                if facts is not None:
+                    decided = self._decide(order, facts, work, bound)
+                    if not isinstance(decided, UnknownFact):
+                        return decided
                 if word is Word.LOCKED and not (has_free_range and not wait):
                     # No unlocked block is left on this step: wait for this one.
                     wait = True
@@ -181,44 +179,33 @@ class SqlStore:
             except (LostRace, Busy, Gone) as lost:
                 self._again(bound, lost)
 
-    def _guess(self, order: TakeRequest, work: Callable[[Unit], T]) -> T | Unknown:
-        """Run a unit of work on remembered rows."""
+    def _decide(
+        self, order: TakeRequest, facts: Facts, work: Callable[[Unit], T], bound: RetryBudget
+    ) -> T | UnknownFact:
+        """Run a unit of work on the facts of a take, and write its plan in one call."""
         with self._links.use() as link:
             runner = self._runner_on(link.cursor)
+            unit = DecisionUnit(runner, self._dialect, self._probes, order, facts)
             try:
-                unit = GuessUnit(runner, order.catalogue, self._dialect, self._probes, self._sketch)
                 answer = work(unit)
-            except (Unknown, BoroughError):
-                # A refusal on remembered rows is decided again in a transaction.
-                return Unknown()
+            except (UnknownFact, Oversize, BoroughError, Contradiction):
+                # A unit of work sees every row, and decides a refusal in one snapshot.
+                return UnknownFact()
             except Exception as error:
                 translated = self._dialect.translate(error)
                 if is_in_doubt(translated) and not order.request.key:
                     raise public(translated, "unknown") from error
-                if isinstance(translated, Gone):
-                    return Unknown()
-                if isinstance(translated, LostRace | Busy | Duplicate):
-                    self._sketch.clear()
-                    self.retries += 1
-                    return Unknown()
+                bound.want(unit)
                 raise
             finally:
                 self.statements += runner.statements
             link.hints.keep(order, unit.given_from)
-        self._sketch.learn(order.catalogue, (), unit.written)
         return answer
 
-    def _allocate(
-        self, order: TakeRequest, *, wait: bool, guess: bool, repeatable: bool
-    ) -> tuple[Word, Taken | None, bool]:
+    def _allocate(self, order: TakeRequest, *, wait: bool, repeatable: bool) -> Outcome:
         giver = self._dialect.giver
         assert giver is not None
         with self._links.use() as link:
-            if guess and not link.hints.is_open(order):
-                # Most likely this needs a decision, and not only a free bit.
-                return Word.GUESS, None, False
-            if not order.rungs:
-                return Word.DECIDE, None, False
             runner = self._runner_on(link.cursor)
             try:
                 outcome = giver.give(runner, order, link.hints, link.bounds_cache, wait=wait)
@@ -229,11 +216,7 @@ class SqlStore:
                 raise
             finally:
                 self.statements += runner.statements
-        taken = outcome.taken
-        if self._dialect.can_guess and taken is not None and not taken.block.free_count:
-            # The next claim or growth begins with a full block.
-            self._sketch.learn(order.catalogue, (taken.block,), ())
-        return outcome.word, taken, outcome.has_free_range
+        return outcome
 
     def _bound(self, *, write: bool = True, declares: bool = False) -> RetryBudget:
         # With one writer, races are lost only to tables that contradict each other. With several, many may be
@@ -316,9 +299,6 @@ class SqlStore:
             raise
         if unit.cacheable is not None:
             self._catalogue = unit.cacheable
-            if self._dialect.can_guess and write and not unit.has_declared:
-                read = unit.read if order is not None else ()
-                self._sketch.learn(unit.cacheable, read, unit.written)
         return answer
 
     # --- Shared transactions --------------------------------------------------------------------

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import ClaimSettings, Dimension, Fallback, Labels, Settings
-from borough.domain.declared.records import Cohort, Host, Pool, Subnet
+from borough.domain.declared.records import Cohort, Host, Interval, Pool, Subnet
 from borough.domain.net.addresses import from_bytes, parse_family
 from borough.domain.net.prefixes import Prefix
 from borough.errors import Corrupt, FixInput
@@ -35,7 +35,10 @@ _COHORTS = sa.select(t.cohort.c.id, t.cohort.c.description).order_by(t.cohort.c.
 SUBNET_COLUMNS = tuple(column for column in t.subnet.c if column is not t.subnet.c.outside)
 _SUBNETS = sa.select(*SUBNET_COLUMNS).order_by(t.subnet.c.id)
 _RANGES = sa.select(
-    t.subnet_range.c.subnet_id, t.subnet_range.c.first, t.subnet_range.c.last
+    t.subnet_range.c.subnet_id,
+    t.subnet_range.c.first,
+    t.subnet_range.c.last,
+    t.subnet_range.c.excluded,
 ).order_by(t.subnet_range.c.subnet_id, t.subnet_range.c.first)
 _SUBNET_LABELS = sa.select(
     t.subnet_label.c.subnet_id, t.subnet_label.c.dimension, t.subnet_label.c.value
@@ -170,14 +173,16 @@ def parse_cohort(id: int, description: str) -> Cohort:
     :raises Corrupt: the text cannot be read.
     """
     try:
-        scope, family, weight, labels, *claiming = json.loads(description)
+        scope, family, weight, labels, *more = json.loads(description)
+        claiming, closed = more + [{}, False][len(more) :]
         return Cohort(
             id,
             scope,
             parse_family(family),
             {name: frozenset(values) for name, values in labels.items()},
             weight,
-            dict(*claiming),
+            dict(claiming),
+            bool(closed),
         )
     except (ValueError, TypeError, AttributeError, FixInput) as error:
         raise Corrupt(
@@ -204,17 +209,20 @@ def to_subnet(
     """A subnet from its row.
 
     :param row: the values of ``SUBNET_COLUMNS``.
-    :param ranges: packed first and last addresses, ascending.
+    :param ranges: packed first and last addresses, and whether they are left out, ascending.
     """
     id, name, _, _, base, length, gateway, weight, project, pool = row[:10]
-    cooldown, attributes, source, claiming, version = row[10:]
+    cooldown, attributes, source, claiming, ranged, closed, version = row[10:]
+    intervals: tuple[list[Interval], list[Interval]] = [], []
+    for first, last, excluded in ranges:
+        intervals[excluded].append((from_bytes(first), from_bytes(last)))
     return kind(
         id=id,
         name=name,
         scope=scope,
         prefix=prefix_of(base, length),
         gateway=None if gateway is None else from_bytes(gateway),
-        ranges=tuple((from_bytes(first), from_bytes(last)) for first, last in ranges),
+        ranges=tuple(intervals[False]) if ranged else None,
         labels=labels,
         weight=weight,
         project=project,
@@ -223,6 +231,8 @@ def to_subnet(
         attributes=json.loads(attributes),
         source=source,
         claiming=_settings(claiming),
+        excluded=tuple(intervals[True]),
+        closed=bool(closed),
         version=version,
     )
 

@@ -97,6 +97,8 @@ _ERRORS: Final[dict[int, Callable[[str], Exception]]] = {
     1044: failures.denied,  # ER_DBACCESS_DENIED_ERROR
     1045: failures.no_login,  # ER_ACCESS_DENIED_ERROR
     1142: failures.denied,  # ER_TABLEACCESS_DENIED_ERROR
+    1305: failures.no_routine,  # ER_SP_DOES_NOT_EXIST
+    1370: failures.denied,  # ER_PROCACCESS_DENIED_ERROR
     1698: failures.no_login,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
     1290: failures.read_only,  # ER_OPTION_PREVENTS_STATEMENT
     1792: failures.read_only,  # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
@@ -127,7 +129,6 @@ class Mariadb:
     begin_read = "START TRANSACTION READ ONLY"
     tells_key = True
     is_server = True
-    can_guess = False
 
     def __init__(self, hosts: tuple[Address, ...] = ()) -> None:
         self._hosts = hosts or (Address("127.0.0.1", None),)

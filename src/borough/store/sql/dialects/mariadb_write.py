@@ -1,6 +1,7 @@
 """A plan of many rows on MariaDB: one statement for each kind of row, with the rows as one JSON text.
 
-More rows than a server accepts in one statement are sent in several, all in the same transaction.
+More rows than a server accepts in one statement are sent in several, all in the same transaction. A plan of
+one grant can be a transaction of its own: one call of ``borough_write_1.sql``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from borough.domain.declared.records import Subnet
+from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Plan
 from borough.store.port import LostRace
 from borough.store.sql import schema as t
+from borough.store.sql.dialects.mariadb_answer import CALLS, answered
+from borough.store.sql.failures import Oversize
 from borough.store.sql.plan_rows import (
     ALLOCATION,
     BITS,
@@ -23,13 +27,13 @@ from borough.store.sql.plan_rows import (
     EVENT,
     FREE_RANGE,
     OLD_ALLOCATION,
+    OLD_BLOCK,
+    OLD_FREE_RANGE,
     OLD_SUBNET,
-    READ_BLOCK,
-    READ_FREE_RANGE,
     SHAPE,
+    document,
     plan_rows,
 )
-from borough.store.sql.read_set import Guess
 from borough.store.sql.runner import Native, Row, Runner
 
 #: Rows of a kind from which on this way is faster.
@@ -98,7 +102,7 @@ def _update(names: Sequence[str]) -> str:
     columns = _typed(t.block, names)
     values = ", ".join(f"old.`{name}` = {_value(name, kind)}" for name, kind in columns.items())
     return (
-        f"UPDATE {_rows({**READ_BLOCK, **columns})} {_BLOCK} ON {_SAME_BLOCK} "
+        f"UPDATE {_rows({**OLD_BLOCK, **columns})} {_BLOCK} ON {_SAME_BLOCK} "
         f"SET {values}, old.version = old.version + 1"
     )
 
@@ -109,11 +113,11 @@ def _delete(table: str, columns: Mapping[str, str], condition: str) -> str:
 
 #: Changes with preconditions, in one order of locks for all transactions.
 _PARTS: Final = {
-    "runs_gone": _delete(_RUN, READ_FREE_RANGE, _SAME_FREE_RANGE),
-    "blocks_gone": _delete(_BLOCK, READ_BLOCK, _SAME_BLOCK),
+    "free_ranges_removed": _delete(_RUN, OLD_FREE_RANGE, _SAME_FREE_RANGE),
+    "blocks_removed": _delete(_BLOCK, OLD_BLOCK, _SAME_BLOCK),
     "bits": _update(BITS),
     "shapes": _update(SHAPE),
-    "gone": _delete(_ALLOCATION, OLD_ALLOCATION, _SAME_ALLOCATION),
+    "removed": _delete(_ALLOCATION, OLD_ALLOCATION, _SAME_ALLOCATION),
     "cooled": f"UPDATE {_rows({**OLD_ALLOCATION, 'until': 'bigint'})} {_ALLOCATION} "
     f"ON {_SAME_ALLOCATION} SET old.until = made.until",
     "reassigned": f"UPDATE {_rows({**OLD_ALLOCATION, 'host': 'text'})} {_ALLOCATION} "
@@ -124,12 +128,12 @@ _PARTS: Final = {
     "SET old.outside = old.outside + 1",
 }
 _NEW: Final = {
-    "runs_new": _insert(t.free_range, FREE_RANGE),
-    "blocks_new": _insert(t.block, BLOCK),
-    "told": _insert(t.event, EVENT),
+    "free_ranges_added": _insert(t.free_range, FREE_RANGE),
+    "blocks_added": _insert(t.block, BLOCK),
+    "events": _insert(t.event, EVENT),
 }
 _NOTED: Final = Native.named(_insert(t.event, EVENT, "RETURNING id, subject"))
-_GIVEN: Final = {"given": _insert(t.allocation, ["sequence", *ALLOCATION])}
+_GIVEN: Final = {"allocations": _insert(t.allocation, ["sequence", *ALLOCATION])}
 
 
 @cache
@@ -153,6 +157,9 @@ def _texts(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         size += sent
     if piece:
         yield f"[{', '.join(piece)}]"
+
+
+_CALL: Final = Native.named("CALL borough_write_1(%(plan)s, %(expected)s, %(call)s)")
 
 
 def _change(runner: Runner, name: str, found: Iterable[Mapping[str, Any]]) -> int:
@@ -180,11 +187,9 @@ class MariadbWriter:
         subnets: Mapping[int, Subnet],
         grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
         events: Sequence[Mapping[str, Any]],
-        guess: Guess | None = None,
     ) -> list[int]:
-        assert guess is None, "several statements cannot check a guess at one instant"
-        tables = plan_rows(plan, subnets, READ_BLOCK, READ_FREE_RANGE)
-        tables["told"] = [dict(event) for event in events]
+        tables = plan_rows(plan, subnets)
+        tables["events"] = [dict(event) for event in events]
         for name in _PARTS:
             if _change(runner, name, tables[name]) != len(tables[name]):
                 raise LostRace("a row is not as it was read")
@@ -196,5 +201,31 @@ class MariadbWriter:
             {"sequence": sequence, **{name: values[name] for name in ALLOCATION}}
             for sequence, (_, values) in zip(sequences, grants, strict=True)
         ]
-        _change(runner, "given", given)
+        _change(runner, "allocations", given)
         return sequences
+
+    def write_alone(
+        self,
+        runner: Runner,
+        plan: Plan,
+        subnets: Mapping[int, Subnet],
+        grants: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+        events: Sequence[Mapping[str, Any]],
+        bind: Binding | None,
+    ) -> list[int]:
+        tables = plan_rows(plan, subnets)
+        ((event, allocation),) = grants
+        tables["granted"] = [dict(event)]
+        tables["allocations"] = [{name: allocation[name] for name in ALLOCATION}]
+        tables["events"] = [dict(each) for each in events]
+        if bind is not None:
+            tables["keys"] = [{**bind._asdict(), "at": event["at"]}]
+        text, expected = document(tables)
+        if len(text) > _PIECE:
+            raise Oversize
+        call = next(CALLS)
+        values = {"plan": text, "expected": expected, "call": call}
+        answer = answered(runner, lambda: runner.results(_CALL, values), call)[0]
+        if answer[0][0] is None:
+            raise LostRace("a row is not as it was read")
+        return [int(answer[0][0])]

@@ -19,7 +19,6 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from borough.domain.space.inspection import Finding
 from borough.domain.space.partitions import ALONE, Partition
-from borough.store.port import LostRace
 from borough.store.sql import failures
 from borough.store.sql.dialect import TORN_PAGE, LockRequest, risk
 from borough.store.sql.dialects.hosts import Address, connector
@@ -42,7 +41,6 @@ _POWER_CUT: Final = "a power cut may lose acknowledged changes and damage the da
 
 #: By SQLSTATE, or by its class (its first two characters); see appendix A of PostgreSQL's manual.
 _ERRORS: Final[dict[str, Callable[[str], Exception]]] = {
-    "22012": LostRace,  # division_by_zero: a precondition of a plan does not hold
     "23505": Duplicate,  # unique_violation
     "23503": Busy,  # foreign_key_violation: a concurrent removal of a subnet
     "40001": Busy,  # serialization_failure
@@ -61,6 +59,7 @@ _ERRORS: Final[dict[str, Callable[[str], Exception]]] = {
     "3D000": failures.no_database,
     "28": failures.no_login,  # invalid authorization
     "42501": failures.denied,  # insufficient_privilege
+    "42883": failures.no_routine,  # undefined_function
 }
 
 
@@ -83,7 +82,6 @@ class Postgresql:
     begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     tells_key = False
     is_server = True
-    can_guess = True
 
     def __init__(self, hosts: tuple[Address, ...] = ()) -> None:
         self._hosts = hosts or (Address("", None),)

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from borough.domain.net.addresses import from_bytes
-from borough.domain.policy.take import Taken, TakeRequest
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.net.addresses import from_bytes, to_bytes
+from borough.domain.policy.take import NamedAddress, Taken, TakeRequest
 from borough.store.actor import actor
 from borough.store.sql import rows
+from borough.store.sql.facts import Facts
 from borough.store.sql.giving import BoundsCache, Hints, Outcome, Word, shape_of, takeable
 from borough.store.sql.offers import Shape, frontier
 from borough.store.sql.probes import ids_of
@@ -61,7 +63,7 @@ WITH {_FINE}, pick AS MATERIALIZED (
         AND holder = %(claimant)s AND (SELECT count(*) FROM fine) = 1
     FOR NO KEY UPDATE SKIP LOCKED
 ), {_TAKE}
-SELECT noted.id, {_ANSWER}, 0, 0 FROM taken, noted
+SELECT noted.id, {_ANSWER}, 0, 0, NULL, NULL, NULL FROM taken, noted
 """
 
 _SOUGHT: Final = f"""
@@ -76,9 +78,39 @@ WITH {_FINE}, seen AS MATERIALIZED (
 ), {_TAKE}
 SELECT (SELECT id FROM noted), {_ANSWER},
     (SELECT count(*) FROM sought), (SELECT count(*) FROM seen
-        WHERE kind = 1 AND rung = (SELECT rung FROM sought))
-FROM (SELECT 1) AS always LEFT JOIN taken ON true
+        WHERE kind = 1 AND rung = (SELECT rung FROM sought)), best.rung, best.kind,
+    CASE WHEN taken.id IS NULL AND NOT EXISTS (SELECT 1 FROM sought) AND NOT %(inside)s
+        THEN borough_facts_1(best.kind, best.id, %(claimant)s, '{{column}}',
+            (%(ids)s::text[])[best.rung + 1]::bigint[]) END
+FROM (SELECT 1) AS always LEFT JOIN taken ON true LEFT JOIN best ON true
 """
+
+_NAMED: Final = f"""
+WITH {_FINE}, seen AS MATERIALIZED (
+    SELECT id FROM borough_block
+    WHERE subnet_id = %(named_subnet)s AND base <= %(named)s
+        AND base >= set_byte(%(named)s, length(%(named)s) - 1, 0)
+        AND {{bit}} < 1 << length(base) * 8 - length
+), pick AS MATERIALIZED (
+    SELECT id, {{bit}} AS bit FROM borough_block
+    WHERE id = (SELECT id FROM seen) AND %(named_usable)s AND bitmap >> {{bit}} & 1 = 0
+        AND (SELECT count(*) FROM fine) = 1
+    FOR NO KEY UPDATE
+), {_TAKE}
+SELECT (SELECT id FROM noted), {_ANSWER}, 0, 0, -1,
+    CASE WHEN EXISTS (SELECT 1 FROM seen) THEN 0 ELSE 1 END,
+    CASE WHEN taken.id IS NULL THEN CASE WHEN EXISTS (SELECT 1 FROM seen)
+        THEN borough_facts_1(0, (SELECT id FROM seen), '', 'cohort_id', NULL)
+        ELSE borough_facts_1(1, (SELECT id FROM borough_free_range
+            WHERE subnet_id = %(named_subnet)s AND base <= %(named)s
+            ORDER BY base DESC LIMIT 1), '', 'cohort_id', NULL) END END
+FROM fine LEFT JOIN taken ON true
+"""
+
+#: The bit of a named address in its block.
+_NAMED_BIT: Final = (
+    "(get_byte(%(named)s, length(%(named)s) - 1) - get_byte(base, length(base) - 1))"
+)
 
 #: Expiry of cool-downs comes before an allocation, so there must be none to expire.
 _RESTED: Final = "AND NOT EXISTS (SELECT 1 FROM borough_allocation WHERE until <= %(at)s)"
@@ -133,7 +165,9 @@ def _text(
         "takeover_rank": _TAKEOVER_RANK_6 if six else _TAKEOVER_RANK_4,
     }
     if hinted:
-        return Native.numbered(_HINTED.format(name="%(hint_name)s", **parts))
+        return Native.numbered(_HINTED.format(name="%(subnet_name)s", **parts))
+    if not shape:
+        return Native.numbered(_NAMED.format(name="%(subnet_name)s", bit=_NAMED_BIT, **parts))
     lock = _THIS
     if not (lowest or wait):
         lock = _FREE.format(
@@ -145,11 +179,36 @@ def _text(
         )
     name = "(SELECT name FROM borough_subnet WHERE id = taken.subnet_id)"
     probes = Statement.of(frontier(shape, claims, lowest), _DIALECT).text
-    return Native.numbered(_SOUGHT.format(frontier=probes, lock=lock, name=name, **parts))
+    return Native.numbered(
+        _SOUGHT.format(column=shape[0][1], frontier=probes, lock=lock, name=name, **parts)
+    )
+
+
+def _family(order: TakeRequest) -> int:
+    if order.named:
+        return order.catalogue.subnets[order.named.subnet_id].family
+    return order.rungs[0].family
+
+
+def _named_values(catalogue: Catalogue, named: NamedAddress) -> dict[str, Any]:
+    subnet = catalogue.subnets[named.subnet_id]
+    return {
+        "named_subnet": named.subnet_id,
+        "named": to_bytes(subnet.family, named.address),
+        "named_usable": named.is_usable,
+        "subnet_name": subnet.name,
+    }
 
 
 class PostgresqlGiver:
     """See :class:`borough.store.sql.dialect.Giver`."""
+
+    def __init__(self, *, inside: bool = False) -> None:
+        """Allocate addresses.
+
+        :param inside: the caller has a transaction, whose units of work read what a decision needs.
+        """
+        self._inside = inside
 
     def give(
         self,
@@ -160,7 +219,7 @@ class PostgresqlGiver:
         *,
         wait: bool,
     ) -> Outcome:
-        hint_subnet, hint_base = (0, b"") if wait else hints.find(order)
+        hint_subnet, hint_base = (0, b"") if wait or order.named else hints.find(order)
         if hint_subnet:
             outcome = self._try(runner, order, hints, hint_subnet, hint_base, wait=False)
             if outcome.word is Word.GIVEN:
@@ -185,7 +244,7 @@ class PostgresqlGiver:
             order.lowest,
             wait,
             bool(hint_subnet),
-            order.rungs[0].family == 6,
+            _family(order) == 6,
             bool(order.request.key),
             order.catalogue.cools,
         )
@@ -194,6 +253,7 @@ class PostgresqlGiver:
             "version": order.catalogue.version,
             "scope_id": order.catalogue.scopes[order.request.scope],
             **rows.kept_values(order.request),
+            "inside": self._inside,
             "actor": actor(),
             "at": order.now,
             "key": order.request.key,
@@ -201,13 +261,20 @@ class PostgresqlGiver:
         }
         if hint_subnet:
             values["hint_subnet"], values["hint_base"] = hint_subnet, hint_base
-            values["hint_name"] = order.catalogue.subnets[hint_subnet].name
+            values["subnet_name"] = order.catalogue.subnets[hint_subnet].name
+        if order.named:
+            values |= _named_values(order.catalogue, order.named)
         found = runner.native(runner.built(text), values)
         if not found:
             return Outcome(Word.DECIDE)
-        sequence, address, *columns, sought, free_ranges = found[0]
+        sequence, address, *columns, sought, free_ranges, rung, kind, listed = found[0]
         if sequence is None:
-            return Outcome(Word.LOCKED if sought else Word.DECIDE, None, bool(free_ranges))
+            facts = None
+            if rung is not None and not sought:
+                known = [(*each[:4], bytes.fromhex(each[4]), *each[5:]) for each in listed or ()]
+                facts = Facts.of(rung, kind == 1, known)
+            word = Word.LOCKED if sought else Word.DECIDE
+            return Outcome(word, None, bool(free_ranges), facts)
         block = rows.to_block(tuple(columns))
         hints.keep(order, block)
         return Outcome(Word.GIVEN, Taken(block, from_bytes(address), sequence))
@@ -215,11 +282,14 @@ class PostgresqlGiver:
     @staticmethod
     def _prepare(runner: Runner, order: TakeRequest) -> tuple[Shape, dict[str, Any]]:
         """The shape of an order's rungs, and the parameters that only depend on them."""
-        key = (PostgresqlGiver, order.ladder, bool(order.claimant))
+        key = (PostgresqlGiver, order.ladder, bool(order.claimant), order.named is None)
         found = runner.kept.get(key)
         if found is None:
             shape = shape_of(order.rungs)
-            values: dict[str, Any] = {"takeable": list(takeable(order))}
+            values: dict[str, Any] = {
+                "takeable": list(takeable(order)),
+                "ids": [f"{{{','.join(map(str, ids_of(rung)[1]))}}}" for rung in order.rungs],
+            }
             for position, rung in enumerate(order.rungs):
                 ids = ids_of(rung)[1]
                 values[f"r{position}"] = ids[0] if len(ids) == 1 else list(ids)

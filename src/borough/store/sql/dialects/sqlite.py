@@ -72,7 +72,6 @@ class Sqlite:
     begin_read = "BEGIN"
     tells_key = True
     is_server = False
-    can_guess = False
     giver = None
     writer = None
 

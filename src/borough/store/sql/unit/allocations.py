@@ -56,7 +56,7 @@ class SqlAllocations(SqlPart):
         ]
         self._count_outside(plan)
         try:
-            if self._dialect.writer and self._dialect.writer.wants(plan):
+            if self._wants(plan):
                 if plan.is_empty:
                     return []
                 pairs = [
@@ -78,6 +78,11 @@ class SqlAllocations(SqlPart):
         if events:
             self._add_events(events)
         return sequences
+
+    def _wants(self, plan: Plan) -> bool:
+        """True when the plan is written in few statements."""
+        writer = self._dialect.writer
+        return writer is not None and writer.wants(plan)
 
     def _count_outside(self, plan: Plan) -> None:
         """Count this unit's own changes outside of blocks, which are no lost race."""
@@ -196,6 +201,8 @@ class SqlAllocations(SqlPart):
         gone = []
         for key, text in self._runner.rows(s.old_keys, before=before, count=limit):
             sequences = _sequences(text)
+            if any(-each in self.catalogue.subnets for each in sequences):
+                continue
             wanted = {f"sequence_{at}": sequence for at, sequence in enumerate(sequences)}
             if not self._runner.rows(s.allocations((), len(sequences)), after=0, count=1, **wanted):
                 gone.append({"old_key": key})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Cohort, Subnet, cohort_key
-from borough.domain.net.addresses import WIDTH, from_bytes
+from borough.domain.net.addresses import WIDTH, from_bytes, to_bytes
 from borough.domain.net.prefixes import subtract
 from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.blocks import Block, FreeRange
@@ -68,8 +68,13 @@ _REMOVE_STRAY_BLOCKS = sa.delete(t.block).where(t.block.c.subnet_id.not_in(_KNOW
 _REMOVE_STRAY_FREE_RANGES = sa.delete(t.free_range).where(t.free_range.c.subnet_id.not_in(_KNOWN))
 _REHOME = (
     sa.update(t.allocation)
-    .where(t.allocation.c.sequence == _P("old_sequence"))
-    .values(subnet_id=_P("subnet_id"))
+    .where(*s.SAME_ALLOCATION, t.allocation.c.subnet_id == _P("old_subnet"))
+    .values(
+        scope_id=_P("scope_id"),
+        address=_P("address"),
+        subnet_id=_P("subnet_id"),
+        until=_P("until"),
+    )
 )
 _RESTS = (
     sa.select(t.allocation.c.subnet_id, sa.func.max(t.allocation.c.until))
@@ -189,9 +194,17 @@ class SqlInspection(SqlPart):
         self._runner.write(_REMOVE_STRAY_BLOCKS)
         self._runner.write(_REMOVE_STRAY_FREE_RANGES)
 
-    def rehome(self, allocation: AllocationRow, subnet_id: int) -> None:
-        values = {"old_sequence": allocation.sequence, "subnet_id": subnet_id}
-        all_met(self._runner.write(_REHOME, **values), 1)
+    def rehome(self, pairs: Sequence[tuple[AllocationRow, AllocationRow]]) -> None:
+        # Two may trade scopes: until all are out of the way they have the addresses of nobody.
+        scopes = self.catalogue.scopes
+        aside = [
+            _rehomed(old, old, scopes) | {"address": old.sequence.to_bytes(8, "big")}
+            for old, new in pairs
+            if old.scope != new.scope
+        ]
+        for values in (aside, [_rehomed(old, new, scopes) for old, new in pairs]):
+            if values:
+                all_met(self._runner.write_all(_REHOME, values), len(values))
 
     def stored_cohorts(self) -> list[StoredCohort]:
         found = []
@@ -209,3 +222,14 @@ class SqlInspection(SqlPart):
         text = cohort_key(Cohort(id, "", 4, {}, id))
         self._runner.write(_CHANGE_COHORT, old_id=id, description=text, digest=digest(text))
         self._changed()
+
+
+def _rehomed(old: AllocationRow, new: AllocationRow, scopes: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        **rows.old_allocation(old),
+        "old_subnet": old.subnet_id,
+        "scope_id": scopes[new.scope],
+        "address": to_bytes(new.family, new.address),
+        "subnet_id": new.subnet_id,
+        "until": new.until,
+    }

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.space.blocks import Block, FreeRange
+from borough.domain.space.blocks import Block
 from borough.domain.space.plan import Plan
 from borough.store.port import LostRace
 from borough.store.sql import statements as s
@@ -52,9 +52,7 @@ class SqlPart:
         self._probes = probes
         self._bounds_cache = bounds_cache
         self._spread = spread
-        #: Blocks and free ranges that were read, for the optimistic path.
-        self.read: list[Block | FreeRange] = []
-        #: The last plans that were written. The database detects guesses that missed older ones.
+        #: The last plans that were written, whose rows a starved unit locks.
         self.written: deque[Plan] = deque(maxlen=_REMEMBERED)
         #: True when addresses were released.
         self.freed = False
@@ -84,11 +82,6 @@ class SqlPart:
             if not (self._touched or self._declared):
                 self.cacheable = self._fresh
         return self._fresh
-
-    @property
-    def has_declared(self) -> bool:
-        """True when this unit made a version of the catalogue."""
-        return self._touched
 
     def _changed(self) -> None:
         """Drop the catalogue, so the next access reads it again."""

@@ -36,8 +36,7 @@ class SqlSpace(SqlPart):
     """See :class:`borough.store.port.ReadSpace`."""
 
     def _saw(self, pieces: Sequence[Block | FreeRange]) -> None:
-        """Remember pieces that were read, for the optimistic path."""
-        self.read += pieces
+        """Take note of pieces that were read."""
 
     def offers(
         self, rungs: Sequence[Rung], claimant: str, count: int, *, lowest: bool
@@ -165,6 +164,11 @@ class SqlSpace(SqlPart):
         )
         return rows.to_allocation(row) if row else None
 
+    def is_in_use(self, scope: str, prefix: Prefix) -> bool:
+        values = rows.between(prefix.family, prefix.base, prefix.last)
+        scope_id = self.catalogue.scopes[scope]
+        return self._runner.one(_IN_USE, scope_id=scope_id, **values) is not None
+
     def blocks(self, subnet_ids: Sequence[int] | None = None) -> list[Block]:
         found = map(rows.to_block, self._in_batches(_BLOCKS, t.block.c.subnet_id, subnet_ids))
         return sorted(found, key=lambda block: (block.subnet_id, block.prefix))
@@ -199,6 +203,7 @@ class SqlSpace(SqlPart):
         return found
 
 
+_IN_USE = sa.select(t.allocation.c.address).where(*s.IN_SPACE).limit(sa.literal_column("1"))
 _BLOCKS = sa.select(*s.BLOCK_COLUMNS).order_by(t.block.c.subnet_id, t.block.c.base)
 _FREE_RANGES = sa.select(*s.FREE_RANGE_COLUMNS).order_by(
     t.free_range.c.subnet_id, t.free_range.c.base

@@ -44,6 +44,7 @@ _CHANGE_SUBNET = (
 )
 # The decision also depends on the addresses that lie in no block.
 _CHANGE_LOCKED_SUBNET = _CHANGE_SUBNET.where(t.subnet.c.outside == _P("old_outside"))
+_VACATE = sa.update(t.subnet).where(*_IS_SAME_SUBNET).values(base=_P("base"))
 _REMOVE_SUBNET = sa.delete(t.subnet).where(*_IS_SAME_SUBNET)
 _ADD_RANGE = s.insert(t.subnet_range, "id")
 _REMOVE_RANGES = s.remove(t.subnet_range, "subnet_id")
@@ -135,6 +136,15 @@ class SqlSubnets(SqlPart):
         all_met(self._runner.write(_REMOVE_SUBNET, old_id=subnet.id, old_version=subnet.version), 1)
         self._declared.add((ChangedKind.SUBNET, subnet.id))
 
+    def vacate(self, subnets: Sequence[Subnet]) -> None:
+        # No address is 8 bytes long.
+        values = [
+            {"old_id": each.id, "old_version": each.version, "base": each.id.to_bytes(8, "big")}
+            for each in subnets
+        ]
+        if values:
+            all_met(self._runner.write_all(_VACATE, values), len(values))
+
     def cohort_of(self, subnet_id: int) -> int:
         found = self._runner.one(_COHORT_OF, subnet_id=subnet_id)
         assert found is not None
@@ -151,8 +161,10 @@ class SqlSubnets(SqlPart):
                     "subnet_id": subnet.id,
                     "first": to_bytes(subnet.family, first),
                     "last": to_bytes(subnet.family, last),
+                    "excluded": excluded,
                 }
-                for first, last in subnet.ranges
+                for excluded, intervals in enumerate((subnet.ranges or (), subnet.excluded))
+                for first, last in intervals
             ]
             labels += label_rows("subnet_id", subnet.id, subnet.labels)
         self._runner.write_all(_ADD_RANGE, ranges)
@@ -249,6 +261,8 @@ def _subnet_values(subnet: Subnet, scopes: Mapping[str, int]) -> dict[str, Any]:
         "claiming": settings_text(subnet.claiming),
         "attributes": json.dumps(subnet.attributes, sort_keys=True),
         "source": subnet.source,
+        "ranged": int(subnet.ranges is not None),
+        "closed": int(subnet.closed),
     }
 
 

@@ -20,11 +20,11 @@ export function summarise(subnets, usage, by) {
     for (const values of product(by.map((name) => subnet.labels[name] ?? [""]))) {
       const key = JSON.stringify([subnet.family, ...values]);
       const group = groups.get(key) ?? {
-        key, family: subnet.family, values, names: [], size: 0, allocated: 0, cooling: 0, free: 0, claimed_free: 0,
+        key, family: subnet.family, values, names: [], size: 0, used: 0, free: 0, allocated: 0, cooling: 0, outside: 0, claimed_free: 0,
       };
       groups.set(key, group);
       group.names.push(subnet.name);
-      for (const column of ["size", "allocated", "cooling", "free", "claimed_free"]) group[column] += line[column];
+      for (const column of ["size", "used", "free", "allocated", "cooling", "outside", "claimed_free"]) group[column] += line[column];
     }
   }
   return [...groups.values()];
@@ -36,8 +36,7 @@ function product(lists) {
 
 /** The share that cannot be allocated now, and its level; `dry`: see dryIn. */
 export function stateOf(group, dry = Infinity) {
-  // In an IPv6 subnet what is taken is lost in rounding, but it is not nothing.
-  const taken = Math.max(group.size - group.free, group.allocated + group.cooling);
+  const taken = group.used;
   const share = group.size ? Math.min(1, taken / group.size) : 0;
   const beyond = (limit) => share >= limit.share || dry <= limit.dry;
   const level = !group.size ? "none" : group.free === 0 ? "dry" : beyond(ALARM) ? "alarm" : beyond(WARN) ? "warn" : "good";

@@ -283,9 +283,9 @@ function isReserved(subnet, value) {
   const bits = BigInt((family === 4 ? 32 : 128) - length);
   if (bits > 1n && (value === base || (family === 4 && value === base + (1n << bits) - 1n))) return true;
   if (subnet.gateway && parseAddress(subnet.gateway).value === value) return true;
-  if (!subnet.ranges.length) return false;
-  return !subnet.ranges.some((range) => {
-    const [first, last] = range.split("-").map((text) => parseAddress(text).value);
-    return first <= value && value <= last;
-  });
+  const holds = (range) => {
+    const ends = range.split("-").map((text) => parseAddress(text).value);
+    return ends[0] <= value && value <= ends.at(-1);
+  };
+  return subnet.exclude.some(holds) || (subnet.ranges !== null && !subnet.ranges.some(holds));
 }

@@ -145,10 +145,13 @@ def _subnets() -> None:
         _long("attributes"),
         _text("source"),
         _text("claiming", server_default=""),
+        _small("ranged", server_default="0"),
+        _small("closed", server_default="0"),
         _big("version", server_default="0"),
         _big("outside", server_default="0"),
         sa.UniqueConstraint("name", name="uq_borough_subnet_name"),
         sa.UniqueConstraint("scope_id", "base", name="uq_borough_subnet_scope_base"),
+        sqlite_autoincrement=True,
     )
     _table(
         "borough_subnet_range",
@@ -156,7 +159,8 @@ def _subnets() -> None:
         _ref("subnet_id", "borough_subnet", "fk_borough_subnet_range_subnet"),
         _packed("first"),
         _packed("last"),
-        sa.UniqueConstraint("subnet_id", "first", name="uq_borough_subnet_range_first"),
+        _small("excluded", server_default="0"),
+        sa.UniqueConstraint("subnet_id", "excluded", "first", name="uq_borough_subnet_range_first"),
     )
     _table(
         "borough_subnet_label",
@@ -355,8 +359,8 @@ def _insert(table: str, row: dict[str, object]) -> None:
     op.bulk_insert(sa.table(table, *map(sa.column, row)), [row])
 
 
-def _table(name: str, *parts: Any) -> None:
-    op.create_table(name, *parts, **MARIADB)
+def _table(name: str, *parts: Any, **more: Any) -> None:
+    op.create_table(name, *parts, **MARIADB, **more)
 
 
 def _partial_index(name: str, table: str, columns: list[str], condition: str) -> None:

@@ -1,0 +1,31 @@
+"""What a change of subnets does to addresses, claims and routes, for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+#: Effects of one kind that an answer lists.
+LISTED: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One thing that a change of subnets does to addresses, claims or routes.
+
+    :ivar kind: ``follow``: addresses go to another subnet; ``rest_ended``: resting addresses are free;
+        ``claim_lost``, ``claimed``; ``withdrawn``, ``announced``: a route; ``gateway_held``: the new
+        gateway has a holder.
+    :ivar subnet: the subnet afterwards, or the removed one.
+    :ivar subject: an address or a prefix.
+    :ivar holder: the owner of the address, the claimant, or the host of the route.
+    :ivar message: one sentence for a person.
+    """
+
+    kind: Literal[
+        "follow", "rest_ended", "claim_lost", "claimed", "withdrawn", "announced", "gateway_held"
+    ]
+    subnet: str
+    subject: str
+    holder: str
+    message: str
