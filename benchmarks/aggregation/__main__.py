@@ -1,10 +1,13 @@
 """Advertised prefixes: Borough's policy beside Calico's, first-fit, and a lower bound.
 
     python benchmarks/aggregation [--hosts 50,200] [--pools 1.05,1.25,2,4] [--subnets 1,4,32]
-        [--families 4,6] [--days 2] [--seed 1] [--lpm] [--declared] [--check]
+        [--families 4,6] [--days 2] [--host-days 0] [--seeds 1] [--policies borough,calico/26]
+        [--lpm] [--declared] [--check]
 
 Every policy plays the same seeded trace. Borough's decisions come from the package, as in the stores.
 ``--declared`` adds a second run of Borough, in which each host declares its greatest demand as ``expected``.
+``--days 7 --host-days 7 --seeds 1,2,3`` shows how regions age: the columns ``aged`` are the second half of
+the time, in which each host has been replaced on average once.
 ``--check`` exits with 1 when a target is missed.
 """
 
@@ -15,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
+from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from aggregation.indexed_space import make_subnets
 from aggregation.measure import Measured, bound, play
 from aggregation.policies import Borough, Calico, FirstFit, Policy
-from aggregation.trace import Shape, peak, peaks, trace
+from aggregation.trace import Event, Shape, peak, peaks, trace
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family
 
@@ -46,10 +50,13 @@ class Cell(NamedTuple):
     pool: float
     subnets: int
     family: Family
+    seed: int
 
 
 def misses(cell: Cell, found: dict[str, Measured]) -> Iterator[str]:
     """The targets that a cell does not reach."""
+    if "borough" not in found or "calico/26" not in found:
+        return
     ours = found["borough"]
     default = found["calico/26"]
     calico = [each for name, each in found.items() if name.startswith("calico")]
@@ -82,54 +89,71 @@ def main() -> int:
     parser.add_argument("--families", type=_numbers, default=[4, 6])
     parser.add_argument("--days", type=float, default=2.0)
     parser.add_argument("--mean", type=float, default=30.0, help="workloads per host at noon")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--host-days", type=float, default=0.0, help="mean life of a host; 0: for ever"
+    )
+    parser.add_argument("--seeds", type=_numbers, default=[1])
+    parser.add_argument("--policies", type=lambda text: text.split(","), default=[*POLICIES])
     parser.add_argument("--lpm", action="store_true", help="count prefixes in lpm form as well")
     parser.add_argument(
         "--declared", action="store_true", help="run Borough also with declared demand"
     )
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     options = parser.parse_args()
-    print(
-        "| hosts | pool | subnets | IPv | policy | mean | peak | lpm | per host | ÷ /26 | ÷ best |"
-    )
-    print("unused | borrowed | churn | refused |", end="\n|" + "---|" * 15 + "\n")
+    columns = "hosts pool subnets IPv seed policy mean split peak lpm per_host aged aged_per_host ÷/26 ÷best"
+    names = [*columns.split(), "unused", "borrowed", "churn", "aged_churn", "refused"]
+    print("|", " | ".join(names).replace("_", " "), "|\n|" + "---|" * len(names))
     missed = 0
-    for hosts in map(int, options.hosts):
-        events = trace(Shape(hosts, options.mean, options.days, options.seed))
-        most = peak(events)
-        policies = dict(POLICIES)
+    for hosts, seed in product(map(int, options.hosts), map(int, options.seeds)):
+        shape = Shape(hosts, options.mean, options.days, seed, options.host_days)
+        events = trace(shape)
+        policies = {name: POLICIES[name] for name in options.policies}
         if options.declared:
             policies["declared"] = partial(Borough, expected=peaks(events))
         for pool, subnets, family in product(
             options.pools, map(int, options.subnets), map(int, options.families)
         ):
-            cell = Cell(hosts, pool, subnets, 4 if family == 4 else 6)
-            found = {}
-            made = make_subnets(round(most * pool), subnets, cell.family)
-            capacity = sum(subnet.capacity for subnet in made)
-            if capacity < most:
-                # The reserved addresses of many small subnets leave too few for any policy.
-                continue
-            bounds = [(subnet.prefix.base, subnet.prefix.last) for subnet in made]
-            for name, policy in policies.items():
-                found[name] = play(
-                    events, policy(made), capacity, cell.family, bounds if options.lpm else None
-                )
-            _print(cell, found, bound(events, capacity))
-            for miss in misses(cell, found):
-                missed += 1
-                print(f"| | | | | *missed: {miss}* |")
+            cell = Cell(hosts, pool, subnets, 4 if family == 4 else 6, seed)
+            missed += _play(cell, policies, events, lpm=options.lpm)
     return 1 if missed and options.check else 0
 
 
+def _play(
+    cell: Cell,
+    policies: dict[str, Callable[[list[Subnet]], Policy]],
+    events: list[Event],
+    *,
+    lpm: bool,
+) -> int:
+    """Play one cell and print it; return the number of missed targets."""
+    most = peak(events)
+    made = make_subnets(round(most * cell.pool), cell.subnets, cell.family)
+    capacity = sum(subnet.capacity for subnet in made)
+    if capacity < most:
+        # The reserved addresses of many small subnets leave too few for any policy.
+        return 0
+    bounds = [(subnet.prefix.base, subnet.prefix.last) for subnet in made]
+    found = {
+        name: play(events, policy(made), capacity, cell.family, bounds if lpm else None)
+        for name, policy in policies.items()
+    }
+    _print(cell, found, bound(events, capacity))
+    missed = list(misses(cell, found))
+    for miss in missed:
+        print(f"| | | | | | *missed: {miss}* |")
+    return len(missed)
+
+
 def _print(cell: Cell, found: dict[str, Measured], least: float) -> None:
-    best = min(found[name].mean for name in found if name.startswith("calico"))
-    head = f"| {cell.hosts} | {cell.pool:g} | {cell.subnets} | {cell.family} |"
+    default = found["calico/26"].mean if "calico/26" in found else nan
+    best = min((each.mean for name, each in found.items() if "calico" in name), default=nan)
+    head = f"| {cell.hosts} | {cell.pool:g} | {cell.subnets} | {cell.family} | {cell.seed} |"
     for name, each in found.items():
         print(
-            f"{head} {name} | {each.mean:.0f} | {each.peak} | {each.lpm:.0f} | {each.per_host:.2f} "
-            f"| {each.mean / found['calico/26'].mean:.3f} | {each.mean / best:.2f} "
-            f"| {each.waste:.3f} | {each.borrowed:.3f} | {each.churn:.0f} | {each.refused} |",
+            f"{head} {name} | {each.mean:.0f} | {each.split:.0f} | {each.peak} | {each.lpm:.0f} "
+            f"| {each.per_host:.2f} | {each.aged_mean:.0f} | {each.aged_per_host:.2f} "
+            f"| {each.mean / default:.3f} | {each.mean / best:.2f} | {each.waste:.3f} "
+            f"| {each.borrowed:.3f} | {each.churn:.0f} | {each.aged_churn:.0f} | {each.refused} |",
             flush=True,
         )
     print(f"{head} *lower bound* | {least:.0f} |", flush=True)

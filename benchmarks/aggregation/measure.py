@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,7 @@ from aggregation.policies import Policy, Routes
 from aggregation.trace import FILL, HOUR, MINUTE, Event
 from borough.domain.declared.records import Interval
 from borough.domain.net.addresses import Family
+from borough.domain.net.fewest_routes import minimal
 
 #: Seconds between two reclaims, and between two samples of the figures that are expensive to count.
 _RECLAIM, _SAMPLE = 5 * MINUTE, HOUR
@@ -20,7 +22,15 @@ _RECLAIM, _SAMPLE = 5 * MINUTE, HOUR
 class Measured:
     """The figures of one policy on one trace, without the first two hours, in which the cluster fills up.
 
-    :ivar mean: advertised prefixes in strict form, averaged over time.
+    The *aged* part is the second half of the rest. Regions fragment for days, so it says what a cluster
+    that lives for long has.
+
+    :ivar mean: prefixes that routers see under longest match, averaged over time: regions and loans. A
+        loan is one longer prefix and does not split the region around it.
+    :ivar split: the same when every region is split around its loans, averaged over samples.
+    :ivar aged_mean: :attr:`mean` in the aged part.
+    :ivar aged_active: :attr:`active` in the aged part.
+    :ivar aged_churn: :attr:`churn` in the aged part.
     :ivar peak: most advertised prefixes at one time.
     :ivar lpm: advertised prefixes in lpm form, averaged over samples.
     :ivar active: hosts that hold an address, averaged over time.
@@ -31,6 +41,10 @@ class Measured:
     """
 
     mean: float = 0.0
+    split: float = 0.0
+    aged_mean: float = 0.0
+    aged_active: float = 0.0
+    aged_churn: float = 0.0
     peak: int = 0
     lpm: float = 0.0
     active: float = 0.0
@@ -43,6 +57,11 @@ class Measured:
     def per_host(self) -> float:
         """Advertised prefixes for each host that holds an address."""
         return self.mean / self.active
+
+    @property
+    def aged_per_host(self) -> float:
+        """The same in the aged part."""
+        return self.aged_mean / self.aged_active
 
 
 class _Game:
@@ -57,12 +76,15 @@ class _Game:
         self._in_use: dict[int, int] = {}
         self._addresses: dict[int, int] = {}
         self._prefixes = self._changes = self._counted = 0
+        self._aged_from, self._before_aged = math.inf, (0, 0)
+        self._splits: list[int] = []
         self._last, self._reclaimed, self._sampled = FILL, 0.0, FILL
         self._samples: list[int] = []
         self.measured = Measured()
 
     def play(self, events: list[Event]) -> Measured:
         """Play all events."""
+        self._aged_from = (FILL + max(events[-1].at, FILL)) / 2
         for event in events:
             if event.at > FILL:
                 self._pass_time(event.at)
@@ -74,21 +96,35 @@ class _Game:
         measured, time = self.measured, self._last - FILL
         for name in ("mean", "active", "waste", "borrowed"):
             setattr(measured, name, getattr(measured, name) / time)
+        aged = self._last - self._aged_from
+        measured.aged_mean /= aged
+        measured.aged_active /= aged
+        changes, counted = self._before_aged
         measured.churn = self._changes * 1000 / self._counted
+        measured.aged_churn = (self._changes - changes) * 1000 / max(self._counted - counted, 1)
+        measured.split = sum(self._splits) / max(len(self._splits), 1)
         measured.lpm = sum(self._samples) / max(len(self._samples), 1)
         return measured
 
     def _pass_time(self, now: float) -> None:
         policy, measured, used = self._policy, self.measured, len(self._addresses)
         step = now - self._last
+        aged = max(0.0, now - max(self._last, self._aged_from))
+        if self._last < self._aged_from <= now:
+            self._before_aged = self._changes, self._counted
         self._last = now
+        measured.aged_mean += aged * self._prefixes
+        measured.aged_active += aged * len(self._in_use)
         measured.mean += step * self._prefixes
         measured.active += step * len(self._in_use)
         if policy.reserved:
             measured.waste += step * (1 - (used - policy.borrowed) / policy.reserved)
         measured.borrowed += step * policy.borrowed / max(used, 1)
-        if self._bounds is not None and now - self._sampled >= _SAMPLE:
-            self._sampled = now
+        if now - self._sampled < _SAMPLE:
+            return
+        self._sampled = now
+        self._splits.append(sum(len(minimal(self._family, each)) for each in policy.owned()))
+        if self._bounds is not None:
             self._samples.append(lpm_count(self._family, policy.owned(), self._bounds))
 
     def _play_event(self, event: Event) -> bool:

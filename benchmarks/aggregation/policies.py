@@ -3,8 +3,9 @@
 *Calico* is written from its public description. A host takes addresses from the blocks with affinity to it.
 When these are full it claims one more block, in a random order. When no block is left it borrows single
 addresses from the blocks of others. Each block is one route, each borrowed address another. A host with a
-second block releases an empty one. The cap of 20 blocks a host is left out: with it Calico refuses requests
-while addresses are free, which lowers its count of routes.
+second block releases an empty one. The last block of a host is released after three hours without use, as
+Calico's controller does for a node that is gone; nobody tells the policy. The cap of 20 blocks a host is
+left out: with it Calico refuses requests while addresses are free, which lowers its count of routes.
 
 *First-fit* allocates the lowest free address to every host.
 """
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from aggregation.indexed_space import IndexedSpace
+from aggregation.trace import HOUR
 from borough.domain.declared.dimensions import HOST
 from borough.domain.declared.records import Interval, Subnet
 from borough.domain.net.fewest_routes import minimal
@@ -29,6 +31,9 @@ from borough.domain.space.plan import Plan
 from borough.domain.space.regions import regions
 
 Routes = set[tuple[int, int]]
+
+#: Seconds after which a host without addresses is taken to be gone: longer than a drain lasts.
+_GONE_AFTER = 3 * HOUR
 
 
 class Policy(Protocol):
@@ -172,6 +177,7 @@ class Calico:
         self._free: dict[int, list[int]] = {}
         self._mine: dict[int, list[int]] = {}
         self._open: dict[int, None] = {}
+        self._empty_since: dict[int, float] = {}
         self._loans: dict[int, set[int]] = {}
 
     @property
@@ -215,10 +221,15 @@ class Calico:
         holder = self._holder[base]
         self.touched |= {host, holder}
         if self._is_empty(base) and len(self._mine[holder]) > 1:
-            self._mine[holder].remove(base)
-            del self._holder[base], self._free[base], self._open[base]
-            self._free_blocks.append(base)
-            self.reserved -= 1 << self._bits
+            self._drop(base)
+        elif self._is_empty(base):
+            self._empty_since[base] = at
+
+    def _drop(self, base: int) -> None:
+        self._mine[self._holder[base]].remove(base)
+        del self._holder[base], self._free[base], self._open[base]
+        self._free_blocks.append(base)
+        self.reserved -= 1 << self._bits
 
     def _is_empty(self, base: int) -> bool:
         addresses = range(base, base + (1 << self._bits))
@@ -226,6 +237,12 @@ class Calico:
 
     def reclaim_idle(self, at: float) -> None:
         """See :class:`Policy`."""
+        for base, since in list(self._empty_since.items()):
+            if base not in self._holder or not self._is_empty(base):
+                del self._empty_since[base]
+            elif at - since >= _GONE_AFTER:
+                self.touched.add(self._holder[base])
+                self._drop(base)
 
     def routes(self, host: int) -> Routes:
         """See :class:`Policy`. Adjacent blocks stay separate routes."""

@@ -8,6 +8,8 @@ The random choices, and the reason for each:
   follow the day, as an autoscaler makes them: they start in the morning and end at night.
 * Hosts are drained: all workloads of a host restart on other hosts within minutes. It stays empty for one
   to two hours.
+* Hosts are replaced, if asked for: all workloads restart elsewhere, and the host never returns. A new host
+  with another name takes its place. Nobody tells the policy, which has to reclaim what the old one claimed.
 * Bursts: a job of many tasks starts on a few hosts and ends at one time.
 """
 
@@ -44,12 +46,14 @@ class Shape:
     :ivar hosts: number of hosts.
     :ivar mean: workloads that run on a host at noon, on average.
     :ivar days: length of the trace after the cluster has filled up.
+    :ivar host_days: mean time in days until a host is replaced; 0: never.
     """
 
     hosts: int
     mean: float = 30.0
     days: float = 2.0
     seed: int = 1
+    host_days: float = 0.0
 
     #: Mean lifetimes of jobs and services, in seconds.
     JOB, SERVICE = 30 * MINUTE, 1.5 * DAY
@@ -88,11 +92,13 @@ class _Cluster:
         weights = [min(self._dice.paretovariate(1.16), 20.0) for _ in range(shape.hosts)]
         self._cumulated = list(accumulate(weights))
         self._hosts = list(range(shape.hosts))
+        self._names = count(shape.hosts)
         self._ids = count()
         self._agenda: list[tuple[float, int, str, int, int]] = []
         self._order = count()
         self._running: dict[int, dict[int, float]] = {host: {} for host in self._hosts}
         self._away: set[int] = set()
+        self._gone: set[int] = set()
         self._events: list[Event] = []
 
     def run(self) -> list[Event]:
@@ -114,6 +120,9 @@ class _Cluster:
             self._plan(at, "drain")
         for at in self._times(FILL, end, 1 / (3 * HOUR)):
             self._plan(at, "burst")
+        if shape.host_days:
+            for at in self._times(FILL, end, shape.hosts / (shape.host_days * DAY)):
+                self._plan(at, "replace")
         while self._agenda and self._agenda[0][0] < end:
             at, _, kind, workload, host = heapq.heappop(self._agenda)
             getattr(self, f"_{kind}")(at, workload, host)
@@ -159,8 +168,19 @@ class _Cluster:
             return
         self._away.add(host)
         self._plan(at + self._dice.uniform(1 * HOUR, 2 * HOUR), "back", -1, host)
+        self._empty(at, host)
+
+    def _empty(self, at: float, host: int) -> None:
         for workload in self._running[host]:
             self._plan(at + self._dice.uniform(0, 5 * MINUTE), "restart", workload, host)
+
+    def _replace(self, at: float, _workload: int, _host: int) -> None:
+        place = self._dice.randrange(len(self._hosts))
+        old, new = self._hosts[place], next(self._names)
+        self._hosts[place] = new
+        self._gone.add(old)
+        self._running[new] = {}
+        self._empty(at, old)
 
     def _restart(self, at: float, workload: int, host: int) -> None:
         until = self._running[host].get(workload)
@@ -181,4 +201,5 @@ class _Cluster:
             )
 
     def _task(self, at: float, end: int, host: int) -> None:
+        host = self._pick() if host in self._gone else host
         self._start(at, host, max(at, end) + self._dice.uniform(0, 2 * MINUTE))

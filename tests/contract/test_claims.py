@@ -263,6 +263,60 @@ def test_routes_are_of_the_whole_fabric(ipam: Ipam) -> None:
         assert ipam.routes("h1", form) == []
 
 
+@pytest.mark.parametrize(
+    ("cidr", "gateway", "ranges", "expected"),
+    [
+        ("10.0.0.0/24", "10.0.0.1", ["10.0.0.10-10.0.0.250"], ["10.0.0.10/31", "10.0.0.12/30"]),
+        (
+            "10.0.0.0/24",
+            "10.0.0.14",
+            None,
+            ["10.0.0.0/29", "10.0.0.8/30", "10.0.0.12/31", "10.0.0.15/32"],
+        ),
+        (
+            "10.0.0.0/24",
+            None,
+            ["10.0.0.2-10.0.0.5", "10.0.0.8-10.0.0.255"],
+            ["10.0.0.2/31", "10.0.0.4/31", "10.0.0.8/29"],
+        ),
+        (
+            "2001:db8::/64",
+            "2001:db8::8",
+            None,
+            ["2001:db8::/125", "2001:db8::9/128", "2001:db8::a/127", "2001:db8::c/126"],
+        ),
+    ],
+)
+def test_strict_routes_end_where_the_ranges_end(
+    ipam: Ipam, cidr: str, gateway: str | None, ranges: list[str] | None, expected: list[str]
+) -> None:
+    """A host draws nothing for the gateway or an excluded address in its claim, in use or not."""
+    ipam.add_subnet(cidr, labels=L, gateway=gateway, ranges=ranges)
+    take(ipam, "h1")
+    assert routes(ipam, "h1") == expected
+    assert ipam.defragment().routes == len(expected)
+
+
+def test_strict_routes_leave_exclusions_out(ipam: Ipam) -> None:
+    """An excluded address leads to a host when it is allocated by name, and only then."""
+    subnet = {"name": "pods", "cidr": "10.0.0.0/24", "labels": L, "exclude": ["10.0.0.4-10.0.0.7"]}
+    ipam.apply({"subnets": [subnet]})
+    take(ipam, "h1")
+    assert routes(ipam, "h1") == ["10.0.0.0/30", "10.0.0.8/29"]
+    ipam.allocate(labels=L, address="10.0.0.6", host="h2", owner="o")
+    assert routes(ipam, "h2") == ["10.0.0.6/32"]
+
+
+def test_an_address_outside_the_ranges_leads_to_its_host(ipam: Ipam) -> None:
+    """Also one inside a claim: its own prefix, on the host that holds it."""
+    ipam.add_subnet("10.0.0.0/24", labels=L, gateway="10.0.0.1", ranges=["10.0.0.10-10.0.0.250"])
+    take(ipam, "h1")
+    ipam.allocate(labels=L, address="10.0.0.4", host="h2", owner="o")
+    assert routes(ipam, "h2") == ["10.0.0.4/32"]
+    ipam.allocate(labels=L, address="10.0.0.9", host="h1", owner="o")
+    assert routes(ipam, "h1") == ["10.0.0.9/32", "10.0.0.10/31", "10.0.0.12/30"]
+
+
 def test_addresses_without_a_host_have_no_route(ipam: Ipam) -> None:
     """In the lpm form a prefix may cover addresses without a holder, and no others."""
     pods(ipam, "10.0.0.0/28")

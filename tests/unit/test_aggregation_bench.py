@@ -80,3 +80,46 @@ def test_no_policy_beats_the_bound() -> None:
         least = bound(events, capacity)
         for policy in (Borough(made), Calico(made, 4), FirstFit(made)):
             assert play(events, policy, capacity).mean >= least * 0.95
+
+
+def test_replaced_hosts_start_nothing_again() -> None:
+    """A host that is replaced ends its workloads within minutes; others run them, new hosts among them."""
+    events = trace(Shape(6, mean=8.0, days=1.0, host_days=0.5))
+    last = {event.host: event.at for event in events if event.starts}
+    assert max(last) >= 6
+    running: dict[int, set[int]] = {}
+    for event in events:
+        here = running.setdefault(event.host, set())
+        (here.add if event.starts else here.remove)(event.workload)
+    silent = [host for host, at in last.items() if at < events[-1].at / 2]
+    assert silent
+    assert all(not running[host] for host in silent)
+
+
+def test_the_aged_part_is_the_second_half() -> None:
+    """One route in the first half after the fill, two in the second."""
+    events = [
+        Event(10.0, True, 1, 0),
+        Event(7200.0 + 100, True, 2, 0),
+        Event(7200.0 + 300, True, 3, 0),
+        Event(7200.0 + 600, False, 1, 0),
+    ]
+    made = make_subnets(256, 1, 4)
+    found = play(events, FirstFit(made), made[0].capacity)
+    # .1 alone, .1 and .2 (two prefixes), then .1 and .2-.3 (two).
+    assert found.mean == pytest.approx((1 * 100 + 2 * 500) / 600)
+    assert found.aged_mean == pytest.approx(2)
+    assert found.aged_per_host == pytest.approx(2)
+    # Of two events the first replaces .2/32 by .2/31, and the second withdraws .1.
+    assert found.aged_churn == pytest.approx(3 * 1000 / 2)
+
+
+def test_an_address_that_is_lent_does_not_split_its_region() -> None:
+    """Both counts: under longest match, and with the region split around the loan."""
+    made = make_subnets(64, 1, 4)
+    starts = [Event(10.0 + at, True, at, 0) for at in range(61)]
+    events = [*starts, Event(100.0, True, 61, 1), Event(7200.0 + 9000, False, 0, 0)]
+    policy = Borough(made)
+    found = play(events, policy, made[0].capacity)
+    assert policy.borrowed == 1
+    assert found.split > found.mean

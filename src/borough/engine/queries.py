@@ -383,8 +383,9 @@ def _fabrics(
     for region, members in regions(block for block in unit.blocks(ids) if block.holder):
         name, _, holder = members[0].holder.partition("=")
         if name == HOST:
-            space = subnets[members[0].subnet_id].scope
-            made[space, region.family].claimed[holder].append(region)
+            subnet = subnets[members[0].subnet_id]
+            # A region may reach beyond the ranges and around the gateway: blocks are aligned.
+            made[subnet.scope, region.family].claimed[holder] += subnet.routable_in(region)
     for each in all_allocations(unit, Filter(scope=scope, subnet_ids=ids)):
         if each.state is State.ALLOCATED:
             fabric = made[each.scope, each.family]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from borough.domain.declared.dimensions import Labels, Settings
 from borough.domain.net.addresses import WIDTH, Family
-from borough.domain.net.prefixes import Prefix, merge_intervals, subtract
+from borough.domain.net.prefixes import Prefix, merge_intervals, span, subtract
 
 #: Closed interval of addresses.
 Interval = tuple[int, int]
@@ -79,36 +80,51 @@ class Subnet:
     @cached_property
     def usable(self) -> tuple[Interval, ...]:
         """Intervals for *any* and *next*: the ranges less exclusions, gateway and :attr:`never`."""
-        holes = [*self.excluded, *((address, address) for address in self.never)]
-        if self.gateway is not None:
-            holes.append((self.gateway, self.gateway))
+        return tuple(subtract(self.routable, [(address, address) for address in self.never]))
+
+    @cached_property
+    def routable(self) -> tuple[Interval, ...]:
+        """Intervals in which a claim leads to its claimant: the ranges less exclusions and gateway.
+
+        :attr:`never` stays in: these addresses are not allocated, and without them the claim of a whole
+        subnet would need a dozen prefixes instead of one.
+        """
+        gateway = () if self.gateway is None else ((self.gateway, self.gateway),)
         whole = ((self.prefix.base, self.prefix.last),)
         ranges = whole if self.ranges is None else self.ranges
-        return tuple(subtract(merge_intervals(ranges), holes))
+        return tuple(subtract(merge_intervals(ranges), [*self.excluded, *gateway]))
+
+    def routable_in(self, region: Prefix) -> list[Prefix]:
+        """The fewest prefixes that cover exactly the routable part of a claimed region, ascending."""
+        return [
+            piece
+            for first, last in _within(self.routable, region.base, region.last)
+            for piece in span(self.family, first, last)
+        ]
 
     @cached_property
     def capacity(self) -> int:
         """Number of addresses in :attr:`usable`."""
         return sum(last - first + 1 for first, last in self.usable)
 
-    @cached_property
-    def _starts(self) -> tuple[int, ...]:
-        return tuple(first for first, _ in self.usable)
-
     def usable_in(self, first: int, last: int) -> list[Interval]:
         """The usable intervals between two addresses, cut to them."""
-        at = max(bisect_right(self._starts, first) - 1, 0)
-        found = []
-        for low, high in self.usable[at:]:
-            if low > last:
-                break
-            if high >= first:
-                found.append((max(low, first), min(high, last)))
-        return found
+        return _within(self.usable, first, last)
 
     def is_usable(self, address: int) -> bool:
         """True when *any* and *next* may allocate the address."""
         return bool(self.usable_in(address, address))
+
+
+def _within(intervals: Sequence[Interval], first: int, last: int) -> list[Interval]:
+    """The parts of ascending, disjoint intervals between two addresses."""
+    at = max(bisect_right(intervals, first, key=itemgetter(0)) - 1, 0)
+    found = []
+    while at < len(intervals) and intervals[at][0] <= last:
+        if intervals[at][1] >= first:
+            found.append((max(intervals[at][0], first), min(intervals[at][1], last)))
+        at += 1
+    return found
 
 
 @dataclass(frozen=True, slots=True)

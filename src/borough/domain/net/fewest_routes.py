@@ -41,7 +41,7 @@ _ASTRAY: Final = 1 << 160
 class Territory(NamedTuple):
     """The address space of one host in one scope and family.
 
-    :ivar claimed: its regions; no two hosts claim the same address.
+    :ivar claimed: the prefixes that its claims route; no two hosts claim the same address.
     :ivar held: the addresses that it holds, inside or outside of its regions.
     """
 

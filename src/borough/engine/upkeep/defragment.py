@@ -132,7 +132,7 @@ class _Trial(MemorySpace):
         claimed: dict[str, list[Prefix]] = defaultdict(list)
         held: dict[str, list[int]] = defaultdict(list)
         bases, inside = self._claims.get((scope, family), ([], []))
-        # Regions are disjoint: of those that begin before the window only the last one can overlap it.
+        # The pieces are disjoint: of those that begin before the window only the last one can overlap it.
         start = max(bisect_right(bases, first) - 1, 0)
         for region, host in inside[start : bisect_right(bases, last)]:
             if region.overlaps(window):
@@ -146,13 +146,15 @@ class _Trial(MemorySpace):
 
     @cached_property
     def _claims(self) -> Mapping[tuple[str, Family], tuple[list[int], list[tuple[Prefix, str]]]]:
-        """The first addresses of the regions of hosts, and the regions, by scope and family, ascending."""
+        """Prefixes that claims of hosts route, with their first addresses, by scope and family, ascending."""
         grouped: dict[tuple[str, Family], set[tuple[Prefix, str]]] = defaultdict(set)
         for block in self._tables.blocks.values():
             name, _, host = block.holder.partition("=")
             if name == HOST:
                 subnet = self.catalogue.subnets[block.subnet_id]
-                grouped[subnet.scope, subnet.family].add((block.region(), host))
+                grouped[subnet.scope, subnet.family].update(
+                    (piece, host) for piece in subnet.routable_in(block.region())
+                )
         ordered = {key: sorted(found) for key, found in grouped.items()}
         return {
             key: ([region.base for region, _ in found], found) for key, found in ordered.items()
