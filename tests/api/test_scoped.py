@@ -174,7 +174,7 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "undeclared_hosts": [("/v1/undeclared-hosts", None, {200})],
     "dimensions": [("/v1/dimensions", None, {200})],
     "pools": [("/v1/pools", None, {200})],
-    "free_prefixes": [("/v1/free-prefixes?pool=secret-pool", None, {403})],
+    "free_prefixes": [("/v1/free-prefixes?pool=secret-pool", None, {404})],
     "whoami": [("/v1/whoami", None, {200})],
     "blocks": [
         ("/v1/blocks", None, {200}),
@@ -190,7 +190,7 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "usage": [
         ("/v1/usage", None, {200}),
         ("/v1/usage?scope=blue", None, {200}),
-        ("/v1/usage?label=tenant%3Dsecret-green", None, {403}),
+        ("/v1/usage?label=tenant%3Dsecret-green", None, {200}),
         ("/v1/usage?host=shared-host", None, {200}),
     ],
     "routes": [("/v1/routes", None, {200}), ("/v1/routes?host=shared-host", None, {200})],
@@ -308,7 +308,9 @@ def test_inside_the_boundary_everything_works() -> None:
         assert [each.name for each in red.subnets()] == ["ours", "ours-6"]
         assert [each.name for each in red.hosts()] == ["red-host"]
         assert red.undeclared_hosts() == []
-        assert red.allocate(host="secret-hos").warnings == (), "no hint at hosts of others"
+        asked = red.allocate(host="secret-hos", claims=False)
+        assert asked.warnings == (), "no hint at hosts of others"
+        red.release(asked.address)
         assert [each.name for each in red.usage()] == ["ours", "ours-6"]
         assert {each.subnet for each in red.blocks()} == {"ours", "ours-6"}
         assert {each.host for each in red.routes()} == {"shared-host", "red-host"}

@@ -114,7 +114,7 @@ class ScopedIpam(Face):
     segments and racks outside the boundary. Declarations and tokens are refused too.
     """
 
-    _apply = _add_subnet = _remove_subnet = _free_prefixes = _refuse
+    _apply = _add_subnet = _remove_subnet = _refuse
     _drain = _remove_host = _rename_host = _reassign = _reclaim = _defragment = _refuse
     _create_token = _revoke_token = _tokens = _refuse
     _audit = _risks = _prune_events = _refuse
@@ -244,6 +244,11 @@ class ScopedIpam(Face):
     def _pools(self) -> list[PoolUsage]:
         """No pools: only administrators carve subnets."""
         return []
+
+    def _free_prefixes(self, pool: str, prefix_length: int | None) -> list[str]:
+        """Refuse any pool with the error for one that does not exist."""
+        del prefix_length
+        raise unknown("pool", pool, ())
 
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]:
         if subnet is not None:
