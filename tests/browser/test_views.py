@@ -40,7 +40,7 @@ def test_a_group_leads_to_the_form(page: Served, browser: Browser) -> None:
     browser.click(".card a.chips")
     browser.until("h1", "Allocate")
     assert browser.until("#f-label-segment").get_attribute("value") == "rack-7"
-    browser.until(".result .outcome", "full")
+    browser.until(".result .outcome", "every address is allocated")
 
 
 def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser) -> None:

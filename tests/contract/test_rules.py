@@ -396,12 +396,12 @@ def test_an_explanation_expires_a_bounded_number_of_cooldowns(
     ipam.allocate(labels={"network": "n"}, count=2)
     ipam.allocate(labels={"network": "o"}, owner="gone", count=9)
     ipam.release(owner="gone")
-    assert "full" in ipam.explain(labels={"network": "n"}).outcome
+    assert "every address is allocated" in ipam.explain(labels={"network": "n"}).outcome
     clock.advance(61)
     assert ipam.explain(labels={"network": "o"}).outcome.startswith("allocated")
     assert ipam.explain(labels={"network": "n"}).outcome.startswith("not decided")
     ipam.reclaim()
-    assert "full" in ipam.explain(labels={"network": "n"}).outcome
+    assert "every address is allocated" in ipam.explain(labels={"network": "n"}).outcome
 
 
 # --- 10 and 11. Exhausted, explained ---------------------------------------------------------------

@@ -177,6 +177,7 @@ def test_a_quota_may_be_used_up_and_not_passed() -> None:
     for named in ({"prefix_length": 28}, {"cidr": parse_prefix("10.0.0.16/28")}):
         with pytest.raises(QuotaExceeded) as caught:
             carve(catalogue, make_pool("10.0.0.0/24", quota=31), project="a", **named)
+        assert caught.value.detail.pop("try")
         assert caught.value.detail == {
             "pool": "pool",
             "project": "a",
@@ -249,6 +250,7 @@ def test_prefixes_of_a_pool_are_not_joined() -> None:
     pool = make_pool("10.0.0.0/25", "10.0.0.128/25")
     with pytest.raises(PoolExhausted) as caught:
         carve(make_catalogue(), pool, prefix_length=24)
+    assert caught.value.detail.pop("try")
     assert caught.value.detail == {"pool": "pool", "prefix_length": 24, "largest_free_length": 25}
 
 
@@ -277,6 +279,7 @@ def test_an_exhausted_pool_reports_the_largest_free_prefix(
     pool = make_pool("10.0.0.0/24", bounds=(20, 32, 28))
     with pytest.raises(PoolExhausted) as caught:
         carve(make_catalogue(*map(subnet, taken)), pool, prefix_length=23)
+    assert caught.value.detail.pop("try")
     assert caught.value.detail == {
         "pool": "pool",
         "prefix_length": 23,

@@ -13,8 +13,6 @@ from borough.cli.progress import spinner
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.declared.topology import Change, Topology
 from borough.engine.summaries import Applied
-from borough.engine.topology.document import parse_topology_text
-from borough.engine.topology.yaml_tree import SIZE_LIMIT
 
 _SIGN = {"add": "+", "change": "~", "remove": "-"}
 _STYLE = {"add": "green", "change": "yellow", "remove": "red"}
@@ -26,14 +24,17 @@ _STYLE = {"add": "green", "change": "yellow", "remove": "red"}
 @text_option("--name", "NAME", "Apply it under this name instead of the one in the file.")
 @pass_state
 def apply(state: GlobalOptions, file: str, dry_run: bool, name: str | None) -> None:
-    """Make what is declared be as a topology file says.
+    """Apply a topology file with subnets, hosts, pools and more.
 
-    That is dimensions, scopes, pools, subnets and hosts. What is new is added, what differs is
-    changed, and what the topology of this name declared before and no longer does is removed: all
-    of it or nothing. A dash reads standard input.
+    New objects are added, different ones are changed, and objects that the topology of this name no longer
+    declares are removed: all of it or nothing. A dash reads standard input.
     """
     source: str | Topology = file
     if file == "-":
+        # Imported here: the help of the program needs no YAML.
+        from borough.engine.topology.document import parse_topology_text
+        from borough.engine.topology.yaml_tree import SIZE_LIMIT
+
         source = parse_topology_text(sys.stdin.read(SIZE_LIMIT + 1), filename="-", name=name)
     with state.open() as ipam, spinner(state, f"Applying {file}"):
         applied = Applied.of(ipam.apply(source, dry_run=dry_run, name=name), dry_run=dry_run)

@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 
-from borough.cli.output import Column, Page
-from borough.cli.output import plain as clean
 from borough.cli.state import GlobalOptions
 from borough.domain.encode import plain
 
@@ -76,8 +74,13 @@ def _cell(value: Any) -> str:
     return json.dumps(value)
 
 
-def write_answer(state: GlobalOptions, data: object) -> Iterator[str]:
-    """An answer in the form that the user named, line by line."""
+def write_answer(
+    state: GlobalOptions, data: object, table: Callable[[Sequence[str], list[list[str]]], None]
+) -> Iterator[str]:
+    """An answer in the form that the user named, line by line.
+
+    :param table: prints a table, given its titles and its rows.
+    """
     made = plain(data)
     if state.form == "yaml" and not (state.columns or state.sort):
         yield _yaml(made)
@@ -94,7 +97,8 @@ def write_answer(state: GlobalOptions, data: object) -> Iterator[str]:
             for row in rows:
                 yield " ".join(_cell(value) for value in row.values())
         case _:
-            _table(rows)
+            if rows:
+                table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
 
 
 def _yaml(data: Any) -> str:
@@ -112,9 +116,3 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     writer.writerows([_cell(value) for value in row.values()] for row in rows)
     if rows:
         yield buffer.getvalue().rstrip("\n")
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        columns = [Column(clean(name), soft=True) for name in rows[0]]
-        Page().table(columns, [[_cell(value) for value in row.values()] for row in rows])

@@ -70,13 +70,17 @@ def emit(state: GlobalOptions, data: object, show: Callable[[Page], None]) -> No
     if state.is_shaped:
         from borough.cli.forms import write_answer
 
-        for line in write_answer(state, data):
+        for line in write_answer(state, data, _table):
             click.echo(line)
     elif state.json:
         click.echo(to_json(data))
     else:
         show(Page())
     sys.stdout.flush()
+
+
+def _table(titles: Sequence[str], rows: list[list[str]]) -> None:
+    Page().table([Column(plain(title), soft=True) for title in titles], rows)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ _CONFIG: Final = {"bird": route_config.bird, "frr": route_config.frr}
 )
 @click.option(
     "--format",
-    "output",
+    "written",
     type=click.Choice(["text", "json", "bird", "frr"]),
     metavar="text|json|bird|frr",
     default="text",
@@ -44,7 +44,7 @@ _CONFIG: Final = {"bird": route_config.bird, "frr": route_config.frr}
 )
 @pass_state
 def routes(
-    state: GlobalOptions, host: str | None, form: RouteForm, scope: str | None, output: str
+    state: GlobalOptions, host: str | None, form: RouteForm, scope: str | None, written: str
 ) -> None:
     """List the fewest prefixes that hosts must advertise.
 
@@ -52,15 +52,15 @@ def routes(
     for the daemon of a host. Without --host it is a filter for routers: the prefixes that each host may
     announce.
     """
-    if output in _CONFIG and state.json:
-        raise click.UsageError(f"--json and --format {output} are two formats; use one.")
-    state.json = state.json or output == "json"
-    if output in _CONFIG:
+    if written in _CONFIG and state.json:
+        raise click.UsageError(f"--json and --format {written} are two formats; use one.")
+    state.json = state.json or written == "json"
+    if written in _CONFIG:
         scope = scope or "default"
     with state.open() as ipam:
         found = ipam.routes(host, form, scope=scope)
-    if output in _CONFIG:
-        click.echo(_CONFIG[output](found, host=host, form=form, scope=scope or ""), nl=False)
+    if written in _CONFIG:
+        click.echo(_CONFIG[written](found, host=host, form=form, scope=scope or ""), nl=False)
         return
     emit(state, {"routes": found}, lambda page: _show(page, found))
 

@@ -313,11 +313,13 @@ def _branch(column: str, name: str, each: int, newest: bool, dialect: str) -> An
     if not column:
         return query.where(*_BETWEEN).order_by(id.desc() if newest else id)
     key = t.event.c[column]
-    query = query.order_by(*((key.desc(), id.desc()) if newest else (key, id)))
     if dialect in ("mysql", "mariadb"):
+        # It would sort by a text that is constant.
+        query = query.order_by(id.desc() if newest else id)
         # MariaDB does not use an index for a comparison of pairs.
         index = f"ix_borough_event_{column.removesuffix('_id')}"
         return by_index(query.where(key == _P(name), *_BETWEEN), t.event, index)
+    query = query.order_by(*((key.desc(), id.desc()) if newest else (key, id)))
     if column in ("owner", "host"):
         # The index has no rows without a name. On MariaDB it has, and the condition would make it sort.
         query = query.where(key != sa.literal_column("''"))
