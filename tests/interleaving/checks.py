@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from borough import Ipam
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.addresses import parse_address
+from borough.engine.imports import Imported
 from borough.engine.upkeep.hosts import Vacated
 from borough.engine.views import Allocation, Answer, Released, SubnetView
 from borough.errors import FixInput, NeedsSpace, Reevaluate
@@ -80,6 +81,11 @@ class Meeting:
             if moved is None or moved.host != answer.host:
                 yield f"{answer.address} is not on host {answer.host}"
         known = {each.sequence for each in expected}
+        if isinstance(answer, Imported):
+            added = {each.sequence for each in present.values() if each.owner == "imported"}
+            known |= added
+            if len(added) != answer.added:
+                yield f"{answer.added} addresses were imported, and {len(added)} are held"
         for each in present.values():
             if each.sequence not in known:
                 yield f"{each.address} of {each.owner} was never answered"
