@@ -23,6 +23,7 @@ from borough.domain.space.keys import Binding
 from borough.domain.space.orphans import Orphan
 from borough.driver.interface import DriverAddress
 from borough.engine.allocation import Allocator, Ladders, digest
+from borough.engine.release import release
 from borough.engine.request import ReleaseRequest
 from borough.engine.topology import apply as apply_module
 from borough.engine.views import Allocation, Answer, show
@@ -147,7 +148,7 @@ class Ledger:
         """
 
         def work(unit: Unit) -> list[tuple[Allocation, Orphan]]:
-            released = self._allocator.release(unit, request)
+            released = release(unit, request, self.clock())
             made = [(each, self.orphan(each.scope, each.subnet, each.owner)) for each in released]
             kept = [(each, orphan._replace(address=each.address)) for each, orphan in made]
             for _, orphan in kept:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.declared.dimensions import HOST
-from borough.domain.declared.lookup import check_host, check_scope, undeclared_host
+from borough.domain.declared.lookup import check_host, undeclared_host
 from borough.domain.declared.records import Host
-from borough.domain.encode import plain, rfc3339, utc
-from borough.domain.net.addresses import format_address
+from borough.domain.encode import rfc3339, utc
 from borough.domain.policy import allocate as policy
 from borough.domain.policy.explain import Explanation, explain, subnets_to_tally
 from borough.domain.policy.refusal import Refusal, refuse, sentence, subnets_to_count
@@ -24,15 +22,12 @@ from borough.domain.space import allocations
 from borough.domain.space.allocations import State
 from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding
-from borough.domain.space.plan import Plan, Space, Tally
+from borough.domain.space.plan import Plan, Tally
 from borough.domain.space.regions import ClaimedRegions
 from borough.domain.space.rungs import Rung
 from borough.engine import refusals
 from borough.engine.after import After
-from borough.engine.queries import seen_ids
-from borough.engine.release import end_rests, release_all
-from borough.engine.request import ReleaseRequest
-from borough.engine.views import Allocation, Answer, Released, show, show_all
+from borough.engine.views import Allocation, Answer, show, show_all
 from borough.errors import (
     AddressInUse,
     BoroughError,
@@ -40,8 +35,6 @@ from borough.errors import (
     KeyReused,
     KeySpent,
     NeedsSpace,
-    NotAllocated,
-    StaleSequence,
 )
 from borough.store.cache import Cache
 from borough.store.port import ReadSpace, ReadUnit, Store, Unit
@@ -329,85 +322,6 @@ class Allocator:
         in_order = [by_sequence[sequence] for sequence in remembered.sequences]
         warnings = self.warnings(unit.catalogue, request.host)
         return Answer(tuple(show_all(unit, in_order)), replayed=True, warnings=warnings)
-
-    # --- Release --------------------------------------------------------------------------------
-
-    def release(
-        self,
-        unit: Unit,
-        request: ReleaseRequest,
-        *,
-        most: int | None = None,
-        seen: Callable[[Catalogue], Collection[str]] | None = None,
-    ) -> Released:
-        """Release addresses by name, or all of an owner, or all on a host.
-
-        :param most: how many the answer lists of an owner or a host; None for all.
-        :param seen: names of the subnets that the caller sees. Of an owner or a host, what lies in them is
-            taken back, and claims stay. None for all.
-        :return: what was released, as it was.
-        """
-        now = self.clock()
-        owner, host, at_once = request.owner, request.host, request.now
-        if seen is None and request.scope is not None:
-            check_scope(unit.catalogue, request.scope)
-        if request.addresses:
-            found = [self._held(unit, *place, at_once=at_once) for place in request.places]
-            for each in found:
-                _check_holder(each, owner, host, request.sequence)
-            shown = show_all(unit, found)
-            end_rests(unit, found, now)
-            unit.commit(policy.release(unit.catalogue, unit, found, now, at_once=at_once), now)
-            return Released(tuple(shown), len(shown))
-        # A host that is released as a whole is gone, and so are its claims.
-        leaving = f"{HOST}={host}" if host and not owner and seen is None else ""
-        wanted_ones = Filter(scope=request.scope, owner=owner or None, host=host or None)
-        ids = None if seen is None else seen_ids(unit.catalogue, seen(unit.catalogue))
-        return release_all(
-            unit, wanted_ones, now, leaving=leaving, most=most, subnet_ids=ids, at_once=at_once
-        )[0]
-
-    @staticmethod
-    def _held(
-        unit: Space, scope: str, family: int, number: int, *, at_once: bool
-    ) -> allocations.AllocationRow:
-        found = unit.allocation_at(scope, family, number)
-        text = format_address(family, number)
-        if found is None:
-            raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
-        if found.until is not None and not at_once:
-            raise NotAllocated(
-                f"{text} is not allocated in scope {scope}: it was released, and cools down until "
-                f"{plain(utc(found.until))}; release it with --now, or now=True, to end that",
-                address=text,
-                cooling_until=plain(utc(found.until)),
-            )
-        return found
-
-
-def _check_holder(
-    allocation: allocations.AllocationRow, owner: str, host: str, sequence: int | None
-) -> None:
-    """A release that says whose address it means must mean the present holder (rule 8)."""
-    facts = {
-        "address": allocation.text,
-        "owner": allocation.owner,
-        "host": allocation.host,
-        "sequence": allocation.sequence,
-    }
-    if sequence is not None and allocation.sequence != sequence:
-        raise StaleSequence(
-            f"{allocation.text} has sequence {allocation.sequence}, not {sequence}: "
-            "it was released and given again since",
-            **facts,
-        )
-    if (owner and owner != allocation.owner) or (host and host != allocation.host):
-        raise NotAllocated(
-            f"{allocation.text} is held by {allocation.owner or 'an unnamed owner'}"
-            + (f" on host {allocation.host}" if allocation.host else "")
-            + ", not by whom the release names",
-            **facts,
-        )
 
 
 def digest(request: Request) -> str:

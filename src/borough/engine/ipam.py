@@ -24,6 +24,7 @@ from borough.engine.face import Face
 from borough.engine.history import HistoryQuery, history
 from borough.engine.imports import Imported, ImportRequest, import_piece
 from borough.engine.queries import RouteForm
+from borough.engine.release import release
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.topology import apply, subnets
@@ -108,7 +109,7 @@ class Ipam(Face):
 
     def _release(self, request: ReleaseRequest) -> Released:
         return self._store.transact(
-            lambda unit: self._allocator.release(unit, request, most=RELEASED_LISTED),
+            lambda unit: release(unit, request, self._clock(), most=RELEASED_LISTED),
             brief=0 < len(request.addresses) <= BRIEF,
         )
 
@@ -120,7 +121,7 @@ class Ipam(Face):
         :param seen: names of these subnets.
         """
         return self._store.transact(
-            lambda unit: self._allocator.release(unit, request, most=RELEASED_LISTED, seen=seen)
+            lambda unit: release(unit, request, self._clock(), most=RELEASED_LISTED, seen=seen)
         )
 
     def _import(self, request: ImportRequest) -> Imported:

@@ -1,17 +1,100 @@
-"""Release all addresses of a filter, in one transaction and a page of addresses at a time."""
+"""Release of addresses by name, and of all addresses of a filter, in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.dimensions import HOST
+from borough.domain.declared.lookup import check_scope
+from borough.domain.encode import plain, utc
+from borough.domain.net.addresses import format_address
 from borough.domain.policy import allocate
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.events import EventRow
 from borough.domain.space.filters import Filter
-from borough.domain.space.plan import Act, Note, Plan
-from borough.engine.queries import pages
+from borough.domain.space.plan import Act, Note, Plan, Space
+from borough.engine.queries import pages, seen_ids
+from borough.engine.request import ReleaseRequest
 from borough.engine.views import Allocation, Released, show_all
+from borough.errors import NotAllocated, StaleSequence
 from borough.store.port import Unit
+
+
+def release(
+    unit: Unit,
+    request: ReleaseRequest,
+    now: int,
+    *,
+    most: int | None = None,
+    seen: Callable[[Catalogue], Collection[str]] | None = None,
+) -> Released:
+    """Release addresses by name, or all of an owner, or all on a host.
+
+    :param now: microseconds since the epoch.
+    :param most: most addresses that the answer lists of an owner or a host; None for all.
+    :param seen: names of the subnets that the caller sees. Of an owner or a host only their addresses are
+        released, and claims stay. None for all.
+    :return: the addresses as they were.
+    :raises NotAllocated: an address named is not allocated, or another owner or host has it.
+    :raises StaleSequence: the address was allocated again meanwhile.
+    """
+    owner, host, at_once = request.owner, request.host, request.now
+    if seen is None and request.scope is not None:
+        check_scope(unit.catalogue, request.scope)
+    if request.addresses:
+        found = [_held(unit, *place, at_once=at_once) for place in request.places]
+        for each in found:
+            _check_holder(each, owner, host, request.sequence)
+        shown = show_all(unit, found)
+        end_rests(unit, found, now)
+        unit.commit(allocate.release(unit.catalogue, unit, found, now, at_once=at_once), now)
+        return Released(tuple(shown), len(shown))
+    # A host that is released as a whole is gone, and so are its claims.
+    leaving = f"{HOST}={host}" if host and not owner and seen is None else ""
+    selected = Filter(scope=request.scope, owner=owner or None, host=host or None)
+    ids = None if seen is None else seen_ids(unit.catalogue, seen(unit.catalogue))
+    return release_all(
+        unit, selected, now, leaving=leaving, most=most, subnet_ids=ids, at_once=at_once
+    )[0]
+
+
+def _held(unit: Space, scope: str, family: int, number: int, *, at_once: bool) -> AllocationRow:
+    found = unit.allocation_at(scope, family, number)
+    text = format_address(family, number)
+    if found is None:
+        raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
+    if found.until is not None and not at_once:
+        raise NotAllocated(
+            f"{text} is not allocated in scope {scope}: it was released, and cools down until "
+            f"{plain(utc(found.until))}; release it with --now, or now=True, to end that",
+            address=text,
+            cooling_until=plain(utc(found.until)),
+        )
+    return found
+
+
+def _check_holder(allocation: AllocationRow, owner: str, host: str, sequence: int | None) -> None:
+    """Compare the conditions of a release with the present allocation (rule 8)."""
+    facts = {
+        "address": allocation.text,
+        "owner": allocation.owner,
+        "host": allocation.host,
+        "sequence": allocation.sequence,
+    }
+    if sequence is not None and allocation.sequence != sequence:
+        raise StaleSequence(
+            f"{allocation.text} has sequence {allocation.sequence}, not {sequence}: "
+            "it was released and allocated again since",
+            **facts,
+        )
+    if (owner and owner != allocation.owner) or (host and host != allocation.host):
+        raise NotAllocated(
+            f"{allocation.text} is held by {allocation.owner or 'an unnamed owner'}"
+            + (f" on host {allocation.host}" if allocation.host else "")
+            + ", and not as the release says",
+            **facts,
+        )
 
 
 def release_all(
