@@ -86,7 +86,8 @@ class Postgresql:
     def __init__(self, hosts: tuple[Address, ...] = ()) -> None:
         self._hosts = hosts or (Address("", None),)
         self.giver = PostgresqlGiver()
-        self.sharer = self.giver
+        # Pipelines need libpq 14, which psycopg's own packages have.
+        self.sharer = self.giver if psycopg.Pipeline.is_supported() else None
         self.writer = PostgresqlWriter()
 
     def engine(self, url: sa.URL, *, create: bool) -> sa.Engine:
