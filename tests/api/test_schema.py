@@ -106,6 +106,7 @@ def test_no_face_has_public_methods_of_its_own() -> None:
             "catalogue": "in parts: subnets, hosts, dimensions, pools",
             "with_visible_hosts": "what the service does for confined tokens",
             "release_seen": "what the service does for confined tokens",
+            "import_seen": "what the service does for confined tokens",
         },
         RemoteIpam: {},
         ScopedIpam: {

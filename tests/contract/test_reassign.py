@@ -196,7 +196,7 @@ def test_a_removed_host_is_declared_no_more(ipam: Ipam) -> None:
     assert [each.name for each in ipam.hosts()] == ["h2"]
     assert ipam.show(address).host == "h1"
     assert [change.name for change in ipam.apply(topology).changes] == ["h1"]
-    assert ("h1", "", "remove host") in acts(ipam, Act.TOPOLOGY)
+    assert ("h1", "h1", "remove host") in acts(ipam, Act.TOPOLOGY)
     assert ipam.remove_host("h2").source == "racks"
     sound(ipam)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from borough import Ipam
 from borough.domain.declared.topology import FieldChange
+from borough.engine.views import Route
 from borough.errors import (
     AddressOutsideGroup,
     Exhausted,
@@ -164,6 +166,10 @@ def test_addresses_that_cool_follow_as_well(ipam: Ipam, clock: Clock) -> None:
 # --- Claims and routes ------------------------------------------------------------------------
 
 
+def named(routes: Iterable[Route]) -> list[tuple[str, str]]:
+    return sorted((each.prefix, each.host) for each in routes)
+
+
 def test_claims_in_use_outlive_a_change_of_ranges(ipam: Ipam, clock: Clock) -> None:
     """Their routes stay as few, and a claim ends when nothing of it is held any more."""
     pods = {"name": "pods", "cidr": "10.0.0.0/24"}
@@ -182,18 +188,23 @@ def test_claims_in_use_outlive_a_change_of_ranges(ipam: Ipam, clock: Clock) -> N
     assert [holder for _, holder in lost] == ["host=c"]
     gave_up = [(each.subject, each.detail) for each in ipam.events() if each.act == "gave_up"]
     assert gave_up == lost
-    kept = [each for each in routes if each.host != "c"]
-    assert ipam.routes() == kept
-    assert effects(changes, "withdrawn") == [
-        (each.prefix, "c") for each in routes if each.host == "c"
-    ]
+    # Routes end where the ranges end: outside of them each address has its own.
+    now = ipam.routes()
+    assert {each.host for each in now} == {"a", "b"}
+    assert sorted(effects(changes, "withdrawn")) == named(
+        each for each in routes if each not in now
+    )
+    assert sorted(effects(changes, "announced")) == named(
+        each for each in now if each not in routes
+    )
     clock.advance(7200)
     ipam.reclaim()
     clock.advance(7200)
     ipam.reclaim()
-    assert ipam.routes() == kept
+    assert ipam.routes() == now
     assert ipam.audit() == []
     ipam.apply(space(pods))
+    assert ipam.routes() == [each for each in routes if each.host != "c"]
     assert [each.holder for each in ipam.blocks() if each.holder] == [
         each.holder for each in blocks if each.holder and each.holder != "host=c"
     ]

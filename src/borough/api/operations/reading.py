@@ -67,6 +67,7 @@ def history(ipam: Face, query: s.HistoryFilter) -> s.HistoryPage:
     """Events of an address, a prefix, an owner or a host, newest first, page by page."""
     asked = query.given()
     labels, limit = s.gather(asked.pop("label")), asked.pop("limit")
+    asked |= {name: s.read_time(asked[name]) for name in ("since", "until") if asked.get(name)}
     found = ipam.history(**asked, labels=labels, limit=limit + 1)
     shown = found[:limit]
     return s.HistoryPage(shown, shown[-1].id if len(found) > limit else None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from msgspec import field
 
@@ -109,8 +108,8 @@ class HistoryFilter(Input):
     scope: Text | None = None
     actor: Text | None = None
     act: Text | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Text | None = None
+    until: Text | None = None
     label: list[Label] = field(default_factory=list)
     after: Number = 0
     before: Number | None = None

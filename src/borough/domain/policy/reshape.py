@@ -270,7 +270,7 @@ def _claim_effects(found: Reshaped, sources: Sequence[Source]) -> Iterator[Effec
             )
 
 
-#: Claimed regions and held addresses by scope, family and host.
+#: Routed parts of claimed regions, and held addresses, by scope, family and host.
 _Fabric = dict[tuple[str, Family], dict[str, tuple[set[Prefix], set[int]]]]
 
 
@@ -297,7 +297,7 @@ def _add(
     for region, holder in claims:
         name, _, host = holder.partition("=")
         if name == HOST:
-            hosts.setdefault(host, (set(), set()))[0].add(region)
+            hosts.setdefault(host, (set(), set()))[0].update(subnet.routable_in(region))
     for each in held:
         if each.host and each.state is State.ALLOCATED:
             hosts.setdefault(each.host, (set(), set()))[1].add(each.address)
