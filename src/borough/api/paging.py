@@ -29,7 +29,7 @@ def by_place(subnet: SubnetView) -> Place:
 
 
 def by_prefix(text: str) -> Place:
-    """Where a prefix stands in a list of one family."""
+    """The sort key of a prefix in a list of one family."""
     prefix = parse_prefix(text)
     return [prefix.base, prefix.length]
 

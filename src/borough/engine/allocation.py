@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
@@ -152,7 +152,7 @@ class Allocator:
         )
 
     def warnings(self, catalogue: Catalogue, host: str) -> tuple[str, ...]:
-        """What a caller is warned of who names a host."""
+        """Warnings for a caller that names a host."""
         return self.ladders.warnings(catalogue, host) if self.suggests else ()
 
     @staticmethod
@@ -240,9 +240,10 @@ class Allocator:
                 plan = policy.allocate(resolved, space)
             except AddressInUse as taken:
                 return self._explanation(space, resolved, None, taken.message)
-            if plan is not None or len(over) < most:
-                outcome = "" if plan is not None else sentence(_reasons(space, unit, resolved))
-                return self._explanation(space, resolved, plan, outcome)
+            if plan is not None:
+                return self._explanation(space, resolved, plan)
+            if len(over) < most:
+                return self._refused(space, unit, resolved)[1]
             if most >= EXPLAINED:
                 return self._explanation(space, resolved, None, _UNDECIDED)
             most *= 2
@@ -284,6 +285,25 @@ class Allocator:
         tallies: dict[int, Tally] = space.tallies(subnets_to_tally(resolved))
         return explain(self._told(resolved), plan, tallies, outcome)
 
+    def _refused(
+        self,
+        space: ReadSpace | After,
+        unit: ReadUnit,
+        resolved: policy.ResolvedRequest,
+        *,
+        counted: bool = True,
+    ) -> tuple[list[Refusal], Explanation]:
+        """The reasons of a refusal and its explanation, from one count of the subnets.
+
+        :param space: the space as the decision saw it.
+        :param counted: false where the tables do not know all addresses in use: there are no reasons then.
+        """
+        is_sought = resolved.request.kind in (Kind.ANY, Kind.NEXT)
+        ids = subnets_to_count(resolved) if counted and is_sought else []
+        tallies = space.tallies(ids or subnets_to_tally(resolved))
+        reasons = _reasons(space, unit, resolved, tallies) if ids else []
+        return reasons, explain(self._told(resolved), None, tallies, sentence(reasons))
+
     def _told(self, resolved: policy.ResolvedRequest) -> policy.ResolvedRequest:
         """A setting as the caller may be told of it."""
         host = resolved.catalogue.hosts.get(resolved.request.host)
@@ -298,8 +318,7 @@ class Allocator:
 
         :param counted: false where the tables do not know all addresses in use.
         """
-        reasons = _reasons(unit, unit, resolved) if counted else []
-        explanation = self._explanation(unit, resolved, None, sentence(reasons))
+        reasons, explanation = self._refused(unit, unit, resolved, counted=counted)
         return refusals.refusal(self._told(resolved), explanation, reasons, self.ladders.climb)
 
     def replay(self, unit: ReadUnit, request: Request) -> Answer | None:
@@ -330,21 +349,21 @@ def digest(request: Request) -> str:
 
 
 def _reasons(
-    space: ReadSpace | After, unit: ReadUnit, resolved: policy.ResolvedRequest
+    space: ReadSpace | After,
+    unit: ReadUnit,
+    resolved: policy.ResolvedRequest,
+    tallies: Mapping[int, Tally],
 ) -> list[Refusal]:
-    """The reasons why a group has too few addresses; empty when they are not known.
+    """The reasons why a group has too few addresses.
 
     :param space: the space as the decision saw it.
+    :param tallies: counts of :func:`borough.domain.policy.refusal.subnets_to_count`.
     """
-    ids = subnets_to_count(resolved)
-    if not ids or resolved.request.kind not in (Kind.ANY, Kind.NEXT):
-        return []
 
     def claimed(rung: Rung) -> int:
         claimant = resolved.selector.claimant
         return ClaimedRegions(Plan(), claimant, space.holdings(rung, claimant)).size
 
-    tallies = space.tallies(ids)
     until = ""
     if any(tally.cooling for tally in tallies.values()):
         resting = unit.expired(_NEVER, EXPIRE_BATCH)

@@ -12,7 +12,7 @@ from borough.domain.encode import micros
 from borough.domain.net.addresses import WIDTH, parse_address
 from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.space.events import Event
-from borough.domain.space.filters import Trail
+from borough.domain.space.filters import CONDITIONS, Trail
 from borough.domain.space.plan import Act
 from borough.engine.request import LabelsIn, check_page, optional_text
 from borough.errors import BoroughError, FixInput
@@ -146,16 +146,9 @@ def history(
         upto,
         wanted.limit,
         None if cohorts is None else sorted(cohorts),
-        True,
-        wanted.within,
-        wanted.owner,
-        wanted.host,
-        wanted.subnet,
-        wanted.scope,
-        wanted.actor,
-        wanted.act,
-        wanted.since,
-        wanted.until,
+        newest_first=True,
+        within=wanted.within,
+        **{name: getattr(wanted, name) for name in CONDITIONS},
     )
     subnet = unit.catalogue.by_name.get(wanted.subnet or "")
     if subnet is not None and wanted.within is None:

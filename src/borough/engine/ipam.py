@@ -134,7 +134,7 @@ class Ipam(Face):
     def import_seen(
         self, seen: Callable[[Catalogue], Collection[str]], request: ImportRequest
     ) -> Imported:
-        """What :meth:`import_allocations` does with one piece, in some subnets only.
+        """Import one piece as :meth:`import_allocations` does, in some subnets only.
 
         :param seen: names of these subnets.
         """

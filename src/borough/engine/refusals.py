@@ -12,7 +12,7 @@ from borough.domain.declared.lookup import did_you_mean
 from borough.domain.encode import plain
 from borough.domain.policy.allocate import ResolvedRequest, named_addresses
 from borough.domain.policy.explain import Explanation, describe_group
-from borough.domain.policy.refusal import Refusal, sentence
+from borough.domain.policy.refusal import ADVICE, Refusal, sentence
 from borough.domain.policy.selection import Ladder, ResolvedSelector
 from borough.domain.request import Kind, Request
 from borough.errors import Exhausted, NeedsSpace, NoMatchingSubnet
@@ -22,9 +22,6 @@ _COMPUTED: Final = {
     Kind.EUI64: "no /64, and so no place for an EUI-64 interface identifier,",
     Kind.GATEWAY: "no subnet with a gateway",
 }
-
-#: Advice where the reason is not known.
-_ADVICE: Final = ("release addresses", "add a subnet to the group", "ask a wider group")
 
 Climb = Callable[[Catalogue, Request], tuple[ResolvedSelector, Ladder]]
 
@@ -64,7 +61,7 @@ def refusal(
     families = " and ".join(f"IPv{family}" for family in out)
     wanted_count = f"{request.count} addresses" if request.count > 1 else "address"
     why = f": {sentence(reasons)}" if reasons else ""
-    advice = list(dict.fromkeys(step for each in reasons for step in each.advice)) or list(_ADVICE)
+    advice = list(dict.fromkeys(step for each in reasons for step in each.advice)) or list(ADVICE)
     others = [family for family in resolved.ladder.families if family not in out]
     advice += [f"ask for IPv{family} only" for family in others]
     return Exhausted(

@@ -190,7 +190,7 @@ def _blocks_of(
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full a subnet is, in addresses.
+    """The usage of a subnet, in addresses.
 
     :ivar size: addresses for *any* and *next*: those of the ranges.
     :ivar used: of the size, those that are not free.

@@ -35,7 +35,7 @@ def space_map(ipam: Face, query: s.MapQuery) -> SpaceMap:
 
 @operation("GET", "/v1/usage", permission=Permission.READ)
 def usage(ipam: Face, query: s.UsageQuery) -> GroupUsage:
-    """How full subnets are."""
+    """Usage of subnets."""
     found = ipam.usage(labels=s.gather(query.label), host=query.host, scope=query.scope)
     return GroupUsage.of(found)
 

@@ -1,4 +1,4 @@
-"""What a change of subnets does to addresses, claims and routes, for people."""
+"""Effects of a change of subnets on addresses, claims and routes, in words."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from borough.domain.space.rungs import Hold, Rung
 #: Most subnets of a group that are counted; larger groups are refused without figures.
 COUNTED: Final = 32
 
-_MORE: Final = ("release addresses", "add a subnet to the group", "ask a wider group")
+#: Advice that helps in every full group.
+ADVICE: Final = ("release addresses", "add a subnet to the group", "ask a wider group")
 
 
 class Reason(StrEnum):
@@ -174,7 +175,7 @@ def _refusal(
             Reason.SPLIT,
             family,
             f"{asked} on one segment, {sum(room.allowed for room in rooms)} on all",
-            (f"ask for {best.allowed} or fewer at a time", *_MORE),
+            (f"ask for {best.allowed} or fewer at a time", *ADVICE),
         )
     if best.allowed + best.cooling >= count:
         until = f" until {cools_until}" if cools_until else ""
@@ -190,12 +191,12 @@ def _refusal(
             (
                 "wait for the end of a cool-down",
                 "end cool-downs with `borough release --now`",
-                *_MORE,
+                *ADVICE,
             ),
         )
     if best.allowed:
-        return Refusal(Reason.COUNT, family, asked, (f"ask for {best.allowed} or fewer", *_MORE))
-    return Refusal(Reason.FULL, family, "every address is allocated", _MORE)
+        return Refusal(Reason.COUNT, family, asked, (f"ask for {best.allowed} or fewer", *ADVICE))
+    return Refusal(Reason.FULL, family, "every address is allocated", ADVICE)
 
 
 def sentence(reasons: Sequence[Refusal]) -> str:

@@ -1,4 +1,4 @@
-"""What happens to addresses, claims and routes when subnets are split, joined, resized, renamed or moved.
+"""Addresses, claims and routes of subnets that are split, merged, resized, renamed or moved.
 
 An address stays with its subnet as long as that contains it, in whichever scope the subnet is then. Otherwise
 it follows to the subnet of its scope that contains it. Only an address that no subnet can hold falls out.
@@ -42,7 +42,7 @@ class Source:
 
 @dataclass
 class Filling:
-    """What a changed or added subnet holds afterwards.
+    """The contents of a changed or added subnet after the change.
 
     :ivar subnet: as it shall be; with id 0 when it is added.
     :ivar claims: holder by region; more may be claimed than the subnet has.
@@ -125,7 +125,7 @@ class _Homes:
         return (each for each in placed[first:last] if each.prefix.overlaps(prefix))
 
     def of(self, source: Source, address: int) -> Subnet | None:
-        """Where an address of a subnet goes; None when no subnet can hold it."""
+        """The subnet of an address after the change; None when no subnet can hold it."""
         before, after = source.subnet, source.after
         places = [self.at(before.scope, before.family, address)]
         if after is not None:

@@ -74,7 +74,7 @@ class Space(Protocol):
         """The allocation of an address, a cooling one included; None when there is none."""
 
     def is_in_use(self, scope: str, prefix: Prefix) -> bool:
-        """Whether an address of a prefix is held or cools."""
+        """True when an address of a prefix is allocated or cooling."""
 
 
 class Act(StrEnum):

@@ -185,7 +185,7 @@ def return_region(
 
 
 def is_needed(space: Space, subnet: Subnet, piece: Prefix) -> bool:
-    """Whether a piece of a region, unused in the ranges, stays for addresses in use outside of them."""
+    """True when a piece of a region, unused in the ranges, has addresses in use outside of them."""
     return not subnet.usable_in(piece.base, piece.last) and space.is_in_use(subnet.scope, piece)
 
 

@@ -212,7 +212,7 @@ def _write_subnets(unit: Unit, changes: Changes, space: SpaceChange, now: int) -
 
 
 def _events(changes: Changes, now: int) -> list[EventRow]:
-    """What a change did: its lines, and its effects."""
+    """The events of a change: its lines, and its effects."""
     events = events_of_changes(changes, now)
     for effect in changes.effects:
         act = _ACTS.get(effect.kind, Act.TOPOLOGY)

@@ -11,7 +11,7 @@ from borough.store.sql.runner import Row
 
 
 class Facts(NamedTuple):
-    """What a decision needs; see ``borough_facts_1.sql`` in :mod:`borough.store.sql.routines`.
+    """The rows that a decision needs; see ``borough_facts_1.sql`` in :mod:`borough.store.sql.routines`.
 
     :ivar rung: the position of the rung that the piece was offered on; -1 for a named address.
     :ivar piece: the block or free range that was offered or named; None when there is none.
