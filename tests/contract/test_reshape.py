@@ -134,6 +134,38 @@ def test_subnets_move_to_another_scope_and_trade_scopes(ipam: Ipam) -> None:
         ipam.apply(space({"name": "other", "cidr": "10.1.0.0/25"}), name="another")
 
 
+def test_a_subnet_takes_the_place_of_a_removed_one_with_a_resting_address(ipam: Ipam) -> None:
+    red = {"name": "red", "cidr": WEB["cidr"], "scope": "r"}
+    ipam.apply(space({**WEB, "cooldown": 60}, red, scopes=["r"]))
+    address = ipam.allocate(labels=L, owner="old").allocations[0].address
+    ipam.release(address)
+    ipam.allocate(labels=L, address=address, owner="new", scope="r")
+    ipam.apply(space({**red, "scope": "default"}, scopes=["r"]))
+    assert [
+        (each.scope, each.subnet, each.address, each.owner, each.state)
+        for each in ipam.allocations()
+    ] == [("default", "red", address, "new", "allocated")]
+    assert ipam.audit() == []
+
+
+def test_no_address_that_two_scopes_hold_comes_to_lie_in_one(ipam: Ipam) -> None:
+    """The move is refused until one of them is released; then a resting one gives way."""
+    red = {"name": "red", "cidr": WEB["cidr"], "scope": "r"}
+    ipam.apply(space({**WEB, "cooldown": 60}, {**red, "cooldown": 60}, scopes=["r"]))
+    ipam.allocate(labels=L, address="10.1.0.9", owner="old")
+    ipam.allocate(labels=L, address="10.1.0.9", owner="new", scope="r")
+    moved = space({**red, "scope": "default", "cooldown": 60}, scopes=["r"])
+    with pytest.raises(WouldStrand, match="held twice") as refused:
+        ipam.apply(moved)
+    assert [each["address"] for each in refused.value.detail["allocations"]] == ["10.1.0.9"]
+    ipam.release("10.1.0.9", scope="r")
+    ipam.apply(moved)
+    assert [(each.scope, each.owner, each.state) for each in ipam.allocations()] == [
+        ("default", "old", "allocated")
+    ]
+    assert ipam.audit() == []
+
+
 def test_subnets_trade_prefixes_around_their_addresses(ipam: Ipam) -> None:
     """Each address stays where it is, in the subnet that has its prefix then."""
     ipam.apply(space(*HALVES))

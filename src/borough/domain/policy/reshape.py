@@ -49,7 +49,7 @@ class Filling:
     """
 
     subnet: Subnet
-    taken: list[int] = field(default_factory=list)
+    taken: set[int] = field(default_factory=set)
     claims: dict[Prefix, str] = field(default_factory=dict)
 
     def tiles(self, subnet: Subnet, cohort_id: int) -> tuple[list[Block], list[FreeRange]]:
@@ -85,12 +85,15 @@ class Reshaped:
     :ivar followers: allocations whose subnet, scope or rest changes.
     :ivar forgotten: resting allocations that end.
     :ivar fallen: held allocations that no subnet can hold.
+    :ivar doubled: held allocations that come to an address which another one holds: their subnets were in
+        two scopes.
     """
 
     fillings: dict[str, Filling] = field(default_factory=dict)
     followers: list[Follower] = field(default_factory=list)
     forgotten: list[AllocationRow] = field(default_factory=list)
     fallen: list[AllocationRow] = field(default_factory=list)
+    doubled: list[AllocationRow] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
 
     def claim(self, subnet: Subnet, region: Prefix, holder: str) -> None:
@@ -149,15 +152,20 @@ def reshape(
     :param now: microseconds since the epoch.
     """
     changed = list(changed)
-    placement_groups = _Homes([*(new for _, new in changed), *added])
+    homes = _Homes([*(new for _, new in changed), *added])
     found = Reshaped()
     for source in sources:
         if source.after is not None:
             found.fillings[source.after.name] = Filling(source.after)
+    # Where two scopes meet, a resting address gives way to a held one.
+    for rests in (False, True):
+        for source in sources:
+            for allocation in source.allocations:
+                if (allocation.until is not None) is rests:
+                    home = homes.of(source, allocation.address)
+                    _follow(found, source, home, allocation, now)
     for source in sources:
-        for allocation in source.allocations:
-            _follow(found, source, placement_groups.of(source, allocation.address), allocation, now)
-        _claims(found, source, placement_groups)
+        _claims(found, source, homes)
     found.effects = [
         *_moves(found, sources),
         *_claim_effects(found, sources),
@@ -170,36 +178,37 @@ def reshape(
 def _follow(
     found: Reshaped,
     source: Source,
-    placement_group: Subnet | None,
+    home: Subnet | None,
     allocation: AllocationRow,
     now: int,
 ) -> None:
     rests = allocation.until is not None
-    if placement_group is None:
+    if home is None:
         (found.forgotten if rests else found.fallen).append(allocation)
         return
     until = allocation.until
     if until is not None:
-        until = min(until, now + placement_group.cooldown * SECOND)
-        if not placement_group.cooldown:
+        until = min(until, now + home.cooldown * SECOND)
+        if not home.cooldown:
             found.forgotten.append(allocation)
             return
-    new = replace(allocation, scope=placement_group.scope, until=until)
-    if placement_group is not source.after or new != allocation:
-        found.followers.append(Follower(allocation, new, placement_group))
-    filling = found.fillings.setdefault(placement_group.name, Filling(placement_group))
-    filling.taken.append(allocation.address)
+    filling = found.fillings.setdefault(home.name, Filling(home))
+    if allocation.address in filling.taken:
+        (found.forgotten if rests else found.doubled).append(allocation)
+        return
+    filling.taken.add(allocation.address)
+    new = replace(allocation, scope=home.scope, until=until)
+    if home is not source.after or new != allocation:
+        found.followers.append(Follower(allocation, new, home))
 
 
-def _claims(found: Reshaped, source: Source, placement_groups: _Homes) -> None:
+def _claims(found: Reshaped, source: Source, homes: _Homes) -> None:
     """Give the claims of a subnet to the subnets that its addresses go to."""
     before, after = source.subnet, source.after
     stays = [] if after is None or after.family != before.family else [after.prefix]
-    targets = list(placement_groups.in_scope(before.scope, before.prefix))
+    targets = list(homes.in_scope(before.scope, before.prefix))
     if after is not None:
-        targets += (
-            each for each in placement_groups.in_scope(after.scope, before.prefix) if not each.id
-        )
+        targets += (each for each in homes.in_scope(after.scope, before.prefix) if not each.id)
     for region, holder in _claimed(source.blocks):
         if after is not None and after.prefix.overlaps(region):
             found.claim(after, _common(after.prefix, region), holder)
@@ -345,20 +354,20 @@ def _gateways(
     moved = {each.old.sequence: each.subnet for each in found.followers}
     for source in sources:
         for each in source.allocations:
-            placement_group = moved.get(each.sequence) or after[each.subnet_id]
+            home = moved.get(each.sequence) or after[each.subnet_id]
             if (
-                placement_group is not None
-                and placement_group.name in set_anew
-                and each.address == placement_group.gateway
+                home is not None
+                and home.name in set_anew
+                and each.address == home.gateway
                 and each.state is State.ALLOCATED
             ):
-                text = format_address(placement_group.family, each.address)
+                text = format_address(home.family, each.address)
                 yield Effect(
                     "gateway_held",
-                    placement_group.name,
+                    home.name,
                     text,
                     each.owner,
-                    f"the gateway {text} of subnet {placement_group.name} is held by "
+                    f"the gateway {text} of subnet {home.name} is held by "
                     + (each.owner or "an unnamed owner")
                     + (f" on host {each.host}" if each.host else ""),
                 )

@@ -78,7 +78,11 @@ def carry_out(unit: Unit, changes: Changes, source: str, now: int, *, dry_run: b
     sources = _sources(unit, changes)
     shape = reshape(sources, changes.subnets_changed, changes.subnets_added, now)
     if shape.fallen:
-        raise _falls_out(unit.catalogue, shape.fallen, len(shape.forgotten))
+        where = "would lie in no subnet that can hold them"
+        raise _strands(unit.catalogue, shape.fallen, where, len(shape.forgotten))
+    if shape.doubled:
+        where = "would be held twice, because they are held in both of two scopes that meet"
+        raise _strands(unit.catalogue, shape.doubled, where, len(shape.forgotten))
     changes = replace(changes, effects=tuple(shape.effects))
     if dry_run:
         return changes
@@ -125,9 +129,16 @@ class SpaceChange:
     def clear(self, unit: Unit, now: int) -> None:
         """Remove blocks and unused space, each as it was read, and what rested in them."""
         # They stand for the allocations read beside them. A subnet that nobody follows from is removed
-        # with its space.
+        # with its space; but an address that comes from another scope may rest there, and be held twice.
         left = {each.old.subnet_id for each in self.shape.followers}
-        old = [each for each in self.sources if each.after is not None or each.subnet.id in left]
+        entered = {
+            each.new.scope for each in self.shape.followers if each.new.scope != each.old.scope
+        }
+        old = [
+            each
+            for each in self.sources
+            if each.after is not None or each.subnet.id in left or each.subnet.scope in entered
+        ]
         ids = {each.subnet.id for each in old}
         plan = Plan(
             removed=[each for each in self.shape.forgotten if each.subnet_id in ids],
@@ -242,7 +253,9 @@ def _shorten_rests(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None
     unit.commit(allocate.free(unit.catalogue, unit, resting, now), now)
 
 
-def _falls_out(catalogue: Catalogue, fallen: list[AllocationRow], cooling: int) -> WouldStrand:
+def _strands(
+    catalogue: Catalogue, fallen: list[AllocationRow], where: str, cooling: int
+) -> WouldStrand:
     listed = [
         {
             "address": each.text,
@@ -258,7 +271,7 @@ def _falls_out(catalogue: Catalogue, fallen: list[AllocationRow], cooling: int) 
     count = "1 allocated address" if len(fallen) == 1 else f"{len(fallen)} allocated addresses"
     resting = f" ({cooling} more only cool down, and do not count)" if cooling else ""
     return WouldStrand(
-        f"{count} of {', '.join(names[:3])} would lie in no subnet that can hold them: "
+        f"{count} of {', '.join(names[:3])} {where}: "
         f"{few}{'…' if len(fallen) > 3 else ''}{resting}; release them first",
         allocations=listed,
         total=len(fallen),
