@@ -543,6 +543,21 @@ class Histories(RuleBasedStateMachine):
             assert seen[0] == seen[1]
 
     @invariant()
+    def every_address_leads_to_its_host(self) -> None:
+        """By longest match over the routes of all hosts; inside loans and around them."""
+        table: dict[tuple[str, Any], str] = {}
+        for each in self.ipams[1].routes():
+            table[each.scope, ipaddress.ip_network(each.prefix)] = each.host
+        for held in self.ipams[1].allocations():
+            if held.state != "allocated" or not held.host:
+                continue
+            address = ipaddress.ip_address(held.address)
+            lengths = range(address.max_prefixlen, -1, -1)
+            networks = (ipaddress.ip_network((address, n), strict=False) for n in lengths)
+            hops = (table.get((held.scope, network)) for network in networks)
+            assert next((hop for hop in hops if hop), None) == held.host, held
+
+    @invariant()
     def nothing_is_held_twice(self) -> None:
         held = [(each.scope, each.address) for each in self.ipams[1].allocations()]
         assert len(held) == len(set(held))

@@ -130,6 +130,7 @@ _BLOCKS: Final = (
     Column("scope", soft=True),
     Column("claimed by", soft=True),
     Column("region"),
+    Column("borrowed from", soft=True),
     Column("size", right=True),
     Column("free", right=True),
     Column("borrowed", soft=True),
@@ -154,6 +155,7 @@ def blocks(state: GlobalOptions, host: str | None, subnet: str | None) -> None:
             scope_text(each.scope),
             each.holder,
             each.region if each.holder else "",
+            f"{each.lender}'s {each.lent_from}" if each.lender else "",
             each.size,
             each.free,
             ", ".join(

@@ -19,7 +19,13 @@ from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import NOBODY, Block, part, reserved_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
-from borough.domain.space.regions import ClaimedRegions, add_free_range, regions, return_region
+from borough.domain.space.regions import (
+    ClaimedRegions,
+    add_free_range,
+    back_to_lender,
+    regions,
+    return_region,
+)
 from borough.domain.space.rungs import Hold, Rung
 
 
@@ -88,7 +94,9 @@ def vacate(catalogue: Catalogue, space: Space, holder: str) -> Plan:
 
 
 def _let_go(plan: Plan, space: Space, subnet: Subnet, block: Block) -> None:
-    """Make a block unclaimed, and its unused pieces free ranges."""
+    """Let a lender have a block again, or make it unclaimed, and its unused pieces free ranges."""
+    if back_to_lender(plan, space, subnet, block):
+        return
     used = _used_pieces(block, block.bitmap & ~reserved_bits(subnet, block.prefix), block.prefix)
     pieces = [part(subnet, block, prefix, NOBODY, 0) for prefix in used]
     if pieces:
@@ -130,7 +138,7 @@ def rename(
         cohort_id = blocks[0].cohort_id
         if cohort_id not in claimed:
             held = space.held_in(cohort_id, holder_of(new))
-            claimed[cohort_id] = ClaimedRegions(plan, holder_of(new), held)
+            claimed[cohort_id] = ClaimedRegions(plan, space, holder_of(new), held)
         subnet = catalogue.subnets[blocks[0].subnet_id]
         _hand_over(plan, claimed[cohort_id], subnet, region, blocks)
     return plan
@@ -189,7 +197,9 @@ def reassign(
         blocks = [
             each for each in space.blocks_in(subnet.id, region) if each.holder == block.holder
         ]
-        claimed_regions = ClaimedRegions(plan, claimant, space.held_in(block.cohort_id, claimant))
+        claimed_regions = ClaimedRegions(
+            plan, space, claimant, space.held_in(block.cohort_id, claimant)
+        )
         cohort = catalogue.cohorts[block.cohort_id]
         cap = _wanted(catalogue, host).rules.with_settings(cohort.claiming).cap
         if not cap or claimed_regions.size + region.size <= cap:

@@ -85,6 +85,7 @@ class Act(StrEnum):
     CLAIMED = "claimed"
     GREW = "grew"
     TRANSFERRED = "transferred"
+    BORROWED = "borrowed"
     GAVE_UP = "gave_up"
     REASSIGNED = "reassigned"
     TOPOLOGY = "topology"
@@ -96,8 +97,8 @@ class Act(StrEnum):
 class Note(NamedTuple):
     """A change of claims in a plan, for events and explanations.
 
-    :ivar previous_holder: the previous holder of a piece that is taken over; else empty.
-    :ivar region: the region that it is taken out of.
+    :ivar previous_holder: the previous holder of a piece that is taken over or lent; else empty.
+    :ivar region: the region that it is taken out of or lies in.
     """
 
     act: Act
@@ -236,6 +237,19 @@ class Plan:
     def current(self, block: Block) -> Block:
         """A stored block as this plan leaves it so far."""
         return self.changed[block.id][1] if block.id in self.changed else block
+
+    def of_holder(self, stored: Iterable[Block], cohort_id: int, holder: str) -> list[Block]:
+        """The blocks of a holder in a cohort as this plan leaves them so far.
+
+        :param stored: those that it had before.
+        """
+        gone = {block.id for block in self.blocks_removed}
+        here = [self.current(block) for block in stored if block.id not in gone]
+        return [
+            block
+            for block in (*here, *self.blocks_added)
+            if (block.cohort_id, block.holder) == (cohort_id, holder)
+        ]
 
     def put(self, old: Block, new: Block) -> Block:
         """Write a block that is stored or that this plan adds; return it."""
