@@ -478,6 +478,29 @@ class Histories(RuleBasedStateMachine):
             )
         )
 
+    @rule(
+        data=st.data(),
+        owner=st.sampled_from([None, "", *OWNERS]),
+        note=st.sampled_from([None, "", "a note"]),
+        attributes=st.dictionaries(
+            st.sampled_from(["k", "l"]), st.sampled_from([None, 1, "1", True, {"k": "1"}])
+        ),
+    )
+    def edit(self, data: st.DataObject, owner: Any, note: Any, attributes: dict[str, Any]) -> None:
+        held = self.ipams[0].allocations()
+        if not held:
+            return
+        each = held[data.draw(st.integers(0, len(held) - 1))]
+        values = {"owner": owner, "note": note, "attributes": attributes}
+        self.both(
+            lambda ipam: _without_sequence(ipam.edit(each.address, scope=each.scope, **values))
+        )
+        self.both(lambda ipam: tuple(ipam.allocations(attributes={"k": "1"}, limit=2)))
+
+    @rule(owner=st.sampled_from(OWNERS), to=st.sampled_from(OWNERS))
+    def transfer(self, owner: str, to: str) -> None:
+        self.both(lambda ipam: ipam.transfer(owner, to).total)
+
     @rule()
     def reclaim(self) -> None:
         self.both(lambda ipam: ipam.reclaim())

@@ -223,6 +223,7 @@ def allocations(
         subnet_ids=seen_ids(unit.catalogue, seen) if subnet is None else None,
         within=within,
         owner_prefix=wanted.owner_prefix,
+        attributes=wanted.attributes,
         after=wanted.after,
         limit=wanted.limit,
     )

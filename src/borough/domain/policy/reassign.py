@@ -132,7 +132,7 @@ def rename(
     :param allocations: those of the host, cooling ones included.
     """
     plan = Plan()
-    plan.reassigned = [(each, replace(each, host=new)) for each in allocations]
+    plan.edited = [(each, replace(each, host=new)) for each in allocations]
     claimed: dict[int, ClaimedRegions] = {}
     for region, blocks in regions(everything_of(catalogue, space, holder_of(old))):
         cohort_id = blocks[0].cohort_id
@@ -180,7 +180,7 @@ def reassign(
         up to the first one of another claimant.
     """
     plan = Plan()
-    plan.reassigned.append((allocation, replace(allocation, host=host)))
+    plan.edited.append((allocation, replace(allocation, host=host)))
     claimant = claimant_of(catalogue, host)
     block = space.piece_at(allocation.subnet_id, allocation.address)
     if not isinstance(block, Block) or not claimant or block.holder == claimant:

@@ -88,6 +88,7 @@ class Act(StrEnum):
     BORROWED = "borrowed"
     GAVE_UP = "gave_up"
     REASSIGNED = "reassigned"
+    EDITED = "edited"
     TOPOLOGY = "topology"
     REPAIRED = "repaired"
     PRUNED = "pruned"
@@ -178,7 +179,7 @@ class Plan:
 
     :ivar changed: blocks as read and as they become, by block id.
     :ivar cooled: allocations that become cooling, as they become.
-    :ivar reassigned: allocations as read and on their new host.
+    :ivar edited: allocations as read, and with another host, owner, note or attributes.
     """
 
     free_ranges_removed: list[FreeRange] = field(default_factory=list)
@@ -189,7 +190,7 @@ class Plan:
     grants: list[Grant] = field(default_factory=list)
     removed: list[AllocationRow] = field(default_factory=list)
     cooled: list[AllocationRow] = field(default_factory=list)
-    reassigned: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
+    edited: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     @property
