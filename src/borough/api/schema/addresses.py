@@ -101,6 +101,36 @@ class Release(Input):
     now: bool = False
 
 
+class Reserve(Input):
+    """The addresses to reserve.
+
+    :ivar addresses: each an address, `first-last` or a prefix.
+    :ivar owner: only this owner gets them; empty for nobody.
+    :ivar attributes: JSON values to store with the addresses.
+    :ivar note: one line of text to store with the addresses.
+    """
+
+    addresses: list[Text]
+    owner: MaybeText = ""
+    scope: Text = "default"
+    attributes: Attributes = field(default_factory=dict)
+    note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
+
+
+class Cancel(Input):
+    """The reservations to cancel: those of some addresses, or all of an owner.
+
+    :ivar addresses: each an address, `first-last` or a prefix; owner is then a condition.
+    :ivar scope: of the addresses, `default` when left out; of an owner, all scopes.
+    :ivar now: without a cool-down.
+    """
+
+    addresses: list[Text] = field(default_factory=list)
+    owner: MaybeText = ""
+    scope: Text | None = None
+    now: bool = False
+
+
 class Condition(Input):
     """Conditions on the present allocation of an address.
 

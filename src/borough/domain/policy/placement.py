@@ -24,8 +24,8 @@ from borough.domain.space.blocks import (
     FreeRange,
     blocks_for,
     cut,
-    reserved_bits,
     room_in,
+    withheld_bits,
     worth_taking,
 )
 from borough.domain.space.plan import Act, Note, Offer, Plan, Space
@@ -129,7 +129,7 @@ class Placer:
         return [Picked(address, new, found, found) for address in addresses]
 
     def _untouched(self, subnet: Subnet, block: Block) -> bool:
-        return block.bitmap == reserved_bits(subnet, block.prefix)
+        return block.bitmap == withheld_bits(subnet, block.prefix)
 
     def _claim_block(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
         """Claim an unused, unclaimed block."""

@@ -17,7 +17,7 @@ from borough.domain.policy.placement import NAMED_BITS
 from borough.domain.policy.selection import ResolvedSelector, resolve_selector
 from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State
-from borough.domain.space.blocks import NOBODY, Block, part, reserved_bits
+from borough.domain.space.blocks import NOBODY, Block, part, withheld_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
 from borough.domain.space.regions import ClaimedRegions, add_free_range, regions, return_region
 from borough.domain.space.rungs import Hold, Rung
@@ -89,7 +89,7 @@ def vacate(catalogue: Catalogue, space: Space, holder: str) -> Plan:
 
 def _let_go(plan: Plan, space: Space, subnet: Subnet, block: Block) -> None:
     """Make a block unclaimed, and its unused pieces free ranges."""
-    used = _used_pieces(block, block.bitmap & ~reserved_bits(subnet, block.prefix), block.prefix)
+    used = _used_pieces(block, block.bitmap & ~withheld_bits(subnet, block.prefix), block.prefix)
     pieces = [part(subnet, block, prefix, NOBODY, 0) for prefix in used]
     if pieces:
         first = replace(pieces[0], id=block.id, version=block.version)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, format_address
 from borough.domain.request import Request
+
+#: The end of a reservation, which has none: the largest integer of every database, after every time.
+FOREVER: Final = (1 << 63) - 1
 
 
 class State(StrEnum):
@@ -17,15 +20,25 @@ class State(StrEnum):
 
     ALLOCATED = "allocated"
     COOLING = "cooling"
+    RESERVED = "reserved"
+
+    @classmethod
+    def at_end(cls, until: int | None) -> State:
+        """The state of a row, by the end that is stored in it."""
+        if until is None:
+            return cls.ALLOCATED
+        return cls.RESERVED if until == FOREVER else cls.COOLING
 
 
 @dataclass(frozen=True, slots=True)
 class AllocationRow:
-    """One address held by an owner.
+    """One address held by an owner, or kept for one.
 
     :ivar sequence: never repeats for the address (rule 8).
-    :ivar at: when it was allocated, in microseconds.
-    :ivar until: when a cooling address is free again, in microseconds; None while allocated.
+    :ivar at: when it was allocated or reserved, in microseconds.
+    :ivar until: when a cooling address is free again, in microseconds; None while allocated;
+        :data:`FOREVER` while reserved.
+    :ivar sticky: True when a release leaves a reservation; true of every reservation.
     """
 
     scope: str
@@ -40,6 +53,7 @@ class AllocationRow:
     note: str = ""
     at: int = 0
     until: int | None = None
+    sticky: bool = False
 
     @classmethod
     def granted(cls, request: Request, subnet: Subnet, address: int, at: int) -> Self:
@@ -55,6 +69,16 @@ class AllocationRow:
             note=request.note,
             at=at,
         )
+
+    def reserved(self, at: int) -> Self:
+        """The reservation that this allocation leaves when it is released."""
+        return replace(
+            self, host="", sequence=0, state=State.RESERVED, at=at, until=FOREVER, sticky=True
+        )
+
+    def is_kept_from(self, owner: str) -> bool:
+        """True while the address is reserved, and not for this owner."""
+        return self.state is State.RESERVED and not (owner and owner == self.owner)
 
     @property
     def text(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.addresses import format_address
@@ -14,20 +15,40 @@ from borough.domain.space.plan import Act, Note, Plan
 def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
     """The events of a plan, except those of its grants."""
     # A cooling allocation that is removed was released before.
-    held = [each for each in plan.removed if each.state is State.ALLOCATED]
+    ended = [each for each in plan.removed if each.state is not State.COOLING]
+    if any(each.state is State.RESERVED for each in ended):
+        # A reservation that becomes an allocation is not cancelled.
+        granted = {_place(grant.allocation) for grant in plan.grants}
+        ended = [
+            each for each in ended if each.state is State.ALLOCATED or _place(each) not in granted
+        ]
+    ended += [old for old, _ in plan.cooled]
     return [
-        *(_event(Act.RELEASED, each, catalogue, now) for each in (*held, *plan.cooled)),
-        *(
-            _event(Act.REASSIGNED, new, catalogue, now, f"from host {old.host}" if old.host else "")
-            for old, new in plan.reassigned
-        ),
+        *(_event(_END[each.state], each, catalogue, now) for each in ended),
+        *(_event_of_change(old, new, catalogue, now) for old, new in plan.reassigned),
         *(_event_of_note(note, catalogue, now) for note in plan.notes),
     ]
 
 
+_END: Final = {State.ALLOCATED: Act.RELEASED, State.RESERVED: Act.CANCELLED}
+
+
+def _place(allocation: AllocationRow) -> tuple[str, int, int]:
+    return allocation.scope, allocation.family, allocation.address
+
+
+def _event_of_change(
+    old: AllocationRow, new: AllocationRow, catalogue: Catalogue, now: int
+) -> EventRow:
+    if old.sticky != new.sticky:
+        return _event(Act.RESERVED if new.sticky else Act.CANCELLED, new, catalogue, now)
+    return _event(Act.REASSIGNED, new, catalogue, now, f"from host {old.host}" if old.host else "")
+
+
 def event_of_grant(allocation: AllocationRow, catalogue: Catalogue, now: int) -> EventRow:
     """The event of an address that a plan grants."""
-    return _event(Act.ALLOCATED, allocation, catalogue, now)
+    act = Act.RESERVED if allocation.state is State.RESERVED else Act.ALLOCATED
+    return _event(act, allocation, catalogue, now)
 
 
 def _event(

@@ -19,7 +19,7 @@ from borough.domain.space.blocks import (
     FreeRange,
     blocks_for,
     part,
-    reserved_bits,
+    withheld_bits,
 )
 from borough.domain.space.plan import Act, Note, Plan, Space
 
@@ -85,7 +85,7 @@ class ClaimedRegions:
                 self._plan.put(block, replace(block, region_length=whole.length, idle_since=0))
                 for block in blocks
             ]
-        bitmap = reserved = reserved_bits(subnet, whole)
+        bitmap = withheld = withheld_bits(subnet, whole)
         for block in blocks:
             bitmap |= block.bitmap << block.prefix.base - whole.base
         # A stored row is changed, not replaced: its version is the precondition of other plans.
@@ -93,7 +93,7 @@ class ClaimedRegions:
         for block in blocks:
             if block is not kept:
                 self._plan.drop(block)
-        used = bitmap & ~reserved
+        used = bitmap & ~withheld
         return [
             self._plan.put(
                 kept,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from borough.domain.declared.dimensions import HOST
-from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding, Remembered
 from borough.domain.space.plan import Plan
@@ -36,13 +36,7 @@ class MemoryAllocations(MemoryPart):
             tables.blocks[id] = replace(block, id=id)
         for allocation in plan.removed:
             expect(tables.allocations.pop(_key(allocation), None), allocation)
-        for allocation in plan.cooled:
-            stored = tables.allocations.get(_key(allocation))
-            expect(
-                stored and (stored.sequence, stored.state), (allocation.sequence, State.ALLOCATED)
-            )
-            tables.allocations[_key(allocation)] = allocation
-        for before, after in plan.reassigned:
+        for before, after in (*plan.cooled, *plan.reassigned):
             expect(tables.allocations.get(_key(before)), before)
             tables.allocations[_key(before)] = after
         for event in events_of(plan, self.catalogue, now):

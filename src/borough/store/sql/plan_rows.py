@@ -23,14 +23,19 @@ def _names(table: sa.Table, *leave_out: str) -> tuple[str, ...]:
 BLOCK: Final = _names(t.block, "id")
 FREE_RANGE: Final = _names(t.free_range, "id")
 EVENT: Final = _names(t.event, "id")
-ALLOCATION: Final = _names(t.allocation, "sequence", "until")
+ALLOCATION: Final = _names(t.allocation, "sequence")
 #: Columns of a block that change beside its bits.
 SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
 BITS: Final = ("bitmap", "free", "high_water")
 #: Key and precondition of a row that was read.
 OLD_BLOCK: Final = {"old_id": "bigint", "old_version": "bigint"}
 OLD_FREE_RANGE: Final = {"old_id": "bigint", "old_length": "bigint", "old_cohort": "bigint"}
-OLD_ALLOCATION: Final = {"old_sequence": "bigint", "old_host": "text", "old_until": "bigint"}
+OLD_ALLOCATION: Final = {
+    "old_sequence": "bigint",
+    "old_host": "text",
+    "old_until": "bigint",
+    "old_sticky": "bigint",
+}
 OLD_SUBNET: Final = {"old_id": "bigint", "old_version": "bigint"}
 
 

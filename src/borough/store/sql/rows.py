@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from borough.domain.declared.catalogue import Catalogue
@@ -126,7 +125,7 @@ def free_range_values(free_range: FreeRange) -> dict[str, Any]:
 
 def to_allocation(row: Row) -> AllocationRow:
     """A row of ``ALLOCATION_COLUMNS``."""
-    sequence, scope, packed, subnet_id, owner, host, attributes, note, at, until = row
+    sequence, scope, packed, subnet_id, owner, host, attributes, note, at, until, sticky = row
     return AllocationRow(
         scope,
         family_of(packed),
@@ -135,11 +134,12 @@ def to_allocation(row: Row) -> AllocationRow:
         owner,
         host,
         sequence,
-        State.ALLOCATED if until is None else State.COOLING,
+        State.at_end(until),
         json.loads(attributes) if attributes else {},
         note or "",
         at,
         until,
+        bool(sticky),
     )
 
 
@@ -164,6 +164,8 @@ def allocation_values(
         "subnet_id": allocation.subnet_id,
         **kept_values(allocation),
         "at": allocation.at,
+        "until": allocation.until,
+        "sticky": int(allocation.sticky),
     }
 
 
@@ -173,6 +175,7 @@ def old_allocation(old: AllocationRow) -> dict[str, Any]:
         "old_sequence": old.sequence,
         "old_host": old.host,
         "old_until": _NOT_COOLING if old.until is None else old.until,
+        "old_sticky": int(old.sticky),
     }
 
 
@@ -183,14 +186,15 @@ def removed_values(plan: Plan) -> list[dict[str, Any]]:
 
 def cooled_values(plan: Plan) -> list[dict[str, Any]]:
     """The end of the cool-down of a plan's released allocations."""
-    return [
-        {**old_allocation(replace(each, until=None)), "until": each.until} for each in plan.cooled
-    ]
+    return [{**old_allocation(old), "until": new.until} for old, new in plan.cooled]
 
 
 def reassigned_values(plan: Plan) -> list[dict[str, Any]]:
-    """The new host of a plan's reassigned allocations."""
-    return [{**old_allocation(old), "host": new.host} for old, new in plan.reassigned]
+    """The new host and stickiness of a plan's reassigned allocations."""
+    return [
+        {**old_allocation(old), "host": new.host, "sticky": int(new.sticky)}
+        for old, new in plan.reassigned
+    ]
 
 
 def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, Any]]:
@@ -201,8 +205,8 @@ def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, 
 def to_event(row: Row) -> Event:
     """A row of ``EVENT_COLUMNS``."""
     id, at, act, subject, subnet, owner, host, sequence, detail, actor, cohort_id, scope = row
-    if act == Act.ALLOCATED:
-        # The id of the event that allocates an address is its sequence number.
+    if sequence is None and act in (Act.ALLOCATED, Act.RESERVED):
+        # The id of the event that allocates or reserves an address is its sequence number.
         sequence = id
     return Event(
         id, utc(at), act, subject, subnet, owner, host, sequence, detail, actor, scope, cohort_id

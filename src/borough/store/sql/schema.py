@@ -287,8 +287,10 @@ allocation = _table(
     sa.Column("attributes", Long),
     sa.Column("note", Long),
     sa.Column("at", sa.BigInteger, nullable=False),
-    # Null while allocated; otherwise the end of the cool-down.
+    # Null while allocated; otherwise the end of the cool-down, or the largest integer while reserved.
     sa.Column("until", sa.BigInteger),
+    # 1 when a release leaves a reservation.
+    sa.Column("sticky", sa.SmallInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
 )
 for _name in ("owner", "host"):

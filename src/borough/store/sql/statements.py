@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from borough.domain.space.allocations import FOREVER
 from borough.store.sql import schema as t
 from borough.store.sql.indexes import block_index, by_index
 from borough.store.sql.runner import shaped
@@ -227,24 +228,32 @@ ALLOCATION_COLUMNS = (
     t.allocation.c.note,
     t.allocation.c.at,
     t.allocation.c.until,
+    t.allocation.c.sticky,
 )
 _ALLOCATIONS = sa.select(*ALLOCATION_COLUMNS).select_from(
     t.allocation.join(t.scope, t.scope.c.id == t.allocation.c.scope_id)
 )
 
-add_allocation = insert(t.allocation, "until")
+add_allocation = insert(t.allocation)
 allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
-# An allocation as it was read: since then it may be reassigned or released.
+# An allocation as it was read: since then it may be reassigned, released or kept.
 SAME_ALLOCATION = (
     t.allocation.c.sequence == _P("old_sequence"),
     t.allocation.c.host == _P("old_host"),
     sa.func.coalesce(t.allocation.c.until, sa.literal_column("-1")) == _P("old_until"),
+    t.allocation.c.sticky == _P("old_sticky"),
 )
 remove_allocation = sa.delete(t.allocation).where(*SAME_ALLOCATION)
-cool_allocation = sa.update(t.allocation).where(*SAME_ALLOCATION).values(until=_P("until"))
-reassign_allocation = sa.update(t.allocation).where(*SAME_ALLOCATION).values(host=_P("host"))
+cool_allocation = (
+    sa.update(t.allocation)
+    .where(*SAME_ALLOCATION)
+    .values(until=_P("until"), sticky=sa.literal_column("0"))
+)
+reassign_allocation = (
+    sa.update(t.allocation).where(*SAME_ALLOCATION).values(host=_P("host"), sticky=_P("sticky"))
+)
 #: The witness of an address that lies in no block or free range.
 change_outside = (
     sa.update(t.subnet)
@@ -289,7 +298,17 @@ IN_SPACE = (
 #: The allocations of one subnet, by their addresses: an index over the subnet would write one more page with
 #: every allocation.
 IN_SUBNET = (*IN_SPACE, t.allocation.c.subnet_id == _P("subnet_id"))
-count_in_subnet = sa.select(sa.func.count(), sa.func.count(t.allocation.c.until)).where(*IN_SUBNET)
+#: The end of a reservation.
+_FOREVER: Any = sa.literal_column(str(FOREVER))
+#: Conditions on the state of an allocation.
+IS_COOLING = t.allocation.c.until < _FOREVER
+IS_RESERVED = t.allocation.c.until == _FOREVER
+#: The rows of a subnet, and the cooling and the reserved ones among them.
+count_in_subnet = sa.select(
+    sa.func.count(),
+    sa.func.count(sa.case((IS_COOLING, t.allocation.c.until))),
+    sa.func.count(sa.case((IS_RESERVED, t.allocation.c.until))),
+).where(*IN_SUBNET)
 
 
 @shaped

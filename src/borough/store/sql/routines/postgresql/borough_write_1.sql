@@ -62,27 +62,28 @@ BEGIN
     IF p_plan ? 'removed' THEN
         DELETE FROM borough_allocation AS a
             USING jsonb_to_recordset(p_plan->'removed') AS made (
-                old_sequence bigint, old_host text, old_until bigint)
+                old_sequence bigint, old_host text, old_until bigint, old_sticky int)
             WHERE a.sequence = made.old_sequence AND a.host = made.old_host
-                AND coalesce(a.until, -1) = made.old_until;
+                AND coalesce(a.until, -1) = made.old_until AND a.sticky = made.old_sticky;
         GET DIAGNOSTICS more = ROW_COUNT;
         met := met + more;
     END IF;
     IF p_plan ? 'cooled' THEN
-        UPDATE borough_allocation AS a SET until = made.until
+        UPDATE borough_allocation AS a SET until = made.until, sticky = 0
             FROM jsonb_to_recordset(p_plan->'cooled') AS made (
-                old_sequence bigint, old_host text, old_until bigint, until bigint)
+                old_sequence bigint, old_host text, old_until bigint, old_sticky int, until bigint)
             WHERE a.sequence = made.old_sequence AND a.host = made.old_host
-                AND coalesce(a.until, -1) = made.old_until;
+                AND coalesce(a.until, -1) = made.old_until AND a.sticky = made.old_sticky;
         GET DIAGNOSTICS more = ROW_COUNT;
         met := met + more;
     END IF;
     IF p_plan ? 'reassigned' THEN
-        UPDATE borough_allocation AS a SET host = made.host
+        UPDATE borough_allocation AS a SET host = made.host, sticky = made.sticky
             FROM jsonb_to_recordset(p_plan->'reassigned') AS made (
-                old_sequence bigint, old_host text, old_until bigint, host text)
+                old_sequence bigint, old_host text, old_until bigint, old_sticky int, host text,
+                sticky int)
             WHERE a.sequence = made.old_sequence AND a.host = made.old_host
-                AND coalesce(a.until, -1) = made.old_until;
+                AND coalesce(a.until, -1) = made.old_until AND a.sticky = made.old_sticky;
         GET DIAGNOSTICS more = ROW_COUNT;
         met := met + more;
     END IF;
@@ -132,12 +133,13 @@ BEGIN
                 RETURNING id, subject
         ), allocated AS (
             INSERT INTO borough_allocation (sequence, scope_id, address, subnet_id, owner, host,
-                    attributes, note, at)
+                    attributes, note, at, until, sticky)
                 SELECT granted.id, made.scope_id, decode(made.address, 'hex'), made.subnet_id,
-                    made.owner, made.host, made.attributes, made.note, made.at
+                    made.owner, made.host, made.attributes, made.note, made.at,
+                    made.until, made.sticky
                 FROM jsonb_to_recordset(p_plan->'allocations') AS made (
                     scope_id bigint, address text, subnet_id bigint, owner text, host text,
-                    attributes text, note text, at bigint, subject text)
+                    attributes text, note text, at bigint, until bigint, sticky int, subject text)
                 JOIN granted ON granted.subject = made.subject
         ), keyed AS (
             INSERT INTO borough_idempotency_key (key, fingerprint, sequences, at)
