@@ -197,6 +197,7 @@ def _fill_reserved(ipam: Ipam, clock: Clock) -> None:
     _take(ipam, "plain", count=2)
     ipam.reserve(["10.9.0.5", "10.9.0.30-10.9.0.32"], owner="later")
     _take(ipam, "later", address="10.9.0.32", host="h1")
+    ipam.reserve("10.9.0.40", owner="kept")
     _take(ipam, "rested", host="h1")
     ipam.release(owner="rested")
     clock.advance(30)

@@ -472,6 +472,36 @@ class Histories(RuleBasedStateMachine):
                 if first <= int(ipaddress.ip_address(each.address)) <= last:
                     assert (each.sticky, each.owner) == (True, owner)
 
+    @rule(
+        selector=selectors(),
+        families=st.sampled_from([None, [4], [6], [4, 6]]),
+        owner=st.sampled_from(OWNERS),
+        kind=st.sampled_from(["any", "next"]),
+    )
+    def allocate_sticky(
+        self, selector: dict[str, Any], families: Any, owner: str, kind: Any
+    ) -> None:
+        """The owner gets what it has in the group, else what is reserved for it, and the same again."""
+        oracle = self.oracle()
+        wanted = dict(selector, families=families, owner=owner, kind=kind, sticky=True)
+        place = (selector["labels"], selector["host"], selector["scope"])
+        rows = self.ipams[0].allocations(owner=owner, scope=selector["scope"])
+        outcome = self.both(lambda ipam: ipam.allocate(**wanted))
+        if isinstance(outcome, BoroughError):
+            assert outcome.code in ("exhausted", "no_matching_subnet")
+            return
+        found = outcome.allocations
+        for each in found:
+            states = {row.state for row in rows if row.subnet in oracle.group(*place, each.family)}
+            before = {row.address: row.state for row in rows}.get(each.address)
+            if len(found) == 1 and "allocated" in states:
+                assert before == "allocated"
+            elif len(found) == 1 and "reserved" in states:
+                assert before == "reserved"
+            assert each.sticky
+        again = self.both(lambda ipam: ipam.allocate(**wanted, key="any"))
+        assert (again.allocations, again.replayed) == (found, True)
+
     @rule(data=st.data(), owner=st.sampled_from(["", *OWNERS]), now=st.booleans())
     def cancel(self, data: st.DataObject, owner: str, now: bool) -> None:
         kept = [each for each in self.ipams[0].allocations() if each.sticky]

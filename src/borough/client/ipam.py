@@ -99,7 +99,11 @@ class RemoteIpam(Face):
         key = body.pop("key", None)
         headers = {"Idempotency-Key": write_key(key)} if key else {}
         found = self._http.call(
-            "POST", "/v1/allocations", body=body, headers=headers, repeatable=bool(key)
+            "POST",
+            "/v1/allocations",
+            body=body,
+            headers=headers,
+            repeatable=bool(key) or request.sticky,
         )
         return convert(found, Answer)
 

@@ -114,6 +114,9 @@ class Face(Actions):
         :raises NoMatchingSubnet: the group admits no subnet.
         :raises Exhausted: the group has too few free addresses.
         :raises AddressInUse: the requested address is held.
+        Repeated sticky requests of an owner get the same addresses, whatever their keys and hosts: reassign
+        moves an address to another host.
+
         :raises KeyReused: another request has used the key.
         :raises KeySpent: the key's addresses have been released.
         :raises Contended: conflicts lasted longer than the timeout; try again.

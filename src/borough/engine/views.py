@@ -61,7 +61,8 @@ class Allocation:
 class Answer:
     """What a request got.
 
-    :ivar replayed: whether it was given before, to the same idempotency key.
+    :ivar replayed: true when an earlier request allocated all of it: one with the same idempotency key, or,
+        for a sticky request, with the same owner.
     :ivar warnings: what is likely a mistake, such as a host that is not declared beside others that are.
     """
 

@@ -54,12 +54,15 @@ class AllocationRequest(Selector):
     :ivar owner: the caller's name for the holder of the addresses.
     :ivar attributes: JSON values to store with the addresses.
     :ivar note: one line of text to store with the addresses.
+    :ivar sticky: answer with what the owner has in the group, else with what is reserved for it, else with a
+        new address; a release leaves a reservation.
     :ivar explain: put the explanation into the answer.
     """
 
     owner: MaybeText = ""
     attributes: Attributes = field(default_factory=dict)
     note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
+    sticky: bool = False
     explain: bool = False
 
 

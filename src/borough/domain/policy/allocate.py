@@ -51,7 +51,7 @@ def allocate(resolved: ResolvedRequest, space: Space) -> Plan | None:
     for placement_group in resolved.ladder.placement_groups:
         plan = Plan()
         if all(
-            _family(resolved, space, placement_group, family, plan)
+            allocate_family(resolved, space, placement_group, family, plan)
             for family in resolved.ladder.families
         ):
             _place(plan)
@@ -60,7 +60,7 @@ def allocate(resolved: ResolvedRequest, space: Space) -> Plan | None:
     return None
 
 
-def _family(
+def allocate_family(
     resolved: ResolvedRequest,
     space: Space,
     placement_group: PlacementGroup,
@@ -133,7 +133,7 @@ def _specific(
         for each in resolved.ladder.subnets(resolved.catalogue, placement_group, subnet.family)
     ):
         return False
-    return _take(resolved, space, subnet, request.address, plan)
+    return take_address(resolved, space, subnet, request.address, plan)
 
 
 def _named_subnet(resolved: ResolvedRequest) -> Subnet:
@@ -189,12 +189,12 @@ def _computed(
 ) -> bool:
     for subnet in resolved.ladder.subnets(resolved.catalogue, placement_group, family):
         address = address_in(subnet)
-        if address is not None and _take(resolved, space, subnet, address, plan):
+        if address is not None and take_address(resolved, space, subnet, address, plan):
             return True
     return False
 
 
-def _take(
+def take_address(
     resolved: ResolvedRequest, space: Space, subnet: Subnet, address: int, plan: Plan
 ) -> bool:
     """Allocate one known address, cooling or reserved for its owner; False when it is another's."""

@@ -68,6 +68,7 @@ class AllocationRow:
             attributes=request.attributes,
             note=request.note,
             at=at,
+            sticky=request.sticky,
         )
 
     def reserved(self, at: int) -> Self:

@@ -55,8 +55,14 @@ class MemoryAllocations(MemoryPart):
         tables.add_event(event_of_grant(stored, self.catalogue, now))
         return stored.sequence
 
-    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
-        if bind.key in self._tables.keys:
+    def bind(
+        self,
+        bind: Binding,
+        sequences: Sequence[int],
+        now: int,
+        seen: Remembered | None = None,
+    ) -> None:
+        if self.recall(bind.key) != seen:
             raise Contradiction(bind.key)
         remembered = Remembered(bind.fingerprint, tuple(sequences))
         self._tables.keys[bind.key] = (remembered, now)

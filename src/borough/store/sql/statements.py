@@ -374,6 +374,14 @@ recall = sa.select(t.idempotency_key.c.fingerprint, t.idempotency_key.c.sequence
     t.idempotency_key.c.key == _P("key")
 )
 remember = insert(t.idempotency_key)
+rebind = (
+    sa.update(t.idempotency_key)
+    .where(
+        t.idempotency_key.c.key == _P("old_key"),
+        t.idempotency_key.c.sequences == _P("old_sequences"),
+    )
+    .values(sequences=_P("sequences"), at=_P("at"))
+)
 old_keys = (
     sa.select(t.idempotency_key.c.key, t.idempotency_key.c.sequences)
     .where(t.idempotency_key.c.at < _P("before"))
