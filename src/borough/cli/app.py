@@ -25,6 +25,8 @@ _COMMANDS: Final = {
     "release": "borough.cli.release:release",
     "reserve": "borough.cli.reserve:reserve",
     "cancel": "borough.cli.reserve:cancel",
+    "edit": "borough.cli.edit:edit",
+    "transfer": "borough.cli.edit:transfer",
     "reassign": "borough.cli.reassign:reassign",
     "show": "borough.cli.show:show",
     "list": "borough.cli.list:list_",

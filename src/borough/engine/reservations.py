@@ -162,7 +162,7 @@ def reserve(
         else:
             kept.append((held, replace(held, sticky=True)))
     plan = take_named(catalogue, unit, wanted)
-    plan.removed, plan.reassigned = ended, kept
+    plan.removed, plan.edited = ended, kept
     sequences = unit.commit(plan, now)
     made = [
         replace(grant.allocation, sequence=sequence)
@@ -241,7 +241,7 @@ def cancel(unit: Unit, request: CancelRequest, now: int, seen: Seen | None = Non
         total += len(page)
         reserved = [each for each in page if each.state is State.RESERVED]
         plan = allocate.free(catalogue, unit, reserved, now, at_once=request.now)
-        plan.reassigned = [
+        plan.edited = [
             (each, replace(each, sticky=False)) for each in page if each.state is State.ALLOCATED
         ]
         among |= allocate.emptied(catalogue, plan)

@@ -59,7 +59,7 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request got.
+    """The answer to a request.
 
     :ivar replayed: true when an earlier request allocated all of it: one with the same idempotency key, or,
         for a sticky request, with the same owner.
@@ -373,6 +373,7 @@ class BlockView:
 
     :ivar holder: ``dimension=value``, empty for nobody.
     :ivar region: the claimed prefix that it is part of; itself when nobody claims it.
+    :ivar lender: whose region that is borrowed from, and :ivar lent_from: that region; empty for neither.
     :ivar size: usable addresses.
     :ivar borrowed: its addresses that others hold.
     :ivar borrowers: the host of each of these, by address; empty for none.
@@ -387,6 +388,8 @@ class BlockView:
     free: int
     borrowed: tuple[str, ...]
     borrowers: Mapping[str, str]
+    lender: str = ""
+    lent_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

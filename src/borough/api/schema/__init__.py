@@ -10,12 +10,14 @@ from borough.api.schema.addresses import (
     AllocationRequest,
     Cancel,
     Condition,
+    Edit,
     Import,
     ImportedEntry,
     Place,
     Release,
     Reserve,
     Selector,
+    Transfer,
 )
 from borough.api.schema.base import LARGEST, PAGE, PAGE_LIMIT, Input, Nothing, Paged
 from borough.api.schema.declared import (
@@ -56,6 +58,7 @@ from borough.api.schema.system import (
     Tokens,
     gather,
     read_time,
+    values_by_name,
 )
 from borough.api.schema.upkeep import (
     DefragmentQuery,
@@ -83,6 +86,7 @@ __all__ = [
     "CreatedToken",
     "DefragmentQuery",
     "Dimensions",
+    "Edit",
     "EventPage",
     "EventQuery",
     "FreePage",
@@ -122,7 +126,9 @@ __all__ = [
     "SubnetQuery",
     "Tokens",
     "TopologyQuery",
+    "Transfer",
     "UsageQuery",
     "gather",
     "read_time",
+    "values_by_name",
 ]

@@ -91,5 +91,5 @@ def allocate(resolved: policy.ResolvedRequest, space: Space, found: Kept) -> Pla
             subnet = resolved.catalogue.subnets[row.subnet_id]
             policy.take_address(resolved, space, subnet, row.address, plan)
         elif not row.sticky:
-            plan.reassigned.append((row, replace(row, sticky=True)))
+            plan.edited.append((row, replace(row, sticky=True)))
     return plan

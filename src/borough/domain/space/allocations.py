@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -30,6 +31,11 @@ class State(StrEnum):
         return cls.RESERVED if until == FOREVER else cls.COOLING
 
 
+def attribute_text(value: Any) -> str:
+    """The value of an attribute as it is searched: text as it is, other values as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
 @dataclass(frozen=True, slots=True)
 class AllocationRow:
     """One address held by an owner, or kept for one.
@@ -39,6 +45,7 @@ class AllocationRow:
     :ivar until: when a cooling address is free again, in microseconds; None while allocated;
         :data:`FOREVER` while reserved.
     :ivar sticky: True when a release leaves a reservation; true of every reservation.
+    :ivar version: number of changes of its host, owner, note, attributes, stickiness or subnet.
     """
 
     scope: str
@@ -54,6 +61,7 @@ class AllocationRow:
     at: int = 0
     until: int | None = None
     sticky: bool = False
+    version: int = 0
 
     @classmethod
     def granted(cls, request: Request, subnet: Subnet, address: int, at: int) -> Self:
@@ -80,6 +88,13 @@ class AllocationRow:
     def is_kept_from(self, owner: str) -> bool:
         """True while the address is reserved, and not for this owner."""
         return self.state is State.RESERVED and not (owner and owner == self.owner)
+
+    def carries(self, attributes: Iterable[tuple[str, str]]) -> bool:
+        """True when it has all these attributes, by name and text."""
+        return all(
+            name in self.attributes and attribute_text(self.attributes[name]) == text
+            for name, text in attributes
+        )
 
     @property
     def text(self) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.addresses import format_address
 from borough.domain.space.allocations import AllocationRow, State
-from borough.domain.space.events import EventRow
+from borough.domain.space.events import DETAIL_LIMIT, VALUE_LIMIT, EventRow, shorten
 from borough.domain.space.plan import Act, Note, Plan
 
 
@@ -25,7 +27,10 @@ def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
     ended += [old for old, _ in plan.cooled]
     return [
         *(_event(_END[each.state], each, catalogue, now) for each in ended),
-        *(_event_of_change(old, new, catalogue, now) for old, new in plan.reassigned),
+        *(
+            _event(_act(old, new), new, catalogue, now, _edits(old, new))
+            for old, new in plan.edited
+        ),
         *(_event_of_note(note, catalogue, now) for note in plan.notes),
     ]
 
@@ -37,12 +42,33 @@ def _place(allocation: AllocationRow) -> tuple[str, int, int]:
     return allocation.scope, allocation.family, allocation.address
 
 
-def _event_of_change(
-    old: AllocationRow, new: AllocationRow, catalogue: Catalogue, now: int
-) -> EventRow:
+def _act(old: AllocationRow, new: AllocationRow) -> Act:
     if old.sticky != new.sticky:
-        return _event(Act.RESERVED if new.sticky else Act.CANCELLED, new, catalogue, now)
-    return _event(Act.REASSIGNED, new, catalogue, now, f"from host {old.host}" if old.host else "")
+        return Act.RESERVED if new.sticky else Act.CANCELLED
+    return Act.EDITED if old.host == new.host else Act.REASSIGNED
+
+
+def _edits(old: AllocationRow, new: AllocationRow) -> str:
+    """The changes of an allocation, each from what to what."""
+    if old.host != new.host:
+        return f"from host {old.host}" if old.host else ""
+    before, after = _values(old), _values(new)
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    changes = [f"{name} {_shown(before, name)} -> {_shown(after, name)}" for name in names]
+    return shorten("; ".join(changes), DETAIL_LIMIT)
+
+
+def _values(allocation: AllocationRow) -> dict[str, str]:
+    """Owner, note and attributes as text, by name."""
+    attributes = {
+        f"attribute {name}": json.dumps(value, ensure_ascii=False, sort_keys=True)
+        for name, value in sorted(allocation.attributes.items())
+    }
+    return {"owner": allocation.owner, "note": allocation.note, **attributes}
+
+
+def _shown(values: Mapping[str, str], name: str) -> str:
+    return shorten(values.get(name, ""), VALUE_LIMIT) or "none"
 
 
 def event_of_grant(allocation: AllocationRow, catalogue: Catalogue, now: int) -> EventRow:

@@ -36,9 +36,12 @@ class MemoryAllocations(MemoryPart):
             tables.blocks[id] = replace(block, id=id)
         for allocation in plan.removed:
             expect(tables.allocations.pop(_key(allocation), None), allocation)
-        for before, after in (*plan.cooled, *plan.reassigned):
+        for before, after in plan.cooled:
             expect(tables.allocations.get(_key(before)), before)
             tables.allocations[_key(before)] = after
+        for before, after in plan.edited:
+            expect(tables.allocations.get(_key(before)), before)
+            tables.allocations[_key(before)] = replace(after, version=before.version + 1)
         for event in events_of(plan, self.catalogue, now):
             tables.add_event(event)
         sequences = [self._grant(grant.allocation, now) for grant in plan.grants]
@@ -111,6 +114,7 @@ class MemoryAllocations(MemoryPart):
                 or (each.family == wanted.within.family and wanted.within.holds(each.address))
             )
             and each.owner.startswith(wanted.owner_prefix or "")
+            and each.carries(wanted.attributes)
             and (wanted.sequences is None or each.sequence in wanted.sequences)
         ]
         return sorted(found, key=lambda each: each.sequence)[: wanted.limit]

@@ -125,7 +125,20 @@ def free_range_values(free_range: FreeRange) -> dict[str, Any]:
 
 def to_allocation(row: Row) -> AllocationRow:
     """A row of ``ALLOCATION_COLUMNS``."""
-    sequence, scope, packed, subnet_id, owner, host, attributes, note, at, until, sticky = row
+    (
+        sequence,
+        scope,
+        packed,
+        subnet_id,
+        owner,
+        host,
+        attributes,
+        note,
+        at,
+        until,
+        sticky,
+        version,
+    ) = row
     return AllocationRow(
         scope,
         family_of(packed),
@@ -140,11 +153,12 @@ def to_allocation(row: Row) -> AllocationRow:
         at,
         until,
         bool(sticky),
+        version,
     )
 
 
 def kept_values(of: Request | AllocationRow) -> dict[str, Any]:
-    """The columns of an allocation that come from its request."""
+    """The columns of an allocation that come from its request, and change while it is held."""
     return {
         "owner": of.owner,
         "host": of.host,
@@ -173,9 +187,8 @@ def old_allocation(old: AllocationRow) -> dict[str, Any]:
     """The precondition on the row of an allocation."""
     return {
         "old_sequence": old.sequence,
-        "old_host": old.host,
+        "old_version": old.version,
         "old_until": _NOT_COOLING if old.until is None else old.until,
-        "old_sticky": int(old.sticky),
     }
 
 
@@ -189,11 +202,11 @@ def cooled_values(plan: Plan) -> list[dict[str, Any]]:
     return [{**old_allocation(old), "until": new.until} for old, new in plan.cooled]
 
 
-def reassigned_values(plan: Plan) -> list[dict[str, Any]]:
-    """The new host and stickiness of a plan's reassigned allocations."""
+def edited_values(plan: Plan) -> list[dict[str, Any]]:
+    """The new values of a plan's edited allocations."""
     return [
-        {**old_allocation(old), "host": new.host, "sticky": int(new.sticky)}
-        for old, new in plan.reassigned
+        {**old_allocation(old), **kept_values(new), "sticky": int(new.sticky)}
+        for old, new in plan.edited
     ]
 
 

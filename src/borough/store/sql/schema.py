@@ -291,6 +291,8 @@ allocation = _table(
     sa.Column("until", sa.BigInteger),
     # 1 when a release leaves a reservation.
     sa.Column("sticky", sa.SmallInteger, nullable=False, server_default="0"),
+    # Counts changes of host, owner, note, attributes and sticky. Every decision on the row compares it.
+    sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
 )
 for _name in ("owner", "host"):
