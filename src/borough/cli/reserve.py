@@ -8,7 +8,14 @@ import click
 
 from borough.cli.addresses import show_allocations
 from borough.cli.command import command
-from borough.cli.options import attributes_of, given, pair, scope_option, text_option, words
+from borough.cli.options import (
+    attribute_option,
+    attributes_of,
+    given,
+    scope_option,
+    text_option,
+    words,
+)
 from borough.cli.output import Page, counted, emit
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.views import Reservations
@@ -19,14 +26,7 @@ _PIECE = "ADDRESS|FIRST-LAST|PREFIX"
 @command("reserve", example="borough reserve 10.64.0.10-10.64.0.19 --owner web-1")
 @click.argument("addresses", metavar=f"{_PIECE}...", type=words, nargs=-1, required=True)
 @text_option("--owner", "OWNER", "Only this owner gets them; nobody when left out.")
-@click.option(
-    "--attribute",
-    "attributes",
-    type=pair,
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Value to store with the addresses. Again for more.",
-)
+@attribute_option("Value to store with the addresses.")
 @text_option("--note", "TEXT", "Text of one line to store with the addresses.")
 @scope_option("Address space (VRF) of the addresses.")
 @pass_state
