@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import borough
 from borough.domain.declared.records import Subnet
 from borough.domain.net.prefixes import Prefix, span
-from borough.domain.space.blocks import Block, block_length, reserved_bits
+from borough.domain.space.blocks import Block, block_length, withheld_bits
 from borough.domain.space.plan import Plan
 from borough.store.port import Unit
 from tests.browser.browsing import Browser, start_service
@@ -114,7 +114,7 @@ def make_blocks(subnet: Subnet, cohort: int, number: int, dice: random.Random) -
         for prefix in span(4, region.base, region.last):
             for base in range(prefix.base, prefix.last + 1, 1 << 32 - step):
                 block = Prefix(4, base, step)
-                taken = reserved_bits(subnet, block)
+                taken = withheld_bits(subnet, block)
                 full = dice.random()
                 taken |= sum(1 << bit for bit in range(block.size) if dice.random() < full)
                 made.append(

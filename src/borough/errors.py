@@ -177,6 +177,12 @@ class NotAllocated(Reevaluate):
     code = "not_allocated"
 
 
+class NotReserved(Reevaluate):
+    """The addresses are not reserved, or not for this owner."""
+
+    code = "not_reserved"
+
+
 class KeyReused(Reevaluate):
     """The idempotency key was used before, with another request."""
 

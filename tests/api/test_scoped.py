@@ -164,6 +164,18 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/releases", {"owner": "secret-nobody"}, {200}),
         ("/v1/releases", {"owner": "shared-owner", "scope": "blue"}, {200}),
     ],
+    "reserve": [
+        ("/v1/reservations", {"addresses": ["10.2.0.77"], "owner": "me"}, {422}),
+        ("/v1/reservations", {"addresses": ["10.1.0.254-10.2.0.2"]}, {422}),
+        ("/v1/reservations", {"addresses": ["10.1.0.77"], "scope": "blue"}, {422}),
+        ("/v1/reservations", {"addresses": ["10.2.0.1"], "owner": "shared-owner"}, {422}),
+        ("/v1/reservations", {"addresses": ["10.1.0.77"], "scope": "blu"}, {404}),
+    ],
+    "cancel": [
+        ("/v1/reservations/cancel", {"addresses": ["10.2.0.1"]}, {409}),
+        ("/v1/reservations/cancel", {"addresses": ["10.2.0.0/24"]}, {409}),
+        ("/v1/reservations/cancel", {"owner": "shared-owner"}, {200}),
+    ],
     "import_allocations": [
         ("/v1/imports", {"allocations": [{"address": "10.2.0.1", "owner": "me"}]}, {200}),
         ("/v1/imports", {"allocations": [{"address": "10.2.0.99"}], "dry_run": True}, {200}),

@@ -348,6 +348,7 @@ def test_usage_has_a_line_for_each_subnet_and_a_total_for_each_family(cli: Cli):
         "free": 65531,
         "allocated": 1,
         "cooling": 0,
+        "reserved": 0,
         "outside": 0,
         "claimed_free": 14,
     }

@@ -131,7 +131,7 @@ def test_a_decision_from_before_an_edit_is_refused(
         elif late == "removed":
             plan.removed = rows
         else:
-            plan.cooled = [replace(each, until=clock.now) for each in rows]
+            plan.cooled = [(each, replace(each, until=clock.now)) for each in rows]
         unit.commit(plan, clock.now)
 
     with pytest.raises(Contended):
@@ -230,3 +230,16 @@ def test_pages_of_a_search_are_full(space: Ipam) -> None:
     assert [each.owner for each in rest] == ["o9"]
     pages = space.each_allocation(attributes={"k": "5"})
     assert [each.owner for each in pages] == ["o0", "o3", "o6", "o9"]
+
+
+def test_a_transferred_address_stays_sticky(space: Ipam) -> None:
+    """Its release leaves a reservation for the new owner; reservations of the old owner stay."""
+    held = space.allocate(labels=L, owner="old", sticky=True).address
+    kept = space.allocate(labels=L, owner="other").address
+    space.release(kept)
+    space.reserve(kept, owner="old")
+    assert space.transfer("old", "new").total == 1
+    space.release(held)
+    states = {each.address: (each.owner, each.state) for each in space.allocations()}
+    assert states == {held: ("new", "reserved"), kept: ("old", "reserved")}
+    assert not space.audit()

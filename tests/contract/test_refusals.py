@@ -137,6 +137,19 @@ def test_a_count_that_cool_downs_would_meet(ipam: Ipam, clock: Clock) -> None:
     works(ipam, count=5)
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_reservations(ipam: Ipam, count: int) -> None:
+    declare(ipam, subnet("s", "10.0.0.0/29"))
+    ipam.reserve("10.0.0.1-10.0.0.4", owner="later")
+    if count == 1:
+        ipam.allocate(labels=L, count=2)
+    said = refused(ipam, "reserved", count=count)
+    assert "4 addresses are reserved" in said
+    assert ("5 asked, 2 free" in said) is (count == 5)
+    ipam.cancel("10.0.0.1" if count == 1 else "10.0.0.1-10.0.0.4")
+    works(ipam, count=count)
+
+
 def test_the_family_that_is_out(ipam: Ipam) -> None:
     declare(ipam, subnet("four", "10.0.0.0/24"), subnet("six", "2001:db8::/127"))
     ipam.allocate(labels=L, families=6, count=2)

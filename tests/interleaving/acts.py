@@ -12,6 +12,7 @@ from tests.interleaving.places import (
     COOLING,
     GROUP,
     LENT,
+    RESERVED,
     RESTED,
     ROOMY,
     TAKEN,
@@ -49,6 +50,7 @@ def _gives(
     is_ranged: bool = True,
     is_decided: bool = False,
     address: Callable[[Scene], str] | None = None,
+    owner: str = "",
     **request: Any,
 ) -> list[Act]:
     """An allocation by the shortest way, and in a unit of work, which an explanation needs."""
@@ -57,7 +59,7 @@ def _gives(
         asked: dict[str, Any] = {**request, **more}
         if address:
             asked["address"] = address(scene)
-        return ipam.allocate(labels=GROUP, host=host or None, owner=f"by-{name}", **asked)
+        return ipam.allocate(labels=GROUP, host=host or None, owner=owner or f"by-{name}", **asked)
 
     plain = Act(name, call, places or (ROOMY, BARE), host or "h1", GROUP, is_ranged)
     told = replace(
@@ -74,6 +76,14 @@ def _release(ipam: Ipam, scene: Scene, owner: str, *, now: bool = False) -> Any:
 def _reassign(ipam: Ipam, scene: Scene) -> Any:
     held = scene.of("moving")
     return ipam.reassign(held.address, "h6", sequence=held.sequence)
+
+
+def _reserve_held(ipam: Ipam, scene: Scene) -> Any:
+    return ipam.reserve(scene.of("plain").address, owner="plain")
+
+
+def _reserve_cooling(ipam: Ipam, scene: Scene) -> Any:
+    return ipam.reserve(scene.of("rested").address, owner="later")
 
 
 def _edit(ipam: Ipam, scene: Scene) -> Any:
@@ -111,6 +121,29 @@ ACTS: Final = [
         address=lambda scene: str(scene.of("rested").address),
         is_ranged=False,
     ),
+    *_gives(
+        "reserved-by-name",
+        RESERVED,
+        address=lambda _: "10.9.0.30",
+        is_ranged=False,
+        owner="later",
+    ),
+    *_gives(
+        "reserved-outside",
+        RESERVED,
+        address=lambda _: "10.9.0.5",
+        is_ranged=False,
+        owner="later",
+    ),
+    *_gives("sticky-new", sticky=True, is_ranged=False),
+    *_gives("sticky-held", ROOMY, sticky=True, owner="plain", is_ranged=False),
+    *_gives("sticky-reserved", RESERVED, sticky=True, owner="kept", is_ranged=False),
+    Act("reserve", lambda ipam, _: ipam.reserve("10.9.0.6-10.9.0.14"), (RESERVED, BARE)),
+    Act("reserve-held", _reserve_held, (RESERVED,)),
+    Act("reserve-cooling", _reserve_cooling, (RESERVED,)),
+    Act("release-reserved", lambda ipam, _: ipam.release("10.9.0.32"), (RESERVED,)),
+    Act("cancel", lambda ipam, _: ipam.cancel("10.9.0.30"), (RESERVED,)),
+    Act("cancel-owner", lambda ipam, _: ipam.cancel(owner="later", now=True), (RESERVED,)),
     Act("import", _import, (ROOMY, BARE)),
     Act("release", lambda ipam, scene: _release(ipam, scene, "plain")),
     Act("release-outside", lambda ipam, scene: _release(ipam, scene, "outside")),

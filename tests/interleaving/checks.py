@@ -10,7 +10,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.addresses import parse_address
 from borough.engine.imports import Imported
 from borough.engine.upkeep.hosts import Vacated
-from borough.engine.views import Allocation, Answer, Released, SubnetView
+from borough.engine.views import Allocation, Answer, Released, Reservations, SubnetView
 from borough.errors import FixInput, NeedsSpace, Reevaluate
 from tests.interleaving.acts import Act
 from tests.interleaving.changes import Change
@@ -45,6 +45,7 @@ class Meeting:
             if outcome.error is not None and not isinstance(outcome.error, _REFUSALS):
                 yield f"{name}: {outcome}"
         yield from self._held(ipam)
+        yield from self._reserved(ipam)
         yield from self._given()
         yield from self._declared(ipam)
         for finding in ipam.audit():
@@ -92,6 +93,17 @@ class Meeting:
         for each in present.values():
             if each.sequence not in known:
                 yield f"{each.address} of {each.owner} was never answered"
+
+    def _reserved(self, ipam: Ipam) -> Iterator[str]:
+        """Every acknowledged reservation is kept, and no cancelled one is."""
+        answer = self.did.answer
+        if not isinstance(answer, Reservations):
+            return
+        kept = {each.sequence for each in ipam.allocations() if each.sticky}
+        ends = self.act.name.startswith("cancel")
+        for each in answer.reservations:
+            if (each.sequence in kept) is ends:
+                yield f"{each.address} was {'cancelled' if ends else 'reserved'} and is not so"
 
     def _given(self) -> Iterator[str]:
         """The state before or the state after admits every address given."""

@@ -192,6 +192,17 @@ def _fill_rested(ipam: Ipam, clock: Clock) -> None:
     clock.advance(120)
 
 
+def _fill_reserved(ipam: Ipam, clock: Clock) -> None:
+    """Reserved and held by one owner, inside and outside the ranges."""
+    _take(ipam, "plain", count=2)
+    ipam.reserve(["10.9.0.5", "10.9.0.30-10.9.0.32"], owner="later")
+    _take(ipam, "later", address="10.9.0.32", host="h1")
+    ipam.reserve("10.9.0.40", owner="kept")
+    _take(ipam, "rested", host="h1")
+    ipam.release(owner="rested")
+    clock.advance(30)
+
+
 def _claim_all(ipam: Ipam, kept: Callable[[int], bool]) -> None:
     given = [_take(ipam, "all", host="h1")[0] for _ in range(14)]
     for address in given:
@@ -230,12 +241,14 @@ BARE: Final = Place("bare", _wide, _leave_idle, _WIDE, _use_and_leave, is_bare=T
 COOLING: Final = Place("cooling", lambda: _wide(60), _fill_cooling, _WIDE, _look)
 #: Every address cools, and its cool-down is over.
 RESTED: Final = Place("rested", lambda: _wide(60), _fill_rested, _WIDE, _look, is_bare=True)
+#: An owner has reservations, one of them in use.
+RESERVED: Final = Place("reserved", lambda: _wide(60), _fill_reserved, _WIDE, _look)
 #: One host has claimed all space and uses a small part of it.
 TAKEN: Final = Place("taken", _small, _fill_taken, ("t",), _look)
 #: One host has claimed all space, and others can only borrow single addresses.
 LENT: Final = Place("lent", _small, _fill_lent, ("t",), _look)
 
-PLACES: Final = (ROOMY, BARE, COOLING, RESTED, TAKEN, LENT)
+PLACES: Final = (ROOMY, BARE, COOLING, RESTED, RESERVED, TAKEN, LENT)
 
 
 class Tables:

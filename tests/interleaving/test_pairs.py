@@ -74,3 +74,29 @@ def test_what_is_pruned_stays_known(two: Two) -> None:
     two.meet(lambda: two.first.prune_events(ids[2]), lambda: two.second.prune_events(ids[7]))
     with pytest.raises(EventsPruned):
         two.first.events(after=ids[5])
+
+
+@pytest.mark.parametrize("before", ["nothing", "released", "reserved", "forgotten"])
+def test_two_sticky_requests_get_one_address(two: Two, before: str) -> None:
+    """They share no block: each host claims its own."""
+    two.first.apply({"subnets": [{"name": "s", "cidr": "10.173.0.0/24", "labels": GROUP}]})
+    if before != "nothing":
+        two.first.allocate(labels=GROUP, owner="a", host="h3", sticky=True)
+        two.first.release(owner="a")
+    if before in ("released", "forgotten"):
+        two.first.cancel(owner="a")
+    if before == "forgotten":
+        two.clock.advance(30 * 24 * 3600)
+        forget_at = two.clock.now
+        two.second.store.transact(lambda unit: unit.forget(forget_at, 100))
+    found: list[str] = []
+
+    def ask(ipam: Ipam, host: str) -> None:
+        answer = ipam.allocate(labels=GROUP, owner="a", host=host, sticky=True)
+        found.append(answer.address)
+
+    two.meet(lambda: ask(two.first, "h1"), lambda: ask(two.second, "h2"))
+    assert len(found) == 2
+    assert len(set(found)) == 1
+    assert [each.address for each in two.first.allocations()] == found[:1]
+    assert two.first.audit() == []

@@ -138,6 +138,17 @@ class Oracle:
                 placement_groups.append(members)
         return placement_groups
 
+    def group(self, labels: dict[str, Any], host: str | None, scope: str, family: int) -> set[str]:
+        """The open subnets that a request for one address may use."""
+        return {
+            subnet["name"]
+            for subnet in self.subnets
+            if subnet.get("scope", "default") == scope
+            and not subnet.get("closed")
+            and ipaddress.ip_network(subnet["cidr"]).version == family
+            and self.level(subnet, labels, host) is not None
+        }
+
     def can_give(
         self, labels: dict[str, Any], host: str | None, scope: str, families: list[int], count: int
     ) -> bool:

@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import borough
 from borough import BoroughError, Ipam
 from borough.domain.encode import plain, utc
-from borough.engine.views import Answer, Released
+from borough.engine.views import Answer, Released, Reservations
 from tests.conftest import STORES, Clock, each_store
 from tests.model.oracle import Oracle
 
@@ -384,7 +384,15 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         network = ipaddress.ip_network(cidr)
         address = str(network[min(offset, network.num_addresses - 1)])
-        self.both(lambda ipam: ipam.allocate(**selector, address=address, owner=owner))
+        scope = selector["scope"]
+        before = {each.address: each for each in self.ipams[0].allocations(scope=scope)}
+        outcome = self.both(lambda ipam: ipam.allocate(**selector, address=address, owner=owner))
+        kept = before.get(address)
+        if kept is not None and kept.state == "reserved":
+            if not isinstance(outcome, BoroughError):
+                assert (kept.owner, outcome.allocations[0].sticky) == (owner, True)
+            elif outcome.code == "address_in_use":
+                assert kept.owner != owner
 
     @rule(
         selector=selectors(),
@@ -441,7 +449,69 @@ class Histories(RuleBasedStateMachine):
     def release_owner(self, owner: str, scope: str) -> None:
         self.both(lambda ipam: ipam.release(owner=owner, scope=scope))
         left = self.ipams[1].allocations(owner=owner, scope=scope)
-        assert all(each.state == "cooling" for each in left)
+        assert all(each.state in ("cooling", "reserved") for each in left)
+
+    @rule(
+        cidr=st.sampled_from([*V4, *SMALL, *V6]),
+        offset=st.integers(0, 40),
+        owner=st.sampled_from(["", *OWNERS]),
+        scope=st.sampled_from(SCOPES),
+    )
+    def reserve(self, cidr: str, offset: int, owner: str, scope: str) -> None:
+        """Up to three addresses, held, cooling, reserved or free."""
+        network = ipaddress.ip_network(cidr)
+        first, last = (
+            int(network[min(at, network.num_addresses - 1)]) for at in (offset, offset + 2)
+        )
+        piece = "-".join(str(type(network[0])(end)) for end in (first, last))
+        before = self._held(self.ipams[0])
+        outcome = self.both(lambda ipam: ipam.reserve(piece, owner=owner, scope=scope))
+        assert self._held(self.ipams[0]).keys() == before.keys()
+        if not isinstance(outcome, BoroughError):
+            for each in self.ipams[0].allocations(scope=scope):
+                if first <= int(ipaddress.ip_address(each.address)) <= last:
+                    assert (each.sticky, each.owner) == (True, owner)
+
+    @rule(
+        selector=selectors(),
+        families=st.sampled_from([None, [4], [6], [4, 6]]),
+        owner=st.sampled_from(OWNERS),
+        kind=st.sampled_from(["any", "next"]),
+    )
+    def allocate_sticky(
+        self, selector: dict[str, Any], families: Any, owner: str, kind: Any
+    ) -> None:
+        """The owner gets what it has in the group, else what is reserved for it, and the same again."""
+        oracle = self.oracle()
+        wanted = dict(selector, families=families, owner=owner, kind=kind, sticky=True)
+        place = (selector["labels"], selector["host"], selector["scope"])
+        rows = self.ipams[0].allocations(owner=owner, scope=selector["scope"])
+        outcome = self.both(lambda ipam: ipam.allocate(**wanted))
+        if isinstance(outcome, BoroughError):
+            assert outcome.code in ("exhausted", "no_matching_subnet")
+            return
+        found = outcome.allocations
+        for each in found:
+            states = {row.state for row in rows if row.subnet in oracle.group(*place, each.family)}
+            before = {row.address: row.state for row in rows}.get(each.address)
+            if len(found) == 1 and "allocated" in states:
+                assert before == "allocated"
+            elif len(found) == 1 and "reserved" in states:
+                assert before == "reserved"
+            assert each.sticky
+        again = self.both(lambda ipam: ipam.allocate(**wanted, key="any"))
+        assert (again.allocations, again.replayed) == (found, True)
+
+    @rule(data=st.data(), owner=st.sampled_from(["", *OWNERS]), now=st.booleans())
+    def cancel(self, data: st.DataObject, owner: str, now: bool) -> None:
+        kept = [each for each in self.ipams[0].allocations() if each.sticky]
+        if not kept:
+            return
+        one = data.draw(st.sampled_from(kept))
+        where: dict[str, Any] = {"addresses": one.address, "scope": one.scope}
+        if data.draw(st.booleans()) and owner:
+            where = {}
+        self.both(lambda ipam: ipam.cancel(**where, owner=owner, now=now))
 
     @rule(host=st.sampled_from(HOSTS), scope=st.sampled_from(SCOPES))
     def release_host(self, host: str, scope: str) -> None:
@@ -602,6 +672,8 @@ def _plain(outcome: Any) -> Any:
         return outcome.code, _without_numbers(outcome.detail)
     if isinstance(outcome, Answer):
         return outcome.replayed, [_without_sequence(each) for each in outcome.allocations]
+    if isinstance(outcome, Reservations):
+        return outcome.total, [_without_sequence(each) for each in outcome.reservations]
     if isinstance(outcome, tuple | Released):
         return [_without_sequence(each) for each in outcome]
     return plain(outcome)

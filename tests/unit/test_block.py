@@ -18,9 +18,9 @@ from borough.domain.space.blocks import (
     cut,
     has_room,
     initial_free_ranges,
-    reserved_bits,
     room_in,
     takeover_rank,
+    withheld_bits,
 )
 
 FAMILIES: st.SearchStrategy[Family] = st.sampled_from([4, 6])
@@ -126,15 +126,15 @@ def test_take_and_free_change_only_their_addresses(block: Block, data: st.DataOb
 def test_high_water_is_one_more_than_the_highest_address_in_use(
     block: Block, wanted: list[int], back: int, data: st.DataObject
 ) -> None:
-    """Reserved addresses do not count: nobody would miss the space."""
+    """Withheld addresses do not count: nobody would miss the space."""
     size = block.prefix.size
-    reserved = data.draw(st.integers(0, (1 << size) - 1))
-    empty = dataclasses.replace(block, bitmap=reserved, high_water=0)
-    taken = {each % size for each in wanted} - {at for at in range(size) if reserved >> at & 1}
+    withheld = data.draw(st.integers(0, (1 << size) - 1))
+    empty = dataclasses.replace(block, bitmap=withheld, high_water=0)
+    taken = {each % size for each in wanted} - {at for at in range(size) if withheld >> at & 1}
     used = empty.take([block.prefix.base + at for at in taken])
     assert used.high_water == max(taken, default=-1) + 1
     if back in taken:
-        left = used.free(block.prefix.base + back, reserved)
+        left = used.free(block.prefix.base + back, withheld)
         assert left.high_water == max(taken - {back}, default=-1) + 1
 
 
@@ -191,14 +191,14 @@ def test_the_region_of_a_block() -> None:
 
 
 @given(st.data())
-def test_room_and_reserved_bits_follow_the_rules_of_usable_addresses(data: st.DataObject) -> None:
-    """In any piece: its usable addresses are counted, and exactly the others are reserved."""
+def test_room_and_withheld_bits_follow_the_rules_of_usable_addresses(data: st.DataObject) -> None:
+    """In any piece: its usable addresses are counted, and exactly the others are withheld."""
     subnet = data.draw(subnets())
     piece = data.draw(pieces_of(subnet.prefix, most_bits=6))
     room = usable(subnet) & addresses(piece)
     assert room_in(subnet, piece) == len(room)
     assert has_room(subnet, piece) == bool(room)
-    assert free_of(Block(0, 7, 1, piece, reserved_bits(subnet, piece))) == room
+    assert free_of(Block(0, 7, 1, piece, withheld_bits(subnet, piece))) == room
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,10 @@ def test_room_and_reserved_bits_follow_the_rules_of_usable_addresses(data: st.Da
         ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffc/126", {0}),
     ],
 )
-def test_reserved_bits_of_the_smallest_subnets(text: str, kept_back: set[int]) -> None:
-    """Network, broadcast and subnet-router anycast are reserved, in full-use lengths nothing is."""
+def test_withheld_bits_of_the_smallest_subnets(text: str, kept_back: set[int]) -> None:
+    """Network, broadcast and subnet-router anycast are withheld, in full-use lengths nothing is."""
     prefix = parse_prefix(text)
-    bits = reserved_bits(Subnet(1, "net", "default", prefix), prefix)
+    bits = withheld_bits(Subnet(1, "net", "default", prefix), prefix)
     assert bits == sum(1 << offset for offset in kept_back)
 
 

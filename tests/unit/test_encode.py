@@ -61,6 +61,7 @@ def test_a_record_becomes_its_fields_in_order() -> None:
         False,
         7,
         "allocated",
+        False,
         {},
         "",
         AT,

@@ -26,7 +26,16 @@ FRESH: Final = 15.0
 #: Environment variable: the folder of the counters of several processes.
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 
-_STATES: Final = ("size", "used", "free", "allocated", "cooling", "outside", "claimed_free")
+_STATES: Final = (
+    "size",
+    "used",
+    "free",
+    "allocated",
+    "cooling",
+    "reserved",
+    "outside",
+    "claimed_free",
+)
 
 
 class Numbers(Collector):

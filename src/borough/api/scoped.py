@@ -31,6 +31,7 @@ from borough.engine.imports import Imported, ImportRequest
 from borough.engine.ipam import Ipam
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReleaseRequest, place
+from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
 from borough.engine.tokens import check_boundary_labels
 from borough.engine.views import (
@@ -40,6 +41,7 @@ from borough.engine.views import (
     DimensionView,
     HostView,
     Released,
+    Reservations,
     Route,
     SubnetView,
     Usage,
@@ -203,6 +205,18 @@ class ScopedIpam(Face):
                 self._show(*place)
             return self._ipam._release(request)
         return self._ipam.release_seen(
+            lambda catalogue: self._known.of(catalogue, self._boundary), request
+        )
+
+    def _reserve(self, request: ReserveRequest) -> Reservations:
+        return _redact_errors(
+            lambda: self._ipam.reserve_seen(
+                lambda catalogue: self._known.of(catalogue, self._boundary), request
+            )
+        )
+
+    def _cancel(self, request: CancelRequest) -> Reservations:
+        return self._ipam.cancel_seen(
             lambda catalogue: self._known.of(catalogue, self._boundary), request
         )
 

@@ -34,7 +34,7 @@ def allocate(state: GlobalOptions, /, **options: Any) -> None:
 def _show(page: Page, answer: Answer) -> None:
     show_allocations(page, answer.allocations)
     if answer.replayed:
-        page.line("An earlier request with the same idempotency key allocated these.")
+        page.line("An earlier request allocated these.")
     if answer.explanation:
         page.line()
         show_ladder(page, plain(answer.explanation))

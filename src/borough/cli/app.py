@@ -23,6 +23,8 @@ _COMMANDS: Final = {
     "allocate": "borough.cli.allocate:allocate",
     "explain": "borough.cli.explain:explain",
     "release": "borough.cli.release:release",
+    "reserve": "borough.cli.reserve:reserve",
+    "cancel": "borough.cli.reserve:cancel",
     "edit": "borough.cli.edit:edit",
     "transfer": "borough.cli.edit:transfer",
     "reassign": "borough.cli.reassign:reassign",

@@ -24,6 +24,7 @@ from borough.errors import FixInput
 _REASONS: Final = {
     "held": "held by another owner",
     "cooling": "in its cool-down",
+    "reserved": "reserved",
     "no_subnet": "in no subnet of its scope",
     "unusable": "never allocated in its subnet",
     "twice": "named twice",

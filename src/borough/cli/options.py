@@ -194,6 +194,12 @@ _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
     ),
     attribute_option("Value to store with the addresses."),
     text_option("--note", "TEXT", "Text of one line to store with the addresses."),
+    click.option(
+        "--sticky",
+        is_flag=True,
+        help="What the owner has or what is reserved for it, else a new address, which a release keeps "
+        "reserved for the owner.",
+    ),
     click.option("--explain", is_flag=True, help="Explain the choice of the addresses."),
 )
 

@@ -155,7 +155,7 @@ def _show_address(page: Page, found: Allocation) -> None:
     page.facts(
         [
             ("address", f"{found.address}/{found.prefix_length}"),
-            ("state", found.state),
+            ("state", f"{found.state}, sticky" if found.sticky else found.state),
             ("owner", found.owner),
             ("host", found.host),
             ("subnet", found.subnet),

@@ -21,6 +21,7 @@ _COLUMNS: Final = (
     Column("free", right=True),
     Column("claimed", right=True),
     Column("cooling", right=True),
+    Column("reserved", right=True),
     Column("outside", right=True),
 )
 
@@ -77,5 +78,6 @@ def _row(line: Usage | Total, name: str, prefix: str, scope: str) -> tuple[objec
         quantity(line.free),
         quantity(line.claimed_free),
         line.cooling or "",
+        line.reserved or "",
         line.outside or "",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from borough.domain.declared.effects import Effect
 from borough.domain.declared.pools import PoolUsage
 from borough.domain.declared.topology import Change, Changes, Topology
 from borough.domain.encode import rfc3339, utc
-from borough.domain.net.addresses import WIDTH, Family, format_address
+from borough.domain.net.addresses import WIDTH, Family, format_address, format_interval
 from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
@@ -33,6 +33,7 @@ from borough.engine.request import (
     ReleaseRequest,
     write_request,
 )
+from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.subnets import Draft
 from borough.engine.topology.writer import write_topology
@@ -47,6 +48,7 @@ from borough.engine.views import (
     HostView,
     Reassigned,
     Released,
+    Reservations,
     Route,
     SubnetView,
     TokenView,
@@ -98,7 +100,11 @@ class RemoteIpam(Face):
         key = body.pop("key", None)
         headers = {"Idempotency-Key": write_key(key)} if key else {}
         found = self._http.call(
-            "POST", "/v1/allocations", body=body, headers=headers, repeatable=bool(key)
+            "POST",
+            "/v1/allocations",
+            body=body,
+            headers=headers,
+            repeatable=bool(key) or request.sticky,
         )
         return convert(found, Answer)
 
@@ -113,6 +119,16 @@ class RemoteIpam(Face):
         }
         found = self._post("/v1/releases", body)
         return convert(found, Released)
+
+    def _reserve(self, request: ReserveRequest) -> Reservations:
+        body = _fields(request) | {"addresses": _intervals(request.intervals)}
+        del body["intervals"]
+        return convert(self._post("/v1/reservations", body, repeatable=True), Reservations)
+
+    def _cancel(self, request: CancelRequest) -> Reservations:
+        body = _fields(request) | {"addresses": _intervals(request.intervals)}
+        del body["intervals"]
+        return convert(self._post("/v1/reservations/cancel", body), Reservations)
 
     def _import(self, request: ImportRequest) -> Imported:
         entries = [
@@ -315,6 +331,10 @@ def connect(
     :raises FixInput: the URL or the token is not valid.
     """
     return RemoteIpam(Transport(url, token, timeout, ca_file=ca_file))
+
+
+def _intervals(intervals: Iterable[tuple[Family, int, int]]) -> list[str]:
+    return [format_interval(*each) for each in intervals]
 
 
 def _place(scope: str, family: Family, number: int) -> str:

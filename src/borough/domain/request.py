@@ -32,6 +32,7 @@ class Request:
     :ivar count: addresses per family.
     :ivar address: for :attr:`Kind.SPECIFIC`, the address.
     :ivar mac: for :attr:`Kind.EUI64`, the MAC address.
+    :ivar sticky: true when the owner gets what it has or what is reserved for it.
     :ivar key: idempotency key, empty for none.
     :ivar explain: true when the answer carries its explanation.
     """
@@ -49,6 +50,7 @@ class Request:
     key: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    sticky: bool = False
     explain: bool = False
 
     @property

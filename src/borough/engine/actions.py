@@ -19,6 +19,7 @@ from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
+from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
@@ -32,6 +33,7 @@ from borough.engine.views import (
     HostView,
     Reassigned,
     Released,
+    Reservations,
     Route,
     SubnetView,
     TokenView,
@@ -55,6 +57,10 @@ class Actions(ABC):
     def _explain(self, request: Request) -> Explanation: ...
     @abstractmethod
     def _release(self, request: ReleaseRequest) -> Released: ...
+    @abstractmethod
+    def _reserve(self, request: ReserveRequest) -> Reservations: ...
+    @abstractmethod
+    def _cancel(self, request: CancelRequest) -> Reservations: ...
     @abstractmethod
     def _import(self, request: ImportRequest) -> Imported: ...
     @abstractmethod

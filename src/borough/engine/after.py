@@ -120,7 +120,7 @@ class After:
             free.update({(id, holder): count for holder, count in tally.free.items()})
         expired = Counter(each.subnet_id for each in self._removed.values())
         held = {
-            id: (tally.allocated + tally.cooling - expired[id], tally.cooling - expired[id])
+            id: (tally.total_held - expired[id], tally.cooling - expired[id], tally.reserved)
             for id, tally in below.items()
         }
         return tallies_of(free, held)

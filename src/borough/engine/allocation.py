@@ -13,6 +13,7 @@ from borough.domain.declared.lookup import check_host, undeclared_host
 from borough.domain.declared.records import Host
 from borough.domain.encode import rfc3339, utc
 from borough.domain.policy import allocate as policy
+from borough.domain.policy import sticky as sticky_policy
 from borough.domain.policy.explain import Explanation, explain, subnets_to_tally
 from borough.domain.policy.refusal import Refusal, refuse, sentence, subnets_to_count
 from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, resolve_selector
@@ -24,7 +25,7 @@ from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Plan, Tally
 from borough.domain.space.rungs import Rung
-from borough.engine import refusals
+from borough.engine import refusals, sticky
 from borough.engine.after import After
 from borough.engine.views import Allocation, Answer, show, show_all
 from borough.errors import (
@@ -132,13 +133,15 @@ class Allocator:
         def work(unit: Unit) -> Answer:
             return self.allocate_in(unit, request)
 
-        if request.key and next(self.keyed) % FORGET_EVERY == FORGET_EVERY - 1:
+        if (request.key or request.sticky) and next(self.keyed) % FORGET_EVERY == FORGET_EVERY - 1:
             before = self.clock() - KEY_LIFE
             store.transact(lambda unit: unit.forget(before, FORGET))
-        order = None if request.explain else self.order(store.known, request)
+        is_decided = request.explain or request.sticky
+        order = None if is_decided else self.order(store.known, request)
         if order is None:
             brief = request.count <= BRIEF and not request.explain
-            return store.transact(work, repeatable=bool(request.key), brief=brief)
+            repeatable = bool(request.key) or request.sticky
+            return store.transact(work, repeatable=repeatable, brief=brief)
         given = store.allocate(order, work)
         return (
             given
@@ -206,6 +209,8 @@ class Allocator:
     def allocate_in(self, unit: Unit, request: Request) -> Answer:
         """The part of :meth:`allocate` inside a unit of work."""
         now = self.clock()
+        if request.sticky:
+            return self._allocate_sticky(unit, request, now)
         if request.key:
             replayed = self.replay(unit, request)
             if replayed is not None:
@@ -220,6 +225,29 @@ class Allocator:
         )
         warnings = self.warnings(resolved.catalogue, request.host)
         return Answer(given, replayed=False, explanation=explanation, warnings=warnings)
+
+    def _allocate_sticky(self, unit: Unit, request: Request, now: int) -> Answer:
+        """Allocate for an owner what it does not have yet; see :mod:`borough.domain.policy.sticky`."""
+        seen = unit.recall(sticky.key_of(request))
+        rows = unit.allocations(Filter(scope=request.scope, owner=request.owner))
+
+        def decide(resolved: policy.ResolvedRequest, space: Unit) -> Plan | None:
+            return sticky_policy.allocate(resolved, space, sticky_policy.kept(resolved, rows))
+
+        resolved, plan = self._decide(unit, request, now, decide)
+        held = [replace(each, sticky=True) for each in sticky_policy.kept(resolved, rows).held]
+        explanation = None
+        if request.explain:
+            has = ", ".join(each.text for each in held)
+            outcome = "" if plan.grants else f"{request.owner} has {has}"
+            explanation = self._explanation(unit, resolved, plan, outcome)
+        found = [*held, *sticky.write(unit, request, plan, seen, now)]
+        return Answer(
+            tuple(show_all(unit, sorted(found, key=lambda each: each.family))),
+            replayed=not plan.grants,
+            explanation=explanation,
+            warnings=self.warnings(resolved.catalogue, request.host),
+        )
 
     def explain(self, unit: ReadUnit, request: Request) -> Explanation:
         """Tell what a request would get. Nothing is written.
@@ -254,15 +282,19 @@ class Allocator:
         return policy.ResolvedRequest(catalogue, request, selector, ladder, now)
 
     def _decide(
-        self, unit: Unit, request: Request, now: int
+        self,
+        unit: Unit,
+        request: Request,
+        now: int,
+        allocate: Callable[[policy.ResolvedRequest, Unit], Plan | None] = policy.allocate,
     ) -> tuple[policy.ResolvedRequest, Plan]:
         resolved = self.resolved(unit.catalogue, request, now)
         reclaimed = self.expire_cooldowns(unit, now) if resolved.catalogue.cools else 0
-        plan = policy.allocate(resolved, unit)
+        plan = allocate(resolved, unit)
         while plan is None and reclaimed == EXPIRE_BATCH:
             # More addresses may have come to the end of their rest than one sweep takes back.
             reclaimed = self.expire_cooldowns(unit, now)
-            plan = policy.allocate(resolved, unit)
+            plan = allocate(resolved, unit)
         if plan is None:
             raise self.refusal(unit, resolved)
         return resolved, plan

@@ -45,6 +45,12 @@ from borough.engine.request import (
     parse_release,
     parse_request,
 )
+from borough.engine.reservations import (
+    CancelRequest,
+    ReserveRequest,
+    parse_cancel,
+    parse_reserve,
+)
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.apply import load
 from borough.engine.topology.subnets import Draft
@@ -59,6 +65,7 @@ from borough.engine.views import (
     HostView,
     Reassigned,
     Released,
+    Reservations,
     Route,
     SubnetView,
     TokenView,
@@ -114,6 +121,9 @@ class Face(Actions):
         :raises NoMatchingSubnet: the group admits no subnet.
         :raises Exhausted: the group has too few free addresses.
         :raises AddressInUse: the requested address is held.
+        Repeated sticky requests of an owner get the same addresses, whatever their keys and hosts: reassign
+        moves an address to another host.
+
         :raises KeyReused: another request has used the key.
         :raises KeySpent: the key's addresses have been released.
         :raises Contended: conflicts lasted longer than the timeout; try again.
@@ -140,6 +150,37 @@ class Face(Actions):
         :raises UnknownObject: there is no such scope.
         """
         return self._release(request)
+
+    @takes(parse_reserve)
+    def reserve(self, request: ReserveRequest) -> Reservations:
+        """Reserve addresses for an owner, or for nobody; all or none.
+
+        A reserved address is not free. Its owner gets it by name, and a release leaves the reservation.
+        An address that the owner holds already stays allocated. An address that never is allocated, such
+        as the network address of a prefix, is left out.
+
+        Parameters: see :func:`borough.engine.reservations.parse_reserve`.
+
+        :raises AddressInUse: an address is held by another owner, or reserved for one.
+        :raises AddressOutsideGroup: an address lies in no subnet, or in a closed one.
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._reserve(request)
+
+    @takes(parse_cancel)
+    def cancel(self, request: CancelRequest) -> Reservations:
+        """Cancel the reservations of addresses, or all of an owner; all or none.
+
+        A reserved address is free again after the cool-down of its subnet. An allocated one stays
+        allocated, and its release leaves no reservation.
+
+        Parameters: see :func:`borough.engine.reservations.parse_cancel`.
+
+        :return: the addresses as they were.
+        :raises NotReserved: addresses named are not reserved, or not for this owner.
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._cancel(request)
 
     def import_allocations(
         self,

@@ -46,7 +46,7 @@ class ImportEntry:
 class ImportConflict:
     """An address that was not imported.
 
-    :ivar reason: ``held``, ``cooling``, ``no_subnet``, ``unusable`` or ``twice``.
+    :ivar reason: ``held``, ``cooling``, ``reserved``, ``no_subnet``, ``unusable`` or ``twice``.
     :ivar owner: the present owner of a held address; ``host`` likewise.
     """
 
@@ -243,6 +243,8 @@ class _Sorter:
             return row
         elif present.state is State.COOLING:
             self._refuse(each, "cooling", subnet.name)
+        elif present.state is State.RESERVED:
+            self._refuse(each, "reserved", subnet.name, present)
         elif _kept(present) == _kept(row):
             self.unchanged += 1
         else:

@@ -27,6 +27,7 @@ from borough.engine.imports import Imported, ImportRequest, import_piece
 from borough.engine.queries import RouteForm
 from borough.engine.release import release
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
+from borough.engine.reservations import CancelRequest, ReserveRequest, cancel, reserve
 from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.topology import apply, subnets
 from borough.engine.topology.subnets import Draft
@@ -43,6 +44,7 @@ from borough.engine.views import (
     HostView,
     Reassigned,
     Released,
+    Reservations,
     Route,
     SubnetView,
     TokenView,
@@ -124,6 +126,34 @@ class Ipam(Face):
         return self._store.transact(
             lambda unit: release(unit, request, self._clock(), most=RELEASED_LISTED, seen=seen)
         )
+
+    def _reserve(self, request: ReserveRequest) -> Reservations:
+        return self._store.transact(
+            lambda unit: reserve(unit, request, self._clock()), repeatable=True
+        )
+
+    def reserve_seen(
+        self, seen: Callable[[Catalogue], Collection[str]], request: ReserveRequest
+    ) -> Reservations:
+        """Reserve addresses in some subnets only.
+
+        :param seen: names of these subnets.
+        """
+        return self._store.transact(
+            lambda unit: reserve(unit, request, self._clock(), seen), repeatable=True
+        )
+
+    def _cancel(self, request: CancelRequest) -> Reservations:
+        return self._store.transact(lambda unit: cancel(unit, request, self._clock()))
+
+    def cancel_seen(
+        self, seen: Callable[[Catalogue], Collection[str]], request: CancelRequest
+    ) -> Reservations:
+        """Cancel reservations in some subnets only.
+
+        :param seen: names of these subnets.
+        """
+        return self._store.transact(lambda unit: cancel(unit, request, self._clock(), seen))
 
     def _import(self, request: ImportRequest) -> Imported:
         return self._store.transact(

@@ -320,7 +320,8 @@ def _usage(subnet: Subnet, tally: Tally) -> Usage:
         free=tally.total_free,
         allocated=tally.allocated,
         cooling=tally.cooling,
-        outside=tally.allocated + tally.cooling - used,
+        reserved=tally.reserved,
+        outside=tally.total_held - used,
         claimed_free=tally.total_free - tally.free.get("", 0),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import groupby
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST
@@ -64,6 +65,13 @@ def _held(unit: Space, scope: str, family: int, number: int, *, at_once: bool) -
     text = format_address(family, number)
     if found is None:
         raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
+    if found.state is State.RESERVED:
+        raise NotAllocated(
+            f"{text} is not allocated in scope {scope}: it is reserved for {found.owner or 'nobody'}; "
+            "cancel the reservation with `borough cancel` to free it",
+            address=text,
+            owner=found.owner,
+        )
     if found.until is not None and not at_once:
         raise NotAllocated(
             f"{text} is not allocated in scope {scope}: it was released, and cools down until "
@@ -118,25 +126,34 @@ def release_all(
     """
     catalogue = unit.catalogue
     inside = catalogue.subnets.keys() if subnet_ids is None else frozenset(subnet_ids)
+    ends = {State.ALLOCATED, State.COOLING} if at_once else {State.ALLOCATED}
     shown: list[Allocation] = []
     among: set[tuple[str, int]] = set()
     total = 0
     for page in pages(unit, selected):
-        held = [
-            each
-            for each in page
-            if (at_once or each.state is State.ALLOCATED) and each.subnet_id in inside
-        ]
+        held = [each for each in page if each.state in ends and each.subnet_id in inside]
         shown += show_all(unit, held if most is None else held[: most - len(shown)])
         total += len(held)
         end_rests(unit, held, now)
-        plan = allocate.free(catalogue, unit, held, now, at_once=at_once)
-        among |= allocate.emptied(catalogue, plan)
-        unit.commit(plan, now)
+        for some in _plans(held):
+            plan = allocate.free(catalogue, unit, some, now, at_once=at_once)
+            among |= allocate.emptied(catalogue, plan)
+            unit.commit(plan, now)
     plan = Plan()
     allocate.return_unused(catalogue, unit, plan, among, leaving=leaving)
     unit.commit(plan, now)
     return Released(tuple(shown), total), plan.notes
+
+
+def _plans(held: list[AllocationRow]) -> Iterable[list[AllocationRow]]:
+    """The rows of one plan each.
+
+    A plan finds the events of its reservations by their addresses, which two scopes may share.
+    """
+    if not any(each.sticky for each in held):
+        return [held]
+    ordered = sorted(held, key=lambda each: each.scope)
+    return [list(some) for _, some in groupby(ordered, key=lambda each: each.scope)]
 
 
 def end_rests(unit: Unit, released: Sequence[AllocationRow], now: int) -> None:

@@ -69,6 +69,7 @@ def parse_request(
     key: str | None = None,
     attributes: Mapping[str, Any] | None = None,
     note: str = "",
+    sticky: bool = False,
     explain: bool = False,
 ) -> Request:
     """Parse a request for addresses.
@@ -87,6 +88,8 @@ def parse_request(
     :param key: idempotency key: the same request with the same key gets the same answer.
     :param attributes: JSON to keep with the addresses.
     :param note: free text to keep with the addresses, on one line.
+    :param sticky: of each family, return what the owner has in the group, else what is reserved for it,
+        else a new address. A release leaves a reservation. The owner takes the place of the key.
     :param explain: put the explanation into the answer.
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
@@ -120,6 +123,7 @@ def parse_request(
         key=optional_text("idempotency key", key),
         attributes=parse_attributes(attributes),
         note=optional_text("note", note, NOTE_LIMIT),
+        sticky=_sticky(sticky, owner, count, chosen),
         explain=explain,
     )
 
@@ -366,6 +370,16 @@ def _count(count: int, kind: Kind) -> int:
     if count > 1 and kind not in (Kind.ANY, Kind.NEXT):
         raise FixInput(f"a request of kind {kind} is for one address, not {count}")
     return count
+
+
+def _sticky(sticky: bool, owner: str, count: int, kind: Kind) -> bool:
+    if not isinstance(sticky, bool):
+        raise FixInput("sticky is true or false", sticky=str(sticky))
+    if sticky and not owner:
+        raise FixInput("a sticky request names its owner")
+    if sticky and (count > 1 or kind not in (Kind.ANY, Kind.NEXT)):
+        raise FixInput("a sticky request is for any address, one of each family")
+    return sticky
 
 
 def _tiers(

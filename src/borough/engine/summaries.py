@@ -22,6 +22,7 @@ class Total:
     free: int
     allocated: int
     cooling: int
+    reserved: int
     outside: int
     claimed_free: int
 
@@ -35,6 +36,7 @@ class Total:
             free=sum(line.free for line in lines),
             allocated=sum(line.allocated for line in lines),
             cooling=sum(line.cooling for line in lines),
+            reserved=sum(line.reserved for line in lines),
             outside=sum(line.outside for line in lines),
             claimed_free=sum(line.claimed_free for line in lines),
         )

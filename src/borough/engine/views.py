@@ -27,13 +27,14 @@ from borough.store.port import ReadSpace
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """One address held by an owner.
+    """One address held by an owner, or reserved for one.
 
     :ivar prefix_length: that of its subnet.
     :ivar block: the prefix that its host has claimed around it.
     :ivar borrowed: whether it lies in a block that somebody else has claimed.
     :ivar sequence: name it when releasing, so that a late release cannot hit the next holder.
-    :ivar state: `allocated` or `cooling`.
+    :ivar state: `allocated`, `cooling` or `reserved`.
+    :ivar sticky: whether a release leaves a reservation for the owner.
     :ivar cooling_until: when a cooling address is free again.
     """
 
@@ -49,6 +50,7 @@ class Allocation:
     borrowed: bool
     sequence: int
     state: str
+    sticky: bool
     attributes: Mapping[str, Any]
     note: str
     allocated_at: datetime
@@ -59,7 +61,8 @@ class Allocation:
 class Answer:
     """The answer to a request.
 
-    :ivar replayed: whether it was given before, to the same idempotency key.
+    :ivar replayed: true when an earlier request allocated all of it: one with the same idempotency key, or,
+        for a sticky request, with the same owner.
     :ivar warnings: what is likely a mistake, such as a host that is not declared beside others that are.
     """
 
@@ -117,6 +120,18 @@ class Released(Sequence[Allocation]):
         return len(self.released)
 
 
+@dataclass(frozen=True)
+class Reservations:
+    """Addresses that were reserved, or whose reservations were cancelled.
+
+    :ivar reservations: the first 10,000; an allocated one leaves, or left, a reservation.
+    :ivar total: how many there are.
+    """
+
+    reservations: tuple[Allocation, ...]
+    total: int
+
+
 def show(
     allocation: allocations.AllocationRow,
     catalogue: Catalogue,
@@ -145,10 +160,13 @@ def show(
         and block.holder not in holders_of(allocation.host, catalogue),
         sequence=allocation.sequence if sequence is None else sequence,
         state=allocation.state.value,
+        sticky=allocation.sticky,
         attributes=allocation.attributes,
         note=allocation.note,
         allocated_at=utc(allocation.at),
-        cooling_until=None if allocation.until is None else utc(allocation.until),
+        cooling_until=utc(allocation.until or 0)
+        if allocation.state is allocations.State.COOLING
+        else None,
     )
 
 
@@ -195,7 +213,7 @@ class Usage:
     :ivar size: addresses for *any* and *next*: those of the ranges.
     :ivar used: of the size, those that are not free.
     :ivar allocated: all allocations, also those outside the ranges.
-    :ivar outside: allocated and cooling addresses outside the ranges.
+    :ivar outside: allocated, cooling and reserved addresses outside the ranges.
     :ivar claimed_free: free addresses in claimed blocks.
     """
 
@@ -208,6 +226,7 @@ class Usage:
     free: int
     allocated: int
     cooling: int
+    reserved: int
     outside: int
     claimed_free: int
 

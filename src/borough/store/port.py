@@ -165,10 +165,17 @@ class WriteAllocations(Protocol):
         :raises LostRace: a precondition does not hold, or the key is bound already.
         """
 
-    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+    def bind(
+        self,
+        bind: Binding,
+        sequences: Sequence[int],
+        now: int,
+        seen: Remembered | None = None,
+    ) -> None:
         """Bind an idempotency key to allocations that this unit has committed.
 
-        :raises LostRace: the key is bound already.
+        :param seen: the allocations that the key is bound to so far; None when it is not bound.
+        :raises LostRace: the key is bound otherwise.
         """
 
     def forget(self, before: int, limit: int) -> int:

@@ -9,7 +9,7 @@ from borough.domain.policy.explain import Explanation
 from borough.engine.edits import Transferred, parse_transfer
 from borough.engine.face import Face
 from borough.engine.imports import Imported
-from borough.engine.views import Allocation, Answer, Released
+from borough.engine.views import Allocation, Answer, Released, Reservations
 
 
 @operation("POST", "/v1/allocations", permission=Permission.ALLOCATE, status=201)
@@ -96,3 +96,17 @@ def release(ipam: Face, body: s.Release) -> Released:
     """
     given = body.given()
     return ipam.release(given.pop("addresses"), **given)
+
+
+@operation("POST", "/v1/reservations", permission=Permission.ALLOCATE, status=201)
+def reserve(ipam: Face, body: s.Reserve) -> Reservations:
+    """Reserve addresses for an owner, or for nobody: all or none."""
+    given = body.given()
+    return ipam.reserve(given.pop("addresses"), **given)
+
+
+@operation("POST", "/v1/reservations/cancel", permission=Permission.ALLOCATE)
+def cancel(ipam: Face, body: s.Cancel) -> Reservations:
+    """Cancel the reservations of addresses, or all of an owner: all or none."""
+    given = body.given()
+    return ipam.cancel(given.pop("addresses"), **given)

@@ -55,12 +55,15 @@ class AllocationRequest(Selector):
     :ivar owner: the caller's name for the holder of the addresses.
     :ivar attributes: JSON values to store with the addresses.
     :ivar note: one line of text to store with the addresses.
+    :ivar sticky: answer with what the owner has in the group, else with what is reserved for it, else with a
+        new address; a release leaves a reservation.
     :ivar explain: put the explanation into the answer.
     """
 
     owner: MaybeText = ""
     attributes: Attributes = field(default_factory=dict)
     note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
+    sticky: bool = False
     explain: bool = False
 
 
@@ -98,6 +101,36 @@ class Release(Input):
     owner: MaybeText = ""
     host: MaybeText = ""
     sequence: Number | None = None
+    scope: Text | None = None
+    now: bool = False
+
+
+class Reserve(Input):
+    """The addresses to reserve.
+
+    :ivar addresses: each an address, `first-last` or a prefix.
+    :ivar owner: only this owner gets them; empty for nobody.
+    :ivar attributes: JSON values to store with the addresses.
+    :ivar note: one line of text to store with the addresses.
+    """
+
+    addresses: list[Text]
+    owner: MaybeText = ""
+    scope: Text = "default"
+    attributes: Attributes = field(default_factory=dict)
+    note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
+
+
+class Cancel(Input):
+    """The reservations to cancel: those of some addresses, or all of an owner.
+
+    :ivar addresses: each an address, `first-last` or a prefix; owner is then a condition.
+    :ivar scope: of the addresses, `default` when left out; of an owner, all scopes.
+    :ivar now: without a cool-down.
+    """
+
+    addresses: list[Text] = field(default_factory=list)
+    owner: MaybeText = ""
     scope: Text | None = None
     now: bool = False
 

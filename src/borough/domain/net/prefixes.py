@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from borough.domain.net.addresses import WIDTH, Family, format_address, parse_address
-from borough.errors import InvalidAddress, InvalidPrefix
+from borough.errors import FixInput, InvalidAddress, InvalidPrefix
 
 
 class Prefix(NamedTuple):
@@ -103,6 +103,24 @@ def parse_prefix(text: str) -> Prefix:
     if prefix.base != address:
         raise InvalidPrefix(f"{text!r} has host bits set; did you mean {prefix}?", prefix=text)
     return prefix
+
+
+def parse_interval(text: str) -> tuple[Family, int, int]:
+    """Read ``first-last``, a single address, or a prefix.
+
+    :return: the family, the first and the last address.
+    :raises FixInput: (or a subclass) when it is none of these.
+    """
+    text = str(text).strip()
+    if "/" in text:
+        piece = parse_prefix(text)
+        return piece.family, piece.base, piece.last
+    first_text, dash, last_text = text.partition("-")
+    family, first = parse_address(first_text.strip())
+    other, last = parse_address(last_text.strip()) if dash else (family, first)
+    if family != other or first > last:
+        raise FixInput(f"range {text!r} runs backwards, or from one family to the other")
+    return family, first, last
 
 
 def span(family: Family, first: int, last: int) -> Iterator[Prefix]:

@@ -17,7 +17,7 @@ from borough.domain.policy.placement import Placer, first_free_range_piece
 from borough.domain.policy.selection import Ladder, PlacementGroup, ResolvedSelector
 from borough.domain.request import Kind, Request
 from borough.domain.space.allocations import AllocationRow, State
-from borough.domain.space.blocks import BLOCK_BITS, NOBODY, Block, blocks_for, cut, reserved_bits
+from borough.domain.space.blocks import BLOCK_BITS, NOBODY, Block, blocks_for, cut, withheld_bits
 from borough.domain.space.plan import Grant, Plan, Space
 from borough.domain.space.regions import is_needed, regions, return_region
 from borough.domain.space.rungs import Hold, Rung
@@ -52,7 +52,7 @@ def allocate(resolved: ResolvedRequest, space: Space) -> Plan | None:
     for placement_group in resolved.ladder.placement_groups:
         plan = Plan()
         if all(
-            _family(resolved, space, placement_group, family, plan)
+            allocate_family(resolved, space, placement_group, family, plan)
             for family in resolved.ladder.families
         ):
             _place(plan)
@@ -61,7 +61,7 @@ def allocate(resolved: ResolvedRequest, space: Space) -> Plan | None:
     return None
 
 
-def _family(
+def allocate_family(
     resolved: ResolvedRequest,
     space: Space,
     placement_group: PlacementGroup,
@@ -134,7 +134,7 @@ def _specific(
         for each in resolved.ladder.subnets(resolved.catalogue, placement_group, subnet.family)
     ):
         return False
-    return _take(resolved, space, subnet, request.address, plan)
+    return take_address(resolved, space, subnet, request.address, plan)
 
 
 def _named_subnet(resolved: ResolvedRequest) -> Subnet:
@@ -190,18 +190,19 @@ def _computed(
 ) -> bool:
     for subnet in resolved.ladder.subnets(resolved.catalogue, placement_group, family):
         address = address_in(subnet)
-        if address is not None and _take(resolved, space, subnet, address, plan):
+        if address is not None and take_address(resolved, space, subnet, address, plan):
             return True
     return False
 
 
-def _take(
+def take_address(
     resolved: ResolvedRequest, space: Space, subnet: Subnet, address: int, plan: Plan
 ) -> bool:
-    """Allocate one known address, cooling or not; False when an owner holds it."""
+    """Allocate one known address, cooling or reserved for its owner; False when it is another's."""
+    request = resolved.request
     holder = space.allocation_at(subnet.scope, subnet.family, address)
     if holder is not None:
-        if holder.state is State.ALLOCATED:
+        if holder.state is State.ALLOCATED or holder.is_kept_from(request.owner):
             return False
         plan.removed.append(holder)
     piece = space.piece_at(subnet.id, address)
@@ -219,7 +220,14 @@ def _take(
         block = blocks_for(subnet, piece.cohort_id, prefix, NOBODY)[0].take([address])
         plan.blocks_added.append(block)
     hold = _hold(block.holder, resolved.selector.claimant) if block else None
-    row = AllocationRow.granted(resolved.request, subnet, address, resolved.now)
+    row = AllocationRow.granted(request, subnet, address, resolved.now)
+    if holder is not None and holder.state is State.RESERVED:
+        row = replace(
+            row,
+            attributes=row.attributes or holder.attributes,
+            note=row.note or holder.note,
+            sticky=True,
+        )
     plan.grants.append(Grant(row, block, hold, hold))
     return True
 
@@ -231,22 +239,31 @@ def _hold(holder: str, claimant: str) -> Hold:
 
 
 def _refuse_named(resolved: ResolvedRequest, space: Space) -> None:
-    """Raise :class:`AddressInUse` for an address known beforehand that an owner holds."""
+    """Raise :class:`AddressInUse` for an address known beforehand that is held or reserved."""
     request = resolved.request
     for subnet, address in named_addresses(resolved):
         holder = space.allocation_at(subnet.scope, subnet.family, address)
-        if holder is None or holder.state is not State.ALLOCATED:
-            continue
-        raise AddressInUse(
-            f"{holder.text} is held by {holder.owner or 'an unnamed owner'}"
-            + (f" on host {holder.host}" if holder.host else ""),
-            address=holder.text,
-            subnet=subnet.name,
-            owner=holder.owner,
-            host=holder.host,
-            sequence=holder.sequence,
-            asked=request.kind,
-        )
+        if holder is not None and (
+            holder.state is State.ALLOCATED or holder.is_kept_from(request.owner)
+        ):
+            raise in_use(holder, subnet, asked=request.kind)
+
+
+def in_use(holder: AllocationRow, subnet: Subnet, **more: str) -> AddressInUse:
+    """The error that names the owner of a held or reserved address."""
+    text = f"{holder.text} is held by {holder.owner or 'an unnamed owner'}"
+    if holder.state is State.RESERVED:
+        text = f"{holder.text} is reserved for {holder.owner or 'nobody'}"
+    return AddressInUse(
+        text + (f" on host {holder.host}" if holder.host else ""),
+        address=holder.text,
+        state=holder.state.value,
+        subnet=subnet.name,
+        owner=holder.owner,
+        host=holder.host,
+        sequence=holder.sequence,
+        **more,
+    )
 
 
 def named_addresses(resolved: ResolvedRequest) -> Iterator[tuple[Subnet, int]]:
@@ -305,29 +322,38 @@ def free(
     *,
     at_once: bool = False,
 ) -> Plan:
-    """Free addresses, or let them cool where the subnet has a cool-down (rule 9).
+    """Free addresses, let them cool where the subnet has a cool-down (rule 9), or keep them reserved.
 
-    :param allocations: allocated ones, or cooling ones after their cool-down.
+    :param allocations: allocated ones, reserved ones, or cooling ones after their cool-down.
     :param now: microseconds since the epoch.
     :param at_once: whether nothing cools.
     """
     plan = Plan()
     for allocation in sorted(allocations, key=lambda each: (each.subnet_id, each.address)):
         subnet = catalogue.subnets[allocation.subnet_id]
-        rests = allocation.state is State.ALLOCATED and subnet.cooldown > 0 and not at_once
+        kept = allocation.sticky and allocation.state is State.ALLOCATED
+        rests = (
+            not kept
+            and allocation.state is not State.COOLING
+            and subnet.cooldown > 0
+            and not at_once
+        )
         if rests:
             until = now + subnet.cooldown * SECOND
-            plan.cooled.append(replace(allocation, state=State.COOLING, until=until))
+            new = replace(allocation, state=State.COOLING, until=until, sticky=False)
+            plan.cooled.append((allocation, new))
         else:
             plan.removed.append(allocation)
+        if kept:
+            plan.grants.append(Grant(allocation.reserved(now), None, None, None))
         if not subnet.is_usable(allocation.address):
             continue
         piece = _piece_of(plan, space, subnet, allocation.address)
         if isinstance(piece, Block):
             block = plan.current(piece)
             # The block is changed although its bits stay: a changed cool-down of the subnet changes it too.
-            if not rests:
-                block = block.free(allocation.address, reserved_bits(subnet, block.prefix))
+            if not rests and not kept:
+                block = block.free(allocation.address, withheld_bits(subnet, block.prefix))
             plan.change(piece, block)
     return plan
 

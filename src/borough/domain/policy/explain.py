@@ -250,6 +250,8 @@ def _subnet_line(resolved: ResolvedRequest, hold: Hold, subnet: Subnet, tally: T
     words = [f"{tally.allocated} of {subnet.capacity} allocated"]
     if tally.cooling:
         words.append(f"{tally.cooling} cooling")
+    if tally.reserved:
+        words.append(f"{tally.reserved} reserved")
     if hold is Hold.OTHERS and free:
         holders = sorted(each for each, count in tally.free.items() if each and each != claimant)
         words.append("free in blocks of " + ", ".join(holders[:3]) + ("…" if holders[3:] else ""))

@@ -14,7 +14,7 @@ from borough.domain.space.rebuild import open_range
 
 
 def take_named(catalogue: Catalogue, space: Space, wanted: Sequence[AllocationRow]) -> Plan:
-    """Allocate free addresses that lie in known subnets and are never reserved.
+    """Allocate free addresses that lie in known subnets.
 
     Each block or free range is read once, whatever the number of its addresses.
     """

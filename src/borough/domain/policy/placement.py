@@ -25,8 +25,8 @@ from borough.domain.space.blocks import (
     FreeRange,
     blocks_for,
     cut,
-    reserved_bits,
     room_in,
+    withheld_bits,
 )
 from borough.domain.space.plan import Act, Note, Offer, Plan, Space
 from borough.domain.space.regions import ClaimedRegions, lend, take_away
@@ -144,7 +144,7 @@ class Placer:
         return [Picked(address, new, found, found) for address in addresses]
 
     def _untouched(self, subnet: Subnet, block: Block) -> bool:
-        return block.bitmap == reserved_bits(subnet, block.prefix)
+        return block.bitmap == withheld_bits(subnet, block.prefix)
 
     def _claim_block(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
         """Claim an unused, unclaimed block."""

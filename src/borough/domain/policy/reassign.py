@@ -17,7 +17,7 @@ from borough.domain.policy.placement import NAMED_BITS
 from borough.domain.policy.selection import ResolvedSelector, resolve_selector
 from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State
-from borough.domain.space.blocks import NOBODY, Block, part, reserved_bits
+from borough.domain.space.blocks import NOBODY, Block, part, withheld_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
 from borough.domain.space.regions import (
     ClaimedRegions,
@@ -97,7 +97,7 @@ def _let_go(plan: Plan, space: Space, subnet: Subnet, block: Block) -> None:
     """Let a lender have a block again, or make it unclaimed, and its unused pieces free ranges."""
     if back_to_lender(plan, space, subnet, block):
         return
-    used = _used_pieces(block, block.bitmap & ~reserved_bits(subnet, block.prefix), block.prefix)
+    used = _used_pieces(block, block.bitmap & ~withheld_bits(subnet, block.prefix), block.prefix)
     pieces = [part(subnet, block, prefix, NOBODY, 0) for prefix in used]
     if pieces:
         first = replace(pieces[0], id=block.id, version=block.version)

@@ -17,7 +17,7 @@ from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.prefixes import Prefix
-from borough.domain.space.blocks import Block, reserved_bits
+from borough.domain.space.blocks import Block, withheld_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
 from borough.domain.space.regions import (
     add_free_range,
@@ -80,7 +80,7 @@ def _reclaim_region(
 ) -> None:
     subnet = catalogue.subnets[blocks[0].subnet_id]
     used = sum(
-        (block.bitmap & ~reserved_bits(subnet, block.prefix)).bit_count() for block in blocks
+        (block.bitmap & ~withheld_bits(subnet, block.prefix)).bit_count() for block in blocks
     )
     half = region.halves()[1] if region.size > 1 else None
     tail = free_tail(subnet, region, blocks)

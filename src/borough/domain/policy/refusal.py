@@ -28,6 +28,7 @@ class Reason(StrEnum):
     COUNT = "count"
     SPLIT = "split"
     COOLING = "cooling"
+    RESERVED = "reserved"
     CAP = "cap"
     BORROW = "borrow"
 
@@ -59,6 +60,7 @@ class _Room:
     allowed: int = 0
     capped: int = 0
     cooling: int = 0
+    reserved: int = 0
 
     def __add__(self, other: _Room) -> _Room:
         return _Room(
@@ -66,6 +68,7 @@ class _Room:
             self.allowed + other.allowed,
             self.capped + other.capped,
             self.cooling + other.cooling,
+            self.reserved + other.reserved,
         )
 
 
@@ -98,7 +101,7 @@ def refuse(
             _room(resolved, tallies, claimed, placement_group, family)
             for placement_group in resolved.ladder.placement_groups
         ]
-        best = max(rooms, key=lambda room: (room.allowed, room.free, room.cooling))
+        best = max(rooms, key=lambda room: (room.allowed, room.free, room.cooling, room.reserved))
         if best.allowed < resolved.request.count:
             found.append(_refusal(resolved, family, rooms, best, cools_until))
     return found
@@ -125,7 +128,7 @@ def _room_of(
     candidate: Candidate,
 ) -> _Room:
     claimant, rules = resolved.selector.claimant, candidate.claiming
-    own = unclaimed = others = cooling = 0
+    own = unclaimed = others = cooling = reserved = 0
     for subnet in candidate_subnets(resolved.catalogue, candidate):
         tally = tallies[subnet.id]
         mine = tally.free.get(claimant, 0) if claimant else 0
@@ -133,14 +136,15 @@ def _room_of(
         unclaimed += tally.free.get("", 0)
         others += tally.total_free - mine - tally.free.get("", 0)
         cooling += tally.cooling
+        reserved += tally.reserved
     lent = others if rules.borrow else 0
     free = own + unclaimed + others
     if not (claimant and rules.cap and rules.at_cap is AtCap.FAIL):
-        return _Room(free, own + unclaimed + lent, 0, cooling)
+        return _Room(free, own + unclaimed + lent, 0, cooling, reserved)
     rung = Rung(candidate.family, Hold.OWN, candidate.cohorts, candidate.subnets, rules)
     left = max(rules.cap - claimed(rung), 0)
     allowed = own + min(unclaimed + lent, left)
-    return _Room(free, allowed, own + unclaimed + lent - allowed, cooling)
+    return _Room(free, allowed, own + unclaimed + lent - allowed, cooling, reserved)
 
 
 def _refusal(
@@ -177,26 +181,32 @@ def _refusal(
             f"{asked} on one segment, {sum(room.allowed for room in rooms)} on all",
             (f"ask for {best.allowed} or fewer at a time", *ADVICE),
         )
-    if best.allowed + best.cooling >= count:
-        until = f" until {cools_until}" if cools_until else ""
-        rest = f"{asked}, and " if best.allowed else ""
-        cooling = (
-            "1 address cools down" if best.cooling == 1 else f"{best.cooling} addresses cool down"
-        )
-        first = ", the first" if best.cooling > 1 and until else ""
-        return Refusal(
-            Reason.COOLING,
-            family,
-            f"{rest}{cooling}{first}{until}",
-            (
-                "wait for the end of a cool-down",
-                "end cool-downs with `borough release --now`",
-                *ADVICE,
-            ),
-        )
+    if best.allowed + max(best.cooling, best.reserved) >= count:
+        return _kept(family, count, best, f"{asked}, and " if best.allowed else "", cools_until)
     if best.allowed:
         return Refusal(Reason.COUNT, family, asked, (f"ask for {best.allowed} or fewer", *ADVICE))
     return Refusal(Reason.FULL, family, "every address is allocated", ADVICE)
+
+
+def _kept(family: Family, count: int, best: _Room, asked: str, cools_until: str) -> Refusal:
+    """The refusal of a group with enough addresses that cool down, or else that are reserved."""
+    if best.allowed + best.cooling < count:
+        kept = "1 address is" if best.reserved == 1 else f"{best.reserved} addresses are"
+        advice = "cancel a reservation with `borough cancel`"
+        return Refusal(Reason.RESERVED, family, f"{asked}{kept} reserved", (advice, *ADVICE))
+    until = f" until {cools_until}" if cools_until else ""
+    cooling = "1 address cools down" if best.cooling == 1 else f"{best.cooling} addresses cool down"
+    first = ", the first" if best.cooling > 1 and until else ""
+    return Refusal(
+        Reason.COOLING,
+        family,
+        f"{asked}{cooling}{first}{until}",
+        (
+            "wait for the end of a cool-down",
+            "end cool-downs with `borough release --now`",
+            *ADVICE,
+        ),
+    )
 
 
 def sentence(reasons: Sequence[Refusal]) -> str:

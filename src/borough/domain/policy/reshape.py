@@ -169,7 +169,7 @@ def reshape(
     for rests in (False, True):
         for source in sources:
             for allocation in source.allocations:
-                if (allocation.until is not None) is rests:
+                if (allocation.state is State.COOLING) is rests:
                     home = homes.of(source, allocation.address)
                     _follow(found, source, home, allocation, now)
     for source in sources:
@@ -190,12 +190,12 @@ def _follow(
     allocation: AllocationRow,
     now: int,
 ) -> None:
-    rests = allocation.until is not None
+    rests = allocation.state is State.COOLING
     if home is None:
         (found.forgotten if rests else found.fallen).append(allocation)
         return
     until = allocation.until
-    if until is not None:
+    if rests and until is not None:
         until = min(until, now + home.cooldown * SECOND)
         if not home.cooldown:
             found.forgotten.append(allocation)

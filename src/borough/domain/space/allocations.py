@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, format_address
 from borough.domain.request import Request
+
+#: The end of a reservation, which has none: the largest integer of every database, after every time.
+FOREVER: Final = (1 << 63) - 1
 
 
 class State(StrEnum):
@@ -18,6 +21,14 @@ class State(StrEnum):
 
     ALLOCATED = "allocated"
     COOLING = "cooling"
+    RESERVED = "reserved"
+
+    @classmethod
+    def at_end(cls, until: int | None) -> State:
+        """The state of a row, by the end that is stored in it."""
+        if until is None:
+            return cls.ALLOCATED
+        return cls.RESERVED if until == FOREVER else cls.COOLING
 
 
 def attribute_text(value: Any) -> str:
@@ -27,12 +38,14 @@ def attribute_text(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AllocationRow:
-    """One address held by an owner.
+    """One address held by an owner, or kept for one.
 
     :ivar sequence: never repeats for the address (rule 8).
-    :ivar at: when it was allocated, in microseconds.
-    :ivar until: when a cooling address is free again, in microseconds; None while allocated.
-    :ivar version: number of changes of its host, owner, note, attributes or subnet.
+    :ivar at: when it was allocated or reserved, in microseconds.
+    :ivar until: when a cooling address is free again, in microseconds; None while allocated;
+        :data:`FOREVER` while reserved.
+    :ivar sticky: True when a release leaves a reservation; true of every reservation.
+    :ivar version: number of changes of its host, owner, note, attributes, stickiness or subnet.
     """
 
     scope: str
@@ -47,6 +60,7 @@ class AllocationRow:
     note: str = ""
     at: int = 0
     until: int | None = None
+    sticky: bool = False
     version: int = 0
 
     @classmethod
@@ -62,7 +76,18 @@ class AllocationRow:
             attributes=request.attributes,
             note=request.note,
             at=at,
+            sticky=request.sticky,
         )
+
+    def reserved(self, at: int) -> Self:
+        """The reservation that this allocation leaves when it is released."""
+        return replace(
+            self, host="", sequence=0, state=State.RESERVED, at=at, until=FOREVER, sticky=True
+        )
+
+    def is_kept_from(self, owner: str) -> bool:
+        """True while the address is reserved, and not for this owner."""
+        return self.state is State.RESERVED and not (owner and owner == self.owner)
 
     def carries(self, attributes: Iterable[tuple[str, str]]) -> bool:
         """True when it has all these attributes, by name and text."""

@@ -33,7 +33,7 @@ class Block:
     :ivar region_length: prefix length of the claimed region that the block is part of; 0 when unclaimed.
     :ivar version: for compare-and-set.
     :ivar high_water: one more than the position of the highest address that is taken or cools, 0 for
-        none. Reserved addresses do not count.
+        none. Withheld addresses do not count.
     :ivar idle_since: when a reclaim first found the block idle, in microseconds; 0 when it was not.
     """
 
@@ -87,13 +87,13 @@ class Block:
         high_water = max(addresses) - self.prefix.base + 1 if addresses else 0
         return self._with(bitmap, max(self.high_water, high_water))
 
-    def free(self, address: int, reserved: int) -> Block:
+    def free(self, address: int, withheld: int) -> Block:
         """The block with an address free again.
 
-        :param reserved: see :func:`reserved_bits`.
+        :param withheld: see :func:`withheld_bits`.
         """
         bitmap = self.bitmap & ~(1 << address - self.prefix.base)
-        return self._with(bitmap, (bitmap & ~reserved).bit_length())
+        return self._with(bitmap, (bitmap & ~withheld).bit_length())
 
     def _with(self, bitmap: int, high_water: int) -> Block:
         # dataclasses.replace takes ten times as long, and every allocation runs this.
@@ -141,7 +141,7 @@ class FreeRange:
     prefix: Prefix
 
 
-def reserved_bits(subnet: Subnet, prefix: Prefix) -> int:
+def withheld_bits(subnet: Subnet, prefix: Prefix) -> int:
     """The bitmap of an unused block: 1 for each address that *any* and *next* must not allocate."""
     bitmap = (1 << prefix.size) - 1
     for first, last in subnet.usable_in(prefix.base, prefix.last):
@@ -168,7 +168,7 @@ def initial_free_ranges(subnet: Subnet) -> list[Prefix]:
     """The unused space of a fresh subnet as the fewest aligned pieces, ascending.
 
     Pieces are rounded out to whole blocks, so that an address range does not become /32 rows. The bitmap
-    reserves the addresses outside the ranges.
+    withholds the addresses outside the ranges.
     """
     family = subnet.family
     length = block_length(subnet.prefix)
@@ -186,7 +186,7 @@ def initial_free_ranges(subnet: Subnet) -> list[Prefix]:
 def part(subnet: Subnet, block: Block, prefix: Prefix, holder: str, region_length: int) -> Block:
     """A fresh row for a piece of a block."""
     bitmap = block.bitmap >> prefix.base - block.prefix.base & (1 << prefix.size) - 1
-    high_water = (bitmap & ~reserved_bits(subnet, prefix)).bit_length()
+    high_water = (bitmap & ~withheld_bits(subnet, prefix)).bit_length()
     return Block(
         0, subnet.id, block.cohort_id, prefix, bitmap, holder, region_length, high_water=high_water
     )
@@ -217,7 +217,7 @@ def blocks_for(
     step = Prefix(family, piece.base, block_length(piece))
     region = piece.length if holder else 0
     return [
-        Block(0, subnet.id, cohort_id, prefix, reserved_bits(subnet, prefix), holder, region)
+        Block(0, subnet.id, cohort_id, prefix, withheld_bits(subnet, prefix), holder, region)
         for base in range(piece.base, piece.last + 1, step.size)
         for prefix in (Prefix(family, base, step.length),)
         if has_room(subnet, prefix) or is_kept(prefix)

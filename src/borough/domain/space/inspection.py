@@ -18,7 +18,7 @@ from borough.domain.declared.pools import check_carved, check_quota, quota_use
 from borough.domain.declared.records import Cohort, Subnet, cohort_key
 from borough.domain.net.addresses import WIDTH, format_address
 from borough.domain.net.prefixes import Prefix, enclosing, subtract
-from borough.domain.space.blocks import Block, FreeRange, block_length, reserved_bits
+from borough.domain.space.blocks import Block, FreeRange, block_length, withheld_bits
 from borough.errors import FixInput, QuotaExceeded
 
 
@@ -302,22 +302,22 @@ class _Inspection:
 
     def _bits_of(self, block: Block, expected: int) -> Iterator[Finding]:
         """Bits of a block that say too much or too little; ``expected`` are those held."""
-        reserved = reserved_bits(self._subnet, block.prefix)
+        withheld = withheld_bits(self._subnet, block.prefix)
         whole = (1 << block.prefix.size) - 1
-        for text in self._texts(block, block.bitmap & whole & ~(expected | reserved)):
+        for text in self._texts(block, block.bitmap & whole & ~(expected | withheld)):
             yield self._found(
                 "bit_without_allocation",
                 text,
                 f"{text} is marked as taken in block {block.prefix}, but it is not held",
             )
-        for text in self._texts(block, reserved & ~block.bitmap):
+        for text in self._texts(block, withheld & ~block.bitmap):
             yield self._found(
                 "reserved_bit_free",
                 text,
                 f"{text} is never allocated, but block {block.prefix} offers it",
             )
 
-        if (expected & ~reserved).bit_length() > block.high_water:
+        if (expected & ~withheld).bit_length() > block.high_water:
             # The other way about it only keeps others from taking the space away.
             yield self._found(
                 "wrong_reach",

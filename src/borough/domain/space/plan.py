@@ -82,6 +82,8 @@ class Act(StrEnum):
 
     ALLOCATED = "allocated"
     RELEASED = "released"
+    RESERVED = "reserved"
+    CANCELLED = "cancelled"
     CLAIMED = "claimed"
     GREW = "grew"
     TRANSFERRED = "transferred"
@@ -130,12 +132,19 @@ class Tally:
 
     :ivar allocated: held by owners, those outside the ranges included.
     :ivar cooling: released and resting.
+    :ivar reserved: kept for an owner or for nobody.
     :ivar free: free addresses of blocks and of unused space by holder; ``""``: unclaimed.
     """
 
     allocated: int = 0
     cooling: int = 0
+    reserved: int = 0
     free: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total_held(self) -> int:
+        """Addresses that are not free for another owner."""
+        return self.allocated + self.cooling + self.reserved
 
     @property
     def total_free(self) -> int:
@@ -157,19 +166,21 @@ def free_of(
 
 
 def tallies_of(
-    free: Mapping[tuple[int, str], int], held: Mapping[int, tuple[int, int]]
+    free: Mapping[tuple[int, str], int], held: Mapping[int, tuple[int, int, int]]
 ) -> dict[int, Tally]:
     """Tallies by subnet id.
 
     :param free: free addresses by subnet id and holder.
-    :param held: by subnet id, the number of allocations and the number of cooling ones among them.
+    :param held: by subnet id, the number of rows of allocations, and of the cooling and reserved ones
+        among them.
     """
     holders: dict[int, dict[str, int]] = {id: {} for id in held}
     for (id, holder), count in free.items():
         if count and id in holders:
             holders[id][holder] = count
     return {
-        id: Tally(total - cooling, cooling, holders[id]) for id, (total, cooling) in held.items()
+        id: Tally(total - cooling - reserved, cooling, reserved, holders[id])
+        for id, (total, cooling, reserved) in held.items()
     }
 
 
@@ -178,8 +189,9 @@ class Plan:
     """Row changes that belong together: all of them or none.
 
     :ivar changed: blocks as read and as they become, by block id.
-    :ivar cooled: allocations that become cooling, as they become.
-    :ivar edited: allocations as read, and with another host, owner, note or attributes.
+    :ivar grants: new allocations and new reservations.
+    :ivar cooled: allocations and reservations as read and as they cool.
+    :ivar edited: allocations as read, and with another host, owner, note, attributes or ``sticky``.
     """
 
     free_ranges_removed: list[FreeRange] = field(default_factory=list)
@@ -189,7 +201,7 @@ class Plan:
     blocks_removed: list[Block] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     removed: list[AllocationRow] = field(default_factory=list)
-    cooled: list[AllocationRow] = field(default_factory=list)
+    cooled: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
     edited: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
@@ -216,7 +228,7 @@ class Plan:
         granted = (grant.allocation for grant in self.grants)
         found = {
             each.subnet_id: subnets[each.subnet_id]
-            for each in (*granted, *self.removed, *self.cooled)
+            for each in (*granted, *self.removed, *(new for _, new in self.cooled))
             if not _lies_in(each.address, shown.get(each.subnet_id, []))
         }
         return [found[id] for id in sorted(found)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.addresses import format_address
@@ -16,9 +17,16 @@ from borough.domain.space.plan import Act, Note, Plan
 def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
     """The events of a plan, except those of its grants."""
     # A cooling allocation that is removed was released before.
-    held = [each for each in plan.removed if each.state is State.ALLOCATED]
+    ended = [each for each in plan.removed if each.state is not State.COOLING]
+    if any(each.state is State.RESERVED for each in ended):
+        # A reservation that becomes an allocation is not cancelled.
+        granted = {_place(grant.allocation) for grant in plan.grants}
+        ended = [
+            each for each in ended if each.state is State.ALLOCATED or _place(each) not in granted
+        ]
+    ended += [old for old, _ in plan.cooled]
     return [
-        *(_event(Act.RELEASED, each, catalogue, now) for each in (*held, *plan.cooled)),
+        *(_event(_END[each.state], each, catalogue, now) for each in ended),
         *(
             _event(_act(old, new), new, catalogue, now, _edits(old, new))
             for old, new in plan.edited
@@ -27,7 +35,16 @@ def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
     ]
 
 
+_END: Final = {State.ALLOCATED: Act.RELEASED, State.RESERVED: Act.CANCELLED}
+
+
+def _place(allocation: AllocationRow) -> tuple[str, int, int]:
+    return allocation.scope, allocation.family, allocation.address
+
+
 def _act(old: AllocationRow, new: AllocationRow) -> Act:
+    if old.sticky != new.sticky:
+        return Act.RESERVED if new.sticky else Act.CANCELLED
     return Act.EDITED if old.host == new.host else Act.REASSIGNED
 
 
@@ -56,7 +73,8 @@ def _shown(values: Mapping[str, str], name: str) -> str:
 
 def event_of_grant(allocation: AllocationRow, catalogue: Catalogue, now: int) -> EventRow:
     """The event of an address that a plan grants."""
-    return _event(Act.ALLOCATED, allocation, catalogue, now)
+    act = Act.RESERVED if allocation.state is State.RESERVED else Act.ALLOCATED
+    return _event(act, allocation, catalogue, now)
 
 
 def _event(

@@ -25,7 +25,7 @@ from borough.domain.space.blocks import (
     block_length,
     blocks_for,
     part,
-    reserved_bits,
+    withheld_bits,
 )
 from borough.domain.space.plan import Act, Note, Plan, Space
 
@@ -148,7 +148,7 @@ def compact(
 
 def _one(plan: Plan, subnet: Subnet, whole: Prefix, blocks: list[Block]) -> Block:
     """One block in the place of its halves; of a half without usable addresses there is none."""
-    bitmap = reserved = reserved_bits(subnet, whole)
+    bitmap = withheld = withheld_bits(subnet, whole)
     for block in blocks:
         bitmap |= block.bitmap << block.prefix.base - whole.base
     # A stored row is changed, not replaced: its version is the precondition of other plans.
@@ -156,7 +156,7 @@ def _one(plan: Plan, subnet: Subnet, whole: Prefix, blocks: list[Block]) -> Bloc
     for block in blocks:
         if block is not kept:
             plan.drop(block)
-    high_water = (bitmap & ~reserved).bit_length()
+    high_water = (bitmap & ~withheld).bit_length()
     return plan.put(
         kept, replace(kept, prefix=whole, bitmap=bitmap, high_water=high_water, idle_since=0)
     )

@@ -268,7 +268,7 @@ def _strands(
     ]
     names = sorted({catalogue.subnets[each.subnet_id].name for each in fallen})
     few = ", ".join(str(each["address"]) for each in listed[:3])
-    count = "1 allocated address" if len(fallen) == 1 else f"{len(fallen)} allocated addresses"
+    count = "1 address in use" if len(fallen) == 1 else f"{len(fallen)} addresses in use"
     resting = f" ({cooling} more only cool down, and do not count)" if cooling else ""
     return WouldStrand(
         f"{count} of {', '.join(names[:3])} {where}: "

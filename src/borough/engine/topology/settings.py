@@ -10,7 +10,7 @@ from borough.domain.declared.dimensions import AtCap, ClaimSettings, Fallback, S
 from borough.domain.declared.lookup import did_you_mean
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, parse_address
-from borough.domain.net.prefixes import Prefix, parse_prefix
+from borough.domain.net.prefixes import Prefix, parse_interval
 from borough.domain.space.blocks import BLOCK_BITS
 from borough.errors import FixInput
 
@@ -60,20 +60,9 @@ def parse_range(text: str, prefix: Prefix) -> tuple[int, int]:
 
     :raises FixInput: (or a subclass) when it is none of these, or does not lie in the subnet.
     """
-    text = parse_text(text).strip()
-    if "/" in text:
-        family, first, _ = piece = parse_prefix(text)
-        families, last = {family}, piece.last
-    else:
-        first_text, dash, last_text = text.partition("-")
-        (one, first), (other, last) = (
-            parse_address(end.strip()) for end in (first_text, last_text if dash else first_text)
-        )
-        families = {one, other}
-    if families != {prefix.family} or not (prefix.holds(first) and prefix.holds(last)):
-        raise FixInput(f"range {text!r} does not lie in {prefix}")
-    if first > last:
-        raise FixInput(f"range {text!r} runs backwards")
+    family, first, last = parse_interval(parse_text(text))
+    if family != prefix.family or not (prefix.holds(first) and prefix.holds(last)):
+        raise FixInput(f"range {text.strip()!r} does not lie in {prefix}")
     return first, last
 
 

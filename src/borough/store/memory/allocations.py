@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from borough.domain.declared.dimensions import HOST
-from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding, Remembered
 from borough.domain.space.plan import Plan
@@ -36,10 +36,9 @@ class MemoryAllocations(MemoryPart):
             tables.blocks[id] = replace(block, id=id)
         for allocation in plan.removed:
             expect(tables.allocations.pop(_key(allocation), None), allocation)
-        for allocation in plan.cooled:
-            held = replace(allocation, state=State.ALLOCATED, until=None)
-            expect(tables.allocations.get(_key(allocation)), held)
-            tables.allocations[_key(allocation)] = allocation
+        for before, after in plan.cooled:
+            expect(tables.allocations.get(_key(before)), before)
+            tables.allocations[_key(before)] = after
         for before, after in plan.edited:
             expect(tables.allocations.get(_key(before)), before)
             tables.allocations[_key(before)] = replace(after, version=before.version + 1)
@@ -59,8 +58,14 @@ class MemoryAllocations(MemoryPart):
         tables.add_event(event_of_grant(stored, self.catalogue, now))
         return stored.sequence
 
-    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
-        if bind.key in self._tables.keys:
+    def bind(
+        self,
+        bind: Binding,
+        sequences: Sequence[int],
+        now: int,
+        seen: Remembered | None = None,
+    ) -> None:
+        if self.recall(bind.key) != seen:
             raise Contradiction(bind.key)
         remembered = Remembered(bind.fingerprint, tuple(sequences))
         self._tables.keys[bind.key] = (remembered, now)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
-from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.inspection import Finding, StoredCohort, Times
 from borough.store.memory.part import expect
@@ -20,7 +20,7 @@ class MemoryInspection(MemorySpace):
     def times_after(self, bound: int) -> Times:
         rests: dict[int, int] = {}
         for each in self._tables.allocations.values():
-            if each.until is not None and each.until > bound:
+            if each.state is State.COOLING and each.until is not None and each.until > bound:
                 rests[each.subnet_id] = max(each.until, rests.get(each.subnet_id, 0))
         marks: dict[int, int] = {}
         for block in self._tables.blocks.values():
@@ -31,8 +31,9 @@ class MemoryInspection(MemorySpace):
 
     def cut_rests(self, subnet_id: int, until: int) -> None:
         for key, each in self._tables.allocations.items():
-            if each.subnet_id == subnet_id and each.until is not None and each.until > until:
-                self._tables.allocations[key] = replace(each, until=until)
+            if each.subnet_id == subnet_id and each.state is State.COOLING:
+                end = min(each.until or until, until)
+                self._tables.allocations[key] = replace(each, until=end)
 
     def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
         for id, block in self._tables.blocks.items():

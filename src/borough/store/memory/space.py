@@ -95,11 +95,15 @@ class MemorySpace(MemoryPart):
         return _of(self._tables.free_ranges.values(), subnet_ids)
 
     def tallies(self, subnet_ids: Sequence[int]) -> dict[int, Tally]:
-        held = dict.fromkeys(subnet_ids, (0, 0))
+        held = dict.fromkeys(subnet_ids, (0, 0, 0))
         for each in self._tables.allocations.values():
             if each.subnet_id in held:
-                total, cooling = held[each.subnet_id]
-                held[each.subnet_id] = total + 1, cooling + (each.state is State.COOLING)
+                total, cooling, reserved = held[each.subnet_id]
+                held[each.subnet_id] = (
+                    total + 1,
+                    cooling + (each.state is State.COOLING),
+                    reserved + (each.state is State.RESERVED),
+                )
         pieces: list[Block | FreeRange] = [*self.blocks(subnet_ids), *self.free_ranges(subnet_ids)]
         return tallies_of(free_of(self._tables.subnets, pieces), held)
 

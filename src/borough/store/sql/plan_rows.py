@@ -23,7 +23,7 @@ def _names(table: sa.Table, *leave_out: str) -> tuple[str, ...]:
 BLOCK: Final = _names(t.block, "id")
 FREE_RANGE: Final = _names(t.free_range, "id")
 EVENT: Final = _names(t.event, "id")
-ALLOCATION: Final = _names(t.allocation, "sequence", "until", "version")
+ALLOCATION: Final = _names(t.allocation, "sequence", "version")
 #: Columns of a block that change beside its bits.
 SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
 BITS: Final = ("bitmap", "free", "high_water")

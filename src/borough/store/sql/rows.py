@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from borough.domain.declared.catalogue import Catalogue
@@ -126,7 +125,20 @@ def free_range_values(free_range: FreeRange) -> dict[str, Any]:
 
 def to_allocation(row: Row) -> AllocationRow:
     """A row of ``ALLOCATION_COLUMNS``."""
-    sequence, scope, packed, subnet_id, owner, host, attributes, note, at, until, version = row
+    (
+        sequence,
+        scope,
+        packed,
+        subnet_id,
+        owner,
+        host,
+        attributes,
+        note,
+        at,
+        until,
+        sticky,
+        version,
+    ) = row
     return AllocationRow(
         scope,
         family_of(packed),
@@ -135,11 +147,12 @@ def to_allocation(row: Row) -> AllocationRow:
         owner,
         host,
         sequence,
-        State.ALLOCATED if until is None else State.COOLING,
+        State.at_end(until),
         json.loads(attributes) if attributes else {},
         note or "",
         at,
         until,
+        bool(sticky),
         version,
     )
 
@@ -165,6 +178,8 @@ def allocation_values(
         "subnet_id": allocation.subnet_id,
         **kept_values(allocation),
         "at": allocation.at,
+        "until": allocation.until,
+        "sticky": int(allocation.sticky),
     }
 
 
@@ -184,14 +199,15 @@ def removed_values(plan: Plan) -> list[dict[str, Any]]:
 
 def cooled_values(plan: Plan) -> list[dict[str, Any]]:
     """The end of the cool-down of a plan's released allocations."""
-    return [
-        {**old_allocation(replace(each, until=None)), "until": each.until} for each in plan.cooled
-    ]
+    return [{**old_allocation(old), "until": new.until} for old, new in plan.cooled]
 
 
 def edited_values(plan: Plan) -> list[dict[str, Any]]:
     """The new values of a plan's edited allocations."""
-    return [{**old_allocation(old), **kept_values(new)} for old, new in plan.edited]
+    return [
+        {**old_allocation(old), **kept_values(new), "sticky": int(new.sticky)}
+        for old, new in plan.edited
+    ]
 
 
 def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, Any]]:
@@ -202,8 +218,8 @@ def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, 
 def to_event(row: Row) -> Event:
     """A row of ``EVENT_COLUMNS``."""
     id, at, act, subject, subnet, owner, host, sequence, detail, actor, cohort_id, scope = row
-    if act == Act.ALLOCATED:
-        # The id of the event that allocates an address is its sequence number.
+    if sequence is None and act in (Act.ALLOCATED, Act.RESERVED):
+        # The id of the event that allocates or reserves an address is its sequence number.
         sequence = id
     return Event(
         id, utc(at), act, subject, subnet, owner, host, sequence, detail, actor, scope, cohort_id

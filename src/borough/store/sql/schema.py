@@ -287,9 +287,11 @@ allocation = _table(
     sa.Column("attributes", Long),
     sa.Column("note", Long),
     sa.Column("at", sa.BigInteger, nullable=False),
-    # Null while allocated; otherwise the end of the cool-down.
+    # Null while allocated; otherwise the end of the cool-down, or the largest integer while reserved.
     sa.Column("until", sa.BigInteger),
-    # Counts changes of host, owner, note and attributes. Every decision on the row compares it.
+    # 1 when a release leaves a reservation.
+    sa.Column("sticky", sa.SmallInteger, nullable=False, server_default="0"),
+    # Counts changes of host, owner, note, attributes and sticky. Every decision on the row compares it.
     sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from borough.domain.space.allocations import FOREVER
 from borough.store.sql import schema as t
 from borough.store.sql.indexes import block_index, by_index
 from borough.store.sql.runner import shaped
@@ -230,26 +231,31 @@ ALLOCATION_COLUMNS = (
     t.allocation.c.note,
     t.allocation.c.at,
     t.allocation.c.until,
+    t.allocation.c.sticky,
     t.allocation.c.version,
 )
 _ALLOCATIONS = sa.select(*ALLOCATION_COLUMNS).select_from(
     t.allocation.join(t.scope, t.scope.c.id == t.allocation.c.scope_id)
 )
 
-add_allocation = insert(t.allocation, "until", "version")
+add_allocation = insert(t.allocation, "version")
 allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
 #: The columns of an allocation that change while it is held.
-KEPT = ("owner", "host", "attributes", "note")
-# An allocation as it was read: since then it may be edited, reassigned or released.
+KEPT = ("owner", "host", "attributes", "note", "sticky")
+# An allocation as it was read: since then it may be edited, reassigned, released or kept.
 SAME_ALLOCATION = (
     t.allocation.c.sequence == _P("old_sequence"),
     t.allocation.c.version == _P("old_version"),
     sa.func.coalesce(t.allocation.c.until, sa.literal_column("-1")) == _P("old_until"),
 )
 remove_allocation = sa.delete(t.allocation).where(*SAME_ALLOCATION)
-cool_allocation = sa.update(t.allocation).where(*SAME_ALLOCATION).values(until=_P("until"))
+cool_allocation = (
+    sa.update(t.allocation)
+    .where(*SAME_ALLOCATION)
+    .values(until=_P("until"), sticky=sa.literal_column("0"))
+)
 edit_allocation = (
     sa.update(t.allocation)
     .where(*SAME_ALLOCATION)
@@ -301,7 +307,17 @@ IN_SPACE = (
 #: The allocations of one subnet, by their addresses: an index over the subnet would write one more page with
 #: every allocation.
 IN_SUBNET = (*IN_SPACE, t.allocation.c.subnet_id == _P("subnet_id"))
-count_in_subnet = sa.select(sa.func.count(), sa.func.count(t.allocation.c.until)).where(*IN_SUBNET)
+#: The end of a reservation.
+_FOREVER: Any = sa.literal_column(str(FOREVER))
+#: Conditions on the state of an allocation.
+IS_COOLING = t.allocation.c.until < _FOREVER
+IS_RESERVED = t.allocation.c.until == _FOREVER
+#: The rows of a subnet, and the cooling and the reserved ones among them.
+count_in_subnet = sa.select(
+    sa.func.count(),
+    sa.func.count(sa.case((IS_COOLING, t.allocation.c.until))),
+    sa.func.count(sa.case((IS_RESERVED, t.allocation.c.until))),
+).where(*IN_SUBNET)
 
 
 @shaped
@@ -383,6 +399,14 @@ recall = sa.select(t.idempotency_key.c.fingerprint, t.idempotency_key.c.sequence
     t.idempotency_key.c.key == _P("key")
 )
 remember = insert(t.idempotency_key)
+rebind = (
+    sa.update(t.idempotency_key)
+    .where(
+        t.idempotency_key.c.key == _P("old_key"),
+        t.idempotency_key.c.sequences == _P("old_sequences"),
+    )
+    .values(sequences=_P("sequences"), at=_P("at"))
+)
 old_keys = (
     sa.select(t.idempotency_key.c.key, t.idempotency_key.c.sequences)
     .where(t.idempotency_key.c.at < _P("before"))

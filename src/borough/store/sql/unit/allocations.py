@@ -92,7 +92,22 @@ class SqlAllocations(SqlPart):
             if subnet.id in self._outside:
                 self._outside[subnet.id] += 1
 
-    def bind(self, bind: Binding, sequences: Sequence[int], now: int) -> None:
+    def bind(
+        self,
+        bind: Binding,
+        sequences: Sequence[int],
+        now: int,
+        seen: Remembered | None = None,
+    ) -> None:
+        if seen is not None:
+            values = {
+                "old_key": bind.key,
+                "old_sequences": _written(seen.sequences),
+                "sequences": _written(sequences),
+                "at": now,
+            }
+            all_met(self._runner.write_all(s.rebind, [values]), 1)
+            return
         try:
             self._remember(bind, sequences, now)
         except Exception as error:
@@ -105,7 +120,7 @@ class SqlAllocations(SqlPart):
             s.remember,
             key=bind.key,
             fingerprint=bind.fingerprint,
-            sequences=" ".join(map(str, sequences)),
+            sequences=_written(sequences),
             at=now,
         )
 
@@ -304,6 +319,10 @@ class SqlAllocations(SqlPart):
 
 def _sequences(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split()))
+
+
+def _written(sequences: Sequence[int]) -> str:
+    return " ".join(map(str, sequences))
 
 
 def _cut(

@@ -79,7 +79,7 @@ _REHOME = (
 )
 _RESTS = (
     sa.select(t.allocation.c.subnet_id, sa.func.max(t.allocation.c.until))
-    .where(t.allocation.c.until > _P("bound"))
+    .where(t.allocation.c.until > _P("bound"), s.IS_COOLING)
     .group_by(t.allocation.c.subnet_id)
 )
 _IDLE_MARKS = (
@@ -90,7 +90,11 @@ _IDLE_MARKS = (
 _KEY = sa.select(sa.func.max(t.idempotency_key.c.at)).where(t.idempotency_key.c.at > _P("bound"))
 _CUT_RESTS = (
     sa.update(t.allocation)
-    .where(t.allocation.c.subnet_id == _P("of_subnet"), t.allocation.c.until > _P("bound"))
+    .where(
+        t.allocation.c.subnet_id == _P("of_subnet"),
+        t.allocation.c.until > _P("bound"),
+        s.IS_COOLING,
+    )
     .values(until=_P("latest"))
 )
 # The new version makes a concurrent reclaim lose its race.

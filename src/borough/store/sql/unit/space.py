@@ -183,11 +183,11 @@ class SqlSpace(SqlPart):
         free = free_of(self.catalogue.subnets, self.free_ranges(subnet_ids))
         for subnet_id, holder, count in self._in_batches(_FREE, t.block.c.subnet_id, subnet_ids):
             free[subnet_id, holder] += int(count)
-        held: dict[int, tuple[int, int]] = {}
+        held: dict[int, tuple[int, int, int]] = {}
         for id in subnet_ids:
             row = self._runner.one(s.count_in_subnet, **rows.in_subnet(self.catalogue, id))
             assert row is not None
-            held[id] = row[0], row[1]
+            held[id] = row[0], row[1], row[2]
         return tallies_of(free, held)
 
     def _in_batches(

@@ -64,9 +64,9 @@ _RELABEL_FREE_RANGES = (
     .where(t.free_range.c.subnet_id == _P("old_id"))
     .values(cohort_id=_P("cohort_id"))
 )
-# Only cooling ones: the foreign key keeps a subnet with an allocation from being removed.
+# Only cooling ones: the foreign key keeps a subnet with an allocation or a reservation from being removed.
 _REMOVE_ALLOCATIONS = sa.delete(t.allocation).where(
-    t.allocation.c.subnet_id == _P("old_id"), t.allocation.c.until.is_not(None)
+    t.allocation.c.subnet_id == _P("old_id"), s.IS_COOLING
 )
 _CLEAR_BLOCKS = s.remove(t.block, "subnet_id")
 _CLEAR_FREE_RANGES = s.remove(t.free_range, "subnet_id")

@@ -20,11 +20,11 @@ export function summarise(subnets, usage, by) {
     for (const values of product(by.map((name) => subnet.labels[name] ?? [""]))) {
       const key = JSON.stringify([subnet.family, ...values]);
       const group = groups.get(key) ?? {
-        key, family: subnet.family, values, names: [], size: 0, used: 0, free: 0, allocated: 0, cooling: 0, outside: 0, claimed_free: 0,
+        key, family: subnet.family, values, names: [], size: 0, used: 0, free: 0, allocated: 0, cooling: 0, reserved: 0, outside: 0, claimed_free: 0,
       };
       groups.set(key, group);
       group.names.push(subnet.name);
-      for (const column of ["size", "used", "free", "allocated", "cooling", "outside", "claimed_free"]) group[column] += line[column];
+      for (const column of ["size", "used", "free", "allocated", "cooling", "reserved", "outside", "claimed_free"]) group[column] += line[column];
     }
   }
   return [...groups.values()];

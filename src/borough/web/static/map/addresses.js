@@ -68,10 +68,10 @@ export class Addresses {
  * The states and texts of the addresses of a block, for the overlay.
  *
  * @param {Map|null} held see Addresses.of
- * @param {(value: bigint) => boolean} isReserved true for addresses that no request for any address gets
+ * @param {(value: bigint) => boolean} isWithheld true for addresses that no request for any address gets
  * @param {number[]|null} colour of an address that is held; null for the usual one
  */
-export function lookAt(columns, block, held, isReserved, colour, theme) {
+export function lookAt(columns, block, held, isWithheld, colour, theme) {
   const family = columns.prefixes[columns.subnet[block]].family;
   const base = baseOf(columns, block);
   const fill = colour ?? fillColour(theme === "light" ? 0.75 : 0.6, theme);
@@ -82,8 +82,9 @@ export function lookAt(columns, block, held, isReserved, colour, theme) {
       const found = held?.get(position);
       const text = formatAddress(family, value);
       const short = family === 4 ? `.${value & 255n}` : `:${(value & 0xffffn).toString(16)}`;
-      if (!found) return { state: isReserved(value) ? "reserved" : "free", short, text, colour: css(ground.subnet), ink: ground.soft };
+      if (!found) return { state: isWithheld(value) ? "withheld" : "free", short, text, colour: css(ground.subnet), ink: ground.soft };
       if (found.state === "cooling") return { state: "cooling", short, owner: "cooling", colour: css(ground.subnet), ink: ground.soft };
+      if (found.state === "reserved") return { state: "reserved", short, owner: found.owner || "nobody", colour: css(ground.subnet), ink: ground.soft };
       return { state: "allocated", short, owner: found.owner || found.host, borrowed: found.borrowed, colour: css(fill), ink: inkOn(fill) };
     },
   };

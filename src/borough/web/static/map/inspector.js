@@ -107,21 +107,21 @@ export class Inspector {
     const found = held?.find((each) => each.address === address);
     if (held === null) return section("", h("p", { class: "hint" }, "Reading…"));
     if (!found) {
-      const reserved = subnet.gateway === address ? "The gateway: allocated only to a request for it." : "This address is not allocated.";
-      return section("", h("p", {}, reserved), button("Allocate it", { class: "small", on: { click: () => go("allocate", { address }) } }, "plus"));
+      const words = subnet.gateway === address ? "The gateway: allocated only to a request for it." : "This address is not allocated.";
+      return section("", h("p", {}, words), button("Allocate it", { class: "small", on: { click: () => go("allocate", { address }) } }, "plus"));
     }
     return section(
       "",
       facts([
         ["Owner", found.owner || "none"],
         ["Host", found.host ? hostLink(found.host) : "none"],
-        ["State", found.state === "cooling" ? `cooling until ${clock(new Date(found.cooling_until))}` : found.borrowed ? h("span", { class: "badge warn" }, "borrowed from another host's block") : "allocated"],
+        ["State", found.state === "reserved" ? `reserved for ${found.owner || "nobody"}` : found.state === "cooling" ? `cooling until ${clock(new Date(found.cooling_until))}` : found.borrowed ? h("span", { class: "badge warn" }, "borrowed from another host's block") : "allocated"],
         ["Since", clock(new Date(found.allocated_at))],
         ["Sequence", found.sequence],
         ...(found.note ? [["Note", found.note]] : []),
         ...Object.entries(found.attributes ?? {}).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]),
       ]),
-      found.state === "cooling" ? null : this.releaseButton(found),
+      found.state !== "allocated" ? null : this.releaseButton(found),
     );
   }
 
@@ -204,7 +204,7 @@ export class Inspector {
             "ul",
             { class: "held" },
             [...found].sort(byAddress).map((each) =>
-              h("li", {}, h("button", { type: "button", class: "plain mono", on: { click: () => this.on.look(each.address) } }, each.address), h("span", { class: "clip" }, each.owner || "no owner"), each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null, each.state === "cooling" ? h("span", { class: "badge" }, "cooling") : null),
+              h("li", {}, h("button", { type: "button", class: "plain mono", on: { click: () => this.on.look(each.address) } }, each.address), h("span", { class: "clip" }, each.owner || "no owner"), each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null, each.state === "allocated" ? null : h("span", { class: "badge" }, each.state)),
             ),
           )
         : h("p", { class: "hint" }, "None."),

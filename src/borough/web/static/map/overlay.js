@@ -193,8 +193,9 @@ export class Overlay {
     const inset = camera.scale > 24 ? 2 : 1;
     const free = known.state === "free";
     this.rect(box, free ? css(ground.subnet) : known.colour, inset);
-    if (known.state === "reserved") this.cross(box, inset + 2);
+    if (known.state === "withheld") this.cross(box, inset + 2);
     if (known.state === "cooling") this.frame(box, ground.cooling, 2, inset);
+    if (known.state === "reserved") this.frame(box, ground.line, 2, inset);
     if (known.borrowed) this.frame(box, ground.mark, 2, inset);
     if (camera.scale < 30) return;
     const ink = free ? ground.soft : known.ink;

@@ -8,7 +8,7 @@ import { state } from "../core/state.js";
 
 const SHOWN = 300;
 const ACTS = {
-  allocated: ["allocated", "info"], released: ["released", ""], claimed: ["claimed", "good"], grew: ["grew", "good"],
+  allocated: ["allocated", "info"], released: ["released", ""], reserved: ["reserved", "info"], cancelled: ["cancelled", ""], claimed: ["claimed", "good"], grew: ["grew", "good"],
   transferred: ["transferred", "warn"], borrowed: ["borrowed", ""], gave_up: ["gave up", ""], topology: ["topology", "warn"], repaired: ["repaired", "alarm"], pruned: ["pruned", "warn"],
 };
 

@@ -52,6 +52,7 @@ class GroupsView {
       number("size", "Size", true),
       number("allocated", "Allocated", true),
       number("cooling", "Cooling", true),
+      number("reserved", "Reserved", true),
       number("outside", "Outside ranges", true),
       number("claimed_free", "In claims", true),
       { name: "subnets", label: "Subnets", number: true, minor: true, value: (group) => group.names.length, cell: (group) => count(group.names.length) },

@@ -257,7 +257,7 @@ class MapView {
     const { columns } = state;
     const held = this.addresses.of(state.scope, columns, block);
     const subnet = state.byName.get(columns.subnetNames[columns.subnet[block]]);
-    return lookAt(columns, block, held, (value) => isReserved(subnet, value), this.mode === "fill" ? null : this.colours.block(block), theme());
+    return lookAt(columns, block, held, (value) => isWithheld(subnet, value), this.mode === "fill" ? null : this.colours.block(block), theme());
   }
 
   happened(list) {
@@ -278,7 +278,7 @@ class MapView {
 }
 
 /** True for the network, broadcast and gateway addresses, and outside the ranges. */
-function isReserved(subnet, value) {
+function isWithheld(subnet, value) {
   const { family, base, length } = subnet.at;
   const bits = BigInt((family === 4 ? 32 : 128) - length);
   if (bits > 1n && (value === base || (family === 4 && value === base + (1n << bits) - 1n))) return true;

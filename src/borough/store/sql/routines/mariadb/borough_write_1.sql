@@ -70,7 +70,7 @@ BEGIN
                 old.idle_since = made.idle_since, old.version = old.version + 1;
         SET found = found + ROW_COUNT();
     END IF;
-    -- A cooling address that was asked for by its name.
+    -- A cooling or reserved address that was asked for by its name.
     IF JSON_EXISTS(p_plan, '$.removed') THEN
         DELETE old FROM JSON_TABLE(p_plan, '$.removed[*]' COLUMNS (
                 old_sequence BIGINT PATH '$.old_sequence',
@@ -137,15 +137,17 @@ BEGIN
                 address VARCHAR(32) PATH '$.address')) AS made;
         SET the_sequence = LAST_INSERT_ID();
         INSERT INTO borough_allocation (sequence, scope_id, address, subnet_id, owner, host,
-                attributes, note, at)
-            SELECT the_sequence, scope_id, UNHEX(address), subnet_id, owner, host, attributes, note, at
+                attributes, note, at, until, sticky)
+            SELECT the_sequence, scope_id, UNHEX(address), subnet_id, owner, host, attributes, note, at,
+                until, sticky
             FROM JSON_TABLE(p_plan, '$.allocations[*]' COLUMNS (
                 scope_id BIGINT PATH '$.scope_id', address VARCHAR(32) PATH '$.address',
                 subnet_id BIGINT PATH '$.subnet_id',
                 owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.owner',
                 host VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.host',
                 attributes MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.attributes',
-                note MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.note', at BIGINT PATH '$.at')) AS made;
+                note MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.note', at BIGINT PATH '$.at',
+                until BIGINT PATH '$.until', sticky SMALLINT PATH '$.sticky')) AS made;
         IF JSON_EXISTS(p_plan, '$.keys') THEN
             INSERT INTO borough_idempotency_key (`key`, fingerprint, sequences, at)
                 SELECT `key`, fingerprint, the_sequence, at
