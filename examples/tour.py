@@ -123,7 +123,9 @@ def main() -> None:
         tour = Tour(Path(folder))
         for part in (routed, hard, typed, soft, summary):
             part(tour)
-        print("\nEnd of the tour. Next: docs/concepts.md, and README.md for first steps.")
+        print(
+            "\nEnd of the tour. Next: docs/explanation/concepts.md, and README.md for first steps."
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The code in docs/drivers.md runs, and the example driver can be copied."""
+"""The code in docs/reference/drivers.md runs, and the example driver can be copied."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from borough.errors import InvalidSettings, UnknownDriver
 from tests.driver.test_conformance import run_kit
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "drivers.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "drivers.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 EXAMPLE = next(block for block in BLOCKS if "folder_driver.py" in block)
 
@@ -39,7 +39,7 @@ def test_the_first_example_runs(
 ) -> None:
     """Unchanged from the page."""
     monkeypatch.chdir(ROOT)
-    exec(compile(BLOCKS[0], "docs/drivers.md", "exec"), {})
+    exec(compile(BLOCKS[0], "docs/reference/drivers.md", "exec"), {})
     said = capsys.readouterr().out
     assert re.fullmatch(r"\['10\.64\.[\d.]+', '[0-9a-f:]+'\] 1\n", said)
 

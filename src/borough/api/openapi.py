@@ -75,6 +75,7 @@ def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in _tags(operations).items()],
         "paths": paths,
         "components": {"schemas": {name: _readable(schema) for name, schema in components.items()}},
     }
@@ -82,6 +83,16 @@ def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any
         made["security"] = [{"token": []}]
         made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return made
+
+
+def _tags(operations: Iterable[Operation]) -> dict[str, str]:
+    """A tag for each module of operations, from its docstring ``Name: description``."""
+    return dict(_tag(each) for each in operations)
+
+
+def _tag(each: Operation) -> tuple[str, str]:
+    name, _, text = (inspect.getdoc(inspect.getmodule(each.function)) or "").partition(": ")
+    return name, _line(text[:1].upper() + text[1:])
 
 
 def _types(operations: Iterable[Operation]) -> list[Any]:
@@ -106,6 +117,7 @@ def _operation(
     summary, _, rest = text.partition("\n\n")
     made: dict[str, Any] = {
         "operationId": each.name,
+        "tags": [_tag(each)[0]],
         "summary": _line(summary).rstrip("."),
         "parameters": _parameters(each, components),
         "responses": {
