@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
+from docs._ext.pages import metrics
 from tests.docs.page import ROOT, Command, Terminal, agrees, blocks, commands
 from tests.servers.base import free_port
 from tests.servers.postgresql import PostgresqlServer
@@ -21,7 +24,7 @@ ELSEWHERE = {"docs/reference/drivers.md", "docs/reference/http.md"}
 
 PAGES = [
     page
-    for page in sorted(ROOT.glob("docs/**/*.md"))
+    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
     if str(page.relative_to(ROOT)) not in ELSEWHERE and any(blocks(page))
 ]
 
@@ -92,6 +95,17 @@ def test_commands_are_read():
     first, second = commands("$ a \\\n  b\nsaid\n$ c\n")
     assert first == Command("a \\\n  b", "said")
     assert second == Command("c", None)
+
+
+def test_alerts_name_metrics_of_the_service():
+    files = {each.file: each.text for each in blocks(ROOT / "docs/howto/monitoring.md")}
+    scrape = yaml.safe_load(files["prometheus.yml"])
+    assert scrape["rule_files"] == ["borough-rules.yml"]
+    (group,) = yaml.safe_load(files["borough-rules.yml"])["groups"]
+    for rule in group["rules"]:
+        names = re.findall(r"borough_\w+", rule["expr"])
+        assert names
+        assert all(f"`{name}`" in metrics() for name in names)
 
 
 def test_pages_have_examples():
