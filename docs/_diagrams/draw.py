@@ -116,7 +116,7 @@ def ladder() -> Drawing:
         ("2  unclaimed", "the host claims a region, or doubles its own", GREEN),
         (
             "3  claimed by other hosts",
-            "an unused piece is taken over, else one address is borrowed",
+            "an unused region is taken over, else space is borrowed",
             ORANGE,
         ),
         ("refused", "the error names each step, and each excluded subnet", GREY),
@@ -133,12 +133,11 @@ def ladder() -> Drawing:
 
 def region() -> Drawing:
     made = Drawing(680, 250, "A region that grows in place")
-    first, second, free = (16, GREEN, "node-2 /28"), (16, BLUE, "node-1 /28"), (16, GREY, "free")
-    whole = (32, BLUE, "node-1 /27: still one route")
+    other, free = (16, GREEN, "node-2 /28"), (16, GREY, "free")
     rows = (
-        ("first addresses", [(16, BLUE, "node-1 /28"), free, first, free]),
-        ("node-1 doubles", [whole, first, free]),
-        ("buddy is claimed", [whole, first, second]),
+        ("first addresses", [(16, BLUE, "node-1 /28"), free, other, free]),
+        ("node-1 doubles", [(32, BLUE, "node-1 /27: still one route"), other, free]),
+        ("and again", [(32, BLUE, "node-1 /26: still one route"), other, (16, BLUE, "")]),
     )
     for number, (label, pieces) in enumerate(rows):
         y = 36 + number * 64
@@ -152,7 +151,7 @@ def region() -> Drawing:
     made.text(
         150,
         236,
-        "A region doubles when its buddy, the other half of the larger prefix, is unclaimed.",
+        "A region doubles over unclaimed space. A small region inside it becomes a loan.",
         colour=QUIET,
         size=12,
     )

@@ -139,6 +139,17 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/allocations?prefix=10.2.0.0/24", None, {200}),
         ("/v1/allocations?prefix=0.0.0.0/0&scope=blue", None, {200}),
         ("/v1/allocations?owner_prefix=shared", None, {200}),
+        ("/v1/allocations?attribute=by%3Dsecret-app", None, {200}),
+    ],
+    "edit": [
+        ("/v1/allocations/default/10.2.0.1", {"owner": "mine"}, {404}),
+        ("/v1/allocations/default/10.2.0.99", {"owner": "mine"}, {404}),
+        ("/v1/allocations/blue/10.1.0.1", {"note": "mine"}, {404}),
+        ("/v1/allocations/default/10.2.0.1", {"note": "mine", "sequence": 1}, {404}),
+    ],
+    "transfer": [
+        ("/v1/transfers", {"owner": "secret-nobody", "to": "mine"}, {200}),
+        ("/v1/transfers", {"owner": "shared-owner", "to": "mine", "scope": "blue"}, {200}),
     ],
     "show": [("/v1/allocations/default/10.2.0.1", None, {404})],
     "release_address": [
@@ -366,6 +377,16 @@ REFUSED: dict[str, tuple[Any, ...]] = {
 }
 
 
+def test_a_transfer_leaves_addresses_outside_the_boundary(world: World) -> None:
+    """Two tenants have an owner of the same name."""
+    world.allocate({"tenant": "red"})
+    held = world.ipam.allocations(owner="shared-owner", subnet="ours")
+    assert world.red.transfer("shared-owner", "mine").total == len(held)
+    assert [each.subnet for each in world.ipam.allocations(owner="mine")] == ["ours"] * len(held)
+    assert world.ipam.show(world.theirs).owner == "shared-owner"
+    assert world.red.transfer("mine", "shared-owner").total == len(held)
+
+
 def test_every_method_is_implemented_or_refused(world: World) -> None:
     """The refused methods are those for administrators."""
     scoped = ScopedIpam(world.ipam, make_labels({"tenant": "red"}), VisibleSubnets())
@@ -385,6 +406,8 @@ def test_a_permission_does_not_include_the_next(world: World) -> None:
         lambda ipam: ipam.allocate(),
         lambda ipam: ipam.release(world.ours),
         lambda ipam: ipam.release(owner="shared-owner"),
+        lambda ipam: ipam.edit(world.ours, owner="mine"),
+        lambda ipam: ipam.transfer("shared-owner", "mine"),
         lambda ipam: ipam.apply(TOPOLOGY),
         lambda ipam: ipam.tokens(),
     ):

@@ -187,3 +187,43 @@ def test_import_and_export(cli: Cli, tmp_path: Path):
     assert cli.text("export", "--format", "hosts") == "10.64.0.60 web-1\n"
     cli.fails("import", str(tmp_path / "none.csv"), exit_code=2, code="invalid_input")
     cli.fails("import", str(tmp_path / "unknown"), exit_code=2, code="usage")
+
+
+def test_a_held_address_is_edited(cli: Cli):
+    (address,) = take(cli, "node-1")
+    words = ("edit", address, "--owner", "web", "--note", "a b", "--attribute", "tier=front")
+    assert cli.text(*words).startswith(f"{address} is edited.\n")
+    (found,) = cli.json("list", "allocations", "--attribute", "tier=front")["allocations"]
+    assert (found["owner"], found["note"], found["host"]) == ("web", "a b", "node-1")
+    words = (
+        "edit",
+        address,
+        "--remove",
+        "note",
+        "--remove-attribute",
+        "tier",
+        "--attribute",
+        "x=1",
+    )
+    found = cli.json(*words)["allocation"]
+    assert (found["owner"], found["note"], found["attributes"]) == ("web", "", {"x": "1"})
+    assert cli.json("list", "allocations", "--attribute", "tier=front")["allocations"] == []
+    detail = cli.json("history", address)["events"][0]["detail"]
+    assert detail == 'note a b -> none; attribute tier "front" -> none; attribute x none -> "1"'
+    cli.fails("edit", address, exit_code=2, code="invalid_input")
+    cli.fails(
+        "edit", address, "--note", "x", "--sequence", "99", exit_code=4, code="stale_sequence"
+    )
+    cli.fails("edit", address, "--note", "x", "--remove", "note", exit_code=2, code="usage")
+    cli.fails(
+        "edit", address, "--attribute", "x=1", "--remove-attribute", "x", exit_code=2, code="usage"
+    )
+
+
+def test_an_owner_is_transferred(cli: Cli):
+    take(cli, "node-1", 3)
+    assert (
+        cli.text("transfer", "of-node-1", "web") == "Transferred 3 addresses of of-node-1 to web.\n"
+    )
+    assert {each["owner"] for each in cli.allocations()["allocations"]} == {"web"}
+    assert cli.json("transfer", "of-node-1", "web") == {"transferred": 0}

@@ -67,14 +67,33 @@ def test_a_bulk_request_claims_what_it_needs_at_once(ipam: Ipam) -> None:
     assert routes(ipam, "h1") == ["10.0.0.0/24"]
 
 
-def test_growth_stops_at_the_neighbour(ipam: Ipam) -> None:
-    """When the buddy is held, a second region starts elsewhere."""
+def test_growth_stops_at_a_neighbour_of_the_same_size(ipam: Ipam) -> None:
+    """When a region as large as its own is the buddy, a second region starts elsewhere."""
+    pods(ipam, "10.0.0.0/26")
+    take(ipam, "h1", 15)
+    take(ipam, "h2")
+    take(ipam, "h1", 1)
+    assert routes(ipam, "h1") == ["10.0.0.0/27"]
+    take(ipam, "h2", 16)
+    assert routes(ipam, "h2") == ["10.0.0.32/27"]
+    ipam.apply({"subnets": [{"name": "more", "cidr": "10.0.1.0/28", "labels": L}]}, name="more")
+    take(ipam, "h1", 16)
+    assert routes(ipam, "h1") == ["10.0.0.0/27", "10.0.1.0/28"]
+
+
+def test_a_region_grows_over_the_smaller_one_of_a_neighbour(ipam: Ipam) -> None:
+    """The neighbour keeps its route, which is longer, and gets back to the new holder what it returns."""
     pods(ipam, "10.0.0.0/26")
     take(ipam, "h1", 15)
     take(ipam, "h2")
     take(ipam, "h1", 17)
-    assert routes(ipam, "h1") == ["10.0.0.0/27", "10.0.0.48/28"]
+    assert routes(ipam, "h1") == ["10.0.0.0/26"]
     assert routes(ipam, "h2") == ["10.0.0.32/28"]
+    assert ipam.audit() == []
+    ipam.release(host="h2")
+    assert [(each.prefix, each.holder) for each in ipam.blocks()] == [("10.0.0.0/26", "host=h1")]
+    assert routes(ipam, "h1") == ["10.0.0.0/26"]
+    assert ipam.audit() == []
 
 
 def test_borrowing_comes_last_and_is_reported(ipam: Ipam) -> None:
@@ -120,29 +139,86 @@ def test_the_last_free_address_of_a_small_group_is_found(
 def test_a_borrowed_address_is_one_route_and_its_lender_keeps_its_own(ipam: Ipam) -> None:
     """The lender's prefix covers what it claimed; the borrower adds a host route."""
     pods(ipam, "10.0.0.0/28")
-    take(ipam, "h1", 13)
+    ipam.release(take(ipam, "h1", 14)[6])
     (address,) = take(ipam, "h2")
     assert routes(ipam, "h1") == ["10.0.0.0/28"]
     assert routes(ipam, "h2") == [f"{address}/32"]
 
 
-def test_the_unused_half_of_a_region_is_taken_over(ipam: Ipam) -> None:
-    """It costs h1 no further route, and h2 one for eight addresses."""
+def test_an_unused_piece_of_a_region_is_borrowed(ipam: Ipam) -> None:
+    """It costs h1 no further route, and h2 one; when h2 needs it no more, h1 has it again."""
     pods(ipam, "10.0.0.0/28")
     take(ipam, "h1", 3)
-    assert take(ipam, "h2") == ["10.0.0.8"]
-    assert routes(ipam, "h1") == ["10.0.0.0/29"]
-    assert routes(ipam, "h2") == ["10.0.0.8/29"]
+    assert take(ipam, "h2") == ["10.0.0.12"]
+    assert routes(ipam, "h1") == ["10.0.0.0/28"]
+    assert routes(ipam, "h2") == ["10.0.0.12/30"]
+    assert [(each.prefix, each.lender, each.lent_from) for each in ipam.blocks()] == [
+        ("10.0.0.0/29", "", ""),
+        ("10.0.0.8/30", "", ""),
+        ("10.0.0.12/30", "host=h1", "10.0.0.0/28"),
+    ]
+    assert ipam.audit() == []
+    ipam.release(host="h2")
+    assert [(each.prefix, each.holder) for each in ipam.blocks()] == [("10.0.0.0/28", "host=h1")]
+    assert routes(ipam, "h1") == ["10.0.0.0/28"]
+    assert ipam.audit() == []
 
 
-def test_the_larger_half_is_taken_over_first(ipam: Ipam) -> None:
-    """h1 has 12 unused addresses of 16 at its end, h2 40 of 64."""
-    pods(ipam, "10.0.0.0/25")
-    take(ipam, "h1", 2)
-    take(ipam, "h2", 23)
-    take(ipam, "h3", 30)
-    take(ipam, "h3", 2)
-    assert sorted(routes(ipam, "h2")) == ["10.0.0.64/27"]
+def test_a_loan_outlives_its_lender(ipam: Ipam) -> None:
+    """The borrower keeps its piece as a region of its own, and the rest is unclaimed."""
+    pods(ipam, "10.0.0.0/27")
+    take(ipam, "h1", 20)
+    assert take(ipam, "h2") == ["10.0.0.28"]
+    ipam.release(host="h1")
+    assert routes(ipam, "h1") == []
+    assert routes(ipam, "h2") == ["10.0.0.28/30"]
+    assert [(each.prefix, each.region) for each in ipam.blocks()] == [
+        ("10.0.0.28/30", "10.0.0.28/30")
+    ]
+    assert ipam.audit() == []
+    take(ipam, "h3", 3)
+    ipam.release(host="h2")
+    ipam.release(host="h3")
+    runs = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
+    assert [str(run.prefix) for run in runs] == ["10.0.0.0/27"]
+
+
+def test_a_drained_borrower_leaves_addresses_to_its_lender(ipam: Ipam) -> None:
+    """They are borrowed one by one then, and free space of the lender after their release."""
+    pods(ipam, "10.0.0.0/28")
+    take(ipam, "h1", 3)
+    (address,) = take(ipam, "h2")
+    ipam.drain("h2")
+    assert [(each.prefix, each.holder, each.borrowed) for each in ipam.blocks()] == [
+        ("10.0.0.0/28", "host=h1", (address,))
+    ]
+    assert routes(ipam, "h2") == [f"{address}/32"]
+    assert ipam.audit() == []
+
+
+def test_loans_inside_loans(ipam: Ipam) -> None:
+    """Each address leads to its host, whoever leaves first."""
+    pods(ipam, "10.0.0.0/26")
+    take(ipam, "h1", 20)
+    take(ipam, "h2", 9)
+    take(ipam, "h3", 4)
+    take(ipam, "h4", 2)
+    assert ipam.audit() == []
+    for host in ("h3", "h1", "h4", "h2"):
+        ipam.release(host=host)
+        assert ipam.audit() == []
+    assert ipam.blocks() == []
+
+
+def test_the_largest_piece_is_borrowed_first(ipam: Ipam) -> None:
+    """Of two full subnets h1 has 4 unused addresses at the end, h2 10."""
+    networks = ("10.0.0.0/28", "10.0.1.0/28")
+    ipam.apply({"subnets": [{"name": each, "cidr": each, "labels": L} for each in networks]})
+    first = take(ipam, "h1", 11)
+    second = take(ipam, "h2", 5)
+    assert first[0].startswith("10.0.0.")
+    assert second[0].startswith("10.0.1.")
+    assert take(ipam, "h3") == ["10.0.1.12"]
 
 
 def test_half_of_a_region_of_several_blocks_is_taken_over(ipam: Ipam) -> None:
@@ -158,17 +234,15 @@ def test_half_of_a_region_of_several_blocks_is_taken_over(ipam: Ipam) -> None:
     assert ipam.audit() == []
 
 
-def test_a_piece_taken_over_joins_its_buddy(ipam: Ipam) -> None:
+def test_a_loan_joins_its_buddy(ipam: Ipam) -> None:
     """Buddies of one holder are one region, and one route."""
     pods(ipam, "10.0.0.0/27")
-    take(ipam, "h1", 7)
-    take(ipam, "h2", 15)
-    take(ipam, "h3")
-    assert routes(ipam, "h3") == ["10.0.0.8/29"]
-    ipam.release(owner="of-h1")
-    take(ipam, "h3", 8)
-    assert routes(ipam, "h3") == ["10.0.0.0/28"]
-    assert [each.region for each in ipam.blocks(host="h3")] == ["10.0.0.0/28"]
+    take(ipam, "h1", 20)
+    take(ipam, "h2", 3)
+    assert routes(ipam, "h2") == ["10.0.0.28/30"]
+    take(ipam, "h2", 4)
+    assert routes(ipam, "h2") == ["10.0.0.24/29"]
+    assert [each.region for each in ipam.blocks(host="h2")] == ["10.0.0.24/29"]
 
 
 def test_a_holder_of_much_claims_much(ipam: Ipam) -> None:
@@ -195,18 +269,19 @@ def test_an_unused_block_is_taken_over(ipam: Ipam) -> None:
 
 def test_an_empty_region_is_released_except_the_last(ipam: Ipam) -> None:
     """It returns to the unclaimed space, joined with its buddies."""
-    pods(ipam, "10.0.0.0/26")
-    take(ipam, "h1", 15)
-    take(ipam, "h2")
-    second = take(ipam, "h1", 17)
+    pods(ipam, "10.0.0.0/25")
+    take(ipam, "h1", 31)
+    take(ipam, "h2", 20)
+    second = take(ipam, "h1", 33)
     ipam.release(second)
-    assert routes(ipam, "h1") == ["10.0.0.0/27"]
-    runs = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
-    assert [str(run.prefix) for run in runs] == ["10.0.0.48/28"]
+    assert len(routes(ipam, "h1")) == 1
     ipam.release(owner="of-h2")
-    assert routes(ipam, "h2") == ["10.0.0.32/28"]
+    assert len(routes(ipam, "h2")) == 1
     ipam.release(host="h2")
     assert routes(ipam, "h2") == []
+    ipam.release(host="h1")
+    runs = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
+    assert [str(run.prefix) for run in runs] == ["10.0.0.0/25"]
 
 
 def test_a_host_that_is_released_leaves_nothing(ipam: Ipam) -> None:

@@ -65,44 +65,44 @@ def test_growth(ipam: Ipam) -> None:
 
 
 def test_a_takeover(ipam: Ipam) -> None:
-    """The cost of an unused region, of its unused half, and of less than half of it."""
-    pods(ipam, "10.0.0.0/28")
-    take(ipam, "h1", 3)
+    """The cost of an unused region, and of its unused half."""
+    pods(ipam, "10.0.0.0/24")
+    ipam.release(take(ipam, "h1", 200)[100:])
     assert why(ipam, "h2") == (
-        "host=h2 takes over 10.0.0.8/29, the unused half of host=h1's 10.0.0.0/28, which costs host=h1 "
+        "host=h2 takes over 10.0.0.128/25, the unused half of host=h1's 10.0.0.0/24, which costs host=h1 "
         "no route"
     )
     ipam.release(owner="of-h1")
-    ipam.allocate(labels=L, host="h2", count=6, owner="o")
+    ipam.allocate(labels=L, host="h2", count=126, owner="o")
     assert why(ipam, "h2").startswith(
-        "host=h2 takes over 10.0.0.0/29, which host=h1 had left unused"
+        "host=h2 takes over 10.0.0.0/25, which host=h1 had left unused"
     )
 
 
-def test_a_takeover_of_less_than_half(ipam: Ipam) -> None:
-    """It costs the holder a route, and saves more than that."""
+def test_a_loan_of_a_piece(ipam: Ipam) -> None:
+    """It costs the lender no route, and the borrower one."""
     pods(ipam, "10.0.0.0/26")
     take(ipam, "h1", 40)
     assert why(ipam, "h2") == (
-        "host=h2 takes over 10.0.0.48/28, an unused piece of host=h1's 10.0.0.0/26, which leaves host=h1 "
-        "with 2 routes for it: fewer than to borrow address by address"
+        "host=h2 borrows 10.0.0.60/30 of host=h1's 10.0.0.0/26, unused there: host=h1 keeps its route, "
+        "and 10.0.0.60/30 is a longer one"
     )
 
 
 def test_a_loan(ipam: Ipam) -> None:
     """Because nothing else is left, because it was asked for, or without a claimant."""
     pods(ipam, "10.0.0.0/28")
-    take(ipam, "h1", 11)
-    assert why(ipam, "h2", address="10.0.0.12") == (
-        "10.0.0.12 is borrowed from host=h1's 10.0.0.0/28: this address was asked for"
+    held = take(ipam, "h1", 14)
+    ipam.release([held[each] for each in (3, 5, 7)])
+    assert why(ipam, "h2", address="10.0.0.4") == (
+        "10.0.0.4 is borrowed from host=h1's 10.0.0.0/28: this address was asked for"
     )
     assert why(ipam, "h2") == (
-        "10.0.0.13 is borrowed from host=h1's 10.0.0.0/28: nothing of its own and nothing unclaimed is "
-        "free, and no unused piece of a region may be taken over or is worth it; it is a route of its "
-        "own"
+        "10.0.0.6 is borrowed from host=h1's 10.0.0.0/28: nothing of its own and nothing unclaimed is "
+        "free, and no unused piece of a region may be borrowed in its place; it is a route of its own"
     )
     assert why(ipam, None) == (
-        "10.0.0.14 is borrowed from host=h1's 10.0.0.0/28: nothing unclaimed is free"
+        "10.0.0.8 is borrowed from host=h1's 10.0.0.0/28: nothing unclaimed is free"
     )
 
 

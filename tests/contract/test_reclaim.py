@@ -109,20 +109,20 @@ def test_a_region_in_use_again_is_not_reclaimed(ipam: Ipam, clock: Clock) -> Non
 
 
 def test_a_little_used_region_loses_its_upper_half(ipam: Ipam, clock: Clock) -> None:
-    """After an hour with at most three eighths in use, all in the lower half; again for the rest."""
+    """After six hours with at most three eighths in use, all in the lower half; again for the rest."""
     pods(ipam)
     held = take(ipam, "h1", 60)
     ipam.release(held[5:])
     assert routes(ipam, "h1") == ["10.0.0.0/26"]
     ipam.reclaim()
-    clock.advance(HOUR - 1)
+    clock.advance(6 * HOUR - 1)
     assert ipam.reclaim().reclaimed == ()
     clock.advance(1)
     assert [each.prefix for each in ipam.reclaim().reclaimed] == ["10.0.0.32/27"]
     assert routes(ipam, "h1") == ["10.0.0.0/27"]
     assert ipam.audit() == []
     ipam.reclaim()
-    clock.advance(HOUR)
+    clock.advance(6 * HOUR)
     ipam.reclaim()
     assert routes(ipam, "h1") == ["10.0.0.0/28"]
     assert ipam.audit() == []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from borough.domain.space.plan import Act
 from docs._ext.pages import metrics
 from tests.docs.page import ROOT, Command, Terminal, agrees, blocks, commands
 from tests.servers.base import free_port
@@ -106,6 +107,11 @@ def test_alerts_name_metrics_of_the_service():
         names = re.findall(r"borough_\w+", rule["expr"])
         assert names
         assert all(f"`{name}`" in metrics() for name in names)
+
+
+def test_every_act_of_an_event_is_explained():
+    page = (ROOT / "docs/reference/events.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \| [a-z]", page, re.M) == [each.value for each in Act]
 
 
 def test_pages_have_examples():

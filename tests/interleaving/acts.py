@@ -76,6 +76,11 @@ def _reassign(ipam: Ipam, scene: Scene) -> Any:
     return ipam.reassign(held.address, "h6", sequence=held.sequence)
 
 
+def _edit(ipam: Ipam, scene: Scene) -> Any:
+    held = scene.of("moving")
+    return ipam.edit(held.address, owner="edited", note="a", sequence=held.sequence)
+
+
 def _import(ipam: Ipam, _: Scene) -> Any:
     """Addresses in two blocks, and one outside the ranges."""
     return ipam.import_allocations(
@@ -116,6 +121,7 @@ ACTS: Final = [
     Act("release-now", lambda ipam, scene: _release(ipam, scene, "kept", now=True), (COOLING,)),
     Act("end-of-rest", lambda ipam, scene: _release(ipam, scene, "rested", now=True), (COOLING,)),
     Act("reassign", _reassign, host="h5"),
+    Act("edit", _edit, host="h5"),
     Act("reclaim", lambda ipam, _: ipam.reclaim(), (ROOMY, BARE), host="h4"),
     Act("reclaim-rested", lambda ipam, _: ipam.reclaim(), (COOLING, RESTED)),
     Act("carve", lambda ipam, _: ipam.allocate_subnet("links", prefix_length=28, name="carved")),

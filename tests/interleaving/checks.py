@@ -63,8 +63,11 @@ class Meeting:
         """Every acknowledged address is held, and no released one is."""
         present = {each.sequence: each for each in ipam.allocations() if each.state == "allocated"}
         released = self._released()
-        expected = [each for each in self.held if each.state == "allocated"]
         answer = self.did.answer
+        edited = {answer.sequence: answer} if isinstance(answer, Allocation) else {}
+        expected = [
+            edited.get(each.sequence, each) for each in self.held if each.state == "allocated"
+        ]
         if isinstance(answer, Answer):
             expected += answer.allocations
         for each in expected:
@@ -78,8 +81,8 @@ class Meeting:
                 yield f"{each.address} of {each.owner} is {found.address} of {found.owner}"
         if isinstance(answer, Allocation) and not self.changed.answer:
             moved = present.get(answer.sequence)
-            if moved is None or moved.host != answer.host:
-                yield f"{answer.address} is not on host {answer.host}"
+            if moved is None or (moved.host, moved.note) != (answer.host, answer.note):
+                yield f"{answer.address} is not on host {answer.host}, or not as it was edited"
         known = {each.sequence for each in expected}
         if isinstance(answer, Imported):
             added = {each.sequence for each in present.values() if each.owner == "imported"}

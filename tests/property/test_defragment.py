@@ -96,9 +96,10 @@ def test_loans_come_home() -> None:
 def test_a_small_region_is_emptied_into_a_larger_one() -> None:
     """Two regions of one host become one."""
     with borough.open("memory:", clock=Clock()) as ipam:
-        ipam.apply({"subnets": [{"name": "s", "cidr": "10.0.0.0/26", "labels": L}]})
+        cidrs = ("10.0.0.0/26", "10.0.1.0/28")
+        ipam.apply({"subnets": [{"name": cidr, "cidr": cidr, "labels": L} for cidr in cidrs]})
         large = ipam.allocate(labels=L, host="h1", owner="a", count=31).allocations
-        ipam.allocate(labels=L, host="h2", owner="b", count=8)
+        ipam.allocate(labels=L, host="h2", owner="b", count=17)
         ipam.allocate(labels=L, host="h1", owner="c", count=3)
         ipam.release([each.address for each in large[10:20]])
         assert len(ipam.routes("h1")) > 1

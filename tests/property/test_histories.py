@@ -478,6 +478,29 @@ class Histories(RuleBasedStateMachine):
             )
         )
 
+    @rule(
+        data=st.data(),
+        owner=st.sampled_from([None, "", *OWNERS]),
+        note=st.sampled_from([None, "", "a note"]),
+        attributes=st.dictionaries(
+            st.sampled_from(["k", "l"]), st.sampled_from([None, 1, "1", True, {"k": "1"}])
+        ),
+    )
+    def edit(self, data: st.DataObject, owner: Any, note: Any, attributes: dict[str, Any]) -> None:
+        held = self.ipams[0].allocations()
+        if not held:
+            return
+        each = held[data.draw(st.integers(0, len(held) - 1))]
+        values = {"owner": owner, "note": note, "attributes": attributes}
+        self.both(
+            lambda ipam: _without_sequence(ipam.edit(each.address, scope=each.scope, **values))
+        )
+        self.both(lambda ipam: tuple(ipam.allocations(attributes={"k": "1"}, limit=2)))
+
+    @rule(owner=st.sampled_from(OWNERS), to=st.sampled_from(OWNERS))
+    def transfer(self, owner: str, to: str) -> None:
+        self.both(lambda ipam: ipam.transfer(owner, to).total)
+
     @rule()
     def reclaim(self) -> None:
         self.both(lambda ipam: ipam.reclaim())
@@ -541,6 +564,21 @@ class Histories(RuleBasedStateMachine):
         for look in (_allocations, _blocks, _usage, _routes):
             seen = [look(ipam) for ipam in self.ipams]
             assert seen[0] == seen[1]
+
+    @invariant()
+    def every_address_leads_to_its_host(self) -> None:
+        """By longest match over the routes of all hosts; inside loans and around them."""
+        table: dict[tuple[str, Any], str] = {}
+        for each in self.ipams[1].routes():
+            table[each.scope, ipaddress.ip_network(each.prefix)] = each.host
+        for held in self.ipams[1].allocations():
+            if held.state != "allocated" or not held.host:
+                continue
+            address = ipaddress.ip_address(held.address)
+            lengths = range(address.max_prefixlen, -1, -1)
+            networks = (ipaddress.ip_network((address, n), strict=False) for n in lengths)
+            hops = (table.get((held.scope, network)) for network in networks)
+            assert next((hop for hop in hops if hop), None) == held.host, held
 
     @invariant()
     def nothing_is_held_twice(self) -> None:

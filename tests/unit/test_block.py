@@ -21,7 +21,6 @@ from borough.domain.space.blocks import (
     reserved_bits,
     room_in,
     takeover_rank,
-    worth_taking,
 )
 
 FAMILIES: st.SearchStrategy[Family] = st.sampled_from([4, 6])
@@ -139,27 +138,22 @@ def test_high_water_is_one_more_than_the_highest_address_in_use(
         assert left.high_water == max(taken - {back}, default=-1) + 1
 
 
-@pytest.mark.parametrize(
-    ("region_bits", "tail", "worth"),
-    [
-        (4, 4, True),  # a whole region
-        (4, 3, True),  # its upper half
-        (4, 2, False),  # a quarter would leave two prefixes
-        (1, 0, False),  # half of two is one address, no better than a loan
-        (6, 4, True),  # a quarter, but of sixteen addresses
-        (7, 4, False),
-        (9, 6, True),
-        (10, 6, False),
-        (4, -1, False),
-    ],
-)
-def test_pieces_worth_a_takeover(region_bits: int, tail: int, worth: bool) -> None:
-    assert worth_taking(region_bits, tail) is worth
-
-
 def test_takeover_rank() -> None:
-    """Whole regions, then halves, the larger first; single addresses last, from where most is free."""
-    order = [(5, 5), (4, 4), (6, 5), (4, 3), (2, 1), (6, 4), (4, 2), (4, 1), (4, 0), (4, -1)]
+    """The largest pieces first, whole regions before others; single addresses last."""
+    order = [
+        (6, 6),
+        (9, 6),
+        (5, 5),
+        (6, 5),
+        (4, 4),
+        (6, 4),
+        (4, 3),
+        (4, 2),
+        (1, 1),
+        (4, 1),
+        (4, 0),
+        (4, -1),
+    ]
     turns = [takeover_rank(region_bits, tail) for region_bits, tail in order]
     assert turns == sorted(turns)
     assert len(set(turns)) == len(turns)

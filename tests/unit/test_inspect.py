@@ -120,7 +120,7 @@ def test_a_finding_says_all_there_is_as_json() -> None:
         ("10.0.0.0/26", {"cohort_id": 8}, ["wrong_cohort 10.0.0.0/26"]),
         ("10.0.0.128/28", {"bitmap": 1 << 16 | 2}, ["wrong_free_count 10.0.0.128/28"]),
         ("10.0.0.128/28", {"region_length": 29}, ["broken_region 10.0.0.128/28"]),
-        ("10.0.0.128/28", {"region_length": 27}, ["broken_region 10.0.0.128/28"]),
+        ("10.0.0.128/28", {"region_length": 27}, ["broken_region 10.0.0.128/27"]),
         ("10.0.0.128/28", {"region_length": 0}, ["broken_region 10.0.0.128/28"]),
         ("10.0.0.128/28", {"region_length": -1}, ["broken_region 10.0.0.128/28"]),
         ("10.0.0.128/28", {"region_length": 300}, ["broken_region 10.0.0.128/28"]),
@@ -148,7 +148,7 @@ def test_a_block_that_is_wrong(prefix: str, values: dict[str, object], expected:
 
 @pytest.mark.parametrize(
     ("stored", "message"),
-    [((13, 1), "says 13"), ((15, 0), "filed as full"), ((0, 0), "says 0")],
+    [((13, 1), "13 are stored"), ((15, 0), "filed as full"), ((0, 0), "0 are stored")],
 )
 def test_a_count_that_is_wrong(stored: tuple[int, int], message: str) -> None:
     state = plain()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import WIDTH, Family
 from borough.domain.net.prefixes import Prefix, enclosing, parse_prefix
 from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, initial_free_ranges
+from borough.domain.space.inspection import inspect
 from borough.domain.space.rebuild import rebuild
 
 FAMILIES: st.SearchStrategy[Family] = st.sampled_from([4, 6])
@@ -62,13 +64,10 @@ def claims_on(draw: st.DrawFn, subnet: Subnet) -> dict[Prefix, str]:
     return draw(st.dictionaries(regions, st.sampled_from(["host=a", "host=b"]), max_size=5))
 
 
-def first_and_larger(claims: Mapping[Prefix, str]) -> dict[Prefix, str]:
-    """The claims that no earlier or larger one overlaps, found by comparing each with each."""
-    kept: dict[Prefix, str] = {}
-    for region in sorted(claims, key=lambda region: (region.base, region.length)):
-        if not any(region.overlaps(other) for other in kept):
-            kept[region] = claims[region]
-    return kept
+def innermost(claims: Mapping[Prefix, str], address: int) -> str:
+    """The holder of the smallest claim around an address."""
+    around = [region for region in claims if region.holds(address)]
+    return claims[max(around, key=lambda region: region.length)] if around else ""
 
 
 @given(st.data())
@@ -97,33 +96,38 @@ def test_rebuild_covers_every_usable_address_once(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_rebuild_keeps_claims(data: st.DataObject) -> None:
-    """Every usable address of a claim is held as claimed, no other is, and regions stay whole."""
+    """Every usable address of a claim is held as claimed, in the smallest region around it."""
     subnet = data.draw(subnets())
     place = st.integers(subnet.prefix.base, subnet.prefix.last)
     taken = data.draw(st.lists(place, max_size=8))
     claims = data.draw(claims_on(subnet))
     blocks, runs = rebuild(subnet, 5, taken, claims)
-    kept = first_and_larger(claims)
     holders = {
-        address: holder
-        for region, holder in kept.items()
-        for address in addresses(region) & usable(subnet)
-    }
-    assert holders == {
         address: block.holder
         for block in blocks
         if block.holder
         for address in addresses(block.prefix) & usable(subnet)
     }
+    assert holders == {
+        address: holder for address in usable(subnet) if (holder := innermost(claims, address))
+    }
     for run in runs:
         assert not holders.keys() & addresses(run.prefix)
+    assert not [
+        each
+        for each in inspect(subnet, 5, stored(blocks), runs, taken, {})
+        if each.code != "wrong_free_count"
+    ]
+    disjoint = {region: holder for region, holder in claims.items() if not nested(region, claims)}
+    if disjoint != claims:
+        return
     # A region is the claim itself, or the claim cut down to a piece of the space that is tiled. It stays
     # whole where an address is in use beyond that space.
     regions = {block.region() for block in blocks if block.holder}
     pieces = initial_free_ranges(subnet)
     tiled = set[int]().union(*map(addresses, pieces))
     expected: set[Prefix] = set()
-    for region in kept:
+    for region in claims:
         inside = addresses(region) & addresses(subnet.prefix)
         if inside & set(taken) - tiled:
             expected.add(min(region, subnet.prefix, key=lambda each: each.size))
@@ -134,6 +138,14 @@ def test_rebuild_keeps_claims(data: st.DataObject) -> None:
             if inside & addresses(piece) & (usable(subnet) | set(taken))
         }
     assert regions == expected
+
+
+def nested(region: Prefix, claims: Mapping[Prefix, str]) -> bool:
+    return any(region.overlaps(other) for other in claims if other != region)
+
+
+def stored(blocks: list[Block]) -> list[Block]:
+    return [replace(block, id=at + 1) for at, block in enumerate(blocks)]
 
 
 @given(st.data())
@@ -204,25 +216,36 @@ def test_a_claim_is_kept_or_cut_to_usable_space(
 @pytest.mark.parametrize(
     ("subnet", "smaller", "larger", "regions"),
     [
-        (make("10.0.0.0/24"), "10.0.0.16/28", "10.0.0.0/27", {"10.0.0.0/27"}),
-        # The larger one is cut down, to just what the smaller one claims among others.
+        # A loan, around which the lender keeps blocks.
+        (
+            make("10.0.0.0/24"),
+            "10.0.0.16/28",
+            "10.0.0.0/27",
+            {"10.0.0.0/28 host=a /27", "10.0.0.16/28 host=b /28"},
+        ),
+        # As large as a full block: the larger one is cut around it.
+        (
+            make("10.0.0.0/24"),
+            "10.0.0.64/26",
+            "10.0.0.0/25",
+            {"10.0.0.0/26 host=a /26", "10.0.0.64/26 host=b /26"},
+        ),
+        # Cut down to just what the smaller one claims among others.
         (
             make("10.0.0.0/24", (10, 20), (200, 210)),
             "10.0.0.192/26",
             "10.0.0.0/24",
-            {"10.0.0.0/26", "10.0.0.192/26"},
+            {"10.0.0.0/26 host=a /26", "10.0.0.192/26 host=b /26"},
         ),
-        (make("10.0.0.7/32"), "10.0.0.7/32", "10.0.0.0/29", {"10.0.0.7/32"}),
     ],
 )
-def test_of_two_claims_on_one_address_the_larger_is_kept(
+def test_a_claim_inside_another_one(
     subnet: Subnet, smaller: str, larger: str, regions: set[str]
 ) -> None:
-    """An address has one claimant, also where a claim is cut down to what is usable."""
+    """An address has one claimant, that of the smallest region around it."""
     claims = {parse_prefix(smaller): "host=b", parse_prefix(larger): "host=a"}
     blocks, _ = rebuild(subnet, 5, [], claims)
-    assert {block.holder for block in blocks} == {"host=a"}
-    assert {str(block.region()) for block in blocks} == regions
+    assert {f"{block.prefix} {block.holder} /{block.region_length}" for block in blocks} == regions
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "10.0.0.0/8", "::/0", "2001:db8::/64"])

@@ -24,6 +24,7 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.engine import queries
+from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
@@ -202,6 +203,16 @@ class ScopedIpam(Face):
                 self._show(*place)
             return self._ipam._release(request)
         return self._ipam.release_seen(
+            lambda catalogue: self._known.of(catalogue, self._boundary), request
+        )
+
+    def _edit(self, request: EditRequest) -> Allocation:
+        self._show(request.scope, request.family, request.address)
+        return self._ipam._edit(request)
+
+    def _transfer(self, request: TransferRequest) -> Transferred:
+        """Transfer visible addresses only."""
+        return self._ipam.transfer_seen(
             lambda catalogue: self._known.of(catalogue, self._boundary), request
         )
 

@@ -23,6 +23,8 @@ _COMMANDS: Final = {
     "allocate": "borough.cli.allocate:allocate",
     "explain": "borough.cli.explain:explain",
     "release": "borough.cli.release:release",
+    "edit": "borough.cli.edit:edit",
+    "transfer": "borough.cli.edit:transfer",
     "reassign": "borough.cli.reassign:reassign",
     "show": "borough.cli.show:show",
     "list": "borough.cli.list:list_",

@@ -13,6 +13,8 @@ from borough.cli.command import Family, command
 from borough.cli.history import show_events
 from borough.cli.options import (
     any_scope_option,
+    attribute_option,
+    attributes_of,
     gather,
     labels_option,
     page_options,
@@ -105,13 +107,21 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
 @text_option("--owner", "OWNER", "Only those of this owner.")
 @text_option("--host", "HOST", "Only those on this host.")
 @text_option("--subnet", "NAME", "Only those in this subnet.")
+@attribute_option("Only those with this attribute.")
 @page_options("sequence number")
 @pass_state
-def allocations(state: GlobalOptions, /, limit: int | None, **filters: Any) -> None:
+def allocations(
+    state: GlobalOptions,
+    /,
+    limit: int | None,
+    attributes: tuple[tuple[str, str], ...],
+    **filters: Any,
+) -> None:
     """List allocations by sequence number, page by page.
 
     Released addresses in their cool-down are included.
     """
+    filters["attributes"] = attributes_of(attributes)
     most = None if limit is None else limit + 1
     with state.open() as ipam:
         emit_rows(
@@ -130,6 +140,7 @@ _BLOCKS: Final = (
     Column("scope", soft=True),
     Column("claimed by", soft=True),
     Column("region"),
+    Column("borrowed from", soft=True),
     Column("size", right=True),
     Column("free", right=True),
     Column("borrowed", soft=True),
@@ -154,6 +165,7 @@ def blocks(state: GlobalOptions, host: str | None, subnet: str | None) -> None:
             scope_text(each.scope),
             each.holder,
             each.region if each.holder else "",
+            f"{each.lender}'s {each.lent_from}" if each.lender else "",
             each.size,
             each.free,
             ", ".join(

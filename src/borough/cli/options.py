@@ -85,6 +85,18 @@ def labels_option(help_text: str) -> Callable[[F], F]:
     )
 
 
+def attribute_option(help_text: str) -> Callable[[F], F]:
+    """``--attribute NAME=VALUE``, which can be repeated."""
+    return click.option(
+        "--attribute",
+        "attributes",
+        type=pair,
+        metavar="NAME=VALUE",
+        multiple=True,
+        help=help_text + " Again for more.",
+    )
+
+
 def text_option(name: str, metavar: str, help_text: str) -> Callable[[F], F]:
     """An option with text that is not empty."""
     return click.option(
@@ -180,14 +192,7 @@ _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
     text_option(
         "--key", "KEY", "Idempotency key: the same request with it gets the same addresses again."
     ),
-    click.option(
-        "--attribute",
-        "attributes",
-        type=pair,
-        metavar="NAME=VALUE",
-        multiple=True,
-        help="Value to store with the addresses. Again for more.",
-    ),
+    attribute_option("Value to store with the addresses."),
     text_option("--note", "TEXT", "Text of one line to store with the addresses."),
     click.option("--explain", is_flag=True, help="Explain the choice of the addresses."),
 )

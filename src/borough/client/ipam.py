@@ -21,6 +21,7 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
+from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
@@ -192,6 +193,7 @@ class RemoteIpam(Face):
         limit = query.pop("limit")
         if selected.prefix is not None:
             query["prefix"] = str(selected.prefix)
+        query["attribute"] = [f"{name}={text}" for name, text in query.pop("attributes")]
         found = self._pages("/v1/allocations", "allocations", query, limit)
         return [convert(each, Allocation) for each in found]
 
@@ -253,6 +255,15 @@ class RemoteIpam(Face):
         path = _place(request.scope, request.family, request.address) + "/reassign"
         body = {"host": request.host, "sequence": request.sequence, "force": request.force}
         return convert(self._post(path, body), Reassigned)
+
+    def _edit(self, request: EditRequest) -> Allocation:
+        body = _fields(request)
+        path = _place(body.pop("scope"), body.pop("family"), body.pop("address"))
+        return convert(self._http.call("PATCH", path, body=body), Allocation)
+
+    def _transfer(self, request: TransferRequest) -> Transferred:
+        found = self._post("/v1/transfers", _fields(request), repeatable=True)
+        return convert(found, Transferred)
 
     def _reclaim(self) -> Reclaimed:
         return convert(self._post("/v1/reclaim"), Reclaimed)

@@ -97,7 +97,7 @@ class Transport:
         data = None
         if body is not None:
             data = _encode(body)
-        if method in ("POST", "PUT"):
+        if method in ("POST", "PUT", "PATCH"):
             # Also without a body: the service refuses other content types.
             head["Content-Type"] = "application/json"
         status, answer = self._persist(

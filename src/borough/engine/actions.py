@@ -14,6 +14,7 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
+from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
 from borough.engine.queries import RouteForm
@@ -102,6 +103,10 @@ class Actions(ABC):
     def _rename_host(self, old: str, new: str) -> Renamed: ...
     @abstractmethod
     def _reassign(self, request: ReassignRequest) -> Reassigned: ...
+    @abstractmethod
+    def _edit(self, request: EditRequest) -> Allocation: ...
+    @abstractmethod
+    def _transfer(self, request: TransferRequest) -> Transferred: ...
     @abstractmethod
     def _reclaim(self) -> Reclaimed: ...
     @abstractmethod

@@ -23,7 +23,6 @@ from borough.domain.space.allocations import State
 from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Plan, Tally
-from borough.domain.space.regions import ClaimedRegions
 from borough.domain.space.rungs import Rung
 from borough.engine import refusals
 from borough.engine.after import After
@@ -157,7 +156,7 @@ class Allocator:
 
     @staticmethod
     def given(order: TakeRequest, taken: Taken) -> Allocation:
-        """What a store gave by itself, as callers see it."""
+        """The answer for an allocation that the store has made by itself."""
         block, address, sequence = taken
         subnet = order.catalogue.subnets[block.subnet_id]
         allocation = allocations.AllocationRow.granted(order.request, subnet, address, order.now)
@@ -205,7 +204,7 @@ class Allocator:
         return NamedAddress(subnet.id, address, subnet.is_usable(address))
 
     def allocate_in(self, unit: Unit, request: Request) -> Answer:
-        """What :meth:`allocate` does, inside a unit of work."""
+        """The part of :meth:`allocate` inside a unit of work."""
         now = self.clock()
         if request.key:
             replayed = self.replay(unit, request)
@@ -344,7 +343,7 @@ class Allocator:
 
 
 def digest(request: Request) -> str:
-    """What an idempotency key is bound to."""
+    """The text that an idempotency key is bound to."""
     return hashlib.sha256(request.fingerprint().encode()).hexdigest()
 
 
@@ -362,7 +361,7 @@ def _reasons(
 
     def claimed(rung: Rung) -> int:
         claimant = resolved.selector.claimant
-        return ClaimedRegions(Plan(), claimant, space.holdings(rung, claimant)).size
+        return sum(block.prefix.size for block in space.holdings(rung, claimant))
 
     until = ""
     if any(tally.cooling for tally in tallies.values()):

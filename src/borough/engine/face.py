@@ -24,6 +24,13 @@ from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.domain.text import check_text
 from borough.engine.actions import Actions
+from borough.engine.edits import (
+    EditRequest,
+    Transferred,
+    parse_edit,
+    parse_transfer,
+    transfer_all,
+)
 from borough.engine.history import HistoryQuery, parse_history
 from borough.engine.imports import Imported, in_pieces, parse_entries
 from borough.engine.queries import RouteForm, each_page
@@ -414,6 +421,41 @@ class Face(Actions):
         :raises UnknownObject: there is no such scope, or the host is not declared where it has to be.
         """
         return self._reassign(request)
+
+    @takes(parse_edit)
+    def edit(self, request: EditRequest) -> Allocation:
+        """Change owner, note and attributes of a held address, each only when it is named.
+
+        The address, its host, its claim, its sequence number and its idempotency key stay.
+
+        Parameters: see :func:`borough.engine.edits.parse_edit`.
+
+        :raises NotAllocated: the address is not allocated.
+        :raises StaleSequence: the address was allocated again meanwhile.
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._edit(request)
+
+    def transfer(
+        self,
+        owner: str,
+        to: str,
+        *,
+        scope: str | None = None,
+        progress: Callable[[Transferred], None] | None = None,
+    ) -> Transferred:
+        """Transfer all addresses of an owner to another owner.
+
+        Of 2,000 addresses each change in one transaction. A transfer that was interrupted is run again.
+        Addresses that cool down stay with the owner that released them.
+
+        :param to: the new owner.
+        :param scope: only those of one scope.
+        :param progress: called after each transaction with the outcome so far.
+        :raises FixInput: both owners are the same.
+        :raises UnknownObject: there is no such scope.
+        """
+        return transfer_all(parse_transfer(owner, to, scope=scope), self._transfer, progress)
 
     def reclaim(self) -> Reclaimed:
         """Return idle claims to the pool; to be called every few minutes.

@@ -20,6 +20,7 @@ from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.engine import events, queries, tokens
 from borough.engine.allocation import BRIEF, Allocator, Ladders
+from borough.engine.edits import EditRequest, Transferred, TransferRequest, edit, transfer
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery, history
 from borough.engine.imports import Imported, ImportRequest, import_piece
@@ -249,6 +250,25 @@ class Ipam(Face):
 
     def _reassign(self, request: ReassignRequest) -> Reassigned:
         return self._store.transact(lambda unit: hosts.reassign(unit, request, self._clock()))
+
+    def _edit(self, request: EditRequest) -> Allocation:
+        return self._store.transact(lambda unit: edit(unit, request, self._clock()), brief=True)
+
+    def _transfer(self, request: TransferRequest) -> Transferred:
+        return self._store.transact(
+            lambda unit: transfer(unit, request, self._clock()), repeatable=True
+        )
+
+    def transfer_seen(
+        self, seen: Callable[[Catalogue], Collection[str]], request: TransferRequest
+    ) -> Transferred:
+        """Transfer one piece as :meth:`transfer` does, in some subnets only.
+
+        :param seen: names of these subnets.
+        """
+        return self._store.transact(
+            lambda unit: transfer(unit, request, self._clock(), seen), repeatable=True
+        )
 
     def _reclaim(self) -> Reclaimed:
         return reclaim(self._store, self._clock, self._expire_cooldowns)

@@ -24,7 +24,7 @@ from borough.domain.space.allocations import State
 from borough.domain.space.blocks import BLOCK_BITS, Block, room_in
 from borough.domain.space.filters import Filter
 from borough.domain.space.plan import Tally
-from borough.domain.space.regions import regions
+from borough.domain.space.regions import lender_of, regions, routed
 from borough.engine.request import AllocationFilter, optional_text
 from borough.engine.views import (
     Allocation,
@@ -126,9 +126,11 @@ def blocks(
     """
     catalogue = unit.catalogue
     ids = seen_ids(catalogue, seen) if subnet is None else (find_subnet(catalogue, subnet).id,)
-    found = [
-        block for block in unit.blocks(ids) if host is None or block.holder == f"{HOST}={host}"
-    ]
+    everything = unit.blocks(ids)
+    near: dict[tuple[int, int], list[Block]] = defaultdict(list)
+    for block in everything:
+        near[block.subnet_id, block.prefix.base >> BLOCK_BITS].append(block)
+    found = [block for block in everything if host is None or block.holder == f"{HOST}={host}"]
     guests: dict[tuple[int, int], list[records.AllocationRow]] = defaultdict(list)
     claimed_in = tuple({block.subnet_id for block in found if block.holder})
     if claimed_in:
@@ -138,15 +140,23 @@ def blocks(
         ):
             guests[allocation.subnet_id, allocation.address >> BLOCK_BITS].append(allocation)
     return [
-        _block_view(catalogue, block, guests[block.subnet_id, block.prefix.base >> BLOCK_BITS])
+        _block_view(catalogue, block, guests[place], lender_of(block.region(), near[place]))
         for block in found
+        for place in ((block.subnet_id, block.prefix.base >> BLOCK_BITS),)
     ]
 
 
 def _block_view(
-    catalogue: Catalogue, block: Block, inside: Sequence[records.AllocationRow]
+    catalogue: Catalogue,
+    block: Block,
+    inside: Sequence[records.AllocationRow],
+    lender: Sequence[Block],
 ) -> BlockView:
-    """A block as callers see it; ``inside`` are the allocations in and around it."""
+    """A block as callers see it.
+
+    :param inside: the allocations in and around it.
+    :param lender: blocks of the region that its own is borrowed from; empty for none.
+    """
     subnet = catalogue.subnets[block.subnet_id]
     borrowers = {
         each.text: each.host
@@ -166,6 +176,8 @@ def _block_view(
         block.free_count,
         tuple(borrowers),
         borrowers,
+        lender[0].holder if lender else "",
+        str(lender[0].region()) if lender else "",
     )
 
 
@@ -211,6 +223,7 @@ def allocations(
         subnet_ids=seen_ids(unit.catalogue, seen) if subnet is None else None,
         within=within,
         owner_prefix=wanted.owner_prefix,
+        attributes=wanted.attributes,
         after=wanted.after,
         limit=wanted.limit,
     )
@@ -346,19 +359,22 @@ def routes(
 
 @dataclass
 class _Fabric:
-    """What there is to be reached in one scope and family.
+    """The claims and held addresses of one scope and family.
 
     :ivar loose: addresses that are held, but on no host.
     """
 
     claimed: dict[str, list[Prefix]] = field(default_factory=lambda: defaultdict(list))
+    around: dict[str, list[Prefix]] = field(default_factory=lambda: defaultdict(list))
     held: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     loose: list[int] = field(default_factory=list)
 
     def routes(self, subnets: Collection[Subnet], scope: str, family: Family, form: str) -> Routes:
         """The routes of all hosts."""
         hosts = {
-            host: Territory(self.claimed.get(host, ()), self.held.get(host, ()))
+            host: Territory(
+                self.claimed.get(host, ()), self.held.get(host, ()), self.around.get(host, ())
+            )
             for host in {*self.claimed, *self.held}
         }
         if form == "strict":
@@ -384,8 +400,11 @@ def _fabrics(
         name, _, holder = members[0].holder.partition("=")
         if name == HOST:
             subnet = subnets[members[0].subnet_id]
+            fabric = made[subnet.scope, region.family]
             # A region may reach beyond the ranges and around the gateway: blocks are aligned.
-            made[subnet.scope, region.family].claimed[holder] += subnet.routable_in(region)
+            claimed, around = routed(subnet, region, members)
+            fabric.claimed[holder] += claimed
+            fabric.around[holder] += around
     for each in all_allocations(unit, Filter(scope=scope, subnet_ids=ids)):
         if each.state is State.ALLOCATED:
             fabric = made[each.scope, each.family]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -237,6 +237,7 @@ class AllocationFilter:
     subnet: str | None = None
     prefix: Prefix | None = None
     owner_prefix: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
     after: int = 0
     limit: int | None = None
 
@@ -249,6 +250,7 @@ def parse_filter(
     subnet: str | None = None,
     prefix: str | None = None,
     owner_prefix: str | None = None,
+    attributes: Mapping[str, str] | None = None,
     after: int = 0,
     limit: int | None = None,
 ) -> AllocationFilter:
@@ -256,6 +258,8 @@ def parse_filter(
 
     :param prefix: only addresses of this prefix, of the default scope when none is named.
     :param owner_prefix: only those whose owner starts with it; reads every allocation with an owner.
+    :param attributes: only those with all these attributes. A value that is no text is named by its JSON.
+        Reads every allocation, unless another condition narrows it.
     :param after: only those with a larger sequence number, to page through.
     :param limit: most of them.
     :raises FixInput: (or a subclass) for a value that is not allowed.
@@ -268,7 +272,19 @@ def parse_filter(
     within = None if prefix is None else parse_prefix(prefix)
     if within is not None and scope is None:
         scope = DEFAULT_SCOPE
-    return AllocationFilter(scope, owner, host, subnet, within, owner_prefix, after, limit)
+    pairs = tuple(sorted(_searched(attributes or {})))
+    return AllocationFilter(scope, owner, host, subnet, within, owner_prefix, pairs, after, limit)
+
+
+def _searched(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in attributes.items():
+        if not isinstance(value, str) or not name or "=" in name:
+            raise FixInput(
+                "attributes are searched by names without = and by texts; "
+                f"write {name!r}: {value!r} so",
+                attribute=str(name),
+            )
+        yield name, value
 
 
 def check_page(after: int, limit: int | None) -> None:

@@ -57,7 +57,7 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request got.
+    """The answer to a request.
 
     :ivar replayed: whether it was given before, to the same idempotency key.
     :ivar warnings: what is likely a mistake, such as a host that is not declared beside others that are.
@@ -354,6 +354,7 @@ class BlockView:
 
     :ivar holder: ``dimension=value``, empty for nobody.
     :ivar region: the claimed prefix that it is part of; itself when nobody claims it.
+    :ivar lender: whose region that is borrowed from, and :ivar lent_from: that region; empty for neither.
     :ivar size: usable addresses.
     :ivar borrowed: its addresses that others hold.
     :ivar borrowers: the host of each of these, by address; empty for none.
@@ -368,6 +369,8 @@ class BlockView:
     free: int
     borrowed: tuple[str, ...]
     borrowers: Mapping[str, str]
+    lender: str = ""
+    lent_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from borough.api import schema as s
 from borough.api.operation import operation
 from borough.domain.declared.tokens import Permission
 from borough.domain.policy.explain import Explanation
+from borough.engine.edits import Transferred, parse_transfer
 from borough.engine.face import Face
 from borough.engine.imports import Imported
 from borough.engine.views import Allocation, Answer, Released
@@ -40,7 +41,9 @@ def explain(ipam: Face, body: s.Selector) -> Explanation:
 @operation("GET", "/v1/allocations", permission=Permission.READ)
 def allocations(ipam: Face, query: s.AllocationQuery) -> s.AllocationPage:
     """Allocations by sequence number, cooling ones included, page by page."""
-    found = ipam.allocations(**query.given() | {"limit": query.limit + 1})
+    given = query.given()
+    given["attributes"] = s.values_by_name(given.pop("attribute"))
+    found = ipam.allocations(**given | {"limit": query.limit + 1})
     shown = found[: query.limit]
     follow = shown[-1].sequence if len(found) > query.limit else None
     return s.AllocationPage(shown, follow)
@@ -64,6 +67,25 @@ def release_address(
     if query.sequence is None:
         conditions["sequence"] = if_match
     return ipam.release(path.address, scope=path.scope, **conditions)
+
+
+@operation("PATCH", "/v1/allocations/{scope}/{address}", permission=Permission.ALLOCATE)
+def edit(ipam: Face, path: s.Place, body: s.Edit, if_match: int | None) -> Allocation:
+    """Change owner, note and attributes of a held address; all else stays.
+
+    The sequence may also be in `If-Match`.
+    """
+    given = body.given()
+    if body.sequence is None:
+        given["sequence"] = if_match
+    return ipam.edit(path.address, scope=path.scope, **given)
+
+
+@operation("POST", "/v1/transfers", permission=Permission.ALLOCATE)
+def transfer(ipam: Face, body: s.Transfer) -> Transferred:
+    """Transfer up to 2,000 addresses of an owner to another owner; repeat until `next` is null."""
+    given = body.given()
+    return ipam._transfer(parse_transfer(given.pop("owner"), given.pop("to"), **given))
 
 
 @operation("POST", "/v1/releases", permission=Permission.ALLOCATE)

@@ -9,11 +9,13 @@ from borough.api.schema.addresses import (
     AllocationQuery,
     AllocationRequest,
     Condition,
+    Edit,
     Import,
     ImportedEntry,
     Place,
     Release,
     Selector,
+    Transfer,
 )
 from borough.api.schema.base import LARGEST, PAGE, PAGE_LIMIT, Input, Nothing, Paged
 from borough.api.schema.declared import (
@@ -54,6 +56,7 @@ from borough.api.schema.system import (
     Tokens,
     gather,
     read_time,
+    values_by_name,
 )
 from borough.api.schema.upkeep import (
     DefragmentQuery,
@@ -80,6 +83,7 @@ __all__ = [
     "CreatedToken",
     "DefragmentQuery",
     "Dimensions",
+    "Edit",
     "EventPage",
     "EventQuery",
     "FreePage",
@@ -118,7 +122,9 @@ __all__ = [
     "SubnetQuery",
     "Tokens",
     "TopologyQuery",
+    "Transfer",
     "UsageQuery",
     "gather",
     "read_time",
+    "values_by_name",
 ]

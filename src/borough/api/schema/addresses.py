@@ -10,6 +10,7 @@ from msgspec import Meta, field
 
 from borough.api.schema.base import (
     PAGE,
+    Attribute,
     Attributes,
     Input,
     Labels,
@@ -120,11 +121,38 @@ class Place(Input):
     address: Text
 
 
+class Edit(Input):
+    """New values of a held address; null leaves a value as it is, and empty text removes it.
+
+    :ivar attributes: values by name; null removes one, and others stay.
+    :ivar sequence: only while it has this sequence number.
+    """
+
+    owner: MaybeText | None = None
+    note: Annotated[str, Meta(max_length=NOTE_LIMIT)] | None = None
+    attributes: Attributes | None = None
+    sequence: Number | None = None
+
+
+class Transfer(Input):
+    """A piece of the addresses of an owner, for another owner.
+
+    :ivar scope: only those of one scope.
+    :ivar after: `next` of the piece before.
+    """
+
+    owner: Text
+    to: Text
+    scope: Text | None = None
+    after: Number = 0
+
+
 class AllocationQuery(Input):
     """A filter of allocations, in pages: `after` is the last sequence number of the page before.
 
     :ivar prefix: only addresses of this prefix, in the default scope when none is named.
     :ivar owner_prefix: only allocations whose owner begins with this text.
+    :ivar attribute: only allocations with this attribute; a value that is no text is named by its JSON.
     """
 
     scope: Text | None = None
@@ -133,6 +161,7 @@ class AllocationQuery(Input):
     subnet: Text | None = None
     prefix: Text | None = None
     owner_prefix: Text | None = None
+    attribute: list[Attribute] = field(default_factory=list)
     after: Number = 0
     limit: Limit = PAGE
 

@@ -27,6 +27,9 @@ Label = Annotated[
         description="`dimension=value`; again for more",
     ),
 ]
+Attribute = Annotated[
+    str, Meta(pattern="^[^=]+=", max_length=1000, description="`name=value`; again for more")
+]
 Labels = dict[str, str | list[str]]
 Attributes = dict[str, Any]
 

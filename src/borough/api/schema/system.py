@@ -64,6 +64,20 @@ def gather(pairs: Iterable[str]) -> dict[str, list[str]]:
     return made
 
 
+def values_by_name(pairs: Iterable[str]) -> dict[str, str]:
+    """Values written as ``name=value``, by name.
+
+    :raises FixInput: a name is given twice.
+    """
+    made: dict[str, str] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if name in made:
+            raise FixInput(f"{name!r} is given twice", field=name)
+        made[name] = value
+    return made
+
+
 @dataclass(frozen=True)
 class Tokens:
     """All tokens by name."""

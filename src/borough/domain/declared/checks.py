@@ -1,4 +1,4 @@
-"""What must hold after a topology change, whoever asked for it."""
+"""Conditions that hold after every topology change."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class PoolUsage:
 
 
 def quota_units(family: Family, length: int) -> Fraction:
-    """What a prefix of a length counts against a quota, exactly.
+    """The share of a quota that a prefix of a length uses, exactly.
 
     A /32 is one unit of IPv4 and a /64 one unit of IPv6, so that an IPv6 /65 is half a unit
     (Neutron: ``_num_quota_units_in_prefixlen`` of ``neutron.ipam.subnet_alloc``).
@@ -101,7 +101,7 @@ def _advice(pool: Pool, free: Iterable[Prefix]) -> list[str]:
 
 
 def pool_usage(catalogue: Catalogue, pool: Pool) -> PoolUsage:
-    """How full a pool is, and who holds how much of it."""
+    """The use of a pool, in total and by holder."""
     size = sum(prefix.size for prefix in outermost(pool.prefixes))
     open_space = free_in(catalogue, pool)
     free = sum(prefix.size for prefix in open_space)

@@ -123,7 +123,7 @@ class Changes:
 
 
 def diff(catalogue: Catalogue, topology: Topology) -> Changes:
-    """What has to change to make a topology so.
+    """The changes that a topology asks for.
 
     :raises InUse: it names what another topology owns, or drops what is still referred to.
     :raises Overlap: subnets or pools of one scope would overlap.

@@ -43,10 +43,13 @@ class Territory(NamedTuple):
 
     :ivar claimed: the prefixes that its claims route; no two hosts claim the same address.
     :ivar held: the addresses that it holds, inside or outside of its regions.
+    :ivar around: the prefixes of its regions that contain loans, which it may cover: the prefixes of their
+        holders are longer. They may be nested.
     """
 
     claimed: Iterable[Prefix]
     held: Iterable[int]
+    around: Iterable[Prefix] = ()
 
 
 def minimal(family: Family, intervals: Iterable[Interval]) -> list[Prefix]:
@@ -65,19 +68,19 @@ def minimal(family: Family, intervals: Iterable[Interval]) -> list[Prefix]:
 class _Piece(NamedTuple):
     """Addresses that lead to one host.
 
-    :ivar rival: the host that has claimed them, when it is another one.
+    :ivar rivals: the other hosts that may cover them: those that have claimed or lent them.
     """
 
     first: int
     last: int
     owner: str
-    rival: str = _NOBODY
+    rivals: tuple[str, ...] = ()
 
 
 def _pieces(hosts: Mapping[str, Territory]) -> Iterator[_Piece]:
     """The pieces of all hosts, ascending; equal neighbours are joined."""
     found: _Piece | None = None
-    for piece in _cut(hosts):
+    for piece in _lent(hosts, _cut(hosts)):
         if found and found.last + 1 == piece.first and found[2:] == piece[2:]:
             found = found._replace(last=piece.last)
             continue
@@ -106,8 +109,8 @@ def _cut(hosts: Mapping[str, Territory]) -> Iterator[_Piece]:
         while holder and address <= last:
             if address > at:
                 yield _Piece(at, address - 1, claimant)
-            rival = claimant if address >= first and claimant != holder else _NOBODY
-            yield _Piece(address, address, holder, rival)
+            rivals = (claimant,) if address >= first and claimant != holder else ()
+            yield _Piece(address, address, holder, rivals)
             at = max(at, address + 1)
             address, holder = next(held, nothing)
         if at <= last:
@@ -116,6 +119,27 @@ def _cut(hosts: Mapping[str, Territory]) -> Iterator[_Piece]:
     while holder:
         yield _Piece(address, address, holder)
         address, holder = next(held, nothing)
+
+
+def _lent(hosts: Mapping[str, Territory], pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """Add the lenders to the rivals of each piece; none straddles the edge of a region."""
+    regions = iter(
+        sorted(
+            (prefix.base, -prefix.last, host)
+            for host, territory in hosts.items()
+            for prefix in territory.around
+        )
+    )
+    none = (1 << 129, 0, _NOBODY)
+    base, last, host = next(regions, none)
+    open_regions: list[tuple[int, str]] = []
+    for piece in pieces:
+        while base <= piece.first:
+            open_regions.append((-last, host))
+            base, last, host = next(regions, none)
+        open_regions = [each for each in open_regions if each[0] >= piece.first]
+        lenders = {each for _, each in open_regions} - {piece.owner, *piece.rivals}
+        yield piece._replace(rivals=(*piece.rivals, *sorted(lenders))) if lenders else piece
 
 
 def _fold(width: int, leaves: Iterable[tuple[int, T]], join: Callable[[T, T, int], T]) -> T:
@@ -197,9 +221,9 @@ def _strict_leaf(prefix: Prefix, piece: _Piece) -> _Strict:
     costs = {_NOBODY: 1, piece.owner: 0}
     # Without a prefix of its own the traffic is lost, which costs more than any number of prefixes.
     splits = {_NOBODY: _ASTRAY, piece.owner: 0}
-    if piece.rival:
-        costs[piece.rival] = 1
-        splits[piece.rival] = _ASTRAY
+    for rival in piece.rivals:
+        costs[rival] = 1
+        splits[rival] = _ASTRAY
     return _Strict(prefix, costs, splits)
 
 

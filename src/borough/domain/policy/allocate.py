@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, eui64, format_address
+from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.placement import Placer, first_free_range_piece
 from borough.domain.policy.selection import Ladder, PlacementGroup, ResolvedSelector
 from borough.domain.request import Kind, Request
@@ -368,16 +369,38 @@ def return_unused(
         everywhere = Rung(4, Hold.OWN, cohorts=tuple(catalogue.cohorts))
         holders |= {(leaving, block.cohort_id) for block in space.holdings(everywhere, leaving)}
     for holder, cohort_id in sorted(holders):
-        held = [plan.current(block) for block in space.held_in(cohort_id, holder)]
-        grouped = regions(held)
-        left = len(grouped)
-        # Small regions first: the one that is kept is the largest.
-        for region, blocks in reversed(grouped):
-            unused = all(block.free_count == _capacity(catalogue, block) for block in blocks)
-            subnet = catalogue.subnets[blocks[0].subnet_id]
-            if unused and (left > 1 or holder == leaving) and not is_needed(space, subnet, region):
-                return_region(plan, space, subnet, region, blocks)
-                left -= 1
+        held = space.held_in(cohort_id, holder)
+        done: set[tuple[int, Prefix]] = set()
+        # A region that is returned may become part of another one of the same holder.
+        while found := _next_unused(
+            catalogue, space, plan.of_holder(held, cohort_id, holder), done, last=holder == leaving
+        ):
+            subnet, region, blocks = found
+            done.add((subnet.id, region))
+            return_region(plan, space, subnet, region, blocks)
+
+
+def _next_unused(
+    catalogue: Catalogue,
+    space: Space,
+    held: list[Block],
+    done: set[tuple[int, Prefix]],
+    *,
+    last: bool,
+) -> tuple[Subnet, Prefix, list[Block]] | None:
+    """The smallest unused region of a holder, so that the one that is kept is the largest.
+
+    :param last: whether the last region counts.
+    """
+    grouped = regions(held)
+    if len(grouped) == 1 and not last:
+        return None
+    for region, blocks in reversed(grouped):
+        subnet = catalogue.subnets[blocks[0].subnet_id]
+        unused = all(block.free_count == _capacity(catalogue, block) for block in blocks)
+        if unused and (subnet.id, region) not in done and not is_needed(space, subnet, region):
+            return subnet, region, blocks
+    return None
 
 
 def _capacity(catalogue: Catalogue, block: Block) -> int:

@@ -199,7 +199,7 @@ def _is_one(trial: Trial, scope: str, window: Prefix) -> bool:
     return any(
         merge_intervals(
             [
-                *((prefix.base, prefix.last) for prefix in each.claimed),
+                *((prefix.base, prefix.last) for prefix in (*each.claimed, *each.around)),
                 *((address, address) for address in each.held),
             ]
         )

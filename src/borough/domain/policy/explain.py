@@ -213,7 +213,7 @@ def _hold_text(hold: Hold, claimant: str) -> str:
 
 
 def _fit_text(resolved: ResolvedRequest, candidate: Candidate) -> str:
-    """How the candidate's subnets fit, dimension by dimension."""
+    """The fit of the candidate's subnets, dimension by dimension."""
     if candidate.subnets:
         return "named in the request"
     labels = resolved.catalogue.cohorts[candidate.cohorts[0]].labels
@@ -279,6 +279,11 @@ def _note_text(resolved: ResolvedRequest, plan: Plan, note: Note) -> str:
         )
     if note.act is Act.TRANSFERRED:
         return f"{note.holder} takes over {note.prefix}, {_takeover_reason(note)}"
+    if note.act is Act.BORROWED:
+        return (
+            f"{note.holder} borrows {note.prefix} of {note.previous_holder}'s {note.region}, unused there: "
+            f"{note.previous_holder} keeps its route, and {note.prefix} is a longer one"
+        )
     return ""
 
 
@@ -308,13 +313,7 @@ def _takeover_reason(note: Note) -> str:
     holder, region = note.previous_holder, note.region
     if region is None or region == note.prefix:
         return f"which {holder} had left unused: it costs {holder} the route to that space"
-    left = note.prefix.length - region.length
-    if left == 1:
-        return f"the unused half of {holder}'s {region}, which costs {holder} no route"
-    return (
-        f"an unused piece of {holder}'s {region}, which leaves {holder} with {left} routes for it: "
-        "fewer than to borrow address by address"
-    )
+    return f"the unused half of {holder}'s {region}, which costs {holder} no route"
 
 
 def _loan_text(resolved: ResolvedRequest, grant: Grant, block: Block) -> str:
@@ -324,8 +323,8 @@ def _loan_text(resolved: ResolvedRequest, grant: Grant, block: Block) -> str:
     if not resolved.selector.claimant:
         return text + "nothing unclaimed is free"
     return text + (
-        "nothing of its own and nothing unclaimed is free, and no unused piece of a region may be taken "
-        "over or is worth it; it is a route of its own"
+        "nothing of its own and nothing unclaimed is free, and no unused piece of a region may be borrowed "
+        "in its place; it is a route of its own"
     )
 
 

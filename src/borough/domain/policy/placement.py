@@ -17,6 +17,7 @@ from borough.domain.declared.dimensions import AtCap
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import WIDTH
 from borough.domain.net.prefixes import Prefix, enclosing
+from borough.domain.policy.lending import loan, room_to_double, unused_end
 from borough.domain.space.blocks import (
     BLOCK_BITS,
     NOBODY,
@@ -26,10 +27,9 @@ from borough.domain.space.blocks import (
     cut,
     reserved_bits,
     room_in,
-    worth_taking,
 )
 from borough.domain.space.plan import Act, Note, Offer, Plan, Space
-from borough.domain.space.regions import ClaimedRegions, free_tail, take_away
+from borough.domain.space.regions import ClaimedRegions, lend, take_away
 from borough.domain.space.rungs import Hold, Rung
 
 #: Log2 of the piece cut from unused space around a specific address: 16 addresses, a /28 or a /124.
@@ -42,6 +42,15 @@ _CROWDED: Final = (32, 256)
 #: Log2 of the most free ranges of the largest size to compare, and of the smallest part of one that counts.
 AROUND: Final = 8
 _PARTS: Final = 1
+
+
+#: Most blocks to look at for a half to take over, where nothing is borrowed; and its smallest size.
+_LOOKED_AT: Final = 1024
+_HALF: Final = 2
+
+#: The size of a loan: a part of what the borrower has, and at least so many addresses.
+_LOAN: Final = 4
+_LEAST_LOAN: Final = 4
 
 
 class Picked(NamedTuple):
@@ -79,6 +88,9 @@ class Placer:
             closed = -1
             # The space still offers pieces that the plan has used up, and may offer them first.
             needed = count - len(picked) + self._plan.touched(rungs[0].family)
+            if any(each.hold is Hold.OTHERS and not each.claiming.borrow for each in rungs):
+                # The first block may have no half to take over, and another one have it.
+                needed = max(needed, _LOOKED_AT)
             offers = self._space.offers(rungs, self._claimant, needed, lowest=self._lowest)
             for offer in offers:
                 if len(picked) == count:
@@ -108,7 +120,10 @@ class Placer:
         if key not in self._claimed:
             held = self._space.holdings(rung, self._claimant)
             self._claimed[key] = ClaimedRegions(
-                self._plan, self._claimant, [self._plan.current(block) for block in held]
+                self._plan,
+                self._space,
+                self._claimant,
+                [self._plan.current(block) for block in held],
             )
         return self._claimed[key]
 
@@ -162,7 +177,7 @@ class Placer:
     ) -> list[Picked] | None:
         picked: list[Picked] = []
         if self._claimant and not self._lowest:
-            picked = self._by_growing(rung, count)
+            picked = self._by_growing(rung, count, free_range.prefix.size)
         rest = self._rest_of(free_range)
         while rest is not None and len(picked) < count:
             missing = count - len(picked)
@@ -277,12 +292,16 @@ class Placer:
             ]
         return picked
 
-    def _by_growing(self, rung: Rung, count: int) -> list[Picked]:
+    def _by_growing(self, rung: Rung, count: int, scarce: int) -> list[Picked]:
         """Double regions with an unclaimed buddy; each is still one advertised prefix."""
         picked: list[Picked] = []
         claimed_regions = self._claimed_regions(rung)
         for subnet_id, region in claimed_regions.largest_first():
-            picked += self._grown(claimed_regions, rung, subnet_id, region, count - len(picked))
+            if not claimed_regions.has(subnet_id, region):
+                continue  # It has become part of another one.
+            picked += self._grown(
+                claimed_regions, rung, subnet_id, region, count - len(picked), scarce
+            )
         return picked
 
     def _grown(
@@ -292,6 +311,7 @@ class Placer:
         subnet_id: int,
         region: Prefix,
         count: int,
+        scarce: int,
     ) -> list[Picked]:
         """Double one region as long as addresses are missing and its buddy is free."""
         picked: list[Picked] = []
@@ -302,12 +322,13 @@ class Placer:
             and region.size < rung.claiming.largest
             and region.size <= self._room(rung)
         ):
-            free_ranges = self._plan.free_ranges_at(self._space, subnet_id, [region.buddy])
+            free_ranges = room_to_double(self._plan, self._space, subnet, region, scarce)
             if not free_ranges:
                 break
-            self._plan.drop_free_range(free_ranges[0])
             self._note(Act.GREW, subnet, region.parent)
-            region = claimed_regions.claim(subnet, free_ranges[0].cohort_id, region.buddy)
+            for each in free_ranges:
+                self._plan.drop_free_range(each)
+            region = claimed_regions.grow(subnet, region, free_ranges)
             picked += self._own(
                 claimed_regions, subnet, region, count - len(picked), Hold.UNCLAIMED
             )
@@ -349,29 +370,39 @@ class Placer:
         return [Picked(address, new, Hold.OTHERS, Hold.OTHERS) for address in addresses]
 
     def _taken_over(self, subnet: Subnet, block: Block, rung: Rung, count: int) -> list[Picked]:
-        """Take over an unused piece of another holder's region; empty where it saves no route."""
+        """Take over an unused region of another holder, or borrow a piece of it; empty for neither."""
         region = block.region()
         blocks = [block]
         if region != block.prefix:
             blocks = [
                 each
                 for each in self._plan.blocks_in(self._space, subnet.id, region)
-                if each.holder == block.holder
+                if each.holder == block.holder and each.region_length == block.region_length
             ]
-        piece = _worth_most(subnet, region, blocks, block)
-        if piece is None or piece.size > self._room(rung):
-            return []
-        note = Note(Act.TRANSFERRED, subnet.id, piece, self._claimant, block.holder, region)
-        self._plan.notes.append(note)
         claimed_regions = self._claimed_regions(rung)
-        taken = take_away(self._plan, subnet, region, blocks, piece, self._claimant)
-        return self._own(
-            claimed_regions,
-            subnet,
-            claimed_regions.receive(subnet, piece, taken),
-            count,
-            Hold.OTHERS,
-        )
+        room = self._room(rung)
+        borrow = rung.claiming.borrow
+        whole = unused_end(subnet, region, blocks, 1 << BLOCK_BITS if borrow else _HALF)
+        if whole is not None and whole.size <= room:
+            note = Note(Act.TRANSFERRED, subnet.id, whole, self._claimant, block.holder, region)
+            self._plan.notes.append(note)
+            taken = take_away(self._plan, subnet, region, blocks, whole, self._claimant)
+            received = claimed_regions.receive(subnet, whole, taken)
+            return self._own(claimed_regions, subnet, received, count, Hold.OTHERS)
+        most = min(room, self._wanted(rung, count))
+        piece = loan(subnet, block, blocks, most) if borrow and most else None
+        if piece is None:
+            return []
+        note = Note(Act.BORROWED, subnet.id, piece, self._claimant, block.holder, region)
+        self._plan.notes.append(note)
+        lent = lend(self._plan, subnet, block, piece, self._claimant)
+        received = claimed_regions.receive(subnet, piece, [lent])
+        return self._own(claimed_regions, subnet, received, count, Hold.OTHERS)
+
+    def _wanted(self, rung: Rung, count: int) -> int:
+        """The size of a piece to borrow."""
+        size = self._claimed_regions(rung).size
+        return max(_power(count), _LEAST_LOAN, _power(size // _LOAN))
 
 
 def _log2(size: int) -> int:
@@ -382,19 +413,6 @@ def _log2(size: int) -> int:
 def _power(size: int) -> int:
     """The next power of two."""
     return 1 << max(size - 1, 0).bit_length()
-
-
-def _worth_most(subnet: Subnet, region: Prefix, blocks: list[Block], block: Block) -> Prefix | None:
-    """The piece of a region to take over: at its end, or one whole block of it."""
-    width = WIDTH[region.family]
-    for piece in (free_tail(region, blocks), block.prefix if not block.high_water else None):
-        if (
-            piece is not None
-            and worth_taking(width - region.length, width - piece.length)
-            and subnet.usable_in(piece.base, piece.last)
-        ):
-            return piece
-    return None
 
 
 def first_piece(

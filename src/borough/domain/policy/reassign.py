@@ -19,7 +19,13 @@ from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import NOBODY, Block, part, reserved_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
-from borough.domain.space.regions import ClaimedRegions, add_free_range, regions, return_region
+from borough.domain.space.regions import (
+    ClaimedRegions,
+    add_free_range,
+    back_to_lender,
+    regions,
+    return_region,
+)
 from borough.domain.space.rungs import Hold, Rung
 
 
@@ -88,7 +94,9 @@ def vacate(catalogue: Catalogue, space: Space, holder: str) -> Plan:
 
 
 def _let_go(plan: Plan, space: Space, subnet: Subnet, block: Block) -> None:
-    """Make a block unclaimed, and its unused pieces free ranges."""
+    """Let a lender have a block again, or make it unclaimed, and its unused pieces free ranges."""
+    if back_to_lender(plan, space, subnet, block):
+        return
     used = _used_pieces(block, block.bitmap & ~reserved_bits(subnet, block.prefix), block.prefix)
     pieces = [part(subnet, block, prefix, NOBODY, 0) for prefix in used]
     if pieces:
@@ -124,13 +132,13 @@ def rename(
     :param allocations: those of the host, cooling ones included.
     """
     plan = Plan()
-    plan.reassigned = [(each, replace(each, host=new)) for each in allocations]
+    plan.edited = [(each, replace(each, host=new)) for each in allocations]
     claimed: dict[int, ClaimedRegions] = {}
     for region, blocks in regions(everything_of(catalogue, space, holder_of(old))):
         cohort_id = blocks[0].cohort_id
         if cohort_id not in claimed:
             held = space.held_in(cohort_id, holder_of(new))
-            claimed[cohort_id] = ClaimedRegions(plan, holder_of(new), held)
+            claimed[cohort_id] = ClaimedRegions(plan, space, holder_of(new), held)
         subnet = catalogue.subnets[blocks[0].subnet_id]
         _hand_over(plan, claimed[cohort_id], subnet, region, blocks)
     return plan
@@ -172,7 +180,7 @@ def reassign(
         up to the first one of another claimant.
     """
     plan = Plan()
-    plan.reassigned.append((allocation, replace(allocation, host=host)))
+    plan.edited.append((allocation, replace(allocation, host=host)))
     claimant = claimant_of(catalogue, host)
     block = space.piece_at(allocation.subnet_id, allocation.address)
     if not isinstance(block, Block) or not claimant or block.holder == claimant:
@@ -189,7 +197,9 @@ def reassign(
         blocks = [
             each for each in space.blocks_in(subnet.id, region) if each.holder == block.holder
         ]
-        claimed_regions = ClaimedRegions(plan, claimant, space.held_in(block.cohort_id, claimant))
+        claimed_regions = ClaimedRegions(
+            plan, space, claimant, space.held_in(block.cohort_id, claimant)
+        )
         cohort = catalogue.cohorts[block.cohort_id]
         cap = _wanted(catalogue, host).rules.with_settings(cohort.claiming).cap
         if not cap or claimed_regions.size + region.size <= cap:

@@ -23,8 +23,10 @@ from borough.domain.space.regions import (
     add_free_range,
     free_tail,
     is_needed,
+    lent_in,
     regions,
     return_region,
+    return_space,
     take_away,
 )
 
@@ -34,7 +36,7 @@ _SECOND: Final = 1_000_000
 EMPTY_FOR: Final = 15 * 60 * _SECOND
 
 #: Microseconds for which a region may be little used.
-LOW_FOR: Final = 3600 * _SECOND
+LOW_FOR: Final = 6 * 3600 * _SECOND
 
 #: A region with at most this share of its addresses in use is little used: three eighths.
 _LOW: Final = (3, 8)
@@ -81,9 +83,10 @@ def _reclaim_region(
         (block.bitmap & ~reserved_bits(subnet, block.prefix)).bit_count() for block in blocks
     )
     half = region.halves()[1] if region.size > 1 else None
-    tail = free_tail(region, blocks)
+    tail = free_tail(subnet, region, blocks)
     spare = half is not None and tail is not None and tail.covers(half)
-    idle = used == 0 or (spare and used * _LOW[1] <= region.size * _LOW[0])
+    lent = sum(each.size for each in lent_in(subnet, region, blocks))
+    idle = used == 0 or (spare and (used + lent) * _LOW[1] <= region.size * _LOW[0])
     idle = idle and not is_needed(space, subnet, half if used and half else region)
     first = blocks[0]
     if not idle:
@@ -96,4 +99,4 @@ def _reclaim_region(
     elif used and half is not None and now - first.idle_since >= LOW_FOR:
         take_away(plan, subnet, region, blocks, half)
         plan.notes.append(Note(Act.GAVE_UP, subnet.id, half, first.holder))
-        add_free_range(plan, space, subnet, first.cohort_id, half)
+        return_space(plan, space, subnet, first.cohort_id, half)

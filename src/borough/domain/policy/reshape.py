@@ -24,7 +24,7 @@ from borough.domain.policy.allocate import SECOND
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.rebuild import rebuild
-from borough.domain.space.regions import regions
+from borough.domain.space.regions import regions, routed
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,17 @@ class Filling:
         return rebuild(subnet, cohort_id, self.taken, self.claims)
 
     @cached_property
-    def kept(self) -> list[tuple[Prefix, str]]:
-        """The regions that are claimed in the end, and their holders."""
+    def kept(self) -> list[_Region]:
+        """The regions that are claimed in the end."""
         return _claimed(self.tiles(self.subnet, 0)[0]) if self.claims else []
+
+
+class _Region(NamedTuple):
+    """A claimed region with its blocks."""
+
+    prefix: Prefix
+    holder: str
+    blocks: list[Block]
 
 
 class Follower(NamedTuple):
@@ -209,7 +217,8 @@ def _claims(found: Reshaped, source: Source, homes: _Homes) -> None:
     targets = list(homes.in_scope(before.scope, before.prefix))
     if after is not None:
         targets += (each for each in homes.in_scope(after.scope, before.prefix) if not each.id)
-    for region, holder in _claimed(source.blocks):
+    # Of a region and a loan in it that become equal, the loan is left: its holder has the addresses.
+    for region, holder, _ in reversed(_claimed(source.blocks)):
         if after is not None and after.prefix.overlaps(region):
             found.claim(after, _common(after.prefix, region), holder)
         for target in targets:
@@ -224,10 +233,10 @@ def _common(one: Prefix, other: Prefix) -> Prefix:
     return other if one.covers(other) else one
 
 
-def _claimed(blocks: Iterable[Block]) -> list[tuple[Prefix, str]]:
-    """The claimed regions and their holders."""
+def _claimed(blocks: Iterable[Block]) -> list[_Region]:
+    """The claimed regions, the largest first."""
     return [
-        (region, members[0].holder)
+        _Region(region, members[0].holder, members)
         for region, members in regions(block for block in blocks if block.holder)
     ]
 
@@ -261,11 +270,11 @@ def _claim_effects(found: Reshaped, sources: Sequence[Source]) -> Iterator[Effec
     before: dict[_Claim, str] = {}
     for source in sources:
         after = source.after or source.subnet
-        for region, holder in _claimed(source.blocks):
+        for region, holder, _ in _claimed(source.blocks):
             before[_Claim(after.scope, region, holder)] = after.name
     now: dict[_Claim, str] = {}
     for name, filling in found.fillings.items():
-        for region, holder in filling.kept:
+        for region, holder, _ in filling.kept:
             now[_Claim(filling.subnet.scope, region, holder)] = name
     for kind, claims, others in (("claim_lost", before, now), ("claimed", now, before)):
         for claim in sorted(claims.keys() - others.keys()):
@@ -279,8 +288,16 @@ def _claim_effects(found: Reshaped, sources: Sequence[Source]) -> Iterator[Effec
             )
 
 
-#: Routed parts of claimed regions, and held addresses, by scope, family and host.
-_Fabric = dict[tuple[str, Family], dict[str, tuple[set[Prefix], set[int]]]]
+class _Parts(NamedTuple):
+    """The parts of a :class:`Territory`."""
+
+    claimed: set[Prefix]
+    held: set[int]
+    around: set[Prefix]
+
+
+#: By scope, family and host.
+_Fabric = dict[tuple[str, Family], dict[str, _Parts]]
 
 
 def _routes(fabric: _Fabric, other: _Fabric) -> set[tuple[str, str, Prefix]]:
@@ -299,17 +316,20 @@ def _routes(fabric: _Fabric, other: _Fabric) -> set[tuple[str, str, Prefix]]:
 def _add(
     fabric: _Fabric,
     subnet: Subnet,
-    claims: Iterable[tuple[Prefix, str]],
+    claims: Iterable[_Region],
     held: Iterable[AllocationRow],
 ) -> None:
     hosts = fabric.setdefault((subnet.scope, subnet.family), {})
-    for region, holder in claims:
+    for region, holder, members in claims:
         name, _, host = holder.partition("=")
         if name == HOST:
-            hosts.setdefault(host, (set(), set()))[0].update(subnet.routable_in(region))
+            parts = hosts.setdefault(host, _Parts(set(), set(), set()))
+            claimed, around = routed(subnet, region, members)
+            parts.claimed.update(claimed)
+            parts.around.update(around)
     for each in held:
         if each.host and each.state is State.ALLOCATED:
-            hosts.setdefault(each.host, (set(), set()))[1].add(each.address)
+            hosts.setdefault(each.host, _Parts(set(), set(), set())).held.add(each.address)
 
 
 def _route_effects(found: Reshaped, sources: Sequence[Source]) -> Iterator[Effect]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -19,6 +20,11 @@ class State(StrEnum):
     COOLING = "cooling"
 
 
+def attribute_text(value: Any) -> str:
+    """The value of an attribute as it is searched: text as it is, other values as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
 @dataclass(frozen=True, slots=True)
 class AllocationRow:
     """One address held by an owner.
@@ -26,6 +32,7 @@ class AllocationRow:
     :ivar sequence: never repeats for the address (rule 8).
     :ivar at: when it was allocated, in microseconds.
     :ivar until: when a cooling address is free again, in microseconds; None while allocated.
+    :ivar version: number of changes of its host, owner, note, attributes or subnet.
     """
 
     scope: str
@@ -40,6 +47,7 @@ class AllocationRow:
     note: str = ""
     at: int = 0
     until: int | None = None
+    version: int = 0
 
     @classmethod
     def granted(cls, request: Request, subnet: Subnet, address: int, at: int) -> Self:
@@ -54,6 +62,13 @@ class AllocationRow:
             attributes=request.attributes,
             note=request.note,
             at=at,
+        )
+
+    def carries(self, attributes: Iterable[tuple[str, str]]) -> bool:
+        """True when it has all these attributes, by name and text."""
+        return all(
+            name in self.attributes and attribute_text(self.attributes[name]) == text
+            for name, text in attributes
         )
 
     @property

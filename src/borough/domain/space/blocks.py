@@ -117,31 +117,17 @@ class Block:
         return enclosing(self.prefix.family, self.prefix.base, self.region_length)
 
 
-def worth_taking(region_bits: int, bits: int) -> bool:
-    """True when taking over a piece at the end of a region saves routes.
-
-    A whole region or its upper half costs the holder no route. A large piece may be less than half:
-    it saves its new holder several borrowed addresses.
-
-    :param region_bits: log2 of the region's size.
-    :param bits: log2 of the size of the unused piece; -1 for none.
-    """
-    depth = region_bits - bits
-    return depth == 0 or (bits > 0 and depth <= max(1, bits // 2))
-
-
 def takeover_rank(region_bits: int, tail: int) -> int:
-    """The order in which other hosts take over or borrow from a claimed block, the lowest first.
+    """The order in which other hosts borrow from a claimed block, the lowest first.
 
-    First the pieces that cost their holder the fewest routes, the largest first. Then, to borrow from,
-    the block with the most room at its end. The store keeps it with the block, in an index.
+    First the largest unused pieces, of equal ones a whole region, which costs its holder no route. A single
+    address comes last. The store keeps it with the block, in an index.
 
     :param region_bits: log2 of the size of the region that the block is part of.
     :param tail: see :attr:`Block.tail`.
     """
-    if tail == BLOCK_BITS or worth_taking(region_bits, tail):
-        # An empty block of a large region may be part of a larger piece that is worth it.
-        return min(region_bits - tail, 7) * 8 + BLOCK_BITS + 1 - tail
+    if tail > 0:
+        return 2 * (BLOCK_BITS - tail) + (1 if region_bits == tail else 2)
     return 64 + BLOCK_BITS + 1 - tail
 
 

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from borough.domain.net.addresses import Family
 from borough.domain.space.plan import Act
+
+#: Longest old or new value in an event, in characters.
+VALUE_LIMIT: Final = 200
+
+#: Longest text of an event, in characters.
+DETAIL_LIMIT: Final = 2_000
+
+
+def shorten(text: str, limit: int) -> str:
+    """A text of at most some characters; a cut is marked."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ class Filter:
     :ivar subnet_ids: only addresses of these subnets.
     :ivar within: only addresses of this prefix; comes with a scope.
     :ivar owner_prefix: only owners with a name that begins so.
+    :ivar attributes: only those with these attributes; see
+        :func:`borough.domain.space.allocations.attribute_text`.
     :ivar after: only sequence numbers above this one, for paging.
     """
 
@@ -27,6 +29,7 @@ class Filter:
     within: Prefix | None = None
     owner_prefix: str | None = None
     sequences: tuple[int, ...] | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
     after: int = 0
     limit: int | None = None
 

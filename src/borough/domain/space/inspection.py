@@ -1,4 +1,4 @@
-"""Where the stored state contradicts itself.
+"""Contradictions in the stored state.
 
 Allocations and claims are certain; bitmaps, counts, blocks, runs and cohorts only repeat what they
 say in a form that is quick to search. :func:`inspect` compares the two for one subnet,
@@ -17,8 +17,8 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.pools import check_carved, check_quota, quota_use
 from borough.domain.declared.records import Cohort, Subnet, cohort_key
 from borough.domain.net.addresses import WIDTH, format_address
-from borough.domain.net.prefixes import Prefix, subtract
-from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, block_length, reserved_bits
+from borough.domain.net.prefixes import Prefix, enclosing, subtract
+from borough.domain.space.blocks import Block, FreeRange, block_length, reserved_bits
 from borough.errors import FixInput, QuotaExceeded
 
 
@@ -98,7 +98,7 @@ def certain_claims(
 
 
 def misfiled(subnet: Subnet, pieces: Iterable[Block | FreeRange]) -> list[Finding]:
-    """Blocks and runs that a search looks for in the wrong place.
+    """Blocks and free ranges that a search looks for in the wrong place.
 
     :param pieces: those that a store found to be filed by other values than their own.
     """
@@ -109,7 +109,7 @@ def misfiled(subnet: Subnet, pieces: Iterable[Block | FreeRange]) -> list[Findin
             str(piece.prefix),
             f"{_kind(piece)} {piece.prefix} is filed by another "
             f"{'holder' if isinstance(piece, Block) else 'size'} than it has, "
-            "so that requests find it at the wrong turn or never",
+            "so that requests find it in the wrong order or never",
         )
         for piece in pieces
     ]
@@ -133,7 +133,7 @@ class _Inspection:
         self._shared = self._share()
 
     def shapes(self, cohort_id: int) -> Iterator[Finding]:
-        """What is wrong with the pieces, whatever their bits are."""
+        """Findings about the pieces, apart from their bits."""
         yield from map(self._outside, self._misplaced)
         yield from self._overlaps()
         yield from self._gaps()
@@ -181,8 +181,8 @@ class _Inspection:
             yield self._found(
                 "untracked_space",
                 text,
-                f"{text} may be given, but no block and no unused space covers it, "
-                "so that nobody ever gets it",
+                f"{text} may be allocated, but no block and no unused space covers it, "
+                "so that no request gets it",
             )
 
     def _wrong_cohorts(self, cohort_id: int) -> Iterator[Finding]:
@@ -198,7 +198,7 @@ class _Inspection:
     # --- Regions ----------------------------------------------------------------------------------
 
     def regions(self) -> tuple[list[Finding], dict[Prefix, str]]:
-        """What is wrong with the claimed regions, and the holder of each of the others."""
+        """Findings about the claimed regions, and the holder of each of the others."""
         found: list[Finding] = []
         broken: set[int] = set()
         claimed: dict[Prefix, Block] = {}
@@ -241,13 +241,35 @@ class _Inspection:
             piece = self._pieces[at]
             if at in overlapping:
                 continue  # Found as an overlap; the claim itself is not in doubt.
-            if isinstance(piece, FreeRange) or piece.holder != block.holder:
+            if isinstance(piece, FreeRange) or not piece.holder:
+                others.append(at)
+                continue
+            if at not in broken and self._is_loan(region, block, piece):
+                continue
+            if piece.holder != block.holder:
                 others.append(at)
                 continue
             # A block of the same holder that is found broken by itself only forgot the region.
             if piece.region_length != region.length and at not in broken:
                 others.append(at)
         return others
+
+    def _is_loan(self, region: Prefix, block: Block, piece: Block) -> bool:
+        """True when a block inside a region is part of a loan, which its lender can have back."""
+        loan = piece.region()
+        near = enclosing(loan.family, loan.base, block_length(self._subnet.prefix))
+        if not (region.covers(loan) and loan.length > max(region.length, near.length)):
+            return False
+        around = self._pieces[
+            bisect_left(self._bases, max(near.base, region.base)) : bisect_right(
+                self._bases, min(near.last, region.last)
+            )
+        ]
+        return any(
+            isinstance(each, Block)
+            and (each.holder, each.region_length) == (block.holder, region.length)
+            for each in around
+        )
 
     # --- Bits -------------------------------------------------------------------------------------
 
@@ -286,13 +308,13 @@ class _Inspection:
             yield self._found(
                 "bit_without_allocation",
                 text,
-                f"{text} is marked as taken in block {block.prefix}, but nobody holds it",
+                f"{text} is marked as taken in block {block.prefix}, but it is not held",
             )
         for text in self._texts(block, reserved & ~block.bitmap):
             yield self._found(
                 "reserved_bit_free",
                 text,
-                f"{text} is not to be given, but block {block.prefix} offers it",
+                f"{text} is never allocated, but block {block.prefix} offers it",
             )
 
         if (expected & ~reserved).bit_length() > block.high_water:
@@ -301,7 +323,7 @@ class _Inspection:
                 "wrong_reach",
                 block.prefix,
                 f"block {block.prefix} is used beyond its {block.high_water} first addresses, so that "
-                "somebody else may be given the space",
+                "another holder may be given the space",
             )
 
     def _texts(self, block: Block, bits: int) -> Iterator[str]:
@@ -326,7 +348,7 @@ class _Inspection:
             at = marked.find(0, at + 1)
 
     def counts(self, counts: Mapping[int, tuple[int, int]]) -> Iterator[Finding]:
-        """What is stored beside a bitmap, and differs from it."""
+        """Values beside a bitmap that differ from it."""
         for block in self._blocks():
             whole = (1 << block.prefix.size) - 1
             free = block.prefix.size - (block.bitmap & whole).bit_count()
@@ -334,7 +356,7 @@ class _Inspection:
             if block.bitmap & ~whole:
                 problem = "has bits beyond its end"
             elif stored_free != free:
-                problem = f"says {stored_free}"
+                problem = f"{stored_free} are stored"
             elif bool(is_open) != (free > 0):
                 problem = f"is filed as {'open' if is_open else 'full'}"
             else:
@@ -347,7 +369,7 @@ class _Inspection:
 
 
 def _fits(subnet: Subnet, piece: Block | FreeRange) -> bool:
-    """Whether a piece is an aligned part of the subnet, and a block of at most 64 addresses."""
+    """True when a piece is an aligned part of the subnet, and a block of at most 64 addresses."""
     family, base, length = piece.prefix
     whole = subnet.prefix
     shortest = block_length(whole) if isinstance(piece, Block) else whole.length
@@ -360,7 +382,7 @@ def _fits(subnet: Subnet, piece: Block | FreeRange) -> bool:
 
 
 def _region_problem(subnet: Subnet, block: Block) -> str | None:
-    """What is impossible about the region that a block says it is part of."""
+    """A contradiction in the region that a block is filed under; None for none."""
     name, length = f"block {block.prefix}", block.region_length
     if not block.holder:
         filed = f"nobody claims {name}, but it is filed as part of a claimed /{length}"
@@ -370,8 +392,6 @@ def _region_problem(subnet: Subnet, block: Block) -> str | None:
         return f"{said}, which is smaller than the block"
     if not length or length < subnet.prefix.length:
         return f"{said}, which is larger than subnet {subnet.prefix}"
-    if block.prefix.length > max(length, WIDTH[subnet.family] - BLOCK_BITS):
-        return f"{said}, which would be one block"
     return None
 
 
@@ -474,7 +494,7 @@ def inspect_overlaps(catalogue: Catalogue) -> list[Finding]:
 
 
 def inspect_pools(catalogue: Catalogue) -> list[Finding]:
-    """The carved subnets that their pools could not have given, and the projects beyond a quota.
+    """The carved subnets that do not fit into their pools, and the projects beyond a quota.
 
     Only a person can tell which of the two is wrong.
     """

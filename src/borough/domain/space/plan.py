@@ -85,8 +85,10 @@ class Act(StrEnum):
     CLAIMED = "claimed"
     GREW = "grew"
     TRANSFERRED = "transferred"
+    BORROWED = "borrowed"
     GAVE_UP = "gave_up"
     REASSIGNED = "reassigned"
+    EDITED = "edited"
     TOPOLOGY = "topology"
     REPAIRED = "repaired"
     PRUNED = "pruned"
@@ -96,8 +98,8 @@ class Act(StrEnum):
 class Note(NamedTuple):
     """A change of claims in a plan, for events and explanations.
 
-    :ivar previous_holder: the previous holder of a piece that is taken over; else empty.
-    :ivar region: the region that it is taken out of.
+    :ivar previous_holder: the previous holder of a piece that is taken over or lent; else empty.
+    :ivar region: the region that it is taken out of or lies in.
     """
 
     act: Act
@@ -177,7 +179,7 @@ class Plan:
 
     :ivar changed: blocks as read and as they become, by block id.
     :ivar cooled: allocations that become cooling, as they become.
-    :ivar reassigned: allocations as read and on their new host.
+    :ivar edited: allocations as read, and with another host, owner, note or attributes.
     """
 
     free_ranges_removed: list[FreeRange] = field(default_factory=list)
@@ -188,7 +190,7 @@ class Plan:
     grants: list[Grant] = field(default_factory=list)
     removed: list[AllocationRow] = field(default_factory=list)
     cooled: list[AllocationRow] = field(default_factory=list)
-    reassigned: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
+    edited: list[tuple[AllocationRow, AllocationRow]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     @property
@@ -236,6 +238,19 @@ class Plan:
     def current(self, block: Block) -> Block:
         """A stored block as this plan leaves it so far."""
         return self.changed[block.id][1] if block.id in self.changed else block
+
+    def of_holder(self, stored: Iterable[Block], cohort_id: int, holder: str) -> list[Block]:
+        """The blocks of a holder in a cohort as this plan leaves them so far.
+
+        :param stored: those that it had before.
+        """
+        gone = {block.id for block in self.blocks_removed}
+        here = [self.current(block) for block in stored if block.id not in gone]
+        return [
+            block
+            for block in (*here, *self.blocks_added)
+            if (block.cohort_id, block.holder) == (cohort_id, holder)
+        ]
 
     def put(self, old: Block, new: Block) -> Block:
         """Write a block that is stored or that this plan adds; return it."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.addresses import format_address
 from borough.domain.space.allocations import AllocationRow, State
-from borough.domain.space.events import EventRow
+from borough.domain.space.events import DETAIL_LIMIT, VALUE_LIMIT, EventRow, shorten
 from borough.domain.space.plan import Act, Note, Plan
 
 
@@ -18,11 +20,38 @@ def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
     return [
         *(_event(Act.RELEASED, each, catalogue, now) for each in (*held, *plan.cooled)),
         *(
-            _event(Act.REASSIGNED, new, catalogue, now, f"from host {old.host}" if old.host else "")
-            for old, new in plan.reassigned
+            _event(_act(old, new), new, catalogue, now, _edits(old, new))
+            for old, new in plan.edited
         ),
         *(_event_of_note(note, catalogue, now) for note in plan.notes),
     ]
+
+
+def _act(old: AllocationRow, new: AllocationRow) -> Act:
+    return Act.EDITED if old.host == new.host else Act.REASSIGNED
+
+
+def _edits(old: AllocationRow, new: AllocationRow) -> str:
+    """The changes of an allocation, each from what to what."""
+    if old.host != new.host:
+        return f"from host {old.host}" if old.host else ""
+    before, after = _values(old), _values(new)
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    changes = [f"{name} {_shown(before, name)} -> {_shown(after, name)}" for name in names]
+    return shorten("; ".join(changes), DETAIL_LIMIT)
+
+
+def _values(allocation: AllocationRow) -> dict[str, str]:
+    """Owner, note and attributes as text, by name."""
+    attributes = {
+        f"attribute {name}": json.dumps(value, ensure_ascii=False, sort_keys=True)
+        for name, value in sorted(allocation.attributes.items())
+    }
+    return {"owner": allocation.owner, "note": allocation.note, **attributes}
+
+
+def _shown(values: Mapping[str, str], name: str) -> str:
+    return shorten(values.get(name, ""), VALUE_LIMIT) or "none"
 
 
 def event_of_grant(allocation: AllocationRow, catalogue: Catalogue, now: int) -> EventRow:

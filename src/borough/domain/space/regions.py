@@ -1,22 +1,28 @@
-"""Regions of one holder: claim, growth, join, split and return.
+"""Regions of one holder: claim, growth, join, split, loan and return.
 
 A region is an aligned prefix. A region of at most 64 addresses is one block; a larger one is a row of
 blocks of 64. Every block stores the length of its region. All functions write into a plan.
+
+Regions may be nested: a *loan* is a smaller region of another holder inside a region. The blocks of the
+lender are then those around it, and keep the length of the whole region. No row says who has lent what:
+the lender of a piece is the holder of the smallest region around it. A loan lies inside one block of
+64 addresses, in which its lender keeps a block, so that one short read finds the lender.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import WIDTH
-from borough.domain.net.prefixes import Prefix
+from borough.domain.net.prefixes import Prefix, enclosing, free_prefixes
 from borough.domain.space.blocks import (
     BLOCK_BITS,
     NOBODY,
     Block,
     FreeRange,
+    block_length,
     blocks_for,
     part,
     reserved_bits,
@@ -39,31 +45,48 @@ class ClaimedRegions:
     :ivar holder: as ``dimension=value``.
     """
 
-    def __init__(self, plan: Plan, holder: str, blocks: Iterable[Block]) -> None:
+    def __init__(self, plan: Plan, space: Space, holder: str, blocks: Iterable[Block]) -> None:
         self.holder = holder
         self._plan = plan
+        self._space = space
         self._regions = {
             (members[0].subnet_id, region): members for region, members in regions(blocks)
         }
 
     @property
     def size(self) -> int:
-        """Addresses claimed, used or not."""
-        return sum(region.size for _, region in self._regions)
+        """Addresses claimed, used or not, without those that are lent."""
+        return sum(block.prefix.size for members in self._regions.values() for block in members)
 
     def largest_first(self) -> list[tuple[int, Prefix]]:
         """Subnet and prefix of every region."""
         return sorted(self._regions, key=lambda each: (each[1].length, each[1]))
 
-    def blocks(self, subnet_id: int, region: Prefix) -> list[Block]:
-        """The blocks of a region, by address."""
-        return self._regions[subnet_id, region]
+    def has(self, subnet_id: int, region: Prefix) -> bool:
+        """True when the holder has exactly this region."""
+        return (subnet_id, region) in self._regions
 
     def claim(self, subnet: Subnet, cohort_id: int, piece: Prefix) -> Prefix:
         """Claim unused space that the plan has freed; return the region that it becomes part of."""
         fresh = blocks_for(subnet, cohort_id, piece, self.holder)
         self._plan.blocks_added += fresh
         return self.receive(subnet, piece, fresh)
+
+    def grow(self, subnet: Subnet, region: Prefix, free_ranges: Iterable[FreeRange]) -> Prefix:
+        """Double a region over the unclaimed space in its buddy, which the plan has freed.
+
+        Regions of others in the buddy become loans; those of the holder become part of it.
+        """
+        blocks = self._regions.pop((subnet.id, region))
+        for subnet_id, inner in list(self._regions):
+            if subnet_id == subnet.id and region.buddy.covers(inner):
+                blocks += self._regions.pop((subnet_id, inner))
+        for each in free_ranges:
+            fresh = blocks_for(subnet, each.cohort_id, each.prefix, self.holder)
+            self._plan.blocks_added += fresh
+            blocks += fresh
+        joined = self._joined(subnet, region.parent, blocks)
+        return self.receive(subnet, region.parent, joined)
 
     def receive(self, subnet: Subnet, piece: Prefix, blocks: list[Block]) -> Prefix:
         """Add blocks that form a region, joined with the buddies that the holder has already."""
@@ -80,33 +103,11 @@ class ClaimedRegions:
         return piece
 
     def _joined(self, subnet: Subnet, whole: Prefix, blocks: list[Block]) -> list[Block]:
-        if whole.size > 1 << BLOCK_BITS:
-            return [
-                self._plan.put(block, replace(block, region_length=whole.length, idle_since=0))
-                for block in blocks
-            ]
-        bitmap = reserved = reserved_bits(subnet, whole)
-        for block in blocks:
-            bitmap |= block.bitmap << block.prefix.base - whole.base
-        # A stored row is changed, not replaced: its version is the precondition of other plans.
-        kept = next((block for block in blocks if block.id), blocks[0])
-        for block in blocks:
-            if block is not kept:
-                self._plan.drop(block)
-        used = bitmap & ~reserved
-        return [
-            self._plan.put(
-                kept,
-                replace(
-                    kept,
-                    prefix=whole,
-                    bitmap=bitmap,
-                    region_length=whole.length,
-                    high_water=used.bit_length(),
-                    idle_since=0,
-                ),
-            )
+        members = [
+            self._plan.put(block, replace(block, region_length=whole.length, idle_since=0))
+            for block in blocks
         ]
+        return compact(self._plan, self._space, subnet, whole, members)
 
     def take(self, subnet_id: int, region: Prefix, count: int) -> list[tuple[int, Block]]:
         """Take the lowest free addresses of a region, each with its block as it is then."""
@@ -118,6 +119,47 @@ class ClaimedRegions:
                 blocks[at] = self._plan.put(block, block.take(addresses))
                 taken += [(address, blocks[at]) for address in addresses]
         return taken
+
+
+def compact(
+    plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: Iterable[Block]
+) -> list[Block]:
+    """Join the blocks of a region that are buddies, up to 64 addresses.
+
+    :param blocks: those of the region, or those in one piece of 64 addresses of it.
+    :return: them as they are then, by address.
+    """
+    found = {block.prefix: block for block in blocks}
+    shortest = max(region.length, WIDTH[region.family] - BLOCK_BITS)
+    for length in range(max(each.length for each in found), shortest, -1):
+        for prefix in [each for each in found if each.length == length]:
+            if prefix not in found:
+                continue
+            other = found.get(prefix.buddy)
+            if other is None and (
+                subnet.usable_in(prefix.buddy.base, prefix.buddy.last)
+                or plan.blocks_in(space, subnet.id, prefix.buddy)
+            ):
+                continue
+            both = [found.pop(prefix)] + ([found.pop(prefix.buddy)] if other else [])
+            found[prefix.parent] = _one(plan, subnet, prefix.parent, both)
+    return sorted(found.values(), key=lambda block: block.prefix)
+
+
+def _one(plan: Plan, subnet: Subnet, whole: Prefix, blocks: list[Block]) -> Block:
+    """One block in the place of its halves; of a half without usable addresses there is none."""
+    bitmap = reserved = reserved_bits(subnet, whole)
+    for block in blocks:
+        bitmap |= block.bitmap << block.prefix.base - whole.base
+    # A stored row is changed, not replaced: its version is the precondition of other plans.
+    kept = next((block for block in blocks if block.id), blocks[0])
+    for block in blocks:
+        if block is not kept:
+            plan.drop(block)
+    high_water = (bitmap & ~reserved).bit_length()
+    return plan.put(
+        kept, replace(kept, prefix=whole, bitmap=bitmap, high_water=high_water, idle_since=0)
+    )
 
 
 def take_away(
@@ -148,7 +190,8 @@ def take_away(
             else:
                 plan.drop(block)
         elif block.prefix.covers(piece):
-            _divide(plan, subnet, block, [each for each in left if block.prefix.covers(each)])
+            inside = [each for each in left if block.prefix.covers(each)]
+            _divide(plan, subnet, block, {each: each.length for each in inside})
             if to:
                 taken.append(part(subnet, block, piece, to, piece.length))
                 plan.blocks_added.append(taken[-1])
@@ -158,13 +201,16 @@ def take_away(
     return taken
 
 
-def _divide(plan: Plan, subnet: Subnet, block: Block, pieces: list[Prefix]) -> None:
-    """Replace a block by those of its pieces that have a usable address; the largest keeps the row."""
+def _divide(plan: Plan, subnet: Subnet, block: Block, pieces: Mapping[Prefix, int]) -> None:
+    """Replace a block by those of its pieces that have a usable address; the largest keeps the row.
+
+    :param pieces: the length of the region of each.
+    """
     kept = False
     for prefix in sorted(pieces, key=lambda each: each.length):
         if not subnet.usable_in(prefix.base, prefix.last):
             continue
-        fresh = part(subnet, block, prefix, block.holder, prefix.length)
+        fresh = part(subnet, block, prefix, block.holder, pieces[prefix])
         if kept:
             plan.blocks_added.append(fresh)
         else:
@@ -174,14 +220,113 @@ def _divide(plan: Plan, subnet: Subnet, block: Block, pieces: list[Prefix]) -> N
         plan.drop(block)
 
 
+# --- Loans and returns ------------------------------------------------------------------------
+
+
+def lend(plan: Plan, subnet: Subnet, block: Block, piece: Prefix, to: str) -> Block:
+    """Lend an unused piece of a block; the rest of it stays in its region.
+
+    :return: the block of the piece, a region of its new holder.
+    """
+    if block.prefix == piece:
+        return plan.put(block, replace(block, holder=to, region_length=piece.length, idle_since=0))
+    left: dict[Prefix, int] = {}
+    above = piece
+    while above.length > block.prefix.length:
+        left[above.buddy] = block.region_length
+        above = above.parent
+    lent = part(subnet, block, piece, to, piece.length)
+    _divide(plan, subnet, block, left)
+    plan.blocks_added.append(lent)
+    return lent
+
+
+def lent_in(subnet: Subnet, region: Prefix, blocks: Sequence[Block]) -> list[Prefix]:
+    """The pieces of a region that other holders have.
+
+    :param blocks: the blocks of the region.
+    """
+    if len(blocks) == 1 and blocks[0].prefix == region:
+        return []
+    around = free_prefixes([region], [block.prefix for block in blocks])
+    return [each for each in around if subnet.usable_in(each.base, each.last)]
+
+
+def routed(
+    subnet: Subnet, region: Prefix, blocks: Sequence[Block]
+) -> tuple[list[Prefix], list[Prefix]]:
+    """The prefixes that a region routes to its holder, and those that its holder may cover around loans."""
+    whole = subnet.routable_in(region)
+    lent = lent_in(subnet, region, blocks)
+    if not lent:
+        return whole, []
+    own = free_prefixes([region], lent)
+    return [prefix for piece in own for prefix in subnet.routable_in(piece)], whole
+
+
+def lender_of(piece: Prefix, near: Iterable[Block]) -> list[Block]:
+    """The blocks of the smallest region around a piece; empty when it lies in none.
+
+    :param near: the blocks of the 64 addresses that the piece lies in.
+    """
+    found = [
+        block
+        for block in near
+        if block.holder and block.region_length < piece.length and block.region().covers(piece)
+    ]
+    inner = max((block.region_length for block in found), default=0)
+    return [block for block in found if block.region_length == inner]
+
+
+def _lender(plan: Plan, space: Space, subnet: Subnet, piece: Prefix) -> list[Block]:
+    """See :func:`lender_of`; as a plan leaves the blocks so far."""
+    length = block_length(subnet.prefix)
+    if piece.length <= length:
+        return []
+    near = enclosing(piece.family, piece.base, length)
+    return lender_of(piece, plan.blocks_in(space, subnet.id, near))
+
+
+def back_to_lender(plan: Plan, space: Space, subnet: Subnet, block: Block) -> bool:
+    """Make a block part of the region around its own; False when there is none.
+
+    Addresses in use stay, as addresses borrowed one by one.
+    """
+    lender = _lender(plan, space, subnet, block.region())
+    if lender:
+        length = lender[0].region_length
+        new = replace(block, holder=lender[0].holder, region_length=length, idle_since=0)
+        plan.put(lender[0], lender[0])
+        compact(plan, space, subnet, lender[0].region(), [*lender, plan.put(block, new)])
+    return bool(lender)
+
+
 def return_region(
     plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: list[Block]
 ) -> None:
-    """Turn an unused region back into unclaimed space, joined with the free buddies around it."""
+    """Return an unused region to its lender or to the unclaimed space; its loans stay."""
+    lent = lent_in(subnet, region, blocks)
     for block in blocks:
         plan.drop(block)
     plan.notes.append(Note(Act.GAVE_UP, subnet.id, region, blocks[0].holder))
-    add_free_range(plan, space, subnet, blocks[0].cohort_id, region)
+    for piece in free_prefixes([region], lent):
+        return_space(plan, space, subnet, blocks[0].cohort_id, piece)
+
+
+def return_space(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, piece: Prefix) -> None:
+    """Return unused space, which is in no block any more, to its lender or to the unclaimed space."""
+    lender = _lender(plan, space, subnet, piece)
+    if not lender:
+        add_free_range(plan, space, subnet, cohort_id, piece)
+        return
+    fresh = [
+        replace(each, region_length=lender[0].region_length)
+        for each in blocks_for(subnet, cohort_id, piece, lender[0].holder)
+    ]
+    plan.blocks_added += fresh
+    # The lender may return its region at the same moment.
+    plan.put(lender[0], lender[0])
+    compact(plan, space, subnet, lender[0].region(), [*lender, *fresh])
 
 
 def is_needed(space: Space, subnet: Subnet, piece: Prefix) -> bool:
@@ -210,16 +355,14 @@ def add_free_range(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, pie
     plan.free_ranges_added.append(FreeRange(0, subnet.id, cohort_id, piece))
 
 
-def free_tail(region: Prefix, blocks: list[Block]) -> Prefix | None:
+def free_tail(subnet: Subnet, region: Prefix, blocks: list[Block]) -> Prefix | None:
     """The largest aligned unused piece at the end of a region; None when there is none.
 
-    Space without a usable address counts as unused.
+    Space without a usable address counts as unused, a loan as used.
     """
-    used = max(
-        (block.prefix.base + block.high_water - 1 for block in blocks if block.high_water),
-        default=region.base - 1,
-    )
-    bits = (region.last - used).bit_length() - 1
+    used = [block.prefix.base + block.high_water - 1 for block in blocks if block.high_water]
+    used += [each.last for each in lent_in(subnet, region, blocks)]
+    bits = (region.last - max(used, default=region.base - 1)).bit_length() - 1
     if bits < 0:
         return None
     return Prefix(region.family, region.last - (1 << bits) + 1, WIDTH[region.family] - bits)

@@ -83,7 +83,7 @@ _MINIMUM: Final[dict[int, int]] = {4: 8, 6: 64}
 
 
 class TopologyProblem(NamedTuple):
-    """What is wrong at one place.
+    """A problem at one place of a topology.
 
     :ivar line: from 1; None when it is not known, or there are no lines.
     :ivar field: path from the top; empty for the file itself.

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from borough.domain.declared.records import Host, Pool, Subnet
 from borough.domain.declared.topology import Change, Changes, FieldChange, values_of
-from borough.domain.space.events import EventRow
+from borough.domain.space.events import DETAIL_LIMIT, VALUE_LIMIT, EventRow, shorten
 from borough.domain.space.plan import Act
-
-#: Longest old or new value in an event, in characters.
-VALUE_LIMIT: Final = 200
-
-#: Longest text of an event, in characters.
-DETAIL_LIMIT: Final = 2_000
 
 
 def events_of_changes(changes: Changes, now: int) -> list[EventRow]:
@@ -67,8 +60,8 @@ def describe(change: Change, values: Iterable[FieldChange] = ()) -> str:
     words = [f"{each.field} {_cut(each.old)} -> {_cut(each.new)}" for each in change.fields]
     words += [f"{each.field} {_cut(each.new)}" for each in values]
     text = f"{head}: {'; '.join(words)}" if words else head
-    return text if len(text) <= DETAIL_LIMIT else text[: DETAIL_LIMIT - 1] + "…"
+    return shorten(text, DETAIL_LIMIT)
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= VALUE_LIMIT else text[: VALUE_LIMIT - 1] + "…"
+    return shorten(text, VALUE_LIMIT)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST
@@ -19,6 +19,7 @@ from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.filters import Filter
 from borough.domain.space.plan import Plan
+from borough.domain.space.regions import regions, routed
 from borough.engine.queries import all_allocations, routes
 from borough.store.memory.space import MemorySpace
 from borough.store.memory.tables import Tables
@@ -117,6 +118,18 @@ def _proposal(catalogue: Catalogue, found: Renumbering) -> Proposal:
     )
 
 
+class _Claims(NamedTuple):
+    """Claims of hosts in one scope and family.
+
+    :ivar pieces: the prefixes that they route, ascending, and :ivar bases: the first address of each.
+    :ivar lenders: the hosts of the regions that contain loans.
+    """
+
+    bases: list[int]
+    pieces: list[tuple[Prefix, str]]
+    lenders: dict[Prefix, str]
+
+
 class _Trial(MemorySpace):
     """See :class:`borough.domain.policy.defragment.Trial`: a copy in memory, with the same rules."""
 
@@ -130,34 +143,43 @@ class _Trial(MemorySpace):
         """See :meth:`borough.domain.policy.defragment.Trial.territory`."""
         first, last = window.base, window.last
         claimed: dict[str, list[Prefix]] = defaultdict(list)
+        around: dict[str, list[Prefix]] = defaultdict(list)
         held: dict[str, list[int]] = defaultdict(list)
-        bases, inside = self._claims.get((scope, family), ([], []))
+        bases, inside, lenders = self._claims.get((scope, family), ([], [], {}))
         # The pieces are disjoint: of those that begin before the window only the last one can overlap it.
         start = max(bisect_right(bases, first) - 1, 0)
         for region, host in inside[start : bisect_right(bases, last)]:
             if region.overlaps(window):
                 claimed[host].append(window if region.covers(window) else region)
+        for region, host in lenders.items():
+            if region.overlaps(window):
+                around[host].append(window if region.covers(window) else region)
         addresses, hosts = self._held.get((scope, family), ([], []))
         for at in range(bisect_left(addresses, first), bisect_right(addresses, last)):
             held[hosts[at]].append(addresses[at])
         return {
-            host: Territory(claimed.get(host, ()), held.get(host, ())) for host in {*claimed, *held}
+            host: Territory(claimed.get(host, ()), held.get(host, ()), around.get(host, ()))
+            for host in {*claimed, *held, *around}
         }
 
     @cached_property
-    def _claims(self) -> Mapping[tuple[str, Family], tuple[list[int], list[tuple[Prefix, str]]]]:
-        """Prefixes that claims of hosts route, with their first addresses, by scope and family, ascending."""
-        grouped: dict[tuple[str, Family], set[tuple[Prefix, str]]] = defaultdict(set)
-        for block in self._tables.blocks.values():
-            name, _, host = block.holder.partition("=")
+    def _claims(self) -> Mapping[tuple[str, Family], _Claims]:
+        """The claims of hosts by scope and family."""
+        grouped: dict[tuple[str, Family], list[tuple[Prefix, str]]] = defaultdict(list)
+        lenders: dict[tuple[str, Family], dict[Prefix, str]] = defaultdict(dict)
+        for region, members in regions(
+            each for each in self._tables.blocks.values() if each.holder
+        ):
+            name, _, host = members[0].holder.partition("=")
             if name == HOST:
-                subnet = self.catalogue.subnets[block.subnet_id]
-                grouped[subnet.scope, subnet.family].update(
-                    (piece, host) for piece in subnet.routable_in(block.region())
-                )
+                subnet = self.catalogue.subnets[members[0].subnet_id]
+                claimed, around = routed(subnet, region, members)
+                grouped[subnet.scope, subnet.family] += ((piece, host) for piece in claimed)
+                lenders[subnet.scope, subnet.family].update((piece, host) for piece in around)
         ordered = {key: sorted(found) for key, found in grouped.items()}
         return {
-            key: ([region.base for region, _ in found], found) for key, found in ordered.items()
+            key: _Claims([region.base for region, _ in found], found, lenders[key])
+            for key, found in ordered.items()
         }
 
     @cached_property

@@ -8,13 +8,13 @@ from typing import Any
 
 from borough.domain.declared.lookup import check_host, check_scope, undeclared_host, unknown
 from borough.domain.declared.topology import labels_text
-from borough.domain.net.addresses import format_address
 from borough.domain.policy import reassign as policy
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block
 from borough.domain.space.events import EventRow
 from borough.domain.space.filters import Filter
 from borough.domain.space.plan import Act, Note
+from borough.engine.edits import find_held
 from borough.engine.queries import all_allocations
 from borough.engine.release import release_all
 from borough.engine.request import ReassignRequest
@@ -27,7 +27,7 @@ from borough.engine.views import (
     show_all,
     show_claim,
 )
-from borough.errors import AddressOutsideGroup, FixInput, NotAllocated, StaleSequence
+from borough.errors import AddressOutsideGroup, FixInput
 from borough.store.port import ReadAllocations, ReadSpace, ReadUnit, Unit
 
 
@@ -153,7 +153,7 @@ def rename_host(unit: Unit, old: str, new: str, now: int) -> Renamed:
     allocations = list(all_allocations(unit, Filter(host=old)))
     plan = policy.rename(catalogue, unit, allocations, old, new)
     unit.commit(plan, now)
-    reassigned = [each for _, each in plan.reassigned if each.state is State.ALLOCATED]
+    reassigned = [each for _, each in plan.edited if each.state is State.ALLOCATED]
     shown = tuple(show_all(unit, reassigned))
     claims = tuple(
         show_claim(catalogue, note.subnet_id, note.prefix, note.holder) for note in plan.notes
@@ -181,22 +181,10 @@ def _redeclare(unit: Unit, old: str, new: str, now: int) -> str | None:
 def reassign(unit: Unit, request: ReassignRequest, now: int) -> Reassigned:
     """See :meth:`borough.engine.face.Face.reassign`."""
     scope, family, number = request.scope, request.family, request.address
-    host, sequence = request.host, request.sequence
+    host = request.host
     check_scope(unit.catalogue, scope)
     check_host(unit.catalogue, host)
-    held = unit.allocation_at(scope, family, number)
-    if held is None or held.state is not State.ALLOCATED:
-        text = format_address(family, number)
-        raise NotAllocated(f"{text} is not allocated in scope {scope}", address=text)
-    if sequence is not None and held.sequence != sequence:
-        raise StaleSequence(
-            f"{held.text} has sequence {held.sequence}, not {sequence}: "
-            "it was released and allocated again",
-            address=held.text,
-            owner=held.owner,
-            host=held.host,
-            sequence=held.sequence,
-        )
+    held = find_held(unit, scope, family, number, request.sequence)
     if held.host == host:
         # A reassignment that is repeated after a lost answer.
         return _reassigned(unit, held)
@@ -208,7 +196,7 @@ def reassign(unit: Unit, request: ReassignRequest, now: int) -> Reassigned:
     neighbours = all_allocations(unit, Filter(scope=scope, subnet_id=held.subnet_id, within=around))
     plan = policy.reassign(catalogue, unit, held, host, neighbours)
     unit.commit(plan, now)
-    return _reassigned(unit, plan.reassigned[0][1])
+    return _reassigned(unit, plan.edited[0][1])
 
 
 def _reassigned(unit: ReadSpace, row: AllocationRow) -> Reassigned:

@@ -37,14 +37,12 @@ class MemoryAllocations(MemoryPart):
         for allocation in plan.removed:
             expect(tables.allocations.pop(_key(allocation), None), allocation)
         for allocation in plan.cooled:
-            stored = tables.allocations.get(_key(allocation))
-            expect(
-                stored and (stored.sequence, stored.state), (allocation.sequence, State.ALLOCATED)
-            )
+            held = replace(allocation, state=State.ALLOCATED, until=None)
+            expect(tables.allocations.get(_key(allocation)), held)
             tables.allocations[_key(allocation)] = allocation
-        for before, after in plan.reassigned:
+        for before, after in plan.edited:
             expect(tables.allocations.get(_key(before)), before)
-            tables.allocations[_key(before)] = after
+            tables.allocations[_key(before)] = replace(after, version=before.version + 1)
         for event in events_of(plan, self.catalogue, now):
             tables.add_event(event)
         sequences = [self._grant(grant.allocation, now) for grant in plan.grants]
@@ -111,6 +109,7 @@ class MemoryAllocations(MemoryPart):
                 or (each.family == wanted.within.family and wanted.within.holds(each.address))
             )
             and each.owner.startswith(wanted.owner_prefix or "")
+            and each.carries(wanted.attributes)
             and (wanted.sequences is None or each.sequence in wanted.sequences)
         ]
         return sorted(found, key=lambda each: each.sequence)[: wanted.limit]

@@ -96,7 +96,8 @@ class MemoryInspection(MemorySpace):
             key = (old.scope, old.family, old.address)
             expect(self._tables.allocations.pop(key, None), old)
         for _, new in pairs:
-            self._tables.allocations[new.scope, new.family, new.address] = new
+            key = (new.scope, new.family, new.address)
+            self._tables.allocations[key] = replace(new, version=new.version + 1)
 
 
 def _inside(subnet: Subnet, allocation: AllocationRow) -> bool:

@@ -16,7 +16,7 @@ from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.placement import AROUND
 from borough.domain.policy.take import TakeRequest
 from borough.domain.space.allocations import AllocationRow
-from borough.domain.space.blocks import Block, FreeRange
+from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange
 from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Offer, Plan
 from borough.domain.space.rungs import Rung
@@ -64,6 +64,9 @@ class DecisionUnit(SqlUnit):
 
     def blocks_in(self, subnet_id: int, prefix: Prefix) -> list[Block]:
         piece = self._facts.piece
+        if isinstance(piece, FreeRange) and self._may_double_over(subnet_id, prefix):
+            near = self._facts.near
+            return sorted((each for each in near if prefix.covers(each.prefix)), key=_prefix)
         if (
             not isinstance(piece, Block)
             or subnet_id != piece.subnet_id
@@ -81,7 +84,7 @@ class DecisionUnit(SqlUnit):
 
     def free_ranges_in(self, subnet_id: int, prefix: Prefix, longest: int) -> list[FreeRange]:
         piece = self._facts.piece
-        if (
+        if not self._may_double_over(subnet_id, prefix) and (
             not isinstance(piece, FreeRange)
             or subnet_id != piece.subnet_id
             or not prefix.covers(piece.prefix)
@@ -91,6 +94,13 @@ class DecisionUnit(SqlUnit):
             raise UnknownFact
         return self._unused(
             subnet_id, lambda found: prefix.covers(found) and found.length <= longest
+        )
+
+    def _may_double_over(self, subnet_id: int, prefix: Prefix) -> bool:
+        """True for the buddy of a region of less than 64 addresses that the claimant had."""
+        return prefix.size < 1 << BLOCK_BITS and any(
+            (each.subnet_id, each.region().buddy) == (subnet_id, prefix)
+            for each in self._facts.held
         )
 
     def _unused(self, subnet_id: int, condition: Any) -> list[FreeRange]:

@@ -16,8 +16,10 @@ class Facts(NamedTuple):
     :ivar rung: the position of the rung that the piece was offered on; -1 for a named address.
     :ivar piece: the block or free range that was offered or named; None when there is none.
     :ivar held: the blocks that the claimant holds on the rung.
-    :ivar free_ranges: the buddies of these regions, and those around an offered free range.
-    :ivar region: the blocks of the region that an offered block of another holder is part of.
+    :ivar free_ranges: the buddies of these regions, those inside of small buddies, and those around an
+        offered free range.
+    :ivar region: the blocks in the region that an offered block of another holder is part of.
+    :ivar near: the blocks in the buddies of regions of less than 64 addresses.
     """
 
     rung: int
@@ -25,11 +27,12 @@ class Facts(NamedTuple):
     held: list[Block]
     free_ranges: list[FreeRange]
     region: list[Block]
+    near: list[Block]
 
     @classmethod
     def of(cls, rung: int, is_free_range: bool, found: Iterable[Row]) -> Facts:
         """From rows of (fact, the columns of a block)."""
-        facts = cls(rung, None, [], [], [])
+        facts = cls(rung, None, [], [], [], [])
         for fact, *columns in found:
             row = tuple(columns)
             if fact == 0:
@@ -40,5 +43,5 @@ class Facts(NamedTuple):
             elif fact == 2:
                 facts.free_ranges.append(rows.to_free_range(row))
             else:
-                facts.region.append(rows.to_block(row))
+                (facts.region if fact == 3 else facts.near).append(rows.to_block(row))
         return facts

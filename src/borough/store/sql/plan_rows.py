@@ -23,14 +23,14 @@ def _names(table: sa.Table, *leave_out: str) -> tuple[str, ...]:
 BLOCK: Final = _names(t.block, "id")
 FREE_RANGE: Final = _names(t.free_range, "id")
 EVENT: Final = _names(t.event, "id")
-ALLOCATION: Final = _names(t.allocation, "sequence", "until")
+ALLOCATION: Final = _names(t.allocation, "sequence", "until", "version")
 #: Columns of a block that change beside its bits.
 SHAPE: Final = _names(t.block, "id", "subnet_id", "cohort_id", "version")
 BITS: Final = ("bitmap", "free", "high_water")
 #: Key and precondition of a row that was read.
 OLD_BLOCK: Final = {"old_id": "bigint", "old_version": "bigint"}
 OLD_FREE_RANGE: Final = {"old_id": "bigint", "old_length": "bigint", "old_cohort": "bigint"}
-OLD_ALLOCATION: Final = {"old_sequence": "bigint", "old_host": "text", "old_until": "bigint"}
+OLD_ALLOCATION: Final = {"old_sequence": "bigint", "old_version": "bigint", "old_until": "bigint"}
 OLD_SUBNET: Final = {"old_id": "bigint", "old_version": "bigint"}
 
 
@@ -68,7 +68,7 @@ def plan_rows(plan: Plan, subnets: Mapping[int, Subnet]) -> dict[str, list[dict[
         ],
         "removed": rows.removed_values(plan),
         "cooled": rows.cooled_values(plan),
-        "reassigned": rows.reassigned_values(plan),
+        "edited": rows.edited_values(plan),
         "outside": rows.outside_values(plan, subnets),
         "free_ranges_added": [rows.free_range_values(each) for each in plan.free_ranges_added],
         "blocks_added": [rows.block_values(each) for each in plan.blocks_added],
@@ -83,7 +83,7 @@ CHECKED: Final = (
     "shapes",
     "removed",
     "cooled",
-    "reassigned",
+    "edited",
     "outside",
 )
 

@@ -126,7 +126,7 @@ def free_range_values(free_range: FreeRange) -> dict[str, Any]:
 
 def to_allocation(row: Row) -> AllocationRow:
     """A row of ``ALLOCATION_COLUMNS``."""
-    sequence, scope, packed, subnet_id, owner, host, attributes, note, at, until = row
+    sequence, scope, packed, subnet_id, owner, host, attributes, note, at, until, version = row
     return AllocationRow(
         scope,
         family_of(packed),
@@ -140,11 +140,12 @@ def to_allocation(row: Row) -> AllocationRow:
         note or "",
         at,
         until,
+        version,
     )
 
 
 def kept_values(of: Request | AllocationRow) -> dict[str, Any]:
-    """The columns of an allocation that come from its request."""
+    """The columns of an allocation that come from its request, and change while it is held."""
     return {
         "owner": of.owner,
         "host": of.host,
@@ -171,7 +172,7 @@ def old_allocation(old: AllocationRow) -> dict[str, Any]:
     """The precondition on the row of an allocation."""
     return {
         "old_sequence": old.sequence,
-        "old_host": old.host,
+        "old_version": old.version,
         "old_until": _NOT_COOLING if old.until is None else old.until,
     }
 
@@ -188,9 +189,9 @@ def cooled_values(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def reassigned_values(plan: Plan) -> list[dict[str, Any]]:
-    """The new host of a plan's reassigned allocations."""
-    return [{**old_allocation(old), "host": new.host} for old, new in plan.reassigned]
+def edited_values(plan: Plan) -> list[dict[str, Any]]:
+    """The new values of a plan's edited allocations."""
+    return [{**old_allocation(old), **kept_values(new)} for old, new in plan.edited]
 
 
 def outside_values(plan: Plan, subnets: Mapping[int, Subnet]) -> list[dict[str, Any]]:

@@ -289,6 +289,8 @@ allocation = _table(
     sa.Column("at", sa.BigInteger, nullable=False),
     # Null while allocated; otherwise the end of the cool-down.
     sa.Column("until", sa.BigInteger),
+    # Counts changes of host, owner, note and attributes. Every decision on the row compares it.
+    sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
 )
 for _name in ("owner", "host"):

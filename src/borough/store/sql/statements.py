@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +17,7 @@ _P = sa.bindparam
 _ONE: Any = sa.literal_column("1")
 _ZERO: Any = sa.literal_column("0")
 _EMPTY: Any = sa.literal_column("''")
+_ESCAPED = re.compile("[!%_]")
 
 
 def insert(table: sa.Table, *leave_out: str) -> Any:
@@ -227,24 +230,33 @@ ALLOCATION_COLUMNS = (
     t.allocation.c.note,
     t.allocation.c.at,
     t.allocation.c.until,
+    t.allocation.c.version,
 )
 _ALLOCATIONS = sa.select(*ALLOCATION_COLUMNS).select_from(
     t.allocation.join(t.scope, t.scope.c.id == t.allocation.c.scope_id)
 )
 
-add_allocation = insert(t.allocation, "until")
+add_allocation = insert(t.allocation, "until", "version")
 allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
-# An allocation as it was read: since then it may be reassigned or released.
+#: The columns of an allocation that change while it is held.
+KEPT = ("owner", "host", "attributes", "note")
+# An allocation as it was read: since then it may be edited, reassigned or released.
 SAME_ALLOCATION = (
     t.allocation.c.sequence == _P("old_sequence"),
-    t.allocation.c.host == _P("old_host"),
+    t.allocation.c.version == _P("old_version"),
     sa.func.coalesce(t.allocation.c.until, sa.literal_column("-1")) == _P("old_until"),
 )
 remove_allocation = sa.delete(t.allocation).where(*SAME_ALLOCATION)
 cool_allocation = sa.update(t.allocation).where(*SAME_ALLOCATION).values(until=_P("until"))
-reassign_allocation = sa.update(t.allocation).where(*SAME_ALLOCATION).values(host=_P("host"))
+edit_allocation = (
+    sa.update(t.allocation)
+    .where(*SAME_ALLOCATION)
+    .values(
+        {name: _P(name) for name in KEPT} | {"version": t.allocation.c.version + _ONE},
+    )
+)
 #: The witness of an address that lies in no block or free range.
 change_outside = (
     sa.update(t.subnet)
@@ -332,6 +344,15 @@ def allocations_of(fields: tuple[str, ...], count: int) -> Any:
     return query.order_by(order).limit(_P("count"))
 
 
+def attribute_pattern(name: str, value: str) -> str:
+    """The pattern of the stored JSON of allocations with an attribute; of few others as well.
+
+    :param value: as JSON.
+    """
+    literal = _ESCAPED.sub(r"!\g<0>", f"{json.dumps(name)}: {value}")
+    return f"%{literal}%"
+
+
 def _narrowed(query: Any, fields: tuple[str, ...]) -> Any:
     query = query.where(t.allocation.c.sequence > _P("after"))
     for name in fields:
@@ -341,6 +362,13 @@ def _narrowed(query: Any, fields: tuple[str, ...]) -> Any:
                 t.allocation.c.owner, 1, sa.cast(_P("owner_length"), sa.Integer)
             )
             query = query.where(beginning == _P(name), t.allocation.c.owner != _EMPTY)
+            continue
+        if name.startswith("attribute_"):
+            if not name.endswith("_json"):
+                query = query.where(
+                    t.allocation.c.attributes.like(_P(name), escape="!")
+                    | t.allocation.c.attributes.like(_P(f"{name}_json"), escape="!")
+                )
             continue
         column = t.scope.c.name if name == "scope" else t.allocation.c[name]
         query = query.where(column == _P(name))

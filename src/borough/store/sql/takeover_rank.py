@@ -30,4 +30,4 @@ def _by_region(region_bits: str, tail: int) -> str:
         for bits, found in ranks.items()
         if found != last
     )
-    return f"CASE {cases} ELSE {last} END"
+    return f"CASE {cases} ELSE {last} END" if cases else str(last)

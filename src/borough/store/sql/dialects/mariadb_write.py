@@ -35,6 +35,7 @@ from borough.store.sql.plan_rows import (
     plan_rows,
 )
 from borough.store.sql.runner import Native, Row, Runner
+from borough.store.sql.statements import KEPT
 
 #: Rows of a kind from which on this way is faster.
 _MANY: Final = 8
@@ -62,9 +63,8 @@ _SAME_FREE_RANGE: Final = (
 )
 _SAME_BLOCK: Final = "old.id = made.old_id AND old.version = made.old_version"
 _SAME_ALLOCATION: Final = (
-    "old.sequence = made.old_sequence AND COALESCE(old.until, -1) = made.old_until "
-    # Values from JSON have the collation of the connection.
-    "AND old.host = CONVERT(made.old_host USING utf8mb4) COLLATE utf8mb4_nopad_bin"
+    "old.sequence = made.old_sequence AND old.version = made.old_version "
+    "AND COALESCE(old.until, -1) = made.old_until"
 )
 
 
@@ -120,8 +120,10 @@ _PARTS: Final = {
     "removed": _delete(_ALLOCATION, OLD_ALLOCATION, _SAME_ALLOCATION),
     "cooled": f"UPDATE {_rows({**OLD_ALLOCATION, 'until': 'bigint'})} {_ALLOCATION} "
     f"ON {_SAME_ALLOCATION} SET old.until = made.until",
-    "reassigned": f"UPDATE {_rows({**OLD_ALLOCATION, 'host': 'text'})} {_ALLOCATION} "
-    f"ON {_SAME_ALLOCATION} SET old.host = made.host",
+    "edited": f"UPDATE {_rows({**OLD_ALLOCATION, **_typed(t.allocation, KEPT)})} {_ALLOCATION} "
+    f"ON {_SAME_ALLOCATION} SET "
+    + "".join(f"old.`{name}` = made.`{name}`, " for name in KEPT)
+    + "old.version = old.version + 1",
     # Last, as an allocation locks its subnet's row for the foreign key after all else.
     "outside": f"UPDATE {_rows(OLD_SUBNET)} {_SUBNET} "
     "ON old.id = made.old_id AND old.version = made.old_version "

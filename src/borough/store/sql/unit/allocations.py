@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -151,7 +152,7 @@ class SqlAllocations(SqlPart):
         for clause, values in (
             (s.remove_allocation, rows.removed_values(plan)),
             (s.cool_allocation, rows.cooled_values(plan)),
-            (s.reassign_allocation, rows.reassigned_values(plan)),
+            (s.edit_allocation, rows.edited_values(plan)),
             (s.change_outside, rows.outside_values(plan, subnets)),
         ):
             if values:
@@ -215,6 +216,18 @@ class SqlAllocations(SqlPart):
         return self._runner.write_all(s.forget, gone)
 
     def allocations(self, wanted: Filter) -> list[AllocationRow]:
+        found: list[AllocationRow] = []
+        while True:
+            page = self._allocations(wanted)
+            if not wanted.attributes:
+                return page
+            # The database compares less exactly: a page of it may have fewer rows.
+            found += [each for each in page if each.carries(wanted.attributes)]
+            if wanted.limit is None or len(page) < wanted.limit or len(found) >= wanted.limit:
+                return found[: wanted.limit]
+            wanted = replace(wanted, after=page[-1].sequence)
+
+    def _allocations(self, wanted: Filter) -> list[AllocationRow]:
         values: dict[str, Any] = {
             name: value
             for name, value in (
@@ -225,6 +238,9 @@ class SqlAllocations(SqlPart):
             )
             if value is not None
         }
+        for at, (name, text) in enumerate(wanted.attributes):
+            values[f"attribute_{at}"] = s.attribute_pattern(name, json.dumps(text))
+            values[f"attribute_{at}_json"] = s.attribute_pattern(name, text)
         fields = tuple(values)
         if wanted.owner_prefix is not None:
             values["owner_length"] = len(wanted.owner_prefix)

@@ -74,6 +74,7 @@ _REHOME = (
         address=_P("address"),
         subnet_id=_P("subnet_id"),
         until=_P("until"),
+        version=_P("version"),
     )
 )
 _RESTS = (
@@ -198,7 +199,8 @@ class SqlInspection(SqlPart):
         # Two may trade scopes: until all are out of the way they have the addresses of nobody.
         scopes = self.catalogue.scopes
         aside = [
-            _rehomed(old, old, scopes) | {"address": old.sequence.to_bytes(8, "big")}
+            _rehomed(old, old, scopes)
+            | {"address": old.sequence.to_bytes(8, "big"), "version": old.version}
             for old, new in pairs
             if old.scope != new.scope
         ]
@@ -232,4 +234,5 @@ def _rehomed(old: AllocationRow, new: AllocationRow, scopes: Mapping[str, int]) 
         "address": to_bytes(new.family, new.address),
         "subnet_id": new.subnet_id,
         "until": new.until,
+        "version": old.version + 1,
     }

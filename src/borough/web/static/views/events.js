@@ -9,7 +9,7 @@ import { state } from "../core/state.js";
 const SHOWN = 300;
 const ACTS = {
   allocated: ["allocated", "info"], released: ["released", ""], claimed: ["claimed", "good"], grew: ["grew", "good"],
-  transferred: ["transferred", "warn"], gave_up: ["gave up", ""], topology: ["topology", "warn"], repaired: ["repaired", "alarm"], pruned: ["pruned", "warn"],
+  transferred: ["transferred", "warn"], borrowed: ["borrowed", ""], gave_up: ["gave up", ""], topology: ["topology", "warn"], repaired: ["repaired", "alarm"], pruned: ["pruned", "warn"],
 };
 
 export function eventsView(root) {

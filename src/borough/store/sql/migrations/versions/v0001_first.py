@@ -267,6 +267,7 @@ def _allocations() -> None:
         sa.Column("note", LONG),
         _big("at"),
         _big("until", nullable=True),
+        sa.Column("version", sa.Integer, nullable=False, server_default="0"),
         sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
     )
     for column, condition in (

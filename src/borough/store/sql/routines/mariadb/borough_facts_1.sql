@@ -4,8 +4,10 @@
 --
 -- fact 0   the block or free range that was offered or named
 -- fact 1   the blocks that the claimant holds in the cohorts or subnets of its rung
--- fact 2   free ranges: the buddies of these regions, and those around the offered free range
--- fact 3   the blocks of the region that the offered block is part of, of another holder
+-- fact 2   free ranges: the buddies of these regions, those in the buddies of regions of less than 64 addresses,
+--          and those around the offered free range
+-- fact 3   the blocks in the region that the offered block is part of, of another holder
+-- fact 4   the blocks in the buddies of regions of less than 64 addresses
 --
 -- p_version the version of the catalogue that the caller knows
 -- p_kind    0 for a block, 1 for a free range
@@ -86,8 +88,29 @@ facts: BEGIN
                 AND FIND_IN_SET(IF(p_column = 'cohort_id', k.cohort_id, k.subnet_id), p_ids)
         ) AS region STRAIGHT_JOIN borough_free_range AS r
             FORCE INDEX (uq_borough_free_range_subnet_base)
-            ON r.subnet_id = region.subnet_id AND r.base = region.buddy
-                AND r.length = region.region_length
+            ON r.subnet_id = region.subnet_id AND r.base BETWEEN region.buddy AND IF(
+                    LENGTH(region.buddy) * 8 - region.region_length < 6,
+                    CONCAT(LEFT(region.buddy, LENGTH(region.buddy) - 1), CHAR(ORD(RIGHT(region.buddy, 1))
+                        | ((1 << (LENGTH(region.buddy) * 8 - region.region_length)) - 1))),
+                    region.buddy)
+                AND (r.length = region.region_length OR r.length > region.region_length
+                    AND LENGTH(region.buddy) * 8 - region.region_length < 6)
+    UNION ALL
+    SELECT 4, b.id, b.subnet_id, b.cohort_id, b.base, b.length, b.bitmap, b.holder,
+            b.region_length, b.version, b.high_water, b.idle_since
+        FROM (
+            SELECT DISTINCT k.subnet_id, k.region_length, CONCAT(
+                LEFT(k.base, LENGTH(k.base) - 1),
+                CHAR((ORD(RIGHT(k.base, 1)) ^ (1 << (LENGTH(k.base) * 8 - k.region_length)))
+                    & (256 - (1 << (LENGTH(k.base) * 8 - k.region_length))))) AS buddy
+            FROM borough_block AS k FORCE INDEX (ix_borough_block_held)
+            WHERE p_kind = 1 AND p_claimant <> '' AND k.holder = p_claimant
+                AND k.region_length > LENGTH(k.base) * 8 - 6
+                AND FIND_IN_SET(IF(p_column = 'cohort_id', k.cohort_id, k.subnet_id), p_ids)
+        ) AS region STRAIGHT_JOIN borough_block AS b FORCE INDEX (uq_borough_block_subnet_base)
+            ON b.subnet_id = region.subnet_id AND b.base BETWEEN region.buddy AND CONCAT(
+                LEFT(region.buddy, LENGTH(region.buddy) - 1), CHAR(ORD(RIGHT(region.buddy, 1))
+                    | ((1 << (LENGTH(region.buddy) * 8 - region.region_length)) - 1)))
     UNION ALL
     SELECT 2, r.id, r.subnet_id, r.cohort_id, r.base, r.length, 0, '', 0, 0, 0, 0
         FROM borough_free_range AS r FORCE INDEX (uq_borough_free_range_subnet_base)

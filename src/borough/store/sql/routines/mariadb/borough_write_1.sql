@@ -74,11 +74,11 @@ BEGIN
     IF JSON_EXISTS(p_plan, '$.removed') THEN
         DELETE old FROM JSON_TABLE(p_plan, '$.removed[*]' COLUMNS (
                 old_sequence BIGINT PATH '$.old_sequence',
-                old_host VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.old_host',
+                old_version BIGINT PATH '$.old_version',
                 old_until BIGINT PATH '$.old_until')) AS made
             STRAIGHT_JOIN borough_allocation AS old FORCE INDEX (PRIMARY)
-            ON old.sequence = made.old_sequence AND COALESCE(old.until, -1) = made.old_until
-                AND old.host = CONVERT(made.old_host USING utf8mb4) COLLATE utf8mb4_nopad_bin;
+            ON old.sequence = made.old_sequence AND old.version = made.old_version
+                AND COALESCE(old.until, -1) = made.old_until;
         SET found = found + ROW_COUNT();
     END IF;
     -- The witness of an address that lies in no block or free range.

@@ -3,8 +3,10 @@
 --
 -- fact 0   the block or free range that was offered or named
 -- fact 1   the blocks that the claimant holds in the cohorts or subnets of its rung
--- fact 2   free ranges: the buddies of these regions, and those around the offered free range
--- fact 3   the blocks of the region that the offered block is part of, of another holder
+-- fact 2   free ranges: the buddies of these regions, those in the buddies of regions of less than 64 addresses,
+--          and those around the offered free range
+-- fact 3   the blocks in the region that the offered block is part of, of another holder
+-- fact 4   the blocks in the buddies of regions of less than 64 addresses
 --
 -- p_kind    0 for a block, 1 for a free range
 -- p_piece   its id
@@ -90,7 +92,34 @@ BEGIN
                             = ANY (p_ids)
                 ) AS region
                 JOIN borough_free_range AS r ON r.subnet_id = region.subnet_id
-                    AND r.base = region.buddy AND r.length = region.region_length
+                    AND r.base BETWEEN region.buddy AND CASE
+                        WHEN length(region.buddy) * 8 - region.region_length < 6
+                        THEN substring(region.buddy FOR length(region.buddy) - 1)
+                            || set_byte('\x00', 0, get_byte(region.buddy, length(region.buddy) - 1)
+                                | ((1 << (length(region.buddy) * 8 - region.region_length)) - 1))
+                        ELSE region.buddy END
+                    AND (r.length = region.region_length OR r.length > region.region_length
+                        AND length(region.buddy) * 8 - region.region_length < 6)
+            UNION ALL
+            SELECT 4, b.id, b.subnet_id, b.cohort_id, b.base, b.length, b.bitmap, b.holder,
+                    b.region_length, b.version, b.high_water, b.idle_since
+                FROM (
+                    SELECT DISTINCT k.subnet_id, length(k.base) * 8 - k.region_length AS bits,
+                        substring(k.base FOR length(k.base) - 1)
+                        || set_byte('\x00', 0, (get_byte(k.base, length(k.base) - 1)
+                                # (1 << (length(k.base) * 8 - k.region_length)))
+                            & (256 - (1 << (length(k.base) * 8 - k.region_length)))) AS buddy
+                    FROM borough_block AS k
+                    WHERE p_kind = 1 AND p_claimant <> '' AND k.holder = p_claimant
+                        AND k.holder <> '' AND k.region_length > length(k.base) * 8 - 6
+                        AND CASE p_column WHEN 'cohort_id' THEN k.cohort_id ELSE k.subnet_id END
+                            = ANY (p_ids)
+                ) AS region
+                JOIN borough_block AS b ON b.subnet_id = region.subnet_id
+                    AND b.base BETWEEN region.buddy
+                        AND substring(region.buddy FOR length(region.buddy) - 1)
+                            || set_byte('\x00', 0, get_byte(region.buddy, length(region.buddy) - 1)
+                                | ((1 << region.bits) - 1))
             UNION ALL
             SELECT 2, r.id, r.subnet_id, r.cohort_id, r.base, r.length, 0, '', 0, 0, 0, 0
                 FROM borough_free_range AS r

@@ -62,8 +62,8 @@ BEGIN
     IF p_plan ? 'removed' THEN
         DELETE FROM borough_allocation AS a
             USING jsonb_to_recordset(p_plan->'removed') AS made (
-                old_sequence bigint, old_host text, old_until bigint)
-            WHERE a.sequence = made.old_sequence AND a.host = made.old_host
+                old_sequence bigint, old_version bigint, old_until bigint)
+            WHERE a.sequence = made.old_sequence AND a.version = made.old_version
                 AND coalesce(a.until, -1) = made.old_until;
         GET DIAGNOSTICS more = ROW_COUNT;
         met := met + more;
@@ -71,17 +71,20 @@ BEGIN
     IF p_plan ? 'cooled' THEN
         UPDATE borough_allocation AS a SET until = made.until
             FROM jsonb_to_recordset(p_plan->'cooled') AS made (
-                old_sequence bigint, old_host text, old_until bigint, until bigint)
-            WHERE a.sequence = made.old_sequence AND a.host = made.old_host
+                old_sequence bigint, old_version bigint, old_until bigint, until bigint)
+            WHERE a.sequence = made.old_sequence AND a.version = made.old_version
                 AND coalesce(a.until, -1) = made.old_until;
         GET DIAGNOSTICS more = ROW_COUNT;
         met := met + more;
     END IF;
-    IF p_plan ? 'reassigned' THEN
-        UPDATE borough_allocation AS a SET host = made.host
-            FROM jsonb_to_recordset(p_plan->'reassigned') AS made (
-                old_sequence bigint, old_host text, old_until bigint, host text)
-            WHERE a.sequence = made.old_sequence AND a.host = made.old_host
+    IF p_plan ? 'edited' THEN
+        UPDATE borough_allocation AS a
+            SET owner = made.owner, host = made.host, attributes = made.attributes,
+                note = made.note, version = a.version + 1
+            FROM jsonb_to_recordset(p_plan->'edited') AS made (
+                old_sequence bigint, old_version bigint, old_until bigint, owner text, host text,
+                attributes text, note text)
+            WHERE a.sequence = made.old_sequence AND a.version = made.old_version
                 AND coalesce(a.until, -1) = made.old_until;
         GET DIAGNOSTICS more = ROW_COUNT;
         met := met + more;
