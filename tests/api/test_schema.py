@@ -107,6 +107,7 @@ def test_no_face_has_public_methods_of_its_own() -> None:
             "with_visible_hosts": "what the service does for confined tokens",
             "release_seen": "what the service does for confined tokens",
             "import_seen": "what the service does for confined tokens",
+            "transfer_seen": "what the service does for confined tokens",
         },
         RemoteIpam: {},
         ScopedIpam: {
