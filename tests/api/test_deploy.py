@@ -129,6 +129,14 @@ def test_the_commands_of_unit_and_container_exist() -> None:
         assert isinstance(command, click.Command)
 
 
+def test_a_token_is_created_before_the_first_start() -> None:
+    """A service with --tokens refuses to start when there is none."""
+    container = (DEPLOY / "Containerfile").read_text()
+    unit = (DEPLOY / "borough.service").read_text()
+    assert container.index("token create") < container.index("podman run -p")
+    assert unit.index("token create") < unit.index("enable --now")
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 def test_systemd_reads_the_unit() -> None:
     """Its only complaint is the program, which is not installed here."""

@@ -132,3 +132,18 @@ def test_every_answer_has_the_fields_that_are_described() -> None:
     assert list(described["Event"]["properties"]) == list(plain(event))
     token = Token("t", "public", "digest", Permission.READ)
     assert list(described["TokenView"]["properties"]) == list(plain(show_token(token)))
+
+
+def test_fields_of_a_base_are_described() -> None:
+    """The body of an allocation adds fields to those of an explanation."""
+    described = describe(OPERATIONS, secured=True)
+    body = described["components"]["schemas"]["AllocationRequest"]["properties"]
+    assert [name for name, field in body.items() if not field.get("description")] == []
+
+
+def test_every_operation_has_a_tag_that_is_described() -> None:
+    described = describe(OPERATIONS, secured=True)
+    tags = {tag["name"] for tag in described["tags"] if tag["description"]}
+    used = {tuple(each["tags"]) for path in described["paths"].values() for each in path.values()}
+    assert used == {(tag,) for tag in tags}
+    assert len(tags) == 5

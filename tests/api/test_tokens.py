@@ -82,7 +82,7 @@ def test_the_stream_of_a_token_that_expires_ends(
 
 
 def test_a_stream_ends_within_a_second() -> None:
-    """The age of the list and the interval of checks add up, as docs/http.md says."""
+    """The age of the list and the interval of checks add up, as docs/reference/http.md says."""
     assert guard.MAX_AGE + guard.CHECK_EVERY < 1
 
 

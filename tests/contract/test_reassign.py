@@ -1,6 +1,6 @@
 """Hosts that are drained, removed and renamed, and addresses that move; on every store.
 
-Rules under "Reassignment" of ``docs/rules.md``.
+Rules under "Reassignment" of ``docs/reference/rules.md``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The eleven rules of docs/rules.md on every store, beyond the kit in ``test_kit.py``."""
+"""The eleven rules of docs/reference/rules.md on every store, beyond the kit in ``test_kit.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code in docs/drivers.md runs, and the example driver can be copied."""
+"""The code in docs/reference/drivers.md runs, and the example driver can be copied."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ from borough.errors import InvalidSettings, UnknownDriver
 from tests.driver.test_conformance import run_kit
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "drivers.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "drivers.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+
+#: The command by which the page tests the example, in the folder of its file.
+KIT = next(
+    line for line in PAGE.splitlines() if line.startswith("python -m pytest") and "folder" in line
+)
+
 EXAMPLE = next(block for block in BLOCKS if "folder_driver.py" in block)
 
 
@@ -39,7 +45,7 @@ def test_the_first_example_runs(
 ) -> None:
     """Unchanged from the page."""
     monkeypatch.chdir(ROOT)
-    exec(compile(BLOCKS[0], "docs/drivers.md", "exec"), {})
+    exec(compile(BLOCKS[0], "docs/reference/drivers.md", "exec"), {})
     said = capsys.readouterr().out
     assert re.fullmatch(r"\['10\.64\.[\d.]+', '[0-9a-f:]+'\] 1\n", said)
 
@@ -95,21 +101,11 @@ def test_the_kit_runs_from_the_wheel(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     (work / "folder_driver.py").write_text(EXAMPLE)
-    (work / "folder.yaml").write_text(f"folder: {work}/addresses\n")
-    kit = ["--pyargs", "borough.driver.conformance", "--driver", "folder_driver:FolderDriver"]
+    (work / "folder.yaml").write_text("folder: addresses\n")
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            *kit,
-            "--driver-config",
-            "folder.yaml",
-            "-p",
-            "no:cacheprovider",
-        ],
+        [sys.executable, *KIT.split()[1:], "-p", "no:cacheprovider"],
         cwd=work,
-        env={**os.environ, "PYTHONPATH": f"{target}:{work}"},
+        env={**os.environ, "PYTHONPATH": str(target)},
         capture_output=True,
         text=True,
         check=False,

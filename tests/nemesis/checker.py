@@ -42,7 +42,7 @@ REFUSALS: Final[dict[str, frozenset[str]]] = {
 }
 
 
-#: Findings of an audit after a clock was ahead (docs/operations.md).
+#: Findings of an audit after a clock was ahead (docs/reference/operations.md).
 AHEAD: Final = frozenset({"rest_too_long", "idle_since_future", "key_from_future"})
 
 

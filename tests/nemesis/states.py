@@ -1,8 +1,8 @@
 """Declared states, read from topologies without the engine.
 
-This module implements the rules of boundaries (docs/rules.md, 1 to 3) a second time, so that the checker does
-not repeat a fault of the engine. Addresses are plain numbers: the IPv6 addresses of a campaign are larger
-than all IPv4 addresses.
+This module implements the rules of boundaries (docs/reference/rules.md, 1 to 3) a second time, so that
+the checker does not repeat a fault of the engine. Addresses are plain numbers: the IPv6 addresses of a
+campaign are larger than all IPv4 addresses.
 """
 
 from __future__ import annotations

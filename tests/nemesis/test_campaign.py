@@ -1,6 +1,6 @@
 """Campaigns: a short one of each kind in continuous integration, and long ones on demand.
 
-``./test -m nemesis`` runs all of them; see docs/reliability.md.
+``./test -m nemesis`` runs all of them; see docs/explanation/reliability.md.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from tests.servers.shared import must_have
 
 pytestmark = pytest.mark.routing
 
-DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "routes.md"
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "reference" / "routes.md"
 
 HOSTS = ["node-1", "rack 7 \"quoted\" 'too'", "name}; protocol", "übermaß?", "#!", "x" * 255]
 
@@ -67,7 +67,7 @@ def test_daemon_accepts_the_output(cli: Cli, tmp_path: Path, kind: str, host: st
 
 @pytest.mark.parametrize("kind", CHECKS)
 def test_daemon_accepts_the_documented_configuration(cli: Cli, tmp_path: Path, kind: str) -> None:
-    """The configuration of docs/routes.md, with Borough's output."""
+    """The configuration of docs/reference/routes.md, with Borough's output."""
     blocks = re.findall(r"^```\w*\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)
     path = tmp_path / "daemon.conf"
     said = cli.text("routes", "--format", kind, "--host", "node-1")

@@ -61,6 +61,9 @@ def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     for hidden in (each.name for each in fields(Event) if not each.repr):
         del components["Event"]["properties"][hidden]
+    for kind in types:
+        if kind.__name__ in components and issubclass(kind, msgspec.Struct):
+            components[kind.__name__]["description"] = _documented(kind)
     by_type = dict(zip(map(_key, types), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for each in operations:
@@ -75,6 +78,7 @@ def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in _tags(operations).items()],
         "paths": paths,
         "components": {"schemas": {name: _readable(schema) for name, schema in components.items()}},
     }
@@ -82,6 +86,16 @@ def describe(operations: Sequence[Operation], *, secured: bool) -> dict[str, Any
         made["security"] = [{"token": []}]
         made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return made
+
+
+def _tags(operations: Iterable[Operation]) -> dict[str, str]:
+    """A tag for each module of operations, from its docstring ``Name: description``."""
+    return dict(_tag(each) for each in operations)
+
+
+def _tag(each: Operation) -> tuple[str, str]:
+    name, _, text = (inspect.getdoc(inspect.getmodule(each.function)) or "").partition(": ")
+    return name, _line(text[:1].upper() + text[1:])
 
 
 def _types(operations: Iterable[Operation]) -> list[Any]:
@@ -95,6 +109,13 @@ def _types(operations: Iterable[Operation]) -> list[Any]:
     return list({_key(kind): kind for kind in wanted}.values())
 
 
+def _documented(kind: type) -> str:
+    """The docstring of a struct, followed by the fields in those of its bases."""
+    own, *bases = (inspect.cleandoc(vars(each).get("__doc__") or "") for each in kind.__mro__)
+    inherited = (f":ivar {name}: {text}" for base in bases for name, text in _FIELD.findall(base))
+    return "\n".join([own, *inherited])
+
+
 def _key(kind: Any) -> str:
     return repr(kind)
 
@@ -106,6 +127,7 @@ def _operation(
     summary, _, rest = text.partition("\n\n")
     made: dict[str, Any] = {
         "operationId": each.name,
+        "tags": [_tag(each)[0]],
         "summary": _line(summary).rstrip("."),
         "parameters": _parameters(each, components),
         "responses": {
@@ -187,7 +209,9 @@ def _readable(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of a struct, with its docstring as descriptions of the struct and of its fields."""
     made = dict(schema)
     text = inspect.cleandoc(made.get("description", ""))
-    known = {name: _line(words) for name, words in _FIELD.findall(text)}
+    known: dict[str, str] = {}
+    for name, words in _FIELD.findall(text):
+        known.setdefault(name, _line(words))
     made["description"] = _line(text.partition(":ivar")[0])
     made["properties"] = {
         name: {**_text(form), "description": known[name]} if name in known else _text(form)

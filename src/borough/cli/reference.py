@@ -1,6 +1,6 @@
 """The reference of all commands, generated from the commands.
 
-python -m borough.cli.reference > docs/reference.md
+python -m borough.cli.reference prints it as Markdown; the page docs/reference/commands.md contains it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
-from typing import Final
 
 import click
 
@@ -17,73 +16,19 @@ from borough.cli.app import app
 from borough.cli.command import Command, subcommands
 from borough.errors import BoroughError
 
-_HEAD: Final = """\
-# Command reference
 
-*Made by `python -m borough.cli.reference > docs/reference.md`; a test compares the two.*
-
-    borough [--db URL | --server URL] [--json] COMMAND …
-
-`--db`, `--server` and `--json` may stand before or after the command. Without them and the environment
-variables `BOROUGH_DB` and `BOROUGH_SERVER` the database is `sqlite:///borough.db`, a file in the working
-folder. With `--server` every command but `init`, `copy` and `serve` works through the
-[service](http.md), with the same answers, errors and exit codes.
-
-With `--json` a command prints exactly one JSON document on standard output. A command that fails prints one
-JSON object with `code`, `message` and `detail` on standard error. Without `--json` it prints sentences and
-tables that fit the terminal. In a pipe every row of a table is one line, unless `COLUMNS` is set.
-
-| variable | meaning |
-|---|---|
-| `BOROUGH_DB` | the database, without `--db` |
-| `BOROUGH_SERVER` | the service, without `--server` and `--db` |
-| `BOROUGH_TOKEN` | the token for the service |
-| `BOROUGH_CA_FILE` | PEM file of the authorities that the certificate of the service is verified by |
-| `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | the proxy for a service |
-| `BOROUGH_DEBUG` | `1`: print the traceback of an unexpected error |
-| `COLUMNS` | width of the output |
-| `NO_COLOR` | no colours, also on a terminal |
-"""
-
-_EXIT: Final = """\
-## Exit codes
-
-| code | meaning | what to do |
-|---|---|---|
-| 0 | done | |
-| 1 | failed, or `audit` has findings left | inspect the installation |
-| 2 | bad usage or input | correct it; the same request fails again |
-| 3 | exhausted, or no matching subnet | release addresses, add subnets, or use a wider group |
-| 4 | conflict | read again, decide again |
-| 5 | retry later | repeat the same request |
-| 130 | interrupted with Ctrl-C | |
-"""
-
-_ERRORS: Final = """\
-## Error codes
-
-Values of `code` in the JSON object of an error. They are stable.
-
-| code | exit code | meaning |
-|---|---|---|
-| `usage` | 2 | The command line cannot be parsed. |
-| `internal` | 1 | An unexpected error: please report it. |
-"""
+def commands() -> str:
+    """A section for each command."""
+    return "\n".join(_sections("borough", app))
 
 
-def reference() -> str:
-    """The whole document."""
-    parts = [_HEAD, _EXIT, _ERRORS + "".join(_error_lines()), *_sections("borough", app)]
-    return "\n".join(parts)
-
-
-def _error_lines() -> Iterator[str]:
+def error_kinds(branch: type[BoroughError] = BoroughError) -> Iterator[type[BoroughError]]:
+    """The kinds of errors of the library in a branch of their tree, the first one of each code."""
     seen = set()
-    for kind in _kinds(BoroughError):
+    for kind in _kinds(branch):
         if kind.code not in seen:
             seen.add(kind.code)
-            meaning = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-            yield f"| `{kind.code}` | {kind.exit_code} | {meaning.replace('``', '`')} |\n"
+            yield kind
 
 
 def _kinds(kind: type[BoroughError]) -> Iterator[type[BoroughError]]:
@@ -135,4 +80,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(reference())
+    sys.stdout.write(commands())

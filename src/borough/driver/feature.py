@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Feature(StrEnum):
-    """A promise of the rules of allocation (``docs/rules.md``)."""
+    """A promise of the rules of allocation (``docs/reference/rules.md``)."""
 
     HARD = "hard groups: boundaries, no fallback"
     TYPED = "typed groups: fall back to unlabelled subnets"

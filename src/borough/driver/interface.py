@@ -4,7 +4,7 @@ A :class:`SubnetDriver` serves an IPAM system that knows subnets; the shim (:mod
 makes a :class:`GroupDriver` of it. A :class:`GroupDriver` serves a system that decides groups. A
 :class:`SubnetDriver` can decide some of them, see :attr:`SubnetDriver.decides`.
 
-``docs/drivers.md`` has an example to copy.
+``docs/reference/drivers.md`` has an example to copy.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def load_driver(name: str, settings: Mapping[str, Any] | None = None) -> GroupDr
     """Open a driver; a classic one is wrapped in the shim.
 
     :param name: the name in its package, or ``module:Class`` for a driver that no package names.
-    :param settings: its settings and those of the shim; see ``docs/drivers.md``.
+    :param settings: its settings and those of the shim; see ``docs/reference/drivers.md``.
     :raises UnknownDriver: there is no such driver.
     :raises InvalidSettings: a setting is missing, wrong, or not known.
     """

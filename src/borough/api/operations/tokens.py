@@ -1,4 +1,4 @@
-"""Tokens of the service."""
+"""Tokens: list, create and revoke the tokens of the service."""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ class Selector(Input):
     :ivar count: addresses of each family.
     :ivar address: exactly this address.
     :ivar mac: a MAC address, for an IPv6 address by EUI-64.
+    :ivar kind: `any` by default; `next` for the lowest free address, `gateway` for that of the subnet.
     :ivar claims: true when the host claims space for them.
+    :ivar scope: the address space.
     """
 
     labels: Labels = field(default_factory=dict)

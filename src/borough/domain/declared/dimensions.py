@@ -1,6 +1,6 @@
 """Dimensions, labels and how one subnet matches one request in one dimension.
 
-This module is rules 1 to 3 of ``docs/rules.md``: boundaries, selection, implied labels.
+This module is rules 1 to 3 of ``docs/reference/rules.md``: boundaries, selection, implied labels.
 """
 
 from __future__ import annotations

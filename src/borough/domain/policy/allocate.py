@@ -1,4 +1,4 @@
-"""Decide allocations and releases: rules 4 to 9 of ``docs/rules.md``.
+"""Decide allocations and releases: rules 4 to 9 of ``docs/reference/rules.md``.
 
 Pure: both read a :class:`~borough.domain.space.plan.Space` and return a
 :class:`~borough.domain.space.plan.Plan`.

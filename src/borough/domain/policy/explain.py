@@ -1,4 +1,4 @@
-"""Explanation of a decision: rule 11 of ``docs/rules.md``.
+"""Explanation of a decision: rule 11 of ``docs/reference/rules.md``.
 
 Each rung of the ladder is listed as taken, full or not reached, every other subnet with the reason that
 excludes it. Long lists are cut, with the number of entries left out.

@@ -2,7 +2,7 @@
 
 A loan lies inside the region of its lender, who goes on announcing the whole region. The route of the
 borrower is longer, so longest match finds every address (RFC 1812, 5.2.4.3). Rules 2, 5 and 6 of section
-"Soft boundaries" of ``docs/rules.md``.
+"Soft boundaries" of ``docs/reference/rules.md``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Placement inside the space of one rung: claim, grow, take over, share, borrow.
 
-Part of rule 4 and all of section "Soft boundaries" of ``docs/rules.md``. The policy keeps the space of a
-holder in few aligned regions. It uses them, doubles one in place, and only then starts a new one where it
-has most room to double. When nothing is unclaimed, it takes over unused space of another holder, where
-that costs no route, before it borrows a single address.
+Part of rule 4 and all of section "Soft boundaries" of ``docs/reference/rules.md``. The policy keeps the
+space of a holder in few aligned regions. It uses them, doubles one in place, and only then
+starts a new one where it has most room to double. When nothing is unclaimed, it takes over unused space
+of another holder, where that costs no route, before it borrows a single address.
 """
 
 from __future__ import annotations

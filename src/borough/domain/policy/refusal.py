@@ -1,4 +1,7 @@
-"""The reason of a refusal, and advice that works when it is followed (rule 10 of ``docs/rules.md``)."""
+"""The reason of a refusal, and advice that works when it is followed.
+
+Rule 10 of ``docs/reference/rules.md``.
+"""
 
 from __future__ import annotations
 

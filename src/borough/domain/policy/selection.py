@@ -1,4 +1,4 @@
-"""Resolve a selector to an ordered ladder of rungs: rules 1 to 5 of ``docs/rules.md``.
+"""Resolve a selector to an ordered ladder of rungs: rules 1 to 5 of ``docs/reference/rules.md``.
 
 A rung is a set of cohorts of equal preference, in one hold. A store needs one index probe for a rung of
 any number of subnets.

@@ -2,5 +2,5 @@
 
     pytest --pyargs borough.driver.conformance --driver NAME [--driver-config FILE]
 
-See ``docs/drivers.md``.
+See ``docs/reference/drivers.md``.
 """

@@ -1,4 +1,4 @@
-"""The address that a group yields: rule 6 of ``docs/rules.md``."""
+"""The address that a group yields: rule 6 of ``docs/reference/rules.md``."""
 
 from __future__ import annotations
 

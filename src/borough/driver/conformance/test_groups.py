@@ -1,4 +1,4 @@
-"""The subnets of a request and their order: rules 1 to 5 of ``docs/rules.md``."""
+"""The subnets of a request and their order: rules 1 to 5 of ``docs/reference/rules.md``."""
 
 from __future__ import annotations
 

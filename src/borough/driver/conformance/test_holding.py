@@ -1,4 +1,4 @@
-"""Owners, keys, release and cool-down: rules 7 to 10 of ``docs/rules.md``, and many callers at once."""
+"""Owners, keys, release, cool-down, many callers: rules 7 to 10 of ``docs/reference/rules.md``."""
 
 from __future__ import annotations
 

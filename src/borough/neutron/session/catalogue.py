@@ -3,7 +3,7 @@
 A cloud has tens of thousands of subnets, in unrelated networks, so no process reads the whole catalogue. A
 request reads the few subnets that Neutron names, unless they are remembered. A new subnet does not change the
 version of the catalogue: every process would read again, and creators of subnets would queue. See
-``docs/neutron.md``, "Catalogue".
+``docs/howto/neutron.md``, "Catalogue".
 """
 
 from __future__ import annotations

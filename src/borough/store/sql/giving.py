@@ -2,7 +2,7 @@
 
 The statement reads the ladder's rungs as a unit of work would, and takes the lowest free address of the first
 block where the rules leave no choice. Otherwise it returns the reason and changes nothing. See
-``docs/architecture.md``, "PostgreSQL and MariaDB: one round trip".
+``docs/explanation/architecture.md``, "PostgreSQL and MariaDB: one round trip".
 """
 
 from __future__ import annotations

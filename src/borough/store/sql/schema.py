@@ -141,7 +141,7 @@ subnet = _table(
     sa.Column("ranged", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("closed", sa.SmallInteger, nullable=False, server_default="0"),
     # Counts of declared changes, and of changes of addresses that lie in no block or free range. Every
-    # decision on this subnet compares both. See docs/architecture.md, "Witnesses".
+    # decision on this subnet compares both. See docs/explanation/architecture.md, "Witnesses".
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("outside", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("name", name="uq_borough_subnet_name"),

@@ -133,7 +133,7 @@ class Postgresql:
         A row lock would come with a snapshot from before the wait. The lock is held for a few statements.
         Declared changes queue at the table of the catalogue's version, other units at the table of blocks.
         Each mode that excludes writers also conflicts with a vacuum: see "What is asked of the server" in
-        docs/operations.md.
+        docs/reference/operations.md.
         """
         runner.text(self.begin_write)
         if request.declares:
