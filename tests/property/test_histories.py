@@ -283,7 +283,7 @@ class Histories(RuleBasedStateMachine):
         note(f"apply: {outcome!r}")
 
     def _held(self, ipam: Ipam) -> dict[int, Any]:
-        return {each.sequence: each for each in ipam.allocations() if each.state == "allocated"}
+        return {each.sequence: each for each in ipam.allocations() if each.state != "cooling"}
 
     def _follow(self, before: dict[int, Any], after: dict[int, Any]) -> None:
         """Each address lies in the subnet that it is filed under, and keeps its holder."""
@@ -466,7 +466,7 @@ class Histories(RuleBasedStateMachine):
         piece = "-".join(str(type(network[0])(end)) for end in (first, last))
         before = self._held(self.ipams[0])
         outcome = self.both(lambda ipam: ipam.reserve(piece, owner=owner, scope=scope))
-        assert self._held(self.ipams[0]).keys() == before.keys()
+        assert self._held(self.ipams[0]).keys() >= before.keys()
         if not isinstance(outcome, BoroughError):
             for each in self.ipams[0].allocations(scope=scope):
                 if first <= int(ipaddress.ip_address(each.address)) <= last:
