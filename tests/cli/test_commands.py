@@ -148,7 +148,7 @@ def test_allocate_with_the_same_key_returns_the_same_addresses(cli: Cli):
     first, again = cli.json(*words), cli.json(*words)
     assert (first["replayed"], again["replayed"]) == (False, True)
     assert addresses(first) == addresses(again)
-    assert "same idempotency key" in cli.text(*words)
+    assert "An earlier request" in cli.text(*words)
 
 
 def test_allocate_explains_itself(cli: Cli):
