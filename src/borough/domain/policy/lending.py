@@ -43,7 +43,7 @@ def loan(subnet: Subnet, block: Block, blocks: Sequence[Block], most: int) -> Pr
     near = enclosing(block.prefix.family, block.prefix.base, block_length(subnet.prefix))
     bits = min(block.tail, most.bit_length() - 1)
     # The lender keeps a block near the loan, and a loan is smaller than a full block.
-    alone = not any(each is not block and near.covers(each.prefix) for each in blocks)
+    alone = not any(each.prefix != block.prefix and near.covers(each.prefix) for each in blocks)
     if alone or bits == BLOCK_BITS:
         bits = min(bits, block.prefix.size.bit_length() - 2)
     if bits < 1:
