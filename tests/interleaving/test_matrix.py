@@ -14,7 +14,7 @@ from tests.interleaving.matrix import Ground, wrong
 from tests.interleaving.servers import galera, single
 
 #: The usual runs play one pair in so many.
-_PARTS = {"sqlite": 16, "postgresql": 7, "mariadb": 7, "galera": 48}
+_PARTS = {"sqlite": 16, "postgresql": 10, "mariadb": 10, "galera": 64}
 
 _MARKS = {
     "sqlite": [],
