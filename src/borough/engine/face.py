@@ -115,15 +115,15 @@ class Face(Actions):
     def allocate(self, request: Request) -> Answer:
         """Allocate all addresses of a request, or none.
 
+        Repeated sticky requests of an owner get the same addresses under any key and on any host: reassign
+        moves an address to another host.
+
         Parameters: see :func:`borough.engine.request.parse_request`.
 
         :raises FixInput: the request is malformed.
         :raises NoMatchingSubnet: the group admits no subnet.
         :raises Exhausted: the group has too few free addresses.
         :raises AddressInUse: the requested address is held.
-        Repeated sticky requests of an owner get the same addresses, whatever their keys and hosts: reassign
-        moves an address to another host.
-
         :raises KeyReused: another request has used the key.
         :raises KeySpent: the key's addresses have been released.
         :raises Contended: conflicts lasted longer than the timeout; try again.
