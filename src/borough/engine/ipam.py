@@ -27,7 +27,7 @@ from borough.engine.imports import Imported, ImportRequest, import_piece
 from borough.engine.queries import RouteForm
 from borough.engine.release import release
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
-from borough.engine.reservations import CancelRequest, ReserveRequest, cancel, reserve
+from borough.engine.reservations import CancelRequest, ReserveRequest, Seen, cancel, reserve
 from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.topology import apply, subnets
 from borough.engine.topology.subnets import Draft
@@ -128,30 +128,24 @@ class Ipam(Face):
         )
 
     def _reserve(self, request: ReserveRequest) -> Reservations:
-        return self._store.transact(
-            lambda unit: reserve(unit, request, self._clock()), repeatable=True
-        )
+        return self.reserve_seen(None, request)
 
-    def reserve_seen(
-        self, seen: Callable[[Catalogue], Collection[str]], request: ReserveRequest
-    ) -> Reservations:
+    def reserve_seen(self, seen: Seen | None, request: ReserveRequest) -> Reservations:
         """Reserve addresses in some subnets only.
 
-        :param seen: names of these subnets.
+        :param seen: names of these subnets; None for all.
         """
         return self._store.transact(
             lambda unit: reserve(unit, request, self._clock(), seen), repeatable=True
         )
 
     def _cancel(self, request: CancelRequest) -> Reservations:
-        return self._store.transact(lambda unit: cancel(unit, request, self._clock()))
+        return self.cancel_seen(None, request)
 
-    def cancel_seen(
-        self, seen: Callable[[Catalogue], Collection[str]], request: CancelRequest
-    ) -> Reservations:
+    def cancel_seen(self, seen: Seen | None, request: CancelRequest) -> Reservations:
         """Cancel reservations in some subnets only.
 
-        :param seen: names of these subnets.
+        :param seen: names of these subnets; None for all.
         """
         return self._store.transact(lambda unit: cancel(unit, request, self._clock(), seen))
 
@@ -285,16 +279,12 @@ class Ipam(Face):
         return self._store.transact(lambda unit: edit(unit, request, self._clock()), brief=True)
 
     def _transfer(self, request: TransferRequest) -> Transferred:
-        return self._store.transact(
-            lambda unit: transfer(unit, request, self._clock()), repeatable=True
-        )
+        return self.transfer_seen(None, request)
 
-    def transfer_seen(
-        self, seen: Callable[[Catalogue], Collection[str]], request: TransferRequest
-    ) -> Transferred:
+    def transfer_seen(self, seen: Seen | None, request: TransferRequest) -> Transferred:
         """Transfer one piece as :meth:`transfer` does, in some subnets only.
 
-        :param seen: names of these subnets.
+        :param seen: names of these subnets; None for all.
         """
         return self._store.transact(
             lambda unit: transfer(unit, request, self._clock(), seen), repeatable=True
