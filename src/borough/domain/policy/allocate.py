@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, eui64, format_address
-from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.placement import Placer, first_free_range_piece
 from borough.domain.policy.selection import Ladder, PlacementGroup, ResolvedSelector
 from borough.domain.request import Kind, Request
@@ -202,7 +201,7 @@ def take_address(
     request = resolved.request
     holder = space.allocation_at(subnet.scope, subnet.family, address)
     if holder is not None:
-        if holder.state is State.ALLOCATED or holder.is_kept_from(request.owner):
+        if holder.is_kept_from(request.owner):
             return False
         plan.removed.append(holder)
     piece = space.piece_at(subnet.id, address)
@@ -243,9 +242,7 @@ def _refuse_named(resolved: ResolvedRequest, space: Space) -> None:
     request = resolved.request
     for subnet, address in named_addresses(resolved):
         holder = space.allocation_at(subnet.scope, subnet.family, address)
-        if holder is not None and (
-            holder.state is State.ALLOCATED or holder.is_kept_from(request.owner)
-        ):
+        if holder is not None and holder.is_kept_from(request.owner):
             raise in_use(holder, subnet, asked=request.kind)
 
 
@@ -396,37 +393,19 @@ def return_unused(
         holders |= {(leaving, block.cohort_id) for block in space.holdings(everywhere, leaving)}
     for holder, cohort_id in sorted(holders):
         held = space.held_in(cohort_id, holder)
-        done: set[tuple[int, Prefix]] = set()
-        # A region that is returned may become part of another one of the same holder.
-        while found := _next_unused(
-            catalogue, space, plan.of_holder(held, cohort_id, holder), done, last=holder == leaving
-        ):
-            subnet, region, blocks = found
-            done.add((subnet.id, region))
-            return_region(plan, space, subnet, region, blocks)
-
-
-def _next_unused(
-    catalogue: Catalogue,
-    space: Space,
-    held: list[Block],
-    done: set[tuple[int, Prefix]],
-    *,
-    last: bool,
-) -> tuple[Subnet, Prefix, list[Block]] | None:
-    """The smallest unused region of a holder, so that the one that is kept is the largest.
-
-    :param last: whether the last region counts.
-    """
-    grouped = regions(held)
-    if len(grouped) == 1 and not last:
-        return None
-    for region, blocks in reversed(grouped):
-        subnet = catalogue.subnets[blocks[0].subnet_id]
-        unused = all(block.free_count == _capacity(catalogue, block) for block in blocks)
-        if unused and (subnet.id, region) not in done and not is_needed(space, subnet, region):
-            return subnet, region, blocks
-    return None
+        grouped = regions(plan.of_holder(held, cohort_id, holder))
+        # Small regions first: the one that is kept is the largest.
+        left = len(grouped)
+        while grouped and (left > 1 or holder == leaving):
+            region, blocks = grouped.pop()
+            unused = all(block.free_count == _capacity(catalogue, block) for block in blocks)
+            subnet = catalogue.subnets[blocks[0].subnet_id]
+            if not unused or is_needed(space, subnet, region):
+                continue
+            left -= 1
+            if holder in return_region(plan, space, subnet, region, blocks):
+                # It is part of another region of the same holder now.
+                grouped = regions(plan.of_holder(held, cohort_id, holder))
 
 
 def _capacity(catalogue: Catalogue, block: Block) -> int:

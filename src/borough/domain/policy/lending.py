@@ -15,7 +15,7 @@ from borough.domain.net.addresses import WIDTH
 from borough.domain.net.prefixes import Prefix, enclosing
 from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, block_length
 from borough.domain.space.plan import Plan, Space
-from borough.domain.space.regions import free_tail
+from borough.domain.space.regions import free_tail, lent_in
 
 #: A region doubles over a buddy of which at least one part in so many is unclaimed.
 _UNCLAIMED: Final = 4
@@ -28,7 +28,7 @@ def unused_end(subnet: Subnet, region: Prefix, blocks: list[Block], smallest: in
     """
     if not any(block.high_water for block in blocks):
         return region
-    tail = free_tail(subnet, region, blocks)
+    tail = free_tail(region, blocks, lent_in(subnet, region, blocks))
     if tail is not None and tail.size >= smallest and tail.length == region.length + 1:
         return tail
     return None

@@ -83,9 +83,10 @@ def _reclaim_region(
         (block.bitmap & ~withheld_bits(subnet, block.prefix)).bit_count() for block in blocks
     )
     half = region.halves()[1] if region.size > 1 else None
-    tail = free_tail(subnet, region, blocks)
+    loans = lent_in(subnet, region, blocks)
+    tail = free_tail(region, blocks, loans)
     spare = half is not None and tail is not None and tail.covers(half)
-    lent = sum(each.size for each in lent_in(subnet, region, blocks))
+    lent = sum(each.size for each in loans)
     idle = used == 0 or (spare and (used + lent) * _LOW[1] <= region.size * _LOW[0])
     idle = idle and not is_needed(space, subnet, half if used and half else region)
     first = blocks[0]

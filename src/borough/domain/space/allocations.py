@@ -86,8 +86,10 @@ class AllocationRow:
         )
 
     def is_kept_from(self, owner: str) -> bool:
-        """True while the address is reserved, and not for this owner."""
-        return self.state is State.RESERVED and not (owner and owner == self.owner)
+        """True while the address is allocated, or reserved and not for this owner."""
+        if self.state is State.RESERVED:
+            return not (owner and owner == self.owner)
+        return self.state is State.ALLOCATED
 
     def carries(self, attributes: Iterable[tuple[str, str]]) -> bool:
         """True when it has all these attributes, by name and text."""

@@ -24,6 +24,7 @@ from borough.domain.space.blocks import (
     FreeRange,
     block_length,
     blocks_for,
+    cut,
     part,
     withheld_bits,
 )
@@ -230,12 +231,8 @@ def lend(plan: Plan, subnet: Subnet, block: Block, piece: Prefix, to: str) -> Bl
     """
     if block.prefix == piece:
         return plan.put(block, replace(block, holder=to, region_length=piece.length, idle_since=0))
-    left: dict[Prefix, int] = {}
-    above = piece
-    while above.length > block.prefix.length:
-        left[above.buddy] = block.region_length
-        above = above.parent
     lent = part(subnet, block, piece, to, piece.length)
+    left = dict.fromkeys(cut(subnet, block.prefix, piece), block.region_length)
     _divide(plan, subnet, block, left)
     plan.blocks_added.append(lent)
     return lent
@@ -294,39 +291,55 @@ def back_to_lender(plan: Plan, space: Space, subnet: Subnet, block: Block) -> bo
     """
     lender = _lender(plan, space, subnet, block.region())
     if lender:
-        length = lender[0].region_length
-        new = replace(block, holder=lender[0].holder, region_length=length, idle_since=0)
-        plan.put(lender[0], lender[0])
-        compact(plan, space, subnet, lender[0].region(), [*lender, plan.put(block, new)])
+        new = replace(block, holder=lender[0].holder, idle_since=0)
+        _rejoin(plan, space, subnet, lender, [plan.put(block, new)])
     return bool(lender)
+
+
+def _rejoin(
+    plan: Plan, space: Space, subnet: Subnet, lender: list[Block], blocks: Iterable[Block]
+) -> None:
+    """Make blocks that the plan has given to a lender part of its region.
+
+    :param lender: the blocks of the region that are near.
+    """
+    # The lender may return its region at the same moment.
+    plan.put(lender[0], lender[0])
+    length = lender[0].region_length
+    joined = [plan.put(block, replace(block, region_length=length)) for block in blocks]
+    compact(plan, space, subnet, lender[0].region(), [*lender, *joined])
 
 
 def return_region(
     plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: list[Block]
-) -> None:
-    """Return an unused region to its lender or to the unclaimed space; its loans stay."""
+) -> set[str]:
+    """Return an unused region to its lender or to the unclaimed space; its loans stay.
+
+    :return: the new holders of the space; :data:`NOBODY` for the unclaimed space.
+    """
     lent = lent_in(subnet, region, blocks)
     for block in blocks:
         plan.drop(block)
     plan.notes.append(Note(Act.GAVE_UP, subnet.id, region, blocks[0].holder))
-    for piece in free_prefixes([region], lent):
+    return {
         return_space(plan, space, subnet, blocks[0].cohort_id, piece)
+        for piece in free_prefixes([region], lent)
+    }
 
 
-def return_space(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, piece: Prefix) -> None:
-    """Return unused space, which is in no block any more, to its lender or to the unclaimed space."""
+def return_space(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, piece: Prefix) -> str:
+    """Return unused space, which is in no block any more, to its lender or to the unclaimed space.
+
+    :return: the lender; :data:`NOBODY` for the unclaimed space.
+    """
     lender = _lender(plan, space, subnet, piece)
     if not lender:
         add_free_range(plan, space, subnet, cohort_id, piece)
-        return
-    fresh = [
-        replace(each, region_length=lender[0].region_length)
-        for each in blocks_for(subnet, cohort_id, piece, lender[0].holder)
-    ]
+        return NOBODY
+    fresh = blocks_for(subnet, cohort_id, piece, lender[0].holder)
     plan.blocks_added += fresh
-    # The lender may return its region at the same moment.
-    plan.put(lender[0], lender[0])
-    compact(plan, space, subnet, lender[0].region(), [*lender, *fresh])
+    _rejoin(plan, space, subnet, lender, fresh)
+    return lender[0].holder
 
 
 def is_needed(space: Space, subnet: Subnet, piece: Prefix) -> bool:
@@ -355,13 +368,15 @@ def add_free_range(plan: Plan, space: Space, subnet: Subnet, cohort_id: int, pie
     plan.free_ranges_added.append(FreeRange(0, subnet.id, cohort_id, piece))
 
 
-def free_tail(subnet: Subnet, region: Prefix, blocks: list[Block]) -> Prefix | None:
+def free_tail(region: Prefix, blocks: list[Block], lent: Iterable[Prefix]) -> Prefix | None:
     """The largest aligned unused piece at the end of a region; None when there is none.
 
     Space without a usable address counts as unused, a loan as used.
+
+    :param lent: the loans; see :func:`lent_in`.
     """
     used = [block.prefix.base + block.high_water - 1 for block in blocks if block.high_water]
-    used += [each.last for each in lent_in(subnet, region, blocks)]
+    used += [each.last for each in lent]
     bits = (region.last - max(used, default=region.base - 1)).bit_length() - 1
     if bits < 0:
         return None
