@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from borough.api.app import OPERATIONS
 from borough.api.openapi import describe
+from docs._ext.tables import table
 
 JSON = "application/json"
 Schema = Mapping[str, Any]
@@ -40,7 +41,7 @@ def _operation(method: str, path: str, each: Schema) -> Iterator[str]:
         for one in each["parameters"]
     ]
     if rows:
-        yield _table("parameter", "in", "type", "meaning", rows=rows)
+        yield table("parameter", "in", "type", "meaning", rows=rows)
     body = each.get("requestBody", {}).get("content", {}).get(JSON)
     if body:
         yield f"Body: {_kind(body['schema'])}\n"
@@ -73,7 +74,7 @@ def _properties(schema: Schema) -> str:
         (f"`{name}`", _kind(one), _note({**one, "required": name in required}))
         for name, one in schema["properties"].items()
     ]
-    return _table("field", "type", "meaning", rows=rows) if rows else ""
+    return table("field", "type", "meaning", rows=rows) if rows else ""
 
 
 def _note(one: Schema) -> str:
@@ -97,12 +98,3 @@ def _kind(schema: Schema) -> str:
     if schema.get("type") == "array" and "items" in schema:
         return f"list of {_kind(schema['items'])}" if schema["items"] else "list"
     return str(schema.get("type", "any"))
-
-
-def _table(*head: str, rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(_cell(each) for each in line)} |" for line in lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

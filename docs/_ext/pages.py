@@ -21,6 +21,7 @@ from borough.cli.reference import commands, error_kinds
 from borough.domain.space.events import Event
 from borough.errors import BoroughError, FixInput, NeedsOperator, NeedsSpace, Reevaluate, RetryLater
 from docs._ext import http
+from docs._ext.tables import table
 
 _MARKER: Final = re.compile(r"^<!-- generated: (\w+) -->$", re.M)
 _IVAR: Final = re.compile(r":ivar (\w+): (.*?)(?=\n:ivar |\Z)", re.S)
@@ -35,7 +36,7 @@ def errors() -> str:
     """A table of codes for each branch of the error tree."""
     return "\n".join(
         f"## {branch.__name__}\n\n{_summary(branch)} Exit code {branch.exit_code}.\n\n"
-        + _table(("code", "HTTP status", "class", "meaning"), _error_rows(branch))
+        + table("code", "HTTP status", "class", "meaning", rows=_error_rows(branch))
         for branch in (FixInput, NeedsSpace, Reevaluate, RetryLater, NeedsOperator)
     )
 
@@ -61,12 +62,12 @@ def metrics() -> str:
         labels = ", ".join(f"`{label}`" for label in made._labelnames)
         counters.append((name, each.type, labels, each))
     rows = ((f"`{n}`", kind, labels, m.documentation) for n, kind, labels, m in counters + gauges)
-    return _table(("metric", "type", "labels", "meaning"), rows)
+    return table("metric", "type", "labels", "meaning", rows=rows)
 
 
 def settings() -> str:
     """The settings of the service."""
-    return _table(("setting", "default", "meaning"), _fields(ServiceSettings))
+    return table("setting", "default", "meaning", rows=_fields(ServiceSettings))
 
 
 def event() -> str:
@@ -77,7 +78,7 @@ def event() -> str:
         for each in dataclasses.fields(Event)
         if each.repr
     )
-    return _table(("field", "type", "meaning"), rows)
+    return table("field", "type", "meaning", rows=rows)
 
 
 def _fields(kind: Any) -> Iterator[tuple[str, str, str]]:
@@ -93,11 +94,6 @@ def _summary(kind: type[BoroughError]) -> str:
 
 def _line(text: str) -> str:
     return " ".join(text.split()).replace("``", "`")
-
-
-def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
