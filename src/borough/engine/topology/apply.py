@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.diff import diff
 from borough.domain.declared.records import Subnet
-from borough.domain.declared.topology import Changes, Topology, diff
+from borough.domain.declared.topology import Changes, Topology
 from borough.domain.policy import allocate
 from borough.domain.policy.reshape import Filling, Reshaped, Source, reshape
 from borough.domain.space.allocations import AllocationRow, State

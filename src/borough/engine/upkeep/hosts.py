@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from borough.domain.declared.fields import labels_text
 from borough.domain.declared.lookup import check_host, check_scope, undeclared_host, unknown
-from borough.domain.declared.topology import labels_text
 from borough.domain.policy import reassign as policy
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block
