@@ -192,6 +192,11 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/subnets", {"pool": "secret-pool"}, {403}),
     ],
     "subnet": [("/v1/subnets/secret-b", None, {404})],
+    "change_subnet": [
+        ("/v1/subnets/ours", {"weight": 1}, {403}),
+        ("/v1/subnets/secret-b", {"weight": 1}, {403}),
+    ],
+    "change_host": [("/v1/hosts/red-host", {"labels": {"rack": "r1"}}, {403})],
     "remove_subnet": [("/v1/subnets/ours", None, {403}), ("/v1/subnets/secret-b", None, {403})],
     "hosts": [("/v1/hosts", None, {200})],
     "undeclared_hosts": [("/v1/undeclared-hosts", None, {200})],
@@ -373,6 +378,8 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "apply": ({},),
     "add_subnet": ("10.50.0.0/24",),
     "allocate_subnet": ("secret-pool",),
+    "change_subnet": ("ours",),
+    "change_host": ("red-host",),
     "remove_subnet": ("ours",),
     "drain": ("red-host",),
     "remove_host": ("red-host",),
@@ -386,6 +393,12 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "audit": (),
     "risks": (),
     "prune_events": (1,),
+}
+
+#: Arguments by name.
+NAMED: dict[str, dict[str, Any]] = {
+    "change_subnet": {"weight": 1},
+    "change_host": {"labels": {"rack": "r1"}},
 }
 
 
@@ -404,11 +417,15 @@ def test_every_method_is_implemented_or_refused(world: World) -> None:
     scoped = ScopedIpam(world.ipam, make_labels({"tenant": "red"}), VisibleSubnets())
     for name, arguments in REFUSED.items():
         with pytest.raises(NotPermitted, match="confined to labels"):
-            getattr(scoped, name)(*arguments)
+            getattr(scoped, name)(*arguments, **NAMED.get(name, {}))
         assert name not in EACH or EACH[name].permission is Permission.ADMINISTER
     refused = vars(ScopedIpam)["_apply"]
     hidden = {name for name, method in vars(ScopedIpam).items() if method is refused}
-    assert hidden == {f"_{name}" for name in REFUSED} - {"_allocate_subnet"}
+    public = {f"_{name}" for name in REFUSED} - {
+        "_allocate_subnet",
+        *(f"_{name}" for name in NAMED),
+    }
+    assert hidden == public | {"_change"}
 
 
 def test_a_permission_does_not_include_the_next(world: World) -> None:

@@ -56,6 +56,7 @@ def test_apply_shows_what_it_adds_and_then_has_nothing_to_do(empty: Cli):
         "effects": [],
         "more_effects": 0,
         "summary": {"added": 0, "changed": 0, "removed": 0},
+        "source": "",
         "dry_run": False,
     }
 

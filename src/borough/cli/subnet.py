@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from borough.cli.change import change_subnet
 from borough.cli.command import Family, command
 from borough.cli.options import gather, given, labels_option, text_option, words
 from borough.cli.output import Page, emit, labels_text, ranges_text
@@ -15,7 +16,7 @@ from borough.engine.views import SubnetView
 
 @click.group("subnet", cls=Family)
 def subnet() -> None:
-    """Add and remove single subnets."""
+    """Add, change and remove single subnets."""
 
 
 def _show(page: Page, said: str, found: SubnetView) -> None:
@@ -114,5 +115,5 @@ def remove(state: GlobalOptions, name: str) -> None:
     emit(state, {"subnet": gone}, lambda page: _show(page, "Removed", gone))
 
 
-for _command in (add, remove):
+for _command in (add, change_subnet, remove):
     subnet.add_command(_command)

@@ -35,6 +35,7 @@ from borough.engine.request import (
 )
 from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
+from borough.engine.topology.change import ChangeRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.topology.writer import write_topology
 from borough.engine.upkeep.defragment import Defragmentation
@@ -150,13 +151,25 @@ class RemoteIpam(Face):
     # --- Declared objects -------------------------------------------------------------------------
 
     def _apply(self, topology: Topology, dry_run: bool, version: int | None) -> Changes:
+        body = write_topology(topology)
+        return self._declare("PUT", "/v1/topology", body, dry_run=dry_run, version=version)
+
+    def _change(self, request: ChangeRequest) -> Changes:
+        path = f"/v1/{request.kind}s/{segment(request.name)}"
+        options: dict[str, Any] = {"dry_run": request.dry_run, "version": request.version}
+        return self._declare("PATCH", path, request.fields, **options)
+
+    def _declare(
+        self, method: str, path: str, body: Any, *, dry_run: bool, version: int | None
+    ) -> Changes:
         headers = {} if version is None else {"If-Match": f'"{version}"'}
-        query, body = {"dry_run": dry_run}, write_topology(topology)
-        found = self._http.call("PUT", "/v1/topology", query, body, headers, repeatable=dry_run)
+        query = {"dry_run": dry_run}
+        found = self._http.call(method, path, query, body, headers, repeatable=dry_run)
         return Changes(
             convert(found["changes"], tuple[Change, ...]),
             effects=convert(found["effects"], tuple[Effect, ...]),
             more_effects=found["more_effects"],
+            source=found["source"],
         )
 
     def _add_subnet(self, draft: Draft) -> SubnetView:

@@ -21,6 +21,7 @@ from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
+from borough.engine.topology.change import ChangeRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -69,6 +70,8 @@ class Actions(ABC):
     def _apply(self, topology: Topology, dry_run: bool, version: int | None) -> Changes: ...
     @abstractmethod
     def _add_subnet(self, draft: Draft) -> SubnetView: ...
+    @abstractmethod
+    def _change(self, request: ChangeRequest) -> Changes: ...
     @abstractmethod
     def _remove_subnet(self, name: str) -> SubnetView: ...
     @abstractmethod

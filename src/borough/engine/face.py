@@ -53,6 +53,7 @@ from borough.engine.reservations import (
 )
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.apply import load
+from borough.engine.topology.change import parse_change
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -265,6 +266,41 @@ class Face(Actions):
         :raises Overlap: it overlaps another subnet of its scope.
         """
         return self._add_subnet(Draft.parse(cidr=cidr, **settings))
+
+    def change_subnet(
+        self, name: str, /, *, dry_run: bool = False, version: int | None = None, **fields: Any
+    ) -> Changes:
+        """Change fields of one declared subnet, and leave the others as they are.
+
+        :param fields: as in a topology file: ``name``, ``cidr``, ``scope``, ``gateway``, ``ranges``,
+            ``exclude``, ``closed``, ``labels``, ``weight``, ``project``, ``cooldown``, ``claims``,
+            ``attributes``. None puts a field back to its default. Of labels, claims and attributes only the
+            named ones change, and None removes one.
+        :param dry_run: only find out what would change.
+        :param version: only if the declared objects still have this version.
+        :return: the changes and their effects, and the topology whose file would change the subnet back.
+        :raises UnknownObject: there is no such subnet or scope.
+        :raises FixInput: there is no such field, or a value is not allowed.
+        :raises Overlap: it would overlap another subnet of its scope.
+        :raises UnknownDimension: a label is in no known dimension.
+        :raises QuotaExceeded: a project would hold more of a pool than its quota.
+        :raises WouldStrand: allocated addresses would fall out of it.
+        :raises StaleVersion: the declared objects have another version.
+        """
+        return self._change(parse_change("subnet", name, fields, dry_run=dry_run, version=version))
+
+    def change_host(
+        self, name: str, /, *, dry_run: bool = False, version: int | None = None, **fields: Any
+    ) -> Changes:
+        """Change ``labels`` and ``claims`` of one declared host, and leave the others as they are.
+
+        :param fields: see :meth:`change_subnet`.
+        :raises UnknownObject: no such host is declared.
+        :raises FixInput: there is no such field, or a value is not allowed.
+        :raises UnknownDimension: a label is in no known dimension.
+        :raises StaleVersion: the declared objects have another version.
+        """
+        return self._change(parse_change("host", name, fields, dry_run=dry_run, version=version))
 
     def remove_subnet(self, name: str) -> SubnetView:
         """Remove a subnet; the prefix of a carved one returns to its pool.

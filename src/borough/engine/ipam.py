@@ -29,7 +29,8 @@ from borough.engine.release import release
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest, Seen, cancel, reserve
 from borough.engine.space_map import SpaceMap, space_map
-from borough.engine.topology import apply, subnets
+from borough.engine.topology import apply, change, subnets
+from borough.engine.topology.change import ChangeRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep import audit, hosts
 from borough.engine.upkeep.defragment import Defragmentation, defragment, snapshot
@@ -188,6 +189,13 @@ class Ipam(Face):
             lambda unit: subnets.add_subnet(unit, draft, self._clock()),
             declares=True,
             repeatable=bool(draft.key),
+        )
+
+    def _change(self, request: ChangeRequest) -> Changes:
+        return self._store.transact(
+            lambda unit: change.change(unit, request, self._clock()),
+            write=not request.dry_run,
+            declares=True,
         )
 
     def _remove_subnet(self, name: str) -> SubnetView:

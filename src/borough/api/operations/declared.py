@@ -67,6 +67,19 @@ def subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
     return s.OneSubnet(ipam.subnet(path.name))
 
 
+@operation("PATCH", "/v1/subnets/{name:path}", permission=Permission.ADMINISTER, tags=True)
+def change_subnet(
+    ipam: Face, path: s.Named, query: s.DryRun, body: s.SubnetFields, if_match: int | None
+) -> Applied:
+    """Change single fields of a subnet; the others stay.
+
+    With `If-Match`, only when nothing has been declared otherwise since the entity tag was given.
+    """
+    options: dict[str, Any] = {"dry_run": query.dry_run, "version": if_match}
+    changes = ipam.change_subnet(path.name, **options, **body.given())
+    return Applied.of(changes, dry_run=query.dry_run)
+
+
 @operation("DELETE", "/v1/subnets/{name:path}", permission=Permission.ADMINISTER)
 def remove_subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
     """Remove a subnet that nobody has an address of; one that was carved returns to its pool."""
@@ -77,6 +90,19 @@ def remove_subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
 def hosts(ipam: Face, query: s.Paged) -> s.HostPage:
     """The declared hosts and the labels that they imply."""
     return s.HostPage(*page_of(ipam.hosts(), lambda host: [host.name], query))
+
+
+@operation("PATCH", "/v1/hosts/{name:path}", permission=Permission.ADMINISTER, tags=True)
+def change_host(
+    ipam: Face, path: s.Named, query: s.DryRun, body: s.HostFields, if_match: int | None
+) -> Applied:
+    """Change labels and settings of claims of a declared host; the others stay.
+
+    With `If-Match`, only when nothing has been declared otherwise since the entity tag was given.
+    """
+    options: dict[str, Any] = {"dry_run": query.dry_run, "version": if_match}
+    changes = ipam.change_host(path.name, **options, **body.given())
+    return Applied.of(changes, dry_run=query.dry_run)
 
 
 @operation("GET", "/v1/undeclared-hosts", permission=Permission.READ)

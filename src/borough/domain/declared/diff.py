@@ -73,6 +73,46 @@ def diff(catalogue: Catalogue, topology: Topology) -> Changes:
     )
 
 
+def change_one(catalogue: Catalogue, old: Sourced, declared: Sourced) -> Changes:
+    """The changes by which one object becomes another, with the checks of a whole topology.
+
+    It stays in the topology that declares it, and in its pool.
+
+    :raises: see :func:`diff`.
+    """
+    new = _adopt(old, _normal(declared), old.source)
+    fields = field_changes(old, new)
+    if not fields:
+        return Changes(source=old.source)
+    kind: Literal["subnet", "host"]
+    kind = "subnet" if isinstance(new, Subnet) else "host"
+    pair: Any = ((old, new),)
+    if not isinstance(new, Pool):
+        check_labels(catalogue, catalogue.dimensions, [new])
+    if isinstance(new, Subnet):
+        check_scopes({DEFAULT_SCOPE, *catalogue.scopes}, (), [new])
+        _check_room(catalogue, new)
+    return Changes(
+        changes=(Change("change", kind, new.name, fields, _place(new)),),
+        dimensions=catalogue.dimensions,
+        dimension_sources=catalogue.dimension_sources,
+        source=old.source,
+        **{f"{kind}s_changed": pair},
+    )
+
+
+def _check_room(catalogue: Catalogue, new: Subnet) -> None:
+    """A changed subnet has a name and a prefix of its own, and fits its pool."""
+    other = catalogue.by_name.get(new.name)
+    if other is not None and other.id != new.id:
+        raise FixInput(f"there is a subnet named {new.name!r} already", name=new.name)
+    found = catalogue.overlapping(new.scope, new.prefix)
+    check_overlaps([new, *(each for each in found if each.id != new.id)], ())
+    if new.pool:
+        after = {**catalogue.subnets, new.id: new}
+        check_pools(catalogue, list(catalogue.pools.values()), list(after.values()))
+
+
 # --- Objects with a source ---------------------------------------------------------------------
 
 

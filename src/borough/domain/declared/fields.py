@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, Final
 
-from borough.domain.declared.dimensions import Labels
+from borough.domain.declared.dimensions import ClaimSettings, Labels, Settings
 from borough.domain.declared.records import Host, Pool, Subnet
 from borough.domain.declared.topology import FieldChange
 from borough.domain.net.addresses import format_address, format_interval
 
 #: Fields that a topology file calls otherwise.
-_LABELS: Final = {"prefix": "cidr", "excluded": "exclude"}
+_LABELS: Final = {"prefix": "cidr", "excluded": "exclude", "claiming": "claims"}
 
 
 def field_changes(old: Any, new: Any) -> tuple[FieldChange, ...]:
@@ -41,7 +42,7 @@ def values_of(each: Subnet | Pool | Host) -> tuple[FieldChange, ...]:
         made = declared.default_factory
         if value != (declared.default if made is MISSING else made()):
             text = _json(value) if name == "attributes" else _text(each, name, value)
-            found.append(FieldChange(name, "none", text))
+            found.append(FieldChange(_LABELS.get(name, name), "none", text))
     return tuple(found)
 
 
@@ -52,8 +53,8 @@ def _json(value: Any) -> str:
 def _text(of: Any, name: str, value: Any) -> str:
     if name == "ranges" and value is None:
         return "all"
-    if name == "labels":
-        return labels_text(value)
+    if name in _MAPPINGS:
+        return _MAPPINGS[name](value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if value in (None, "", ()):
@@ -74,3 +75,15 @@ def _part(of: Any, name: str, value: Any) -> str:
 def labels_text(labels: Labels) -> str:
     """Labels for people: ``network=pods rack=r1|r2``."""
     return " ".join(f"{name}={'|'.join(sorted(labels[name]))}" for name in sorted(labels)) or "none"
+
+
+def _settings_text(given: ClaimSettings | Settings) -> str:
+    """Settings of claims that differ from those otherwise in force."""
+    settings = given.differences if isinstance(given, ClaimSettings) else given
+    return " ".join(f"{each}={settings[each]}" for each in sorted(settings)) or "none"
+
+
+_MAPPINGS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "labels": labels_text,
+    "claiming": _settings_text,
+}

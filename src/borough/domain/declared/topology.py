@@ -77,6 +77,7 @@ class Changes:
     :ivar dimensions: all dimensions as they shall be, in rank order.
     :ivar effects: what becomes of addresses, claims and routes.
     :ivar more_effects: how many more effects there are, of which a service has listed the first.
+    :ivar source: of a single changed object, the topology whose file would change it back.
     """
 
     changes: tuple[Change, ...] = ()
@@ -95,6 +96,7 @@ class Changes:
     hosts_removed: tuple[Host, ...] = ()
     effects: tuple[Effect, ...] = ()
     more_effects: int = 0
+    source: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.changes)

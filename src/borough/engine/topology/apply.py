@@ -52,16 +52,24 @@ def apply(
     unit: Unit, topology: Topology, now: int, *, dry_run: bool, version: int | None = None
 ) -> Changes:
     """See :meth:`borough.engine.ipam.Ipam.apply`."""
-    catalogue = unit.catalogue
+    check_version(unit.catalogue, version)
+    changes = diff(unit.catalogue, topology)
+    if not changes:
+        return changes
+    return carry_out(unit, changes, topology.name, now, dry_run=dry_run)
+
+
+def check_version(catalogue: Catalogue, version: int | None) -> None:
+    """Refuse a change of declared objects that have changed since a caller read them.
+
+    :param version: what the caller read; None for any.
+    :raises StaleVersion: they are at another version.
+    """
     if version not in (None, catalogue.version):
         raise StaleVersion(
             f"what is declared is at version {catalogue.version}, not {version}; read it again",
             version=catalogue.version,
         )
-    changes = diff(catalogue, topology)
-    if not changes:
-        return changes
-    return carry_out(unit, changes, topology.name, now, dry_run=dry_run)
 
 
 def carry_out(unit: Unit, changes: Changes, source: str, now: int, *, dry_run: bool) -> Changes:

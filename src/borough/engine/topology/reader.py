@@ -54,7 +54,8 @@ _POOL = (
     "default_length",
     "quota",
 )
-_SUBNET = (
+#: Fields of a subnet.
+SUBNET_FIELDS: Final = (
     "name",
     "cidr",
     "scope",
@@ -343,7 +344,7 @@ class Reader:
     def subnet(self, node: Node, source: str) -> Subnet | None:
         """One subnet; None when something is wrong with it."""
         before = len(self.problems)
-        fields = self.fields(node, _SUBNET)
+        fields = self.fields(node, SUBNET_FIELDS)
         self.required(node, fields, "name")
         self.required(node, fields, "cidr")
         prefix = self.read(fields, "cidr", lambda value: parse_prefix(parse_text(value)), None)
