@@ -21,7 +21,7 @@ from borough.domain.net.addresses import parse_held_address
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.domain.text import check_text
 from borough.engine.actions import Actions
 from borough.engine.edits import (

@@ -17,7 +17,7 @@ from borough.domain.net.addresses import Family
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.engine import events, queries, tokens
 from borough.engine.allocation import BRIEF, Allocator, Ladders
 from borough.engine.edits import EditRequest, Transferred, TransferRequest, edit, transfer

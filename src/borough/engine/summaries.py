@@ -8,7 +8,7 @@ from typing import Self
 
 from borough.domain.declared.effects import LISTED, Effect
 from borough.domain.declared.topology import Change, Changes
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.engine.views import Usage
 
 

@@ -23,7 +23,7 @@ from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.events import Event, EventRow
 from borough.domain.space.filters import Filter, Trail
-from borough.domain.space.inspection import Finding, StoredCohort, Times
+from borough.domain.space.findings import Finding, StoredCohort, Times
 from borough.domain.space.keys import Binding, Remembered
 from borough.domain.space.orphans import Orphan
 from borough.domain.space.plan import Plan, Space, Tally

@@ -13,7 +13,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.dimensions import HOST, Match, match
 from borough.domain.declared.records import NO_LABELS, Subnet
 from borough.domain.net.prefixes import Prefix, free_prefixes
-from borough.domain.policy.placement import NAMED_BITS
+from borough.domain.policy.free_space import NAMED_BITS
 from borough.domain.policy.selection import ResolvedSelector, resolve_selector
 from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State

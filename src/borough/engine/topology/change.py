@@ -15,9 +15,7 @@ from borough.domain.declared.topology import Changes
 from borough.domain.text import check_text
 from borough.engine.queries import find_subnet
 from borough.engine.topology.apply import carry_out, check_version
-from borough.engine.topology.document import read_host, read_subnet
-from borough.engine.topology.reader import SUBNET_FIELDS
-from borough.engine.topology.settings import whole
+from borough.engine.topology.settings import SUBNET_FIELDS, whole
 from borough.engine.topology.writer import write_host, write_subnet
 from borough.errors import FixInput
 from borough.store.port import Unit
@@ -86,6 +84,9 @@ def change(unit: Unit, request: ChangeRequest, now: int) -> Changes:
 
 
 def _diff(catalogue: Catalogue, request: ChangeRequest) -> Changes:
+    # The parser of YAML takes long to import: only what reads an entry pays for it.
+    from borough.engine.topology.document import read_host, read_subnet
+
     if request.kind == "subnet":
         subnet = find_subnet(catalogue, request.name)
         entry = _patched(write_subnet(subnet), request.fields)
@@ -93,14 +94,14 @@ def _diff(catalogue: Catalogue, request: ChangeRequest) -> Changes:
     host = catalogue.hosts.get(request.name)
     if host is None:
         raise unknown("declared host", request.name, catalogue.hosts)
-    return change_one(catalogue, host, _patched_host(host, request.fields))
+    return change_one(catalogue, host, read_host(host.name, _host_entry(host, request.fields)))
 
 
-def _patched_host(host: Host, fields: Mapping[str, Any]) -> Host:
+def _host_entry(host: Host, fields: Mapping[str, Any]) -> dict[str, Any]:
     labels = write_host(host)
     entry = _patched({"labels": labels, SETTINGS: labels.pop(SETTINGS, {})}, fields)
     claims = {SETTINGS: entry[SETTINGS]} if entry.get(SETTINGS) else {}
-    return read_host(host.name, {**entry.get("labels", {}), **claims})
+    return {**entry.get("labels", {}), **claims}
 
 
 def _patched(written: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
