@@ -309,6 +309,9 @@ def _events() -> None:
         ("address", "address IS NOT NULL"),
         ("owner", "owner != ''"),
         ("host", "host != ''"),
+        ("act", "(act NOT IN ('allocated', 'released'))"),
+        ("actor", "(actor NOT IN (''))"),
+        ("scope", "(scope NOT IN ('', 'default'))"),
     ):
         name = f"ix_borough_event_{column}"
         _partial_index(name, "borough_event", [column, "id"], condition)
