@@ -32,7 +32,7 @@ _COLUMNS: Final = tuple(column for column in t.event.c if column.name != "addres
 _COHORT: Final = _COLUMNS.index(t.event.c.cohort_id)
 
 #: Most events in a prefix that are found by their addresses. With more of them, a page is found sooner by id.
-_IN_PREFIX: Final = 200_000
+_IN_PREFIX: Final = 100_000
 
 #: Each page of ids in a prefix is so many times as long as the one before.
 _LONGER: Final = 8
