@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from borough import __version__
@@ -11,6 +12,7 @@ from borough.api.operation import operation
 from borough.api.paging import by_place, by_prefix, page_of
 from borough.api.problem import Malformed
 from borough.domain.declared.tokens import Permission
+from borough.domain.declared.topology import Changes
 from borough.engine.face import Face
 from borough.engine.summaries import Applied
 from borough.engine.topology.document import load_topology, parse_topology_text
@@ -75,9 +77,7 @@ def change_subnet(
 
     With `If-Match`, only when nothing has been declared otherwise since the entity tag was given.
     """
-    options: dict[str, Any] = {"dry_run": query.dry_run, "version": if_match}
-    changes = ipam.change_subnet(path.name, **options, **body.given())
-    return Applied.of(changes, dry_run=query.dry_run)
+    return _changed(ipam.change_subnet, path.name, query, body, if_match)
 
 
 @operation("DELETE", "/v1/subnets/{name:path}", permission=Permission.ADMINISTER)
@@ -100,9 +100,7 @@ def change_host(
 
     With `If-Match`, only when nothing has been declared otherwise since the entity tag was given.
     """
-    options: dict[str, Any] = {"dry_run": query.dry_run, "version": if_match}
-    changes = ipam.change_host(path.name, **options, **body.given())
-    return Applied.of(changes, dry_run=query.dry_run)
+    return _changed(ipam.change_host, path.name, query, body, if_match)
 
 
 @operation("GET", "/v1/undeclared-hosts", permission=Permission.READ)
@@ -134,3 +132,14 @@ def free_prefixes(ipam: Face, query: s.FreeQuery) -> s.FreePage:
 def whoami(ipam: Face, caller: Identity) -> s.Caller:
     """The caller and its permission."""
     return s.Caller(caller.name, caller.permission, show_labels(caller.labels), __version__)
+
+
+def _changed(
+    change: Callable[..., Changes],
+    name: str,
+    query: s.DryRun,
+    body: s.SubnetFields | s.HostFields,
+    if_match: int | None,
+) -> Applied:
+    changes = change(name, dry_run=query.dry_run, version=if_match, **body.given())
+    return Applied.of(changes, dry_run=query.dry_run)

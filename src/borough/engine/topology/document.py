@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from borough.domain.declared.records import Host, Subnet
 from borough.domain.declared.topology import Topology
 from borough.engine.topology.reader import Reader
-from borough.engine.topology.shapes import TopologyProblem
+from borough.engine.topology.tree_reader import TopologyProblem
 from borough.engine.topology.yaml_tree import SIZE_LIMIT, Node, Unreadable, read_tree, tree_of
 from borough.errors import InvalidTopology
 

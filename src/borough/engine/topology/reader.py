@@ -37,7 +37,7 @@ from borough.engine.topology.settings import (
     parse_text,
     whole,
 )
-from borough.engine.topology.shapes import Shapes
+from borough.engine.topology.tree_reader import TreeReader
 from borough.engine.topology.yaml_tree import Node, plain_value
 from borough.errors import FixInput
 
@@ -62,7 +62,7 @@ _BUILT_IN: Final = {dimension.name: dimension for dimension in BUILT_IN}
 _MINIMUM: Final[dict[int, int]] = {4: 8, 6: 64}
 
 
-class Reader(Shapes):
+class Reader(TreeReader):
     """Reads the tree of a topology and collects what is wrong with it."""
 
     def topology(self, tree: Node, name: str | None) -> Topology:

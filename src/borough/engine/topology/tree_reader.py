@@ -28,7 +28,7 @@ class TopologyProblem(NamedTuple):
     reason: str
 
 
-class Shapes:
+class TreeReader:
     """Reads mappings, lists and single values, and collects what is wrong with them."""
 
     def __init__(self) -> None:
