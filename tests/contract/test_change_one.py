@@ -189,3 +189,57 @@ def test_a_host_moves_to_another_rack(space: Ipam) -> None:
     assert space.allocate(labels=L, host="h").allocations[0].subnet == "t"
     space.change_subnet("t", closed=True)
     assert space.allocate(labels=L, host="h").allocations[0].subnet == "s"
+
+
+@pytest.mark.parametrize("way", ["file", "host"])
+def test_a_host_that_loses_a_segment_tells_what_it_strands(ipam: Ipam, way: str) -> None:
+    """Its addresses there stay, and the dry run lists them; a soft label or another host does not matter."""
+    topology: dict[str, Any] = {
+        "dimensions": {"rack": {"fallback": "any"}},
+        "subnets": [
+            {"name": each, "cidr": cidr, "labels": {**L, "segment": each}}
+            for each, cidr in (("s1", "10.0.0.0/24"), ("s2", "10.0.1.0/24"))
+        ],
+        "hosts": {host: {"segment": ["s1", "s2"], "rack": "r1"} for host in ("h", "other")},
+    }
+    ipam.apply(topology)
+    for host in ("h", "other"):
+        for segment in ("s1", "s2"):
+            ipam.allocate(labels={**L, "segment": segment}, host=host, owner=host, count=2)
+
+    def lose(dry_run: bool) -> Any:
+        labels: dict[str, Any] = {"segment": "s2", "rack": None}
+        if way == "host":
+            return ipam.change_host("h", dry_run=dry_run, labels=labels)
+        hosts = {**topology["hosts"], "h": {"segment": "s2"}}
+        return ipam.apply({**topology, "hosts": hosts}, dry_run=dry_run)
+
+    tried, done = lose(True), lose(False)
+    assert tried.effects == done.effects
+    (effect,) = done.effects
+    assert (effect.kind, effect.subnet, effect.holder) == ("unreached", "s1", "h")
+    assert effect.message.startswith("2 addresses on host h in subnet s1, which the host no longer")
+    assert len(ipam.allocations(host="h")) == 4
+    told = [each for each in ipam.history(host="h") if "no longer" in each.detail]
+    assert [(each.act, each.subnet) for each in told] == [("topology", "s1")]
+    assert ipam.change_host("h", labels={"rack": "r1"}).effects == ()
+    assert ipam.change_host("h", labels={"segment": None}).effects == ()
+    assert ipam.audit() == []
+
+
+def test_a_host_on_several_segments_gets_addresses_from_any(ipam: Ipam) -> None:
+    """From the one that has room; a request is on one segment; claims are kept by segment."""
+    ipam.apply(
+        {
+            "subnets": [
+                {"name": each, "cidr": cidr, "labels": {**L, "segment": each}}
+                for each, cidr in (("s1", "10.0.0.0/28"), ("s2", "10.0.1.0/26"))
+            ],
+            "hosts": {"h": {"segment": ["s1", "s2"]}},
+        }
+    )
+    first = ipam.allocate(labels=L, host="h", count=20).allocations
+    assert {each.subnet for each in first} == {"s2"}
+    rest = [ipam.allocate(labels=L, host="h").allocations[0].subnet for _ in range(56)]
+    assert (rest.count("s1"), rest.count("s2")) == (14, 42)
+    assert {each.holder for each in ipam.blocks()} == {"host=h"}

@@ -208,11 +208,14 @@ def _reassigned(unit: ReadSpace, row: AllocationRow) -> Reassigned:
 def _check_segment(unit: ReadSpace, held: AllocationRow, host: str) -> None:
     catalogue = unit.catalogue
     subnet = catalogue.subnets[held.subnet_id]
-    outside = policy.outside_segments(catalogue, subnet, host)
+    declared = catalogue.hosts.get(host)
+    if declared is None:
+        return
+    outside = policy.outside_segments(catalogue.dimensions, subnet, declared.labels)
     if not outside:
         return
     has = labels_text({name: subnet.labels.get(name, frozenset()) for name in outside})
-    reaches = labels_text({name: catalogue.hosts[host].labels[name] for name in outside})
+    reaches = labels_text({name: declared.labels[name] for name in outside})
     raise AddressOutsideGroup(
         f"{held.text} lies in subnet {subnet.name} ({has}), which host {host} does not reach: it has "
         f"{reaches}; allocate a new address there, or force the reassignment",
