@@ -48,6 +48,7 @@ from borough.api.schema.reading import (
     Routes,
     UsageQuery,
 )
+from borough.api.schema.routes import Agents, Report, ScopeQuery
 from borough.api.schema.system import (
     Caller,
     CreatedToken,
@@ -74,6 +75,7 @@ __all__ = [
     "LARGEST",
     "PAGE",
     "PAGE_LIMIT",
+    "Agents",
     "AllocationPage",
     "AllocationQuery",
     "AllocationRequest",
@@ -118,9 +120,11 @@ __all__ = [
     "Reassignment",
     "Release",
     "Removal",
+    "Report",
     "Reserve",
     "RouteQuery",
     "Routes",
+    "ScopeQuery",
     "Selector",
     "SubnetPage",
     "SubnetQuery",
