@@ -33,6 +33,7 @@ class AgentSettings:
     """Settings of an agent.
 
     :ivar table: number of the routing table.
+    :ivar single_table: number of the routing table for routes to single addresses.
     :ivar settle: seconds that the routing daemon needs until a change has reached the routers.
     :ivar status: file of the status; None for none.
     """
@@ -43,6 +44,7 @@ class AgentSettings:
     ca_file: str | None = None
     scope: str = "default"
     table: int = MAIN
+    single_table: int = MAIN
     settle: float = 0.3
     status: Path | None = None
 
@@ -130,7 +132,7 @@ class Agent:
             if news is not None:
                 self._reconciler.wanted = news[0]
             try:
-                table = table or RouteTable(self._settings.table)
+                table = table or RouteTable(self._settings.table, self._settings.single_table)
                 changed = self._reconciler.reconcile(table, time.monotonic())
             except OSError as error:
                 _log("kernel", logging.ERROR, error=str(error))

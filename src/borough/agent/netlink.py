@@ -71,11 +71,15 @@ class KernelRoute:
 class RouteTable:
     """A routing table of the kernel, in the network namespace of this process.
 
+    Routes to single addresses may have a table of their own. In the main table the route of the host to
+    its workload would hide them from routing daemons.
+
     :raises OSError: the kernel refuses or does not answer.
     """
 
-    def __init__(self, table: int = MAIN) -> None:
+    def __init__(self, table: int = MAIN, single_table: int = MAIN) -> None:
         self._table = table
+        self._single_table = single_table
         self._sequence = 0
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         try:
@@ -141,8 +145,11 @@ class RouteTable:
         self._sequence = self._sequence % 0xFFFFFFFF + 1
         return self._sequence
 
+    def _table_of(self, prefix: Prefix) -> int:
+        return self._single_table if prefix.length == WIDTH[prefix.family] else self._table
+
     def _body(self, prefix: Prefix) -> bytes:
-        width = WIDTH[prefix.family]
+        width, table = WIDTH[prefix.family], self._table_of(prefix)
         return b"".join(
             (
                 _ROUTE.pack(
@@ -150,7 +157,7 @@ class RouteTable:
                     prefix.length,
                     0,
                     0,
-                    self._table if self._table < 256 else 0,
+                    table if table < 256 else 0,
                     PROTOCOL,
                     _UNIVERSE,
                     _BLACKHOLE,
@@ -158,7 +165,7 @@ class RouteTable:
                 ),
                 _attribute(_DESTINATION, prefix.base.to_bytes(width // 8, "big")),
                 _attribute(_PRIORITY, struct.pack("=I", METRIC)),
-                _attribute(_TABLE, struct.pack("=I", self._table)),
+                _attribute(_TABLE, struct.pack("=I", table)),
             )
         )
 
@@ -168,11 +175,14 @@ class RouteTable:
         attributes = _attributes(data[_ROUTE.size :])
         if _TABLE in attributes:
             (table,) = struct.unpack("=I", attributes[_TABLE])
-        if number not in _FAMILIES or table != self._table:
+        if number not in _FAMILIES:
             return None
         (metric,) = struct.unpack("=I", attributes.get(_PRIORITY, bytes(4)))
         base = int.from_bytes(attributes.get(_DESTINATION, b""), "big")
-        return KernelRoute(enclosing(_FAMILIES[number], base, length), protocol, metric, kind)
+        prefix = enclosing(_FAMILIES[number], base, length)
+        if table != self._table_of(prefix):
+            return None
+        return KernelRoute(prefix, protocol, metric, kind)
 
     def _answers(self) -> Iterator[tuple[int, int, bytes]]:
         """The messages of the kernel: kind, sequence and body."""

@@ -43,8 +43,9 @@ class TableReport:
 class Reconciler:
     """Makes the table as it must be, and remembers when it changed.
 
-    A routing daemon needs time until a change has reached the routers. So the report has a new route only
-    after the settling time, and drops a removed one only then.
+    A routing daemon needs time until a change has reached the routers, and may send a withdrawal before an
+    announcement. So the report has a new route only after the settling time, and drops a removed one only
+    then. A route that new ones take the place of is removed after that time.
 
     :ivar settle: the settling time in seconds.
     :ivar wanted: the prefixes to announce; None before the service has named them: nothing is changed.
@@ -70,7 +71,7 @@ class Reconciler:
         """
         every = table.routes()
         own = frozenset(each.prefix for each in every if each.is_own)
-        wanted = own if self.wanted is None else self.wanted
+        wanted = own if self.wanted is None else self.wanted | self._replaced(own, now)
         todo = batch(own, wanted)
         failed = table.change(todo) if todo else {}
         done = [each for each in todo if each[0] not in failed]
@@ -87,6 +88,17 @@ class Reconciler:
             self.corrections += len(done)
         self._last = self.wanted
         return len(todo)
+
+    def _replaced(self, own: Prefixes, now: float) -> Prefixes:
+        """The routes that must stay until those that take their place have settled."""
+        assert self.wanted is not None
+        if not self.settle:
+            return NO_PREFIXES
+        new = self.wanted - own
+        new |= {each for each, at in self._added.items() if at > now - self.settle}
+        return frozenset(
+            each for each in own - self.wanted if any(each.overlaps(other) for other in new)
+        )
 
     def report(self, now: float) -> TableReport:
         """The report at a time."""

@@ -48,6 +48,14 @@ def agent() -> None:
     help="Number of the routing table; 254 is the main table.",
 )
 @click.option(
+    "--single-table",
+    type=click.IntRange(1, 0xFFFFFFFE),
+    metavar="N",
+    default=254,
+    show_default=True,
+    help="Number of the routing table for routes to single addresses.",
+)
+@click.option(
     "--settle",
     type=click.FloatRange(0, 60),
     metavar="SECONDS",
