@@ -62,6 +62,7 @@ class Reconciler:
     _added: dict[Prefix, float] = field(default_factory=dict)
     _removed: dict[Prefix, float] = field(default_factory=dict)
     _last: Prefixes | None = None
+    _left: Prefixes | None = None
 
     def reconcile(self, table: Table, now: float) -> int:
         """Read the table, and change it in one batch; return the number of changes.
@@ -84,9 +85,10 @@ class Reconciler:
         self.problems = {prefix: error.strerror or str(error) for prefix, error in failed.items()}
         self.problems.update(_foreign(every, wanted))
         self.changes += len(done)
-        if self._last == self.wanted:
-            self.corrections += len(done)
-        self._last = self.wanted
+        # What the agent has left otherwise was changed by another program, or is left over from before.
+        if self._left is not None and self._last == self.wanted:
+            self.corrections += len(own ^ self._left)
+        self._last, self._left = self.wanted, self.installed
         return len(todo)
 
     def _replaced(self, own: Prefixes, now: float) -> Prefixes:
