@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -85,8 +86,8 @@ class Verdict:
 
     sent: int = 0
     arrived: int = 0
-    lost: list[tuple[str, float]] = field(default_factory=list)
-    astray: list[tuple[str, str, frozenset[str], float]] = field(default_factory=list)
+    lost: list[tuple[str, str, float]] = field(default_factory=list)
+    astray: list[tuple[str, str, float]] = field(default_factory=list)
 
 
 class Probes:
@@ -100,7 +101,6 @@ class Probes:
         self._number = 0
         self._lock = threading.Lock()
         self._stopping = False
-        self._begun = time.monotonic()
         self._senders = {
             4: inside(router, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)),
             6: inside(router, lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)),
@@ -175,7 +175,7 @@ class Probes:
             del self._waiting[number]
             # A probe that was under way at the end of its flow may have met the end of its route.
             if flow.until is None or flow.until > sent + 0.2:
-                self.verdict.lost.append((flow.address, sent - self._begun))
+                self.verdict.lost.append((flow.address, str(flow.hosts), sent))
 
     def _receive(self) -> None:
         poll = select.poll()
@@ -207,7 +207,7 @@ class Probes:
             self.verdict.arrived += 1
             allowed = flow.allowed(sent, now)
             if host not in allowed and flow.until is None:
-                self.verdict.astray.append((flow.address, host, allowed, sent - self._begun))
+                self.verdict.astray.append((flow.address, f"{host} not {allowed}", sent))
 
 
 class RouteMonitor:
@@ -215,6 +215,7 @@ class RouteMonitor:
 
     def __init__(self, space: str) -> None:
         self.seen: dict[str, float] = {}
+        self.log: list[tuple[float, str]] = []
         self._socket = inside(space, self._open)
         self._stopping = False
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -238,19 +239,26 @@ class RouteMonitor:
             at = 0
             while at + 28 <= len(data):
                 size, kind = struct.unpack_from("=IH", data, at)
-                if kind == 24:  # RTM_NEWROUTE
-                    self._note(data[at + 16 : at + size])
+                if kind in (24, 25):  # RTM_NEWROUTE, RTM_DELROUTE
+                    self._note(kind == 24, data[at + 16 : at + size])
                 at += max((size + 3) & ~3, 16)
 
-    def _note(self, body: bytes) -> None:
-        family, length = body[0], body[1]
+    def _note(self, is_new: bool, body: bytes) -> None:
+        family, length, way = body[0], body[1], ""
+        address = None
         at = 12
         while at + 4 <= len(body):
             size, kind = struct.unpack_from("=HH", body, at)
             if kind == 1 and family in (socket.AF_INET, socket.AF_INET6):
                 address = ip_address(body[at + 4 : at + size])
-                self.seen[f"{address}/{length}"] = time.monotonic()
+            if kind == 4:
+                way = str(int.from_bytes(body[at + 4 : at + size], sys.byteorder))
             at += max((size + 3) & ~3, 4)
+        if address is not None:
+            now = time.monotonic()
+            self.log.append((now, f"{'new' if is_new else 'gone'} {address}/{length} by {way}"))
+            if is_new:
+                self.seen[f"{address}/{length}"] = now
 
     def close(self) -> None:
         """Stop."""
