@@ -70,6 +70,20 @@ def test_exception_is_announced_before_the_prefix_around_it():
     assert permitted({"a": around, "b": announcer(inner, inner)}) == {"a": outer, "b": inner}
 
 
+def test_new_exception_takes_back_no_prefix_that_a_host_may_have_installed():
+    """The report of the outer prefix is still under way."""
+    outer, inner = made("10.0.0.0/24"), made("10.0.0.5/32")
+    hosts = {"a": announcer(outer, NO_PREFIXES), "b": announcer(inner, NO_PREFIXES)}
+    assert permitted(hosts, {"a": outer}) == {"a": outer, "b": inner}
+
+
+def test_host_keeps_a_prefix_that_it_may_have_installed():
+    prefix = made("10.0.0.0/28")
+    hosts = {"a": announcer(NO_PREFIXES, NO_PREFIXES), "b": announcer(prefix, NO_PREFIXES)}
+    assert permitted(hosts, {"a": prefix}) == {"a": prefix, "b": prefix}
+    assert permitted({**hosts, "b": announcer(prefix, prefix)}, {"a": prefix}) == {"b": prefix}
+
+
 def test_other_address_space_is_not_waited_for():
     a = announcer(NO_PREFIXES, made("10.0.0.0/28", "2001:db8::/64"))
     b = announcer(made("10.0.0.16/28"), NO_PREFIXES)
@@ -124,11 +138,16 @@ def test_address_that_stays_never_loses_its_route(seed: int):
     routed = [
         address for address in range(64) if _holder(before, address) and _holder(after, address)
     ]
+    reported = {host: frozenset(each) for host, each in before.items()}
+    allowed = dict(reported)
     for _ in range(400):
         allowed = permitted(
-            {host: announcer(frozenset(after[host]), frozenset(installed[host])) for host in after}
+            {host: announcer(frozenset(after[host]), reported[host]) for host in after}, allowed
         )
         host = draw.choice("abc")
+        if draw.random() < 0.5:
+            reported[host] = frozenset(installed[host])
+            continue
         todo = batch(frozenset(installed[host]), allowed.get(host, NO_PREFIXES))
         for prefix, is_added in todo[: draw.choice((1, len(todo)))]:
             (installed[host].add if is_added else installed[host].remove)(prefix)

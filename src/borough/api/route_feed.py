@@ -149,7 +149,7 @@ class RouteFeed:
             begun = time.monotonic()
             if begun - since > FULL_EVERY:
                 # Also without an event: a computation must not depend on what the trail records.
-                scope.announcements = Announcements(scope.name)
+                scope.announcements = Announcements(scope.name, scope.prefixes)
                 since = begun
             with contextlib.suppress(BoroughError):
                 if await self._workers.run(lambda: self._look(scope)):

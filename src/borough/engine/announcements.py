@@ -234,12 +234,16 @@ class Announcements:
     :ivar horizon: the id of an event up to which all changes are in them.
     """
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, permitted: Mapping[str, Prefixes] | None = None) -> None:
+        """Begin without a computation.
+
+        :param permitted: the last answer of other announcements of the scope.
+        """
         self._scope = scope
         self._targets: dict[str, Prefixes] = {}
         self._declared = (-1, -1)
         self._reported = (-1, -1)
-        self.permitted: dict[str, Prefixes] = {}
+        self.permitted: dict[str, Prefixes] = dict(permitted or {})
         self.horizon = -1
         #: Counts of computations: of all routes of the fabric, and of their order.
         self.computed = self.ordered = 0
@@ -259,7 +263,7 @@ class Announcements:
             self._targets = target_prefixes(unit, self._scope)
             self.computed += 1
         every = announcers(self._targets, unit.agents(self._scope), now)
-        self.permitted = permitted(every)
+        self.permitted = permitted(every, self.permitted)
         self._is_waiting = any(
             self.permitted.get(host, NO_PREFIXES) != each.target for host, each in every.items()
         )

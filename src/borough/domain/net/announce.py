@@ -59,24 +59,27 @@ def batch(installed: Prefixes, wanted: Prefixes) -> list[tuple[Prefix, bool]]:
     return [(each, True) for each in added] + [(each, False) for each in removed]
 
 
-def permitted(announcers: Mapping[str, Announcer]) -> dict[str, Prefixes]:
+def permitted(
+    announcers: Mapping[str, Announcer], before: Mapping[str, Prefixes] | None = None
+) -> dict[str, Prefixes]:
     """The prefixes that each host may announce now, by host; hosts without any are left out.
 
     They are its target without the announcements that must wait, and with the prefixes that it must keep.
+
+    :param before: the last answer. A host may have installed a prefix of it and not reported it yet: an
+        exception that appears now must not take it back.
     """
+    before = before or {}
     awaited = _Awaited(announcers)
     made: dict[str, Prefixes] = {}
     for host, each in announcers.items():
         found = each.target
-        if each.installed != each.target:
-            early = {
-                prefix
-                for prefix in each.target - each.installed
-                if awaited.has_inside(prefix, host)
-            }
+        present = each.installed | before.get(host, NO_PREFIXES)
+        if present != each.target:
+            early = {prefix for prefix in each.target - present if awaited.has_inside(prefix, host)}
             kept = {
                 prefix
-                for prefix in each.installed - each.target
+                for prefix in present - each.target
                 if awaited.has_inside(prefix, host)
                 or awaited.has_around(prefix, host)
                 # Its own next prefix waits: without this one the address would lead to another host.
