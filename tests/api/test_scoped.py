@@ -199,6 +199,12 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "change_host": [("/v1/hosts/red-host", {"labels": {"rack": "r1"}}, {403})],
     "remove_subnet": [("/v1/subnets/ours", None, {403}), ("/v1/subnets/secret-b", None, {403})],
     "hosts": [("/v1/hosts", None, {200})],
+    "host_routes": [
+        ("/v1/hosts/red-host/routes", None, {403}),
+        ("/v1/hosts/secret-host/routes", None, {403}),
+    ],
+    "acknowledge": [("/v1/hosts/red-host/routes/installed", {"installed": []}, {403})],
+    "agents": [("/v1/agents", None, {403})],
     "undeclared_hosts": [("/v1/undeclared-hosts", None, {200})],
     "dimensions": [("/v1/dimensions", None, {200})],
     "pools": [("/v1/pools", None, {200})],
@@ -387,6 +393,9 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "reassign": ("10.1.0.1", "red-host"),
     "reclaim": (),
     "defragment": (),
+    "host_routes": ("red-host",),
+    "acknowledge": ("red-host", []),
+    "agents": (),
     "create_token": ("mine",),
     "revoke_token": ("admin",),
     "tokens": (),
@@ -418,7 +427,12 @@ def test_every_method_is_implemented_or_refused(world: World) -> None:
     for name, arguments in REFUSED.items():
         with pytest.raises(NotPermitted, match="confined to labels"):
             getattr(scoped, name)(*arguments, **NAMED.get(name, {}))
-        assert name not in EACH or EACH[name].permission is Permission.ADMINISTER
+        # Routes are those of whole hosts, which several tenants may share.
+        assert (
+            name not in EACH
+            or EACH[name].permission is Permission.ADMINISTER
+            or EACH[name].path.startswith(("/v1/agents", "/v1/hosts/{host:path}/routes"))
+        )
     refused = vars(ScopedIpam)["_apply"]
     hidden = {name for name, method in vars(ScopedIpam).items() if method is refused}
     public = {f"_{name}" for name in REFUSED} - {

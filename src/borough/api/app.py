@@ -13,9 +13,10 @@ from borough.api.answers import refuse
 from borough.api.endpoint import Endpoint
 from borough.api.openapi import describe
 from borough.api.operation import Operation, operations_of
-from borough.api.operations import addresses, declared, reading, tokens, upkeep
+from borough.api.operations import addresses, declared, reading, routes, tokens, upkeep
 from borough.api.page import page_routes
 from borough.api.problem import Malformed
+from borough.api.route_stream import RouteEndpoint
 from borough.api.service import Service
 from borough.api.settings import ServiceSettings
 from borough.api.stream import EventEndpoint
@@ -25,7 +26,7 @@ from borough.engine.ipam import Ipam
 App = Callable[[Scope, Receive, Send], Any]
 
 #: Every endpoint of the API. A new one is a function in one of these modules.
-OPERATIONS: Final = operations_of(addresses, declared, reading, tokens, upkeep)
+OPERATIONS: Final = operations_of(addresses, declared, reading, routes, tokens, upkeep)
 
 
 class ByMethod:
@@ -103,6 +104,8 @@ def make_app(service: Service) -> App:
 def _endpoint(service: Service, operation: Operation) -> App:
     if operation.name == "events":
         return EventEndpoint(service, operation)
+    if operation.name == "host_routes":
+        return RouteEndpoint(service, operation)
     return Endpoint(service, operation)
 
 

@@ -120,6 +120,7 @@ class ScopedIpam(Face):
     _apply = _add_subnet = _change = _remove_subnet = _refuse
     _drain = _remove_host = _rename_host = _reassign = _reclaim = _defragment = _refuse
     _create_token = _revoke_token = _tokens = _refuse
+    _host_routes = _acknowledge = _agents = _refuse
     _audit = _risks = _prune_events = _refuse
 
     def __init__(self, ipam: Ipam, boundary: Labels, subnets: VisibleSubnets) -> None:

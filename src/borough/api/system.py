@@ -57,7 +57,7 @@ def system_routes(service: Service, description: dict[str, Any]) -> list[BaseRou
             caller = await service.guard.identify(dict(scope["headers"]))
         except BoroughError:
             return False
-        return caller.permission.covers(Permission.READ) and not caller.labels
+        return caller.reads_all
 
     async def ready(scope: Scope, _receive: Receive, send: Send) -> None:
         """The process takes requests: it is not stopping, and its database answers.
@@ -84,8 +84,8 @@ def system_routes(service: Service, description: dict[str, Any]) -> list[BaseRou
     async def metrics(scope: Scope, _receive: Receive, send: Send) -> None:
         """Metrics for Prometheus. With tokens, they need one that may read and is not confined."""
         caller = await service.guard.identify(dict(scope["headers"]))
-        if caller.labels or not caller.permission.covers(Permission.READ):
-            raise NotPermitted("this is not for a token that is confined to labels")
+        if not caller.reads_all:
+            raise NotPermitted("this is not for a token that is confined to labels or to a host")
         service.count()
         long = service.deadline(Permission.ADMINISTER)
         text = await service.workers.run(numbers.text, caller.name, long)

@@ -21,6 +21,12 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.findings import Finding
+from borough.engine.announcements import (
+    Acknowledged,
+    Acknowledgement,
+    AgentView,
+    HostRoutes,
+)
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
@@ -240,6 +246,22 @@ class RemoteIpam(Face):
         found = self._http.get("/v1/routes", {"host": host, "form": form, "scope": scope})
         return convert(found["routes"], list[Route])
 
+    def _host_routes(self, host: str, scope: str) -> HostRoutes:
+        found = self._http.get(f"/v1/hosts/{segment(host)}/routes", {"scope": scope})
+        return convert(found, HostRoutes)
+
+    def _acknowledge(self, report: Acknowledgement) -> Acknowledged:
+        body = {
+            "scope": report.scope,
+            "installed": list(map(str, sorted(report.installed))),
+            "problems": {str(each): reason for each, reason in report.problems.items()},
+        }
+        path = f"/v1/hosts/{segment(report.host)}/routes/installed"
+        return convert(self._http.call("PUT", path, body=body, repeatable=True), Acknowledged)
+
+    def _agents(self, scope: str) -> list[AgentView]:
+        return convert(self._http.get("/v1/agents", {"scope": scope})["agents"], list[AgentView])
+
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]:
         query = {"after": after, "label": _pairs(labels)}
         found = self._pages("/v1/events", "events", query, limit)
@@ -304,10 +326,16 @@ class RemoteIpam(Face):
     # --- Administration ---------------------------------------------------------------------------
 
     def _create_token(
-        self, name: str, permission: str, labels: Labels, expires: datetime | None
+        self, name: str, permission: str, labels: Labels, host: str, expires: datetime | None
     ) -> tuple[TokenView, str]:
         ends = None if expires is None else expires.isoformat()
-        body = {"name": name, "permission": permission, "labels": _plain(labels), "expires": ends}
+        body = {
+            "name": name,
+            "permission": permission,
+            "labels": _plain(labels),
+            "host": host,
+            "expires": ends,
+        }
         found = self._post("/v1/tokens", body)
         return convert(found["token"], TokenView), found["secret"]
 

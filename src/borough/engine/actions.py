@@ -14,6 +14,12 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.findings import Finding
+from borough.engine.announcements import (
+    Acknowledged,
+    Acknowledgement,
+    AgentView,
+    HostRoutes,
+)
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
@@ -99,6 +105,12 @@ class Actions(ABC):
     @abstractmethod
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]: ...
     @abstractmethod
+    def _host_routes(self, host: str, scope: str) -> HostRoutes: ...
+    @abstractmethod
+    def _acknowledge(self, report: Acknowledgement) -> Acknowledged: ...
+    @abstractmethod
+    def _agents(self, scope: str) -> list[AgentView]: ...
+    @abstractmethod
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]: ...
     @abstractmethod
     def _history(self, wanted: HistoryQuery) -> list[Event]: ...
@@ -122,7 +134,7 @@ class Actions(ABC):
     def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation: ...
     @abstractmethod
     def _create_token(
-        self, name: str, permission: str, labels: Labels, expires: datetime | None
+        self, name: str, permission: str, labels: Labels, host: str, expires: datetime | None
     ) -> tuple[TokenView, str]: ...
     @abstractmethod
     def _revoke_token(self, name: str) -> TokenView: ...

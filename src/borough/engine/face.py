@@ -24,6 +24,13 @@ from borough.domain.space.events import Event
 from borough.domain.space.findings import Finding
 from borough.domain.text import check_text
 from borough.engine.actions import Actions
+from borough.engine.announcements import (
+    Acknowledged,
+    Acknowledgement,
+    AgentView,
+    HostRoutes,
+    parse_acknowledgement,
+)
 from borough.engine.edits import (
     EditRequest,
     Transferred,
@@ -35,6 +42,7 @@ from borough.engine.history import HistoryQuery, parse_history
 from borough.engine.imports import Imported, in_pieces, parse_entries
 from borough.engine.queries import RouteForm, each_page
 from borough.engine.request import (
+    NAME_LIMIT,
     AllocationFilter,
     LabelsIn,
     ReassignRequest,
@@ -420,6 +428,33 @@ class Face(Actions):
         """
         return self._routes(host, form, scope)
 
+    def host_routes(self, host: str, *, scope: str = "default") -> HostRoutes:
+        """The prefixes that a host may announce now, which its agent installs.
+
+        They are those of :meth:`routes` in the strict form, in an order between hosts: a host keeps a
+        prefix until its next holder announces it, and waits for the exceptions inside a new one.
+
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._host_routes(check_text("host", host, NAME_LIMIT), scope)
+
+    @takes(parse_acknowledgement)
+    def acknowledge(self, report: Acknowledgement) -> Acknowledged:
+        """Report the prefixes that the agent of a host has installed; also its sign of life.
+
+        Parameters: see :func:`borough.engine.announcements.parse_acknowledgement`.
+
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._acknowledge(report)
+
+    def agents(self, *, scope: str = "default") -> list[AgentView]:
+        """The agents of hosts by name, and the hosts with routes and without an agent.
+
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._agents(scope)
+
     def events(
         self, *, after: int = 0, limit: int = 1000, labels: LabelsIn | None = None
     ) -> list[Event]:
@@ -567,6 +602,7 @@ class Face(Actions):
         *,
         permission: str = "read",
         labels: LabelsIn | None = None,
+        host: str = "",
         expires: datetime | None = None,
     ) -> tuple[TokenView, str]:
         """Create a token, the secret of a caller of the service.
@@ -574,11 +610,12 @@ class Face(Actions):
         :param name: its caller; events record it.
         :param permission: ``read``, ``allocate`` or ``administer``, each including those before it.
         :param labels: confine it to the subnets with these labels.
+        :param host: permit only to read and acknowledge the routes of this host; for its agent.
         :param expires: its end; None for never.
         :return: the token, and its text, which is not stored.
         :raises FixInput: there is a token of that name, or a setting is not allowed.
         """
-        return self._create_token(name, permission, make_labels(labels or {}), expires)
+        return self._create_token(name, permission, make_labels(labels or {}), host, expires)
 
     def revoke_token(self, name: str) -> TokenView:
         """Revoke a token.

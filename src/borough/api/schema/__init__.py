@@ -51,6 +51,7 @@ from borough.api.schema.reading import (
     Routes,
     UsageQuery,
 )
+from borough.api.schema.routes import Agents, Report, ScopeQuery
 from borough.api.schema.system import (
     Caller,
     CreatedToken,
@@ -77,6 +78,7 @@ __all__ = [
     "LARGEST",
     "PAGE",
     "PAGE_LIMIT",
+    "Agents",
     "AllocationPage",
     "AllocationQuery",
     "AllocationRequest",
@@ -123,9 +125,11 @@ __all__ = [
     "Reassignment",
     "Release",
     "Removal",
+    "Report",
     "Reserve",
     "RouteQuery",
     "Routes",
+    "ScopeQuery",
     "Selector",
     "SubnetFields",
     "SubnetPage",

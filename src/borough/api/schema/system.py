@@ -11,6 +11,7 @@ from msgspec import field
 from borough.api.schema.base import (
     Input,
     Labels,
+    MaybeText,
     Text,
 )
 from borough.domain.declared.tokens import Permission
@@ -107,12 +108,14 @@ class NewToken(Input):
     """A token to create.
 
     :ivar labels: confine it to the subnets with these labels; only of dimensions whose fallback is none.
+    :ivar host: permit only to read and acknowledge the routes of this host; empty for no such limit.
     :ivar expires: time of its end, as RFC 3339 text; null for never.
     """
 
     name: Text
     permission: Permission = Permission.READ
     labels: Labels = field(default_factory=dict)
+    host: MaybeText = ""
     expires: Text | None = None
 
 

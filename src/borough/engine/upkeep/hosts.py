@@ -92,6 +92,7 @@ def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
     claims = given_up + _vacate(unit, host, now)
     remaining = () if release else tuple(show_all(unit, _held_on(unit, host)))
     source = _undeclare(unit, host, now)
+    unit.remove_agent(host)
     return Vacated(host, claims, remaining, released.released, released.total, source)
 
 

@@ -330,6 +330,22 @@ orphan = _table(
     sa.Column("reason", Long, nullable=False),
 )
 
+#: The last report of the agent of each host.
+agent = _table(
+    "borough_agent",
+    _id(),
+    sa.Column("host", Name, nullable=False),
+    sa.Column("scope", Name, nullable=False),
+    # Counts the changes of installed and problems, so that one sum shows whether any report changed.
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("changed", sa.BigInteger, nullable=False),
+    # Prefixes, and reasons by prefix as JSON: a report is read whole.
+    sa.Column("installed", Long, nullable=False),
+    sa.Column("problems", Long, nullable=False),
+    sa.UniqueConstraint("host", "scope", name="uq_borough_agent_host"),
+)
+
 # Ids are sequence numbers (rule 8). SQLite continues from the largest id, so the newest row is never pruned.
 # AUTOINCREMENT would write one more page with every commit.
 event = _table(
@@ -416,6 +432,8 @@ token = _table(
     sa.Column("permission", sa.String(16), nullable=False),
     # As JSON: a token is read whole, and no query looks for a label of one.
     sa.Column("labels", Long, nullable=False),
+    # The only host whose routes it may read and acknowledge; empty for all that it permits.
+    sa.Column("host", Name, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("expires", sa.BigInteger),
     sa.UniqueConstraint("name", name="uq_borough_token_name"),
