@@ -7,12 +7,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from borough import Ipam
-from tests.routing.namespaces import Bird, Fabric, Frr, Node, wait_until
+from tests.routing.namespaces import TIMEOUT, Bird, Fabric, Frr, Node, wait_until
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs/howto/agent.md"
 
@@ -170,7 +169,7 @@ class Fleet:
             late = [each for each in self.ipam.agents() if each.is_late]
             return f"missing {wanted - found}, surplus {found - wanted}, late {late}"
 
-        wait_until(lambda: self.router_routes() == expected(), difference)
+        wait_until(lambda: self.router_routes() == expected(), difference, timeout=4 * TIMEOUT)
 
     def wait_until_reported(self) -> None:
         """Wait until every agent has reported."""
@@ -180,8 +179,8 @@ class Fleet:
                 == set(self.fabric.hosts)
             ),
             self.logs,
+            timeout=4 * TIMEOUT,
         )
-        time.sleep(0.1)
 
     def logs(self) -> str:
         """The ends of all logs."""
