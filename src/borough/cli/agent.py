@@ -80,8 +80,8 @@ def agent() -> None:
 def run(state: GlobalOptions, /, **options: Any) -> None:
     """Install the routes of this host, and follow their changes.
 
-    They are blackhole routes with protocol 211 in the kernel, which a routing daemon announces. No other route is
-    touched, and the routes stay when the agent ends. Its token is read from BOROUGH_TOKEN.
+    They are blackhole routes with protocol 211 in the kernel, which a routing daemon announces. No other
+    route is touched, and the routes stay when the agent ends. Its token is read from BOROUGH_TOKEN.
     """
     if state.server is None:
         raise click.UsageError("The agent works through a service: name it by --server.")
