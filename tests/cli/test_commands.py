@@ -173,7 +173,11 @@ def test_explain_shows_the_steps_and_allocates_nothing(cli: Cli):
     assert "pods-a  10.64.0.0/17  32766 free  0 of 32766 allocated" in said
     assert "  - host=node-1 claims 10.64.0.0/28: nothing of its own is free" in said
     assert "and 1 more step, not reached" in said
+    assert "Outcome: would allocate: 10.64.0.1 from pods-a\n" in said
     assert cli.allocations()["allocations"] == []
+    assert "Try: label a subnet so that the group admits it" in cli.text(
+        "explain", "-l", "network=none"
+    )
 
 
 def test_explain_lists_subnets_passed_over(make_cli: Any):

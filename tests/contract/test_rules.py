@@ -19,6 +19,7 @@ from borough.errors import (
     Exhausted,
     FixInput,
     KeyReused,
+    NeedsSpace,
     NoMatchingSubnet,
     NotAllocated,
     UnknownDimension,
@@ -424,10 +425,25 @@ def test_explain_equals_allocate_and_writes_nothing(ipam: Ipam) -> None:
     declare(ipam, subnet("s", "10.0.0.0/24"))
     explanation = ipam.explain(labels={"network": "n"}, host="h")
     assert ipam.allocations() == []
-    assert explanation.outcome == "allocated: 10.0.0.1 from s"
+    assert explanation.outcome == "would allocate: 10.0.0.1 from s"
+    assert explanation.possible
     assert [rung.verdict for rung in explanation.rungs] == ["full", "taken", "not reached"]
     assert [note.partition(":")[0] for note in explanation.notes] == ["host=h claims 10.0.0.0/28"]
     assert give(ipam, "h") == "10.0.0.1"
+
+
+def test_a_preview_of_a_refusal_has_its_advice(ipam: Ipam) -> None:
+    """Rule 11: a preview tells success from failure, and helps as the refusal does."""
+    declare(ipam, subnet("a", "10.0.0.0/30"))
+    give(ipam)
+    assert ipam.explain(labels={"network": "n"}).advice == ()
+    give(ipam)
+    for labels in ({"network": "n"}, {"network": "m"}):
+        preview = ipam.explain(labels=labels)
+        assert not preview.possible
+        with pytest.raises(NeedsSpace) as refused:
+            ipam.allocate(labels=labels)
+        assert list(preview.advice) == refused.value.detail["try"] != []
 
 
 def test_an_answer_carries_its_explanation_when_asked(ipam: Ipam) -> None:
