@@ -17,7 +17,7 @@ def test_the_fullest_group_comes_first(page: Served, ipam: Ipam, browser: Browse
     first = browser.all("tbody tr")[0].text
     assert "rack-7" in first
     assert "Dry" in first
-    browser.until(".card", "Requests to this group fail now.")
+    browser.until(".card", "No address of this group is free now.")
     browser.until(".card", "0 of 13 free")
     assert len(browser.all("tbody tr")) == 4
     browser.click(".pick", "segment")
@@ -77,7 +77,7 @@ def test_the_form_explains_and_then_allocates(page: Served, ipam: Ipam, browser:
     browser.write("#f-host", "node-1")
     browser.write("#f-owner", "by-hand")
     browser.until(".ladder .rung[data-verdict=taken]", "claimed by host=node-1")
-    outcome = browser.until(".result:not([aria-busy]) .outcome", "allocated: 10.64.").text
+    outcome = browser.until(".result:not([aria-busy]) .outcome", "would allocate: 10.64.").text
     browser.until(".ladder .rung", "not reached")
     browser.until(".passed", "inside the boundary")
     assert len(ipam.allocations()) == before
@@ -168,11 +168,15 @@ def test_the_form_knows_every_kind_of_request(page: Served, ipam: Ipam, browser:
 
 
 def test_an_exhausted_group_is_explained(page: Served, browser: Browser) -> None:
-    """The explanation in the error is shown as steps."""
+    """A refusal looks like one, before and after it; its steps and its advice are shown."""
     browser.open(f"{page.url}/#/allocate?network=edge&segment=rack-7")
-    browser.until(".result .outcome")
+    browser.until(".result .outcome.alarm[role=alert]", "every address is allocated")
+    browser.until(".result .hint", "this request gets nothing")
+    browser.until(".result .advice li", "release addresses")
     browser.click("#allocate-now")
-    browser.until(".result [role=alert]")
+    browser.until(".result h2", "Not allocated")
+    browser.until(".result .outcome.alarm[role=alert]", "no free IPv4 address")
+    browser.until(".result .advice li", "add a subnet to the group")
     browser.until(".result code", "exhausted")
     browser.until(".ladder .rung[data-verdict=full]")
     # The browser reports refused requests too; they are no fault of the page.
@@ -273,8 +277,19 @@ def test_search_by_address_owner_host_and_subnet(
 
 def test_another_scope(page: Served, browser: Browser) -> None:
     """Scopes may use the same addresses; the page shows one at a time."""
+    browser.open(f"{page.url}/#/map?at=10.64.0.0/18")
+    browser.until(".inspector h2", "10.64.0.0/18")
     browser.choose("#scope", "blue")
     browser.until("#prefix-view", "10.0.0.0/24")
+    # Nothing that was chosen in the old scope stays.
+    browser.until(".inspector h2", "1 subnet")
+    assert browser.driver.current_url.endswith("#/map?scope=blue")
+    browser.open(f"{page.url}/#/groups?scope=nowhere")
+    browser.until("main [role=alert]", "no scope 'nowhere'")
+    browser.click("main a", "Show the default scope")
+    browser.until("tbody tr", "pods")
+    assert all("404" in line for line in browser.complaints())
+    browser.open(f"{page.url}/#/map?scope=blue")
     browser.until(".inspector", "lan")
     browser.click("#rail a[data-view=groups]")
     browser.until("tbody tr", "lan")

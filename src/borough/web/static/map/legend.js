@@ -33,7 +33,7 @@ export function showLegend(place, mode, colours, theme, only, pick) {
   const name = (line) => (mode === "holder" ? holderName(line.name) : line.name || "no label");
   put(
     place,
-    h("div", { class: "legend-title" }, mode === "holder" ? "Blocks by holder" : `By ${mode}`),
+    h("div", { class: "legend-title" }, `Blocks shown, by ${mode}`),
     h(
       "ul",
       { class: "legend-lines" },

@@ -1,7 +1,7 @@
 /** The audit trail, live. */
 
 import { button, debounce, h, icon, put } from "../core/dom.js";
-import { clock, count, plural } from "../core/format.js";
+import { count, plural, when } from "../core/format.js";
 import { parsePrefix } from "../core/ip.js";
 import { link } from "../core/router.js";
 import { state } from "../core/state.js";
@@ -85,7 +85,7 @@ class EventsView {
     return h(
       "tr",
       { class: fresh ? "fresh" : null, data: { id: String(event.id) } },
-      h("td", { class: "mono soft" }, h("time", { datetime: event.at, title: event.at }, clock(new Date(event.at)))),
+      h("td", { class: "mono soft" }, h("time", { datetime: event.at, title: event.at }, when(event.at))),
       h("td", {}, h("span", { class: `badge ${level}` }, label)),
       h("td", { class: "mono clip" }, place ? h("a", { href: link("map", { at: event.subject }) }, event.subject) : event.subject),
       h("td", { class: "clip" }, event.subnet),

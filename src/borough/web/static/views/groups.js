@@ -67,7 +67,7 @@ class GroupsView {
 
   dryWords(group) {
     if (group.free === 0) return "now";
-    if (group.dry === Infinity) return h("span", { class: "hint", title: "No growth in the last hour" }, "–");
+    if (group.dry === Infinity) return h("span", { class: "hint", title: "No growth in the events that the page has" }, "–");
     return group.dry > 365 * 86400 ? "> 1 year" : duration(group.dry);
   }
 
@@ -143,7 +143,7 @@ class GroupsView {
           this.titleOf(group),
           h("div", { class: "card-number" }, count(group.free), h("span", {}, ` of ${count(group.size)} free`)),
           meter(group.share, `${percent(group.share)} taken`, group.level),
-          h("p", { class: "hint" }, group.free === 0 ? "Requests to this group fail now." : group.dry === Infinity ? "No growth in the last hour." : `At the present rate dry in ${duration(group.dry)}.`),
+          h("p", { class: "hint" }, group.free === 0 ? "No address of this group is free now." : group.dry === Infinity ? "No growth of late." : `At the present rate dry in ${duration(group.dry)}.`),
         ),
       ),
     );

@@ -5,10 +5,10 @@ import { byHolder } from "../core/columns.js";
 import { debounce, h, iconButton, meter, put, toast } from "../core/dom.js";
 import { count, percent, plural } from "../core/format.js";
 import { formatPrefix } from "../core/ip.js";
+import { facts, labels, section } from "../core/parts.js";
 import { link, note } from "../core/router.js";
 import { state } from "../core/state.js";
 import { Table } from "../core/table.js";
-import { facts, labels, section } from "../map/inspector.js";
 import { regionPrefix } from "../map/model.js";
 
 const HELD = 500; // addresses of a host listed

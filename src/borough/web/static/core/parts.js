@@ -1,0 +1,34 @@
+/** Parts of panels that several views use. */
+
+import { h, meter } from "./dom.js";
+import { percent } from "./format.js";
+import { link } from "./router.js";
+
+export function section(title, ...parts) {
+  return h("section", { class: "inspector-part" }, title ? h("h3", {}, title) : null, parts);
+}
+
+/** Names with values; a line that is null is left out. */
+export function facts(lines) {
+  return h("dl", { class: "facts" }, lines.filter(Boolean).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+}
+
+/** Labels as chips; null without labels. */
+export function labels(named) {
+  const chips = Object.entries(named).flatMap(([name, values]) => values.map((value) => h("span", { class: "chip" }, h("b", {}, name), value)));
+  return chips.length ? h("div", { class: "chips" }, chips) : null;
+}
+
+/** A bar for a share, with a text below it. */
+export function filled(share, words, level = "") {
+  return h("div", { class: "filled" }, meter(share, `${percent(share)} taken`, level), h("span", {}, words));
+}
+
+export function hostLink(name) {
+  return h("a", { href: link("hosts", { host: name }) }, name);
+}
+
+/** A value of an attribute as text. */
+export function valueText(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
