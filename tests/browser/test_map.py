@@ -110,9 +110,7 @@ def test_zoom_to_the_single_address(page: Served, browser: Browser) -> None:
     browser.until(".inspector", "Free.")
 
 
-def test_the_panel_tells_the_truth_about_each_kind_of_place(
-    page: Served, browser: Browser
-) -> None:
+def test_the_panel_tells_the_truth_about_each_kind_of_place(page: Served, browser: Browser) -> None:
     """A subnet in use is not unused space, and an address that no request gets is not free."""
     browser.open(f"{page.url}/#/map?at=10.64.0.0/18")
     browser.until(".inspector-head", "Subnet")

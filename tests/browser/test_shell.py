@@ -194,7 +194,9 @@ def test_the_page_survives_an_outage_of_the_service(
     """The page shows the outage, and resumes by itself."""
     page.service.feed.close()
     browser.until("#live[data-state=waiting]", "Offline")
-    browser.until("#banner[role=alert]", "No connection to the service. The figures are those of 20")
+    browser.until(
+        "#banner[role=alert]", "No connection to the service. The figures are those of 20"
+    )
     page.service.feed.closed = False
     ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner="later")
     browser.until("#live[data-state=live]")
