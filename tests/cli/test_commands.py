@@ -151,6 +151,19 @@ def test_allocate_with_the_same_key_returns_the_same_addresses(cli: Cli):
     assert "An earlier request" in cli.text(*words)
 
 
+def test_addresses_of_a_subnet_are_listed_in_order(cli: Cli):
+    cli.json("allocate", "-l", "network=pods", "--address", "10.64.0.9", "--owner", "web-9")
+    said = cli.text("list", "addresses", "pods-a", "--limit", "4")
+    assert [line.split()[:3] for line in said.splitlines()[2:]] == [
+        ["10.64.0.0", "never", "allocated"],
+        ["10.64.0.1-10.64.0.8", "free"],
+        ["10.64.0.9", "allocated", "web-9"],
+        ["10.64.0.10-10.64.127.254", "free"],
+    ]
+    rest = cli.json("list", "addresses", "pods-a", "--after", "10.64.0.9")["addresses"]
+    assert [each["state"] for each in rest] == ["free", "never"]
+
+
 def test_allocate_explains_itself(cli: Cli):
     words = ("allocate", "-l", "network=pods", "--host", "node-1", "--explain")
     assert cli.json(*words)["explanation"]["rungs"][1]["verdict"] == "taken"

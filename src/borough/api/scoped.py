@@ -24,6 +24,7 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.engine import queries
+from borough.engine.address_lines import AddressLine, LineQuery, address_lines
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
@@ -284,6 +285,10 @@ class ScopedIpam(Face):
         if wanted.subnet is not None:
             self._check_visible(wanted.subnet)
         return self._read(lambda unit, visible: queries.allocations(unit, wanted, visible))
+
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        self._check_visible(wanted.subnet)
+        return self._read(lambda unit, _visible: address_lines(unit, wanted))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         """The map of the visible subnets."""

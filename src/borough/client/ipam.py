@@ -21,6 +21,7 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
+from borough.engine.address_lines import AddressLine, LineQuery
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
@@ -212,6 +213,11 @@ class RemoteIpam(Face):
         query["attribute"] = [f"{name}={text}" for name, text in query.pop("attributes")]
         found = self._pages("/v1/allocations", "allocations", query, limit)
         return [convert(each, Allocation) for each in found]
+
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        query = {"subnet": wanted.subnet, "after": wanted.after or ""}
+        found = self._pages("/v1/addresses", "addresses", query, wanted.limit)
+        return [convert(each, AddressLine) for each in found]
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         named = None if subnets is None else list(subnets)

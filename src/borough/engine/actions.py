@@ -14,6 +14,7 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
+from borough.engine.address_lines import AddressLine, LineQuery
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
@@ -89,6 +90,8 @@ class Actions(ABC):
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]: ...
     @abstractmethod
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]: ...
+    @abstractmethod
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]: ...
     @abstractmethod
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap: ...
     @abstractmethod

@@ -24,6 +24,7 @@ from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.domain.text import check_text
 from borough.engine.actions import Actions
+from borough.engine.address_lines import AddressLine, LineQuery, parse_lines
 from borough.engine.edits import (
     EditRequest,
     Transferred,
@@ -340,6 +341,16 @@ class Face(Actions):
             return self._allocations(replace(selected, after=after, limit=limit))
 
         return each_page(read, after=selected.after, limit=selected.limit)
+
+    @takes(parse_lines)
+    def addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        """The addresses of a subnet in order: held ones one by one, all others as ranges.
+
+        Parameters: see :func:`borough.engine.address_lines.parse_lines`.
+
+        :raises UnknownObject: there is no such subnet.
+        """
+        return self._addresses(wanted)
 
     def space_map(
         self, *, scope: str = "default", subnets: Collection[str] | None = None

@@ -19,6 +19,7 @@ from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.inspection import Finding
 from borough.engine import events, queries, tokens
+from borough.engine.address_lines import AddressLine, LineQuery, address_lines
 from borough.engine.allocation import BRIEF, Allocator, Ladders
 from borough.engine.edits import EditRequest, Transferred, TransferRequest, edit, transfer
 from borough.engine.face import Face
@@ -223,6 +224,9 @@ class Ipam(Face):
 
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]:
         return self._read(lambda unit: queries.allocations(unit, selected))
+
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        return self._read(lambda unit: address_lines(unit, wanted))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         upto = self._store.horizon()

@@ -5,6 +5,7 @@ the rest, such as the syntax of an address, as for any other caller.
 """
 
 from borough.api.schema.addresses import (
+    AddressPage,
     AllocationPage,
     AllocationQuery,
     AllocationRequest,
@@ -13,6 +14,7 @@ from borough.api.schema.addresses import (
     Edit,
     Import,
     ImportedEntry,
+    LineFilter,
     Place,
     Release,
     Reserve,
@@ -74,6 +76,7 @@ __all__ = [
     "LARGEST",
     "PAGE",
     "PAGE_LIMIT",
+    "AddressPage",
     "AllocationPage",
     "AllocationQuery",
     "AllocationRequest",
@@ -100,6 +103,7 @@ __all__ = [
     "Import",
     "ImportedEntry",
     "Input",
+    "LineFilter",
     "MapQuery",
     "Named",
     "NewName",
