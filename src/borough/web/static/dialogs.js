@@ -43,7 +43,7 @@ export function askToken(problem, then) {
 }
 
 const KEYS = [
-  ["1 … 5", "Map, groups, hosts, allocate, events"],
+  ["1 … 7", "Subnets, map, groups, hosts, allocate, events, topology"],
   ["/", "Search"],
   ["t", "Theme"],
   ["?", "This list"],

@@ -13,14 +13,26 @@ import { eventsView } from "./views/events.js";
 import { groupsView } from "./views/groups.js";
 import { hostsView } from "./views/hosts.js";
 import { mapView } from "./views/map.js";
+import { ownersView } from "./views/owners.js";
+import { subnetsView } from "./views/subnets.js";
+import { topologyView } from "./views/topology.js";
 
 const VIEWS = {
+  subnets: ["Subnets", subnetsView],
   map: ["Map", mapView],
   groups: ["Groups", groupsView],
   hosts: ["Hosts", hostsView],
   allocate: ["Allocate", allocateView],
   events: ["Events", eventsView],
+  topology: ["Topology", topologyView],
 };
+
+/** Views that links lead to, and that are not in the list of views. */
+const LINKED = { owners: ["Owner", ownersView] };
+const ALL_VIEWS = { ...VIEWS, ...LINKED };
+
+/** Views that have nothing to show before the first subnet. */
+const NEED_SUBNETS = ["subnets", "map", "groups", "allocate"];
 
 /**
  * Milliseconds after which a hidden page closes its stream. A browser has six connections to a service for
@@ -31,7 +43,7 @@ const REST = 10_000;
 const main = document.getElementById("main");
 let resting = 0;
 let failed = false; // true while an error is shown because nothing could be read
-let shown = { name: null, scope: null, view: null };
+let shown = { name: null, scope: null, make: null, view: null };
 
 function buildRail() {
   put(
@@ -106,29 +118,30 @@ async function route() {
   if (where().scope !== state.scope) return;
   showScopes();
   const { view: asked, query } = where();
-  const name = VIEWS[asked] ? asked : "map";
+  const name = ALL_VIEWS[asked] ? asked : "subnets";
   for (const each of document.querySelectorAll("#rail a")) {
     each.href = link(each.dataset.view);
     if (each.dataset.view === name) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");
   }
-  if (shown.name !== name || shown.scope !== scope) openView(name, scope);
+  const make = NEED_SUBNETS.includes(name) && !state.allSubnets.length ? topologyView : ALL_VIEWS[name][1];
+  if (shown.name !== name || shown.scope !== scope || shown.make !== make) openView(name, scope, make);
   shown.view.update(query);
 }
 
-function openView(name, scope) {
+function openView(name, scope, make) {
   const moved = shown.name !== null;
   leaveView();
   main.dataset.view = name;
-  const [label, make] = VIEWS[name];
+  const [label] = ALL_VIEWS[name];
   document.title = `${label} · Borough`;
-  shown = { name, scope, view: make(main) };
+  shown = { name, scope, make, view: make(main) };
   if (moved) announce(label);
 }
 
 function leaveView() {
   shown.view?.close();
-  shown = { name: null, scope: null, view: null };
+  shown = { name: null, scope: null, make: null, view: null };
   main.replaceChildren();
 }
 
@@ -174,6 +187,8 @@ buildSearch(document.getElementById("search"));
 state.listen(["declared"], () => {
   showScopes();
   showCaller();
+  // The first subnet: the view that waited for it is made.
+  if (shown.view && NEED_SUBNETS.includes(shown.name) && (shown.make === topologyView) === Boolean(state.allSubnets.length)) route();
 });
 state.listen(["ready"], route);
 addEventListener("hashchange", () => (state.ready ? route() : failed && open()));

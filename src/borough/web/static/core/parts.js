@@ -1,7 +1,7 @@
 /** Parts of panels that several views use. */
 
 import { h, meter } from "./dom.js";
-import { percent } from "./format.js";
+import { percent, when } from "./format.js";
 import { link } from "./router.js";
 
 export function section(title, ...parts) {
@@ -26,6 +26,24 @@ export function filled(share, words, level = "") {
 
 export function hostLink(name) {
   return h("a", { href: link("hosts", { host: name }) }, name);
+}
+
+export function ownerLink(name) {
+  return h("a", { href: link("owners", { owner: name }) }, name);
+}
+
+export function subnetLink(name, scope) {
+  return h("a", { href: link("subnets", { subnet: name, scope }) }, name);
+}
+
+/** An address or a prefix, as a link to the map. */
+export function placeLink(text, scope) {
+  return h("a", { class: "mono", href: link("map", { at: text, scope }) }, text);
+}
+
+/** A time with its date; the exact one is in the title. */
+export function timeOf(text) {
+  return h("time", { datetime: text, title: text }, when(text));
 }
 
 /** A value of an attribute as text. */

@@ -6,7 +6,7 @@ export const DEFAULT_SCOPE = "default";
 export function where() {
   const [path, text = ""] = location.hash.slice(1).split("?");
   const { scope = DEFAULT_SCOPE, ...query } = Object.fromEntries(new URLSearchParams(text));
-  return { view: path.replace(/^\//, "") || "map", scope, query };
+  return { view: path.replace(/^\//, "") || "subnets", scope, query };
 }
 
 /** The link to a view; in the scope that is shown, unless the query names another. */

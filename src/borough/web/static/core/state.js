@@ -100,7 +100,7 @@ class State extends EventTarget {
     const few = names !== null && names.size <= FEW && this.raw?.scope === scope && recent;
     if (!few) this.whole = start;
     const [usage, columns] = await Promise.all([
-      get("/v1/usage", { scope }),
+      get("/v1/usage"),
       get("/v1/map", { scope, subnet: few ? [...names] : null }),
     ]);
     // A slow answer must not replace that of a later request, nor another scope that was chosen meanwhile.

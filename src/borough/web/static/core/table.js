@@ -5,9 +5,11 @@ import { h, put } from "./dom.js";
 const STEP = 200; // lines shown at first, and added at a time
 
 /**
- * @param columns [{name, label, cell(item), value(item)?, number?, clip?, minor?}]; one with `value` can be
+ * @param columns [{name, label, cell(item), value(item)?, number?, clip?, chips?, minor?}]; one with `value` can be
  *   sorted, one that is `minor` gives way on a narrow screen
- * @param options `key(item)`, `choose(item)?`, `label`, `sort`: [column, "ascending" | "descending"], `empty`
+ * @param options `key(item)`, `choose(item)?`, `label`, `sort`: [column, "ascending" | "descending"], `empty`;
+ *   `arrange(items, order)`: all lines in order, of a tree; `sorted(name, way)`: called after a choice;
+ *   `rowClass(item)`
  */
 export class Table {
   constructor(columns, options) {
@@ -26,6 +28,15 @@ export class Table {
       h("table", { "aria-label": options.label }, h("thead", {}, this.head), this.body),
       this.more,
     );
+    // A table that is cut shows it: more columns are behind its edge.
+    const mark = () => {
+      const { scrollLeft, clientWidth, scrollWidth } = this.element;
+      this.element.classList.toggle("cut", scrollLeft + clientWidth < scrollWidth - 1);
+    };
+    this.element.addEventListener("scroll", mark, { passive: true });
+    this.watch = new ResizeObserver(mark);
+    this.watch.observe(this.element);
+    this.watch.observe(this.element.firstElementChild);
     this.drawHead();
   }
 
@@ -44,6 +55,7 @@ export class Table {
     const other = { ascending: "descending", descending: "ascending" };
     this.way = this.by === column.name ? other[this.way] : column.number ? "descending" : "ascending";
     this.by = column.name;
+    this.options.sorted?.(this.by, this.way);
     const focused = [...this.head.children].findIndex((cell) => cell.contains(document.activeElement));
     this.drawHead();
     this.draw();
@@ -67,9 +79,17 @@ export class Table {
 
   sorted() {
     const column = this.columns.find((each) => each.name === this.by);
-    if (!column?.value) return this.items;
     const sign = this.way === "ascending" ? 1 : -1;
-    return [...this.items].sort((one, two) => sign * compare(column.value(one), column.value(two)));
+    const order = column?.value ? (one, two) => sign * compare(column.value(one), column.value(two)) : null;
+    if (this.options.arrange) return this.options.arrange(this.items, order);
+    return order ? [...this.items].sort(order) : this.items;
+  }
+
+  /** Show other columns. */
+  use(columns) {
+    this.columns = columns;
+    this.drawHead();
+    this.draw();
   }
 
   draw() {
@@ -82,7 +102,7 @@ export class Table {
         const name = String(key(item));
         return h(
           "tr",
-          { data: { key: name }, "aria-selected": choose ? String(name === this.selected) : null },
+          { class: this.options.rowClass?.(item), data: { key: name }, "aria-selected": choose ? String(name === this.selected) : null },
           this.columns.map((column) => h("td", { class: classes(column, true) }, column.cell(item))),
         );
       }),
@@ -95,7 +115,7 @@ export class Table {
 }
 
 function classes(column, body) {
-  return ["number", "minor", ...(body ? ["clip"] : [])].filter((name) => column[name]).join(" ") || null;
+  return ["number", "minor", ...(body ? ["clip"] : [])].filter((name) => column[name]).join(" ") + (body && column.chips ? " chips-cell" : "") || null;
 }
 
 function compare(one, two) {

@@ -4,7 +4,7 @@ import { button, debounce, h, iconButton, put, announce } from "../core/dom.js";
 import { count, percent, plural } from "../core/format.js";
 import { fillOf } from "../core/columns.js";
 import { WIDTH, contains, formatAddress, formatPrefix, parsePrefix } from "../core/ip.js";
-import { note } from "../core/router.js";
+import { link, note } from "../core/router.js";
 import { state } from "../core/state.js";
 import { theme } from "../core/theme.js";
 import { withheld } from "../core/usable.js";
@@ -62,7 +62,8 @@ class MapView {
     this.legend = h("div", { class: "legend", role: "group", "aria-label": "Legend" });
     this.status = h("div", { class: "map-status mono", id: "map-status" });
     this.side = h("aside", { class: "inspector", "aria-label": "Details" });
-    const zoom = h(
+    this.none = h("div", { class: "empty", id: "map-none" }, h("strong", {}, "There is no subnet in this scope"), h("a", { href: link("topology") }, "Apply a topology"));
+    this.zoom = h(
       "div",
       { class: "zoom", role: "group", "aria-label": "Zoom" },
       iconButton("Zoom in", "plus", { on: { click: () => this.map.zoom(2) } }),
@@ -82,7 +83,7 @@ class MapView {
           h("label", { class: "bar-field" }, h("span", {}, "Colour by"), this.modeSelect),
           h("span", { class: "bar-note", id: "map-sum" }),
         ),
-        h("div", { class: "map-stage" }, this.canvas, zoom, this.status, h("p", { class: "unseen", id: "map-keys" }, "Arrow keys move, plus and minus zoom, 0 shows all, Enter shows the address at the cross.")),
+        h("div", { class: "map-stage" }, this.canvas, this.none, this.zoom, this.status, h("p", { class: "unseen", id: "map-keys" }, "Arrow keys move, plus and minus zoom, 0 shows all, Enter shows the address at the cross.")),
         h("div", { class: "map-side" }, this.legend, this.side),
       ),
     );
@@ -131,10 +132,9 @@ class MapView {
   draw() {
     const prefixView = this.prefixViews.find((each) => formatPrefix(each) === this.prefixView);
     this.prefixViewSelect.parentElement.parentElement.hidden = !prefixView;
-    if (!prefixView) {
-      put(this.status, "There is no subnet in this scope yet: borough apply, or PUT /v1/topology.");
-      return;
-    }
+    this.canvas.hidden = this.legend.hidden = this.zoom.hidden = this.status.hidden = !prefixView;
+    this.none.hidden = Boolean(prefixView);
+    if (!prefixView) return;
     this.prefixViewSelect.value = this.prefixView;
     const colour = theme();
     this.model = buildModel(prefixView, state.subnets, state.columns);
