@@ -204,6 +204,7 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/blocks?host=shared-host", None, {200}),
         ("/v1/blocks?subnet=secret-b", None, {404}),
     ],
+    "replace_subnets": [("/v1/replacements", {"old": ["secret-b"]}, {403})],
     "addresses": [
         ("/v1/addresses?subnet=ours", None, {200}),
         ("/v1/addresses?subnet=secret-b", None, {404}),
@@ -379,6 +380,7 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "add_subnet": ("10.50.0.0/24",),
     "allocate_subnet": ("secret-pool",),
     "remove_subnet": ("ours",),
+    "replace_subnets": (["ours"],),
     "drain": ("red-host",),
     "remove_host": ("red-host",),
     "rename_host": ("red-host", "another"),

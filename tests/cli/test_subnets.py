@@ -140,3 +140,27 @@ def test_apply_shows_the_effects(cli: Cli, tmp_path: Path):
     assert "! 1 address follows from subnet web to web-b\n" in said
     effects = cli.json("apply", str(file))["effects"]
     assert [(each["kind"], each["subnet"]) for each in effects] == [("follow", "web-b")]
+
+
+def test_subnets_are_edited_split_and_merged(cli: Cli):
+    cli.text(
+        "subnet", "add", "c", "--cidr", "10.65.0.0/24", "-l", "network=c", "--gateway", "10.65.0.1"
+    )
+    said = cli.text("subnet", "edit", "c", "--closed", "--no-gateway", "--dry-run")
+    assert said == (
+        "~ subnet c: gateway 10.65.0.1 -> none, closed false -> true\n"
+        "0 added, 1 changed, 0 removed.\n"
+        "This was a dry run: nothing was changed.\n"
+    )
+    assert cli.json("subnet", "edit", "c", "--weight", "3")["summary"]["changed"] == 1
+    assert cli.text("subnet", "edit", "c", "--weight", "3") == "Nothing changes.\n"
+    assert cli.json("subnet", "split", "c", "26")["summary"] == {
+        "added": 3,
+        "changed": 1,
+        "removed": 0,
+    }
+    parts = [f"c-{at}" for at in range(1, 5)]
+    assert "~ subnet c: name c-1 -> c" in cli.text("subnet", "merge", *parts, "--name", "c")
+    (subnet,) = cli.json("list", "subnets", "-l", "network=c")["subnets"]
+    assert (subnet["prefix"], subnet["weight"]) == ("10.65.0.0/24", 3)
+    assert "Name a setting to change." in cli.run("subnet", "edit", "c").stderr

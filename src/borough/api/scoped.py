@@ -118,7 +118,7 @@ class ScopedIpam(Face):
     segments and racks outside the boundary. Declarations and tokens are refused too.
     """
 
-    _apply = _add_subnet = _remove_subnet = _refuse
+    _apply = _add_subnet = _remove_subnet = _replace_subnets = _refuse
     _drain = _remove_host = _rename_host = _reassign = _reclaim = _defragment = _refuse
     _create_token = _revoke_token = _tokens = _refuse
     _audit = _risks = _prune_events = _refuse

@@ -10,12 +10,13 @@ from borough.cli.command import Family, command
 from borough.cli.options import gather, given, labels_option, text_option, words
 from borough.cli.output import Page, emit, labels_text, ranges_text
 from borough.cli.state import GlobalOptions, pass_state
+from borough.cli.subnet_changes import edit, merge, split
 from borough.engine.views import SubnetView
 
 
 @click.group("subnet", cls=Family)
 def subnet() -> None:
-    """Add and remove single subnets."""
+    """Add, edit, split, merge and remove single subnets."""
 
 
 def _show(page: Page, said: str, found: SubnetView) -> None:
@@ -114,5 +115,5 @@ def remove(state: GlobalOptions, name: str) -> None:
     emit(state, {"subnet": gone}, lambda page: _show(page, "Removed", gone))
 
 
-for _command in (add, remove):
+for _command in (add, edit, split, merge, remove):
     subnet.add_command(_command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
@@ -36,6 +36,7 @@ from borough.engine.request import (
 )
 from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
+from borough.engine.topology.replacing import ReplaceRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.topology.writer import write_topology
 from borough.engine.upkeep.defragment import Defragmentation
@@ -154,11 +155,11 @@ class RemoteIpam(Face):
         headers = {} if version is None else {"If-Match": f'"{version}"'}
         query, body = {"dry_run": dry_run}, write_topology(topology)
         found = self._http.call("PUT", "/v1/topology", query, body, headers, repeatable=dry_run)
-        return Changes(
-            convert(found["changes"], tuple[Change, ...]),
-            effects=convert(found["effects"], tuple[Effect, ...]),
-            more_effects=found["more_effects"],
-        )
+        return _changes(found)
+
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes:
+        body = {name: value for name, value in _fields(request).items() if value is not None}
+        return _changes(self._post("/v1/replacements", body, repeatable=request.dry_run))
 
     def _add_subnet(self, draft: Draft) -> SubnetView:
         body = _fields(draft) | {"labels": _plain(draft.labels), "claims": draft.claiming}
@@ -352,6 +353,14 @@ def _text(within: Prefix) -> str:
     """A prefix; one address without its length."""
     alone = within.length == WIDTH[within.family]
     return format_address(within.family, within.base) if alone else str(within)
+
+
+def _changes(found: Mapping[str, Any]) -> Changes:
+    return Changes(
+        convert(found["changes"], tuple[Change, ...]),
+        effects=convert(found["effects"], tuple[Effect, ...]),
+        more_effects=found["more_effects"],
+    )
 
 
 def _fields(record: Any) -> dict[str, Any]:

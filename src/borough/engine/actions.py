@@ -22,6 +22,7 @@ from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
+from borough.engine.topology.replacing import ReplaceRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -72,6 +73,8 @@ class Actions(ABC):
     def _add_subnet(self, draft: Draft) -> SubnetView: ...
     @abstractmethod
     def _remove_subnet(self, name: str) -> SubnetView: ...
+    @abstractmethod
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes: ...
     @abstractmethod
     def _subnets(self, labels: Labels, scope: str | None) -> list[SubnetView]: ...
     @abstractmethod

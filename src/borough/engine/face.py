@@ -54,6 +54,7 @@ from borough.engine.reservations import (
 )
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.apply import load
+from borough.engine.topology.replacing import ReplaceRequest, parse_replacement
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -274,6 +275,24 @@ class Face(Actions):
         :raises WouldStrand: it has allocations; the error lists them.
         """
         return self._remove_subnet(name)
+
+    @takes(parse_replacement)
+    def replace_subnets(self, request: ReplaceRequest) -> Changes:
+        """Put some subnets in the place of others: to edit, close, split, merge, add or remove them.
+
+        Addresses follow to the subnet that contains them. All of it happens, or nothing. A subnet of a
+        topology stays its own: the next application of its file declares it as the file says.
+
+        Parameters: see :func:`borough.engine.topology.replacing.parse_replacement`.
+
+        :return: the changes with their effects; false when there are none.
+        :raises UnknownObject: there is no subnet of an old name.
+        :raises WouldStrand: allocations would lose their subnet.
+        :raises Overlap: subnets of one scope would overlap.
+        :raises InUse: the old subnets belong to several topologies.
+        :raises FixInput: a setting is not allowed.
+        """
+        return self._replace_subnets(request)
 
     # --- Reading ----------------------------------------------------------------------------------
 

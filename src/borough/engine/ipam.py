@@ -31,6 +31,7 @@ from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseReq
 from borough.engine.reservations import CancelRequest, ReserveRequest, Seen, cancel, reserve
 from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.topology import apply, subnets
+from borough.engine.topology.replacing import ReplaceRequest, replace_subnets
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep import audit, hosts
 from borough.engine.upkeep.defragment import Defragmentation, defragment, snapshot
@@ -194,6 +195,13 @@ class Ipam(Face):
     def _remove_subnet(self, name: str) -> SubnetView:
         return self._store.transact(
             lambda unit: subnets.remove_subnet(unit, name, self._clock()), declares=True
+        )
+
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes:
+        return self._store.transact(
+            lambda unit: replace_subnets(unit, request, self._clock()),
+            write=not request.dry_run,
+            declares=True,
         )
 
     # --- Reading ----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from borough.api.schema.base import (
     Attributes,
@@ -18,6 +18,7 @@ from borough.api.schema.base import (
     Text,
 )
 from borough.domain.declared.pools import PoolUsage
+from borough.engine.topology.replacing import REPLACED
 from borough.engine.topology.settings import WEIGHT_LIMIT
 from borough.engine.views import DimensionView, HostView, SubnetView
 
@@ -63,6 +64,47 @@ class NewSubnet(Input):
     cooldown: Annotated[int, Meta(ge=0)] | Text = 0
     attributes: Attributes = field(default_factory=dict)
     claims: dict[str, Any] = field(default_factory=dict)
+
+
+class SubnetEdit(Input):
+    """Settings of a subnet that change, as of a new one; those that are left out stay."""
+
+    name: Text | UnsetType = UNSET
+    cidr: Text | UnsetType = UNSET
+    scope: Text | UnsetType = UNSET
+    labels: Labels | UnsetType = UNSET
+    project: MaybeText | UnsetType = UNSET
+    gateway: Text | UnsetType | None = UNSET
+    ranges: list[Text] | UnsetType | None = UNSET
+    exclude: list[Text] | UnsetType = UNSET
+    closed: bool | UnsetType = UNSET
+    weight: Annotated[int, Meta(ge=-WEIGHT_LIMIT, le=WEIGHT_LIMIT)] | UnsetType = UNSET
+    cooldown: Annotated[int, Meta(ge=0)] | Text | UnsetType = UNSET
+    attributes: Attributes | UnsetType = UNSET
+    claims: dict[str, Any] | UnsetType = UNSET
+
+    def given(self) -> dict[str, Any]:
+        """The settings that change."""
+        return {name: value for name, value in super().given().items() if value is not UNSET}
+
+
+class Replace(Input):
+    """Subnets in the place of others. Without `new`, `edit`, `split` and `merge` the old ones are removed.
+
+    :ivar old: names of the subnets that are replaced.
+    :ivar new: the subnets in their place.
+    :ivar edit: settings of the one old subnet that change.
+    :ivar split: split each old subnet into prefixes of this length, named `NAME-1` and so on.
+    :ivar merge: merge the old subnets into one of this name, with the settings of the first.
+    :ivar dry_run: report what would change, and change nothing.
+    """
+
+    old: Annotated[list[Text], Meta(max_length=REPLACED)] = field(default_factory=list)
+    new: Annotated[list[NewSubnet], Meta(max_length=REPLACED)] = field(default_factory=list)
+    edit: SubnetEdit | None = None
+    split: Annotated[int, Meta(ge=1, le=128)] | None = None
+    merge: Text | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
