@@ -168,3 +168,66 @@ def test_a_token_that_may_not_apply_is_told_so(
     browser.until(".result", "takes the permission administer")
     browser.driver.execute_script("sessionStorage.clear()")
     assert all("401" in line for line in browser.complaints())
+
+
+def test_a_subnet_is_edited_after_its_dry_run(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """The dialog shows the changes and effects while it is filled in; Escape leaves all as it is."""
+    browser.open(f"{page.url}/#/subnets?subnet=edge-8")
+    browser.click(".actions button", "Edit")
+    browser.until("dialog .hint", "Declared by the topology default")
+    browser.write("#change-gateway", "203.0.113.17")
+    browser.until("dialog .diff-field", "gateway none → 203.0.113.17")
+    browser.press("escape")
+    browser.gone("dialog")
+    assert ipam.subnet("edge-8").gateway is None
+    browser.click(".actions button", "Close")
+    browser.until("dialog .diff-field", "closed false → true")
+    browser.click("dialog button.primary")
+    browser.until(".detail dd", "takes no new addresses")
+    assert ipam.subnet("edge-8").closed
+
+
+def test_subnets_are_split_merged_and_removed(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """A refusal keeps the dialog open and names the addresses in the way."""
+    for address in ("203.0.113.18", "203.0.113.28"):
+        ipam.allocate(address=address, labels={"network": "edge", "segment": "rack-8"}, owner="x")
+    browser.open(f"{page.url}/#/subnets?subnet=edge-8")
+    browser.click(".actions button", "Split")
+    browser.until("dialog .diff-effects li", "follows from subnet edge-8 to edge-8-2")
+    browser.click("dialog button.primary")
+    browser.until("tbody tr", "edge-8-2")
+    assert ipam.subnet("edge-8-1").prefix == "203.0.113.16/29"
+    browser.click("tbody a", "edge-8-1")
+    browser.click(".actions button", "Remove")
+    browser.until("dialog .outcome.alarm", "would lie in no subnet")
+    assert browser.until("dialog button.primary").get_attribute("disabled")
+    browser.press("escape")
+    browser.gone("dialog")
+    browser.click(".actions button", "Merge")
+    browser.click("dialog .check", "edge-8-2")
+    browser.write("#change-name", "edge-8")
+    browser.until("dialog .diff-lines li", "203.0.113.16/28")
+    browser.click("dialog button.primary")
+    browser.gone("dialog")
+    assert ipam.subnet("edge-8").prefix == "203.0.113.16/28"
+    assert all("409" in line for line in browser.complaints())
+
+
+def test_a_subnet_is_added_and_one_is_carved(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """The dry run of a carving names the prefix."""
+    pool = {"name": "tenants", "prefixes": ["10.128.0.0/16"], "default_length": 24}
+    ipam.apply({"pools": [pool]}, name="pools")
+    browser.press("1")
+    browser.click("button", "Add a subnet")
+    browser.write("#change-cidr", "10.9.0.0/24")
+    browser.write("#change-name", "office")
+    browser.write("#change-labels", "network=office")
+    browser.until("dialog .diff-lines li", "subnet office (10.9.0.0/24)")
+    browser.click("dialog button.primary")
+    browser.until("tbody tr", "office")
+    browser.click("button", "Carve")
+    browser.write("#change-length", "26")
+    browser.until("dialog .diff-lines li", "(10.128.0.0/26)")
+    browser.click("dialog button.primary")
+    browser.until("tbody tr", "tenants")
+    assert ipam.subnet("10.128.0.0/26").pool == "tenants"

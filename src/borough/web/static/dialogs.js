@@ -5,7 +5,7 @@ import { button, h } from "./core/dom.js";
 
 let asking = null;
 
-function openDialog(content, label) {
+export function openDialog(content, label) {
   const made = h("dialog", { "aria-label": label }, content);
   document.body.append(made);
   made.addEventListener("close", () => made.remove());

@@ -9,6 +9,7 @@ import { state } from "../core/state.js";
 import { Table } from "../core/table.js";
 import { arrange, filtered, linesOf } from "../core/tree.js";
 import { SubnetPanel } from "./subnet.js";
+import { addActions } from "./subnet_actions.js";
 
 const HIDDEN = ["size", "cooling", "reserved", "project", "source"]; // columns that are hidden at first
 
@@ -37,13 +38,12 @@ class SubnetsView {
     this.side = h("aside", { class: "panel detail", "aria-label": "Subnet" });
     this.panel = new SubnetPanel(this.side, () => this.leave());
     const csv = button("CSV", { title: "Save the lines that are shown", on: { click: () => this.export() } }, "download");
-    const add = state.caller.permission === "administer" ? h("a", { class: "button", href: link("topology") }, icon("plus"), h("span", {}, "Add")) : null;
     put(
       root,
       (this.frame = h(
         "div",
         { class: "view split wide" },
-        h("div", { class: "view-head" }, h("h1", {}, "Subnets"), this.sum, h("div", { class: "filter" }, this.filter, this.menu, csv, add)),
+        h("div", { class: "view-head" }, h("h1", {}, "Subnets"), this.sum, h("div", { class: "filter" }, this.filter, this.menu, csv, addActions())),
         h("div", { class: "panel grow" }, this.table.element),
         this.side,
       )),
