@@ -95,7 +95,7 @@ def test_zoom_to_the_single_address(page: Served, browser: Browser) -> None:
     browser.until(".inspector h2", block)
     browser.until(".inspector", "node-1")
     before = place(browser, block)["scale"]
-    browser.click(".inspector .plain", block)
+    browser.click(".inspector a.mono", block)
     wait_for_drawing(browser)
     assert place(browser, block)["scale"] > 10 * before
     browser.until(".inspector .held", held.address)
@@ -206,7 +206,7 @@ def test_hostile_names_are_only_text(ipam: Ipam, page: Served, browser: Browser)
     browser.until(".inspector", HOSTILE)
     browser.until(".legend", HOSTILE)
     wait_for_drawing(browser)
-    browser.click(".inspector a", HOSTILE)
+    browser.click(".inspector a[href*=hosts]", HOSTILE)
     browser.until(".detail h2", HOSTILE)
     browser.until(".detail", str(answer.address))
     browser.press("6")

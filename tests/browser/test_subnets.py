@@ -97,7 +97,7 @@ def test_the_panel_lists_addresses_in_order(page: Served, ipam: Ipam, browser: B
     browser.click(".pick-button", "Held")
     assert len(browser.all(".lines tbody tr")) == 2
     browser.click(".lines a", "web-9")
-    browser.until("main[data-view=owners] tbody tr", "203.0.113.17")
+    browser.until("main[data-view=addresses] tbody tr", "203.0.113.17")
 
 
 def test_an_ipv6_subnet_lists_what_is_held(page: Served, browser: Browser) -> None:
@@ -108,10 +108,39 @@ def test_an_ipv6_subnet_lists_what_is_held(page: Served, browser: Browser) -> No
     browser.until(".lines tr.unheld", "2⁶⁴ addresses")
 
 
+def test_several_addresses_are_reassigned_and_released(
+    page: Served, ipam: Ipam, browser: Browser
+) -> None:
+    """What is refused is named and stays chosen."""
+    browser.open(f"{page.url}/#/addresses?owner=web-1")
+    browser.until("[role=status]", "20 addresses in 1 scope")
+    browser.click("tbody tr:nth-child(1) input")
+    browser.click("tbody tr:nth-child(2) input")
+    browser.until(".selection", "2 addresses chosen")
+    browser.click(".selection button", "Reassign")
+    browser.write("#new-host", "x" * 300)
+    browser.click("dialog button.primary")
+    browser.until("dialog .outcome.alarm", "2 addresses not reassigned")
+    browser.press("escape")
+    browser.click(".selection button", "Reassign")
+    browser.write("#new-host", "node-3")
+    browser.click("dialog button.primary")
+    browser.until("tbody tr", "node-3")
+    assert len(ipam.allocations(owner="web-1", host="node-3")) == 2
+    browser.click("thead input")
+    browser.until(".selection", "20 addresses chosen")
+    browser.click(".selection button", "Release")
+    browser.until("dialog li", "and 8 more")
+    browser.click("dialog button.primary")
+    browser.until("[role=status]", "0 addresses in 0 scopes")
+    assert not ipam.allocations(owner="web-1")
+    assert all("400" in line for line in browser.complaints())
+
+
 def test_everything_of_an_owner_in_all_scopes(page: Served, ipam: Ipam, browser: Browser) -> None:
     """The list follows the events."""
     ipam.allocate(labels={"network": "lan"}, scope="blue", owner="lb")
-    browser.open(f"{page.url}/#/owners?owner=lb")
+    browser.open(f"{page.url}/#/addresses?owner=lb")
     browser.until("[role=status]", "14 addresses in 2 scopes")
     ipam.release(owner="lb", scope="blue")
     browser.until("[role=status]", "13 addresses in 1 scope")

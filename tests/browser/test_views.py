@@ -35,9 +35,15 @@ def test_the_fullest_group_comes_first(page: Served, ipam: Ipam, browser: Browse
 
 
 def test_a_group_leads_to_the_form(page: Served, browser: Browser) -> None:
-    """A card of an urgent group leads to its explanation."""
+    """A group leads to its subnets, and to the explanation of a request."""
     browser.open(f"{page.url}/#/groups")
     browser.click(".card a.chips")
+    browser.until("h1", "Subnets")
+    browser.until("tbody tr", "edge-7")
+    browser.until(".view-head .hint", "1 of 6 subnets")
+    browser.press("3")
+    browser.until("tbody tr", "rack-7")
+    browser.click("tbody tr:first-child td:last-child a", "Allocate")
     browser.until("h1", "Allocate")
     assert browser.until("#f-label-segment").get_attribute("value") == "rack-7"
     browser.until(".result .outcome", "every address is allocated")
@@ -50,7 +56,7 @@ def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser
     routes = ipam.routes("node-2")
     browser.write(".filter input", "rack=r1")
     browser.until(".view-head .hint", "2 of 5 hosts")
-    browser.click("tbody .plain", "node-2")
+    browser.click("tbody a", "node-2")
     browser.until(".detail h2", "node-2")
     for route in routes:
         browser.until(".detail", route.prefix)
@@ -195,11 +201,31 @@ def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
     assert not [row for row in browser.all("tbody tr") if "fresh-2" in row.text]
     browser.click("#pause", "Resume")
     browser.until("tbody tr", "fresh-2")
-    browser.write(".filter input", "fresh")
-    browser.gone("tbody tr:nth-child(4)")
-    assert all("fresh" in row.text for row in browser.all("tbody tr"))
-    browser.until(".filter select").send_keys("claimed")
+
+
+def test_events_are_filtered_by_the_service(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """Also those that the page never read; the filter is in the address, and new events obey it."""
+    ipam.allocate(labels={"network": "pods"}, families=4, owner="old-1")
+    for _ in range(3):
+        ipam.allocate(labels={"network": "pods"}, families=4, count=100, owner="many")
+    browser.open(f"{page.url}/#/events")
+    browser.until("#event-sum", "the newest 200 events")
+    browser.click("button", "Older events")
+    browser.until("#event-sum", "the newest 400 events")
+    browser.write(".filter input[name=what]", "old-1")
+    browser.press("enter")
+    browser.until("#event-sum", "1 event")
+    browser.open(browser.driver.current_url)
+    browser.until("#event-sum", "1 event")
+    ipam.allocate(labels={"network": "pods"}, families=4, owner="other")
+    ipam.release(owner="old-1")
+    browser.until("tbody tr.fresh", "released")
+    browser.until("#event-sum", "2 events")
+    browser.choose(".filter select", "claimed")
     browser.until("tbody", "No event matches.")
+    browser.open(f"{page.url}/#/events?what=10.64.0.1&act=allocated")
+    browser.until("tbody tr", "web-1")
+    assert len(browser.all("tbody tr")) == 1
 
 
 def test_a_cut_stream_resumes(page: Served, ipam: Ipam, browser: Browser) -> None:

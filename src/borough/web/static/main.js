@@ -8,12 +8,12 @@ import { state } from "./core/state.js";
 import { CHOICES, choice, choose } from "./core/theme.js";
 import { askToken, showHelp } from "./dialogs.js";
 import { buildSearch } from "./search.js";
+import { addressesView } from "./views/addresses.js";
 import { allocateView } from "./views/allocate.js";
 import { eventsView } from "./views/events.js";
 import { groupsView } from "./views/groups.js";
 import { hostsView } from "./views/hosts.js";
 import { mapView } from "./views/map.js";
-import { ownersView } from "./views/owners.js";
 import { subnetsView } from "./views/subnets.js";
 import { topologyView } from "./views/topology.js";
 
@@ -28,7 +28,7 @@ const VIEWS = {
 };
 
 /** Views that links lead to, and that are not in the list of views. */
-const LINKED = { owners: ["Owner", ownersView] };
+const LINKED = { addresses: ["Addresses", addressesView] };
 const ALL_VIEWS = { ...VIEWS, ...LINKED };
 
 /** Views that have nothing to show before the first subnet. */

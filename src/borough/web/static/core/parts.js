@@ -2,7 +2,7 @@
 
 import { h, meter } from "./dom.js";
 import { percent, when } from "./format.js";
-import { link } from "./router.js";
+import { link, where } from "./router.js";
 
 export function section(title, ...parts) {
   return h("section", { class: "inspector-part" }, title ? h("h3", {}, title) : null, parts);
@@ -29,7 +29,7 @@ export function hostLink(name) {
 }
 
 export function ownerLink(name) {
-  return h("a", { href: link("owners", { owner: name }) }, name);
+  return h("a", { href: link("addresses", { owner: name }) }, name);
 }
 
 export function subnetLink(name, scope) {
@@ -38,12 +38,20 @@ export function subnetLink(name, scope) {
 
 /** An address or a prefix, as a link to the map. */
 export function placeLink(text, scope) {
-  return h("a", { class: "mono", href: link("map", { at: text, scope }) }, text);
+  const { view, query } = where();
+  // On the map the colours stay.
+  const by = view === "map" ? query.by : null;
+  return h("a", { class: "mono", href: link("map", { at: text, scope, by }) }, text);
 }
 
 /** A time with its date; the exact one is in the title. */
 export function timeOf(text) {
   return h("time", { datetime: text, title: text }, when(text));
+}
+
+/** The attributes of a record as text. */
+export function attributesText({ attributes }) {
+  return Object.entries(attributes ?? {}).map(([name, value]) => `${name}=${valueText(value)}`).join(" ");
 }
 
 /** A value of an attribute as text. */

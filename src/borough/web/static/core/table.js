@@ -34,6 +34,7 @@ export class Table {
       this.element.classList.toggle("cut", scrollLeft + clientWidth < scrollWidth - 1);
     };
     this.element.addEventListener("scroll", mark, { passive: true });
+    this.element.addEventListener("keydown", (event) => this.press(event));
     this.watch = new ResizeObserver(mark);
     this.watch.observe(this.element);
     this.watch.observe(this.element.firstElementChild);
@@ -70,6 +71,18 @@ export class Table {
   select(key) {
     this.selected = key;
     this.draw();
+  }
+
+  /** Arrow keys lead from line to line: to the first link or button of it. */
+  press(event) {
+    const line = event.target.closest?.("tbody tr");
+    const steps = { ArrowDown: line?.nextElementSibling, ArrowUp: line?.previousElementSibling, Home: this.body.firstElementChild, End: this.body.lastElementChild };
+    if (!line || event.target.matches("input") || !(event.key in steps)) return;
+    const next = steps[event.key]?.querySelector("a, button, input");
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
   }
 
   grow() {

@@ -6,7 +6,7 @@ import { button, h, iconButton, meter, put, toast } from "../core/dom.js";
 import { count, percent, plural, when } from "../core/format.js";
 import { stateOf } from "../core/groups.js";
 import { WIDTH, contains, formatAddress, formatPrefix } from "../core/ip.js";
-import { facts, filled, hostLink, labels, section, valueText } from "../core/parts.js";
+import { facts, filled, hostLink, labels, ownerLink, placeLink, section, subnetLink, timeOf, valueText } from "../core/parts.js";
 import { go } from "../core/router.js";
 import { state } from "../core/state.js";
 import { canBeAllocated, freeWords } from "../core/usable.js";
@@ -17,7 +17,7 @@ const LISTED = 64;
 const SUBNETS = 100;
 
 export class Inspector {
-  /** @param on `close()`; `look(prefix)`: move the map there; `prefixView()`: the one that the map shows */
+  /** @param on `close()`; `prefixView()`: the one that the map shows */
   constructor(place, on) {
     this.place = place;
     this.on = on;
@@ -43,14 +43,14 @@ export class Inspector {
       lines.length > SUBNETS ? section("", h("p", { class: "hint" }, `and ${plural(lines.length - SUBNETS, "emptier one")}`)) : null,
       section("", h("p", { class: "hint" }, "Click a block or an address; or move the cross with the arrow keys and press Enter.")),
     );
-    if (focused) [...this.place.querySelectorAll("button")].find((each) => each.dataset.subnet === focused)?.focus();
+    if (focused) [...this.place.querySelectorAll("a")].find((each) => each.dataset.subnet === focused)?.focus();
   }
 
   subnetLine({ subnet, usage, share, level }) {
     return h(
       "li",
       {},
-      h("button", { type: "button", data: { subnet: subnet.name }, on: { click: () => this.on.look(subnet.prefix) } }, h("span", { class: "name" }, subnet.name), h("span", { class: "mono" }, subnet.prefix), meter(share, `${percent(share)} taken`, level), h("span", { class: "hint" }, `${count(usage.free)} free`)),
+      h("a", { href: placeLink(subnet.prefix).getAttribute("href"), data: { subnet: subnet.name } }, h("span", { class: "name" }, subnet.name), h("span", { class: "mono" }, subnet.prefix), meter(share, `${percent(share)} taken`, level), h("span", { class: "hint" }, `${count(usage.free)} free`)),
     );
   }
 
@@ -132,10 +132,10 @@ export class Inspector {
     return section(
       "",
       facts([
-        ["Owner", found.owner || "none"],
+        ["Owner", found.owner ? ownerLink(found.owner) : "none"],
         ["Host", found.host ? hostLink(found.host) : "none"],
         ["State", stateWords(found)],
-        ["Since", when(found.allocated_at)],
+        ["Since", timeOf(found.allocated_at)],
         ["Sequence", found.sequence],
         ...(found.note ? [["Note", found.note]] : []),
         ...Object.entries(found.attributes ?? {}).map(([name, value]) => [name, valueText(value)]),
@@ -179,9 +179,9 @@ export class Inspector {
       "Block",
       filled(fillOf(columns, at), `${count(size - Math.min(size, columns.free[at]))} of ${plural(size, "address", "addresses")} taken`),
       facts([
-        ["Prefix", code(formatPrefix(blockPrefix(columns, at)), this.on.look)],
+        ["Prefix", placeLink(formatPrefix(blockPrefix(columns, at)))],
         ["Claimed by", claimant?.dimension === "host" ? hostLink(claimant.value) : holderName(holder)],
-        holder ? ["Advertised as", code(region, this.on.look)] : null,
+        holder ? ["Advertised as", placeLink(region)] : null,
       ]),
     );
   }
@@ -207,8 +207,8 @@ export class Inspector {
       "Subnet",
       usage ? filled(share, `${count(usage.free)} of ${count(usage.size)} free`, level) : null,
       facts([
-        ["Name", subnet.name],
-        ["Prefix", code(subnet.prefix, this.on.look)],
+        ["Name", subnetLink(subnet.name, subnet.scope)],
+        ["Prefix", placeLink(subnet.prefix)],
         ["Gateway", subnet.gateway ?? "none"],
         subnet.ranges ? ["Ranges", subnet.ranges.join(", ") || "none"] : null,
         subnet.exclude.length ? ["Excluded", subnet.exclude.join(", ")] : null,
@@ -234,7 +234,7 @@ export class Inspector {
             "ul",
             { class: "held" },
             found.map((each) =>
-              h("li", {}, h("button", { type: "button", class: "plain mono", on: { click: () => this.on.look(each.address) } }, each.address), h("span", { class: "clip" }, each.owner || "no owner"), each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null, each.state === "allocated" ? null : h("span", { class: "badge" }, each.state)),
+              h("li", {}, placeLink(each.address), h("span", { class: "clip" }, each.owner ? ownerLink(each.owner) : "no owner"), each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null, each.state === "allocated" ? null : h("span", { class: "badge" }, each.state)),
             ),
           )
         : h("p", { class: "hint" }, "None."),
@@ -258,8 +258,4 @@ function stateWords(found) {
 
 function byAddress(one, two) {
   return one.address.localeCompare(two.address, "en", { numeric: true });
-}
-
-function code(text, look) {
-  return h("button", { type: "button", class: "plain mono", on: { click: () => look(text) } }, text);
 }

@@ -56,13 +56,15 @@ class GroupsView {
       number("outside", "Outside ranges", true),
       number("claimed_free", "In claims", true),
       { name: "subnets", label: "Subnets", number: true, minor: true, value: (group) => group.names.length, cell: (group) => count(group.names.length) },
+      { name: "allocate", label: h("span", { class: "unseen" }, "Allocate"), cell: (group) => (state.caller.permission === "read" ? null : h("a", { href: link("allocate", Object.fromEntries(group.parts)), title: "Allocate from this group" }, "Allocate")) },
     ];
   }
 
   titleOf(group) {
     const parts = group.parts.filter(([, value]) => value);
     const chips = parts.length ? parts.map(([name, value]) => h("span", { class: "chip" }, h("b", {}, name), value)) : [h("span", { class: "hint" }, "no label")];
-    return h("a", { class: "chips", href: link("allocate", Object.fromEntries(parts)), title: "Allocate from this group" }, chips);
+    const words = parts.map(([name, value]) => `${name}=${value}`).join(" ");
+    return h("a", { class: "chips", href: link("subnets", { q: words }), title: "Show the subnets of this group" }, chips);
   }
 
   dryWords(group) {

@@ -37,7 +37,7 @@ class MapView {
       },
     });
     listen(this.map);
-    this.inspector = new Inspector(this.side, { close: () => this.clear(), look: (text) => this.at(text), prefixView: () => this.prefixViews.find((each) => formatPrefix(each) === this.prefixView) });
+    this.inspector = new Inspector(this.side, { close: () => this.clear(), prefixView: () => this.prefixViews.find((each) => formatPrefix(each) === this.prefixView) });
     this.again = debounce(() => this.inspector.again(), 300);
     this.stop = [
       state.listen(["declared"], () => this.declared()),
@@ -157,12 +157,13 @@ class MapView {
   colourBy(mode) {
     this.mode = mode;
     this.only = null;
-    note({ by: mode === "fill" ? "" : mode });
+    note({ by: mode === "fill" ? "" : mode, only: "" });
     this.draw();
   }
 
   pick(name) {
     this.only = name;
+    note({ only: name ?? "" });
     this.draw();
     const at = [...this.legend.querySelectorAll("[aria-pressed]")].find((each) => each.getAttribute("aria-pressed") === "true");
     at?.focus();
@@ -172,7 +173,9 @@ class MapView {
   update(query) {
     if (query.by && query.by !== this.mode && [...this.modeSelect.options].some((each) => each.value === query.by)) {
       this.modeSelect.value = query.by;
-      this.colourBy(query.by);
+      this.mode = query.by;
+      this.only = query.only ?? null;
+      this.draw();
     }
     if (query.prefix && this.prefixViews.some((each) => formatPrefix(each) === query.prefix)) {
       this.prefixView = query.prefix;

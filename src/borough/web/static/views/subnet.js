@@ -32,20 +32,28 @@ export class SubnetPanel {
     this.place.classList.remove("open");
   }
 
-  /** @param {string|null} name the subnet to show */
+  /**
+   * @param {string|null} name the subnet to show
+   * @returns {boolean} true for another subnet than before
+   */
   show(name) {
-    if (name === this.name) return;
+    if (name === this.name) return false;
     Object.assign(this, { name, lines: [], next: null, events: null, only: "", trouble: null, read: false });
     this.serial++;
     if (name === null) {
       this.empty();
-      return;
+      return false;
     }
     this.place.classList.add("open");
     put(this.place, Object.values(this.parts));
     this.place.scrollTop = 0;
     this.again();
     this.load();
+    return true;
+  }
+
+  focus() {
+    this.parts.head.querySelector("h2").focus();
   }
 
   get subnet() {

@@ -3,7 +3,7 @@
 import { csvOf, save } from "../core/csv.js";
 import { button, debounce, h, icon, meter, put } from "../core/dom.js";
 import { count, percent, plural } from "../core/format.js";
-import { labels, valueText } from "../core/parts.js";
+import { attributesText, labels } from "../core/parts.js";
 import { link, note, where } from "../core/router.js";
 import { state } from "../core/state.js";
 import { Table } from "../core/table.js";
@@ -67,7 +67,7 @@ class SubnetsView {
       number("reserved", "Reserved", true),
       number("size", "Size", true),
       { ...text("gateway", "Gateway"), cell: (line) => h("span", { class: "mono" }, line.gateway ?? "") },
-      { name: "attributes", label: "Attributes", minor: true, value: attributeText, cell: (line) => h("span", { title: attributeText(line) || null }, attributeText(line)), text: attributeText, clip: true },
+      { name: "attributes", label: "Attributes", minor: true, value: attributesText, cell: (line) => h("span", { title: attributesText(line) || null }, attributesText(line)), text: attributesText, clip: true },
       text("project", "Project"),
       text("source", "Topology"),
     ];
@@ -138,12 +138,15 @@ class SubnetsView {
     this.hidden = new Set(query.hide ? (query.hide === "-" ? [] : query.hide.split(",")) : HIDDEN);
     if (query.sort) [this.table.by, this.table.way] = query.sort.startsWith("-") ? [query.sort.slice(1), "descending"] : [query.sort, "ascending"];
     this.drawPicks();
+    this.side.hidden = !query.subnet;
+    this.frame.classList.toggle("alone", !query.subnet);
     this.table.selected = query.subnet ?? null;
     this.table.use(this.shownColumns());
     this.draw();
-    this.panel.show(query.subnet ?? null);
-    this.side.hidden = !query.subnet;
-    this.frame.classList.toggle("alone", !query.subnet);
+    const wasOpen = this.isOpen;
+    this.isOpen = true;
+    // Not when the page opens: the focus is at its beginning then.
+    if (this.panel.show(query.subnet ?? null) && wasOpen) this.panel.focus();
   }
 
   close() {
@@ -159,10 +162,6 @@ function addressOf({ at }) {
 
 function labelText(line) {
   return Object.entries(line.labels).map(([name, values]) => `${name}=${values.join("|")}`).join(" ");
-}
-
-function attributeText(line) {
-  return Object.entries(line.attributes ?? {}).map(([name, value]) => `${name}=${valueText(value)}`).join(" ");
 }
 
 function shareOf(line) {
