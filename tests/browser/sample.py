@@ -11,6 +11,8 @@ from borough import Ipam
 #: Owners and hosts with the longest names that were met.
 LONG_OWNER = "network:floatingip_agent_gateway"
 LONG_HOST = "compute-rack17-slot04-gpu.region-eu-central-3.cloud.example.org"
+#: An address that the owner with the long name holds.
+LONG_ADDRESS = "198.51.100.10"
 
 
 def topology() -> dict[str, Any]:

@@ -24,6 +24,18 @@ export function filled(share, words, level = "") {
   return h("div", { class: "filled" }, meter(share, `${percent(share)} taken`, level), h("span", {}, words));
 }
 
+/** Fields behind a button, each with its label; the button counts those that are filled. */
+export function moreFilters(fields) {
+  const number = h("span", { class: "badge info", hidden: true });
+  const element = h("details", { class: "menu" }, h("summary", { class: "button" }, h("span", {}, "More filters"), number), h("div", { class: "menu-body" }, fields.map((field) => h("label", { class: "field" }, h("span", { class: "field-label" }, field.getAttribute("aria-label")), field))));
+  const show = () => {
+    const filled = fields.filter((field) => field.value).length;
+    number.hidden = !filled;
+    number.textContent = String(filled);
+  };
+  return { element, show };
+}
+
 export function hostLink(name) {
   return h("a", { href: link("hosts", { host: name }) }, name);
 }

@@ -28,28 +28,22 @@ export class Table {
       h("table", { "aria-label": options.label }, h("thead", {}, this.head), this.body),
       this.more,
     );
-    // A table that is cut shows it: more columns are behind its edge.
-    const mark = () => {
-      const { scrollLeft, clientWidth, scrollWidth } = this.element;
-      this.element.classList.toggle("cut", scrollLeft + clientWidth < scrollWidth - 1);
-    };
-    this.element.addEventListener("scroll", mark, { passive: true });
+    markCut(this.element);
     this.element.addEventListener("keydown", (event) => this.press(event));
-    this.watch = new ResizeObserver(mark);
-    this.watch.observe(this.element);
-    this.watch.observe(this.element.firstElementChild);
     this.drawHead();
   }
 
   drawHead() {
+    const focused = this.head.contains(document.activeElement) ? document.activeElement.closest("th").dataset.name : null;
     put(
       this.head,
       this.columns.map((column) => {
         const sort = column.name === this.by ? this.way : column.value ? "none" : null;
         const label = column.value ? h("button", { type: "button", on: { click: () => this.sortBy(column) } }, column.label) : column.label;
-        return h("th", { scope: "col", class: classes(column, false), "aria-sort": sort }, label);
+        return h("th", { scope: "col", data: { name: column.name }, class: classes(column, false), "aria-sort": sort }, label);
       }),
     );
+    if (focused) [...this.head.children].find((cell) => cell.dataset.name === focused)?.querySelector("button, input")?.focus();
   }
 
   sortBy(column) {
@@ -57,10 +51,8 @@ export class Table {
     this.way = this.by === column.name ? other[this.way] : column.number ? "descending" : "ascending";
     this.by = column.name;
     this.options.sorted?.(this.by, this.way);
-    const focused = [...this.head.children].findIndex((cell) => cell.contains(document.activeElement));
     this.drawHead();
     this.draw();
-    this.head.children[focused]?.querySelector("button")?.focus();
   }
 
   show(items) {
@@ -125,6 +117,16 @@ export class Table {
     this.more.textContent = `Show more of ${this.items.length} lines`;
     if (focused) [...this.body.children].find((line) => line.dataset.key === focused)?.querySelector("button, a")?.focus();
   }
+}
+
+/** Let a box that scrolls sideways show that there is more behind its edge. */
+export function markCut(box) {
+  const mark = () => box.classList.toggle("cut", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  box.addEventListener("scroll", mark, { passive: true });
+  const watch = new ResizeObserver(mark);
+  watch.observe(box);
+  watch.observe(box.firstElementChild);
+  return box;
 }
 
 function classes(column, body) {

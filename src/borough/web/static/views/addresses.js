@@ -4,7 +4,7 @@ import { Problem, call, get } from "../core/api.js";
 import { csvOf, save } from "../core/csv.js";
 import { announce, button, debounce, h, put, toast } from "../core/dom.js";
 import { plural } from "../core/format.js";
-import { attributesText, hostLink, ownerLink, placeLink, subnetLink, timeOf } from "../core/parts.js";
+import { attributesText, hostLink, moreFilters, ownerLink, placeLink, subnetLink, timeOf } from "../core/parts.js";
 import { link, note, where } from "../core/router.js";
 import { state } from "../core/state.js";
 import { Table } from "../core/table.js";
@@ -24,6 +24,7 @@ class AddressesView {
   constructor(root) {
     Object.assign(this, { query: {}, serial: 0, held: [], next: null, chosen: new Set() });
     this.fields = FIELDS.map(([name, label]) => h("input", { type: "search", name, "aria-label": label, placeholder: label, on: { change: () => this.ask() } }));
+    this.filters = moreFilters(this.fields.slice(1));
     this.sum = h("span", { class: "hint", role: "status" });
     this.history = h("a", { class: "button" }, "Events");
     this.table = new Table(this.columns(), { key: keyOf, label: "Addresses", empty: "No address is held so." });
@@ -35,7 +36,7 @@ class AddressesView {
       h(
         "div",
         { class: "view tall with-bar" },
-        h("div", { class: "view-head" }, h("h1", {}, "Addresses"), this.sum, h("div", { class: "filter" }, this.fields, this.history, csv)),
+        h("div", { class: "view-head" }, h("h1", {}, "Addresses"), this.sum, h("div", { class: "filter" }, this.fields[0], this.filters.element, this.history, csv)),
         this.bar,
         h("div", { class: "panel grow" }, this.table.element),
         this.more,
@@ -78,6 +79,7 @@ class AddressesView {
   update(query) {
     this.query = query;
     for (const each of this.fields) each.value = query[each.name] ?? "";
+    this.filters.show();
     this.history.href = link("events", { what: query.owner || query.host, subnet: query.subnet });
     this.chosen.clear();
     this.held = [];
@@ -111,6 +113,10 @@ class AddressesView {
     const known = new Set(this.held.map(keyOf));
     for (const key of this.chosen) if (!known.has(key)) this.chosen.delete(key);
     this.more.hidden = this.next === null;
+    // Columns in which nothing stands would only take room.
+    const empty = (column) => ["note", "attributes", "host"].includes(column.name) && this.held.every((each) => !column.value(each));
+    this.table.columns = this.columns().filter((column) => !empty(column));
+    this.table.drawHead();
     this.table.show(this.held);
     this.drawBar();
   }

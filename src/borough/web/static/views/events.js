@@ -5,9 +5,10 @@ import { csvOf, save } from "../core/csv.js";
 import { button, debounce, h, icon, put } from "../core/dom.js";
 import { plural } from "../core/format.js";
 import { parsePrefix } from "../core/ip.js";
-import { hostLink, ownerLink, placeLink, subnetLink, timeOf } from "../core/parts.js";
+import { hostLink, moreFilters, ownerLink, placeLink, subnetLink, timeOf } from "../core/parts.js";
 import { note, where } from "../core/router.js";
 import { state } from "../core/state.js";
+import { markCut } from "../core/table.js";
 
 const PAGE = 200;
 const MOST = 5000; // lines kept
@@ -28,8 +29,9 @@ class EventsView {
     const ask = () => this.ask();
     this.fields = FIELDS.map(([name, label]) => h("input", { type: "search", name, placeholder: label, "aria-label": label, on: { change: ask } }));
     this.acts = h("select", { class: "select-quiet", name: "act", "aria-label": "Kind of event", on: { change: ask } }, h("option", { value: "" }, "All events"), Object.entries(ACTS).map(([act, [label]]) => h("option", { value: act }, label)));
-    this.since = h("input", { type: "datetime-local", name: "since", "aria-label": "Since", title: "Since", on: { change: ask } });
-    this.until = h("input", { type: "datetime-local", name: "until", "aria-label": "Until", title: "Until", on: { change: ask } });
+    this.since = h("input", { type: "datetime-local", name: "since", "aria-label": "Since", on: { change: ask } });
+    this.until = h("input", { type: "datetime-local", name: "until", "aria-label": "Until", on: { change: ask } });
+    this.filters = moreFilters([...this.fields.slice(1), this.since, this.until]);
     this.pause = button("Pause", { id: "pause", "aria-pressed": "false", on: { click: () => this.togglePause() } }, "pause");
     this.sum = h("span", { class: "hint", id: "event-sum", role: "status" });
     this.body = h("tbody");
@@ -41,8 +43,8 @@ class EventsView {
       h(
         "div",
         { class: "view tall" },
-        h("div", { class: "view-head" }, h("h1", {}, "Events"), this.sum, h("div", { class: "filter" }, this.acts, this.fields, this.since, this.until, this.pause, csv)),
-        h("div", { class: "panel grow" }, h("div", { class: "table-wrap", tabindex: "-1" }, h("table", { class: "events", "aria-label": "Events, the newest first" }, h("thead", {}, h("tr", {}, heads.map(([head, kind]) => h("th", { scope: "col", class: kind }, head)))), this.body), this.more)),
+        h("div", { class: "view-head" }, h("h1", {}, "Events"), this.sum, h("div", { class: "filter" }, this.acts, this.fields[0], this.filters.element, this.pause, csv)),
+        h("div", { class: "panel grow" }, markCut(h("div", { class: "table-wrap", tabindex: "-1" }, h("table", { class: "events", "aria-label": "Events, the newest first" }, h("thead", {}, h("tr", {}, heads.map(([head, kind]) => h("th", { scope: "col", class: kind }, head)))), this.body), this.more))),
       ),
     );
     this.later = debounce(() => this.newer(), 250);
@@ -64,6 +66,7 @@ class EventsView {
   update(query) {
     this.query = query;
     for (const each of [...this.fields, this.acts, this.since, this.until]) each.value = query[each.name] ?? "";
+    this.filters.show();
     this.read();
   }
 

@@ -43,7 +43,7 @@ class GroupsView {
   columns() {
     const number = (name, label, minor = false) => ({ name, label, number: true, minor, value: (group) => group[name], cell: (group) => count(group[name]) });
     return [
-      { name: "group", label: "Group", value: (group) => group.title, cell: (group) => this.titleOf(group) },
+      { name: "group", label: "Group", chips: true, value: (group) => group.title, cell: (group) => this.titleOf(group) },
       { name: "family", label: "Family", minor: true, value: (group) => group.family, cell: (group) => `IPv${group.family}` },
       { name: "state", label: "State", minor: true, value: (group) => -group.share, cell: (group) => badge(group.level) },
       { name: "share", label: "Taken", value: (group) => group.share, cell: (group) => h("div", { class: "share" }, meter(group.share, `${percent(group.share)} taken`, group.level), h("span", {}, percent(group.share))) },
@@ -125,6 +125,10 @@ class GroupsView {
       return { ...group, ...stateOf(group, dry), dry, parts, title: group.values.join(" ") };
     });
     groups.sort(urgency);
+    // Columns in which nothing stands would only take room.
+    const empty = (column) => ["cooling", "reserved", "outside", "claimed_free"].includes(column.name) && groups.every((group) => !group[column.name]);
+    this.table.columns = this.columns().filter((column) => !empty(column));
+    this.table.drawHead();
     this.table.show(groups);
     this.drawCards(groups);
   }

@@ -8,6 +8,7 @@ import { parseAddress, size as sizeOf } from "../core/ip.js";
 import { facts, filled, hostLink, labels, ownerLink, placeLink, section, timeOf, valueText } from "../core/parts.js";
 import { link } from "../core/router.js";
 import { state } from "../core/state.js";
+import { markCut } from "../core/table.js";
 import { subnetActions } from "./subnet_actions.js";
 
 const LINES = 200; // lines of addresses, read at a time
@@ -142,7 +143,7 @@ export class SubnetPanel {
         this.next ? `Addresses (the first ${count(held.length)} held)` : `Addresses (${count(held.length)} held)`,
         this.cells(subnet),
         h("div", { class: "choices", role: "group", "aria-label": "Addresses to show" }, choice("", "All"), choice("held", "Held"), choice("free", "Free")),
-        shown.length ? h("div", { class: "lines-wrap" }, h("table", { class: "lines", "aria-label": `Addresses of ${subnet.name}` }, h("thead", {}, h("tr", {}, ["Address", "State", "Owner", "Host"].map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, shown.map((line) => this.line(line, subnet))))) : h("p", { class: "hint" }, "None."),
+        shown.length ? markCut(h("div", { class: "lines-wrap" }, h("table", { class: "lines", "aria-label": `Addresses of ${subnet.name}` }, h("thead", {}, h("tr", {}, ["Address", "State", "Owner", "Host"].map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, shown.map((line) => this.line(line, subnet)))))) : h("p", { class: "hint" }, "None."),
         this.next ? button("Show more", { class: "small", on: { click: () => this.more() } }) : null,
       ),
     );
