@@ -215,6 +215,11 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/blocks?host=shared-host", None, {200}),
         ("/v1/blocks?subnet=secret-b", None, {404}),
     ],
+    "replace_subnets": [("/v1/replacements", {"old": ["secret-b"]}, {403})],
+    "addresses": [
+        ("/v1/addresses?subnet=ours", None, {200}),
+        ("/v1/addresses?subnet=secret-b", None, {404}),
+    ],
     "space_map": [
         ("/v1/map", None, {200}),
         ("/v1/map?scope=blue", None, {200}),
@@ -309,6 +314,7 @@ def test_hidden_objects_are_answered_like_missing_ones(world: World) -> None:
     for method, target, body in (
         ("GET", "/v1/subnets/NAME", None),
         ("GET", "/v1/allocations?subnet=NAME", None),
+        ("GET", "/v1/addresses?subnet=NAME", None),
         ("GET", "/v1/blocks?subnet=NAME", None),
         ("POST", "/v1/explain", {"subnets": ["NAME"]}),
         ("POST", "/v1/allocations", {"subnets": ["NAME"]}),
@@ -387,6 +393,7 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "change_subnet": ("ours",),
     "change_host": ("red-host",),
     "remove_subnet": ("ours",),
+    "replace_subnets": (["ours"],),
     "drain": ("red-host",),
     "remove_host": ("red-host",),
     "rename_host": ("red-host", "another"),

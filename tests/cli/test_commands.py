@@ -152,6 +152,19 @@ def test_allocate_with_the_same_key_returns_the_same_addresses(cli: Cli):
     assert "An earlier request" in cli.text(*words)
 
 
+def test_addresses_of_a_subnet_are_listed_in_order(cli: Cli):
+    cli.json("allocate", "-l", "network=pods", "--address", "10.64.0.9", "--owner", "web-9")
+    said = cli.text("list", "addresses", "pods-a", "--limit", "4")
+    assert [line.split()[:3] for line in said.splitlines()[2:]] == [
+        ["10.64.0.0", "never", "allocated"],
+        ["10.64.0.1-10.64.0.8", "free"],
+        ["10.64.0.9", "allocated", "web-9"],
+        ["10.64.0.10-10.64.127.254", "free"],
+    ]
+    rest = cli.json("list", "addresses", "pods-a", "--after", "10.64.0.9")["addresses"]
+    assert [each["state"] for each in rest] == ["free", "never"]
+
+
 def test_allocate_explains_itself(cli: Cli):
     words = ("allocate", "-l", "network=pods", "--host", "node-1", "--explain")
     assert cli.json(*words)["explanation"]["rungs"][1]["verdict"] == "taken"
@@ -174,7 +187,11 @@ def test_explain_shows_the_steps_and_allocates_nothing(cli: Cli):
     assert "pods-a  10.64.0.0/17  32766 free  0 of 32766 allocated" in said
     assert "  - host=node-1 claims 10.64.0.0/28: nothing of its own is free" in said
     assert "and 1 more step, not reached" in said
+    assert "Outcome: would allocate: 10.64.0.1 from pods-a\n" in said
     assert cli.allocations()["allocations"] == []
+    assert "Try: label a subnet so that the group admits it" in cli.text(
+        "explain", "-l", "network=none"
+    )
 
 
 def test_explain_lists_subnets_passed_over(make_cli: Any):

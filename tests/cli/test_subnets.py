@@ -154,7 +154,7 @@ def test_single_fields_of_a_subnet_change(cli: Cli):
         "subnet", "change", "pods-a", "--cooldown", "5m", "--claim", "block=64", "--closed"
     )
     assert "claims none -> block=64" in said
-    assert "Topology 'container-hosts' declares pods-a: correct its file" in said
+    assert "Topology 'container-hosts' declares this: correct its file" in said
     assert cli.text("subnet", "change", "pods-a", "--closed") == "pods-a is so already.\n"
     answer = cli.json(
         "subnet", "change", "pods-a", "--open", "--range", "none", "--attribute", "a=1",
@@ -171,3 +171,18 @@ def test_single_fields_of_a_subnet_change(cli: Cli):
         "subnet", "change", "pods-a", "--remove", "gatway", exit_code=2, code="invalid_input"
     )
     assert "did you mean 'gateway'?" in said
+
+
+def test_subnets_are_split_and_merged(cli: Cli):
+    cli.text(
+        "subnet", "add", "c", "--cidr", "10.65.0.0/24", "-l", "network=c", "--gateway", "10.65.0.1"
+    )
+    assert cli.json("subnet", "split", "c", "26")["summary"] == {
+        "added": 3,
+        "changed": 1,
+        "removed": 0,
+    }
+    parts = [f"c-{at}" for at in range(1, 5)]
+    assert "~ subnet c: name c-1 -> c" in cli.text("subnet", "merge", *parts, "--name", "c")
+    (subnet,) = cli.json("list", "subnets", "-l", "network=c")["subnets"]
+    assert subnet["prefix"] == "10.65.0.0/24"

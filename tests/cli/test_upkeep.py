@@ -236,7 +236,7 @@ def test_a_changed_host(cli: Cli):
     assert said.startswith(
         "~ host node-1: labels rack=r1 -> rack=r2, claims none -> at_cap=fail cap=8\n"
     )
-    assert "Topology 'container-hosts' declares node-1" in said
+    assert "Topology 'container-hosts' declares this" in said
     cli.text("host", "change", "node-1", "--remove", "labels.rack", "--remove", "claims.cap")
     (made,) = [each for each in cli.json("list", "hosts")["hosts"] if each["name"] == "node-1"]
     assert (made["labels"], made["claims"]) == ({}, {"at_cap": "fail"})

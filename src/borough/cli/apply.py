@@ -60,6 +60,11 @@ def show_applied(page: Page, applied: Applied, as_is: str) -> None:
         page.line(f"{count.added} added, {count.changed} changed, {count.removed} removed.")
     if applied.dry_run:
         page.line("This was a dry run: nothing was changed.")
+    elif applied.changes and applied.source:
+        page.line(
+            f"Topology {applied.source!r} declares this: correct its file, or the next apply changes "
+            "it back."
+        )
 
 
 def _line(change: Change) -> str:

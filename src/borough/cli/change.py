@@ -10,7 +10,7 @@ import click
 from borough.cli.apply import show_applied
 from borough.cli.command import command
 from borough.cli.options import attribute_option, gather, labels_option, pair, text_option, words
-from borough.cli.output import Page, emit
+from borough.cli.output import emit
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.declared.topology import Changes
 from borough.engine.summaries import Applied
@@ -63,16 +63,7 @@ def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _run(state: GlobalOptions, dry_run: bool, name: str, change: Callable[[], Changes]) -> None:
     applied = Applied.of(change(), dry_run=dry_run)
-
-    def show(page: Page) -> None:
-        show_applied(page, applied, f"{name} is so already.")
-        if applied.source and applied.changes and not dry_run:
-            page.line(
-                f"Topology {applied.source!r} declares {name}: correct its file, "
-                "or the next apply changes it back."
-            )
-
-    emit(state, applied, show)
+    emit(state, applied, lambda page: show_applied(page, applied, f"{name} is so already."))
 
 
 @command("change", example="borough subnet change pods-a --gateway 10.64.0.1 -l rack=r2 --dry-run")

@@ -14,6 +14,7 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.findings import Finding
+from borough.engine.address_lines import AddressLine, LineQuery
 from borough.engine.announcements import (
     Acknowledged,
     Acknowledgement,
@@ -28,6 +29,7 @@ from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseReq
 from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.change import ChangeRequest
+from borough.engine.topology.replacing import ReplaceRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -81,6 +83,8 @@ class Actions(ABC):
     @abstractmethod
     def _remove_subnet(self, name: str) -> SubnetView: ...
     @abstractmethod
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes: ...
+    @abstractmethod
     def _subnets(self, labels: Labels, scope: str | None) -> list[SubnetView]: ...
     @abstractmethod
     def _subnet(self, name: str) -> SubnetView: ...
@@ -98,6 +102,8 @@ class Actions(ABC):
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]: ...
     @abstractmethod
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]: ...
+    @abstractmethod
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]: ...
     @abstractmethod
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap: ...
     @abstractmethod

@@ -24,6 +24,7 @@ from borough.domain.space.events import Event
 from borough.domain.space.findings import Finding
 from borough.domain.text import check_text
 from borough.engine.actions import Actions
+from borough.engine.address_lines import AddressLine, LineQuery, parse_lines
 from borough.engine.announcements import (
     Acknowledged,
     Acknowledgement,
@@ -62,6 +63,7 @@ from borough.engine.reservations import (
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.apply import load
 from borough.engine.topology.change import parse_change
+from borough.engine.topology.replacing import ReplaceRequest, parse_replacement
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -318,6 +320,24 @@ class Face(Actions):
         """
         return self._remove_subnet(name)
 
+    @takes(parse_replacement)
+    def replace_subnets(self, request: ReplaceRequest) -> Changes:
+        """Put some subnets in the place of others: to edit, close, split, merge, add or remove them.
+
+        Addresses follow to the subnet that contains them. All of it happens, or nothing. A subnet of a
+        topology stays its own: the next application of its file declares it as the file says.
+
+        Parameters: see :func:`borough.engine.topology.replacing.parse_replacement`.
+
+        :return: the changes with their effects; false when there are none.
+        :raises UnknownObject: there is no subnet of an old name.
+        :raises WouldStrand: allocations would lose their subnet.
+        :raises Overlap: subnets of one scope would overlap.
+        :raises InUse: the old subnets belong to several topologies.
+        :raises FixInput: a setting is not allowed.
+        """
+        return self._replace_subnets(request)
+
     # --- Reading ----------------------------------------------------------------------------------
 
     def subnets(
@@ -384,6 +404,16 @@ class Face(Actions):
             return self._allocations(replace(selected, after=after, limit=limit))
 
         return each_page(read, after=selected.after, limit=selected.limit)
+
+    @takes(parse_lines)
+    def addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        """The addresses of a subnet in order: held ones one by one, all others as ranges.
+
+        Parameters: see :func:`borough.engine.address_lines.parse_lines`.
+
+        :raises UnknownObject: there is no such subnet.
+        """
+        return self._addresses(wanted)
 
     def space_map(
         self, *, scope: str = "default", subnets: Collection[str] | None = None

@@ -19,6 +19,7 @@ from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.domain.space.findings import Finding
 from borough.engine import announcements, events, queries, tokens
+from borough.engine.address_lines import AddressLine, LineQuery, address_lines
 from borough.engine.allocation import BRIEF, Allocator, Ladders
 from borough.engine.announcements import (
     Acknowledged,
@@ -37,6 +38,7 @@ from borough.engine.reservations import CancelRequest, ReserveRequest, Seen, can
 from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.topology import apply, change, subnets
 from borough.engine.topology.change import ChangeRequest
+from borough.engine.topology.replacing import ReplaceRequest, replace_subnets
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep import audit, hosts
 from borough.engine.upkeep.defragment import Defragmentation, defragment, snapshot
@@ -225,6 +227,13 @@ class Ipam(Face):
             lambda unit: subnets.remove_subnet(unit, name, self._clock()), declares=True
         )
 
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes:
+        return self._store.transact(
+            lambda unit: replace_subnets(unit, request, self._clock()),
+            write=not request.dry_run,
+            declares=True,
+        )
+
     # --- Reading ----------------------------------------------------------------------------------
 
     def _subnets(self, labels: Labels, scope: str | None) -> list[SubnetView]:
@@ -253,6 +262,9 @@ class Ipam(Face):
 
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]:
         return self._read(lambda unit: queries.allocations(unit, selected))
+
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        return self._read(lambda unit: address_lines(unit, wanted))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         upto = self._store.horizon()

@@ -78,7 +78,7 @@ class Applied:
 
     :ivar effects: effects on addresses, claims and routes.
     :ivar more_effects: the number of further effects.
-    :ivar source: of a single changed object, the topology whose file would change it back.
+    :ivar source: of changed single objects, the topology whose file would change them back.
     """
 
     changes: tuple[Change, ...]

@@ -72,6 +72,11 @@ class ReadAllocations(Protocol):
     def allocations(self, wanted: Filter) -> list[AllocationRow]:
         """Allocations by sequence number."""
 
+    def allocations_from(
+        self, subnet_id: int, first: int, limit: int | None
+    ) -> list[AllocationRow]:
+        """Allocations of a subnet by address, from an address on."""
+
     def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """Allocations whose cool-down has ended, the longest ended first."""
 

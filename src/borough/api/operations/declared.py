@@ -63,6 +63,17 @@ def add_subnet(ipam: Face, body: s.NewSubnet, key: str | None) -> s.OneSubnet:
     return s.OneSubnet(ipam.add_subnet(**body.given(), key=key))
 
 
+@operation("POST", "/v1/replacements", permission=Permission.ADMINISTER)
+def replace_subnets(ipam: Face, body: s.Replace) -> Applied:
+    """Put some subnets in the place of others, to split or merge them: all of it or nothing.
+
+    Addresses follow to the subnet that contains them.
+    """
+    given = body.given() | {"new": [each.given() for each in body.new]}
+    changes = ipam.replace_subnets(**given)
+    return Applied.of(changes, dry_run=body.dry_run)
+
+
 @operation("GET", "/v1/subnets/{name:path}", permission=Permission.READ, tags=True)
 def subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
     """One subnet."""

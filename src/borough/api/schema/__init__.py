@@ -5,6 +5,7 @@ the rest, such as the syntax of an address, as for any other caller.
 """
 
 from borough.api.schema.addresses import (
+    AddressPage,
     AllocationPage,
     AllocationQuery,
     AllocationRequest,
@@ -13,6 +14,7 @@ from borough.api.schema.addresses import (
     Edit,
     Import,
     ImportedEntry,
+    LineFilter,
     Place,
     Release,
     Reserve,
@@ -32,6 +34,7 @@ from borough.api.schema.declared import (
     NewSubnet,
     OneSubnet,
     Pools,
+    Replace,
     SubnetFields,
     SubnetPage,
     SubnetQuery,
@@ -78,6 +81,7 @@ __all__ = [
     "LARGEST",
     "PAGE",
     "PAGE_LIMIT",
+    "AddressPage",
     "Agents",
     "AllocationPage",
     "AllocationQuery",
@@ -107,6 +111,7 @@ __all__ = [
     "Import",
     "ImportedEntry",
     "Input",
+    "LineFilter",
     "MapQuery",
     "Named",
     "NewName",
@@ -125,6 +130,7 @@ __all__ = [
     "Reassignment",
     "Release",
     "Removal",
+    "Replace",
     "Report",
     "Reserve",
     "RouteQuery",

@@ -17,8 +17,10 @@ from borough.api.schema.base import (
     Limit,
     MaybeText,
     Number,
+    Paged,
     Text,
 )
+from borough.engine.address_lines import AddressLine
 from borough.engine.imports import PIECE
 from borough.engine.request import COUNT_LIMIT, NOTE_LIMIT
 from borough.engine.views import Allocation
@@ -202,6 +204,26 @@ class AllocationQuery(Input):
     attribute: list[Attribute] = field(default_factory=list)
     after: Number = 0
     limit: Limit = PAGE
+
+
+class LineFilter(Paged, kw_only=True):
+    """The addresses of which subnet.
+
+    :ivar after: only addresses behind this one; `next` of the page before.
+    """
+
+    subnet: Text
+
+
+@dataclass(frozen=True)
+class AddressPage:
+    """Addresses of a subnet in order.
+
+    :ivar next: `after` of the next page; null at the end.
+    """
+
+    addresses: Sequence[AddressLine]
+    next: str | None
 
 
 @dataclass(frozen=True)

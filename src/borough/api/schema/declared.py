@@ -18,6 +18,7 @@ from borough.api.schema.base import (
     Text,
 )
 from borough.domain.declared.pools import PoolUsage
+from borough.engine.topology.replacing import REPLACED
 from borough.engine.topology.settings import WEIGHT_LIMIT
 from borough.engine.views import DimensionView, HostView, SubnetView
 
@@ -110,6 +111,23 @@ class HostFields(Fields):
 
     labels: Patch | UnsetType | None = UNSET
     claims: dict[str, Any] | UnsetType | None = UNSET
+
+
+class Replace(Input):
+    """Subnets in the place of others. Without `new`, `split` and `merge` the old ones are removed.
+
+    :ivar old: names of the subnets that are replaced.
+    :ivar new: the subnets in their place.
+    :ivar split: split each old subnet into prefixes of this length, named `NAME-1` and so on.
+    :ivar merge: merge the old subnets into one of this name, with the settings of the first.
+    :ivar dry_run: report what would change, and change nothing.
+    """
+
+    old: Annotated[list[Text], Meta(max_length=REPLACED)] = field(default_factory=list)
+    new: Annotated[list[NewSubnet], Meta(max_length=REPLACED)] = field(default_factory=list)
+    split: Annotated[int, Meta(ge=1, le=128)] | None = None
+    merge: Text | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Changes:
     :ivar dimensions: all dimensions as they shall be, in rank order.
     :ivar effects: what becomes of addresses, claims and routes.
     :ivar more_effects: how many more effects there are, of which a service has listed the first.
-    :ivar source: of a single changed object, the topology whose file would change it back.
+    :ivar source: of changed single objects, the topology whose file would change them back.
     """
 
     changes: tuple[Change, ...] = ()
