@@ -203,6 +203,17 @@ def _fill_reserved(ipam: Ipam, clock: Clock) -> None:
     clock.advance(30)
 
 
+def _fill_leased(ipam: Ipam, clock: Clock) -> None:
+    """Leases that are over, inside and outside the ranges, sticky and claimed; and one that is not."""
+    _take(ipam, "plain", count=2)
+    _take(ipam, "over", count=2, lease=60)
+    _take(ipam, "over", address="10.9.0.5", lease=60)
+    _take(ipam, "over", host="h1", lease=60)
+    _take(ipam, "set", sticky=True, lease=60)
+    _take(ipam, "alive", count=2, key="alive", lease=3600)
+    clock.advance(90)
+
+
 def _claim_all(ipam: Ipam, kept: Callable[[int], bool]) -> None:
     given = [_take(ipam, "all", host="h1")[0] for _ in range(14)]
     for address in given:
@@ -243,12 +254,15 @@ COOLING: Final = Place("cooling", lambda: _wide(60), _fill_cooling, _WIDE, _look
 RESTED: Final = Place("rested", lambda: _wide(60), _fill_rested, _WIDE, _look, is_bare=True)
 #: An owner has reservations, one of them in use.
 RESERVED: Final = Place("reserved", lambda: _wide(60), _fill_reserved, _WIDE, _look)
+#: Leases are over and nobody has ended them; of subnets without a cool-down, and with one.
+LEASED: Final = Place("leased", _wide, _fill_leased, _WIDE, _look)
+LEASED_REST: Final = Place("leased-rest", lambda: _wide(60), _fill_leased, _WIDE, _look)
 #: One host has claimed all space and uses a small part of it.
 TAKEN: Final = Place("taken", _small, _fill_taken, ("t",), _look)
 #: One host has claimed all space, and others can only borrow single addresses.
 LENT: Final = Place("lent", _small, _fill_lent, ("t",), _look)
 
-PLACES: Final = (ROOMY, BARE, COOLING, RESTED, RESERVED, TAKEN, LENT)
+PLACES: Final = (ROOMY, BARE, COOLING, RESTED, RESERVED, LEASED, LEASED_REST, TAKEN, LENT)
 
 
 class Tables:

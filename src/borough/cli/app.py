@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "allocate": "borough.cli.allocate:allocate",
     "explain": "borough.cli.explain:explain",
     "release": "borough.cli.release:release",
+    "renew": "borough.cli.renew:renew",
     "reserve": "borough.cli.reserve:reserve",
     "cancel": "borough.cli.reserve:cancel",
     "edit": "borough.cli.edit:edit",

@@ -200,6 +200,12 @@ _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
         help="What the owner has or what is reserved for it, else a new address, which a release keeps "
         "reserved for the owner.",
     ),
+    text_option(
+        "--lease",
+        "TIME",
+        "Release the addresses by themselves after this time, unless they are renewed: seconds, or 30s, 5m, "
+        "2h, 1d.",
+    ),
     click.option("--explain", is_flag=True, help="Explain the choice of the addresses."),
 )
 

@@ -164,6 +164,7 @@ def _show_address(page: Page, found: Allocation) -> None:
             ("block", block_text(found)),
             ("sequence", found.sequence),
             ("allocated at", rfc3339(found.allocated_at)),
+            ("leased until", found.leased_until and rfc3339(found.leased_until)),
             ("cooling until", found.cooling_until and rfc3339(found.cooling_until)),
             ("attributes", attributes),
             ("note", found.note),

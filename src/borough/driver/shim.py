@@ -140,6 +140,12 @@ class Shim(GroupDriver):
 
     def allocate(self, group: Group, request: Request) -> Answer:
         """See :meth:`borough.driver.interface.GroupDriver.allocate`."""
+        if request.lease:
+            raise NotSupported(
+                f"driver {self.name} lacks leases: its system does not know when they end",
+                driver=self.name,
+                feature="leases",
+            )
         whole = group.narrow(request)
         if whole.key:
             replayed = self.ledger.replay(whole)

@@ -33,6 +33,7 @@ from borough.engine.edits import (
 )
 from borough.engine.history import HistoryQuery, parse_history
 from borough.engine.imports import Imported, in_pieces, parse_entries
+from borough.engine.leases import Renewed, RenewRequest, parse_renew
 from borough.engine.queries import RouteForm, each_page
 from borough.engine.request import (
     AllocationFilter,
@@ -150,6 +151,23 @@ class Face(Actions):
         :raises UnknownObject: there is no such scope.
         """
         return self._release(request)
+
+    @takes(parse_renew)
+    def renew(self, request: RenewRequest) -> Renewed:
+        """Renew the lease of an address, or the leases of all that an idempotency key was given.
+
+        The lease then ends its duration from now; never earlier than before. Sequence number, key, host and
+        claim stay. A lease that is over is not renewed: its address may have another holder.
+
+        Parameters: see :func:`borough.engine.leases.parse_renew`.
+
+        :raises NotAllocated: the address is not allocated, or its lease is over.
+        :raises StaleSequence: the address was allocated again meanwhile, or without the key.
+        :raises KeySpent: addresses of the key are released.
+        :raises FixInput: an address has no lease.
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._renew(request)
 
     @takes(parse_reserve)
     def reserve(self, request: ReserveRequest) -> Reservations:

@@ -72,12 +72,13 @@ def _held(unit: Space, scope: str, family: int, number: int, *, at_once: bool) -
             address=text,
             owner=found.owner,
         )
-    if found.until is not None and not at_once:
+    if found.state is State.COOLING and not at_once:
+        until = plain(utc(found.until or 0))
         raise NotAllocated(
             f"{text} is not allocated in scope {scope}: it was released, and cools down until "
-            f"{plain(utc(found.until))}; release it with --now, or now=True, to end that",
+            f"{until}; release it with --now, or now=True, to end that",
             address=text,
-            cooling_until=plain(utc(found.until)),
+            cooling_until=until,
         )
     return found
 
@@ -135,7 +136,7 @@ def release_all(
         shown += show_all(unit, held if most is None else held[: most - len(shown)])
         total += len(held)
         end_rests(unit, held, now)
-        for some in _plans(held):
+        for some in in_plans(held):
             plan = allocate.free(catalogue, unit, some, now, at_once=at_once)
             among |= allocate.emptied(catalogue, plan)
             unit.commit(plan, now)
@@ -145,13 +146,13 @@ def release_all(
     return Released(tuple(shown), total), plan.notes
 
 
-def _plans(held: list[AllocationRow]) -> Iterable[list[AllocationRow]]:
+def in_plans(held: list[AllocationRow]) -> Iterable[list[AllocationRow]]:
     """The rows of one plan each.
 
     A plan finds the events of its reservations by their addresses, which two scopes may share.
     """
     if not any(each.sticky for each in held):
-        return [held]
+        return [held] if held else []
     ordered = sorted(held, key=lambda each: each.scope)
     return [list(some) for _, some in groupby(ordered, key=lambda each: each.scope)]
 

@@ -19,7 +19,7 @@ from borough.domain.net.addresses import (
 )
 from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.request import Kind, Request
-from borough.domain.text import check_text
+from borough.domain.text import check_text, parse_duration
 from borough.errors import FixInput
 from borough.store.cache import Cache
 
@@ -70,6 +70,7 @@ def parse_request(
     attributes: Mapping[str, Any] | None = None,
     note: str = "",
     sticky: bool = False,
+    lease: int | str = 0,
     explain: bool = False,
 ) -> Request:
     """Parse a request for addresses.
@@ -90,6 +91,8 @@ def parse_request(
     :param note: free text to keep with the addresses, on one line.
     :param sticky: of each family, return what the owner has in the group, else what is reserved for it,
         else a new address. A release leaves a reservation. The owner takes the place of the key.
+    :param lease: release the addresses by themselves after so long, unless they are renewed: seconds, or
+        text such as ``5m``; 0 for never.
     :param explain: put the explanation into the answer.
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
@@ -124,6 +127,7 @@ def parse_request(
         attributes=parse_attributes(attributes),
         note=optional_text("note", note, NOTE_LIMIT),
         sticky=_sticky(sticky, owner, count, chosen),
+        lease=parse_duration("a lease", lease),
         explain=explain,
     )
 

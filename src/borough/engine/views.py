@@ -35,6 +35,8 @@ class Allocation:
     :ivar sequence: name it when releasing, so that a late release cannot hit the next holder.
     :ivar state: `allocated`, `cooling` or `reserved`.
     :ivar sticky: whether a release leaves a reservation for the owner.
+    :ivar lease: seconds of its lease, which a renewal adds again; 0 without a lease.
+    :ivar leased_until: when the lease ends; null without one.
     :ivar cooling_until: when a cooling address is free again.
     """
 
@@ -51,6 +53,8 @@ class Allocation:
     sequence: int
     state: str
     sticky: bool
+    lease: int
+    leased_until: datetime | None
     attributes: Mapping[str, Any]
     note: str
     allocated_at: datetime
@@ -161,6 +165,8 @@ def show(
         sequence=allocation.sequence if sequence is None else sequence,
         state=allocation.state.value,
         sticky=allocation.sticky,
+        lease=allocation.lease,
+        leased_until=utc(allocation.until or 0) if allocation.lease else None,
         attributes=allocation.attributes,
         note=allocation.note,
         allocated_at=utc(allocation.at),

@@ -9,6 +9,7 @@ from borough.domain.policy.explain import Explanation
 from borough.engine.edits import Transferred, parse_transfer
 from borough.engine.face import Face
 from borough.engine.imports import Imported
+from borough.engine.leases import Renewed
 from borough.engine.views import Allocation, Answer, Released, Reservations
 
 
@@ -96,6 +97,13 @@ def release(ipam: Face, body: s.Release) -> Released:
     """
     given = body.given()
     return ipam.release(given.pop("addresses"), **given)
+
+
+@operation("POST", "/v1/renewals", permission=Permission.ALLOCATE)
+def renew(ipam: Face, body: s.Renew) -> Renewed:
+    """Renew the lease of an address, or the leases of all that an idempotency key was given."""
+    given = body.given()
+    return ipam.renew(given.pop("address"), **given)
 
 
 @operation("POST", "/v1/reservations", permission=Permission.ALLOCATE, status=201)

@@ -59,6 +59,8 @@ class AllocationRequest(Selector):
     :ivar note: one line of text to store with the addresses.
     :ivar sticky: answer with what the owner has in the group, else with what is reserved for it, else with a
         new address; a release leaves a reservation.
+    :ivar lease: release the addresses by themselves after so long, unless they are renewed: seconds, or text
+        such as `5m`; 0 for never.
     :ivar explain: put the explanation into the answer.
     """
 
@@ -66,6 +68,7 @@ class AllocationRequest(Selector):
     attributes: Attributes = field(default_factory=dict)
     note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
     sticky: bool = False
+    lease: Annotated[int, Meta(ge=0)] | Text = 0
     explain: bool = False
 
 
@@ -105,6 +108,22 @@ class Release(Input):
     sequence: Number | None = None
     scope: Text | None = None
     now: bool = False
+
+
+class Renew(Input):
+    """The leases to renew: that of an address, or those of all that an idempotency key was given.
+
+    :ivar key: the idempotency key of the allocation; with an address, a condition.
+    :ivar sequence: only while the address has this sequence number.
+    :ivar lease: the new duration from now on: seconds, or text such as `5m`; null for that of the lease.
+    :ivar scope: that of the address.
+    """
+
+    address: Text | None = None
+    key: MaybeText | None = None
+    sequence: Number | None = None
+    lease: Annotated[int, Meta(ge=1)] | Text | None = None
+    scope: Text = "default"
 
 
 class Reserve(Input):

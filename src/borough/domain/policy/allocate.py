@@ -15,15 +15,12 @@ from borough.domain.net.addresses import Family, eui64, format_address
 from borough.domain.policy.placement import Placer, first_free_range_piece
 from borough.domain.policy.selection import Ladder, PlacementGroup, ResolvedSelector
 from borough.domain.request import Kind, Request
-from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.allocations import SECOND, AllocationRow, State
 from borough.domain.space.blocks import BLOCK_BITS, NOBODY, Block, blocks_for, cut, withheld_bits
 from borough.domain.space.plan import Grant, Plan, Space
 from borough.domain.space.regions import is_needed, regions, return_region
 from borough.domain.space.rungs import Hold, Rung
 from borough.errors import AddressInUse, AddressOutsideGroup, AddressUnusable
-
-#: Microseconds in a second; every time in the domain counts microseconds.
-SECOND = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -295,6 +292,7 @@ def release(
     *,
     leaving: str = "",
     at_once: bool = False,
+    ended: bool = False,
 ) -> Plan:
     """Release addresses, and return the regions that are unused then.
 
@@ -305,8 +303,9 @@ def release(
     :param now: microseconds since the epoch.
     :param leaving: a holder that returns all unused regions; other holders keep their last one.
     :param at_once: see :func:`free`.
+    :param ended: see :func:`free`.
     """
-    plan = free(catalogue, space, allocations, now, at_once=at_once)
+    plan = free(catalogue, space, allocations, now, at_once=at_once, ended=ended)
     return_unused(catalogue, space, plan, emptied(catalogue, plan), leaving=leaving)
     return plan
 
@@ -318,26 +317,24 @@ def free(
     now: int,
     *,
     at_once: bool = False,
+    ended: bool = False,
 ) -> Plan:
     """Free addresses, let them cool where the subnet has a cool-down (rule 9), or keep them reserved.
 
     :param allocations: allocated ones, reserved ones, or cooling ones after their cool-down.
     :param now: microseconds since the epoch.
     :param at_once: whether nothing cools.
+    :param ended: whether a cool-down begins at the end of a lease that is over, however late that is seen.
     """
     plan = Plan()
     for allocation in sorted(allocations, key=lambda each: (each.subnet_id, each.address)):
         subnet = catalogue.subnets[allocation.subnet_id]
         kept = allocation.sticky and allocation.state is State.ALLOCATED
-        rests = (
-            not kept
-            and allocation.state is not State.COOLING
-            and subnet.cooldown > 0
-            and not at_once
-        )
+        begins = allocation.until if ended and allocation.is_over(now) else None
+        until = (now if begins is None else begins) + subnet.cooldown * SECOND
+        rests = not kept and allocation.state is not State.COOLING and until > now and not at_once
         if rests:
-            until = now + subnet.cooldown * SECOND
-            new = replace(allocation, state=State.COOLING, until=until, sticky=False)
+            new = replace(allocation, state=State.COOLING, until=until, sticky=False, lease=0)
             plan.cooled.append((allocation, new))
         else:
             plan.removed.append(allocation)

@@ -20,8 +20,7 @@ from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, format_address
 from borough.domain.net.fewest_routes import Territory, strict_routes
 from borough.domain.net.prefixes import Prefix, free_prefixes
-from borough.domain.policy.allocate import SECOND
-from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.allocations import SECOND, AllocationRow, State
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.rebuild import rebuild
 from borough.domain.space.regions import regions, routed

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from borough.domain.declared.catalogue import Catalogue
+from borough.domain.encode import rfc3339, utc
 from borough.domain.net.addresses import format_address
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.events import DETAIL_LIMIT, VALUE_LIMIT, EventRow, shorten
@@ -26,7 +27,7 @@ def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
         ]
     ended += [old for old, _ in plan.cooled]
     return [
-        *(_event(_END[each.state], each, catalogue, now) for each in ended),
+        *(_event(_END[each.state], each, catalogue, now, _reason(each, now)) for each in ended),
         *(
             _event(_act(old, new), new, catalogue, now, _edits(old, new))
             for old, new in plan.edited
@@ -38,6 +39,10 @@ def events_of(plan: Plan, catalogue: Catalogue, now: int) -> list[EventRow]:
 _END: Final = {State.ALLOCATED: Act.RELEASED, State.RESERVED: Act.CANCELLED}
 
 
+def _reason(ended: AllocationRow, now: int) -> str:
+    return "lease ended" if ended.is_over(now) else ""
+
+
 def _place(allocation: AllocationRow) -> tuple[str, int, int]:
     return allocation.scope, allocation.family, allocation.address
 
@@ -45,6 +50,8 @@ def _place(allocation: AllocationRow) -> tuple[str, int, int]:
 def _act(old: AllocationRow, new: AllocationRow) -> Act:
     if old.sticky != new.sticky:
         return Act.RESERVED if new.sticky else Act.CANCELLED
+    if old.until != new.until:
+        return Act.RENEWED
     return Act.EDITED if old.host == new.host else Act.REASSIGNED
 
 
@@ -52,6 +59,8 @@ def _edits(old: AllocationRow, new: AllocationRow) -> str:
     """The changes of an allocation, each from what to what."""
     if old.host != new.host:
         return f"from host {old.host}" if old.host else ""
+    if old.until != new.until:
+        return f"until {rfc3339(utc(new.until or 0))}"
     before, after = _values(old), _values(new)
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     changes = [f"{name} {_shown(before, name)} -> {_shown(after, name)}" for name in names]

@@ -22,8 +22,8 @@ from borough.store.sql.runner import Row
 _SIGN = 1 << 63
 _WRAP = 1 << 64
 
-#: Stands for null where the end of a cool-down is compared: the address is allocated.
-_NOT_COOLING = -1
+#: Stands for null where ends are compared: the address is allocated without a lease.
+_NO_END = -1
 
 
 def signed(bitmap: int) -> int:
@@ -137,6 +137,7 @@ def to_allocation(row: Row) -> AllocationRow:
         at,
         until,
         sticky,
+        lease,
         version,
     ) = row
     return AllocationRow(
@@ -147,18 +148,19 @@ def to_allocation(row: Row) -> AllocationRow:
         owner,
         host,
         sequence,
-        State.at_end(until),
+        State.at_end(until, lease),
         json.loads(attributes) if attributes else {},
         note or "",
         at,
         until,
         bool(sticky),
+        lease,
         version,
     )
 
 
 def kept_values(of: Request | AllocationRow) -> dict[str, Any]:
-    """The columns of an allocation that come from its request, and change while it is held."""
+    """The texts of an allocation that come from its request, and change while it is held."""
     return {
         "owner": of.owner,
         "host": of.host,
@@ -180,6 +182,7 @@ def allocation_values(
         "at": allocation.at,
         "until": allocation.until,
         "sticky": int(allocation.sticky),
+        "lease": allocation.lease,
     }
 
 
@@ -188,7 +191,7 @@ def old_allocation(old: AllocationRow) -> dict[str, Any]:
     return {
         "old_sequence": old.sequence,
         "old_version": old.version,
-        "old_until": _NOT_COOLING if old.until is None else old.until,
+        "old_until": _NO_END if old.until is None else old.until,
     }
 
 
@@ -198,14 +201,20 @@ def removed_values(plan: Plan) -> list[dict[str, Any]]:
 
 
 def cooled_values(plan: Plan) -> list[dict[str, Any]]:
-    """The end of the cool-down of a plan's released allocations."""
+    """The ends of the cool-downs of a plan's released allocations."""
     return [{**old_allocation(old), "until": new.until} for old, new in plan.cooled]
 
 
 def edited_values(plan: Plan) -> list[dict[str, Any]]:
     """The new values of a plan's edited allocations."""
     return [
-        {**old_allocation(old), **kept_values(new), "sticky": int(new.sticky)}
+        {
+            **old_allocation(old),
+            **kept_values(new),
+            "until": new.until,
+            "sticky": int(new.sticky),
+            "lease": new.lease,
+        }
         for old, new in plan.edited
     ]
 

@@ -232,6 +232,7 @@ ALLOCATION_COLUMNS = (
     t.allocation.c.at,
     t.allocation.c.until,
     t.allocation.c.sticky,
+    t.allocation.c.lease,
     t.allocation.c.version,
 )
 _ALLOCATIONS = sa.select(*ALLOCATION_COLUMNS).select_from(
@@ -243,7 +244,7 @@ allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
 #: The columns of an allocation that change while it is held.
-KEPT = ("owner", "host", "attributes", "note", "sticky")
+KEPT = ("owner", "host", "attributes", "note", "until", "sticky", "lease")
 # An allocation as it was read: since then it may be edited, reassigned, released or kept.
 SAME_ALLOCATION = (
     t.allocation.c.sequence == _P("old_sequence"),
@@ -254,7 +255,7 @@ remove_allocation = sa.delete(t.allocation).where(*SAME_ALLOCATION)
 cool_allocation = (
     sa.update(t.allocation)
     .where(*SAME_ALLOCATION)
-    .values(until=_P("until"), sticky=sa.literal_column("0"))
+    .values(until=_P("until"), sticky=_ZERO, lease=_ZERO)
 )
 edit_allocation = (
     sa.update(t.allocation)
@@ -310,7 +311,7 @@ IN_SUBNET = (*IN_SPACE, t.allocation.c.subnet_id == _P("subnet_id"))
 #: The end of a reservation.
 _FOREVER: Any = sa.literal_column(str(FOREVER))
 #: Conditions on the state of an allocation.
-IS_COOLING = t.allocation.c.until < _FOREVER
+IS_COOLING = sa.and_(t.allocation.c.until < _FOREVER, t.allocation.c.lease == _ZERO)
 IS_RESERVED = t.allocation.c.until == _FOREVER
 #: The rows of a subnet, and the cooling and the reserved ones among them.
 count_in_subnet = sa.select(
