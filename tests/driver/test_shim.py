@@ -421,3 +421,11 @@ def test_bad_input_changes_nothing() -> None:
     with pytest.raises(FixInput):
         driver.release()
     assert asked(driver) == []
+
+
+def test_a_lease_is_refused() -> None:
+    """The ledger would end it, and the system would not know."""
+    driver = shim(subnet("a", "10.0.0.0/30"))
+    with pytest.raises(NotSupported, match="lacks leases"):
+        ask(driver, lease=60)
+    assert not system(driver).held

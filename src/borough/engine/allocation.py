@@ -26,7 +26,7 @@ from borough.domain.space.plan import Plan, Tally
 from borough.domain.space.rungs import Rung
 from borough.engine import refusals, sticky
 from borough.engine.after import After
-from borough.engine.release import in_plans
+from borough.engine.expiry import EXPIRE_BATCH, Expiry
 from borough.engine.views import Allocation, Answer, show, show_all
 from borough.errors import (
     AddressInUse,
@@ -41,9 +41,6 @@ from borough.store.port import ReadSpace, ReadUnit, Store, Unit
 
 #: Most addresses of a request, or of a release, that is brief; see :meth:`borough.store.port.Store.transact`.
 BRIEF: Final = 64
-
-#: Cool-downs and leases that are over, of which one unit of work ends so many before it goes on.
-EXPIRE_BATCH: Final = 256
 
 #: Most of them that an explanation looks past; it keeps them in memory.
 EXPLAINED: Final = 64 * EXPIRE_BATCH
@@ -115,8 +112,7 @@ class Allocator:
     """Decides requests inside units of work.
 
     :ivar clock: the time in microseconds since the epoch.
-    :ivar steady: the time by which leases and cool-downs are over, which no jump of the clock moves forward;
-        None for the clock.
+    :ivar expiry: ends cool-downs and leases.
     :ivar keyed: counts requests with an idempotency key.
     :ivar shows: whether the caller may learn the labels of a declared host; explanations and refusals
         leave out what those of another one imply.
@@ -125,7 +121,7 @@ class Allocator:
 
     clock: Callable[[], int]
     ladders: Ladders
-    steady: Callable[[], int] | None = None
+    expiry: Expiry = field(default_factory=Expiry)
     keyed: Iterator[int] = field(default_factory=count)
     shows: Callable[[Host], bool] = lambda _host: True
     suggests: bool = True
@@ -256,11 +252,11 @@ class Allocator:
         """The rows of an owner in the scope of its request, after the leases that are over have ended."""
         wanted = Filter(scope=request.scope, owner=request.owner)
         rows = unit.allocations(wanted)
-        by = self.steady_time(now)
+        by = self.expiry.by(now)
         over = [each for each in rows if each.is_over(by)]
         if not over:
             return rows
-        self._end(unit, over, by, now)
+        self.expiry.end(unit, over, now)
         return unit.allocations(wanted)
 
     def explain(self, unit: ReadUnit, request: Request) -> Explanation:
@@ -272,7 +268,7 @@ class Allocator:
         now = self.clock()
         resolved = self.resolved(unit.catalogue, request, now)
         most = EXPIRE_BATCH if resolved.catalogue.cools else 0
-        by = self.steady_time(now)
+        by = self.expiry.by(now)
         while True:
             over = unit.expired(by, most) if most else []
             space = (
@@ -313,7 +309,7 @@ class Allocator:
         # requests do not pay for it.
         may_be_over = True
         if resolved.catalogue.cools:
-            may_be_over = len(self.expire(unit, now)) == EXPIRE_BATCH
+            may_be_over = len(self.expiry.expire(unit, now)) == EXPIRE_BATCH
         while True:
             try:
                 plan = allocate(resolved, unit)
@@ -326,26 +322,7 @@ class Allocator:
             if not may_be_over:
                 raise self.refusal(unit, resolved)
             # More may be over than one sweep ends.
-            may_be_over = len(self.expire(unit, now)) == EXPIRE_BATCH
-
-    def steady_time(self, now: int) -> int:
-        """The time by which cool-downs and leases are over.
-
-        :param now: the time of the clock, which may have jumped.
-        """
-        return now if self.steady is None else min(now, self.steady())
-
-    def expire(self, unit: Unit, now: int) -> list[AllocationRow]:
-        """End cool-downs and leases that are over (rule 9), the oldest first; return those that were."""
-        by = self.steady_time(now)
-        over = unit.expired(by, EXPIRE_BATCH)
-        self._end(unit, over, by, now)
-        return over
-
-    @staticmethod
-    def _end(unit: Unit, over: list[AllocationRow], by: int, now: int) -> None:
-        for some in in_plans(over):
-            unit.commit(policy.release(unit.catalogue, unit, some, by, ended=True), now)
+            may_be_over = len(self.expiry.expire(unit, now)) == EXPIRE_BATCH
 
     def _explanation(
         self,
@@ -402,7 +379,7 @@ class Allocator:
             raise KeyReused(
                 f"idempotency key {request.key!r} was used with another request", key=request.key
             )
-        by = self.steady_time(self.clock())
+        by = self.expiry.by(self.clock())
         found = unit.allocations(Filter(sequences=remembered.sequences))
         held = [each for each in found if each.state is State.ALLOCATED and not each.is_over(by)]
         if len(held) < len(remembered.sequences):

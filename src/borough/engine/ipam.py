@@ -22,6 +22,7 @@ from borough.engine import events, queries, tokens
 from borough.engine.allocation import BRIEF, Allocator, Ladders
 from borough.engine.clock import SteadyClock, wall_time
 from borough.engine.edits import EditRequest, Transferred, TransferRequest, edit, transfer
+from borough.engine.expiry import Expiry
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery, history
 from borough.engine.imports import Imported, ImportRequest, import_piece
@@ -81,7 +82,7 @@ class Ipam(Face):
         self._clock = clock or wall_time
         if clock is None and steady is None:
             steady = SteadyClock()
-        self._allocator = Allocator(self._clock, Ladders(), steady)
+        self._allocator = Allocator(self._clock, Ladders(), Expiry(steady))
         self._cohorts = events.Cohorts()
 
     def with_visible_hosts(self, is_visible: Callable[[Host], bool]) -> Ipam:
@@ -147,7 +148,7 @@ class Ipam(Face):
         def work(unit: Unit) -> Reservations:
             now = self._clock()
             # An address whose lease is over is no longer held.
-            self._allocator.expire(unit, now)
+            self._allocator.expiry.expire(unit, now)
             return reserve(unit, request, now, seen)
 
         return self._store.transact(work, repeatable=True)
@@ -163,7 +164,7 @@ class Ipam(Face):
 
         def work(unit: Unit) -> Renewed:
             now = self._clock()
-            return renew(unit, request, now, self._allocator.steady_time(now), seen)
+            return renew(unit, request, now, self._allocator.expiry.by(now), seen)
 
         return self._store.transact(work, repeatable=True, brief=True)
 
@@ -323,10 +324,11 @@ class Ipam(Face):
 
     def _expire(self) -> Sequence[AllocationRow]:
         # Also when no subnet has a cool-down any more: an earlier cool-down would otherwise never end.
-        by = self._allocator.steady_time(self._clock())
+        expiry = self._allocator.expiry
+        by = expiry.by(self._clock())
         if not self._read(lambda unit: unit.expired(by, 1)):
             return ()
-        return self._store.transact(lambda unit: self._allocator.expire(unit, self._clock()))
+        return self._store.transact(lambda unit: expiry.expire(unit, self._clock()))
 
     def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation:
         seen = self._read(lambda unit: snapshot(unit, scope))

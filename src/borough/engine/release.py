@@ -146,7 +146,7 @@ def release_all(
     return Released(tuple(shown), total), plan.notes
 
 
-def in_plans(held: list[AllocationRow]) -> Iterable[list[AllocationRow]]:
+def in_plans(held: Sequence[AllocationRow]) -> Iterable[Sequence[AllocationRow]]:
     """The rows of one plan each.
 
     A plan finds the events of its reservations by their addresses, which two scopes may share.
