@@ -142,6 +142,17 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/allocations?owner_prefix=shared", None, {200}),
         ("/v1/allocations?attribute=by%3Dsecret-app", None, {200}),
     ],
+    "export": [
+        ("/v1/export", None, {200}),
+        ("/v1/export?format=hosts&owner=shared-owner", None, {200}),
+        ("/v1/export?format=jsonl&scope=blue", None, {200}),
+        ("/v1/export?subnet=secret-b", None, {404}),
+    ],
+    "reconcile_owners": [
+        ("/v1/reconcile", {"owners": ["nobody"], "dry_run": True}, {200}),
+        ("/v1/reconcile", {"owners": ["nobody"], "grace": 0}, {200}),
+        ("/v1/reconcile", {"owners": []}, {422}),
+    ],
     "edit": [
         ("/v1/allocations/default/10.2.0.1", {"owner": "mine"}, {404}),
         ("/v1/allocations/default/10.2.0.99", {"owner": "mine"}, {404}),

@@ -164,6 +164,14 @@ ACTS: Final = [
     Act("release-leased", lambda ipam, scene: _release(ipam, scene, "alive"), (LEASED_REST,)),
     Act("reserve-over", _reserve_over, (LEASED,)),
     Act("reclaim-leased", lambda ipam, _: ipam.reclaim(), (LEASED, LEASED_REST)),
+    *_gives("shared", shared=True),
+    *_gives(
+        "share", LEASED, LEASED_REST, address=lambda _: "10.9.0.60", shared=True, is_ranged=False
+    ),
+    *_gives("share-alone", LEASED, address=lambda _: "10.9.0.6", shared=True, is_ranged=False),
+    Act("unshare", lambda ipam, _: ipam.release("10.9.0.60", owner="vip"), (LEASED, LEASED_REST)),
+    Act("unshare-last", lambda ipam, _: ipam.release(owner="alone"), (LEASED, LEASED_REST)),
+    Act("unshare-owner", lambda ipam, _: ipam.release(owner="vip2"), (LEASED,)),
     Act("reserve", lambda ipam, _: ipam.reserve("10.9.0.6-10.9.0.14"), (RESERVED, BARE)),
     Act("reserve-held", _reserve_held, (RESERVED,)),
     Act("reserve-cooling", _reserve_cooling, (RESERVED,)),

@@ -48,6 +48,7 @@ class Meeting:
                 yield f"{name}: {outcome}"
         yield from self._held(ipam)
         yield from self._renewed(ipam)
+        yield from self._shared(ipam)
         yield from self._reserved(ipam)
         yield from self._given()
         yield from self._declared(ipam)
@@ -55,12 +56,12 @@ class Meeting:
             yield f"audit: {finding.code} {finding.subject}"
 
     def _released(self) -> set[int]:
-        """The sequence numbers that the act or the change has released."""
+        """The sequence numbers that the act or the change has released; others keep a shared address."""
         released: set[int] = set()
         for answer in (self.did.answer, self.changed.answer):
             found = answer.released if isinstance(answer, Vacated) else answer
             if isinstance(found, tuple | Released):
-                released |= {each.sequence for each in found}
+                released |= {each.sequence for each in found if len(each.sharers) < 2}
         return released
 
     def _held(self, ipam: Ipam) -> Iterator[str]:
@@ -110,6 +111,19 @@ class Meeting:
         for each in answer.allocations if isinstance(answer, Renewed) else ():
             if ends.get(each.sequence, each.leased_until) != each.leased_until:
                 yield f"{each.address} was renewed until {each.leased_until} and is not so"
+
+    def _shared(self, ipam: Ipam) -> Iterator[str]:
+        """Every acknowledged owner of a shared address has it, and one that left has not."""
+        answer = self.did.answer
+        present = {each.sequence: each.sharers for each in ipam.allocations()}
+        for each in answer.allocations if isinstance(answer, Answer) else ():
+            left = set(each.sharers) - set(present.get(each.sequence, each.sharers))
+            if left:
+                yield f"{each.address} is not shared by {left}"
+        for each in answer if isinstance(answer, Released) else ():
+            left_by = {"unshare": "vip", "unshare-owner": "vip2"}.get(self.act.name)
+            if left_by in present.get(each.sequence, ()):
+                yield f"{each.address} is still shared by {left_by}"
 
     def _is_over(self, each: Allocation) -> bool:
         """Whether the lease of an address is over; anything may end it."""

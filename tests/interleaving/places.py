@@ -204,12 +204,18 @@ def _fill_reserved(ipam: Ipam, clock: Clock) -> None:
 
 
 def _fill_leased(ipam: Ipam, clock: Clock) -> None:
-    """Leases that are over, inside and outside the ranges, sticky and claimed; and one that is not."""
+    """Leases that are over, inside and outside the ranges, sticky and claimed; and one that is not.
+
+    And addresses shared by two owners and by one.
+    """
     _take(ipam, "plain", count=2)
     _take(ipam, "over", count=2, lease=60)
     _take(ipam, "over", address="10.9.0.5", lease=60)
     _take(ipam, "over", host="h1", lease=60)
     _take(ipam, "set", sticky=True, lease=60)
+    for address, owners in (("10.9.0.60", ("vip", "vip2")), ("10.9.0.6", ("alone",))):
+        for owner in owners:
+            _take(ipam, owner, address=address, shared=True)
     _take(ipam, "alive", count=2, key="alive", lease=3600)
     clock.advance(90)
 
@@ -339,7 +345,7 @@ class Scene:
 
     def of(self, owner: str) -> Any:
         """The first allocation of an owner."""
-        return next(each for each in self.allocations if each.owner == owner)
+        return next(each for each in self.allocations if owner in (each.sharers or (each.owner,)))
 
     def topology(self) -> Topology:
         """A copy of the topology, for a change to edit."""

@@ -430,6 +430,42 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         selector=selectors(),
+        cidr=st.sampled_from(V4[:3]),
+        offset=st.integers(1, 3),
+        owner=st.sampled_from(OWNERS),
+    )
+    def share(self, selector: dict[str, Any], cidr: str, offset: int, owner: str) -> None:
+        """Few addresses, which several owners share; the same request again changes nothing."""
+        wanted = {**selector, "host": None, "address": str(ipaddress.ip_network(cidr)[offset])}
+        outcome = self.both(lambda ipam: ipam.allocate(**wanted, owner=owner, shared=True))
+        if isinstance(outcome, BoroughError):
+            return
+        assert owner in outcome.allocations[0].sharers
+        again = self.both(lambda ipam: ipam.allocate(**wanted, owner=owner, shared=True))
+        assert (again.allocations, again.replayed) == (outcome.allocations, True)
+
+    @rule(data=st.data(), owner=st.sampled_from(OWNERS))
+    def unshare(self, data: st.DataObject, owner: str) -> None:
+        """Others keep the address; after the last one it is released."""
+        shared = [each for each in self.ipams[0].allocations(owner=owner) if each.sharers]
+        if not shared:
+            return
+        one = data.draw(st.sampled_from(shared))
+        where: dict[str, Any] = {"address": one.address, "scope": one.scope}
+        if one.state == "allocated" and len(one.sharers) > 1:
+            assert isinstance(self.both(lambda ipam: ipam.release(**where)), BoroughError)
+        self.both(lambda ipam: ipam.release(**where, owner=owner))
+        held = {
+            (each.address, each.scope): each.sharers
+            for each in self.ipams[0].allocations()
+            if each.state == "allocated"
+        }
+        left = tuple(each for each in one.sharers if each != owner)
+        if one.state == "allocated":
+            assert held.get((one.address, one.scope), ()) == left
+
+    @rule(
+        selector=selectors(),
         mac=st.sampled_from(MACS),
         families=st.sampled_from([None, [6], [4, 6]]),
     )

@@ -62,6 +62,7 @@ def test_a_record_becomes_its_fields_in_order() -> None:
         7,
         "allocated",
         False,
+        (),
         0,
         None,
         {},

@@ -157,6 +157,7 @@ def _show_address(page: Page, found: Allocation) -> None:
             ("address", f"{found.address}/{found.prefix_length}"),
             ("state", f"{found.state}, sticky" if found.sticky else found.state),
             ("owner", found.owner),
+            ("shared by", ", ".join(found.sharers)),
             ("host", found.host),
             ("subnet", found.subnet),
             ("scope", found.scope),

@@ -24,7 +24,7 @@ from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Plan, Tally
 from borough.domain.space.rungs import Rung
-from borough.engine import refusals, sticky
+from borough.engine import refusals, sharing, sticky
 from borough.engine.after import After
 from borough.engine.expiry import EXPIRE_BATCH, Expiry
 from borough.engine.views import Allocation, Answer, show, show_all
@@ -135,7 +135,7 @@ class Allocator:
         if (request.key or request.sticky) and next(self.keyed) % FORGET_EVERY == FORGET_EVERY - 1:
             before = self.clock() - KEY_LIFE
             store.transact(lambda unit: unit.forget(before, FORGET))
-        is_decided = request.explain or request.sticky or request.lease
+        is_decided = request.explain or request.sticky or request.shared or request.lease
         order = None if is_decided else self.order(store.known, request)
         if order is None:
             brief = request.count <= BRIEF and not request.explain
@@ -214,6 +214,10 @@ class Allocator:
             replayed = self.replay(unit, request)
             if replayed is not None:
                 return replayed
+        if request.shared:
+            shared = self._attach(unit, request, now)
+            if shared is not None:
+                return shared
         resolved, plan = self._decide(unit, request, now)
         explanation = self._explanation(unit, resolved, plan) if request.explain else None
         bind = Binding(request.key, digest(request)) if request.key else None
@@ -224,6 +228,19 @@ class Allocator:
         )
         warnings = self.warnings(resolved.catalogue, request.host)
         return Answer(given, replayed=False, explanation=explanation, warnings=warnings)
+
+    def _attach(self, unit: Unit, request: Request, now: int) -> Answer | None:
+        """Share an address that is shared already; None when the request needs a new one."""
+        resolved = self.resolved(unit.catalogue, request, now)
+        attached = sharing.attach(unit, resolved)
+        if attached is None:
+            return None
+        explanation = None
+        if request.explain:
+            outcome = f"{request.owner} shares {attached.row.text}"
+            explanation = self._explanation(unit, resolved, None, outcome)
+        row, replayed = attached.row, attached.replayed
+        return Answer(tuple(show_all(unit, [row])), replayed=replayed, explanation=explanation)
 
     def _allocate_sticky(self, unit: Unit, request: Request, now: int) -> Answer:
         """Allocate for an owner what it does not have yet; see :mod:`borough.domain.policy.sticky`."""
@@ -382,6 +399,8 @@ class Allocator:
         by = self.expiry.by(self.clock())
         found = unit.allocations(Filter(sequences=remembered.sequences))
         held = [each for each in found if each.state is State.ALLOCATED and not each.is_over(by)]
+        if request.shared:
+            held = [each for each in held if request.owner in each.sharers]
         if len(held) < len(remembered.sequences):
             raise KeySpent(
                 f"what idempotency key {request.key!r} was given has been released since; "

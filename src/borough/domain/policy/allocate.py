@@ -123,7 +123,7 @@ def _specific(
     resolved: ResolvedRequest, space: Space, placement_group: PlacementGroup, plan: Plan
 ) -> bool:
     request = resolved.request
-    subnet = _named_subnet(resolved)
+    subnet = named_subnet(resolved)
     assert request.address is not None
     if not any(
         subnet.id == each.id
@@ -133,7 +133,7 @@ def _specific(
     return take_address(resolved, space, subnet, request.address, plan)
 
 
-def _named_subnet(resolved: ResolvedRequest) -> Subnet:
+def named_subnet(resolved: ResolvedRequest) -> Subnet:
     """The admitted subnet that a specific address lies in."""
     request, catalogue = resolved.request, resolved.catalogue
     assert request.address is not None
@@ -245,7 +245,7 @@ def _refuse_named(resolved: ResolvedRequest, space: Space) -> None:
 
 def in_use(holder: AllocationRow, subnet: Subnet, **more: str) -> AddressInUse:
     """The error that names the owner of a held or reserved address."""
-    text = f"{holder.text} is held by {holder.owner or 'an unnamed owner'}"
+    text = f"{holder.text} is held by {holder.owners_text or 'an unnamed owner'}"
     if holder.state is State.RESERVED:
         text = f"{holder.text} is reserved for {holder.owner or 'nobody'}"
     return AddressInUse(
@@ -253,7 +253,7 @@ def in_use(holder: AllocationRow, subnet: Subnet, **more: str) -> AddressInUse:
         address=holder.text,
         state=holder.state.value,
         subnet=subnet.name,
-        owner=holder.owner,
+        owner=holder.owners_text,
         host=holder.host,
         sequence=holder.sequence,
         **more,
@@ -265,7 +265,7 @@ def named_addresses(resolved: ResolvedRequest) -> Iterator[tuple[Subnet, int]]:
     request, catalogue = resolved.request, resolved.catalogue
     if request.kind is Kind.SPECIFIC:
         assert request.address is not None
-        yield _named_subnet(resolved), request.address
+        yield named_subnet(resolved), request.address
         return
     if request.kind is Kind.EUI64:
         address_in = _eui64_in(request.mac or 0)

@@ -385,8 +385,8 @@ def _gateways(
                     "gateway_held",
                     home.name,
                     text,
-                    each.owner,
+                    each.owners_text,
                     f"the gateway {text} of subnet {home.name} is held by "
-                    + (each.owner or "an unnamed owner")
+                    + (each.owners_text or "an unnamed owner")
                     + (f" on host {each.host}" if each.host else ""),
                 )

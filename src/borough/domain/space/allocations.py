@@ -49,7 +49,8 @@ class AllocationRow:
         microseconds; None while allocated without a lease; :data:`FOREVER` while reserved.
     :ivar sticky: True when a release leaves a reservation; true of every reservation.
     :ivar lease: seconds of its lease; 0 without one, while it cools, and while it is reserved.
-    :ivar version: number of changes of its host, owner, note, attributes, stickiness, lease or subnet.
+    :ivar sharers: the owners of a shared address, in the order in which they came; it has no other owner.
+    :ivar version: number of changes of its host, owners, note, attributes, stickiness, lease or subnet.
     """
 
     scope: str
@@ -66,6 +67,7 @@ class AllocationRow:
     until: int | None = None
     sticky: bool = False
     lease: int = 0
+    sharers: tuple[str, ...] = ()
     version: int = 0
 
     @classmethod
@@ -76,7 +78,7 @@ class AllocationRow:
             family=subnet.family,
             address=address,
             subnet_id=subnet.id,
-            owner=request.owner,
+            owner="" if request.shared else request.owner,
             host=request.host,
             attributes=request.attributes,
             note=request.note,
@@ -84,6 +86,7 @@ class AllocationRow:
             until=at + request.lease * SECOND if request.lease else None,
             sticky=request.sticky,
             lease=request.lease,
+            sharers=(request.owner,) if request.shared else (),
         )
 
     def reserved(self, at: int) -> Self:
@@ -115,6 +118,19 @@ class AllocationRow:
             name in self.attributes and attribute_text(self.attributes[name]) == text
             for name, text in attributes
         )
+
+    def is_held_by(self, owner: str) -> bool:
+        """True for its owner, or for one of its owners."""
+        return owner in (self.sharers or (self.owner,))
+
+    def without(self, owner: str) -> Self:
+        """A shared address without one of its owners."""
+        return replace(self, sharers=tuple(each for each in self.sharers if each != owner))
+
+    @property
+    def owners_text(self) -> str:
+        """Its owner, or all of them."""
+        return ", ".join(self.sharers) or self.owner
 
     @property
     def text(self) -> str:

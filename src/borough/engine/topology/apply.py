@@ -260,7 +260,7 @@ def _strands(
         {
             "address": each.text,
             "subnet": catalogue.subnets[each.subnet_id].name,
-            "owner": each.owner,
+            "owner": each.owners_text,
             "host": each.host,
             "sequence": each.sequence,
         }

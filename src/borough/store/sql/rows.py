@@ -18,6 +18,7 @@ from borough.domain.space.events import Event, EventRow
 from borough.domain.space.plan import Act, Plan
 from borough.store.actor import actor
 from borough.store.sql.runner import Row
+from borough.store.sql.statements import SHARED
 
 _SIGN = 1 << 63
 _WRAP = 1 << 64
@@ -138,6 +139,7 @@ def to_allocation(row: Row) -> AllocationRow:
         until,
         sticky,
         lease,
+        sharers,
         version,
     ) = row
     return AllocationRow(
@@ -145,7 +147,7 @@ def to_allocation(row: Row) -> AllocationRow:
         family_of(packed),
         from_bytes(packed),
         subnet_id,
-        owner,
+        "" if sharers else owner,
         host,
         sequence,
         State.at_end(until, lease),
@@ -155,18 +157,24 @@ def to_allocation(row: Row) -> AllocationRow:
         until,
         bool(sticky),
         lease,
+        tuple(json.loads(sharers)) if sharers else (),
         version,
     )
 
 
 def kept_values(of: Request | AllocationRow) -> dict[str, Any]:
     """The texts of an allocation that come from its request, and change while it is held."""
+    is_shared = isinstance(of, AllocationRow) and bool(of.sharers)
     return {
-        "owner": of.owner,
+        "owner": SHARED if is_shared else of.owner,
         "host": of.host,
         "attributes": json.dumps(of.attributes, sort_keys=True) if of.attributes else None,
         "note": of.note or None,
     }
+
+
+def _sharers(allocation: AllocationRow) -> str | None:
+    return json.dumps(allocation.sharers) if allocation.sharers else None
 
 
 def allocation_values(
@@ -183,6 +191,7 @@ def allocation_values(
         "until": allocation.until,
         "sticky": int(allocation.sticky),
         "lease": allocation.lease,
+        "sharers": _sharers(allocation),
     }
 
 
@@ -214,6 +223,7 @@ def edited_values(plan: Plan) -> list[dict[str, Any]]:
             "until": new.until,
             "sticky": int(new.sticky),
             "lease": new.lease,
+            "sharers": _sharers(new),
         }
         for old, new in plan.edited
     ]

@@ -294,7 +294,9 @@ allocation = _table(
     sa.Column("sticky", sa.SmallInteger, nullable=False, server_default="0"),
     # Seconds of the lease; 0 without one, while it cools, and while it is reserved.
     sa.Column("lease", sa.BigInteger, nullable=False, server_default="0"),
-    # Counts changes of host, owner, note, attributes, sticky and lease. Every decision on the row compares
+    # The owners of a shared address as JSON; its column owner then marks it.
+    sa.Column("sharers", Long),
+    # Counts changes of host, owners, note, attributes, sticky and lease. Every decision on the row compares
     # it.
     sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
