@@ -48,6 +48,7 @@ _COMMANDS: Final = {
     "token": "borough.cli.token:token",
     "neutron": "borough.cli.neutron:neutron",
     "completion": "borough.cli.completion:completion",
+    "man": "borough.cli.man:man",
     "version": "borough.cli.version:version",
 }
 

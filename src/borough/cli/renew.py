@@ -22,7 +22,7 @@ _COLUMNS = (
 )
 
 
-@command("renew", example="borough renew 10.64.0.1")
+@command("renew", example="borough renew --key job-7")
 @click.argument("address", metavar="[ADDRESS]", type=words, required=False)
 @text_option(
     "--key",
