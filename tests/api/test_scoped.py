@@ -24,6 +24,7 @@ from borough.errors import (
     BoroughError,
     FixInput,
     KeyReused,
+    KeySpent,
     NoMatchingSubnet,
     NotAllocated,
     NotPermitted,
@@ -141,6 +142,17 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/allocations?owner_prefix=shared", None, {200}),
         ("/v1/allocations?attribute=by%3Dsecret-app", None, {200}),
     ],
+    "export": [
+        ("/v1/export", None, {200}),
+        ("/v1/export?format=hosts&owner=shared-owner", None, {200}),
+        ("/v1/export?format=jsonl&scope=blue", None, {200}),
+        ("/v1/export?subnet=secret-b", None, {404}),
+    ],
+    "reconcile_owners": [
+        ("/v1/reconcile", {"owners": ["nobody"], "dry_run": True}, {200}),
+        ("/v1/reconcile", {"owners": ["nobody"], "grace": 0}, {200}),
+        ("/v1/reconcile", {"owners": []}, {422}),
+    ],
     "edit": [
         ("/v1/allocations/default/10.2.0.1", {"owner": "mine"}, {404}),
         ("/v1/allocations/default/10.2.0.99", {"owner": "mine"}, {404}),
@@ -163,6 +175,13 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/releases", {"addresses": ["10.1.0.1"], "scope": "blue"}, {404}),
         ("/v1/releases", {"owner": "secret-nobody"}, {200}),
         ("/v1/releases", {"owner": "shared-owner", "scope": "blue"}, {200}),
+    ],
+    "renew": [
+        ("/v1/renewals", {"address": "10.2.0.1"}, {404}),
+        ("/v1/renewals", {"address": "10.2.0.99"}, {404}),
+        ("/v1/renewals", {"address": "10.1.0.1", "scope": "blue"}, {404}),
+        ("/v1/renewals", {"address": "10.2.0.1", "key": "secret-key"}, {404}),
+        ("/v1/renewals", {"key": "secret-key"}, {409}),
     ],
     "reserve": [
         ("/v1/reservations", {"addresses": ["10.2.0.77"], "owner": "me"}, {422}),
@@ -428,6 +447,21 @@ def test_a_transfer_leaves_addresses_outside_the_boundary(world: World) -> None:
     assert world.red.transfer("mine", "shared-owner").total == len(held)
 
 
+def test_a_key_renews_the_leases_of_its_own_boundary(world: World) -> None:
+    """Another tenant may use the same key."""
+    theirs = world.ipam.allocate(
+        labels={"tenant": "secret-green"}, key="shared-key", lease=60, owner="shared-owner"
+    ).allocations[0]
+    with pytest.raises(KeySpent):
+        world.red.renew(key="shared-key")
+    ours = world.red.allocate(key="shared-key", lease=60).allocations[0]
+    (renewed,) = world.red.renew(key="shared-key", lease=120).allocations
+    assert (renewed.address, renewed.lease) == (ours.address, 120)
+    assert world.ipam.show(theirs.address) == theirs
+    assert world.red.renew(ours.address, key="shared-key").allocations[0].lease == 120
+    world.ipam.release([ours.address, theirs.address])
+
+
 def test_every_method_is_implemented_or_refused(world: World) -> None:
     """The refused methods are those for administrators."""
     scoped = ScopedIpam(world.ipam, make_labels({"tenant": "red"}), VisibleSubnets())
@@ -458,6 +492,7 @@ def test_a_permission_does_not_include_the_next(world: World) -> None:
         lambda ipam: ipam.release(owner="shared-owner"),
         lambda ipam: ipam.edit(world.ours, owner="mine"),
         lambda ipam: ipam.transfer("shared-owner", "mine"),
+        lambda ipam: ipam.renew(world.ours),
         lambda ipam: ipam.apply(TOPOLOGY),
         lambda ipam: ipam.tokens(),
     ):

@@ -461,6 +461,7 @@ def test_examples_work(empty: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     empty.text("init")
     empty.text("apply", CONTAINERS)
     empty.text("allocate", "-l", "network=pods", "--address", "10.64.0.1", "--owner", "first")
+    empty.text("allocate", "-l", "network=pods", "--lease", "1h", "--key", "job-7")
     (tmp_path / "pool.yaml").write_text("pools: [{name: nodes, prefixes: [10.9.0.0/24]}]")
     empty.text("apply", "pool.yaml", "--name", "pools")
     for path, command in LEAVES:

@@ -287,11 +287,17 @@ allocation = _table(
     sa.Column("attributes", Long),
     sa.Column("note", Long),
     sa.Column("at", sa.BigInteger, nullable=False),
-    # Null while allocated; otherwise the end of the cool-down, or the largest integer while reserved.
+    # Null while allocated without a lease; otherwise the end of the lease or of the cool-down, or the largest
+    # integer while reserved.
     sa.Column("until", sa.BigInteger),
     # 1 when a release leaves a reservation.
     sa.Column("sticky", sa.SmallInteger, nullable=False, server_default="0"),
-    # Counts changes of host, owner, note, attributes and sticky. Every decision on the row compares it.
+    # Seconds of the lease; 0 without one, while it cools, and while it is reserved.
+    sa.Column("lease", sa.BigInteger, nullable=False, server_default="0"),
+    # The owners of a shared address as JSON; its column owner then marks it.
+    sa.Column("sharers", Long),
+    # Counts changes of host, owners, note, attributes, sticky and lease. Every decision on the row compares
+    # it.
     sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
 )

@@ -268,6 +268,8 @@ def _allocations() -> None:
         _big("at"),
         _big("until", nullable=True),
         sa.Column("sticky", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("lease", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("sharers", LONG),
         sa.Column("version", sa.Integer, nullable=False, server_default="0"),
         sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
     )
