@@ -33,10 +33,10 @@ class _AgentFamily(Family):
 
 @click.group("agent", cls=_AgentFamily)
 def agent() -> None:
-    """Keep the routes of a host in its kernel, and show how the agent does."""
+    """Keep the routes of a host in its kernel."""
 
 
-@command("run", example="borough agent --host node-1 --server https://ipam.example:8080")
+@command("run", example="borough agent run --host node-1 --server https://ipam.example:8080")
 @click.option("--host", metavar="HOST", type=words, required=True, help="Name of this host.")
 @scope_option("Address space (VRF) of the routing table.")
 @click.option(
@@ -78,10 +78,11 @@ def agent() -> None:
 )
 @pass_state
 def run(state: GlobalOptions, /, **options: Any) -> None:
-    """Install the routes of this host in its kernel, and follow their changes.
+    """Install the routes of this host, and follow their changes.
 
-    The routes are blackhole routes with protocol 211, which a routing daemon announces. No other route is
-    touched, and the routes stay when the agent ends. Its token is read from BOROUGH_TOKEN.
+    The word run may be left out. The routes are blackhole routes with protocol 211, which a routing daemon
+    announces. No other route is touched, and the routes stay when the agent ends. Its token is read from
+    BOROUGH_TOKEN.
     """
     if state.server is None:
         raise click.UsageError("The agent works through a service: name it by --server.")
@@ -115,7 +116,10 @@ def run(state: GlobalOptions, /, **options: Any) -> None:
 )
 @pass_state
 def status(state: GlobalOptions, status: str) -> None:
-    """Show how the agent of this host does; the exit code is 0 only when all is well."""
+    """Show the status of the agent of this host.
+
+    The exit code is 0 only when it is connected and has installed all routes.
+    """
     from borough.agent.status import read_status
 
     found = read_status(Path(status))
