@@ -227,6 +227,15 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/history?subnet=secret-b", None, {404}),
         ("/v1/history?label=tenant%3Dsecret-green", None, {403}),
     ],
+    "host_routes": [
+        ("/v1/hosts/secret-host/routes", None, {403}),
+        ("/v1/hosts/red-host/routes", None, {403}),
+    ],
+    "acknowledge": [
+        ("/v1/hosts/secret-host/routes/installed", {"installed": []}, {403}),
+        ("/v1/hosts/red-host/routes/installed", {"installed": ["10.1.0.0/28"]}, {403}),
+    ],
+    "agents": [("/v1/agents", None, {403})],
     "newest_event": [("/v1/events/newest", None, {200})],
     "prune_events": [("/v1/events/prune", {"through": 1}, {403})],
     "audit": [("/v1/audit", {}, {403}), ("/v1/audit", {"repair": True}, {403})],
@@ -380,6 +389,9 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "reassign": ("10.1.0.1", "red-host"),
     "reclaim": (),
     "defragment": (),
+    "host_routes": ("red-host",),
+    "acknowledge": ("red-host", ()),
+    "agents": (),
     "create_token": ("mine",),
     "revoke_token": ("admin",),
     "tokens": (),
@@ -400,12 +412,13 @@ def test_a_transfer_leaves_addresses_outside_the_boundary(world: World) -> None:
 
 
 def test_every_method_is_implemented_or_refused(world: World) -> None:
-    """The refused methods are those for administrators."""
+    """The refused methods are those for administrators, and those for agents of hosts."""
     scoped = ScopedIpam(world.ipam, make_labels({"tenant": "red"}), VisibleSubnets())
     for name, arguments in REFUSED.items():
         with pytest.raises(NotPermitted, match="confined to labels"):
             getattr(scoped, name)(*arguments)
-        assert name not in EACH or EACH[name].permission is Permission.ADMINISTER
+        is_for_host = name in ("host_routes", "acknowledge", "agents")
+        assert name not in EACH or is_for_host or EACH[name].permission is Permission.ADMINISTER
     refused = vars(ScopedIpam)["_apply"]
     hidden = {name for name, method in vars(ScopedIpam).items() if method is refused}
     assert hidden == {f"_{name}" for name in REFUSED} - {"_allocate_subnet"}

@@ -1,4 +1,4 @@
-"""Routes of hosts, as their agents follow and acknowledge them."""
+"""Routes: those of hosts, as their agents follow and acknowledge them."""
 
 from __future__ import annotations
 
