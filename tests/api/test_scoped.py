@@ -218,12 +218,6 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
     "change_host": [("/v1/hosts/red-host", {"labels": {"rack": "r1"}}, {403})],
     "remove_subnet": [("/v1/subnets/ours", None, {403}), ("/v1/subnets/secret-b", None, {403})],
     "hosts": [("/v1/hosts", None, {200})],
-    "host_routes": [
-        ("/v1/hosts/red-host/routes", None, {403}),
-        ("/v1/hosts/secret-host/routes", None, {403}),
-    ],
-    "acknowledge": [("/v1/hosts/red-host/routes/installed", {"installed": []}, {403})],
-    "agents": [("/v1/agents", None, {403})],
     "undeclared_hosts": [("/v1/undeclared-hosts", None, {200})],
     "dimensions": [("/v1/dimensions", None, {200})],
     "pools": [("/v1/pools", None, {200})],
@@ -262,6 +256,15 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/history?subnet=secret-b", None, {404}),
         ("/v1/history?label=tenant%3Dsecret-green", None, {403}),
     ],
+    "host_routes": [
+        ("/v1/hosts/secret-host/routes", None, {403}),
+        ("/v1/hosts/red-host/routes", None, {403}),
+    ],
+    "acknowledge": [
+        ("/v1/hosts/secret-host/routes/installed", {"installed": []}, {403}),
+        ("/v1/hosts/red-host/routes/installed", {"installed": ["10.1.0.0/28"]}, {403}),
+    ],
+    "agents": [("/v1/agents", None, {403})],
     "newest_event": [("/v1/events/newest", None, {200})],
     "prune_events": [("/v1/events/prune", {"through": 1}, {403})],
     "audit": [("/v1/audit", {}, {403}), ("/v1/audit", {"repair": True}, {403})],
@@ -420,7 +423,7 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "reclaim": (),
     "defragment": (),
     "host_routes": ("red-host",),
-    "acknowledge": ("red-host", []),
+    "acknowledge": ("red-host", ()),
     "agents": (),
     "create_token": ("mine",),
     "revoke_token": ("admin",),
@@ -463,17 +466,13 @@ def test_a_key_renews_the_leases_of_its_own_boundary(world: World) -> None:
 
 
 def test_every_method_is_implemented_or_refused(world: World) -> None:
-    """The refused methods are those for administrators."""
+    """The refused methods are those for administrators, and those for agents of hosts."""
     scoped = ScopedIpam(world.ipam, make_labels({"tenant": "red"}), VisibleSubnets())
     for name, arguments in REFUSED.items():
         with pytest.raises(NotPermitted, match="confined to labels"):
             getattr(scoped, name)(*arguments, **NAMED.get(name, {}))
-        # Routes are those of whole hosts, which several tenants may share.
-        assert (
-            name not in EACH
-            or EACH[name].permission is Permission.ADMINISTER
-            or EACH[name].path.startswith(("/v1/agents", "/v1/hosts/{host:path}/routes"))
-        )
+        is_for_host = name in ("host_routes", "acknowledge", "agents")
+        assert name not in EACH or is_for_host or EACH[name].permission is Permission.ADMINISTER
     refused = vars(ScopedIpam)["_apply"]
     hidden = {name for name, method in vars(ScopedIpam).items() if method is refused}
     public = {f"_{name}" for name in REFUSED} - {

@@ -96,7 +96,9 @@ def test_an_ended_lease_is_free_by_name(ipam: Ipam, clock: Clock) -> None:
     declare(ipam, "10.0.0.0/28")
     held = take(ipam, owner="a", lease=60, address="10.0.0.7")
     clock.advance(60)
-    assert ipam.explain(labels=L, address="10.0.0.7").outcome.startswith("would allocate: 10.0.0.7 ")
+    assert ipam.explain(labels=L, address="10.0.0.7").outcome.startswith(
+        "would allocate: 10.0.0.7 "
+    )
     assert take(ipam, owner="b", address="10.0.0.7").sequence > held.sequence
     assert not ipam.audit()
 

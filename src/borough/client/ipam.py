@@ -265,6 +265,7 @@ class RemoteIpam(Face):
         body = {
             "scope": report.scope,
             "installed": list(map(str, sorted(report.installed))),
+            "settling": list(map(str, sorted(report.settling))),
             "problems": {str(each): reason for each, reason in report.problems.items()},
         }
         path = f"/v1/hosts/{segment(report.host)}/routes/installed"

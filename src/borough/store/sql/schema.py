@@ -348,6 +348,7 @@ agent = _table(
     sa.Column("changed", sa.BigInteger, nullable=False),
     # Prefixes, and reasons by prefix as JSON: a report is read whole.
     sa.Column("installed", Long, nullable=False),
+    sa.Column("settling", Long, nullable=False),
     sa.Column("problems", Long, nullable=False),
     sa.UniqueConstraint("host", "scope", name="uq_borough_agent_host"),
 )

@@ -350,6 +350,7 @@ def _service() -> None:
         _big("seen"),
         _big("changed"),
         _long("installed"),
+        _long("settling"),
         _long("problems"),
         sa.UniqueConstraint("host", "scope", name="uq_borough_agent_host"),
     )
