@@ -21,6 +21,7 @@ from borough.engine.imports import Imported, ImportRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest
+from borough.engine.search import SearchQuery, SearchResult
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.replacing import ReplaceRequest
 from borough.engine.topology.subnets import Draft
@@ -95,6 +96,8 @@ class Actions(ABC):
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]: ...
     @abstractmethod
     def _addresses(self, wanted: LineQuery) -> list[AddressLine]: ...
+    @abstractmethod
+    def _search(self, wanted: SearchQuery) -> SearchResult: ...
     @abstractmethod
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap: ...
     @abstractmethod

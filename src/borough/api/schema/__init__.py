@@ -49,6 +49,7 @@ from borough.api.schema.reading import (
     Newest,
     RouteQuery,
     Routes,
+    SearchFilter,
     UsageQuery,
 )
 from borough.api.schema.system import (
@@ -127,6 +128,7 @@ __all__ = [
     "Reserve",
     "RouteQuery",
     "Routes",
+    "SearchFilter",
     "Selector",
     "SubnetPage",
     "SubnetQuery",
