@@ -62,7 +62,7 @@ def _search(browser: Browser, served: Served) -> None:
     del served
     browser.press("/")
     browser.write("#search input", "edge")
-    browser.until("#search-list li")
+    browser.until("#search-list .option")
 
 
 @dataclass(frozen=True)

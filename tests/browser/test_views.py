@@ -281,19 +281,26 @@ def test_search_by_address_owner_host_and_subnet(
     def find(words: str, kind: str, what: str) -> None:
         browser.press("/")
         browser.write("#search input", words)
-        browser.until("#search-list li", what)
-        lines = [each.text for each in browser.all("#search-list li")]
+        browser.until("#search-list .option", what)
+        lines = [each.text for each in browser.all("#search-list .option")]
         at = next(at for at, line in enumerate(lines) if kind in line and what in line)
         browser.press(*["arrow_down"] * at, "enter")
 
     find(held, "Address", held)
     browser.until(".inspector h2", held)
-    find("web-", "Owner", "web-2")
-    browser.until(".inspector", "web-2")
+    find("EB-", "Owner", "web-2")
+    browser.until("main[data-view=addresses] tbody tr", "web-2")
     find("ode-3", "Host", "node-3")
     browser.until(".detail h2", "node-3")
     find("edge-8", "Subnet", "edge-8")
-    browser.until(".inspector h2", "203.0.113.16/28")
+    browser.until(".detail h2", "edge-8")
+    # Over all scopes, with counts.
+    browser.press("/")
+    browser.write("#search input", "desk")
+    browser.until("#search-list .group-title", "Addresses (1)")
+    find("10.0.0.9", "Address", "10.0.0.9")
+    browser.until(".inspector", "desk")
+    assert "scope=blue" in browser.driver.current_url
     browser.press("/")
     browser.write("#search input", "nothing-like-it")
     browser.until("#search-list", "Nothing found")
