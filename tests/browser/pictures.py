@@ -80,7 +80,7 @@ class Shot:
     ends: bool = False
 
 
-VIEWS = ("subnets", "map", "groups", "hosts", "allocate", "events", "topology", "addresses")
+VIEWS = ("subnets", "map", "groups", "hosts", "allocate", "events", "topology", "addresses", "tokens")
 
 SHOTS = (
     *(Shot(view, view) for view in VIEWS),
