@@ -80,7 +80,17 @@ class Shot:
     ends: bool = False
 
 
-VIEWS = ("subnets", "map", "groups", "hosts", "allocate", "events", "topology", "addresses", "tokens")
+VIEWS = (
+    "subnets",
+    "map",
+    "groups",
+    "hosts",
+    "allocate",
+    "events",
+    "topology",
+    "addresses",
+    "tokens",
+)
 
 SHOTS = (
     *(Shot(view, view) for view in VIEWS),

@@ -1,4 +1,4 @@
-"""Some subnets in the place of others: edited, closed, split, merged, added, removed."""
+"""Some subnets in the place of others: split, merged, added, removed."""
 
 from __future__ import annotations
 
@@ -38,24 +38,6 @@ def filled(ipam: Ipam) -> Ipam:
 
 def names(ipam: Ipam) -> list[tuple[str, str]]:
     return [(each.name, each.prefix) for each in ipam.subnets()]
-
-
-def test_an_edit_changes_only_what_it_names(filled: Ipam) -> None:
-    """The dry run tells the same changes, and makes none."""
-    foretold = filled.replace_subnets(["a"], edit={"closed": True, "gateway": None}, dry_run=True)
-    assert not filled.subnet("a").closed
-    done = filled.replace_subnets(["a"], edit={"closed": True, "gateway": None})
-    assert done.changes == foretold.changes
-    assert [(each.action, each.name) for each in done.changes] == [("change", "a")]
-    changed = filled.subnet("a")
-    assert (changed.closed, changed.gateway, changed.source) == (True, None, "file")
-    assert changed.ranges == ("10.0.0.10-10.0.0.200",)
-    assert not filled.replace_subnets(["a"], edit={"closed": True})
-    assert [each.name for each in filled.hosts()] == ["node-1"]
-    assert "rack" in {each.name for each in filled.dimensions()}
-    assert filled.replace_subnets(["b"], edit={"name": "c", "weight": 3})
-    assert filled.subnet("c").attributes == {"vlan": 7}
-    assert not filled.audit()
 
 
 def test_a_split_and_a_merge_take_the_addresses_along(filled: Ipam) -> None:
@@ -105,23 +87,17 @@ def test_refused_replacements(filled: Ipam) -> None:
     """Each has the error of the same change in a file."""
     with pytest.raises(WouldStrand):
         filled.replace_subnets(["a"])
-    with pytest.raises(WouldStrand):
-        filled.replace_subnets(["a"], edit={"cidr": "10.0.0.0/25", "ranges": None})
     with pytest.raises(Overlap):
-        filled.replace_subnets(["b"], edit={"cidr": "10.0.0.0/23"})
+        filled.replace_subnets(["b"], [{"cidr": "10.0.0.0/23", "name": "b"}])
     with pytest.raises(UnknownObject):
         filled.replace_subnets(["nowhere"], split=25)
     with pytest.raises(InUse):
         filled.replace_subnets(["a", "b"], merge="ab")
     for wrong in (
         {},
-        {"old": ["a", "b"], "edit": {"closed": True}},
         {"old": ["a"], "split": 24},
         {"old": ["a"], "split": 33},
         {"old": ["a"], "merge": "alone"},
-        {"old": ["a"], "edit": {"weight": 5000}},
-        {"old": ["a"], "edit": {"closed": True}, "split": 25},
-        {"old": ["b"], "edit": {"name": "a"}},
     ):
         with pytest.raises(FixInput):
             filled.replace_subnets(**wrong)

@@ -119,9 +119,10 @@ class ScopedIpam(Face):
     segments and racks outside the boundary. Declarations and tokens are refused too.
     """
 
-    _apply = _add_subnet = _remove_subnet = _replace_subnets = _refuse
+    _apply = _add_subnet = _change = _remove_subnet = _replace_subnets = _refuse
     _drain = _remove_host = _rename_host = _reassign = _reclaim = _defragment = _refuse
     _create_token = _revoke_token = _tokens = _refuse
+    _host_routes = _acknowledge = _agents = _refuse
     _audit = _risks = _prune_events = _refuse
 
     def __init__(self, ipam: Ipam, boundary: Labels, subnets: VisibleSubnets) -> None:

@@ -201,6 +201,12 @@ _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
         "reserved for the owner.",
     ),
     click.option("--explain", is_flag=True, help="Explain the choice of the addresses."),
+    click.option(
+        "--wait",
+        type=click.Choice(["routed"]),
+        metavar="routed",
+        help="Answer when the agents of the hosts have installed the routes, at most after ten seconds.",
+    ),
 )
 
 

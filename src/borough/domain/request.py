@@ -35,6 +35,7 @@ class Request:
     :ivar sticky: true when the owner gets what it has or what is reserved for it.
     :ivar key: idempotency key, empty for none.
     :ivar explain: true when the answer carries its explanation.
+    :ivar wait: ``routed`` to answer when the addresses are routed; empty to answer at once.
     """
 
     scope: str = "default"
@@ -52,6 +53,7 @@ class Request:
     note: str = ""
     sticky: bool = False
     explain: bool = False
+    wait: str = ""
 
     @property
     def claims(self) -> bool:
@@ -59,7 +61,7 @@ class Request:
         return not self.host or HOST in self.labels
 
     def fingerprint(self) -> str:
-        """Text that is equal for equal requests (rule 7); it excludes ``key`` and ``explain``."""
+        """Text that is equal for equal requests (rule 7); it excludes ``key``, ``explain`` and ``wait``."""
         asked = {name: getattr(self, name) for name in self.__slots__}
-        del asked["key"], asked["explain"]
+        del asked["key"], asked["explain"], asked["wait"]
         return json.dumps(asked, default=sorted, sort_keys=True, separators=(",", ":"))

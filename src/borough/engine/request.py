@@ -47,6 +47,9 @@ SELECTOR: Final = frozenset(
 )
 
 KindName = Literal["any", "next", "specific", "eui64", "gateway"]
+#: What an allocation may wait for.
+WaitName = Literal["routed"]
+
 LabelsIn = Mapping[str, str | Iterable[str]]
 SubnetsIn = Sequence[str | Sequence[str]]
 
@@ -71,6 +74,7 @@ def parse_request(
     note: str = "",
     sticky: bool = False,
     explain: bool = False,
+    wait: WaitName | None = None,
 ) -> Request:
     """Parse a request for addresses.
 
@@ -91,6 +95,8 @@ def parse_request(
     :param sticky: of each family, return what the owner has in the group, else what is reserved for it,
         else a new address. A release leaves a reservation. The owner takes the place of the key.
     :param explain: put the explanation into the answer.
+    :param wait: ``routed`` to answer when the agents of the hosts have acknowledged the routes, at most
+        after ten seconds. The same request with the same key waits again.
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     made = _labels(labels or {})
@@ -125,7 +131,14 @@ def parse_request(
         note=optional_text("note", note, NOTE_LIMIT),
         sticky=_sticky(sticky, owner, count, chosen),
         explain=explain,
+        wait=_wait(wait),
     )
+
+
+def _wait(wait: str | None) -> str:
+    if wait not in (None, "routed"):
+        raise FixInput(f"an allocation waits for routed, not for {wait!r}", wait=str(wait))
+    return wait or ""
 
 
 def write_request(request: Request) -> dict[str, Any]:

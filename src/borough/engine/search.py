@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
+from borough.domain.declared.fields import labels_text
 from borough.domain.declared.records import Host, Subnet
-from borough.domain.declared.topology import labels_text
 from borough.domain.net.addresses import format_address, format_mac, parse_mac
 from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.space.allocations import AllocationRow

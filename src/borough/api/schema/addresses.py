@@ -62,6 +62,8 @@ class AllocationRequest(Selector):
     :ivar sticky: answer with what the owner has in the group, else with what is reserved for it, else with a
         new address; a release leaves a reservation.
     :ivar explain: put the explanation into the answer.
+    :ivar wait: `routed` to answer when the agents of the hosts have acknowledged the routes, at most after
+        ten seconds.
     """
 
     owner: MaybeText = ""
@@ -69,6 +71,7 @@ class AllocationRequest(Selector):
     note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
     sticky: bool = False
     explain: bool = False
+    wait: Literal["routed"] | None = None
 
 
 class ImportedEntry(Input):

@@ -1,4 +1,4 @@
-"""Some subnets in the place of others: edited, split, merged, added or removed in one transaction."""
+"""Some subnets in the place of others: split, merged, added or removed in one transaction."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.diff import diff
 from borough.domain.declared.records import Subnet
-from borough.domain.declared.topology import Changes, Topology, diff
+from borough.domain.declared.topology import Changes, Topology
 from borough.engine.queries import find_subnet
 from borough.engine.topology.apply import carry_out
-from borough.engine.topology.shapes import merged, parts_of, settings_of
+from borough.engine.topology.shapes import merged, parts_of
 from borough.engine.topology.subnets import Draft, place_draft
 from borough.engine.views import SubnetView, show_subnet
 from borough.errors import FixInput, InUse
@@ -30,7 +31,6 @@ class ReplaceRequest:
 
     old: tuple[str, ...]
     new: tuple[Mapping[str, Any], ...] = ()
-    edit: Mapping[str, Any] | None = None
     split: int | None = None
     merge: str | None = None
     dry_run: bool = False
@@ -38,9 +38,7 @@ class ReplaceRequest:
     def drafts(self, old: Sequence[SubnetView]) -> list[Draft]:
         """The subnets in the place of the old ones, as they are declared in the same transaction."""
         found: Sequence[Mapping[str, Any]] = self.new
-        if self.edit is not None:
-            found = [{**settings_of(old[0]), **self.edit}]
-        elif self.split is not None:
+        if self.split is not None:
             found = [part for each in old for part in parts_of(each, self.split)]
         elif self.merge is not None:
             found = [merged(old, self.merge)]
@@ -51,7 +49,6 @@ def parse_replacement(
     old: Iterable[str] = (),
     new: Iterable[Mapping[str, Any]] = (),
     *,
-    edit: Mapping[str, Any] | None = None,
     split: int | None = None,
     merge: str | None = None,
     dry_run: bool = False,
@@ -61,7 +58,6 @@ def parse_replacement(
     :param old: names of the subnets that are replaced.
     :param new: the subnets in their place, each with the settings of
         :meth:`borough.engine.face.Face.add_subnet` and perhaps ``pool``.
-    :param edit: settings of the one old subnet that change; all others stay.
     :param split: split each old subnet into prefixes of this length, named ``NAME-1`` and so on.
     :param merge: merge the old subnets into one of this name, with the settings of the first.
     :param dry_run: only report the changes.
@@ -69,18 +65,16 @@ def parse_replacement(
     """
     names = (old,) if isinstance(old, str) else tuple(dict.fromkeys(old))
     settings = tuple(new)
-    ways = (bool(settings), edit is not None, split is not None, merge is not None)
+    ways = (bool(settings), split is not None, merge is not None)
     if sum(ways) > 1:
-        raise FixInput("name new subnets, or an edit, a split or a merge, and one of them only")
+        raise FixInput("name new subnets, a split or a merge, and one of them only")
     if not names and not settings:
         raise FixInput("name subnets to replace, or new ones")
-    if edit is not None and len(names) != 1:
-        raise FixInput("an edit is of one subnet")
     if max(len(names), len(settings)) > REPLACED:
         raise FixInput(f"at most {REPLACED} subnets are replaced at a time")
-    for each in (*settings, edit or {}):
+    for each in settings:
         _draft(each)
-    return ReplaceRequest(names, settings, edit, split, merge, dry_run)
+    return ReplaceRequest(names, settings, split, merge, dry_run)
 
 
 def _draft(settings: Mapping[str, Any]) -> Draft:
@@ -104,6 +98,7 @@ def replace_subnets(unit: Unit, wanted: ReplaceRequest, now: int) -> Changes:
     declared = _declared_by(catalogue, source)
     kept = (each for each in declared.subnets if each.name not in names)
     changes = diff(catalogue, replace(declared, subnets=(*kept, *new)))
+    changes = replace(changes, source=source)
     if not changes:
         return changes
     return carry_out(unit, changes, source, now, dry_run=wanted.dry_run)

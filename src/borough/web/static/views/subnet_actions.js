@@ -28,7 +28,7 @@ export function addActions() {
 /**
  * A dialog for a change.
  *
- * @param parts fields of the form; `request()`: the body of `/v1/replacements`, null while it is incomplete
+ * @param parts fields of the form; `request()`: what to send, null while it is incomplete
  */
 function change(title, parts, request, warning = null) {
   let serial = 0;
@@ -43,7 +43,7 @@ function change(title, parts, request, warning = null) {
       return;
     }
     try {
-      const found = await call("POST", "/v1/replacements", { body: { ...body, dry_run: true } });
+      const found = await send(body, true);
       if (turn !== serial) return;
       put(result, outcome(`Would change: ${sumOf(found)}.`), diffOf(found));
       apply.disabled = !found.changes.length;
@@ -55,7 +55,7 @@ function change(title, parts, request, warning = null) {
     event.preventDefault();
     apply.disabled = true;
     try {
-      const done = await call("POST", "/v1/replacements", { body: read(request) });
+      const done = await send(read(request), false);
       made.close();
       announce(`Applied: ${sumOf(done)}`);
       toast(`Applied: ${sumOf(done)}.`, "good");
@@ -82,7 +82,13 @@ function change(title, parts, request, warning = null) {
   preview();
 }
 
-/** The body of a request; a text that cannot be parsed is no request yet. */
+/** One request: new `fields` of one subnet, or some subnets in the place of others. */
+function send({ subnet, fields, ...replacement }, isDry) {
+  if (subnet) return call("PATCH", `/v1/subnets/${encodeURIComponent(subnet)}`, { query: { dry_run: isDry || null }, body: fields });
+  return call("POST", "/v1/replacements", { body: { ...replacement, dry_run: isDry } });
+}
+
+/** What is to be sent; a text that cannot be parsed is no request yet. */
 function read(request) {
   try {
     return request();
@@ -124,6 +130,9 @@ function ownedWords(subnet) {
   return subnet.source ? `Declared by the topology ${subnet.source}: the next application of its file declares it as the file says.` : null;
 }
 
+/** Null for each name: what a change does not name stays. */
+const gone = (values) => Object.fromEntries(Object.keys(values).map((name) => [name, null]));
+
 const LABEL_HINT = "As network=pods rack=r1|r2, with a blank between dimensions.";
 
 function edit(subnet) {
@@ -142,19 +151,19 @@ function edit(subnet) {
   const values = {
     name: (text) => text,
     cidr: (text) => text,
-    labels: parseLabels,
+    labels: (text) => ({ ...gone(subnet.labels), ...parseLabels(text) }),
     gateway: (text) => text || null,
     ranges: (text) => (text ? listed(text) : null),
     exclude: listed,
-    cooldown: (text) => text || 0,
+    cooldown: (text) => text || null,
     weight: (text) => Number(text || 0),
-    project: (text) => text,
-    attributes: (text) => (text ? JSON.parse(text) : {}),
+    project: (text) => text || null,
+    attributes: (text) => ({ ...gone(subnet.attributes ?? {}), ...(text ? JSON.parse(text) : {}) }),
   };
   const before = Object.fromEntries(Object.entries(fields).map(([name, each]) => [name, each.text]));
   const request = () => {
     const changed = Object.entries(fields).filter(([name, each]) => each.text !== before[name]);
-    return changed.length ? { old: [subnet.name], edit: Object.fromEntries(changed.map(([name, each]) => [name, values[name](each.text)])) } : null;
+    return changed.length ? { subnet: subnet.name, fields: Object.fromEntries(changed.map(([name, each]) => [name, values[name](each.text)])) } : null;
   };
   change(`Edit ${subnet.name}`, h("div", { class: "change-fields" }, Object.values(fields).map((each) => each.element)), request, ownedWords(subnet));
 }
@@ -162,7 +171,7 @@ function edit(subnet) {
 function turn(subnet) {
   const words = subnet.closed ? `Open ${subnet.name}` : `Close ${subnet.name}`;
   const hint = subnet.closed ? "It takes new addresses again." : "A closed subnet takes no new addresses and no new claims. Its addresses stay.";
-  change(words, h("p", {}, hint), () => ({ old: [subnet.name], edit: { closed: !subnet.closed } }), ownedWords(subnet));
+  change(words, h("p", {}, hint), () => ({ subnet: subnet.name, fields: { closed: !subnet.closed } }), ownedWords(subnet));
 }
 
 function split(subnet) {

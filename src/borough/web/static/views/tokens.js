@@ -2,7 +2,7 @@
 
 import { Problem, call, get } from "../core/api.js";
 import { button, h, put, toast } from "../core/dom.js";
-import { labels, timeOf } from "../core/parts.js";
+import { hostLink, labels, timeOf } from "../core/parts.js";
 import { state } from "../core/state.js";
 import { Table } from "../core/table.js";
 import { confirmDialog } from "../dialogs.js";
@@ -22,7 +22,7 @@ class TokensView {
       [
         text("name", "Token", (each) => each.name),
         text("permission", "May", (each) => each.permission),
-        { name: "labels", label: "Confined to", chips: true, cell: (each) => labels(each.labels) ?? h("span", { class: "hint" }, "all subnets") },
+        { name: "labels", label: "Confined to", chips: true, cell: (each) => (each.host ? h("span", {}, "the routes of ", hostLink(each.host)) : labels(each.labels) ?? h("span", { class: "hint" }, "all subnets")) },
         text("created", "Created", (each) => timeOf(each.created), true),
         text("expires", "Ends", (each) => (each.expires ? timeOf(each.expires) : "never"), true),
         { name: "revoke", label: h("span", { class: "unseen" }, "Revoke"), cell: (each) => button("Revoke", { class: "small danger", on: { click: () => this.revoke(each) } }) },
