@@ -229,6 +229,10 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/blocks?subnet=secret-b", None, {404}),
     ],
     "replace_subnets": [("/v1/replacements", {"old": ["secret-b"]}, {403})],
+    "search": [
+        ("/v1/search?text=secret", None, {200}),
+        ("/v1/search?text=10.2.0.", None, {200}),
+    ],
     "addresses": [
         ("/v1/addresses?subnet=ours", None, {200}),
         ("/v1/addresses?subnet=secret-b", None, {404}),
