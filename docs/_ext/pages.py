@@ -11,7 +11,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from prometheus_client.metrics import MetricWrapperBase
+
 import borough
+from borough.agent import metrics as agent
 from borough.api.metrics import Numbers
 from borough.api.problem import status_of
 from borough.api.reclaimer import PRUNED, RECLAIMS
@@ -45,6 +48,18 @@ def _error_rows(branch: type[BoroughError]) -> Iterator[tuple[str, ...]]:
     for kind in error_kinds(branch):
         status = status_of(kind(""))
         yield f"`{kind.code}`", str(status), f"`{kind.__name__}`", _summary(kind)
+
+
+def agent_metrics() -> str:
+    """All metrics of an agent."""
+    rows = []
+    for made in vars(agent).values():
+        if isinstance(made, MetricWrapperBase):
+            (each,) = made.describe()
+            total = "_total" if each.type == "counter" else ""
+            labels = ", ".join(f"`{name}`" for name in made._labelnames)
+            rows.append((f"`{each.name}{total}`", each.type, labels, each.documentation))
+    return table("metric", "type", "labels", "meaning", rows=rows)
 
 
 def metrics() -> str:
@@ -97,6 +112,7 @@ def _line(text: str) -> str:
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
+    "agent_metrics": agent_metrics,
     "commands": commands,
     "errors": errors,
     "event": event,

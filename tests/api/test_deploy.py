@@ -118,12 +118,15 @@ def test_the_commands_of_unit_and_container_exist() -> None:
     """Their options exist too."""
     unit = (DEPLOY / "borough.service").read_text().replace("\\\n", " ")
     container = (DEPLOY / "Containerfile").read_text()
-    lines = re.findall(r"^ExecStart(?:Pre)?=\S+/borough (.*)$", unit, re.M)
+    agent = (DEPLOY / "borough-agent.service").read_text()
+    lines = re.findall(r"^ExecStart(?:Pre)?=\S+/borough (.*)$", unit + agent, re.M)
     lines.append(" ".join(json.loads(re.findall(r"^CMD (.*)$", container, re.M)[-1])))
-    assert len(lines) == 3
+    assert len(lines) == 4
     for line in lines:
         name, *words = line.split()
         command = subcommands(app)[name]
+        if isinstance(command, click.Group):
+            command = subcommands(command)["run"]
         known = {each for option in command.params for each in option.opts}
         assert {word for word in words if word.startswith("--")} <= known
         assert isinstance(command, click.Command)
@@ -137,15 +140,23 @@ def test_a_token_is_created_before_the_first_start() -> None:
     assert unit.index("token create") < unit.index("enable --now")
 
 
+def test_the_agent_may_change_the_network_and_nothing_else() -> None:
+    unit = (DEPLOY / "borough-agent.service").read_text()
+    for setting in ("CapabilityBoundingSet", "AmbientCapabilities"):
+        assert re.findall(rf"^{setting}=(.*)$", unit, re.M) == ["CAP_NET_ADMIN"]
+    assert "NoNewPrivileges=yes" in unit
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
-def test_systemd_reads_the_unit() -> None:
+@pytest.mark.parametrize("name", ["borough.service", "borough-agent.service"])
+def test_systemd_reads_the_unit(name: str) -> None:
     """Its only complaint is the program, which is not installed here."""
     found = subprocess.run(
-        ["systemd-analyze", "verify", str(DEPLOY / "borough.service")],
+        ["systemd-analyze", "verify", str(DEPLOY / name)],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    wrong = [line for line in found.stderr.splitlines() if "borough.service" in line]
+    wrong = [line for line in found.stderr.splitlines() if name in line]
     assert [line for line in wrong if "is not executable" not in line] == []

@@ -211,8 +211,19 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/subnets", {"pool": "secret-pool"}, {403}),
     ],
     "subnet": [("/v1/subnets/secret-b", None, {404})],
+    "change_subnet": [
+        ("/v1/subnets/ours", {"weight": 1}, {403}),
+        ("/v1/subnets/secret-b", {"weight": 1}, {403}),
+    ],
+    "change_host": [("/v1/hosts/red-host", {"labels": {"rack": "r1"}}, {403})],
     "remove_subnet": [("/v1/subnets/ours", None, {403}), ("/v1/subnets/secret-b", None, {403})],
     "hosts": [("/v1/hosts", None, {200})],
+    "host_routes": [
+        ("/v1/hosts/red-host/routes", None, {403}),
+        ("/v1/hosts/secret-host/routes", None, {403}),
+    ],
+    "acknowledge": [("/v1/hosts/red-host/routes/installed", {"installed": []}, {403})],
+    "agents": [("/v1/agents", None, {403})],
     "undeclared_hosts": [("/v1/undeclared-hosts", None, {200})],
     "dimensions": [("/v1/dimensions", None, {200})],
     "pools": [("/v1/pools", None, {200})],
@@ -222,6 +233,11 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/blocks", None, {200}),
         ("/v1/blocks?host=shared-host", None, {200}),
         ("/v1/blocks?subnet=secret-b", None, {404}),
+    ],
+    "replace_subnets": [("/v1/replacements", {"old": ["secret-b"]}, {403})],
+    "addresses": [
+        ("/v1/addresses?subnet=ours", None, {200}),
+        ("/v1/addresses?subnet=secret-b", None, {404}),
     ],
     "space_map": [
         ("/v1/map", None, {200}),
@@ -317,6 +333,7 @@ def test_hidden_objects_are_answered_like_missing_ones(world: World) -> None:
     for method, target, body in (
         ("GET", "/v1/subnets/NAME", None),
         ("GET", "/v1/allocations?subnet=NAME", None),
+        ("GET", "/v1/addresses?subnet=NAME", None),
         ("GET", "/v1/blocks?subnet=NAME", None),
         ("POST", "/v1/explain", {"subnets": ["NAME"]}),
         ("POST", "/v1/allocations", {"subnets": ["NAME"]}),
@@ -392,19 +409,31 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "apply": ({},),
     "add_subnet": ("10.50.0.0/24",),
     "allocate_subnet": ("secret-pool",),
+    "change_subnet": ("ours",),
+    "change_host": ("red-host",),
     "remove_subnet": ("ours",),
+    "replace_subnets": (["ours"],),
     "drain": ("red-host",),
     "remove_host": ("red-host",),
     "rename_host": ("red-host", "another"),
     "reassign": ("10.1.0.1", "red-host"),
     "reclaim": (),
     "defragment": (),
+    "host_routes": ("red-host",),
+    "acknowledge": ("red-host", []),
+    "agents": (),
     "create_token": ("mine",),
     "revoke_token": ("admin",),
     "tokens": (),
     "audit": (),
     "risks": (),
     "prune_events": (1,),
+}
+
+#: Arguments by name.
+NAMED: dict[str, dict[str, Any]] = {
+    "change_subnet": {"weight": 1},
+    "change_host": {"labels": {"rack": "r1"}},
 }
 
 
@@ -438,11 +467,20 @@ def test_every_method_is_implemented_or_refused(world: World) -> None:
     scoped = ScopedIpam(world.ipam, make_labels({"tenant": "red"}), VisibleSubnets())
     for name, arguments in REFUSED.items():
         with pytest.raises(NotPermitted, match="confined to labels"):
-            getattr(scoped, name)(*arguments)
-        assert name not in EACH or EACH[name].permission is Permission.ADMINISTER
+            getattr(scoped, name)(*arguments, **NAMED.get(name, {}))
+        # Routes are those of whole hosts, which several tenants may share.
+        assert (
+            name not in EACH
+            or EACH[name].permission is Permission.ADMINISTER
+            or EACH[name].path.startswith(("/v1/agents", "/v1/hosts/{host:path}/routes"))
+        )
     refused = vars(ScopedIpam)["_apply"]
     hidden = {name for name, method in vars(ScopedIpam).items() if method is refused}
-    assert hidden == {f"_{name}" for name in REFUSED} - {"_allocate_subnet"}
+    public = {f"_{name}" for name in REFUSED} - {
+        "_allocate_subnet",
+        *(f"_{name}" for name in NAMED),
+    }
+    assert hidden == public | {"_change"}
 
 
 def test_a_permission_does_not_include_the_next(world: World) -> None:

@@ -233,3 +233,17 @@ def test_an_owner_is_transferred(cli: Cli):
     )
     assert {each["owner"] for each in cli.allocations()["allocations"]} == {"web"}
     assert cli.json("transfer", "of-node-1", "web") == {"transferred": 0}
+
+
+def test_a_changed_host(cli: Cli):
+    said = cli.text(
+        "host", "change", "node-1", "-l", "rack=r2", "--claim", "cap=8", "--claim", "at_cap=fail"
+    )
+    assert said.startswith(
+        "~ host node-1: labels rack=r1 -> rack=r2, claims none -> at_cap=fail cap=8\n"
+    )
+    assert "Topology 'container-hosts' declares this" in said
+    cli.text("host", "change", "node-1", "--remove", "labels.rack", "--remove", "claims.cap")
+    (made,) = [each for each in cli.json("list", "hosts")["hosts"] if each["name"] == "node-1"]
+    assert (made["labels"], made["claims"]) == ({}, {"at_cap": "fail"})
+    cli.fails("host", "change", "nod-1", "-l", "rack=r1", exit_code=2, code="unknown_object")

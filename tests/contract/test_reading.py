@@ -231,3 +231,57 @@ def test_a_large_host_is_removed_page_by_page(ipam: Ipam, monkeypatch: pytest.Mo
     assert ipam.allocations() == []
     assert {each.holder for each in ipam.blocks()} <= {""}
     assert ipam.audit() == []
+
+
+def test_addresses_of_a_subnet_in_order(ipam: Ipam) -> None:
+    """Held addresses are lines, all others are ranges; pages follow each other."""
+    ipam.add_subnet(
+        "10.0.0.0/28", name="a", labels=L, gateway="10.0.0.1", exclude=["10.0.0.12-10.0.0.13"]
+    )
+    for address in ("10.0.0.9", "10.0.0.2", "10.0.0.12"):
+        ipam.allocate(address=address, labels=L, owner=f"of-{address}")
+    ipam.reserve(["10.0.0.5"], owner="later")
+    whole = [
+        ("10.0.0.0", "10.0.0.0", "never"),
+        ("10.0.0.1", "10.0.0.1", "by_name"),
+        ("10.0.0.2", "10.0.0.2", "allocated"),
+        ("10.0.0.3", "10.0.0.4", "free"),
+        ("10.0.0.5", "10.0.0.5", "reserved"),
+        ("10.0.0.6", "10.0.0.8", "free"),
+        ("10.0.0.9", "10.0.0.9", "allocated"),
+        ("10.0.0.10", "10.0.0.11", "free"),
+        ("10.0.0.12", "10.0.0.12", "allocated"),
+        ("10.0.0.13", "10.0.0.13", "by_name"),
+        ("10.0.0.14", "10.0.0.14", "free"),
+        ("10.0.0.15", "10.0.0.15", "never"),
+    ]
+    lines = ipam.addresses("a")
+    assert [(each.first, each.last, each.state) for each in lines] == whole
+    owners = [each.allocation and each.allocation.owner for each in lines]
+    assert owners[2:5] == ["of-10.0.0.2", None, "later"]
+    for size in range(1, 6):
+        paged, after = [], None
+        while page := ipam.addresses("a", after=after, limit=size):
+            paged += page
+            after = page[-1].last
+        assert paged == lines
+
+
+def test_addresses_of_a_large_subnet(filled: Ipam) -> None:
+    """The free rest of a /64 is one line; other scopes and subnets are left out."""
+    lines = [(each.first, each.last, each.state) for each in filled.addresses("six")]
+    assert lines == [
+        ("2001:db8::", "2001:db8::", "never"),
+        ("2001:db8::1", "2001:db8::4", "free"),
+        ("2001:db8::5", "2001:db8::5", "allocated"),
+        ("2001:db8::6", "2001:db8:0:0:8000::", "free"),
+        ("2001:db8::8000:0:0:1", "2001:db8::8000:0:0:1", "allocated"),
+        ("2001:db8::8000:0:0:2", "2001:db8::ffff:ffff:ffff:ffff", "free"),
+    ]
+    held = [each.first for each in filled.addresses("a") if each.allocation]
+    assert held == ["10.0.0.5", "10.0.0.6", "10.0.0.70"]
+    assert filled.addresses("a", after="10.0.0.255") == []
+    with pytest.raises(UnknownObject):
+        filled.addresses("nowhere")
+    with pytest.raises(FixInput):
+        filled.addresses("a", after="10.0.1.0")

@@ -643,7 +643,10 @@ class Histories(RuleBasedStateMachine):
 
     def _forget_hosts(self) -> None:
         """Let the oracle know the hosts that are left, whatever the topology says."""
-        declared = {host.name: dict(host.labels) for host in self.ipams[0].hosts()}
+        declared = {
+            host.name: {**host.labels, **({"claims": host.claims} if host.claims else {})}
+            for host in self.ipams[0].hosts()
+        }
         self.topology = {**self.topology, "hosts": declared}
 
     @rule(data=st.data(), host=st.sampled_from(HOSTS), force=st.booleans())
@@ -727,6 +730,46 @@ class Histories(RuleBasedStateMachine):
             if each["cidr"] == cidr:
                 each["scope"] = SCOPES[1 - SCOPES.index(each["scope"])]
         self._apply(topology)
+
+    @precondition(lambda self: self.topology["subnets"])
+    @rule(data=st.data())
+    def change_subnet(self, data: st.DataObject) -> None:
+        """Afterwards the file with the same change finds nothing left to do."""
+        at = data.draw(st.integers(0, len(self.topology["subnets"]) - 1))
+        old = self.topology["subnets"][at]
+        network = ipaddress.ip_network(old["cidr"])
+        other = SCOPES[1 - SCOPES.index(old["scope"])]
+        choices: list[dict[str, Any]] = [
+            {"weight": 5, "cooldown": None},
+            {"cooldown": 60, "closed": True},
+            {"labels": {"rack": ["r1"], "segment": None}, "claims": {"block": 2}},
+            {"scope": other, "name": f"{old['name']}-moved"},
+        ]
+        if network.prefixlen < network.max_prefixlen - 1:
+            lower = str(next(network.subnets()))
+            choices.append({"cidr": lower, "ranges": None, "exclude": None, "gateway": None})
+        fields = data.draw(st.sampled_from(choices))
+        outcome = self.both(lambda ipam: bool(ipam.change_subnet(old["name"], **fields)))
+        if isinstance(outcome, BoroughError):
+            return
+        new = {**old, **fields}
+        for name in ("labels", "claims"):
+            new[name] = {**old.get(name, {}), **fields.get(name, {})}
+            new[name] = {key: value for key, value in new[name].items() if value is not None}
+        made = {name: value for name, value in new.items() if value is not None}
+        subnets = self.topology["subnets"]
+        self.topology = {**self.topology, "subnets": [*subnets[:at], made, *subnets[at + 1 :]]}
+        assert self.both(lambda ipam: bool(ipam.apply(self.topology))) is False
+
+    @precondition(lambda self: self.topology.get("hosts"))
+    @rule(data=st.data(), rack=st.sampled_from([["r1"], ["r2"], None]))
+    def change_host(self, data: st.DataObject, rack: list[str] | None) -> None:
+        name = data.draw(st.sampled_from(sorted(self.topology["hosts"])))
+        self.both(lambda ipam: bool(ipam.change_host(name, labels={"rack": rack})))
+        labels = {**self.topology["hosts"][name], "rack": rack}
+        host = {each: value for each, value in labels.items() if value is not None}
+        self.topology = {**self.topology, "hosts": {**self.topology["hosts"], name: host}}
+        assert self.both(lambda ipam: bool(ipam.apply(self.topology))) is False
 
     @precondition(lambda self: self.carved)
     @rule(data=st.data())

@@ -56,9 +56,11 @@ def _own(path: Path) -> None:
     shutil.chown(path, "frr", "frr")
 
 
-def wait_until(true: Callable[[], bool], state: Callable[[], str]) -> None:
+def wait_until(
+    true: Callable[[], bool], state: Callable[[], str], timeout: float = TIMEOUT
+) -> None:
     """Wait for a condition, or fail with a description of the state."""
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + timeout
     while not true():
         if time.monotonic() > deadline:
             raise AssertionError(state())

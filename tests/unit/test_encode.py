@@ -71,7 +71,14 @@ def test_a_record_becomes_its_fields_in_order() -> None:
         None,
     )
     made = plain(Answer((held,), replayed=False))
-    assert list(made) == ["allocations", "replayed", "explanation", "warnings"]
+    assert list(made) == [
+        "allocations",
+        "replayed",
+        "explanation",
+        "warnings",
+        "routed",
+        "late",
+    ]
     assert list(made["allocations"][0]) == list(Allocation.__dataclass_fields__)
     assert made["allocations"][0]["allocated_at"] == "2026-01-31T12:00:00.000000+00:00"
 

@@ -26,3 +26,13 @@ class Identity:
     permission: Permission = Permission.ADMINISTER
     labels: Labels = field(default_factory=dict)
     token: Token | None = None
+
+    @property
+    def host(self) -> str:
+        """The only host whose routes the caller may read and acknowledge; empty for no such limit."""
+        return self.token.host if self.token else ""
+
+    @property
+    def reads_all(self) -> bool:
+        """True when the caller may read everything."""
+        return not (self.labels or self.host) and self.permission.covers(Permission.READ)

@@ -42,7 +42,7 @@ class Endpoint:
         headers = dict(scope["headers"])
         load = Load(self._service.in_flight)
         try:
-            caller = await self._service.guard.admit(operation, headers)
+            caller = await self._service.guard.admit(operation, headers, scope["path_params"])
             log.caller = load.caller = caller.name
             deadline = self._service.deadline(operation.permission)
             work = await self._prepare(scope, receive, headers, caller, load)

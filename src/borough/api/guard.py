@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
+from urllib.parse import unquote
 
 from borough.api.access import Identity
 from borough.api.operation import Operation
@@ -74,13 +75,21 @@ class Guard:
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
 
-    async def admit(self, operation: Operation, headers: Mapping[bytes, bytes]) -> Identity:
+    async def admit(
+        self, operation: Operation, headers: Mapping[bytes, bytes], path: Mapping[str, str]
+    ) -> Identity:
         """Return the caller of an operation.
+
+        :param path: the parts of the path, percent-encoded.
 
         :raises TokenRefused: there is no valid token.
         :raises NotPermitted: the token does not permit the operation.
         """
         caller = await self.identify(headers)
+        if caller.host:
+            if not operation.for_host or unquote(path.get("host", "")) != caller.host:
+                raise NotPermitted(f"this token is for the routes of host {caller.host} only")
+            return caller
         if not caller.permission.covers(operation.permission):
             raise NotPermitted(
                 f"this needs a token that may {operation.permission}; this one may {caller.permission}",

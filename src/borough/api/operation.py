@@ -27,6 +27,7 @@ class Operation:
     :ivar name: name of the function, and of the library's method.
     :ivar permission: that a token must have.
     :ivar headers: the parameters among :data:`HEADERS` that it takes.
+    :ivar for_host: True when the token of the host in the path may do it.
     :ivar tags: True when the answer carries the version of the declared objects as an entity tag.
     :ivar takes_body: False when the body must be empty.
     :ivar is_large: True when the body may have the largest size of all.
@@ -49,6 +50,7 @@ class Operation:
     is_large: bool
     takes_yaml: bool
     takes_caller: bool
+    for_host: bool = False
 
     @property
     def json_type(self) -> Any:
@@ -67,6 +69,7 @@ def operation(
     tags: bool = False,
     is_large: bool = False,
     takes_yaml: bool = False,
+    for_host: bool = False,
 ) -> Callable[[F], F]:
     """Make a function an endpoint; see :class:`Operation`."""
 
@@ -90,6 +93,7 @@ def operation(
             is_large=is_large,
             takes_yaml=takes_yaml,
             takes_caller="caller" in names,
+            for_host=for_host,
         )
         function.operation = made  # type: ignore[attr-defined]
         return function

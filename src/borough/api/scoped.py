@@ -24,6 +24,7 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.engine import queries
+from borough.engine.address_lines import AddressLine, LineQuery, address_lines
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
@@ -118,9 +119,10 @@ class ScopedIpam(Face):
     segments and racks outside the boundary. Declarations and tokens are refused too.
     """
 
-    _apply = _add_subnet = _remove_subnet = _refuse
+    _apply = _add_subnet = _change = _remove_subnet = _replace_subnets = _refuse
     _drain = _remove_host = _rename_host = _reassign = _reclaim = _defragment = _refuse
     _create_token = _revoke_token = _tokens = _refuse
+    _host_routes = _acknowledge = _agents = _refuse
     _audit = _risks = _prune_events = _refuse
 
     def __init__(self, ipam: Ipam, boundary: Labels, subnets: VisibleSubnets) -> None:
@@ -296,6 +298,10 @@ class ScopedIpam(Face):
         if wanted.subnet is not None:
             self._check_visible(wanted.subnet)
         return self._read(lambda unit, visible: queries.allocations(unit, wanted, visible))
+
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        self._check_visible(wanted.subnet)
+        return self._read(lambda unit, _visible: address_lines(unit, wanted))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         """The map of the visible subnets."""

@@ -20,7 +20,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from borough.api.metrics import SHARED
 from borough.api.protocol import BoundedProtocol
 from borough.api.settings import ServiceSettings
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.engine.ipam import open as open_ipam
 from borough.errors import FixInput, NeedsOperator
 
@@ -42,7 +42,7 @@ class AppFactory:
     def __call__(self) -> Any:
         """Open the database, and create the application."""
         from borough.api.app import open_app
-        from borough.api.request_log import log_to_stderr
+        from borough.json_lines import log_to_stderr
 
         log_to_stderr()
         ipam = open_ipam(
@@ -93,7 +93,7 @@ def check(settings: ServiceSettings, *, has_tokens: Callable[[], bool]) -> None:
 
 def warn(risks: Iterable[Finding]) -> None:
     """Log the settings of the database server by which acknowledged changes may be lost."""
-    from borough.api.request_log import log_to_stderr
+    from borough.json_lines import log_to_stderr
 
     log_to_stderr()
     for each in risks:

@@ -10,6 +10,7 @@ from borough.api.guard import Guard
 from borough.api.quota import Quota
 from borough.api.reclaimer import Reclaimer
 from borough.api.request_log import RETRIES, STATEMENTS, RequestLog
+from borough.api.route_feed import RouteFeed
 from borough.api.scoped import ScopedIpam, VisibleSubnets
 from borough.api.settings import ServiceSettings
 from borough.api.workers import WorkerPool
@@ -34,8 +35,10 @@ class Service:
         self.settings = settings
         self.workers = WorkerPool(settings)
         self.feed = Feed(ipam, self.workers)
+        self.routes = RouteFeed(ipam, self.workers)
         self.guard = Guard(ipam, self.workers, requires_token=settings.requires_token)
         self.streams = Quota(settings.streams, settings.token_streams, "event streams")
+        self.route_streams = Quota(settings.route_streams, settings.route_streams, "route streams")
         self.in_flight = Quota(
             settings.in_flight, settings.token_in_flight, "bytes of requests and answers under way"
         )
@@ -92,6 +95,7 @@ class Service:
         """End event streams, and begin no other run of reclaim; other requests are finished."""
         self.reclaimer.stop()
         self.feed.close()
+        self.routes.close()
 
     def close(self) -> None:
         """Close threads and connections."""

@@ -28,6 +28,7 @@ class ServiceSettings:
     :ivar timeout: most time of the library's retries after conflicts and lost connections.
     :ivar streams: event streams of a process; more are refused.
     :ivar token_streams: event streams of one token among them.
+    :ivar route_streams: streams of the routes of hosts of a process; more are refused.
     :ivar stop_time: most time of requests under way after the signal to stop.
     :ivar reclaim_every: time between two runs of reclaim in all processes together; 0 for none.
     :ivar keep_events: age at which reclaim prunes events; 0 for never.
@@ -55,6 +56,7 @@ class ServiceSettings:
     timeout: float = 10.0
     streams: int = 2000
     token_streams: int = 500
+    route_streams: int = 4000
     stop_time: float = 30.0
     reclaim_every: float = 300.0
     keep_events: float = 0.0

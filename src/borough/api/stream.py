@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -13,18 +12,17 @@ from starlette.types import Receive, Scope, Send
 
 from borough.api import reading
 from borough.api import schema as s
-from borough.api.access import Identity, View
-from borough.api.answers import CallerGone, abort, refuse
+from borough.api.access import View
+from borough.api.answers import refuse
 from borough.api.endpoint import Endpoint
 from borough.api.operation import Operation
 from borough.api.problem import Malformed
 from borough.api.scoped import ScopedIpam
 from borough.api.service import Service
+from borough.api.streaming import MEDIA_TYPE, run_stream, send_head, send_piece
 from borough.domain.encode import plain
 from borough.domain.space.events import Event
 from borough.errors import BoroughError
-
-MEDIA_TYPE: Final = "text/event-stream"
 
 #: Seconds between comments that keep a silent stream open through proxies.
 HEARTBEAT: Final = 15.0
@@ -53,7 +51,7 @@ class EventEndpoint:
         service = self._service
         log = service.request_log("event_stream")
         try:
-            caller = await service.guard.admit(self._operation, headers)
+            caller = await service.guard.admit(self._operation, headers, scope["path_params"])
             log.caller = caller.name
             view = service.view(caller)
             after, labels = _asked(scope["query_string"], headers)
@@ -68,39 +66,12 @@ class EventEndpoint:
             await service.feed.newest()
             await service.workers.run(partial(service.cohorts, view, labels), caller.name)
             log.done(200)
-            await self._stream(caller, after, labels, scope, receive, send)
+            sending = self._send_events(caller.name, view, after, labels, send)
+            await run_stream(service, caller, sending, scope, receive)
         except BoroughError as error:
             log.done(await refuse(send, error), error)
         finally:
             service.streams.release(caller.name)
-
-    async def _stream(
-        self,
-        caller: Identity,
-        after: int | None,
-        labels: Mapping[str, list[str]],
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        view = self._service.view(caller)
-        sender = asyncio.create_task(self._send_events(caller.name, view, after, labels, send))
-        closed = asyncio.create_task(_until_gone(receive))
-        guard = asyncio.create_task(self._service.guard.until_refused(caller))
-        tasks = (sender, closed, guard)
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        if guard in done:
-            # Events in the send buffer must not reach a caller whose token has ended.
-            abort(scope)
-            await _until_gone(receive)
-        for task in done:
-            if isinstance(task.exception(), CallerGone):
-                abort(scope)
-            elif not isinstance(task.exception(), BoroughError | None):
-                task.result()
 
     async def _send_events(
         self,
@@ -110,19 +81,8 @@ class EventEndpoint:
         labels: Mapping[str, list[str]],
         send: Send,
     ) -> None:
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [
-                    (b"content-type", MEDIA_TYPE.encode()),
-                    (b"cache-control", b"no-store"),
-                    (b"x-accel-buffering", b"no"),
-                ],
-            }
-        )
-        # The head is sent with the first piece, and the first event may be long in coming.
-        await self._put(send, b"retry: 2000\n\n")
+        limit = self._service.settings.send_time
+        await send_head(send, limit)
         feed = self._service.feed
         async for batch in feed.follow(after, HEARTBEAT, caller):
             seen = batch
@@ -131,28 +91,12 @@ class EventEndpoint:
                 cohorts = await feed.ask(partial(self._service.cohorts, view, labels), caller)
                 seen = [each for each in batch if cohorts is None or each.cohort_id in cohorts]
             if seen:
-                await self._put(send, b"".join(map(_frame, seen)))
+                await send_piece(send, b"".join(map(_frame, seen)), limit)
             else:
                 # The id also after events that are hidden: a resumed stream must not begin before them.
                 mark = f"id: {batch[-1].id}\n\n" if batch else ": \n\n"
-                await self._put(send, mark.encode())
+                await send_piece(send, mark.encode(), limit)
         await send({"type": "http.response.body", "body": b""})
-
-    async def _put(self, send: Send, data: bytes) -> None:
-        """Send a piece.
-
-        :raises CallerGone: the caller did not read it in time.
-        """
-        try:
-            async with asyncio.timeout(self._service.settings.send_time):
-                await send({"type": "http.response.body", "body": data, "more_body": True})
-        except TimeoutError:
-            raise CallerGone from None
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _frame(event: Event) -> bytes:

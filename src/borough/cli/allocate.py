@@ -27,6 +27,8 @@ def allocate(state: GlobalOptions, /, **options: Any) -> None:
     data = plain(answer)
     if answer.explanation is None:
         del data["explanation"]
+    if answer.routed is None:
+        del data["routed"], data["late"]
     emit(state, data, lambda page: _show(page, answer))
     show_warnings(state, answer.warnings)
 
@@ -35,6 +37,10 @@ def _show(page: Page, answer: Answer) -> None:
     show_allocations(page, answer.allocations)
     if answer.replayed:
         page.line("An earlier request allocated these.")
+    if answer.routed:
+        page.line("Routed: every address leads to its host.")
+    elif answer.routed is False:
+        page.line(f"Not routed yet: {', '.join(answer.late)}. `borough routes --lag` shows more.")
     if answer.explanation:
         page.line()
         show_ladder(page, plain(answer.explanation))

@@ -45,6 +45,7 @@ _COMMANDS: Final = {
     "events": "borough.cli.events:events",
     "copy": "borough.cli.copy:copy",
     "serve": "borough.cli.serve:serve",
+    "agent": "borough.cli.agent:agent",
     "token": "borough.cli.token:token",
     "neutron": "borough.cli.neutron:neutron",
     "completion": "borough.cli.completion:completion",

@@ -212,6 +212,12 @@ _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
         "2h, 1d.",
     ),
     click.option("--explain", is_flag=True, help="Explain the choice of the addresses."),
+    click.option(
+        "--wait",
+        type=click.Choice(["routed"]),
+        metavar="routed",
+        help="Answer when the agents of the hosts have installed the routes, at most after ten seconds.",
+    ),
 )
 
 

@@ -8,13 +8,24 @@ import click
 
 from borough.cli.command import command
 from borough.cli.options import text_option
-from borough.cli.output import Column, Page, counted, emit, scope_text
+from borough.cli.output import Column, Page, counted, emit, moment, scope_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine import route_config
+from borough.engine.announcements import AgentView
 from borough.engine.queries import RouteForm
 from borough.engine.views import Route
 
 _COLUMNS: Final = (Column("host", soft=True), Column("scope", soft=True), Column("prefix"))
+
+_LAG: Final = (
+    Column("host", soft=True),
+    Column("last report"),
+    Column("silent"),
+    Column("installed"),
+    Column("missing", soft=True),
+    Column("surplus", soft=True),
+    Column("problems", soft=True),
+)
 
 _CONFIG: Final = {"bird": route_config.bird, "frr": route_config.frr}
 
@@ -42,9 +53,19 @@ _CONFIG: Final = {"bird": route_config.bird, "frr": route_config.frr}
     show_default=True,
     help="Table, JSON, or configuration of a routing daemon.",
 )
+@click.option(
+    "--lag",
+    is_flag=True,
+    help="Instead, the hosts whose agents have not installed their routes, or are silent.",
+)
 @pass_state
 def routes(
-    state: GlobalOptions, host: str | None, form: RouteForm, scope: str | None, written: str
+    state: GlobalOptions,
+    host: str | None,
+    form: RouteForm,
+    scope: str | None,
+    written: str,
+    lag: bool,
 ) -> None:
     """List the fewest prefixes that hosts must advertise.
 
@@ -55,6 +76,11 @@ def routes(
     if written in _CONFIG and state.json:
         raise click.UsageError(f"--json and --format {written} are two formats; use one.")
     state.json = state.json or written == "json"
+    if lag:
+        if written in _CONFIG or form != "strict":
+            raise click.UsageError("--lag takes no --form, and no --format but text and json.")
+        _lag(state, host, scope or "default")
+        return
     if written in _CONFIG:
         scope = scope or "default"
     with state.open() as ipam:
@@ -63,6 +89,35 @@ def routes(
         click.echo(_CONFIG[written](found, host=host, form=form, scope=scope or ""), nl=False)
         return
     emit(state, {"routes": found}, lambda page: _show(page, found))
+
+
+def _lag(state: GlobalOptions, host: str | None, scope: str) -> None:
+    """Show the agents that are late."""
+    with state.open() as ipam:
+        found = ipam.agents(scope=scope)
+    found = [each for each in found if host in (None, each.host)]
+    late = [each for each in found if each.is_late]
+    emit(state, {"agents": late}, lambda page: _show_lag(page, late, len(found)))
+
+
+def _show_lag(page: Page, late: list[AgentView], total: int) -> None:
+    if late:
+        page.table(
+            _LAG,
+            [
+                (
+                    each.host,
+                    moment(each.seen)[:19] if each.seen else "no agent",
+                    "yes" if each.silent else "",
+                    str(each.installed),
+                    " ".join(each.missing),
+                    " ".join(each.surplus),
+                    "; ".join(f"{prefix}: {reason}" for prefix, reason in each.problems.items()),
+                )
+                for each in late
+            ],
+        )
+    page.line(f"{len(late)} of {counted(total, 'host')} late.")
 
 
 def _show(page: Page, found: list[Route]) -> None:

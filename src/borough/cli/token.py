@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from borough.cli.command import Family, command
-from borough.cli.options import gather, labels_option, span, words
+from borough.cli.options import gather, labels_option, span, text_option, words
 from borough.cli.output import Column, Page, emit, labels_text, moment
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.declared.tokens import Permission
@@ -45,6 +45,9 @@ def _end(text: str) -> datetime:
     help="What it permits; each includes those before it.",
 )
 @labels_option("Confine it to the subnets with this label.")
+@text_option(
+    "--host", "HOST", "Permit only to read and acknowledge the routes of this host, for its agent."
+)
 @click.option(
     "--expires",
     type=_end,
@@ -57,6 +60,7 @@ def create(
     name: str,
     permission: str,
     labels: tuple[tuple[str, str], ...],
+    host: str | None,
     expires: datetime | None,
 ) -> None:
     """Create a token.
@@ -65,7 +69,11 @@ def create(
     """
     with state.open() as ipam:
         made, secret = ipam.create_token(
-            name, permission=permission, labels=gather(labels), expires=expires
+            name,
+            permission=permission,
+            labels=gather(labels),
+            host=host or "",
+            expires=expires,
         )
 
     def show(page: Page) -> None:
@@ -81,6 +89,7 @@ _COLUMNS: Final = (
     Column("token", soft=True),
     Column("permission"),
     Column("within", soft=True),
+    Column("host", soft=True),
     Column("created"),
     Column("ends"),
     Column("public part"),
@@ -107,6 +116,7 @@ def _show(page: Page, found: Sequence[TokenView]) -> None:
                 each.name,
                 each.permission.value,
                 labels_text(each.labels),
+                each.host,
                 moment(each.created)[:16],
                 moment(each.expires)[:16],
                 each.public,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,14 @@ from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
+from borough.engine.address_lines import AddressLine, LineQuery
+from borough.engine.announcements import (
+    Acknowledged,
+    Acknowledgement,
+    AgentView,
+    HostRoutes,
+)
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
@@ -36,6 +43,8 @@ from borough.engine.request import (
 )
 from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
+from borough.engine.topology.change import ChangeRequest
+from borough.engine.topology.replacing import ReplaceRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.topology.writer import write_topology
 from borough.engine.upkeep.defragment import Defragmentation
@@ -156,14 +165,24 @@ class RemoteIpam(Face):
     # --- Declared objects -------------------------------------------------------------------------
 
     def _apply(self, topology: Topology, dry_run: bool, version: int | None) -> Changes:
+        body = write_topology(topology)
+        return self._declare("PUT", "/v1/topology", body, dry_run=dry_run, version=version)
+
+    def _change(self, request: ChangeRequest) -> Changes:
+        path = f"/v1/{request.kind}s/{segment(request.name)}"
+        options: dict[str, Any] = {"dry_run": request.dry_run, "version": request.version}
+        return self._declare("PATCH", path, request.fields, **options)
+
+    def _declare(
+        self, method: str, path: str, body: Any, *, dry_run: bool, version: int | None
+    ) -> Changes:
         headers = {} if version is None else {"If-Match": f'"{version}"'}
-        query, body = {"dry_run": dry_run}, write_topology(topology)
-        found = self._http.call("PUT", "/v1/topology", query, body, headers, repeatable=dry_run)
-        return Changes(
-            convert(found["changes"], tuple[Change, ...]),
-            effects=convert(found["effects"], tuple[Effect, ...]),
-            more_effects=found["more_effects"],
-        )
+        query = {"dry_run": dry_run}
+        return _changes(self._http.call(method, path, query, body, headers, repeatable=dry_run))
+
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes:
+        body = {name: value for name, value in _fields(request).items() if value is not None}
+        return _changes(self._post("/v1/replacements", body, repeatable=request.dry_run))
 
     def _add_subnet(self, draft: Draft) -> SubnetView:
         body = _fields(draft) | {"labels": _plain(draft.labels), "claims": draft.claiming}
@@ -219,6 +238,11 @@ class RemoteIpam(Face):
         found = self._pages("/v1/allocations", "allocations", query, limit)
         return [convert(each, Allocation) for each in found]
 
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        query = {"subnet": wanted.subnet, "after": wanted.after or ""}
+        found = self._pages("/v1/addresses", "addresses", query, wanted.limit)
+        return [convert(each, AddressLine) for each in found]
+
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         named = None if subnets is None else list(subnets)
         if named == []:
@@ -232,6 +256,22 @@ class RemoteIpam(Face):
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]:
         found = self._http.get("/v1/routes", {"host": host, "form": form, "scope": scope})
         return convert(found["routes"], list[Route])
+
+    def _host_routes(self, host: str, scope: str) -> HostRoutes:
+        found = self._http.get(f"/v1/hosts/{segment(host)}/routes", {"scope": scope})
+        return convert(found, HostRoutes)
+
+    def _acknowledge(self, report: Acknowledgement) -> Acknowledged:
+        body = {
+            "scope": report.scope,
+            "installed": list(map(str, sorted(report.installed))),
+            "problems": {str(each): reason for each, reason in report.problems.items()},
+        }
+        path = f"/v1/hosts/{segment(report.host)}/routes/installed"
+        return convert(self._http.call("PUT", path, body=body, repeatable=True), Acknowledged)
+
+    def _agents(self, scope: str) -> list[AgentView]:
+        return convert(self._http.get("/v1/agents", {"scope": scope})["agents"], list[AgentView])
 
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]:
         query = {"after": after, "label": _pairs(labels)}
@@ -297,10 +337,16 @@ class RemoteIpam(Face):
     # --- Administration ---------------------------------------------------------------------------
 
     def _create_token(
-        self, name: str, permission: str, labels: Labels, expires: datetime | None
+        self, name: str, permission: str, labels: Labels, host: str, expires: datetime | None
     ) -> tuple[TokenView, str]:
         ends = None if expires is None else expires.isoformat()
-        body = {"name": name, "permission": permission, "labels": _plain(labels), "expires": ends}
+        body = {
+            "name": name,
+            "permission": permission,
+            "labels": _plain(labels),
+            "host": host,
+            "expires": ends,
+        }
         found = self._post("/v1/tokens", body)
         return convert(found["token"], TokenView), found["secret"]
 
@@ -352,6 +398,15 @@ def _text(within: Prefix) -> str:
     """A prefix; one address without its length."""
     alone = within.length == WIDTH[within.family]
     return format_address(within.family, within.base) if alone else str(within)
+
+
+def _changes(found: Mapping[str, Any]) -> Changes:
+    return Changes(
+        convert(found["changes"], tuple[Change, ...]),
+        effects=convert(found["effects"], tuple[Effect, ...]),
+        more_effects=found["more_effects"],
+        source=found["source"],
+    )
 
 
 def _fields(record: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import json
 import select
 import socket
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from borough.client.failures import failure
@@ -23,6 +23,18 @@ TIMEOUT: Final = 60.0
 
 #: Idle connections kept.
 _KEPT: Final = 64
+
+
+class ServerEvent(NamedTuple):
+    """One event of a stream.
+
+    :ivar name: its kind; empty for a comment.
+    :ivar id: the last id of the stream.
+    """
+
+    name: str
+    id: str
+    data: str
 
 
 class Transport:
@@ -105,11 +117,36 @@ class Transport:
         )
         if status < 400:
             return _decode(answer)
+        raise failure(status, _problem(answer))
+
+    def stream(
+        self, path: str, query: Query | None = None, *, last: str = "", silence: float
+    ) -> Iterator[ServerEvent]:
+        """Follow a stream of server-sent events until the service ends it.
+
+        A comment, which keeps a silent stream open, is an event without a name.
+
+        :param last: id of the last event of an earlier stream; empty for none.
+        :param silence: seconds without an event or a comment after which the stream is given up.
+        :raises BoroughError: the error of the service.
+        :raises Unavailable: the service cannot be reached, or went away.
+        """
+        target = self._origin + self._base + path + _query_text(query or {})
+        head = {**self._for_proxy, **self._head, "Accept": "text/event-stream"}
+        if last:
+            head["Last-Event-ID"] = last
         try:
-            problem = _decode(answer)
-        except RetryLater:
-            problem = None
-        raise failure(status, problem)
+            connection = self._connect(silence)
+            try:
+                connection.request("GET", target, headers=head)
+                answer = connection.getresponse()
+                if answer.status >= 400:
+                    raise failure(answer.status, _problem(answer.read()))
+                yield from _events(answer)
+            finally:
+                connection.close()
+        except (OSError, http.client.HTTPException) as error:
+            raise _unavailable(self.url, error, "not_done") from error
 
     def _persist(
         self, method: str, target: str, data: bytes | None, head: Mapping[str, str], *, again: bool
@@ -153,15 +190,16 @@ class Transport:
             if found.sock is not None and not _is_ended(found.sock):
                 return found
             found.close()
+        return self._connect(self._timeout)
+
+    def _connect(self, timeout: float) -> http.client.HTTPConnection:
         host, port = (self._proxy or (self._host, self._port))[:2]
         if self._tls is not None:
-            tunnel = http.client.HTTPSConnection(
-                host, port, timeout=self._timeout, context=self._tls
-            )
+            tunnel = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._tls)
             if self._proxy is not None:
                 tunnel.set_tunnel(self._host, self._port or 443, self._proxy.head)
             return tunnel
-        made = http.client.HTTPConnection(host, port, timeout=self._timeout)
+        made = http.client.HTTPConnection(host, port, timeout=timeout)
         made.connect()
         assert made.sock is not None
         made.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -228,6 +266,30 @@ def _decode(data: bytes) -> Any:
         raise RetryLater(
             "the answer is not from the service, or incomplete", outcome="unknown"
         ) from None
+
+
+def _problem(data: bytes) -> Any:
+    """The problem of an answer; None when it is not from the service."""
+    try:
+        return _decode(data)
+    except RetryLater:
+        return None
+
+
+def _events(answer: http.client.HTTPResponse) -> Iterator[ServerEvent]:
+    """The events of a stream (WHATWG HTML, section 9.2); of this service, data is one line."""
+    name = number = data = ""
+    while line := answer.readline():
+        field, _, value = line.decode().rstrip("\r\n").partition(": ")
+        if field == "id":
+            number = value
+        elif field == "event":
+            name = value
+        elif field == "data":
+            data = value
+        elif not field:
+            yield ServerEvent(name, number, data)
+            name = data = ""
 
 
 def _unavailable(url: str, error: Exception, outcome: str) -> Unavailable:

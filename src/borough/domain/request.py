@@ -37,6 +37,7 @@ class Request:
     :ivar lease: seconds after which the addresses are released by themselves; 0 for never.
     :ivar key: idempotency key, empty for none.
     :ivar explain: true when the answer carries its explanation.
+    :ivar wait: ``routed`` to answer when the addresses are routed; empty to answer at once.
     """
 
     scope: str = "default"
@@ -56,6 +57,7 @@ class Request:
     shared: bool = False
     lease: int = 0
     explain: bool = False
+    wait: str = ""
 
     @property
     def claims(self) -> bool:
@@ -63,7 +65,7 @@ class Request:
         return not self.host or HOST in self.labels
 
     def fingerprint(self) -> str:
-        """Text that is equal for equal requests (rule 7); it excludes ``key`` and ``explain``."""
+        """Text that is equal for equal requests (rule 7); it excludes ``key``, ``explain`` and ``wait``."""
         asked = {name: getattr(self, name) for name in self.__slots__}
-        del asked["key"], asked["explain"]
+        del asked["key"], asked["explain"], asked["wait"]
         return json.dumps(asked, default=sorted, sort_keys=True, separators=(",", ":"))

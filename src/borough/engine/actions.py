@@ -13,7 +13,14 @@ from borough.domain.net.addresses import Family
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
+from borough.engine.address_lines import AddressLine, LineQuery
+from borough.engine.announcements import (
+    Acknowledged,
+    Acknowledgement,
+    AgentView,
+    HostRoutes,
+)
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
@@ -22,6 +29,8 @@ from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
+from borough.engine.topology.change import ChangeRequest
+from borough.engine.topology.replacing import ReplaceRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -73,7 +82,11 @@ class Actions(ABC):
     @abstractmethod
     def _add_subnet(self, draft: Draft) -> SubnetView: ...
     @abstractmethod
+    def _change(self, request: ChangeRequest) -> Changes: ...
+    @abstractmethod
     def _remove_subnet(self, name: str) -> SubnetView: ...
+    @abstractmethod
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes: ...
     @abstractmethod
     def _subnets(self, labels: Labels, scope: str | None) -> list[SubnetView]: ...
     @abstractmethod
@@ -93,11 +106,19 @@ class Actions(ABC):
     @abstractmethod
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]: ...
     @abstractmethod
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]: ...
+    @abstractmethod
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap: ...
     @abstractmethod
     def _usage(self, labels: Labels, host: str | None, scope: str | None) -> list[Usage]: ...
     @abstractmethod
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]: ...
+    @abstractmethod
+    def _host_routes(self, host: str, scope: str) -> HostRoutes: ...
+    @abstractmethod
+    def _acknowledge(self, report: Acknowledgement) -> Acknowledged: ...
+    @abstractmethod
+    def _agents(self, scope: str) -> list[AgentView]: ...
     @abstractmethod
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]: ...
     @abstractmethod
@@ -122,7 +143,7 @@ class Actions(ABC):
     def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation: ...
     @abstractmethod
     def _create_token(
-        self, name: str, permission: str, labels: Labels, expires: datetime | None
+        self, name: str, permission: str, labels: Labels, host: str, expires: datetime | None
     ) -> tuple[TokenView, str]: ...
     @abstractmethod
     def _revoke_token(self, name: str) -> TokenView: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
@@ -299,11 +299,12 @@ class Allocator:
             except AddressInUse as error:
                 plan, in_use = None, error.message
             if plan is not None:
-                return self._explanation(space, resolved, plan)
+                return self._explanation(space, resolved, plan, is_preview=True)
             if most and len(over) < most:
                 if in_use:
                     return self._explanation(space, resolved, None, in_use)
-                return self._refused(space, unit, resolved)[1]
+                reasons, found = self._refused(space, unit, resolved)
+                return replace(found, advice=self._refusal(resolved, found, reasons).detail["try"])
             if most >= EXPLAINED:
                 return self._explanation(space, resolved, None, _UNDECIDED)
             most = max(EXPIRE_BATCH, 2 * most)
@@ -347,9 +348,11 @@ class Allocator:
         resolved: policy.ResolvedRequest,
         plan: Plan | None,
         outcome: str = "",
+        *,
+        is_preview: bool = False,
     ) -> Explanation:
         tallies: dict[int, Tally] = space.tallies(subnets_to_tally(resolved))
-        return explain(self._told(resolved), plan, tallies, outcome)
+        return explain(self._told(resolved), plan, tallies, outcome, is_preview=is_preview)
 
     def _refused(
         self,
@@ -385,6 +388,14 @@ class Allocator:
         :param counted: false where the tables do not know all addresses in use.
         """
         reasons, explanation = self._refused(unit, unit, resolved, counted=counted)
+        return self._refusal(resolved, explanation, reasons)
+
+    def _refusal(
+        self,
+        resolved: policy.ResolvedRequest,
+        explanation: Explanation,
+        reasons: Sequence[Refusal],
+    ) -> NeedsSpace:
         return refusals.refusal(self._told(resolved), explanation, reasons, self.ladders.climb)
 
     def replay(self, unit: ReadUnit, request: Request) -> Answer | None:

@@ -21,9 +21,17 @@ from borough.domain.net.addresses import parse_held_address
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.domain.text import check_text
 from borough.engine.actions import Actions
+from borough.engine.address_lines import AddressLine, LineQuery, parse_lines
+from borough.engine.announcements import (
+    Acknowledged,
+    Acknowledgement,
+    AgentView,
+    HostRoutes,
+    parse_acknowledgement,
+)
 from borough.engine.edits import (
     EditRequest,
     Transferred,
@@ -38,6 +46,7 @@ from borough.engine.leases import Renewed, RenewRequest, parse_renew
 from borough.engine.owners import Missing, Reconciled, reconcile
 from borough.engine.queries import RouteForm, each_page
 from borough.engine.request import (
+    NAME_LIMIT,
     AllocationFilter,
     LabelsIn,
     ReassignRequest,
@@ -56,6 +65,8 @@ from borough.engine.reservations import (
 )
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.apply import load
+from borough.engine.topology.change import parse_change
+from borough.engine.topology.replacing import ReplaceRequest, parse_replacement
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -344,6 +355,41 @@ class Face(Actions):
         """
         return self._add_subnet(Draft.parse(cidr=cidr, **settings))
 
+    def change_subnet(
+        self, name: str, /, *, dry_run: bool = False, version: int | None = None, **fields: Any
+    ) -> Changes:
+        """Change fields of one declared subnet, and leave the others as they are.
+
+        :param fields: as in a topology file: ``name``, ``cidr``, ``scope``, ``gateway``, ``ranges``,
+            ``exclude``, ``closed``, ``labels``, ``weight``, ``project``, ``cooldown``, ``claims``,
+            ``attributes``. None puts a field back to its default. Of labels, claims and attributes only the
+            named ones change, and None removes one.
+        :param dry_run: only find out what would change.
+        :param version: only if the declared objects still have this version.
+        :return: the changes and their effects, and the topology whose file would change the subnet back.
+        :raises UnknownObject: there is no such subnet or scope.
+        :raises FixInput: there is no such field, or a value is not allowed.
+        :raises Overlap: it would overlap another subnet of its scope.
+        :raises UnknownDimension: a label is in no known dimension.
+        :raises QuotaExceeded: a project would hold more of a pool than its quota.
+        :raises WouldStrand: allocated addresses would fall out of it.
+        :raises StaleVersion: the declared objects have another version.
+        """
+        return self._change(parse_change("subnet", name, fields, dry_run=dry_run, version=version))
+
+    def change_host(
+        self, name: str, /, *, dry_run: bool = False, version: int | None = None, **fields: Any
+    ) -> Changes:
+        """Change ``labels`` and ``claims`` of one declared host, and leave the others as they are.
+
+        :param fields: see :meth:`change_subnet`.
+        :raises UnknownObject: no such host is declared.
+        :raises FixInput: there is no such field, or a value is not allowed.
+        :raises UnknownDimension: a label is in no known dimension.
+        :raises StaleVersion: the declared objects have another version.
+        """
+        return self._change(parse_change("host", name, fields, dry_run=dry_run, version=version))
+
     def remove_subnet(self, name: str) -> SubnetView:
         """Remove a subnet; the prefix of a carved one returns to its pool.
 
@@ -351,6 +397,24 @@ class Face(Actions):
         :raises WouldStrand: it has allocations; the error lists them.
         """
         return self._remove_subnet(name)
+
+    @takes(parse_replacement)
+    def replace_subnets(self, request: ReplaceRequest) -> Changes:
+        """Put some subnets in the place of others: to edit, close, split, merge, add or remove them.
+
+        Addresses follow to the subnet that contains them. All of it happens, or nothing. A subnet of a
+        topology stays its own: the next application of its file declares it as the file says.
+
+        Parameters: see :func:`borough.engine.topology.replacing.parse_replacement`.
+
+        :return: the changes with their effects; false when there are none.
+        :raises UnknownObject: there is no subnet of an old name.
+        :raises WouldStrand: allocations would lose their subnet.
+        :raises Overlap: subnets of one scope would overlap.
+        :raises InUse: the old subnets belong to several topologies.
+        :raises FixInput: a setting is not allowed.
+        """
+        return self._replace_subnets(request)
 
     # --- Reading ----------------------------------------------------------------------------------
 
@@ -419,6 +483,16 @@ class Face(Actions):
 
         return each_page(read, after=selected.after, limit=selected.limit)
 
+    @takes(parse_lines)
+    def addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        """The addresses of a subnet in order: held ones one by one, all others as ranges.
+
+        Parameters: see :func:`borough.engine.address_lines.parse_lines`.
+
+        :raises UnknownObject: there is no such subnet.
+        """
+        return self._addresses(wanted)
+
     def space_map(
         self, *, scope: str = "default", subnets: Collection[str] | None = None
     ) -> SpaceMap:
@@ -461,6 +535,33 @@ class Face(Actions):
         :raises UnknownObject: there is no such scope.
         """
         return self._routes(host, form, scope)
+
+    def host_routes(self, host: str, *, scope: str = "default") -> HostRoutes:
+        """The prefixes that a host may announce now, which its agent installs.
+
+        They are those of :meth:`routes` in the strict form, in an order between hosts: a host keeps a
+        prefix until its next holder announces it, and waits for the exceptions inside a new one.
+
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._host_routes(check_text("host", host, NAME_LIMIT), scope)
+
+    @takes(parse_acknowledgement)
+    def acknowledge(self, report: Acknowledgement) -> Acknowledged:
+        """Report the prefixes that the agent of a host has installed; also its sign of life.
+
+        Parameters: see :func:`borough.engine.announcements.parse_acknowledgement`.
+
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._acknowledge(report)
+
+    def agents(self, *, scope: str = "default") -> list[AgentView]:
+        """The agents of hosts by name, and the hosts with routes and without an agent.
+
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._agents(scope)
 
     def events(
         self, *, after: int = 0, limit: int = 1000, labels: LabelsIn | None = None
@@ -609,6 +710,7 @@ class Face(Actions):
         *,
         permission: str = "read",
         labels: LabelsIn | None = None,
+        host: str = "",
         expires: datetime | None = None,
     ) -> tuple[TokenView, str]:
         """Create a token, the secret of a caller of the service.
@@ -616,11 +718,12 @@ class Face(Actions):
         :param name: its caller; events record it.
         :param permission: ``read``, ``allocate`` or ``administer``, each including those before it.
         :param labels: confine it to the subnets with these labels.
+        :param host: permit only to read and acknowledge the routes of this host; for its agent.
         :param expires: its end; None for never.
         :return: the token, and its text, which is not stored.
         :raises FixInput: there is a token of that name, or a setting is not allowed.
         """
-        return self._create_token(name, permission, make_labels(labels or {}), expires)
+        return self._create_token(name, permission, make_labels(labels or {}), host, expires)
 
     def revoke_token(self, name: str) -> TokenView:
         """Revoke a token.

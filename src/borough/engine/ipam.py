@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,9 +18,16 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
-from borough.engine import events, queries, tokens
+from borough.domain.space.findings import Finding
+from borough.engine import announcements, events, queries, tokens
+from borough.engine.address_lines import AddressLine, LineQuery, address_lines
 from borough.engine.allocation import BRIEF, Allocator, Ladders
+from borough.engine.announcements import (
+    Acknowledged,
+    Acknowledgement,
+    AgentView,
+    HostRoutes,
+)
 from borough.engine.clock import SteadyClock, wall_time
 from borough.engine.edits import EditRequest, Transferred, TransferRequest, edit, transfer
 from borough.engine.expiry import Expiry
@@ -32,7 +40,9 @@ from borough.engine.release import release
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest, Seen, cancel, reserve
 from borough.engine.space_map import SpaceMap, space_map
-from borough.engine.topology import apply, subnets
+from borough.engine.topology import apply, change, subnets
+from borough.engine.topology.change import ChangeRequest
+from borough.engine.topology.replacing import ReplaceRequest, replace_subnets
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep import audit, hosts
 from borough.engine.upkeep.defragment import Defragmentation, defragment, snapshot
@@ -100,6 +110,10 @@ class Ipam(Face):
         """The store of this address space."""
         return self._store
 
+    def now(self) -> int:
+        """The time in microseconds since the epoch, by the clock that dates all changes."""
+        return self._clock()
+
     def close(self) -> None:
         """Close the store."""
         self._store.close()
@@ -114,7 +128,19 @@ class Ipam(Face):
     # --- Addresses ------------------------------------------------------------------------------
 
     def _allocate(self, request: Request) -> Answer:
-        return self._allocator.allocate(self._store, request)
+        answer = self._allocator.allocate(self._store, request)
+        return self._routed(answer) if request.wait else answer
+
+    def _routed(self, answer: Answer) -> Answer:
+        """Wait until the addresses of an answer are routed, within a bound."""
+        deadline = time.monotonic() + announcements.ROUTED_TIME
+        while True:
+            late = self._read(
+                lambda unit: announcements.late_hosts(unit, answer.allocations, self._clock())
+            )
+            if not late or time.monotonic() > deadline:
+                return replace(answer, routed=not late, late=tuple(late))
+            time.sleep(announcements.LOOK_EVERY)
 
     def _explain(self, request: Request) -> Explanation:
         return self._read(lambda unit: self._allocator.explain(unit, request))
@@ -219,9 +245,23 @@ class Ipam(Face):
             repeatable=bool(draft.key),
         )
 
+    def _change(self, request: ChangeRequest) -> Changes:
+        return self._store.transact(
+            lambda unit: change.change(unit, request, self._clock()),
+            write=not request.dry_run,
+            declares=True,
+        )
+
     def _remove_subnet(self, name: str) -> SubnetView:
         return self._store.transact(
             lambda unit: subnets.remove_subnet(unit, name, self._clock()), declares=True
+        )
+
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes:
+        return self._store.transact(
+            lambda unit: replace_subnets(unit, request, self._clock()),
+            write=not request.dry_run,
+            declares=True,
         )
 
     # --- Reading ----------------------------------------------------------------------------------
@@ -253,6 +293,9 @@ class Ipam(Face):
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]:
         return self._read(lambda unit: queries.allocations(unit, selected))
 
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        return self._read(lambda unit: address_lines(unit, wanted))
+
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         upto = self._store.horizon()
         return self._read(lambda unit: space_map(unit, scope, subnets, upto))
@@ -262,6 +305,20 @@ class Ipam(Face):
 
     def _routes(self, host: str | None, form: RouteForm, scope: str | None) -> list[Route]:
         return self._read(lambda unit: queries.routes(unit, host, form, scope))
+
+    def _host_routes(self, host: str, scope: str) -> HostRoutes:
+        horizon = self._store.horizon()
+        return self._read(
+            lambda unit: announcements.host_routes(unit, host, scope, horizon, self._clock())
+        )
+
+    def _acknowledge(self, report: Acknowledgement) -> Acknowledged:
+        return self._store.transact(
+            lambda unit: announcements.acknowledge(unit, report, self._clock()), repeatable=True
+        )
+
+    def _agents(self, scope: str) -> list[AgentView]:
+        return self._read(lambda unit: announcements.agents(unit, scope, self._clock()))
 
     def _events(self, after: int, limit: int, labels: Labels) -> list[Event]:
         upto = self._store.horizon()
@@ -337,11 +394,17 @@ class Ipam(Face):
     # --- Administration ---------------------------------------------------------------------------
 
     def _create_token(
-        self, name: str, permission: str, labels: Labels, expires: datetime | None
+        self, name: str, permission: str, labels: Labels, host: str, expires: datetime | None
     ) -> tuple[TokenView, str]:
         return self._store.transact(
             lambda unit: tokens.create(
-                unit, name, permission=permission, labels=labels, expires=expires, now=self._clock()
+                unit,
+                name,
+                permission=permission,
+                labels=labels,
+                host=host,
+                expires=expires,
+                now=self._clock(),
             )
         )
 

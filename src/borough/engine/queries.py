@@ -363,6 +363,16 @@ def routes(
     ]
 
 
+def target_prefixes(unit: ReadUnit, scope: str) -> dict[str, frozenset[Prefix]]:
+    """The prefixes of :func:`routes` in the strict form, by host."""
+    check_scope(unit.catalogue, scope)
+    made: dict[str, frozenset[Prefix]] = defaultdict(frozenset)
+    for (space, family), fabric in _fabrics(unit, scope, None).items():
+        for host, prefixes in fabric.routes((), space, family, "strict").items():
+            made[host] |= frozenset(prefixes)
+    return dict(made)
+
+
 @dataclass
 class _Fabric:
     """The claims and held addresses of one scope and family.

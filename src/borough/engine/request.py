@@ -49,6 +49,9 @@ SELECTOR: Final = frozenset(
 
 StateName = Literal["allocated", "cooling", "reserved"]
 KindName = Literal["any", "next", "specific", "eui64", "gateway"]
+#: What an allocation may wait for.
+WaitName = Literal["routed"]
+
 LabelsIn = Mapping[str, str | Iterable[str]]
 SubnetsIn = Sequence[str | Sequence[str]]
 
@@ -75,6 +78,7 @@ def parse_request(
     shared: bool = False,
     lease: int | str = 0,
     explain: bool = False,
+    wait: WaitName | None = None,
 ) -> Request:
     """Parse a request for addresses.
 
@@ -100,6 +104,8 @@ def parse_request(
     :param lease: release the addresses by themselves after so long, unless they are renewed: seconds, or
         text such as ``5m``; 0 for never.
     :param explain: put the explanation into the answer.
+    :param wait: ``routed`` to answer when the agents of the hosts have acknowledged the routes, at most
+        after ten seconds. The same request with the same key waits again.
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     made = _labels(labels or {})
@@ -138,7 +144,14 @@ def parse_request(
         ),
         lease=parse_duration("a lease", lease),
         explain=explain,
+        wait=_wait(wait),
     )
+
+
+def _wait(wait: str | None) -> str:
+    if wait not in (None, "routed"):
+        raise FixInput(f"an allocation waits for routed, not for {wait!r}", wait=str(wait))
+    return wait or ""
 
 
 def write_request(request: Request) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from borough.domain.encode import micros
 from borough.domain.space.events import EventRow
 from borough.domain.space.plan import Act
 from borough.domain.text import check_text
-from borough.engine.request import NAME_LIMIT
+from borough.engine.request import NAME_LIMIT, optional_text
 from borough.engine.views import TokenView, show_token
 from borough.errors import FixInput, UnknownDimension
 from borough.store.port import Unit
@@ -39,11 +39,13 @@ def create(
     *,
     permission: str,
     labels: Labels,
+    host: str,
     expires: datetime | None,
     now: int,
 ) -> tuple[TokenView, str]:
     """See :meth:`borough.engine.ipam.Ipam.create_token`."""
     check_text("token name", name, NAME_LIMIT)
+    optional_text("host", host)
     if any(each.name == name for each in unit.tokens()):
         raise FixInput(f"there is a token named {name!r} already; revoke it first", name=name)
     ends = None if expires is None else _end(expires, now)
@@ -57,9 +59,11 @@ def create(
         ) from None
     if labels and allowed is Permission.ADMINISTER:
         raise FixInput("a token that may administer cannot be confined to labels")
+    if host and (labels or allowed is not Permission.READ):
+        raise FixInput("a token of a host reads its routes only: no other permission, no labels")
     check_boundary_labels(unit.catalogue, labels)
     public, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    token = Token(name, public, _digest(secret), allowed, labels, now, ends)
+    token = Token(name, public, _digest(secret), allowed, labels, host, now, ends)
     unit.add_token(token)
     unit.record(EventRow(now, Act.TOKEN, name, detail=f"create: {describe(token)}"))
     return show_token(token), f"borough_{public}_{secret}"
@@ -90,6 +94,8 @@ def revoke(unit: Unit, name: str, now: int) -> TokenView:
 
 def describe(token: Token) -> str:
     """The permission and labels of a token, in words."""
+    if token.host:
+        return f"may follow the routes of host {token.host}"
     words = [f"{name}={'|'.join(sorted(values))}" for name, values in sorted(token.labels.items())]
     return f"may {token.permission}" + (f" within {' '.join(words)}" if words else "")
 

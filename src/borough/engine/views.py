@@ -70,12 +70,16 @@ class Answer:
     :ivar replayed: true when an earlier request allocated all of it: one with the same idempotency key, or,
         for a sticky request, with the same owner.
     :ivar warnings: what is likely a mistake, such as a host that is not declared beside others that are.
+    :ivar routed: after ``wait="routed"``, whether every address leads to its host; null without it.
+    :ivar late: the hosts whose agents had not acknowledged their routes when the time was over.
     """
 
     allocations: tuple[Allocation, ...]
     replayed: bool
     explanation: Explanation | None = None
     warnings: tuple[str, ...] = ()
+    routed: bool | None = None
+    late: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -353,6 +357,7 @@ class TokenView:
     :ivar public: the part of its text by which it is found.
     :ivar permission: `read`, `allocate` or `administer`, each including those before it.
     :ivar labels: what it is confined to; empty for everything.
+    :ivar host: the only host whose routes it may read and acknowledge; empty for all that it permits.
     :ivar expires: when it ends; null for never.
     """
 
@@ -360,6 +365,7 @@ class TokenView:
     public: str
     permission: Permission
     labels: Mapping[str, list[str]]
+    host: str
     created: datetime
     expires: datetime | None
 
@@ -371,6 +377,7 @@ def show_token(each: tokens.Token) -> TokenView:
         each.public,
         each.permission,
         show_labels(each.labels),
+        each.host,
         utc(each.created),
         None if each.expires is None else utc(each.expires),
     )

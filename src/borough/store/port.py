@@ -19,11 +19,12 @@ from borough.domain.declared.dimensions import Dimension, Labels
 from borough.domain.declared.records import Host, Pool, Subnet
 from borough.domain.declared.tokens import Token
 from borough.domain.policy.take import Taken, TakeRequest
+from borough.domain.space.agents import AgentReport
 from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.events import Event, EventRow
 from borough.domain.space.filters import Filter, Trail
-from borough.domain.space.inspection import Finding, StoredCohort, Times
+from borough.domain.space.findings import Finding, StoredCohort, Times
 from borough.domain.space.keys import Binding, Remembered
 from borough.domain.space.orphans import Orphan
 from borough.domain.space.plan import Plan, Space, Tally
@@ -71,6 +72,11 @@ class ReadAllocations(Protocol):
     def allocations(self, wanted: Filter) -> list[AllocationRow]:
         """Allocations by sequence number."""
 
+    def allocations_from(
+        self, subnet_id: int, first: int, limit: int | None
+    ) -> list[AllocationRow]:
+        """Allocations of a subnet by address, from an address on."""
+
     def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """Allocations whose cool-down has ended, the longest ended first."""
 
@@ -111,6 +117,19 @@ class ReadOrphans(Protocol):
         """Orphans of a driver, or all of them, the oldest first."""
 
 
+class ReadAgents(Protocol):
+    """Reports of the agents of hosts."""
+
+    def agents(self, scope: str | None = None) -> list[AgentReport]:
+        """The last report of each agent of a scope, or of all, by host and scope."""
+
+    def agent(self, host: str, scope: str) -> AgentReport | None:
+        """The last report of one agent; None when there is none."""
+
+    def agents_mark(self) -> tuple[int, int]:
+        """Two numbers that differ after each change of a report; repeated reports are none."""
+
+
 class Inspection(Protocol):
     """Stored rows, independent of caches and of the declared objects."""
 
@@ -146,7 +165,14 @@ class Inspection(Protocol):
 
 
 class ReadUnit(
-    ReadSpace, ReadAllocations, ReadTrail, ReadTokens, ReadOrphans, Inspection, Protocol
+    ReadSpace,
+    ReadAllocations,
+    ReadTrail,
+    ReadTokens,
+    ReadOrphans,
+    ReadAgents,
+    Inspection,
+    Protocol,
 ):
     """One transaction's view of the store."""
 
@@ -288,6 +314,20 @@ class WriteOrphans(Protocol):
         """Forget an orphan, if it is still kept."""
 
 
+class WriteAgents(Protocol):
+    """Changes of the reports of agents."""
+
+    def put_agent(self, report: AgentReport, seen: AgentReport | None) -> None:
+        """Keep the report of an agent.
+
+        :param seen: the one before; None for none.
+        :raises LostRace: it is another one.
+        """
+
+    def remove_agent(self, host: str) -> None:
+        """Forget the reports of a host."""
+
+
 class Repair(Protocol):
     """Repair of findings of an inspection."""
 
@@ -326,6 +366,7 @@ class Unit(
     WriteTrail,
     WriteTokens,
     WriteOrphans,
+    WriteAgents,
     Repair,
     Protocol,
 ):

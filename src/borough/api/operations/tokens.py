@@ -19,7 +19,11 @@ def create_token(ipam: Face, body: s.NewToken) -> s.CreatedToken:
     """Create a token. Only this answer contains its secret."""
     expires = None if body.expires is None else s.read_time(body.expires)
     token, text = ipam.create_token(
-        body.name, permission=body.permission, labels=body.labels, expires=expires
+        body.name,
+        permission=body.permission,
+        labels=body.labels,
+        host=body.host,
+        expires=expires,
     )
     return s.CreatedToken(token, text)
 

@@ -18,8 +18,10 @@ from borough.api.schema.base import (
     Limit,
     MaybeText,
     Number,
+    Paged,
     Text,
 )
+from borough.engine.address_lines import AddressLine
 from borough.engine.imports import PIECE
 from borough.engine.request import COUNT_LIMIT, NOTE_LIMIT
 from borough.engine.views import Allocation
@@ -65,6 +67,8 @@ class AllocationRequest(Selector):
     :ivar lease: release the addresses by themselves after so long, unless they are renewed: seconds, or text
         such as `5m`; 0 for never.
     :ivar explain: put the explanation into the answer.
+    :ivar wait: `routed` to answer when the agents of the hosts have acknowledged the routes, at most after
+        ten seconds.
     """
 
     owner: MaybeText = ""
@@ -74,6 +78,7 @@ class AllocationRequest(Selector):
     shared: bool = False
     lease: Annotated[int, Meta(ge=0)] | Text = 0
     explain: bool = False
+    wait: Literal["routed"] | None = None
 
 
 class ImportedEntry(Input):
@@ -241,6 +246,26 @@ class ExportQuery(Input):
     subnet: Text | None = None
     after: Number = 0
     limit: Limit = PAGE
+
+
+class LineFilter(Paged, kw_only=True):
+    """The addresses of which subnet.
+
+    :ivar after: only addresses behind this one; `next` of the page before.
+    """
+
+    subnet: Text
+
+
+@dataclass(frozen=True)
+class AddressPage:
+    """Addresses of a subnet in order.
+
+    :ivar next: `after` of the next page; null at the end.
+    """
+
+    addresses: Sequence[AddressLine]
+    next: str | None
 
 
 @dataclass(frozen=True)

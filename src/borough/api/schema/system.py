@@ -11,10 +11,11 @@ from msgspec import field
 from borough.api.schema.base import (
     Input,
     Labels,
+    MaybeText,
     Text,
 )
 from borough.domain.declared.tokens import Permission
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.engine.views import TokenView
 from borough.errors import FixInput
 
@@ -107,12 +108,14 @@ class NewToken(Input):
     """A token to create.
 
     :ivar labels: confine it to the subnets with these labels; only of dimensions whose fallback is none.
+    :ivar host: permit only to read and acknowledge the routes of this host; empty for no such limit.
     :ivar expires: time of its end, as RFC 3339 text; null for never.
     """
 
     name: Text
     permission: Permission = Permission.READ
     labels: Labels = field(default_factory=dict)
+    host: MaybeText = ""
     expires: Text | None = None
 
 

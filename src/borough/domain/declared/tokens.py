@@ -29,6 +29,7 @@ class Token:
     :ivar public: the part of its text that is no secret, and by which it is found.
     :ivar digest: SHA-256 of the secret part, in hexadecimal.
     :ivar labels: the labels that it is confined to; empty for no limit.
+    :ivar host: the only host whose routes it may read and acknowledge; empty for all that it permits.
     :ivar created: microseconds since the epoch.
     :ivar expires: microseconds since the epoch, None for never.
     """
@@ -38,5 +39,6 @@ class Token:
     digest: str
     permission: Permission
     labels: Labels = field(default_factory=dict)
+    host: str = ""
     created: int = 0
     expires: int | None = None

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, eui64, format_address
-from borough.domain.policy.placement import Placer, first_free_range_piece
+from borough.domain.policy.free_space import first_free_range_piece
+from borough.domain.policy.placement import Placer
 from borough.domain.policy.selection import Ladder, PlacementGroup, ResolvedSelector
 from borough.domain.request import Kind, Request
 from borough.domain.space.allocations import SECOND, AllocationRow, State

@@ -15,6 +15,23 @@ from borough.domain.space.blocks import BLOCK_BITS
 from borough.domain.text import parse_duration
 from borough.errors import FixInput
 
+#: Fields of a subnet in a topology file.
+SUBNET_FIELDS: Final = (
+    "name",
+    "cidr",
+    "scope",
+    "gateway",
+    "ranges",
+    "exclude",
+    "closed",
+    "labels",
+    "weight",
+    "project",
+    "cooldown",
+    "claims",
+    "attributes",
+)
+
 #: Weights go from minus this to plus this.
 WEIGHT_LIMIT: Final = 1000
 

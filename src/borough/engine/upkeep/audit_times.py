@@ -13,7 +13,7 @@ from typing import Final
 
 from borough.domain.encode import rfc3339, utc
 from borough.domain.space.allocations import SECOND
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.store.port import ReadUnit, Unit
 
 #: Microseconds by which correct clocks may differ.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from borough.domain.declared.fields import labels_text
 from borough.domain.declared.lookup import check_host, check_scope, undeclared_host, unknown
-from borough.domain.declared.topology import labels_text
 from borough.domain.policy import reassign as policy
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block
@@ -93,6 +93,7 @@ def remove_host(unit: Unit, host: str, now: int, *, release: bool) -> Vacated:
     claims = given_up + _vacate(unit, host, now)
     remaining = () if release else tuple(show_all(unit, _held_on(unit, host)))
     source = _undeclare(unit, host, now)
+    unit.remove_agent(host)
     return Vacated(host, claims, remaining, released.released, released.total, source)
 
 
@@ -210,11 +211,14 @@ def _reassigned(unit: ReadSpace, row: AllocationRow) -> Reassigned:
 def _check_segment(unit: ReadSpace, held: AllocationRow, host: str) -> None:
     catalogue = unit.catalogue
     subnet = catalogue.subnets[held.subnet_id]
-    outside = policy.outside_segments(catalogue, subnet, host)
+    declared = catalogue.hosts.get(host)
+    if declared is None:
+        return
+    outside = policy.outside_segments(catalogue.dimensions, subnet, declared.labels)
     if not outside:
         return
     has = labels_text({name: subnet.labels.get(name, frozenset()) for name in outside})
-    reaches = labels_text({name: catalogue.hosts[host].labels[name] for name in outside})
+    reaches = labels_text({name: declared.labels[name] for name in outside})
     raise AddressOutsideGroup(
         f"{held.text} lies in subnet {subnet.name} ({has}), which host {host} does not reach: it has "
         f"{reaches}; allocate a new address there, or force the reassignment",

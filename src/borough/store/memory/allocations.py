@@ -121,6 +121,16 @@ class MemoryAllocations(MemoryPart):
         ]
         return sorted(found, key=lambda each: each.sequence)[: wanted.limit]
 
+    def allocations_from(
+        self, subnet_id: int, first: int, limit: int | None
+    ) -> list[AllocationRow]:
+        found = [
+            each
+            for each in self._tables.allocations.values()
+            if each.subnet_id == subnet_id and each.address >= first
+        ]
+        return sorted(found, key=lambda each: each.address)[:limit]
+
 
 def _key(allocation: AllocationRow) -> tuple[str, int, int]:
     return allocation.scope, allocation.family, allocation.address

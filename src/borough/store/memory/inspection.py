@@ -9,7 +9,7 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.space.allocations import SECOND, AllocationRow, State
 from borough.domain.space.blocks import Block, FreeRange
-from borough.domain.space.inspection import Finding, StoredCohort, Times
+from borough.domain.space.findings import Finding, StoredCohort, Times
 from borough.store.memory.part import expect
 from borough.store.memory.space import MemorySpace
 

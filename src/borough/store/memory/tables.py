@@ -10,6 +10,7 @@ from borough.domain.declared.dimensions import BUILT_IN, Dimension, Labels
 from borough.domain.declared.records import Cohort, Host, Pool, Subnet
 from borough.domain.declared.tokens import Token
 from borough.domain.encode import utc
+from borough.domain.space.agents import AgentReport
 from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.events import Event, EventRow
@@ -41,6 +42,7 @@ class Tables:
     pruned: int = 0
     tokens: dict[str, Token] = field(default_factory=dict)
     orphans: dict[str, Orphan] = field(default_factory=dict)
+    agents: dict[tuple[str, str], AgentReport] = field(default_factory=dict)
     next_id: int = 1
 
     @property

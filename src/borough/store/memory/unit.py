@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from borough.store.memory.agents import MemoryAgents
 from borough.store.memory.allocations import MemoryAllocations
 from borough.store.memory.declarations import MemoryDeclarations
 from borough.store.memory.inspection import MemoryInspection
@@ -17,5 +18,6 @@ class MemoryUnit(
     MemoryTrail,
     MemoryTokens,
     MemoryOrphans,
+    MemoryAgents,
 ):
     """See :class:`borough.store.port.Unit`."""

@@ -7,7 +7,7 @@ bytes in network order, whose order is the order of addresses on every database.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -336,6 +336,22 @@ orphan = _table(
     sa.Column("reason", Long, nullable=False),
 )
 
+#: The last report of the agent of each host.
+agent = _table(
+    "borough_agent",
+    _id(),
+    sa.Column("host", Name, nullable=False),
+    sa.Column("scope", Name, nullable=False),
+    # Counts the changes of installed and problems, so that one sum shows whether any report changed.
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("changed", sa.BigInteger, nullable=False),
+    # Prefixes, and reasons by prefix as JSON: a report is read whole.
+    sa.Column("installed", Long, nullable=False),
+    sa.Column("problems", Long, nullable=False),
+    sa.UniqueConstraint("host", "scope", name="uq_borough_agent_host"),
+)
+
 # Ids are sequence numbers (rule 8). SQLite continues from the largest id, so the newest row is never pruned.
 # AUTOINCREMENT would write one more page with every commit.
 event = _table(
@@ -358,10 +374,25 @@ event = _table(
     sa.Column("address", Packed),
     sa.Index("ix_borough_event_cohort", "cohort_id", "id"),
 )
+#: Values with so many events that a page is found sooner by id, by column of events. The indexes of these
+#: columns leave them out, where the database can.
+USUAL: Final[dict[str, tuple[str, ...]]] = {
+    "act": ("allocated", "released"),
+    "actor": ("",),
+    "scope": ("", "default"),
+}
+
+
+def is_seldom(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """True for values that the index of a column of events has everywhere."""
+    return column.not_in([sa.literal_column(f"'{each}'") for each in USUAL[column.key or ""]])
+
+
 for _name, _is_named in (
     ("address", event.c.address.is_not(None)),
     ("owner", event.c.owner != sa.literal_column("''")),
     ("host", event.c.host != sa.literal_column("''")),
+    *((each, is_seldom(event.c[each])) for each in USUAL),
 ):
     sa.Index(
         f"ix_borough_event_{_name}",
@@ -407,6 +438,8 @@ token = _table(
     sa.Column("permission", sa.String(16), nullable=False),
     # As JSON: a token is read whole, and no query looks for a label of one.
     sa.Column("labels", Long, nullable=False),
+    # The only host whose routes it may read and acknowledge; empty for all that it permits.
+    sa.Column("host", Name, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("expires", sa.BigInteger),
     sa.UniqueConstraint("name", name="uq_borough_token_name"),

@@ -346,6 +346,12 @@ def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] 
     return query.order_by(t.allocation.c.sequence).limit(_P("count"))
 
 
+#: The allocations of a subnet by address: a range of the index that keeps addresses unique.
+allocations_from = (
+    _ALLOCATIONS.where(*IN_SUBNET).order_by(t.allocation.c.address).limit(_P("count"))
+)
+
+
 @shaped
 def allocations_of(fields: tuple[str, ...], count: int) -> Any:
     """Allocations of some subnets by sequence number: one range of addresses for each of them.

@@ -247,6 +247,17 @@ class SqlAllocations(SqlPart):
                 return found[: wanted.limit]
             wanted = replace(wanted, after=page[-1].sequence)
 
+    def allocations_from(
+        self, subnet_id: int, first: int, limit: int | None
+    ) -> list[AllocationRow]:
+        subnet = self.catalogue.subnets[subnet_id]
+        values = {
+            **rows.in_subnet(self.catalogue, subnet_id),
+            **rows.between(subnet.family, first, subnet.prefix.last),
+            "count": _ALL if limit is None else limit,
+        }
+        return [rows.to_allocation(row) for row in self._runner.rows(s.allocations_from, **values)]
+
     def _allocations(self, wanted: Filter) -> list[AllocationRow]:
         values: dict[str, Any] = {
             name: value

@@ -13,7 +13,7 @@ from borough.domain.net.addresses import WIDTH, from_bytes, to_bytes
 from borough.domain.net.prefixes import subtract
 from borough.domain.space.allocations import SECOND, AllocationRow
 from borough.domain.space.blocks import Block, FreeRange
-from borough.domain.space.inspection import Finding, StoredCohort, Times
+from borough.domain.space.findings import Finding, StoredCohort, Times
 from borough.errors import Corrupt
 from borough.store.sql import rows
 from borough.store.sql import schema as t

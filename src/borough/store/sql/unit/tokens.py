@@ -41,19 +41,21 @@ def _values(token: Token) -> dict[str, Any]:
         "digest": token.digest,
         "permission": token.permission.value,
         "labels": json.dumps({name: sorted(token.labels[name]) for name in sorted(token.labels)}),
+        "host": token.host,
         "created": token.created,
         "expires": token.expires,
     }
 
 
 def _token(row: Row) -> Token:
-    name, public, digest, permission, labels, created, expires = row
+    name, public, digest, permission, labels, host, created, expires = row
     return Token(
         name,
         public,
         digest,
         Permission(permission),
         make_labels(json.loads(labels)),
+        host,
         created,
         expires,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from borough.store.sql.unit.agents import SqlAgents
 from borough.store.sql.unit.allocations import SqlAllocations
 from borough.store.sql.unit.declarations import SqlDeclarations
 from borough.store.sql.unit.inspection import SqlInspection
@@ -12,6 +13,13 @@ from borough.store.sql.unit.trail import SqlTrail
 
 
 class SqlUnit(
-    SqlSpace, SqlAllocations, SqlDeclarations, SqlTrail, SqlTokens, SqlOrphans, SqlInspection
+    SqlSpace,
+    SqlAllocations,
+    SqlDeclarations,
+    SqlTrail,
+    SqlTokens,
+    SqlOrphans,
+    SqlAgents,
+    SqlInspection,
 ):
     """See :class:`borough.store.port.Unit`."""

@@ -311,6 +311,9 @@ def _events() -> None:
         ("address", "address IS NOT NULL"),
         ("owner", "owner != ''"),
         ("host", "host != ''"),
+        ("act", "(act NOT IN ('allocated', 'released'))"),
+        ("actor", "(actor NOT IN (''))"),
+        ("scope", "(scope NOT IN ('', 'default'))"),
     ):
         name = f"ix_borough_event_{column}"
         _partial_index(name, "borough_event", [column, "id"], condition)
@@ -339,6 +342,18 @@ def _service() -> None:
         _long("reason"),
     )
     _table(
+        "borough_agent",
+        _id(),
+        _text("host"),
+        _text("scope"),
+        _big("version"),
+        _big("seen"),
+        _big("changed"),
+        _long("installed"),
+        _long("problems"),
+        sa.UniqueConstraint("host", "scope", name="uq_borough_agent_host"),
+    )
+    _table(
         "borough_token",
         _id(),
         _text("name"),
@@ -346,6 +361,7 @@ def _service() -> None:
         _text("digest", 64),
         _text("permission", 16),
         _long("labels"),
+        _text("host"),
         _big("created"),
         _big("expires", nullable=True),
         sa.UniqueConstraint("name", name="uq_borough_token_name"),
