@@ -83,7 +83,7 @@ def test_the_next_allocation_ends_it(ipam: Ipam, clock: Clock, cooldown: int) ->
             take(ipam, owner="c")
         # The refusal has undone all: the lease is over, and still to be ended.
         clock.advance(60)
-    assert ipam.explain(labels=L).outcome.startswith(f"allocated: {first.address} ")
+    assert ipam.explain(labels=L).outcome.startswith(f"would allocate: {first.address} ")
     again = take(ipam, owner="c")
     assert again.address == first.address
     assert again.sequence > first.sequence
@@ -96,7 +96,9 @@ def test_an_ended_lease_is_free_by_name(ipam: Ipam, clock: Clock) -> None:
     declare(ipam, "10.0.0.0/28")
     held = take(ipam, owner="a", lease=60, address="10.0.0.7")
     clock.advance(60)
-    assert ipam.explain(labels=L, address="10.0.0.7").outcome.startswith("allocated: 10.0.0.7 ")
+    assert ipam.explain(labels=L, address="10.0.0.7").outcome.startswith(
+        "would allocate: 10.0.0.7 "
+    )
     assert take(ipam, owner="b", address="10.0.0.7").sequence > held.sequence
     assert not ipam.audit()
 
