@@ -55,6 +55,14 @@ def allocations(ipam: Face, query: s.AllocationQuery) -> s.AllocationPage:
     return s.AllocationPage(shown, follow)
 
 
+@operation("GET", "/v1/addresses", permission=Permission.READ)
+def addresses(ipam: Face, query: s.LineFilter) -> s.AddressPage:
+    """The addresses of a subnet in order: held ones one by one, all others as ranges, page by page."""
+    found = ipam.addresses(query.subnet, after=query.after or None, limit=query.limit + 1)
+    shown = found[: query.limit]
+    return s.AddressPage(shown, shown[-1].last if len(found) > query.limit else None)
+
+
 @operation("GET", "/v1/export", permission=Permission.READ)
 def export(ipam: Face, query: s.ExportQuery) -> s.ExportPage:
     """Allocated addresses in the format of another program, page by page."""
@@ -92,14 +100,6 @@ def reconcile_owners(ipam: Face, body: s.Living) -> s.OwnersCheck:
     )
     missing = {str(sequence): at for sequence, at in found.missing.items()}
     return s.OwnersCheck(found.released, found.waiting, missing)
-
-
-@operation("GET", "/v1/addresses", permission=Permission.READ)
-def addresses(ipam: Face, query: s.LineFilter) -> s.AddressPage:
-    """The addresses of a subnet in order: held ones one by one, all others as ranges, page by page."""
-    found = ipam.addresses(query.subnet, after=query.after or None, limit=query.limit + 1)
-    shown = found[: query.limit]
-    return s.AddressPage(shown, shown[-1].last if len(found) > query.limit else None)
 
 
 @operation("GET", "/v1/allocations/{scope}/{address}", permission=Permission.READ)

@@ -231,23 +231,6 @@ class AllocationQuery(Input):
     limit: Limit = PAGE
 
 
-class ExportQuery(Input):
-    """Allocated addresses to export, in pages as those of a list.
-
-    :ivar format: the format of another program.
-    :ivar zone: the DNS zone of names.
-    """
-
-    format: Literal["csv", "jsonl", "dns", "hosts", "kea", "dnsmasq", "ansible"] = "csv"
-    zone: MaybeText = ""
-    scope: Text | None = None
-    owner: Text | None = None
-    host: Text | None = None
-    subnet: Text | None = None
-    after: Number = 0
-    limit: Limit = PAGE
-
-
 class LineFilter(Paged, kw_only=True):
     """The addresses of which subnet.
 
@@ -266,6 +249,23 @@ class AddressPage:
 
     addresses: Sequence[AddressLine]
     next: str | None
+
+
+class ExportQuery(Input):
+    """Allocated addresses to export, in pages as those of a list.
+
+    :ivar format: the format of another program.
+    :ivar zone: the DNS zone of names.
+    """
+
+    format: Literal["csv", "jsonl", "dns", "hosts", "kea", "dnsmasq", "ansible"] = "csv"
+    zone: MaybeText = ""
+    scope: Text | None = None
+    owner: Text | None = None
+    host: Text | None = None
+    subnet: Text | None = None
+    after: Number = 0
+    limit: Limit = PAGE
 
 
 @dataclass(frozen=True)
