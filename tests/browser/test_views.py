@@ -282,6 +282,7 @@ def test_search_by_address_owner_host_and_subnet(
         browser.press("/")
         browser.write("#search input", words)
         browser.until("#search-list .option", what)
+        browser.settle()
         lines = [each.text for each in browser.all("#search-list .option")]
         at = next(at for at, line in enumerate(lines) if kind in line and what in line)
         browser.press(*["arrow_down"] * at, "enter")

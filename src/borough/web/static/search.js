@@ -39,6 +39,8 @@ class Box {
       this.close();
       return;
     }
+    // The choice stays between the pages of one search, and not from one search to another.
+    this.at = -1;
     if (this.list.hidden) this.show([], true);
     this.ask(words, this.serial);
   }
