@@ -21,7 +21,7 @@ from borough.domain.request import Kind, Request
 from borough.driver.feature import Feature
 from borough.driver.group import Group
 from borough.driver.settings import Settings
-from borough.engine.face import takes
+from borough.engine.faces.takes import takes
 from borough.engine.request import ReleaseRequest, parse_release
 from borough.engine.views import Allocation, Answer
 

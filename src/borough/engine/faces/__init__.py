@@ -1,0 +1,1 @@
+"""The public methods by kind; see :mod:`borough.engine.face`."""
