@@ -109,6 +109,7 @@ def test_no_face_has_public_methods_of_its_own() -> None:
             "release_seen": "what the service does for confined tokens",
             "import_seen": "what the service does for confined tokens",
             "transfer_seen": "what the service does for confined tokens",
+            "renew_seen": "what the service does for confined tokens",
             "reserve_seen": "what the service does for confined tokens",
             "cancel_seen": "what the service does for confined tokens",
         },

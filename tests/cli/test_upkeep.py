@@ -99,11 +99,17 @@ def test_reclaim_prints_its_result(cli: Cli):
     said = cli.text("reclaim")
     assert said.startswith("Marked as idle, to be returned by a later run:\n")
     assert "10.64.0.0/28" in said
-    assert cli.json("reclaim") == {"rested": 0, "marked": [], "reclaimed": [], "joined": 0}
+    assert cli.json("reclaim") == {
+        "rested": 0,
+        "ended": 0,
+        "marked": [],
+        "reclaimed": [],
+        "joined": 0,
+    }
 
 
 def test_a_failed_reclaim_prints_its_progress(cli: Cli, monkeypatch: pytest.MonkeyPatch):
-    done = {"rested": 256, "marked": [{}], "reclaimed": [], "joined": 0}
+    done = {"rested": 256, "ended": 0, "marked": [{}], "reclaimed": [], "joined": 0}
 
     def fails(*_: Any) -> None:
         raise Unavailable("gone", outcome="partial", done=done)

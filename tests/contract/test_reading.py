@@ -39,6 +39,45 @@ def filled(ipam: Ipam) -> Ipam:
     return ipam
 
 
+def test_allocations_in_a_state(filled: Ipam) -> None:
+    """With and without other conditions, page by page."""
+    filled.add_subnet("10.2.0.0/28", name="rests", labels=L, cooldown=60)
+    for at, lease in ((1, 0), (2, 600), (3, 0), (4, 600)):
+        filled.allocate(address=f"10.2.0.{at}", labels=L, owner="web-1", lease=lease)
+    filled.release(["10.2.0.3", "10.2.0.4"])
+    filled.reserve("10.2.0.5-10.2.0.6", owner="web-1")
+    within = {"subnet": "rests"}
+    assert addresses(filled, state="allocated", **within) == ["10.2.0.1", "10.2.0.2"]
+    assert addresses(filled, state="cooling", **within) == ["10.2.0.3", "10.2.0.4"]
+    assert addresses(filled, state="reserved") == ["10.2.0.5", "10.2.0.6"]
+    assert addresses(filled, state="cooling", owner="web-1", prefix="10.2.0.0/29") == [
+        "10.2.0.3",
+        "10.2.0.4",
+    ]
+    assert len(filled.allocations(state="allocated")) == 9
+    first, second = filled.allocations(state="reserved")
+    assert filled.allocations(state="reserved", limit=1) == [first]
+    assert filled.allocations(state="reserved", after=first.sequence) == [second]
+    with pytest.raises(FixInput, match="no state"):
+        filled.allocations(state="held")  # type: ignore[arg-type]
+
+
+def test_an_export_has_allocated_addresses_only(filled: Ipam) -> None:
+    filled.add_subnet("10.2.0.0/28", name="rests", labels=L, cooldown=60)
+    filled.allocate(address="10.2.0.1", labels=L, owner="gone")
+    filled.release("10.2.0.1")
+    filled.reserve("10.2.0.2", owner="later")
+    assert list(filled.export("hosts", scope="blue")) == ["10.0.0.5 web-blue"]
+    assert list(filled.export("dns", zone="example.org", owner="web-1")) == [
+        "web-1.example.org. IN A 10.0.0.5",
+        "5.0.0.10.in-addr.arpa. IN PTR web-1.example.org.",
+    ]
+    assert len(list(filled.export())) == 1 + 7
+    assert list(filled.export(subnet="rests")) == ["address,owner,host,scope,attributes,note"]
+    with pytest.raises(FixInput):
+        filled.export("word")
+
+
 def test_allocations_of_a_prefix(filled: Ipam) -> None:
     """Those of its scope and family, from its first address to its last."""
     assert addresses(filled, prefix="10.0.0.0/26") == ["10.0.0.5", "10.0.0.6"]

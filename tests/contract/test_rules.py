@@ -11,7 +11,7 @@ import pytest
 import borough
 from borough import BoroughError, Ipam
 from borough.domain.encode import plain
-from borough.engine import allocation
+from borough.engine import allocation, expiry
 from borough.errors import (
     AddressInUse,
     AddressOutsideGroup,
@@ -392,6 +392,7 @@ def test_an_explanation_expires_a_bounded_number_of_cooldowns(
 ) -> None:
     """Rules 9 and 11: it keeps them in memory, and reports when it would need more."""
     monkeypatch.setattr(allocation, "EXPIRE_BATCH", 2)
+    monkeypatch.setattr(expiry, "EXPIRE_BATCH", 2)
     monkeypatch.setattr(allocation, "EXPLAINED", 8)
     other = {**subnet("other", "10.0.1.0/24", cooldown=60), "labels": {"network": "o"}}
     declare(ipam, subnet("s", "10.0.0.0/30"), other)

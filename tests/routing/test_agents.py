@@ -231,6 +231,7 @@ def run(
     for number in range(acts):
         if restart is None and number in at_kill:
             restart = time.monotonic() + made.draw.uniform(0, 5), fault(fleet, made.draw)
+            made.log.append((time.monotonic(), f"killed {restart[1]}"))
         if restart is not None and time.monotonic() > restart[0]:
             restart[1]()
             restart = None

@@ -71,10 +71,12 @@ def test_report_waits_until_the_routers_have_the_change():
     made = Reconciler(0.3, wanted=frozenset((A,)))
     made.reconcile(table, 10)
     early = made.report(10.2)
-    assert early.installed == {B}
+    assert early.installed == frozenset()
+    assert early.settling == {A, B}
     assert early.due == 10.3
     late = made.report(10.31)
     assert late.installed == {A}
+    assert late.settling == frozenset()
     assert late.due is None
 
 

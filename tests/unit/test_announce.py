@@ -10,8 +10,8 @@ from borough.domain.net.announce import (
     NO_PREFIXES,
     Announcer,
     Prefixes,
+    astray,
     batch,
-    leads_to,
     permitted,
 )
 from borough.domain.net.prefixes import Prefix, parse_prefix
@@ -90,17 +90,35 @@ def test_other_address_space_is_not_waited_for():
     assert permitted({"a": a, "b": b}) == {"b": made("10.0.0.16/28")}
 
 
-def test_longest_prefix_attracts():
-    hosts = {
-        "a": announcer(NO_PREFIXES, made("10.0.0.0/24")),
-        "b": announcer(NO_PREFIXES, made("10.0.0.5/32")),
-        "c": announcer(NO_PREFIXES, made("10.0.0.0/24", "2001:db8::/64")),
-    }
+def test_address_is_astray_until_the_routers_surely_lead_to_its_holder():
+    at = parse_prefix("10.0.0.0/24").base + 5
+    outer, inner = made("10.0.0.0/24"), made("10.0.0.5/32")
+    hosts = {"a": announcer(NO_PREFIXES, outer), "b": announcer(NO_PREFIXES, inner)}
+    assert astray(hosts, 4, at, "b") == frozenset()
+    assert astray(hosts, 4, at, "a") == {"b"}
+    assert astray(hosts, 4, at + 1, "a") == frozenset()
+    assert astray(hosts, 4, at + 1, "b") == {"b"}
+    assert astray(hosts, 6, at, "a") == {"a"}
+    assert astray(hosts, 4, at, "nobody") == {"nobody"}
+
+
+def test_settling_prefix_is_one_that_the_routers_may_have_or_not():
     at = parse_prefix("10.0.0.0/24").base
-    assert leads_to(hosts, 4, at + 5) == {"b"}
-    assert leads_to(hosts, 4, at + 6) == {"a", "c"}
-    assert leads_to(hosts, 4, at + 256) == frozenset()
-    assert leads_to(hosts, 6, parse_prefix("2001:db8::/64").base) == {"c"}
+    outer = made("10.0.0.0/24")
+    hosts = {
+        "a": announcer(NO_PREFIXES, outer),
+        "b": Announcer(settling=outer, is_silent=False),
+    }
+    assert astray(hosts, 4, at, "a") == {"b"}
+    assert astray(hosts, 4, at, "b") == {"b"}
+
+
+def test_prefix_that_is_withdrawn_does_not_come_back():
+    """Its removal is not reported yet when an exception appears inside it."""
+    outer, inner = made("10.0.0.0/24"), made("10.0.0.5/32")
+    hosts = {"a": announcer(NO_PREFIXES, outer), "b": announcer(inner, NO_PREFIXES)}
+    assert permitted(hosts, {}) == {"b": inner}
+    assert permitted(hosts) == {"a": outer, "b": inner}
 
 
 def _random_targets(draw: random.Random) -> dict[str, set[Prefix]]:
@@ -119,9 +137,13 @@ def _random_targets(draw: random.Random) -> dict[str, set[Prefix]]:
 
 
 def _holder(targets: dict[str, set[Prefix]], address: int) -> frozenset[str]:
-    return leads_to(
-        {host: Announcer(installed=frozenset(each)) for host, each in targets.items()}, 4, address
-    )
+    """The hosts with the longest prefix around an address."""
+    lengths = {
+        host: max((each.length for each in every if each.holds(address)), default=-1)
+        for host, every in targets.items()
+    }
+    best = max(lengths.values())
+    return frozenset(host for host, length in lengths.items() if length == best >= 0)
 
 
 @pytest.mark.parametrize("seed", range(60))

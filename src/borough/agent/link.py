@@ -80,6 +80,7 @@ class ServiceLink:
         self._ipam.acknowledge(
             self._host,
             [str(each) for each in sorted(report.installed)],
+            settling=[str(each) for each in sorted(report.settling)],
             scope=self._scope,
             problems={str(each): reason for each, reason in report.problems.items()},
         )

@@ -30,11 +30,13 @@ class Table(Protocol):
 class TableReport:
     """What the agent reports of the table.
 
-    :ivar installed: the prefixes that routers have by now.
+    :ivar installed: the prefixes that the routers have by now.
+    :ivar settling: the prefixes that they may have: added or removed a moment ago.
     :ivar due: time of the next change of the report; None when there will be none.
     """
 
     installed: Prefixes
+    settling: Prefixes
     problems: Mapping[Prefix, str]
     due: float | None
 
@@ -44,8 +46,8 @@ class Reconciler:
     """Makes the table as it must be, and remembers when it changed.
 
     A routing daemon needs time until a change has reached the routers, and may send a withdrawal before an
-    announcement. So the report has a new route only after the settling time, and drops a removed one only
-    then. A route that new ones take the place of is removed after that time.
+    announcement. So the report calls a route that was added or removed settling for that time. A route that
+    new ones take the place of is removed after it.
 
     :ivar settle: the settling time in seconds.
     :ivar wanted: the prefixes to announce; None before the service has named them: nothing is changed.
@@ -108,8 +110,10 @@ class Reconciler:
         self._added = {each: at for each, at in self._added.items() if at > since}
         self._removed = {each: at for each, at in self._removed.items() if at > since}
         times = [*self._added.values(), *self._removed.values()]
+        settling = frozenset(self._added) | frozenset(self._removed)
         return TableReport(
-            (self.installed - frozenset(self._added)) | frozenset(self._removed),
+            self.installed - settling,
+            settling,
             dict(self.problems),
             min(times) + self.settle if times else None,
         )

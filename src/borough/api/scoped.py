@@ -30,6 +30,7 @@ from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
 from borough.engine.ipam import Ipam
+from borough.engine.leases import Renewed, RenewRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReleaseRequest, place
 from borough.engine.reservations import CancelRequest, ReserveRequest
@@ -221,6 +222,17 @@ class ScopedIpam(Face):
     def _cancel(self, request: CancelRequest) -> Reservations:
         return self._ipam.cancel_seen(
             lambda catalogue: self._known.of(catalogue, self._boundary), request
+        )
+
+    def _renew(self, request: RenewRequest) -> Renewed:
+        if request.address is not None:
+            self._show(request.scope, *request.address)
+        own = replace(request, key=self._own_key(request.key))
+        return _redact_errors(
+            lambda: self._ipam.renew_seen(
+                lambda catalogue: self._known.of(catalogue, self._boundary), own
+            ),
+            request.key,
         )
 
     def _edit(self, request: EditRequest) -> Allocation:

@@ -32,6 +32,7 @@ from borough.cli.output import (
 )
 from borough.cli.rows import emit_rows
 from borough.cli.state import GlobalOptions, pass_state
+from borough.domain.space.allocations import State
 from borough.engine.address_lines import LINES, AddressLine
 from borough.engine.queries import each_page
 
@@ -108,6 +109,11 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
 @text_option("--owner", "OWNER", "Only those of this owner.")
 @text_option("--host", "HOST", "Only those on this host.")
 @text_option("--subnet", "NAME", "Only those in this subnet.")
+@click.option(
+    "--state",
+    type=click.Choice(list(State)),
+    help="Only those in this state: held, resting after a release, or kept for an owner.",
+)
 @attribute_option("Only those with this attribute.")
 @page_options("sequence number")
 @pass_state

@@ -32,6 +32,7 @@ from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
+from borough.engine.leases import Renewed, RenewRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import (
     SELECTOR,
@@ -129,6 +130,11 @@ class RemoteIpam(Face):
         }
         found = self._post("/v1/releases", body)
         return convert(found, Released)
+
+    def _renew(self, request: RenewRequest) -> Renewed:
+        body = _fields(request)
+        body["address"] = None if request.address is None else format_address(*request.address)
+        return convert(self._post("/v1/renewals", body, repeatable=True), Renewed)
 
     def _reserve(self, request: ReserveRequest) -> Reservations:
         body = _fields(request) | {"addresses": _intervals(request.intervals)}
@@ -264,6 +270,7 @@ class RemoteIpam(Face):
         body = {
             "scope": report.scope,
             "installed": list(map(str, sorted(report.installed))),
+            "settling": list(map(str, sorted(report.settling))),
             "problems": {str(each): reason for each, reason in report.problems.items()},
         }
         path = f"/v1/hosts/{segment(report.host)}/routes/installed"

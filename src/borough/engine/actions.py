@@ -24,6 +24,7 @@ from borough.engine.announcements import (
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
+from borough.engine.leases import Renewed, RenewRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest
@@ -71,6 +72,8 @@ class Actions(ABC):
     def _reserve(self, request: ReserveRequest) -> Reservations: ...
     @abstractmethod
     def _cancel(self, request: CancelRequest) -> Reservations: ...
+    @abstractmethod
+    def _renew(self, request: RenewRequest) -> Renewed: ...
     @abstractmethod
     def _import(self, request: ImportRequest) -> Imported: ...
     @abstractmethod

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from borough.domain.declared.lookup import check_scope
 from borough.domain.encode import utc
 from borough.domain.net.addresses import parse_address
-from borough.domain.net.announce import NO_PREFIXES, Announcer, Prefixes, leads_to, permitted
+from borough.domain.net.announce import NO_PREFIXES, Announcer, Prefixes, astray, permitted
 from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.space.agents import SILENT_AFTER, AgentReport
 from borough.domain.text import check_text
@@ -56,6 +56,7 @@ class Acknowledgement:
     host: str
     scope: str
     installed: Prefixes
+    settling: Prefixes = NO_PREFIXES
     problems: Mapping[Prefix, str] = field(default_factory=dict)
 
 
@@ -106,26 +107,29 @@ def parse_acknowledgement(
     host: str,
     installed: Iterable[str],
     *,
+    settling: Iterable[str] = (),
     scope: str = "default",
     problems: Mapping[str, str] | None = None,
 ) -> Acknowledgement:
     """Parse the report of an agent.
 
-    :param installed: all prefixes in the routing table of the host that the agent has written.
+    :param installed: all prefixes of the agent in the routing table of the host that the routers have.
+    :param settling: the prefixes that they may have: added or removed a moment ago.
     :param scope: the address space of the routing table.
     :param problems: reasons by prefix: of one that could not be installed, or that has a route of another
         program beside it.
     :raises FixInput: (or a subclass) for a value that is not allowed.
     """
     found = frozenset(map(parse_prefix, installed))
+    moving = frozenset(map(parse_prefix, settling))
     reasons = {
         parse_prefix(prefix): str(reason)[:_REASON_LIMIT]
         for prefix, reason in (problems or {}).items()
     }
-    if max(len(found), len(reasons)) > PREFIX_LIMIT:
+    if max(len(found), len(moving), len(reasons)) > PREFIX_LIMIT:
         raise FixInput(f"a host announces at most {PREFIX_LIMIT:,} prefixes")
     return Acknowledgement(
-        check_text("host", host, NAME_LIMIT), check_text("scope", scope), found, reasons
+        check_text("host", host, NAME_LIMIT), check_text("scope", scope), found, moving, reasons
     )
 
 
@@ -167,20 +171,22 @@ def acknowledge(unit: Unit, report: Acknowledgement, now: int) -> Acknowledged:
     check_scope(unit.catalogue, report.scope)
     before = unit.agent(report.host, report.scope)
     made = AgentReport(
-        report.host, report.scope, report.installed, report.problems, changed=now, seen=now
+        report.host,
+        report.scope,
+        report.installed,
+        report.problems,
+        changed=now,
+        seen=now,
+        settling=report.settling,
     )
     if before is not None:
-        same = (before.installed, before.problems) == (made.installed, made.problems)
+        same = replace(made, changed=before.changed, seen=before.seen, version=before.version)
         was_silent = before.is_silent(now)
-        made = AgentReport(
-            report.host,
-            report.scope,
-            report.installed,
-            report.problems,
-            changed=before.changed if same else now,
-            seen=now,
+        made = replace(
+            made,
+            changed=before.changed if same == before else now,
             # An agent that speaks again is waited for again: other hosts' routes depend on it.
-            version=before.version + (not same or was_silent),
+            version=before.version + (same != before or was_silent),
         )
     unit.put_agent(made, before)
     return Acknowledged(report.host, report.scope, utc(now), SILENT_AFTER // 1_000_000)
@@ -223,7 +229,7 @@ def late_hosts(unit: ReadUnit, allocations: Sequence[Allocation], now: int) -> l
         every = announcers({}, unit.agents(scope), now)
         for each in allocations:
             if each.scope == scope and each.host:
-                late |= {each.host} ^ leads_to(every, *parse_address(each.address))
+                late |= astray(every, *parse_address(each.address), each.host)
     return sorted(late)
 
 
@@ -243,7 +249,8 @@ class Announcements:
         self._targets: dict[str, Prefixes] = {}
         self._declared = (-1, -1)
         self._reported = (-1, -1)
-        self.permitted: dict[str, Prefixes] = dict(permitted or {})
+        self._before = permitted
+        self.permitted: dict[str, Prefixes] = {}
         self.horizon = -1
         #: Counts of computations: of all routes of the fabric, and of their order.
         self.computed = self.ordered = 0
@@ -263,7 +270,7 @@ class Announcements:
             self._targets = target_prefixes(unit, self._scope)
             self.computed += 1
         every = announcers(self._targets, unit.agents(self._scope), now)
-        self.permitted = permitted(every, self.permitted)
+        self.permitted = self._before = permitted(every, self._before)
         self._is_waiting = any(
             self.permitted.get(host, NO_PREFIXES) != each.target for host, each in every.items()
         )

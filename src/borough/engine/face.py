@@ -10,7 +10,7 @@ import inspect
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -39,8 +39,11 @@ from borough.engine.edits import (
     parse_transfer,
     transfer_all,
 )
+from borough.engine.exchange.write import write
 from borough.engine.history import HistoryQuery, parse_history
 from borough.engine.imports import Imported, in_pieces, parse_entries
+from borough.engine.leases import Renewed, RenewRequest, parse_renew
+from borough.engine.owners import Missing, Reconciled, reconcile
 from borough.engine.queries import RouteForm, each_page
 from borough.engine.request import (
     NAME_LIMIT,
@@ -163,6 +166,23 @@ class Face(Actions):
         """
         return self._release(request)
 
+    @takes(parse_renew)
+    def renew(self, request: RenewRequest) -> Renewed:
+        """Renew the lease of an address, or the leases of all that an idempotency key was given.
+
+        The lease then ends its duration from now; never earlier than before. Sequence number, key, host and
+        claim stay. A lease that is over is not renewed: its address may have another holder.
+
+        Parameters: see :func:`borough.engine.leases.parse_renew`.
+
+        :raises NotAllocated: the address is not allocated, or its lease is over.
+        :raises StaleSequence: the address was allocated again meanwhile, or without the key.
+        :raises KeySpent: addresses of the key are released.
+        :raises FixInput: an address has no lease.
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._renew(request)
+
     @takes(parse_reserve)
     def reserve(self, request: ReserveRequest) -> Reservations:
         """Reserve addresses for an owner, or for nobody; all or none.
@@ -214,6 +234,64 @@ class Face(Actions):
             of addresses that were added before.
         """
         return in_pieces(parse_entries(entries), self._import, dry_run, progress)
+
+    def export(
+        self,
+        form: str = "csv",
+        *,
+        zone: str = "",
+        scope: str | None = None,
+        owner: str | None = None,
+        host: str | None = None,
+        subnet: str | None = None,
+    ) -> Iterator[str]:
+        """Iterate over allocated addresses as lines in the format of another program.
+
+        :param form: ``csv`` or ``jsonl`` (see :meth:`import_allocations`), ``dns``, ``hosts``, ``kea``,
+            ``dnsmasq`` or ``ansible``.
+        :param zone: the DNS zone of the names.
+        :raises FixInput: there is no such format, or the zone is no name.
+        """
+        found = self.each_allocation(scope=scope, owner=owner, host=host, subnet=subnet)
+        return write(found, form, zone)
+
+    def reconcile_owners(
+        self,
+        living: Collection[str],
+        before: Missing | None = None,
+        now: datetime | None = None,
+        *,
+        grace: timedelta = timedelta(hours=1),
+        owner_prefix: str | None = None,
+        scope: str | None = None,
+        dry_run: bool = False,
+    ) -> Reconciled:
+        """Compare the owners of addresses with a list of living ones, and release what two checks miss.
+
+        An allocation is known by its sequence number. So an address that was released and allocated again
+        between two checks is a new one. Addresses without an owner stay, and shared ones while one of their
+        owners lives. Each release is a transaction, guarded by owner and sequence number: an interrupted
+        check is made again.
+
+        :param before: ``missing`` of the check before; empty for the first one.
+        :param now: the time of this check; None for the present.
+        :param grace: least time between the two checks.
+        :param owner_prefix: only owners whose name begins so; others are not in the list.
+        :raises FixInput: the list is empty, which would release everything.
+        """
+        return reconcile(
+            self.each_allocation,
+            lambda each, owner: self.release(
+                each.address, owner=owner, sequence=each.sequence, scope=each.scope
+            ),
+            living,
+            before or {},
+            now or datetime.now(UTC),
+            grace=grace,
+            owner_prefix=owner_prefix,
+            scope=scope,
+            dry_run=dry_run,
+        )
 
     def show(self, address: str, *, scope: str = "default") -> Allocation:
         """The allocation of an address, which may be written with the length of its prefix.

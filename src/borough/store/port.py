@@ -346,6 +346,9 @@ class Repair(Protocol):
     def cut_rests(self, subnet_id: int, until: int) -> None:
         """End the cool-downs of a subnet no later than a time."""
 
+    def cut_leases(self, subnet_id: int, latest: int) -> None:
+        """End the leases of a subnet no later than if they were renewed at a time."""
+
     def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
         """Date the idle marks of a subnet no later than a time."""
 

@@ -23,12 +23,16 @@ class ScopeQuery(Input):
 class Report(Input):
     """What the agent of a host has installed.
 
-    :ivar installed: all prefixes in the routing table of the host that the agent has written.
+    :ivar installed: all prefixes of the agent in the routing table of the host that the routers have.
+    :ivar settling: the prefixes that they may have: added or removed a moment ago.
     :ivar problems: reasons by prefix: of one that could not be installed, or that has a route of another
         program beside it.
     """
 
     installed: Annotated[list[_PrefixText], Meta(max_length=PREFIX_LIMIT)]
+    settling: Annotated[list[_PrefixText], Meta(max_length=PREFIX_LIMIT)] = field(
+        default_factory=list
+    )
     scope: Text = "default"
     problems: dict[_PrefixText, str] = field(default_factory=dict)
 

@@ -31,7 +31,8 @@ class Announcer:
     """One host and its prefixes.
 
     :ivar target: the prefixes that it must announce in the end.
-    :ivar installed: the prefixes that its agent has reported.
+    :ivar installed: the prefixes that the routers have, by the report of its agent.
+    :ivar settling: the prefixes that the routers may have: added or removed a moment ago.
     :ivar failed: the prefixes that its agent could not install.
     :ivar is_silent: True without an agent that reports. Nobody waits for a silent host.
     """
@@ -40,6 +41,12 @@ class Announcer:
     installed: Prefixes = NO_PREFIXES
     failed: Prefixes = NO_PREFIXES
     is_silent: bool = True
+    settling: Prefixes = NO_PREFIXES
+
+    @property
+    def possible(self) -> Prefixes:
+        """The prefixes that the routers may have from it."""
+        return self.installed | self.settling
 
     @property
     def awaited(self) -> Prefixes:
@@ -66,20 +73,24 @@ def permitted(
 
     They are its target without the announcements that must wait, and with the prefixes that it must keep.
 
-    :param before: the last answer. A host may have installed a prefix of it and not reported it yet: an
-        exception that appears now must not take it back.
+    :param before: the last answer; None to rely on the reports. A host may have installed a prefix of it
+        and not reported it yet: an exception that appears now must not take it back. One that is not in it
+        must not come back, although the report still has it.
     """
-    before = before or {}
     awaited = _Awaited(announcers)
     made: dict[str, Prefixes] = {}
     for host, each in announcers.items():
         found = each.target
-        present = each.installed | before.get(host, NO_PREFIXES)
-        if present != each.target:
-            early = {prefix for prefix in each.target - present if awaited.has_inside(prefix, host)}
+        may_have, has = each.possible, each.installed
+        if before is not None:
+            may_have = has = before.get(host, NO_PREFIXES)
+        if not has == may_have == each.target:
+            early = {
+                prefix for prefix in each.target - may_have if awaited.has_inside(prefix, host)
+            }
             kept = {
                 prefix
-                for prefix in present - each.target
+                for prefix in has - each.target
                 if awaited.has_inside(prefix, host)
                 or awaited.has_around(prefix, host)
                 # Its own next prefix waits: without this one the address would lead to another host.
@@ -91,16 +102,22 @@ def permitted(
     return made
 
 
-def leads_to(announcers: Mapping[str, Announcer], family: Family, address: int) -> frozenset[str]:
-    """The hosts that attract an address: those with the longest reported prefix around it."""
-    best, hosts = -1, frozenset[str]()
-    for host, each in announcers.items():
-        length = _longest(each.installed, family, address)
-        if length > best:
-            best, hosts = length, frozenset((host,))
-        elif length == best and length >= 0:
-            hosts |= {host}
-    return hosts
+def astray(
+    announcers: Mapping[str, Announcer], family: Family, address: int, holder: str
+) -> frozenset[str]:
+    """The hosts that must change before an address surely leads to its holder.
+
+    That is the holder, when the routers may have no prefix of it around the address; and each other host of
+    which they may have one that is as long or longer.
+    """
+    mine = _longest(announcers.get(holder, Announcer()).installed, family, address)
+    if mine < 0:
+        return frozenset((holder,))
+    return frozenset(
+        host
+        for host, each in announcers.items()
+        if host != holder and _longest(each.possible, family, address) >= mine
+    )
 
 
 def _longest(prefixes: Prefixes, family: Family, address: int) -> int:

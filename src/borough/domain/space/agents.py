@@ -17,7 +17,8 @@ SILENT_AFTER: Final = 30_000_000
 class AgentReport:
     """The last report of the agent of one host in one scope.
 
-    :ivar installed: the prefixes in the routing table of the host.
+    :ivar installed: the prefixes of the host that the routers have.
+    :ivar settling: the prefixes that they may have: added or removed a moment ago.
     :ivar problems: reasons in text, by prefix: of one that could not be installed, or that has a route of
         another program beside it.
     :ivar failed: those of them that are not installed.
@@ -33,6 +34,7 @@ class AgentReport:
     changed: int = 0
     seen: int = 0
     version: int = 1
+    settling: Prefixes = NO_PREFIXES
 
     @property
     def failed(self) -> Prefixes:
@@ -48,4 +50,4 @@ class AgentReport:
 
     def announcer(self, target: Prefixes, now: int) -> Announcer:
         """The host with the prefixes that it must announce in the end."""
-        return Announcer(target, self.installed, self.failed, self.is_silent(now))
+        return Announcer(target, self.installed, self.failed, self.is_silent(now), self.settling)

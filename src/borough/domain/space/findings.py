@@ -28,11 +28,13 @@ class Times(NamedTuple):
     """The latest times that are stored, in microseconds since the epoch.
 
     :ivar rests: by subnet id, when its longest cool-down ends.
+    :ivar leases: by subnet id, when the lease that is renewed last was renewed, by its end.
     :ivar idle_marks: by subnet id, its latest mark of a region or block as idle.
     :ivar key: when the newest idempotency key was bound; None for no key.
     """
 
     rests: dict[int, int]
+    leases: dict[int, int]
     idle_marks: dict[int, int]
     key: int | None
 

@@ -16,7 +16,7 @@ from borough.domain.declared.topology import Changes, Topology
 from borough.domain.policy import allocate
 from borough.domain.policy.reassign import outside_segments
 from borough.domain.policy.reshape import Filling, Reshaped, Source, reshape
-from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.allocations import SECOND, AllocationRow, State
 from borough.domain.space.blocks import Block
 from borough.domain.space.events import EventRow
 from borough.domain.space.filters import Filter
@@ -284,7 +284,7 @@ def _shorten_rests(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None
     if subnet.cooldown >= before.cooldown:
         return
     if subnet.cooldown:
-        unit.cut_rests(subnet.id, now + subnet.cooldown * allocate.SECOND)
+        unit.cut_rests(subnet.id, now + subnet.cooldown * SECOND)
         return
     found = unit.allocations(Filter(subnet_id=subnet.id))
     resting = [each for each in found if each.state is State.COOLING]
@@ -298,7 +298,7 @@ def _strands(
         {
             "address": each.text,
             "subnet": catalogue.subnets[each.subnet_id].name,
-            "owner": each.owner,
+            "owner": each.owners_text,
             "host": each.host,
             "sequence": each.sequence,
         }

@@ -18,6 +18,7 @@ from borough.engine.edits import find_held
 from borough.engine.queries import all_allocations
 from borough.engine.release import release_all
 from borough.engine.request import ReassignRequest
+from borough.engine.sharing import check_alone
 from borough.engine.views import (
     RELEASED_LISTED,
     Allocation,
@@ -186,6 +187,7 @@ def reassign(unit: Unit, request: ReassignRequest, now: int) -> Reassigned:
     check_scope(unit.catalogue, scope)
     check_host(unit.catalogue, host)
     held = find_held(unit, scope, family, number, request.sequence)
+    check_alone(held, "host")
     if held.host == host:
         # A reassignment that is repeated after a lost answer.
         return _reassigned(unit, held)

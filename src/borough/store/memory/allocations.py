@@ -107,7 +107,9 @@ class MemoryAllocations(MemoryPart):
             if each.sequence > wanted.after
             and wanted.scope in (None, each.scope)
             and wanted.owner in (None, each.owner)
+            and (wanted.sharer is None or wanted.sharer in each.sharers)
             and wanted.host in (None, each.host)
+            and wanted.state in (None, each.state)
             and wanted.subnet_id in (None, each.subnet_id)
             and (wanted.subnet_ids is None or each.subnet_id in wanted.subnet_ids)
             and (

@@ -287,11 +287,17 @@ allocation = _table(
     sa.Column("attributes", Long),
     sa.Column("note", Long),
     sa.Column("at", sa.BigInteger, nullable=False),
-    # Null while allocated; otherwise the end of the cool-down, or the largest integer while reserved.
+    # Null while allocated without a lease; otherwise the end of the lease or of the cool-down, or the largest
+    # integer while reserved.
     sa.Column("until", sa.BigInteger),
     # 1 when a release leaves a reservation.
     sa.Column("sticky", sa.SmallInteger, nullable=False, server_default="0"),
-    # Counts changes of host, owner, note, attributes and sticky. Every decision on the row compares it.
+    # Seconds of the lease; 0 without one, while it cools, and while it is reserved.
+    sa.Column("lease", sa.BigInteger, nullable=False, server_default="0"),
+    # The owners of a shared address as JSON; its column owner then marks it.
+    sa.Column("sharers", Long),
+    # Counts changes of host, owners, note, attributes, sticky and lease. Every decision on the row compares
+    # it.
     sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
 )
@@ -342,6 +348,7 @@ agent = _table(
     sa.Column("changed", sa.BigInteger, nullable=False),
     # Prefixes, and reasons by prefix as JSON: a report is read whole.
     sa.Column("installed", Long, nullable=False),
+    sa.Column("settling", Long, nullable=False),
     sa.Column("problems", Long, nullable=False),
     sa.UniqueConstraint("host", "scope", name="uq_borough_agent_host"),
 )

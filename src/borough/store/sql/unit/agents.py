@@ -40,7 +40,7 @@ _UPDATE: Final = (
     .values(
         {
             name: sa.bindparam(name)
-            for name in ("version", "seen", "changed", "installed", "problems")
+            for name in ("version", "seen", "changed", "installed", "settling", "problems")
         }
     )
 )
@@ -87,7 +87,8 @@ def _values(report: AgentReport) -> dict[str, Any]:
         "version": report.version,
         "seen": report.seen,
         "changed": report.changed,
-        "installed": " ".join(map(str, sorted(report.installed))),
+        "installed": _text(report.installed),
+        "settling": _text(report.settling),
         "problems": json.dumps(
             {str(each): report.problems[each] for each in sorted(report.problems)}
         ),
@@ -95,10 +96,21 @@ def _values(report: AgentReport) -> dict[str, Any]:
 
 
 def _report(row: Row) -> AgentReport:
-    host, scope, version, seen, changed, installed, problems = row
+    host, scope, version, seen, changed, installed, settling, problems = row
     return AgentReport(
-        host, scope, _prefixes(installed), _problems(problems), changed, seen, version
+        host,
+        scope,
+        _prefixes(installed),
+        _problems(problems),
+        changed,
+        seen,
+        version,
+        _prefixes(settling),
     )
+
+
+def _text(prefixes: Prefixes) -> str:
+    return " ".join(map(str, sorted(prefixes)))
 
 
 def _prefixes(text: str) -> Prefixes:

@@ -268,6 +268,8 @@ def _allocations() -> None:
         _big("at"),
         _big("until", nullable=True),
         sa.Column("sticky", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("lease", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("sharers", LONG),
         sa.Column("version", sa.Integer, nullable=False, server_default="0"),
         sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
     )
@@ -348,6 +350,7 @@ def _service() -> None:
         _big("seen"),
         _big("changed"),
         _long("installed"),
+        _long("settling"),
         _long("problems"),
         sa.UniqueConstraint("host", "scope", name="uq_borough_agent_host"),
     )
