@@ -155,7 +155,7 @@ def test_everything_has_a_name_and_an_order(page: Served, browser: Browser) -> N
     browser.press("enter")
     assert browser.focused().get_attribute("id") == "main"
     browser.press("tab")
-    assert browser.focused().get_attribute("type") == "checkbox"
+    assert browser.focused().get_attribute("aria-label") == "Per cent taken"
 
 
 def test_keys_reach_every_view(page: Served, browser: Browser) -> None:
