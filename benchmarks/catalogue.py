@@ -3,8 +3,9 @@
     python benchmarks/catalogue.py [--subnets 50000] [URL ...]
 
 Two instances of the library work on each empty database named (default: a new SQLite file). Each network has
-two subnets. One instance applies all subnets, adds seven more, and applies a topology in which one differs.
-The other instance allocates twice after each subnet added. Times are medians of seven, except of topologies.
+two subnets. One instance applies all subnets, adds seven more, changes seven by a command of their own, and
+applies a topology in which one differs. The other instance allocates twice after each subnet added, and once
+after each changed. Times are medians of seven, except of topologies.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ def main() -> None:
     parser.add_argument("urls", nargs="*")
     options = parser.parse_args()
     print(
-        "| database | applied s | subnet added ms | one changed ms "
-        "| allocate, catalogue changed ms | allocate ms |"
+        "| database | applied s | subnet added ms | subnet changed ms | file with one changed ms "
+        "| allocate, one added ms | allocate, one changed ms | allocate ms |"
     )
-    print("|---|---:|---:|---:|---:|---:|")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
         for url in options.urls or [f"sqlite:///{folder}/catalogue.db"]:
             _measure(url, options.subnets)
@@ -49,7 +50,7 @@ def _measure(url: str, count: int) -> None:
         applied = _timed(lambda: writer.apply(first))
         labels = {"network": "n0"}
         reader.allocate(labels=labels)
-        times: list[tuple[float, float, float]] = []
+        times: list[tuple[float, ...]] = []
         for at in range(7):
 
             def add(at: int = at) -> object:
@@ -58,12 +59,17 @@ def _measure(url: str, count: int) -> None:
             def take() -> object:
                 return reader.allocate(labels=labels)
 
-            times.append((_timed(add), _timed(take), _timed(take)))
+            def narrow(at: int = at) -> object:
+                name = f"s{count // 2 + at}"
+                first = writer.subnet(name).prefix.partition("/")[0]
+                return writer.change_subnet(name, cidr=f"{first}/25", weight=1)
+
+            times.append(tuple(map(_timed, (add, take, take, narrow, take))))
         one = _timed(lambda: writer.apply(second)) * 1000
-    added, changed, same = (median(each) * 1000 for each in zip(*times, strict=True))
+    added, then, same, changed, after = (median(each) * 1000 for each in zip(*times, strict=True))
     print(
-        f"| {url.partition(':')[0]} | {applied:.1f} | {added:.0f} | {one:.0f} "
-        f"| {changed:.0f} | {same:.1f} |",
+        f"| {url.partition(':')[0]} | {applied:.1f} | {added:.0f} | {changed:.0f} | {one:.0f} "
+        f"| {then:.0f} | {after:.0f} | {same:.1f} |",
         flush=True,
     )
 

@@ -27,6 +27,7 @@ from borough.domain.policy import allocate as policy
 from borough.domain.policy.reclaim import reclaim_idle
 from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, resolve_selector
 from borough.domain.request import Request
+from borough.domain.space.allocations import SECOND
 from borough.domain.space.plan import Plan
 from borough.domain.space.regions import regions
 
@@ -100,7 +101,7 @@ class Borough:
     def allocate(self, host: int, at: float) -> int | None:
         """See :class:`Policy`."""
         request, selector, ladder = self._ladder(host)
-        now = int(at * policy.SECOND)
+        now = int(at * SECOND)
         resolved = policy.ResolvedRequest(self.space.catalogue, request, selector, ladder, now)
         plan = policy.allocate(resolved, self.space)
         if plan is None:
@@ -115,7 +116,7 @@ class Borough:
     def release(self, host: int, address: int, at: float) -> None:
         """See :class:`Policy`."""
         allocation = self.space.allocated[address]
-        now = int(at * policy.SECOND)
+        now = int(at * SECOND)
         plan = policy.release(self.space.catalogue, self.space, [allocation], now)
         self._commit(plan)
         self.touched.add(host)
@@ -134,7 +135,7 @@ class Borough:
     def reclaim_idle(self, at: float) -> None:
         """See :class:`Policy`."""
         held = [block for block in self.space.blocks.values() if block.holder]
-        now = int(at * policy.SECOND)
+        now = int(at * SECOND)
         self._commit(reclaim_idle(self.space.catalogue, self.space, held, now))
 
     def routes(self, host: int) -> Routes:

@@ -38,6 +38,20 @@ JOURNEY = [
     "list subnets -l network=pods",
     "list allocations --owner web-2",
     "list allocations --limit 2",
+    "list allocations --state allocated",
+    "list allocations --state reserved",
+    "list allocations --state held",
+    "allocate -l network=pods --owner job --lease 1h --key k9",
+    "renew --key k9 --sequence 1",
+    "renew 10.64.0.3 --sequence 1",
+    "renew --key k8",
+    "release --owner job",
+    "allocate -l network=pods --owner r1 --shared --address 10.64.0.77",
+    "allocate -l network=pods --owner r2 --shared --address 10.64.0.77",
+    "release 10.64.0.77",
+    "release 10.64.0.77 --owner r1",
+    "release --owner r2",
+    "export --format word",
     "list blocks",
     "list hosts",
     "list dimensions",
@@ -103,7 +117,7 @@ def _timeless(data: Any) -> Any:
     if isinstance(data, list):
         return [_timeless(each) for each in data]
     if isinstance(data, dict):
-        gone = ("at", "allocated_at", "created", "public", "secret")
+        gone = ("at", "allocated_at", "leased_until", "created", "public", "secret")
         return {name: _timeless(value) for name, value in data.items() if name not in gone}
     return data
 

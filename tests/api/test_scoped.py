@@ -24,6 +24,7 @@ from borough.errors import (
     BoroughError,
     FixInput,
     KeyReused,
+    KeySpent,
     NoMatchingSubnet,
     NotAllocated,
     NotPermitted,
@@ -141,6 +142,17 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/allocations?owner_prefix=shared", None, {200}),
         ("/v1/allocations?attribute=by%3Dsecret-app", None, {200}),
     ],
+    "export": [
+        ("/v1/export", None, {200}),
+        ("/v1/export?format=hosts&owner=shared-owner", None, {200}),
+        ("/v1/export?format=jsonl&scope=blue", None, {200}),
+        ("/v1/export?subnet=secret-b", None, {404}),
+    ],
+    "reconcile_owners": [
+        ("/v1/reconcile", {"owners": ["nobody"], "dry_run": True}, {200}),
+        ("/v1/reconcile", {"owners": ["nobody"], "grace": 0}, {200}),
+        ("/v1/reconcile", {"owners": []}, {422}),
+    ],
     "edit": [
         ("/v1/allocations/default/10.2.0.1", {"owner": "mine"}, {404}),
         ("/v1/allocations/default/10.2.0.99", {"owner": "mine"}, {404}),
@@ -163,6 +175,13 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/releases", {"addresses": ["10.1.0.1"], "scope": "blue"}, {404}),
         ("/v1/releases", {"owner": "secret-nobody"}, {200}),
         ("/v1/releases", {"owner": "shared-owner", "scope": "blue"}, {200}),
+    ],
+    "renew": [
+        ("/v1/renewals", {"address": "10.2.0.1"}, {404}),
+        ("/v1/renewals", {"address": "10.2.0.99"}, {404}),
+        ("/v1/renewals", {"address": "10.1.0.1", "scope": "blue"}, {404}),
+        ("/v1/renewals", {"address": "10.2.0.1", "key": "secret-key"}, {404}),
+        ("/v1/renewals", {"key": "secret-key"}, {409}),
     ],
     "reserve": [
         ("/v1/reservations", {"addresses": ["10.2.0.77"], "owner": "me"}, {422}),
@@ -192,8 +211,19 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/subnets", {"pool": "secret-pool"}, {403}),
     ],
     "subnet": [("/v1/subnets/secret-b", None, {404})],
+    "change_subnet": [
+        ("/v1/subnets/ours", {"weight": 1}, {403}),
+        ("/v1/subnets/secret-b", {"weight": 1}, {403}),
+    ],
+    "change_host": [("/v1/hosts/red-host", {"labels": {"rack": "r1"}}, {403})],
     "remove_subnet": [("/v1/subnets/ours", None, {403}), ("/v1/subnets/secret-b", None, {403})],
     "hosts": [("/v1/hosts", None, {200})],
+    "host_routes": [
+        ("/v1/hosts/red-host/routes", None, {403}),
+        ("/v1/hosts/secret-host/routes", None, {403}),
+    ],
+    "acknowledge": [("/v1/hosts/red-host/routes/installed", {"installed": []}, {403})],
+    "agents": [("/v1/agents", None, {403})],
     "undeclared_hosts": [("/v1/undeclared-hosts", None, {200})],
     "dimensions": [("/v1/dimensions", None, {200})],
     "pools": [("/v1/pools", None, {200})],
@@ -203,6 +233,11 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/blocks", None, {200}),
         ("/v1/blocks?host=shared-host", None, {200}),
         ("/v1/blocks?subnet=secret-b", None, {404}),
+    ],
+    "replace_subnets": [("/v1/replacements", {"old": ["secret-b"]}, {403})],
+    "addresses": [
+        ("/v1/addresses?subnet=ours", None, {200}),
+        ("/v1/addresses?subnet=secret-b", None, {404}),
     ],
     "space_map": [
         ("/v1/map", None, {200}),
@@ -227,15 +262,6 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/history?subnet=secret-b", None, {404}),
         ("/v1/history?label=tenant%3Dsecret-green", None, {403}),
     ],
-    "host_routes": [
-        ("/v1/hosts/secret-host/routes", None, {403}),
-        ("/v1/hosts/red-host/routes", None, {403}),
-    ],
-    "acknowledge": [
-        ("/v1/hosts/secret-host/routes/installed", {"installed": []}, {403}),
-        ("/v1/hosts/red-host/routes/installed", {"installed": ["10.1.0.0/28"]}, {403}),
-    ],
-    "agents": [("/v1/agents", None, {403})],
     "newest_event": [("/v1/events/newest", None, {200})],
     "prune_events": [("/v1/events/prune", {"through": 1}, {403})],
     "audit": [("/v1/audit", {}, {403}), ("/v1/audit", {"repair": True}, {403})],
@@ -307,6 +333,7 @@ def test_hidden_objects_are_answered_like_missing_ones(world: World) -> None:
     for method, target, body in (
         ("GET", "/v1/subnets/NAME", None),
         ("GET", "/v1/allocations?subnet=NAME", None),
+        ("GET", "/v1/addresses?subnet=NAME", None),
         ("GET", "/v1/blocks?subnet=NAME", None),
         ("POST", "/v1/explain", {"subnets": ["NAME"]}),
         ("POST", "/v1/allocations", {"subnets": ["NAME"]}),
@@ -382,7 +409,10 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "apply": ({},),
     "add_subnet": ("10.50.0.0/24",),
     "allocate_subnet": ("secret-pool",),
+    "change_subnet": ("ours",),
+    "change_host": ("red-host",),
     "remove_subnet": ("ours",),
+    "replace_subnets": (["ours"],),
     "drain": ("red-host",),
     "remove_host": ("red-host",),
     "rename_host": ("red-host", "another"),
@@ -390,7 +420,7 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "reclaim": (),
     "defragment": (),
     "host_routes": ("red-host",),
-    "acknowledge": ("red-host", ()),
+    "acknowledge": ("red-host", []),
     "agents": (),
     "create_token": ("mine",),
     "revoke_token": ("admin",),
@@ -398,6 +428,12 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "audit": (),
     "risks": (),
     "prune_events": (1,),
+}
+
+#: Arguments by name.
+NAMED: dict[str, dict[str, Any]] = {
+    "change_subnet": {"weight": 1},
+    "change_host": {"labels": {"rack": "r1"}},
 }
 
 
@@ -411,17 +447,40 @@ def test_a_transfer_leaves_addresses_outside_the_boundary(world: World) -> None:
     assert world.red.transfer("mine", "shared-owner").total == len(held)
 
 
+def test_a_key_renews_the_leases_of_its_own_boundary(world: World) -> None:
+    """Another tenant may use the same key."""
+    theirs = world.ipam.allocate(
+        labels={"tenant": "secret-green"}, key="shared-key", lease=60, owner="shared-owner"
+    ).allocations[0]
+    with pytest.raises(KeySpent):
+        world.red.renew(key="shared-key")
+    ours = world.red.allocate(key="shared-key", lease=60).allocations[0]
+    (renewed,) = world.red.renew(key="shared-key", lease=120).allocations
+    assert (renewed.address, renewed.lease) == (ours.address, 120)
+    assert world.ipam.show(theirs.address) == theirs
+    assert world.red.renew(ours.address, key="shared-key").allocations[0].lease == 120
+    world.ipam.release([ours.address, theirs.address])
+
+
 def test_every_method_is_implemented_or_refused(world: World) -> None:
     """The refused methods are those for administrators, and those for agents of hosts."""
     scoped = ScopedIpam(world.ipam, make_labels({"tenant": "red"}), VisibleSubnets())
     for name, arguments in REFUSED.items():
         with pytest.raises(NotPermitted, match="confined to labels"):
-            getattr(scoped, name)(*arguments)
-        is_for_host = name in ("host_routes", "acknowledge", "agents")
-        assert name not in EACH or is_for_host or EACH[name].permission is Permission.ADMINISTER
+            getattr(scoped, name)(*arguments, **NAMED.get(name, {}))
+        # Routes are those of whole hosts, which several tenants may share.
+        assert (
+            name not in EACH
+            or EACH[name].permission is Permission.ADMINISTER
+            or EACH[name].path.startswith(("/v1/agents", "/v1/hosts/{host:path}/routes"))
+        )
     refused = vars(ScopedIpam)["_apply"]
     hidden = {name for name, method in vars(ScopedIpam).items() if method is refused}
-    assert hidden == {f"_{name}" for name in REFUSED} - {"_allocate_subnet"}
+    public = {f"_{name}" for name in REFUSED} - {
+        "_allocate_subnet",
+        *(f"_{name}" for name in NAMED),
+    }
+    assert hidden == public | {"_change"}
 
 
 def test_a_permission_does_not_include_the_next(world: World) -> None:
@@ -433,6 +492,7 @@ def test_a_permission_does_not_include_the_next(world: World) -> None:
         lambda ipam: ipam.release(owner="shared-owner"),
         lambda ipam: ipam.edit(world.ours, owner="mine"),
         lambda ipam: ipam.transfer("shared-owner", "mine"),
+        lambda ipam: ipam.renew(world.ours),
         lambda ipam: ipam.apply(TOPOLOGY),
         lambda ipam: ipam.tokens(),
     ):

@@ -196,6 +196,20 @@ class Browser:
         for key in keys:
             ActionChains(self.driver).send_keys(getattr(Keys, key.upper(), key)).perform()
 
+    def settle(self) -> None:
+        """Wait until nothing of the page has changed for 300 ms."""
+        self.run(
+            """
+            let last = performance.now();
+            const watch = new MutationObserver(() => (last = performance.now()));
+            watch.observe(document.body, { childList: true, subtree: true, attributes: true });
+            const end = last + 8000;
+            while (performance.now() - last < 300 && performance.now() < end)
+              await new Promise((done) => setTimeout(done, 50));
+            watch.disconnect();
+            """
+        )
+
     def focused(self) -> WebElement:
         return self.driver.switch_to.active_element
 

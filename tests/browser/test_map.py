@@ -95,7 +95,7 @@ def test_zoom_to_the_single_address(page: Served, browser: Browser) -> None:
     browser.until(".inspector h2", block)
     browser.until(".inspector", "node-1")
     before = place(browser, block)["scale"]
-    browser.click(".inspector .plain", block)
+    browser.click(".inspector a.mono", block)
     wait_for_drawing(browser)
     assert place(browser, block)["scale"] > 10 * before
     browser.until(".inspector .held", held.address)
@@ -104,10 +104,35 @@ def test_zoom_to_the_single_address(page: Served, browser: Browser) -> None:
     browser.until(".inspector", "web-1")
     browser.until(".inspector", str(held.sequence))
     # A free address of the same block has another colour and text.
-    free = page.ipam.explain(labels={"network": "pods"}, host="node-1").outcome.split()[1]
+    free = page.ipam.explain(labels={"network": "pods"}, host="node-1").outcome.split()[2]
     assert place(browser, f"{free}/32")["colour"] != place(browser, f"{held.address}/32")["colour"]
     click_on(browser, f"{free}/32")
-    browser.until(".inspector", "This address is not allocated.")
+    browser.until(".inspector", "Free.")
+
+
+def test_the_panel_tells_the_truth_about_each_kind_of_place(page: Served, browser: Browser) -> None:
+    """A subnet in use is not unused space, and an address that no request gets is not free."""
+    browser.open(f"{page.url}/#/map?at=10.64.0.0/18")
+    browser.until(".inspector-head", "Subnet")
+    browser.until(".inspector h3", "Addresses in use (64 shown)")
+    browser.until(".inspector dd", "90 of")
+    for address, words in {
+        "10.64.63.255": "The broadcast address of the subnet: it is never allocated.",
+        "10.64.40.1": "Free.",
+        "203.0.113.1": "The gateway: only a request for the gateway gets it.",
+    }.items():
+        browser.run("location.hash = '#/map?at=' + arguments[0]", address)
+        browser.until(".inspector h2", address)
+        browser.until(".inspector p", words)
+
+
+def test_the_legend_counts_the_blocks_that_are_shown(page: Served, browser: Browser) -> None:
+    """The sum of its counts is the number of blocks of the prefix view."""
+    for view in ("10.64.0.0/17", "2001:db8:64::/64"):
+        browser.open(f"{page.url}/#/map?by=holder&prefix={view}")
+        browser.until(".legend-title", "Blocks shown, by holder")
+        counts = [int(each.text) for each in browser.all(".legend-lines b")]
+        assert browser.text("#map-sum").startswith(f"{sum(counts)} block")
 
 
 def test_ipv6_has_its_own_prefix_view(page: Served, browser: Browser) -> None:
@@ -164,7 +189,7 @@ def test_a_release_from_the_panel_asks_twice(page: Served, browser: Browser) -> 
     assert page.ipam.show(held).owner == "web-2"
     browser.click(".inspector .danger", "Really")
     browser.until(".toast", f"{held} released")
-    browser.until(".inspector", "This address is not allocated.")
+    browser.until(".inspector", "Free.")
     assert len(page.ipam.allocations(owner="web-2")) == 69
 
 
@@ -181,10 +206,10 @@ def test_hostile_names_are_only_text(ipam: Ipam, page: Served, browser: Browser)
     browser.until(".inspector", HOSTILE)
     browser.until(".legend", HOSTILE)
     wait_for_drawing(browser)
-    browser.click(".inspector a", HOSTILE)
+    browser.click(".inspector a[href*=hosts]", HOSTILE)
     browser.until(".detail h2", HOSTILE)
     browser.until(".detail", str(answer.address))
-    browser.press("5")
+    browser.press("6")
     browser.until(".events", HOSTILE)
     browser.write("#search input", "<img")
     browser.until("#search-list li", HOSTILE)

@@ -11,13 +11,13 @@ from tests.browser.browsing import Browser
 
 def test_the_fullest_group_comes_first(page: Served, ipam: Ipam, browser: Browser) -> None:
     """The fullest group comes first, marked by words as well as by colour."""
-    browser.press("2")
+    browser.press("3")
     browser.until("h1", "Groups")
     browser.until("tbody tr", "pods")
     first = browser.all("tbody tr")[0].text
     assert "rack-7" in first
     assert "Dry" in first
-    browser.until(".card", "Requests to this group fail now.")
+    browser.until(".card", "No address of this group is free now.")
     browser.until(".card", "0 of 13 free")
     assert len(browser.all("tbody tr")) == 4
     browser.click(".pick", "segment")
@@ -35,9 +35,15 @@ def test_the_fullest_group_comes_first(page: Served, ipam: Ipam, browser: Browse
 
 
 def test_a_group_leads_to_the_form(page: Served, browser: Browser) -> None:
-    """A card of an urgent group leads to its explanation."""
+    """A group leads to its subnets, and to the explanation of a request."""
     browser.open(f"{page.url}/#/groups")
     browser.click(".card a.chips")
+    browser.until("h1", "Subnets")
+    browser.until("tbody tr", "edge-7")
+    browser.until(".view-head .hint", "1 of 6 subnets")
+    browser.press("3")
+    browser.until("tbody tr", "rack-7")
+    browser.click("tbody tr:first-child td:last-child a", "Allocate")
     browser.until("h1", "Allocate")
     assert browser.until("#f-label-segment").get_attribute("value") == "rack-7"
     browser.until(".result .outcome", "every address is allocated")
@@ -45,12 +51,12 @@ def test_a_group_leads_to_the_form(page: Served, browser: Browser) -> None:
 
 def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser) -> None:
     """The claims, addresses and routes of a host."""
-    browser.press("3")
+    browser.press("4")
     browser.until("tbody tr", "node-2")
     routes = ipam.routes("node-2")
     browser.write(".filter input", "rack=r1")
     browser.until(".view-head .hint", "2 of 5 hosts")
-    browser.click("tbody .plain", "node-2")
+    browser.click("tbody a", "node-2")
     browser.until(".detail h2", "node-2")
     for route in routes:
         browser.until(".detail", route.prefix)
@@ -71,13 +77,13 @@ def test_hosts_with_claims_and_routes(page: Served, ipam: Ipam, browser: Browser
 
 def test_the_form_explains_and_then_allocates(page: Served, ipam: Ipam, browser: Browser) -> None:
     """The preview allocates nothing; the allocation is that of the preview."""
-    browser.press("4")
+    browser.press("5")
     before = len(ipam.allocations())
     browser.write("#f-label-network", "pods")
     browser.write("#f-host", "node-1")
     browser.write("#f-owner", "by-hand")
     browser.until(".ladder .rung[data-verdict=taken]", "claimed by host=node-1")
-    outcome = browser.until(".result:not([aria-busy]) .outcome", "allocated: 10.64.").text
+    outcome = browser.until(".result:not([aria-busy]) .outcome", "would allocate: 10.64.").text
     browser.until(".ladder .rung", "not reached")
     browser.until(".passed", "inside the boundary")
     assert len(ipam.allocations()) == before
@@ -94,7 +100,7 @@ def test_a_slow_answer_is_shown_with_its_own_request(
     page: Served, ipam: Ipam, browser: Browser
 ) -> None:
     """A late explanation of an older request is dropped; an allocation is shown although the form changed."""
-    browser.press("4")
+    browser.press("5")
     browser.until(".result")
     browser.run(
         """
@@ -168,11 +174,15 @@ def test_the_form_knows_every_kind_of_request(page: Served, ipam: Ipam, browser:
 
 
 def test_an_exhausted_group_is_explained(page: Served, browser: Browser) -> None:
-    """The explanation in the error is shown as steps."""
+    """A refusal looks like one, before and after it; its steps and its advice are shown."""
     browser.open(f"{page.url}/#/allocate?network=edge&segment=rack-7")
-    browser.until(".result .outcome")
+    browser.until(".result .outcome.alarm[role=alert]", "every address is allocated")
+    browser.until(".result .hint", "this request gets nothing")
+    browser.until(".result .advice li", "release addresses")
     browser.click("#allocate-now")
-    browser.until(".result [role=alert]")
+    browser.until(".result h2", "Not allocated")
+    browser.until(".result .outcome.alarm[role=alert]", "no free IPv4 address")
+    browser.until(".result .advice li", "add a subnet to the group")
     browser.until(".result code", "exhausted")
     browser.until(".ladder .rung[data-verdict=full]")
     # The browser reports refused requests too; they are no fault of the page.
@@ -181,7 +191,7 @@ def test_an_exhausted_group_is_explained(page: Served, browser: Browser) -> None
 
 def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
     """New events appear by themselves; while paused they are only counted."""
-    browser.press("5")
+    browser.press("6")
     browser.until("tbody tr", "web-2")
     ipam.allocate(labels={"network": "pods"}, host="node-1", families=4, owner="fresh-1")
     browser.until("tbody tr.fresh", "fresh-1")
@@ -191,16 +201,36 @@ def test_a_live_feed(page: Served, ipam: Ipam, browser: Browser) -> None:
     assert not [row for row in browser.all("tbody tr") if "fresh-2" in row.text]
     browser.click("#pause", "Resume")
     browser.until("tbody tr", "fresh-2")
-    browser.write(".filter input", "fresh")
-    browser.gone("tbody tr:nth-child(4)")
-    assert all("fresh" in row.text for row in browser.all("tbody tr"))
-    browser.until(".filter select").send_keys("claimed")
+
+
+def test_events_are_filtered_by_the_service(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """Also those that the page never read; the filter is in the address, and new events obey it."""
+    ipam.allocate(labels={"network": "pods"}, families=4, owner="old-1")
+    for _ in range(3):
+        ipam.allocate(labels={"network": "pods"}, families=4, count=100, owner="many")
+    browser.open(f"{page.url}/#/events")
+    browser.until("#event-sum", "the newest 200 events")
+    browser.click("button", "Older events")
+    browser.until("#event-sum", "the newest 400 events")
+    browser.write(".filter input[name=what]", "old-1")
+    browser.press("enter")
+    browser.until("#event-sum", "1 event")
+    browser.open(browser.driver.current_url)
+    browser.until("#event-sum", "1 event")
+    ipam.allocate(labels={"network": "pods"}, families=4, owner="other")
+    ipam.release(owner="old-1")
+    browser.until("tbody tr.fresh", "released")
+    browser.until("#event-sum", "2 events")
+    browser.choose(".filter select", "claimed")
     browser.until("tbody", "No event matches.")
+    browser.open(f"{page.url}/#/events?what=10.64.0.1&act=allocated")
+    browser.until("tbody tr", "web-1")
+    assert len(browser.all("tbody tr")) == 1
 
 
 def test_a_cut_stream_resumes(page: Served, ipam: Ipam, browser: Browser) -> None:
     """No event is missed, and none comes twice."""
-    browser.press("5")
+    browser.press("6")
     browser.until("tbody tr", "web-2")
     browser.run("const { state } = await import('/static/core/state.js');state.feed.stop()")
     for number in range(3):
@@ -225,7 +255,7 @@ def test_a_stream_whose_events_were_pruned_reads_everything_anew(
     page: Served, ipam: Ipam, browser: Browser
 ) -> None:
     """The page reads what it missed, and events go on from there."""
-    browser.press("5")
+    browser.press("6")
     browser.until("tbody tr", "web-2")
     browser.run("const { state } = await import('/static/core/state.js');state.feed.stop()")
     ipam.add_subnet("10.99.0.0/24", name="missed", labels={"network": "missed"})
@@ -273,8 +303,19 @@ def test_search_by_address_owner_host_and_subnet(
 
 def test_another_scope(page: Served, browser: Browser) -> None:
     """Scopes may use the same addresses; the page shows one at a time."""
+    browser.open(f"{page.url}/#/map?at=10.64.0.0/18")
+    browser.until(".inspector h2", "10.64.0.0/18")
     browser.choose("#scope", "blue")
     browser.until("#prefix-view", "10.0.0.0/24")
+    # Nothing that was chosen in the old scope stays.
+    browser.until(".inspector h2", "1 subnet")
+    assert browser.driver.current_url.endswith("#/map?scope=blue")
+    browser.open(f"{page.url}/#/groups?scope=nowhere")
+    browser.until("main [role=alert]", "no scope 'nowhere'")
+    browser.click("main a", "Show the default scope")
+    browser.until("tbody tr", "pods")
+    assert all("404" in line for line in browser.complaints())
+    browser.open(f"{page.url}/#/map?scope=blue")
     browser.until(".inspector", "lan")
     browser.click("#rail a[data-view=groups]")
     browser.until("tbody tr", "lan")

@@ -56,6 +56,7 @@ def test_apply_shows_what_it_adds_and_then_has_nothing_to_do(empty: Cli):
         "effects": [],
         "more_effects": 0,
         "summary": {"added": 0, "changed": 0, "removed": 0},
+        "source": "",
         "dry_run": False,
     }
 
@@ -151,6 +152,19 @@ def test_allocate_with_the_same_key_returns_the_same_addresses(cli: Cli):
     assert "An earlier request" in cli.text(*words)
 
 
+def test_addresses_of_a_subnet_are_listed_in_order(cli: Cli):
+    cli.json("allocate", "-l", "network=pods", "--address", "10.64.0.9", "--owner", "web-9")
+    said = cli.text("list", "addresses", "pods-a", "--limit", "4")
+    assert [line.split()[:3] for line in said.splitlines()[2:]] == [
+        ["10.64.0.0", "never", "allocated"],
+        ["10.64.0.1-10.64.0.8", "free"],
+        ["10.64.0.9", "allocated", "web-9"],
+        ["10.64.0.10-10.64.127.254", "free"],
+    ]
+    rest = cli.json("list", "addresses", "pods-a", "--after", "10.64.0.9")["addresses"]
+    assert [each["state"] for each in rest] == ["free", "never"]
+
+
 def test_allocate_explains_itself(cli: Cli):
     words = ("allocate", "-l", "network=pods", "--host", "node-1", "--explain")
     assert cli.json(*words)["explanation"]["rungs"][1]["verdict"] == "taken"
@@ -173,7 +187,11 @@ def test_explain_shows_the_steps_and_allocates_nothing(cli: Cli):
     assert "pods-a  10.64.0.0/17  32766 free  0 of 32766 allocated" in said
     assert "  - host=node-1 claims 10.64.0.0/28: nothing of its own is free" in said
     assert "and 1 more step, not reached" in said
+    assert "Outcome: would allocate: 10.64.0.1 from pods-a\n" in said
     assert cli.allocations()["allocations"] == []
+    assert "Try: label a subnet so that the group admits it" in cli.text(
+        "explain", "-l", "network=none"
+    )
 
 
 def test_explain_lists_subnets_passed_over(make_cli: Any):
@@ -443,14 +461,15 @@ def test_examples_work(empty: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     empty.text("init")
     empty.text("apply", CONTAINERS)
     empty.text("allocate", "-l", "network=pods", "--address", "10.64.0.1", "--owner", "first")
+    empty.text("allocate", "-l", "network=pods", "--lease", "1h", "--key", "job-7")
     (tmp_path / "pool.yaml").write_text("pools: [{name: nodes, prefixes: [10.9.0.0/24]}]")
     empty.text("apply", "pool.yaml", "--name", "pools")
     for path, command in LEAVES:
         program, *words = command.example.split()
         assert program == "borough"
         assert " ".join(path) in command.example
-        if path == ("serve",):
-            # It goes on until it is told to stop: tests/api/test_serve.py.
+        if path == ("serve",) or path[0] == "agent":
+            # They go on until they are told to stop: tests/api/test_serve.py, tests/routing/test_agents.py.
             continue
         if path[0] == "agent":
             continue  # it changes the kernel: tests/routing/test_agents.py

@@ -140,3 +140,49 @@ def test_apply_shows_the_effects(cli: Cli, tmp_path: Path):
     assert "! 1 address follows from subnet web to web-b\n" in said
     effects = cli.json("apply", str(file))["effects"]
     assert [(each["kind"], each["subnet"]) for each in effects] == [("follow", "web-b")]
+
+
+def test_single_fields_of_a_subnet_change(cli: Cli):
+    said = cli.text(
+        "subnet", "change", "pods-a", "--gateway", "10.64.0.1", "-l", "rack=r3", "--dry-run"
+    )
+    assert said.startswith(
+        "~ subnet pods-a: gateway none -> 10.64.0.1, labels network=pods rack=r1 ->"
+    )
+    assert said.endswith("This was a dry run: nothing was changed.\n")
+    said = cli.text(
+        "subnet", "change", "pods-a", "--cooldown", "5m", "--claim", "block=64", "--closed"
+    )
+    assert "claims none -> block=64" in said
+    assert "Topology 'container-hosts' declares this: correct its file" in said
+    assert cli.text("subnet", "change", "pods-a", "--closed") == "pods-a is so already.\n"
+    answer = cli.json(
+        "subnet", "change", "pods-a", "--open", "--range", "none", "--attribute", "a=1",
+        "--remove", "labels.rack", "--remove", "cooldown", "--remove", "claims",
+    )  # fmt: skip
+    assert (answer["summary"]["changed"], answer["source"]) == (1, "container-hosts")
+    made = cli.json("show", "pods-a")["subnet"]
+    assert (made["ranges"], made["closed"], made["cooldown"], made["claims"]) == ([], False, 0, {})
+    assert (made["labels"], made["attributes"]) == ({"network": ["pods"]}, {"a": "1"})
+    cli.fails("subnet", "change", "pods-a", exit_code=2, code="usage")
+    both = ("--gateway", "10.64.0.1", "--remove", "gateway")
+    cli.fails("subnet", "change", "pods-a", *both, exit_code=2, code="usage")
+    said = cli.fails(
+        "subnet", "change", "pods-a", "--remove", "gatway", exit_code=2, code="invalid_input"
+    )
+    assert "did you mean 'gateway'?" in said
+
+
+def test_subnets_are_split_and_merged(cli: Cli):
+    cli.text(
+        "subnet", "add", "c", "--cidr", "10.65.0.0/24", "-l", "network=c", "--gateway", "10.65.0.1"
+    )
+    assert cli.json("subnet", "split", "c", "26")["summary"] == {
+        "added": 3,
+        "changed": 1,
+        "removed": 0,
+    }
+    parts = [f"c-{at}" for at in range(1, 5)]
+    assert "~ subnet c: name c-1 -> c" in cli.text("subnet", "merge", *parts, "--name", "c")
+    (subnet,) = cli.json("list", "subnets", "-l", "network=c")["subnets"]
+    assert subnet["prefix"] == "10.65.0.0/24"

@@ -99,11 +99,17 @@ def test_reclaim_prints_its_result(cli: Cli):
     said = cli.text("reclaim")
     assert said.startswith("Marked as idle, to be returned by a later run:\n")
     assert "10.64.0.0/28" in said
-    assert cli.json("reclaim") == {"rested": 0, "marked": [], "reclaimed": [], "joined": 0}
+    assert cli.json("reclaim") == {
+        "rested": 0,
+        "ended": 0,
+        "marked": [],
+        "reclaimed": [],
+        "joined": 0,
+    }
 
 
 def test_a_failed_reclaim_prints_its_progress(cli: Cli, monkeypatch: pytest.MonkeyPatch):
-    done = {"rested": 256, "marked": [{}], "reclaimed": [], "joined": 0}
+    done = {"rested": 256, "ended": 0, "marked": [{}], "reclaimed": [], "joined": 0}
 
     def fails(*_: Any) -> None:
         raise Unavailable("gone", outcome="partial", done=done)
@@ -227,3 +233,17 @@ def test_an_owner_is_transferred(cli: Cli):
     )
     assert {each["owner"] for each in cli.allocations()["allocations"]} == {"web"}
     assert cli.json("transfer", "of-node-1", "web") == {"transferred": 0}
+
+
+def test_a_changed_host(cli: Cli):
+    said = cli.text(
+        "host", "change", "node-1", "-l", "rack=r2", "--claim", "cap=8", "--claim", "at_cap=fail"
+    )
+    assert said.startswith(
+        "~ host node-1: labels rack=r1 -> rack=r2, claims none -> at_cap=fail cap=8\n"
+    )
+    assert "Topology 'container-hosts' declares this" in said
+    cli.text("host", "change", "node-1", "--remove", "labels.rack", "--remove", "claims.cap")
+    (made,) = [each for each in cli.json("list", "hosts")["hosts"] if each["name"] == "node-1"]
+    assert (made["labels"], made["claims"]) == ({}, {"at_cap": "fail"})
+    cli.fails("host", "change", "nod-1", "-l", "rack=r1", exit_code=2, code="unknown_object")

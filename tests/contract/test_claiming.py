@@ -307,7 +307,7 @@ def test_the_settings_of_a_host_are_kept(ipam: Ipam) -> None:
     assert kept["small"].claims == {}
     topology["hosts"]["large"]["claims"] = {"expected": 60}
     (change,) = ipam.apply(topology).changes
-    assert [each.field for each in change.fields] == ["claiming"]
+    assert [each.field for each in change.fields] == ["claims"]
     ipam.rename_host("large", "larger")
     assert [each.claims for each in ipam.hosts() if each.name == "larger"] == [{"expected": 60}]
     topology["hosts"] = {"larger": {"rack": "r1"}}

@@ -12,15 +12,19 @@ from borough import Ipam
 from borough.api.scoped import ScopedIpam, VisibleSubnets
 from borough.domain.declared.dimensions import make_labels
 from borough.domain.encode import utc
+from borough.domain.net.prefixes import parse_prefix
 from borough.domain.space.events import Event
+from borough.domain.space.filters import Trail
 from borough.errors import FixInput, UnknownObject
 from borough.store.actor import acting
+from borough.store.port import ReadUnit
 from borough.store.sql.runner import Statement
 from borough.store.sql.store import SqlStore
 from borough.store.sql.unit import trail as sql_trail
 from tests.conftest import STORES, Clock, each_store
 from tests.contract.test_trail import DIMENSIONS, fill, subnet
 
+PLACE = parse_prefix("10.0.0.0/16")
 RED, GREEN = {"tenant": "red"}, {"tenant": "green"}
 
 
@@ -117,6 +121,32 @@ def test_a_wide_prefix_is_read_by_id(
 
 
 @pytest.mark.parametrize("store", each_store())
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_few_of_many_events_in_a_prefix_are_found(
+    store: str, newest_first: bool, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page is completed from longer and longer pages of ids."""
+    monkeypatch.setattr(sql_trail, "_IDS", 2)
+    monkeypatch.setattr(sql_trail, "_LONGER", 2)
+    with borough.open(STORES[store](tmp_path, 0), create=True, clock=clock) as ipam:
+        prepared(ipam, clock)
+        for at in range(20, 40):
+            ipam.allocate(address=f"10.0.1.{at}", subnets=["b"], owner="many")
+        ipam.release("10.0.1.30")
+        order = -1 if newest_first else 1
+        everything = [each for each in ipam.events()[::order] if "10.0." in each.subject]
+        for act in ("allocated", "released"):
+            for limit in (1, 2, 21, 100):
+                wanted = Trail(0, 1 << 40, limit, act=act, within=PLACE, newest_first=newest_first)
+
+                def read(unit: ReadUnit, of: Trail = wanted) -> list[Event]:
+                    return unit.events(of)
+
+                found = ipam.store.transact(read, write=False)
+                assert found == [each for each in everything if each.act == act][:limit]
+
+
+@pytest.mark.parametrize("store", each_store())
 def test_a_confined_token_asks_within_its_boundary(
     store: str, tmp_path: Path, clock: Clock
 ) -> None:
@@ -180,17 +210,19 @@ def _plan(cursor: Any, statement: Statement, values: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("store", each_store("memory"))
-@pytest.mark.parametrize("column", ["address", "owner", "host", "cohort_id"])
+@pytest.mark.parametrize(
+    "column", ["address", "owner", "host", "act", "actor", "scope", "cohort_id"]
+)
 def test_history_reads_an_index(store: str, column: str, tmp_path: Path) -> None:
     """Backwards, without a sort, and with a condition beside it."""
     with borough.open(STORES[store](tmp_path, 0), create=True) as ipam:
         fill(ipam, 20_000)
         assert isinstance(ipam.store, SqlStore)
         compiler = ipam.store._compiler
-        clause = sql_trail.first_of(column, 1, 128, True, ("act",), compiler.name)
+        clause = sql_trail.first_of(column, 1, 128, True, ("subnet",), compiler.name)
         key = {"address": b"\n\x01\x00\x07", "cohort_id": 1}.get(column, "nobody")
         statement = Statement.of(clause.made(), compiler)
-        values = {"key_0": key, "after": 0, "upto": 1 << 40, "act": "released"}
+        values = {"key_0": key, "after": 0, "upto": 1 << 40, "subnet": "a"}
         with ipam.store._links.use() as link:
             plan = _plan(link.cursor, statement, values)
         assert f"ix_borough_event_{column.removesuffix('_id')}" in plan

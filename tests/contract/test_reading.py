@@ -9,7 +9,7 @@ from borough.domain.net.prefixes import parse_prefix
 from borough.engine import ipam as engine_ipam
 from borough.engine import queries
 from borough.engine.upkeep import hosts
-from borough.errors import InvalidPrefix, UnknownObject
+from borough.errors import FixInput, InvalidPrefix, UnknownObject
 
 L = {"network": "n"}
 
@@ -37,6 +37,45 @@ def filled(ipam: Ipam) -> Ipam:
     ipam.allocate(address="10.0.0.5", labels=L, owner="web-blue", scope="blue")
     ipam.allocate(address="10.0.0.6", labels=L)
     return ipam
+
+
+def test_allocations_in_a_state(filled: Ipam) -> None:
+    """With and without other conditions, page by page."""
+    filled.add_subnet("10.2.0.0/28", name="rests", labels=L, cooldown=60)
+    for at, lease in ((1, 0), (2, 600), (3, 0), (4, 600)):
+        filled.allocate(address=f"10.2.0.{at}", labels=L, owner="web-1", lease=lease)
+    filled.release(["10.2.0.3", "10.2.0.4"])
+    filled.reserve("10.2.0.5-10.2.0.6", owner="web-1")
+    within = {"subnet": "rests"}
+    assert addresses(filled, state="allocated", **within) == ["10.2.0.1", "10.2.0.2"]
+    assert addresses(filled, state="cooling", **within) == ["10.2.0.3", "10.2.0.4"]
+    assert addresses(filled, state="reserved") == ["10.2.0.5", "10.2.0.6"]
+    assert addresses(filled, state="cooling", owner="web-1", prefix="10.2.0.0/29") == [
+        "10.2.0.3",
+        "10.2.0.4",
+    ]
+    assert len(filled.allocations(state="allocated")) == 9
+    first, second = filled.allocations(state="reserved")
+    assert filled.allocations(state="reserved", limit=1) == [first]
+    assert filled.allocations(state="reserved", after=first.sequence) == [second]
+    with pytest.raises(FixInput, match="no state"):
+        filled.allocations(state="held")  # type: ignore[arg-type]
+
+
+def test_an_export_has_allocated_addresses_only(filled: Ipam) -> None:
+    filled.add_subnet("10.2.0.0/28", name="rests", labels=L, cooldown=60)
+    filled.allocate(address="10.2.0.1", labels=L, owner="gone")
+    filled.release("10.2.0.1")
+    filled.reserve("10.2.0.2", owner="later")
+    assert list(filled.export("hosts", scope="blue")) == ["10.0.0.5 web-blue"]
+    assert list(filled.export("dns", zone="example.org", owner="web-1")) == [
+        "web-1.example.org. IN A 10.0.0.5",
+        "5.0.0.10.in-addr.arpa. IN PTR web-1.example.org.",
+    ]
+    assert len(list(filled.export())) == 1 + 7
+    assert list(filled.export(subnet="rests")) == ["address,owner,host,scope,attributes,note"]
+    with pytest.raises(FixInput):
+        filled.export("word")
 
 
 def test_allocations_of_a_prefix(filled: Ipam) -> None:
@@ -192,3 +231,57 @@ def test_a_large_host_is_removed_page_by_page(ipam: Ipam, monkeypatch: pytest.Mo
     assert ipam.allocations() == []
     assert {each.holder for each in ipam.blocks()} <= {""}
     assert ipam.audit() == []
+
+
+def test_addresses_of_a_subnet_in_order(ipam: Ipam) -> None:
+    """Held addresses are lines, all others are ranges; pages follow each other."""
+    ipam.add_subnet(
+        "10.0.0.0/28", name="a", labels=L, gateway="10.0.0.1", exclude=["10.0.0.12-10.0.0.13"]
+    )
+    for address in ("10.0.0.9", "10.0.0.2", "10.0.0.12"):
+        ipam.allocate(address=address, labels=L, owner=f"of-{address}")
+    ipam.reserve(["10.0.0.5"], owner="later")
+    whole = [
+        ("10.0.0.0", "10.0.0.0", "never"),
+        ("10.0.0.1", "10.0.0.1", "by_name"),
+        ("10.0.0.2", "10.0.0.2", "allocated"),
+        ("10.0.0.3", "10.0.0.4", "free"),
+        ("10.0.0.5", "10.0.0.5", "reserved"),
+        ("10.0.0.6", "10.0.0.8", "free"),
+        ("10.0.0.9", "10.0.0.9", "allocated"),
+        ("10.0.0.10", "10.0.0.11", "free"),
+        ("10.0.0.12", "10.0.0.12", "allocated"),
+        ("10.0.0.13", "10.0.0.13", "by_name"),
+        ("10.0.0.14", "10.0.0.14", "free"),
+        ("10.0.0.15", "10.0.0.15", "never"),
+    ]
+    lines = ipam.addresses("a")
+    assert [(each.first, each.last, each.state) for each in lines] == whole
+    owners = [each.allocation and each.allocation.owner for each in lines]
+    assert owners[2:5] == ["of-10.0.0.2", None, "later"]
+    for size in range(1, 6):
+        paged, after = [], None
+        while page := ipam.addresses("a", after=after, limit=size):
+            paged += page
+            after = page[-1].last
+        assert paged == lines
+
+
+def test_addresses_of_a_large_subnet(filled: Ipam) -> None:
+    """The free rest of a /64 is one line; other scopes and subnets are left out."""
+    lines = [(each.first, each.last, each.state) for each in filled.addresses("six")]
+    assert lines == [
+        ("2001:db8::", "2001:db8::", "never"),
+        ("2001:db8::1", "2001:db8::4", "free"),
+        ("2001:db8::5", "2001:db8::5", "allocated"),
+        ("2001:db8::6", "2001:db8:0:0:8000::", "free"),
+        ("2001:db8::8000:0:0:1", "2001:db8::8000:0:0:1", "allocated"),
+        ("2001:db8::8000:0:0:2", "2001:db8::ffff:ffff:ffff:ffff", "free"),
+    ]
+    held = [each.first for each in filled.addresses("a") if each.allocation]
+    assert held == ["10.0.0.5", "10.0.0.6", "10.0.0.70"]
+    assert filled.addresses("a", after="10.0.0.255") == []
+    with pytest.raises(UnknownObject):
+        filled.addresses("nowhere")
+    with pytest.raises(FixInput):
+        filled.addresses("a", after="10.0.1.0")

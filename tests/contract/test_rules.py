@@ -11,7 +11,7 @@ import pytest
 import borough
 from borough import BoroughError, Ipam
 from borough.domain.encode import plain
-from borough.engine import allocation
+from borough.engine import allocation, expiry
 from borough.errors import (
     AddressInUse,
     AddressOutsideGroup,
@@ -19,6 +19,7 @@ from borough.errors import (
     Exhausted,
     FixInput,
     KeyReused,
+    NeedsSpace,
     NoMatchingSubnet,
     NotAllocated,
     UnknownDimension,
@@ -313,7 +314,7 @@ def test_an_explanation_expires_cooldowns(ipam: Ipam, clock: Clock) -> None:
     ipam.release(give(ipam))
     assert ipam.explain(labels={"network": "n"}).outcome.startswith("1 address cools down until ")
     clock.advance(61)
-    assert ipam.explain(labels={"network": "n"}).outcome == "allocated: 10.0.0.0 from s"
+    assert ipam.explain(labels={"network": "n"}).outcome == "would allocate: 10.0.0.0 from s"
 
 
 def test_an_explanation_writes_nothing(ipam: Ipam, clock: Clock) -> None:
@@ -335,7 +336,7 @@ def test_an_explanation_writes_nothing(ipam: Ipam, clock: Clock) -> None:
     for _ in range(2):
         explaining.explain(labels={"network": "n"})
     clock.advance(60)
-    assert ipam.explain(labels={"network": "n"}).outcome == "allocated: 10.0.0.0 from s"
+    assert ipam.explain(labels={"network": "n"}).outcome == "would allocate: 10.0.0.0 from s"
     assert (ipam.show("10.0.0.0").state, ipam.newest_event()) == ("cooling", event)
 
 
@@ -359,6 +360,7 @@ def test_an_explanation_equals_the_allocation_after_a_cooldown(ipam: Ipam, clock
         told = plain(ipam.explain(labels={"network": "n"}, **asked))
         given = ipam.allocate(labels={"network": "n"}, explain=True, **asked)
         assert given.explanation is not None
+        told["outcome"] = told["outcome"].replace("would allocate", "allocated")
         assert told == plain(given.explanation)
         clock.advance(1)
         ipam.release([each.address for each in given.allocations])
@@ -390,6 +392,7 @@ def test_an_explanation_expires_a_bounded_number_of_cooldowns(
 ) -> None:
     """Rules 9 and 11: it keeps them in memory, and reports when it would need more."""
     monkeypatch.setattr(allocation, "EXPIRE_BATCH", 2)
+    monkeypatch.setattr(expiry, "EXPIRE_BATCH", 2)
     monkeypatch.setattr(allocation, "EXPLAINED", 8)
     other = {**subnet("other", "10.0.1.0/24", cooldown=60), "labels": {"network": "o"}}
     declare(ipam, subnet("s", "10.0.0.0/30"), other)
@@ -398,7 +401,7 @@ def test_an_explanation_expires_a_bounded_number_of_cooldowns(
     ipam.release(owner="gone")
     assert "every address is allocated" in ipam.explain(labels={"network": "n"}).outcome
     clock.advance(61)
-    assert ipam.explain(labels={"network": "o"}).outcome.startswith("allocated")
+    assert ipam.explain(labels={"network": "o"}).outcome.startswith("would allocate")
     assert ipam.explain(labels={"network": "n"}).outcome.startswith("not decided")
     ipam.reclaim()
     assert "every address is allocated" in ipam.explain(labels={"network": "n"}).outcome
@@ -424,10 +427,25 @@ def test_explain_equals_allocate_and_writes_nothing(ipam: Ipam) -> None:
     declare(ipam, subnet("s", "10.0.0.0/24"))
     explanation = ipam.explain(labels={"network": "n"}, host="h")
     assert ipam.allocations() == []
-    assert explanation.outcome == "allocated: 10.0.0.1 from s"
+    assert explanation.outcome == "would allocate: 10.0.0.1 from s"
+    assert explanation.possible
     assert [rung.verdict for rung in explanation.rungs] == ["full", "taken", "not reached"]
     assert [note.partition(":")[0] for note in explanation.notes] == ["host=h claims 10.0.0.0/28"]
     assert give(ipam, "h") == "10.0.0.1"
+
+
+def test_a_preview_of_a_refusal_has_its_advice(ipam: Ipam) -> None:
+    """Rule 11: a preview tells success from failure, and helps as the refusal does."""
+    declare(ipam, subnet("a", "10.0.0.0/30"))
+    give(ipam)
+    assert ipam.explain(labels={"network": "n"}).advice == ()
+    give(ipam)
+    for labels in ({"network": "n"}, {"network": "m"}):
+        preview = ipam.explain(labels=labels)
+        assert not preview.possible
+        with pytest.raises(NeedsSpace) as refused:
+            ipam.allocate(labels=labels)
+        assert list(preview.advice) == refused.value.detail["try"] != []
 
 
 def test_an_answer_carries_its_explanation_when_asked(ipam: Ipam) -> None:

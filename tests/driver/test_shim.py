@@ -421,3 +421,13 @@ def test_bad_input_changes_nothing() -> None:
     with pytest.raises(FixInput):
         driver.release()
     assert asked(driver) == []
+
+
+def test_leases_and_shared_addresses_are_refused() -> None:
+    """The ledger would end them, and the system would not know."""
+    driver = shim(subnet("a", "10.0.0.0/30"))
+    with pytest.raises(NotSupported, match="lacks leases"):
+        ask(driver, lease=60)
+    with pytest.raises(NotSupported, match="lacks shared addresses"):
+        ask(driver, owner="a", shared=True)
+    assert not system(driver).held

@@ -11,6 +11,8 @@ from tests.interleaving.places import (
     BARE,
     COOLING,
     GROUP,
+    LEASED,
+    LEASED_REST,
     LENT,
     RESERVED,
     RESTED,
@@ -91,6 +93,15 @@ def _edit(ipam: Ipam, scene: Scene) -> Any:
     return ipam.edit(held.address, owner="edited", note="a", sequence=held.sequence)
 
 
+def _reserve_over(ipam: Ipam, scene: Scene) -> Any:
+    return ipam.reserve(scene.of("over").address, owner="later")
+
+
+def _renew(ipam: Ipam, scene: Scene) -> Any:
+    held = scene.of("alive")
+    return ipam.renew(held.address, sequence=held.sequence, lease=7200)
+
+
 def _import(ipam: Ipam, _: Scene) -> Any:
     """Addresses in two blocks, and one outside the ranges."""
     return ipam.import_allocations(
@@ -138,6 +149,29 @@ ACTS: Final = [
     *_gives("sticky-new", sticky=True, is_ranged=False),
     *_gives("sticky-held", ROOMY, sticky=True, owner="plain", is_ranged=False),
     *_gives("sticky-reserved", RESERVED, sticky=True, owner="kept", is_ranged=False),
+    *_gives("lease", lease=60),
+    *_gives("lease-over", LEASED, LEASED_REST),
+    *_gives(
+        "lease-over-by-name",
+        LEASED,
+        LEASED_REST,
+        address=lambda scene: str(scene.of("over").address),
+        is_ranged=False,
+    ),
+    *_gives("lease-over-sticky", LEASED, sticky=True, owner="set", lease=60, is_ranged=False),
+    Act("renew", _renew, (LEASED, LEASED_REST)),
+    Act("renew-key", lambda ipam, _: ipam.renew(key="alive"), (LEASED,)),
+    Act("release-leased", lambda ipam, scene: _release(ipam, scene, "alive"), (LEASED_REST,)),
+    Act("reserve-over", _reserve_over, (LEASED,)),
+    Act("reclaim-leased", lambda ipam, _: ipam.reclaim(), (LEASED, LEASED_REST)),
+    *_gives("shared", shared=True),
+    *_gives(
+        "share", LEASED, LEASED_REST, address=lambda _: "10.9.0.60", shared=True, is_ranged=False
+    ),
+    *_gives("share-alone", LEASED, address=lambda _: "10.9.0.6", shared=True, is_ranged=False),
+    Act("unshare", lambda ipam, _: ipam.release("10.9.0.60", owner="vip"), (LEASED, LEASED_REST)),
+    Act("unshare-last", lambda ipam, _: ipam.release(owner="alone"), (LEASED, LEASED_REST)),
+    Act("unshare-owner", lambda ipam, _: ipam.release(owner="vip2"), (LEASED,)),
     Act("reserve", lambda ipam, _: ipam.reserve("10.9.0.6-10.9.0.14"), (RESERVED, BARE)),
     Act("reserve-held", _reserve_held, (RESERVED,)),
     Act("reserve-cooling", _reserve_cooling, (RESERVED,)),

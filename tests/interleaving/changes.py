@@ -150,6 +150,18 @@ def _relabelled(scene: Scene, host: str) -> Topology:
     return topology
 
 
+def _one(topology: Topology, scene: Scene) -> None:
+    """A hole in the ranges and a gateway of the first subnet only."""
+    subnet = next(_subnets(topology, scene))
+    variant = VARIANTS[subnet["name"]]
+    subnet |= {"ranges": variant.ranges["hole"], "gateway": variant.gateway}
+
+
+def _change_one(ipam: Ipam, scene: Scene, _host: str) -> None:
+    changed = next(_subnets(_edited(scene, _one), scene))
+    ipam.change_subnet(changed["name"], ranges=changed["ranges"], gateway=changed["gateway"])
+
+
 def _again(name: str, edit: Edit) -> Change:
     """Remove subnets, then add them again in a second unit of work."""
 
@@ -185,9 +197,10 @@ CHANGES: Final = [
     _applies("fallback", _divide_racks),
     Change(
         "host-relabelled",
-        lambda ipam, scene, host: ipam.apply(_relabelled(scene, host)),
+        lambda ipam, _, host: ipam.change_host(host, labels={"rack": "r2"}, claims={"cap": 8}),
         _relabelled,
     ),
+    Change("one-subnet", _change_one, lambda scene, _host: _edited(scene, _one)),
     Change("host-renamed", lambda ipam, _, host: ipam.rename_host(host, f"{host}-new")),
     Change("host-drained", lambda ipam, _, host: ipam.drain(host)),
     Change("host-removed", lambda ipam, _, host: ipam.remove_host(host)),

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from borough import Ipam
 from borough.domain.declared.catalogue import Catalogue
+from borough.domain.encode import utc
 from borough.domain.net.addresses import parse_address
 from borough.engine.imports import Imported
+from borough.engine.leases import Renewed
 from borough.engine.upkeep.hosts import Vacated
 from borough.engine.views import Allocation, Answer, Released, Reservations, SubnetView
 from borough.errors import FixInput, NeedsSpace, Reevaluate
@@ -45,6 +47,8 @@ class Meeting:
             if outcome.error is not None and not isinstance(outcome.error, _REFUSALS):
                 yield f"{name}: {outcome}"
         yield from self._held(ipam)
+        yield from self._renewed(ipam)
+        yield from self._shared(ipam)
         yield from self._reserved(ipam)
         yield from self._given()
         yield from self._declared(ipam)
@@ -52,22 +56,28 @@ class Meeting:
             yield f"audit: {finding.code} {finding.subject}"
 
     def _released(self) -> set[int]:
-        """The sequence numbers that the act or the change has released."""
+        """The sequence numbers that the act or the change has released; others keep a shared address."""
         released: set[int] = set()
         for answer in (self.did.answer, self.changed.answer):
             found = answer.released if isinstance(answer, Vacated) else answer
             if isinstance(found, tuple | Released):
-                released |= {each.sequence for each in found}
+                released |= {each.sequence for each in found if len(each.sharers) < 2}
         return released
 
     def _held(self, ipam: Ipam) -> Iterator[str]:
         """Every acknowledged address is held, and no released one is."""
-        present = {each.sequence: each for each in ipam.allocations() if each.state == "allocated"}
+        present = {
+            each.sequence: each
+            for each in ipam.allocations()
+            if each.state == "allocated" and not self._is_over(each)
+        }
         released = self._released()
         answer = self.did.answer
         edited = {answer.sequence: answer} if isinstance(answer, Allocation) else {}
         expected = [
-            edited.get(each.sequence, each) for each in self.held if each.state == "allocated"
+            edited.get(each.sequence, each)
+            for each in self.held
+            if each.state == "allocated" and not self._is_over(each)
         ]
         if isinstance(answer, Answer):
             expected += answer.allocations
@@ -93,6 +103,31 @@ class Meeting:
         for each in present.values():
             if each.sequence not in known:
                 yield f"{each.address} of {each.owner} was never answered"
+
+    def _renewed(self, ipam: Ipam) -> Iterator[str]:
+        """Every acknowledged renewal is kept; a change may have released the address since."""
+        answer = self.did.answer
+        ends = {each.sequence: each.leased_until for each in ipam.allocations() if each.lease}
+        for each in answer.allocations if isinstance(answer, Renewed) else ():
+            if ends.get(each.sequence, each.leased_until) != each.leased_until:
+                yield f"{each.address} was renewed until {each.leased_until} and is not so"
+
+    def _shared(self, ipam: Ipam) -> Iterator[str]:
+        """Every acknowledged owner of a shared address has it, and one that left has not."""
+        answer = self.did.answer
+        present = {each.sequence: each.sharers for each in ipam.allocations()}
+        for each in answer.allocations if isinstance(answer, Answer) else ():
+            left = set(each.sharers) - set(present.get(each.sequence, each.sharers))
+            if left:
+                yield f"{each.address} is not shared by {left}"
+        for each in answer if isinstance(answer, Released) else ():
+            left_by = {"unshare": "vip", "unshare-owner": "vip2"}.get(self.act.name)
+            if left_by in present.get(each.sequence, ()):
+                yield f"{each.address} is still shared by {left_by}"
+
+    def _is_over(self, each: Allocation) -> bool:
+        """Whether the lease of an address is over; anything may end it."""
+        return each.leased_until is not None and each.leased_until <= utc(self.scene.now)
 
     def _reserved(self, ipam: Ipam) -> Iterator[str]:
         """Every acknowledged reservation is kept, and no cancelled one is."""

@@ -203,6 +203,23 @@ def _fill_reserved(ipam: Ipam, clock: Clock) -> None:
     clock.advance(30)
 
 
+def _fill_leased(ipam: Ipam, clock: Clock) -> None:
+    """Leases that are over, inside and outside the ranges, sticky and claimed; and one that is not.
+
+    And addresses shared by two owners and by one.
+    """
+    _take(ipam, "plain", count=2)
+    _take(ipam, "over", count=2, lease=60)
+    _take(ipam, "over", address="10.9.0.5", lease=60)
+    _take(ipam, "over", host="h1", lease=60)
+    _take(ipam, "set", sticky=True, lease=60)
+    for address, owners in (("10.9.0.60", ("vip", "vip2")), ("10.9.0.6", ("alone",))):
+        for owner in owners:
+            _take(ipam, owner, address=address, shared=True)
+    _take(ipam, "alive", count=2, key="alive", lease=3600)
+    clock.advance(90)
+
+
 def _claim_all(ipam: Ipam, kept: Callable[[int], bool]) -> None:
     given = [_take(ipam, "all", host="h1")[0] for _ in range(14)]
     for address in given:
@@ -243,12 +260,15 @@ COOLING: Final = Place("cooling", lambda: _wide(60), _fill_cooling, _WIDE, _look
 RESTED: Final = Place("rested", lambda: _wide(60), _fill_rested, _WIDE, _look, is_bare=True)
 #: An owner has reservations, one of them in use.
 RESERVED: Final = Place("reserved", lambda: _wide(60), _fill_reserved, _WIDE, _look)
+#: Leases are over and nobody has ended them; of subnets without a cool-down, and with one.
+LEASED: Final = Place("leased", _wide, _fill_leased, _WIDE, _look)
+LEASED_REST: Final = Place("leased-rest", lambda: _wide(60), _fill_leased, _WIDE, _look)
 #: One host has claimed all space and uses a small part of it.
 TAKEN: Final = Place("taken", _small, _fill_taken, ("t",), _look)
 #: One host has claimed all space, and others can only borrow single addresses.
 LENT: Final = Place("lent", _small, _fill_lent, ("t",), _look)
 
-PLACES: Final = (ROOMY, BARE, COOLING, RESTED, RESERVED, TAKEN, LENT)
+PLACES: Final = (ROOMY, BARE, COOLING, RESTED, RESERVED, LEASED, LEASED_REST, TAKEN, LENT)
 
 
 class Tables:
@@ -325,7 +345,7 @@ class Scene:
 
     def of(self, owner: str) -> Any:
         """The first allocation of an owner."""
-        return next(each for each in self.allocations if each.owner == owner)
+        return next(each for each in self.allocations if owner in (each.sharers or (each.owner,)))
 
     def topology(self) -> Topology:
         """A copy of the topology, for a change to edit."""

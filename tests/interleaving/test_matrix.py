@@ -14,7 +14,7 @@ from tests.interleaving.matrix import Ground, wrong
 from tests.interleaving.servers import galera, single
 
 #: The usual runs play one pair in so many.
-_PARTS = {"sqlite": 16, "postgresql": 10, "mariadb": 10, "galera": 64}
+_PARTS = {"sqlite": 24, "postgresql": 16, "mariadb": 16, "galera": 128}
 
 _MARKS = {
     "sqlite": [],

@@ -43,7 +43,9 @@ REFUSALS: Final[dict[str, frozenset[str]]] = {
 
 
 #: Findings of an audit after a clock was ahead (docs/reference/operations.md).
-AHEAD: Final = frozenset({"rest_too_long", "idle_since_future", "key_from_future"})
+AHEAD: Final = frozenset(
+    {"rest_too_long", "lease_from_future", "idle_since_future", "key_from_future"}
+)
 
 
 @dataclass(frozen=True)

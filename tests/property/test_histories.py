@@ -11,6 +11,7 @@ import ipaddress
 import os
 import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -48,6 +49,7 @@ HOST_CLAIMS: st.SearchStrategy[Any] = st.sampled_from(
     [{}, {}, {}, {"expected": 30}, {"block": 2, "cap": 6}]
 )
 FALLBACKS = st.sampled_from(["none", "unlabelled", "any"])
+LEASES = st.sampled_from([0, 0, 0, 60, 900])
 NETWORKS = ["n1", "n2"]
 SEGMENTS = ["s1", "s2"]
 TYPES = ["floating", "agent"]
@@ -234,12 +236,22 @@ class Histories(RuleBasedStateMachine):
             f"{[str(each) for each in ipam.blocks()]}\n{ipam.audit()}" for ipam in self.ipams
         )
 
-    def oracle(self) -> Oracle:
+    def oracle(self, *, ends_leases: bool = True) -> Oracle:
+        """The rules, with what is held now.
+
+        :param ends_leases: whether addresses are free after their lease and its cool-down.
+        """
         cooling = {(each.scope, each.address): each.subnet for each in self.ipams[0].allocations()}
+        cooldowns = {each.name: each.cooldown for each in self.ipams[0].subnets()}
         expired = {
             (each.scope, each.address)
             for each in self.ipams[0].allocations()
-            if each.cooling_until is not None and not self._rests(each)
+            if (each.cooling_until is not None and not self._rests(each))
+            or (
+                ends_leases
+                and not each.sticky
+                and self._is_over(each, timedelta(seconds=cooldowns[each.subnet]))
+            )
         }
         extra = [
             {
@@ -258,6 +270,11 @@ class Histories(RuleBasedStateMachine):
 
     def _rests(self, allocation: Any) -> bool:
         return bool(allocation.cooling_until > utc(self.clock.now))
+
+    def _is_over(self, allocation: Any, after: timedelta = timedelta()) -> bool:
+        """Whether the lease of an address was over some time ago."""
+        until = allocation.leased_until
+        return until is not None and until + after <= utc(self.clock.now)
 
     # --- Rules ------------------------------------------------------------------------------------
 
@@ -283,7 +300,11 @@ class Histories(RuleBasedStateMachine):
         note(f"apply: {outcome!r}")
 
     def _held(self, ipam: Ipam) -> dict[int, Any]:
-        return {each.sequence: each for each in ipam.allocations() if each.state != "cooling"}
+        return {
+            each.sequence: each
+            for each in ipam.allocations()
+            if each.state != "cooling" and not self._is_over(each)
+        }
 
     def _follow(self, before: dict[int, Any], after: dict[int, Any]) -> None:
         """Each address lies in the subnet that it is filed under, and keeps its holder."""
@@ -303,8 +324,9 @@ class Histories(RuleBasedStateMachine):
         """
         addresses = [each.address for each in before.values()]
         for refused in listed:
-            old = before[refused["sequence"]]
-            if addresses.count(old.address) == 2:
+            old = before.get(refused["sequence"])
+            # A lease that is over, and that nobody has ended yet, is refused as well.
+            if old is None or addresses.count(old.address) == 2:
                 continue
             for subnet in topology["subnets"]:
                 if subnet["scope"] == old.scope:
@@ -317,11 +339,12 @@ class Histories(RuleBasedStateMachine):
         count=st.sampled_from([1, 1, 1, 1, 2, 5, 40]),
         kind=st.sampled_from(["any", "any", "any", "next"]),
         owner=st.sampled_from(OWNERS),
+        lease=LEASES,
     )
     def allocate(
-        self, selector: dict[str, Any], families: Any, count: int, kind: Any, owner: str
+        self, selector: dict[str, Any], families: Any, count: int, kind: Any, owner: str, lease: int
     ) -> None:
-        self._allocate(selector, families, count, kind, owner)
+        self._allocate(selector, families, count, kind, owner, lease)
 
     @rule(data=st.data(), hosts=st.lists(st.sampled_from(HOSTS), min_size=2, max_size=4))
     def run_dry(self, data: st.DataObject, hosts: list[str]) -> None:
@@ -339,10 +362,19 @@ class Histories(RuleBasedStateMachine):
             self._allocate({**group, "host": host}, [4], 1, "any", "dry")
 
     def _allocate(
-        self, selector: dict[str, Any], families: Any, count: int, kind: Any, owner: str
+        self,
+        selector: dict[str, Any],
+        families: Any,
+        count: int,
+        kind: Any,
+        owner: str,
+        lease: int = 0,
     ) -> Any:
         oracle = self.oracle()
-        wanted = dict(selector, families=families, count=count, kind=kind, owner=owner)
+        # Without cool-downs, leases that are over end when nothing else is free.
+        cools = any(each.cooldown for each in self.ipams[0].subnets())
+        first = oracle if cools else self.oracle(ends_leases=False)
+        wanted = dict(selector, families=families, count=count, kind=kind, owner=owner, lease=lease)
         outcome = self.both(lambda ipam: ipam.allocate(**wanted))
         note(f"allocate {wanted}: {_plain(outcome)}")
         place = (selector["labels"], selector["host"], selector["scope"])
@@ -355,12 +387,14 @@ class Histories(RuleBasedStateMachine):
         for each in outcome.allocations:
             assert (each.scope, each.address) not in oracle.held, "given twice"
         if len(given) == 1:
-            assert outcome.allocations[0].subnet in oracle.best(*place, given[0])
+            best = first.best(*place, given[0]) or oracle.best(*place, given[0])
+            assert outcome.allocations[0].subnet in best
         else:
             self._together(oracle, place, outcome)
         if kind == "next" and len(given) == 1 and not any(b.holder for b in self.ipams[0].blocks()):
             subnet = next(s for s in oracle.subnets if s["name"] == outcome.allocations[0].subnet)
-            assert outcome.allocations[0].address == oracle.free(subnet)[0]
+            free = first.free(subnet) or oracle.free(subnet)
+            assert outcome.allocations[0].address == free[0]
         return outcome
 
     def _together(self, oracle: Oracle, place: tuple[Any, ...], outcome: Answer) -> None:
@@ -396,6 +430,42 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         selector=selectors(),
+        cidr=st.sampled_from(V4[:3]),
+        offset=st.integers(1, 3),
+        owner=st.sampled_from(OWNERS),
+    )
+    def share(self, selector: dict[str, Any], cidr: str, offset: int, owner: str) -> None:
+        """Few addresses, which several owners share; the same request again changes nothing."""
+        wanted = {**selector, "host": None, "address": str(ipaddress.ip_network(cidr)[offset])}
+        outcome = self.both(lambda ipam: ipam.allocate(**wanted, owner=owner, shared=True))
+        if isinstance(outcome, BoroughError):
+            return
+        assert owner in outcome.allocations[0].sharers
+        again = self.both(lambda ipam: ipam.allocate(**wanted, owner=owner, shared=True))
+        assert (again.allocations, again.replayed) == (outcome.allocations, True)
+
+    @rule(data=st.data(), owner=st.sampled_from(OWNERS))
+    def unshare(self, data: st.DataObject, owner: str) -> None:
+        """Others keep the address; after the last one it is released."""
+        shared = [each for each in self.ipams[0].allocations(owner=owner) if each.sharers]
+        if not shared:
+            return
+        one = data.draw(st.sampled_from(shared))
+        where: dict[str, Any] = {"address": one.address, "scope": one.scope}
+        if one.state == "allocated" and len(one.sharers) > 1:
+            assert isinstance(self.both(lambda ipam: ipam.release(**where)), BoroughError)
+        self.both(lambda ipam: ipam.release(**where, owner=owner))
+        held = {
+            (each.address, each.scope): each.sharers
+            for each in self.ipams[0].allocations()
+            if each.state == "allocated"
+        }
+        left = tuple(each for each in one.sharers if each != owner)
+        if one.state == "allocated":
+            assert held.get((one.address, one.scope), ()) == left
+
+    @rule(
+        selector=selectors(),
         mac=st.sampled_from(MACS),
         families=st.sampled_from([None, [6], [4, 6]]),
     )
@@ -419,7 +489,10 @@ class Histories(RuleBasedStateMachine):
     def allocate_with_key(self, selector: dict[str, Any], key: str, repeat: bool) -> None:
         if repeat and key in self.keys:
             selector = self.keys[key]
-        outcome = self.both(lambda ipam: ipam.allocate(**selector, key=key, owner="keyed"))
+        lease = {"k1": 0, "k2": 90}[key]
+        outcome = self.both(
+            lambda ipam: ipam.allocate(**selector, key=key, owner="keyed", lease=lease)
+        )
         if isinstance(outcome, BoroughError):
             assert outcome.code != "idempotency_key_reused" or not _alike(self.keys[key], selector)
             return
@@ -477,13 +550,14 @@ class Histories(RuleBasedStateMachine):
         families=st.sampled_from([None, [4], [6], [4, 6]]),
         owner=st.sampled_from(OWNERS),
         kind=st.sampled_from(["any", "next"]),
+        lease=LEASES,
     )
     def allocate_sticky(
-        self, selector: dict[str, Any], families: Any, owner: str, kind: Any
+        self, selector: dict[str, Any], families: Any, owner: str, kind: Any, lease: int
     ) -> None:
         """The owner gets what it has in the group, else what is reserved for it, and the same again."""
         oracle = self.oracle()
-        wanted = dict(selector, families=families, owner=owner, kind=kind, sticky=True)
+        wanted = dict(selector, families=families, owner=owner, kind=kind, sticky=True, lease=lease)
         place = (selector["labels"], selector["host"], selector["scope"])
         rows = self.ipams[0].allocations(owner=owner, scope=selector["scope"])
         outcome = self.both(lambda ipam: ipam.allocate(**wanted))
@@ -492,8 +566,9 @@ class Histories(RuleBasedStateMachine):
             return
         found = outcome.allocations
         for each in found:
-            states = {row.state for row in rows if row.subnet in oracle.group(*place, each.family)}
-            before = {row.address: row.state for row in rows}.get(each.address)
+            group = oracle.group(*place, each.family)
+            states = {self._state_of(row) for row in rows if row.subnet in group}
+            before = {row.address: self._state_of(row) for row in rows}.get(each.address)
             if len(found) == 1 and "allocated" in states:
                 assert before == "allocated"
             elif len(found) == 1 and "reserved" in states:
@@ -501,6 +576,41 @@ class Histories(RuleBasedStateMachine):
             assert each.sticky
         again = self.both(lambda ipam: ipam.allocate(**wanted, key="any"))
         assert (again.allocations, again.replayed) == (found, True)
+
+    def _state_of(self, row: Any) -> str:
+        """The state of an address after leases that are over have ended."""
+        if self._is_over(row):
+            return "reserved" if row.sticky else "over"
+        return str(row.state)
+
+    @rule(data=st.data(), stale=st.sampled_from([None, 0, -1]), lease=st.sampled_from([None, 600]))
+    def renew(self, data: st.DataObject, stale: int | None, lease: int | None) -> None:
+        """An address with a lease that lives, and with the right number, is renewed; no other is."""
+        rows = self.ipams[0].allocations()
+        if not rows:
+            return
+        leased = [at for at, each in enumerate(rows) if each.lease] or [0]
+        at = data.draw(st.sampled_from([*leased, len(rows) - 1]))
+        old = rows[at]
+
+        def act(ipam: Ipam) -> Any:
+            each = ipam.allocations()[at]
+            sequence = None if stale is None else each.sequence + stale
+            done = ipam.renew(each.address, scope=each.scope, sequence=sequence, lease=lease)
+            return done.allocations
+
+        outcome = self.both(act)
+        is_due = bool(old.lease) and not self._is_over(old) and stale != -1
+        assert isinstance(outcome, BoroughError) is not is_due
+        if is_due:
+            (new,) = outcome
+            end = utc(self.clock.now) + timedelta(seconds=lease or old.lease)
+            assert old.leased_until is not None
+            assert (new.sequence, new.leased_until) == (old.sequence, max(old.leased_until, end))
+
+    @rule(key=st.sampled_from(["k1", "k2"]))
+    def renew_key(self, key: str) -> None:
+        self.both(lambda ipam: ipam.renew(key=key).allocations)
 
     @rule(data=st.data(), owner=st.sampled_from(["", *OWNERS]), now=st.booleans())
     def cancel(self, data: st.DataObject, owner: str, now: bool) -> None:
@@ -533,7 +643,10 @@ class Histories(RuleBasedStateMachine):
 
     def _forget_hosts(self) -> None:
         """Let the oracle know the hosts that are left, whatever the topology says."""
-        declared = {host.name: dict(host.labels) for host in self.ipams[0].hosts()}
+        declared = {
+            host.name: {**host.labels, **({"claims": host.claims} if host.claims else {})}
+            for host in self.ipams[0].hosts()
+        }
         self.topology = {**self.topology, "hosts": declared}
 
     @rule(data=st.data(), host=st.sampled_from(HOSTS), force=st.booleans())
@@ -617,6 +730,46 @@ class Histories(RuleBasedStateMachine):
             if each["cidr"] == cidr:
                 each["scope"] = SCOPES[1 - SCOPES.index(each["scope"])]
         self._apply(topology)
+
+    @precondition(lambda self: self.topology["subnets"])
+    @rule(data=st.data())
+    def change_subnet(self, data: st.DataObject) -> None:
+        """Afterwards the file with the same change finds nothing left to do."""
+        at = data.draw(st.integers(0, len(self.topology["subnets"]) - 1))
+        old = self.topology["subnets"][at]
+        network = ipaddress.ip_network(old["cidr"])
+        other = SCOPES[1 - SCOPES.index(old["scope"])]
+        choices: list[dict[str, Any]] = [
+            {"weight": 5, "cooldown": None},
+            {"cooldown": 60, "closed": True},
+            {"labels": {"rack": ["r1"], "segment": None}, "claims": {"block": 2}},
+            {"scope": other, "name": f"{old['name']}-moved"},
+        ]
+        if network.prefixlen < network.max_prefixlen - 1:
+            lower = str(next(network.subnets()))
+            choices.append({"cidr": lower, "ranges": None, "exclude": None, "gateway": None})
+        fields = data.draw(st.sampled_from(choices))
+        outcome = self.both(lambda ipam: bool(ipam.change_subnet(old["name"], **fields)))
+        if isinstance(outcome, BoroughError):
+            return
+        new = {**old, **fields}
+        for name in ("labels", "claims"):
+            new[name] = {**old.get(name, {}), **fields.get(name, {})}
+            new[name] = {key: value for key, value in new[name].items() if value is not None}
+        made = {name: value for name, value in new.items() if value is not None}
+        subnets = self.topology["subnets"]
+        self.topology = {**self.topology, "subnets": [*subnets[:at], made, *subnets[at + 1 :]]}
+        assert self.both(lambda ipam: bool(ipam.apply(self.topology))) is False
+
+    @precondition(lambda self: self.topology.get("hosts"))
+    @rule(data=st.data(), rack=st.sampled_from([["r1"], ["r2"], None]))
+    def change_host(self, data: st.DataObject, rack: list[str] | None) -> None:
+        name = data.draw(st.sampled_from(sorted(self.topology["hosts"])))
+        self.both(lambda ipam: bool(ipam.change_host(name, labels={"rack": rack})))
+        labels = {**self.topology["hosts"][name], "rack": rack}
+        host = {each: value for each, value in labels.items() if value is not None}
+        self.topology = {**self.topology, "hosts": {**self.topology["hosts"], name: host}}
+        assert self.both(lambda ipam: bool(ipam.apply(self.topology))) is False
 
     @precondition(lambda self: self.carved)
     @rule(data=st.data())

@@ -16,16 +16,14 @@ from borough.domain.encode import plain as to_plain
 from borough.domain.net.addresses import parse_address
 from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.space.blocks import Block, FreeRange
-from borough.domain.space.inspection import (
-    Finding,
-    StoredCohort,
-    certain_claims,
-    inspect,
+from borough.domain.space.findings import Finding, StoredCohort
+from borough.domain.space.inspect_catalogue import (
     inspect_cohorts,
     inspect_members,
     inspect_overlaps,
     inspect_pools,
 )
+from borough.domain.space.inspection import certain_claims, inspect
 from borough.domain.space.rebuild import rebuild
 
 COHORT = 7

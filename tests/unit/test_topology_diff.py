@@ -9,16 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.diff import diff
+from borough.domain.declared.dimension_diff import order_dimensions
 from borough.domain.declared.dimensions import BUILT_IN, Dimension, Fallback
 from borough.domain.declared.records import Host, Pool, Subnet
-from borough.domain.declared.topology import (
-    Change,
-    Changes,
-    FieldChange,
-    Topology,
-    diff,
-    order_dimensions,
-)
+from borough.domain.declared.topology import Change, Changes, FieldChange, Topology
 from borough.domain.net.prefixes import parse_prefix
 from borough.engine.topology.document import load_topology
 from borough.errors import FixInput, InUse, Overlap, UnknownDimension, UnknownObject

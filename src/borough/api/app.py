@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from borough.api.answers import refuse
 from borough.api.endpoint import Endpoint
+from borough.api.openapi import describe
 from borough.api.operation import Operation, operations_of
 from borough.api.operations import addresses, declared, reading, routes, tokens, upkeep
 from borough.api.page import page_routes
@@ -85,8 +86,9 @@ def make_app(service: Service) -> App:
         ByPath(path, ByMethod(endpoints), methods=list(endpoints))
         for path, endpoints in by_path.items()
     ]
-    routes += system_routes(service, OPERATIONS)
-    routes += page_routes()
+    description = describe(OPERATIONS, secured=service.settings.requires_token)
+    routes += system_routes(service, description)
+    routes += page_routes(description)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
@@ -111,7 +113,7 @@ async def _nothing_here(scope: Scope, _receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1000})
         return
-    await refuse(send, Malformed("there is nothing here; see /openapi.json", status=404))
+    await refuse(send, Malformed("there is nothing here; see /docs", status=404))
 
 
 def open_app(ipam: Ipam, settings: ServiceSettings) -> tuple[Service, App]:

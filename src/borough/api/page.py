@@ -1,14 +1,15 @@
-"""The page for people: the files of :mod:`borough.web`, each at its path."""
+"""The pages for people: the files of :mod:`borough.web`, each at its path, and the HTTP reference."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from borough.api.answers import refuse_writes
-from borough.web import HEADERS, Asset, assets
+from borough.api.reference_page import reference_page
+from borough.web import HEADERS, Asset, asset_of, assets
 
 _HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
@@ -39,6 +40,10 @@ class _File:
         )
 
 
-def page_routes() -> list[BaseRoute]:
-    """The routes of the files. They are public and need no token."""
-    return [Route(path, _File(asset)) for path, asset in assets().items()]
+def page_routes(description: dict[str, Any]) -> list[BaseRoute]:
+    """The routes of the files, and of the HTTP reference. They are public and need no token.
+
+    :param description: of the service, by :func:`borough.api.openapi.describe`.
+    """
+    reference = asset_of("docs.html", reference_page(description))
+    return [Route(path, _File(asset)) for path, asset in {**assets(), "/docs": reference}.items()]

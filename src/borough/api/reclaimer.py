@@ -122,6 +122,7 @@ class Reclaimer:
         if done != Reclaimed():
             counts = {
                 "rested": done.rested,
+                "ended": done.ended,
                 "marked": len(done.marked),
                 "reclaimed": len(done.reclaimed),
                 "joined": done.joined,

@@ -24,11 +24,13 @@ from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
 from borough.engine import queries
+from borough.engine.address_lines import AddressLine, LineQuery, address_lines
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
 from borough.engine.ipam import Ipam
+from borough.engine.leases import Renewed, RenewRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReleaseRequest, place
 from borough.engine.reservations import CancelRequest, ReserveRequest
@@ -117,7 +119,7 @@ class ScopedIpam(Face):
     segments and racks outside the boundary. Declarations and tokens are refused too.
     """
 
-    _apply = _add_subnet = _remove_subnet = _refuse
+    _apply = _add_subnet = _change = _remove_subnet = _replace_subnets = _refuse
     _drain = _remove_host = _rename_host = _reassign = _reclaim = _defragment = _refuse
     _create_token = _revoke_token = _tokens = _refuse
     _host_routes = _acknowledge = _agents = _refuse
@@ -221,6 +223,17 @@ class ScopedIpam(Face):
             lambda catalogue: self._known.of(catalogue, self._boundary), request
         )
 
+    def _renew(self, request: RenewRequest) -> Renewed:
+        if request.address is not None:
+            self._show(request.scope, *request.address)
+        own = replace(request, key=self._own_key(request.key))
+        return _redact_errors(
+            lambda: self._ipam.renew_seen(
+                lambda catalogue: self._known.of(catalogue, self._boundary), own
+            ),
+            request.key,
+        )
+
     def _edit(self, request: EditRequest) -> Allocation:
         self._show(request.scope, request.family, request.address)
         return self._ipam._edit(request)
@@ -285,6 +298,10 @@ class ScopedIpam(Face):
         if wanted.subnet is not None:
             self._check_visible(wanted.subnet)
         return self._read(lambda unit, visible: queries.allocations(unit, wanted, visible))
+
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        self._check_visible(wanted.subnet)
+        return self._read(lambda unit, _visible: address_lines(unit, wanted))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         """The map of the visible subnets."""

@@ -20,7 +20,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from borough.api.metrics import SHARED
 from borough.api.protocol import BoundedProtocol
 from borough.api.settings import ServiceSettings
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.engine.ipam import open as open_ipam
 from borough.errors import FixInput, NeedsOperator
 

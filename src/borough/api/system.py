@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import msgspec
 from starlette.routing import BaseRoute, Route
@@ -11,8 +11,6 @@ from starlette.types import Receive, Scope, Send
 
 from borough.api.answers import answer, refuse, refuse_writes
 from borough.api.metrics import MEDIA_TYPE, Numbers
-from borough.api.openapi import describe
-from borough.api.operation import Operation
 from borough.api.problem import Overloaded
 from borough.api.schema import Health, Readiness
 from borough.api.service import Service
@@ -41,9 +39,12 @@ class _Get:
             await refuse(send, error)
 
 
-def system_routes(service: Service, operations: Sequence[Operation]) -> list[BaseRoute]:
-    """The system routes."""
-    description = _ENCODER.encode(describe(operations, secured=service.settings.requires_token))
+def system_routes(service: Service, description: dict[str, Any]) -> list[BaseRoute]:
+    """The system routes.
+
+    :param description: of the service, by :func:`borough.api.openapi.describe`.
+    """
+    described = _ENCODER.encode(description)
     numbers = Numbers(service.ipam)
 
     async def health(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -78,7 +79,7 @@ def system_routes(service: Service, operations: Sequence[Operation]) -> list[Bas
         )
 
     async def openapi(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await answer(send, 200, description)
+        await answer(send, 200, described)
 
     async def metrics(scope: Scope, _receive: Receive, send: Send) -> None:
         """Metrics for Prometheus. With tokens, they need one that may read and is not confined."""

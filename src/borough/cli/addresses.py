@@ -32,7 +32,7 @@ def show_allocations(page: Page, allocations: Sequence[Allocation]) -> None:
                 each.subnet,
                 scope_text(each.scope),
                 each.host,
-                each.owner,
+                ", ".join(each.sharers) or each.owner,
                 block_text(each),
                 "" if each.state == "allocated" else each.state,
                 each.gateway,

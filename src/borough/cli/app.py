@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "allocate": "borough.cli.allocate:allocate",
     "explain": "borough.cli.explain:explain",
     "release": "borough.cli.release:release",
+    "renew": "borough.cli.renew:renew",
     "reserve": "borough.cli.reserve:reserve",
     "cancel": "borough.cli.reserve:cancel",
     "edit": "borough.cli.edit:edit",
@@ -48,6 +49,7 @@ _COMMANDS: Final = {
     "token": "borough.cli.token:token",
     "neutron": "borough.cli.neutron:neutron",
     "completion": "borough.cli.completion:completion",
+    "man": "borough.cli.man:man",
     "version": "borough.cli.version:version",
 }
 

@@ -38,10 +38,15 @@ def apply(state: GlobalOptions, file: str, dry_run: bool, name: str | None) -> N
         source = parse_topology_text(sys.stdin.read(SIZE_LIMIT + 1), filename="-", name=name)
     with state.open() as ipam, spinner(state, f"Applying {file}"):
         applied = Applied.of(ipam.apply(source, dry_run=dry_run, name=name), dry_run=dry_run)
-    emit(state, applied, lambda page: _show(page, applied))
+    as_is = "Everything is as the file says already."
+    emit(state, applied, lambda page: show_applied(page, applied, as_is))
 
 
-def _show(page: Page, applied: Applied) -> None:
+def show_applied(page: Page, applied: Applied, as_is: str) -> None:
+    """Print changes and their effects.
+
+    :param as_is: what to say when nothing changes.
+    """
     for change in applied.changes:
         page.line(_line(change), style=_STYLE[change.action], hang=2)
     for effect in applied.effects:
@@ -49,12 +54,17 @@ def _show(page: Page, applied: Applied) -> None:
     if applied.more_effects:
         page.line(f"! and {applied.more_effects} more effects", hang=2)
     if not applied.changes:
-        page.line("Everything is as the file says already.")
+        page.line(as_is)
     else:
         count = applied.summary
         page.line(f"{count.added} added, {count.changed} changed, {count.removed} removed.")
     if applied.dry_run:
         page.line("This was a dry run: nothing was changed.")
+    elif applied.changes and applied.source:
+        page.line(
+            f"Topology {applied.source!r} declares this: correct its file, or the next apply changes "
+            "it back."
+        )
 
 
 def _line(change: Change) -> str:

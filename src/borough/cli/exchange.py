@@ -16,7 +16,7 @@ from borough.cli.output import Column, Page, counted, emit, scope_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.engine.exchange.foreign import SYSTEMS, read_foreign
 from borough.engine.exchange.read import read_csv, read_json_lines
-from borough.engine.exchange.write import FORMS, write
+from borough.engine.exchange.write import FORMS
 from borough.engine.imports import LISTED, Imported
 from borough.errors import FixInput
 
@@ -151,6 +151,6 @@ def export(state: GlobalOptions, /, form: str, zone: str, **filters: Any) -> Non
     without a valid name are left out of dns, hosts and ansible. Reservations need the attribute mac.
     """
     with state.open() as ipam:
-        for line in write(ipam.each_allocation(**filters), form, zone):
+        for line in ipam.export(form, zone=zone, **filters):
             sys.stdout.write(line + "\n")
     sys.stdout.flush()

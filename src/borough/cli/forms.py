@@ -19,8 +19,10 @@ def rows_of(data: Any) -> list[dict[str, Any]]:
     if isinstance(data, list):
         return [each if isinstance(each, dict) else {"value": each} for each in data]
     if isinstance(data, dict):
-        for value in data.values():
-            if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        for at, value in enumerate(data.values()):
+            # An empty list is that of the records when it comes first; a record may have empty ones too.
+            is_list = isinstance(value, list) and (bool(value) or not at)
+            if is_list and all(isinstance(each, dict) for each in value):
                 return list(value)
         return [data]
     return [{"value": data}]

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from borough.cli.addresses import show_allocations
+from borough.cli.change import change_host
 from borough.cli.command import Family, command
 from borough.cli.options import words
 from borough.cli.output import Column, Page, counted, emit, scope_text
@@ -18,7 +19,7 @@ from borough.engine.views import Claim
 
 @click.group("host", cls=Family)
 def host() -> None:
-    """Drain, remove and rename hosts."""
+    """Change, drain, remove and rename hosts."""
 
 
 _CLAIMS: Final = (
@@ -114,5 +115,5 @@ def _show_renamed(page: Page, done: Renamed) -> None:
     show_claims(page, done.claims)
 
 
-for _command in (drain, remove, rename):
+for _command in (change_host, drain, remove, rename):
     host.add_command(_command)

@@ -32,6 +32,8 @@ from borough.cli.output import (
 )
 from borough.cli.rows import emit_rows
 from borough.cli.state import GlobalOptions, pass_state
+from borough.domain.space.allocations import State
+from borough.engine.address_lines import LINES, AddressLine
 from borough.engine.queries import each_page
 
 
@@ -107,6 +109,11 @@ def subnets(state: GlobalOptions, labels: tuple[tuple[str, str], ...], scope: st
 @text_option("--owner", "OWNER", "Only those of this owner.")
 @text_option("--host", "HOST", "Only those on this host.")
 @text_option("--subnet", "NAME", "Only those in this subnet.")
+@click.option(
+    "--state",
+    type=click.Choice(list(State)),
+    help="Only those in this state: held, resting after a release, or kept for an owner.",
+)
 @attribute_option("Only those with this attribute.")
 @page_options("sequence number")
 @pass_state
@@ -132,6 +139,50 @@ def allocations(
             number=attrgetter("sequence"),
             table=show_allocations,
         )
+
+
+_ADDRESSES: Final = (
+    Column("address"),
+    Column("state"),
+    Column("owner", soft=True),
+    Column("host", soft=True),
+    Column("note", soft=True),
+)
+
+#: The words for the states of an address that nobody holds.
+_UNHELD: Final = {"free": "free", "by_name": "free by name", "never": "never allocated"}
+
+
+@command("addresses", example="borough list addresses pods-a")
+@click.argument("subnet", metavar="SUBNET", type=words)
+@text_option("--after", "ADDRESS", "Only addresses behind this one: to go on after a page.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=LINES,
+    show_default=True,
+    help="At most this many lines.",
+)
+@pass_state
+def addresses(state: GlobalOptions, subnet: str, after: str | None, limit: int) -> None:
+    """List the addresses of a subnet in order.
+
+    Each held address is a line. All others are ranges. Only a request that names an address gets one that is
+    "free by name".
+    """
+    with state.open() as ipam:
+        found = ipam.addresses(subnet, after=after, limit=limit)
+    rows = [_line(each) for each in found]
+    _answer(state, "addresses", found, _ADDRESSES, rows)
+
+
+def _line(each: AddressLine) -> tuple[object, ...]:
+    if each.allocation is None:
+        ends = each.first if each.first == each.last else f"{each.first}-{each.last}"
+        return (ends, _UNHELD[each.state], "", "", "")
+    held = each.allocation
+    return (each.first, each.state, held.owner, held.host, held.note)
 
 
 _BLOCKS: Final = (
@@ -305,5 +356,5 @@ def events(
         )
 
 
-for _command in (subnets, allocations, blocks, hosts, dimensions, pools, free, events):
+for _command in (subnets, allocations, addresses, blocks, hosts, dimensions, pools, free, events):
     list_.add_command(_command)

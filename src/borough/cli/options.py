@@ -200,6 +200,17 @@ _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
         help="What the owner has or what is reserved for it, else a new address, which a release keeps "
         "reserved for the owner.",
     ),
+    click.option(
+        "--shared",
+        is_flag=True,
+        help="Let other owners share the address. With --address, share one that is shared already.",
+    ),
+    text_option(
+        "--lease",
+        "TIME",
+        "Release the addresses by themselves after this time, unless they are renewed: seconds, or 30s, 5m, "
+        "2h, 1d.",
+    ),
     click.option("--explain", is_flag=True, help="Explain the choice of the addresses."),
     click.option(
         "--wait",

@@ -26,6 +26,10 @@ def reclaim(state: GlobalOptions) -> None:
 def _show(page: Page, reclaimed: Reclaimed) -> None:
     if reclaimed.rested:
         page.line(f"{counted(reclaimed.rested, 'address', 'addresses')} free after the cool-down.")
+    if reclaimed.ended:
+        page.line(
+            f"{counted(reclaimed.ended, 'address', 'addresses')} released at the end of the lease."
+        )
     if reclaimed.marked:
         page.line("Marked as idle, to be returned by a later run:")
         show_claims(page, reclaimed.marked)

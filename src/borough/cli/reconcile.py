@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -17,7 +17,7 @@ from borough.cli.options import any_scope_option, span, text_option
 from borough.cli.output import Page, counted, emit
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.encode import rfc3339
-from borough.engine.owners import Reconciled, reconcile_owners
+from borough.engine.owners import Reconciled
 from borough.errors import FixInput, NeedsOperator
 
 
@@ -63,11 +63,9 @@ def reconcile(
     living = {line.strip() for line in _read(owners).splitlines() if line.strip()}
     before = _missing(path)
     with state.open() as ipam:
-        found = reconcile_owners(
-            ipam,
+        found = ipam.reconcile_owners(
             living,
             before,
-            datetime.now(UTC),
             grace=timedelta(seconds=grace),
             owner_prefix=owner_prefix,
             scope=scope,

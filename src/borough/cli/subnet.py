@@ -6,16 +6,18 @@ from typing import Any
 
 import click
 
+from borough.cli.change import change_subnet
 from borough.cli.command import Family, command
 from borough.cli.options import gather, given, labels_option, text_option, words
 from borough.cli.output import Page, emit, labels_text, ranges_text
 from borough.cli.state import GlobalOptions, pass_state
+from borough.cli.subnet_changes import merge, split
 from borough.engine.views import SubnetView
 
 
 @click.group("subnet", cls=Family)
 def subnet() -> None:
-    """Add and remove single subnets."""
+    """Add, change, split, merge and remove subnets."""
 
 
 def _show(page: Page, said: str, found: SubnetView) -> None:
@@ -114,5 +116,5 @@ def remove(state: GlobalOptions, name: str) -> None:
     emit(state, {"subnet": gone}, lambda page: _show(page, "Removed", gone))
 
 
-for _command in (add, remove):
+for _command in (add, change_subnet, split, merge, remove):
     subnet.add_command(_command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,8 @@ from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
+from borough.engine.address_lines import AddressLine, LineQuery
 from borough.engine.announcements import (
     Acknowledged,
     Acknowledgement,
@@ -31,6 +32,7 @@ from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
+from borough.engine.leases import Renewed, RenewRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import (
     SELECTOR,
@@ -41,6 +43,8 @@ from borough.engine.request import (
 )
 from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
+from borough.engine.topology.change import ChangeRequest
+from borough.engine.topology.replacing import ReplaceRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.topology.writer import write_topology
 from borough.engine.upkeep.defragment import Defragmentation
@@ -126,6 +130,11 @@ class RemoteIpam(Face):
         found = self._post("/v1/releases", body)
         return convert(found, Released)
 
+    def _renew(self, request: RenewRequest) -> Renewed:
+        body = _fields(request)
+        body["address"] = None if request.address is None else format_address(*request.address)
+        return convert(self._post("/v1/renewals", body, repeatable=True), Renewed)
+
     def _reserve(self, request: ReserveRequest) -> Reservations:
         body = _fields(request) | {"addresses": _intervals(request.intervals)}
         del body["intervals"]
@@ -156,14 +165,24 @@ class RemoteIpam(Face):
     # --- Declared objects -------------------------------------------------------------------------
 
     def _apply(self, topology: Topology, dry_run: bool, version: int | None) -> Changes:
+        body = write_topology(topology)
+        return self._declare("PUT", "/v1/topology", body, dry_run=dry_run, version=version)
+
+    def _change(self, request: ChangeRequest) -> Changes:
+        path = f"/v1/{request.kind}s/{segment(request.name)}"
+        options: dict[str, Any] = {"dry_run": request.dry_run, "version": request.version}
+        return self._declare("PATCH", path, request.fields, **options)
+
+    def _declare(
+        self, method: str, path: str, body: Any, *, dry_run: bool, version: int | None
+    ) -> Changes:
         headers = {} if version is None else {"If-Match": f'"{version}"'}
-        query, body = {"dry_run": dry_run}, write_topology(topology)
-        found = self._http.call("PUT", "/v1/topology", query, body, headers, repeatable=dry_run)
-        return Changes(
-            convert(found["changes"], tuple[Change, ...]),
-            effects=convert(found["effects"], tuple[Effect, ...]),
-            more_effects=found["more_effects"],
-        )
+        query = {"dry_run": dry_run}
+        return _changes(self._http.call(method, path, query, body, headers, repeatable=dry_run))
+
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes:
+        body = {name: value for name, value in _fields(request).items() if value is not None}
+        return _changes(self._post("/v1/replacements", body, repeatable=request.dry_run))
 
     def _add_subnet(self, draft: Draft) -> SubnetView:
         body = _fields(draft) | {"labels": _plain(draft.labels), "claims": draft.claiming}
@@ -218,6 +237,11 @@ class RemoteIpam(Face):
         query["attribute"] = [f"{name}={text}" for name, text in query.pop("attributes")]
         found = self._pages("/v1/allocations", "allocations", query, limit)
         return [convert(each, Allocation) for each in found]
+
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        query = {"subnet": wanted.subnet, "after": wanted.after or ""}
+        found = self._pages("/v1/addresses", "addresses", query, wanted.limit)
+        return [convert(each, AddressLine) for each in found]
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         named = None if subnets is None else list(subnets)
@@ -375,6 +399,15 @@ def _text(within: Prefix) -> str:
     """A prefix; one address without its length."""
     alone = within.length == WIDTH[within.family]
     return format_address(within.family, within.base) if alone else str(within)
+
+
+def _changes(found: Mapping[str, Any]) -> Changes:
+    return Changes(
+        convert(found["changes"], tuple[Change, ...]),
+        effects=convert(found["effects"], tuple[Effect, ...]),
+        more_effects=found["more_effects"],
+        source=found["source"],
+    )
 
 
 def _fields(record: Any) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class Request:
     :ivar address: for :attr:`Kind.SPECIFIC`, the address.
     :ivar mac: for :attr:`Kind.EUI64`, the MAC address.
     :ivar sticky: true when the owner gets what it has or what is reserved for it.
+    :ivar shared: true when other owners may share the address.
+    :ivar lease: seconds after which the addresses are released by themselves; 0 for never.
     :ivar key: idempotency key, empty for none.
     :ivar explain: true when the answer carries its explanation.
     :ivar wait: ``routed`` to answer when the addresses are routed; empty to answer at once.
@@ -52,6 +54,8 @@ class Request:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     sticky: bool = False
+    shared: bool = False
+    lease: int = 0
     explain: bool = False
     wait: str = ""
 

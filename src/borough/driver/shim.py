@@ -140,6 +140,13 @@ class Shim(GroupDriver):
 
     def allocate(self, group: Group, request: Request) -> Answer:
         """See :meth:`borough.driver.interface.GroupDriver.allocate`."""
+        for what, is_asked in (("leases", request.lease), ("shared addresses", request.shared)):
+            if is_asked:
+                raise NotSupported(
+                    f"driver {self.name} lacks {what}: its system does not know when they end",
+                    driver=self.name,
+                    feature=what,
+                )
         whole = group.narrow(request)
         if whole.key:
             replayed = self.ledger.replay(whole)

@@ -13,7 +13,8 @@ from borough.domain.net.addresses import Family
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
+from borough.engine.address_lines import AddressLine, LineQuery
 from borough.engine.announcements import (
     Acknowledged,
     Acknowledgement,
@@ -23,10 +24,13 @@ from borough.engine.announcements import (
 from borough.engine.edits import EditRequest, Transferred, TransferRequest
 from borough.engine.history import HistoryQuery
 from borough.engine.imports import Imported, ImportRequest
+from borough.engine.leases import Renewed, RenewRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest
 from borough.engine.space_map import SpaceMap
+from borough.engine.topology.change import ChangeRequest
+from borough.engine.topology.replacing import ReplaceRequest
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -68,6 +72,8 @@ class Actions(ABC):
     @abstractmethod
     def _cancel(self, request: CancelRequest) -> Reservations: ...
     @abstractmethod
+    def _renew(self, request: RenewRequest) -> Renewed: ...
+    @abstractmethod
     def _import(self, request: ImportRequest) -> Imported: ...
     @abstractmethod
     def _show(self, scope: str, family: Family, number: int) -> Allocation: ...
@@ -76,7 +82,11 @@ class Actions(ABC):
     @abstractmethod
     def _add_subnet(self, draft: Draft) -> SubnetView: ...
     @abstractmethod
+    def _change(self, request: ChangeRequest) -> Changes: ...
+    @abstractmethod
     def _remove_subnet(self, name: str) -> SubnetView: ...
+    @abstractmethod
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes: ...
     @abstractmethod
     def _subnets(self, labels: Labels, scope: str | None) -> list[SubnetView]: ...
     @abstractmethod
@@ -95,6 +105,8 @@ class Actions(ABC):
     def _blocks(self, host: str | None, subnet: str | None) -> list[BlockView]: ...
     @abstractmethod
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]: ...
+    @abstractmethod
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]: ...
     @abstractmethod
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap: ...
     @abstractmethod

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 from borough.domain.net.prefixes import Prefix
-from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.plan import Offer, Plan, Tally, free_of, tallies_of
 from borough.domain.space.rungs import Rung
@@ -30,19 +30,20 @@ class After:
     """
 
     def __init__(self, unit: ReadSpace, plan: Plan) -> None:
-        """Apply a plan that ends cool-downs.
+        """Apply a plan that ends cool-downs and leases.
 
         :param unit: the unit of the decision.
         """
         self._unit = unit
         changed = [old for old, _ in plan.changed.values()]
-        self._removed = {each.sequence: each for each in plan.removed}
+        self._ended = [*plan.removed, *(old for old, _ in plan.cooled)]
+        self._replaced = {each.sequence for each in self._ended}
         self._old_blocks = {each.id: each for each in changed + plan.blocks_removed}
         self._old_free_ranges = {each.id: each for each in plan.free_ranges_removed}
         tables = Tables(
             blocks=dict(self._old_blocks),
             free_ranges=dict(self._old_free_ranges),
-            allocations={(each.scope, each.family, each.address): each for each in plan.removed},
+            allocations={(each.scope, each.family, each.address): each for each in self._ended},
             next_id=_MADE,
         )
         MemoryUnit(tables, unit.catalogue).commit(plan, 0)
@@ -102,7 +103,9 @@ class After:
     def allocation_at(self, scope: str, family: int, address: int) -> AllocationRow | None:
         """See :meth:`borough.domain.space.plan.Space.allocation_at`."""
         found = self._unit.allocation_at(scope, family, address)
-        return None if found and found.sequence in self._removed else found
+        if found and found.sequence in self._replaced:
+            return self._space.allocation_at(scope, family, address)
+        return found
 
     def is_in_use(self, scope: str, prefix: Prefix) -> bool:
         """See :meth:`borough.domain.space.plan.Space.is_in_use`."""
@@ -118,9 +121,14 @@ class After:
         )
         for id, tally in below.items():
             free.update({(id, holder): count for holder, count in tally.free.items()})
-        expired = Counter(each.subnet_id for each in self._removed.values())
+        rows = Counter((each.subnet_id, each.state) for each in made.allocations.values())
+        rows.subtract((each.subnet_id, each.state) for each in self._ended)
         held = {
-            id: (tally.total_held - expired[id], tally.cooling - expired[id], tally.reserved)
+            id: (
+                tally.total_held + sum(rows[id, state] for state in State),
+                tally.cooling + rows[id, State.COOLING],
+                tally.reserved + rows[id, State.RESERVED],
+            )
             for id, tally in below.items()
         }
         return tallies_of(free, held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
@@ -19,14 +19,14 @@ from borough.domain.policy.refusal import Refusal, refuse, sentence, subnets_to_
 from borough.domain.policy.selection import Ladder, ResolvedSelector, climb, resolve_selector
 from borough.domain.policy.take import NamedAddress, Taken, TakeRequest
 from borough.domain.request import Kind, Request
-from borough.domain.space import allocations
-from borough.domain.space.allocations import State
+from borough.domain.space.allocations import SECOND, AllocationRow, State
 from borough.domain.space.filters import Filter
 from borough.domain.space.keys import Binding
 from borough.domain.space.plan import Plan, Tally
 from borough.domain.space.rungs import Rung
-from borough.engine import refusals, sticky
+from borough.engine import refusals, sharing, sticky
 from borough.engine.after import After
+from borough.engine.expiry import EXPIRE_BATCH, Expiry
 from borough.engine.views import Allocation, Answer, show, show_all
 from borough.errors import (
     AddressInUse,
@@ -42,14 +42,11 @@ from borough.store.port import ReadSpace, ReadUnit, Store, Unit
 #: Most addresses of a request, or of a release, that is brief; see :meth:`borough.store.port.Store.transact`.
 BRIEF: Final = 64
 
-#: Cooling addresses whose rest is over that one unit of work takes back before it goes on.
-EXPIRE_BATCH: Final = 256
-
 #: Most of them that an explanation looks past; it keeps them in memory.
 EXPLAINED: Final = 64 * EXPIRE_BATCH
 
 #: For how long an idempotency key is kept after its addresses are gone, in microseconds.
-KEY_LIFE: Final = 7 * 24 * 3600 * policy.SECOND
+KEY_LIFE: Final = 7 * 24 * 3600 * SECOND
 
 #: After every time, in microseconds since the epoch.
 _NEVER: Final = 1 << 62
@@ -66,8 +63,8 @@ _WARNINGS: Final = 1 << 20
 
 #: What an explanation comes to when it would have to look past more.
 _UNDECIDED: Final = (
-    f"not decided: more than {EXPLAINED} addresses have rested long enough and are not free yet; "
-    "sweep, and ask again"
+    f"not decided: the cool-downs or leases of more than {EXPLAINED} addresses are over, and these are not "
+    "free yet; sweep, and ask again"
 )
 
 
@@ -115,6 +112,7 @@ class Allocator:
     """Decides requests inside units of work.
 
     :ivar clock: the time in microseconds since the epoch.
+    :ivar expiry: ends cool-downs and leases.
     :ivar keyed: counts requests with an idempotency key.
     :ivar shows: whether the caller may learn the labels of a declared host; explanations and refusals
         leave out what those of another one imply.
@@ -123,6 +121,7 @@ class Allocator:
 
     clock: Callable[[], int]
     ladders: Ladders
+    expiry: Expiry = field(default_factory=Expiry)
     keyed: Iterator[int] = field(default_factory=count)
     shows: Callable[[Host], bool] = lambda _host: True
     suggests: bool = True
@@ -136,7 +135,7 @@ class Allocator:
         if (request.key or request.sticky) and next(self.keyed) % FORGET_EVERY == FORGET_EVERY - 1:
             before = self.clock() - KEY_LIFE
             store.transact(lambda unit: unit.forget(before, FORGET))
-        is_decided = request.explain or request.sticky
+        is_decided = request.explain or request.sticky or request.shared or request.lease
         order = None if is_decided else self.order(store.known, request)
         if order is None:
             brief = request.count <= BRIEF and not request.explain
@@ -162,7 +161,7 @@ class Allocator:
         """The answer for an allocation that the store has made by itself."""
         block, address, sequence = taken
         subnet = order.catalogue.subnets[block.subnet_id]
-        allocation = allocations.AllocationRow.granted(order.request, subnet, address, order.now)
+        allocation = AllocationRow.granted(order.request, subnet, address, order.now)
         return show(allocation, order.catalogue, block, sequence)
 
     def order(self, catalogue: Catalogue | None, request: Request) -> TakeRequest | None:
@@ -215,6 +214,10 @@ class Allocator:
             replayed = self.replay(unit, request)
             if replayed is not None:
                 return replayed
+        if request.shared:
+            shared = self._attach(unit, request, now)
+            if shared is not None:
+                return shared
         resolved, plan = self._decide(unit, request, now)
         explanation = self._explanation(unit, resolved, plan) if request.explain else None
         bind = Binding(request.key, digest(request)) if request.key else None
@@ -226,10 +229,23 @@ class Allocator:
         warnings = self.warnings(resolved.catalogue, request.host)
         return Answer(given, replayed=False, explanation=explanation, warnings=warnings)
 
+    def _attach(self, unit: Unit, request: Request, now: int) -> Answer | None:
+        """Share an address that is shared already; None when the request needs a new one."""
+        resolved = self.resolved(unit.catalogue, request, now)
+        attached = sharing.attach(unit, resolved)
+        if attached is None:
+            return None
+        explanation = None
+        if request.explain:
+            outcome = f"{request.owner} shares {attached.row.text}"
+            explanation = self._explanation(unit, resolved, None, outcome)
+        row, replayed = attached.row, attached.replayed
+        return Answer(tuple(show_all(unit, [row])), replayed=replayed, explanation=explanation)
+
     def _allocate_sticky(self, unit: Unit, request: Request, now: int) -> Answer:
         """Allocate for an owner what it does not have yet; see :mod:`borough.domain.policy.sticky`."""
         seen = unit.recall(sticky.key_of(request))
-        rows = unit.allocations(Filter(scope=request.scope, owner=request.owner))
+        rows = self._rows_of_owner(unit, request, now)
 
         def decide(resolved: policy.ResolvedRequest, space: Unit) -> Plan | None:
             return sticky_policy.allocate(resolved, space, sticky_policy.kept(resolved, rows))
@@ -249,31 +265,49 @@ class Allocator:
             warnings=self.warnings(resolved.catalogue, request.host),
         )
 
+    def _rows_of_owner(self, unit: Unit, request: Request, now: int) -> list[AllocationRow]:
+        """The rows of an owner in the scope of its request, after the leases that are over have ended."""
+        wanted = Filter(scope=request.scope, owner=request.owner)
+        rows = unit.allocations(wanted)
+        by = self.expiry.by(now)
+        over = [each for each in rows if each.is_over(by)]
+        if not over:
+            return rows
+        self.expiry.end(unit, over, now)
+        return unit.allocations(wanted)
+
     def explain(self, unit: ReadUnit, request: Request) -> Explanation:
         """Tell what a request would get. Nothing is written.
 
-        The decision is made on the space as it would be once the addresses whose rest is over were
-        taken back, as an allocation takes them back first: as many at a time, until enough are free.
+        The decision is made on the space as it would be once the cool-downs and leases that are over had
+        ended, as an allocation ends them: as many at a time, until enough addresses are free.
         """
         now = self.clock()
         resolved = self.resolved(unit.catalogue, request, now)
-        most = EXPIRE_BATCH
+        most = EXPIRE_BATCH if resolved.catalogue.cools else 0
+        by = self.expiry.by(now)
         while True:
-            over = unit.expired(now, most) if resolved.catalogue.cools else []
+            over = unit.expired(by, most) if most else []
             space = (
-                After(unit, policy.release(resolved.catalogue, unit, over, now)) if over else unit
+                After(unit, policy.release(resolved.catalogue, unit, over, by, ended=True))
+                if over
+                else unit
             )
+            in_use = ""
             try:
                 plan = policy.allocate(resolved, space)
-            except AddressInUse as taken:
-                return self._explanation(space, resolved, None, taken.message)
+            except AddressInUse as error:
+                plan, in_use = None, error.message
             if plan is not None:
-                return self._explanation(space, resolved, plan)
-            if len(over) < most:
-                return self._refused(space, unit, resolved)[1]
+                return self._explanation(space, resolved, plan, is_preview=True)
+            if most and len(over) < most:
+                if in_use:
+                    return self._explanation(space, resolved, None, in_use)
+                reasons, found = self._refused(space, unit, resolved)
+                return replace(found, advice=self._refusal(resolved, found, reasons).detail["try"])
             if most >= EXPLAINED:
                 return self._explanation(space, resolved, None, _UNDECIDED)
-            most *= 2
+            most = max(EXPIRE_BATCH, 2 * most)
 
     def resolved(self, catalogue: Catalogue, request: Request, now: int) -> policy.ResolvedRequest:
         """A request, resolved."""
@@ -289,22 +323,24 @@ class Allocator:
         allocate: Callable[[policy.ResolvedRequest, Unit], Plan | None] = policy.allocate,
     ) -> tuple[policy.ResolvedRequest, Plan]:
         resolved = self.resolved(unit.catalogue, request, now)
-        reclaimed = self.expire_cooldowns(unit, now) if resolved.catalogue.cools else 0
-        plan = allocate(resolved, unit)
-        while plan is None and reclaimed == EXPIRE_BATCH:
-            # More addresses may have come to the end of their rest than one sweep takes back.
-            reclaimed = self.expire_cooldowns(unit, now)
-            plan = allocate(resolved, unit)
-        if plan is None:
-            raise self.refusal(unit, resolved)
-        return resolved, plan
-
-    def expire_cooldowns(self, unit: Unit, now: int) -> int:
-        """Take back cooling addresses whose rest is over (rule 9); return how many."""
-        over = unit.expired(now, EXPIRE_BATCH)
-        if over:
-            unit.commit(policy.release(unit.catalogue, unit, over, now), now)
-        return len(over)
+        # Without cool-downs only leases end, and they are looked for when nothing else is free: other
+        # requests do not pay for it.
+        may_be_over = True
+        if resolved.catalogue.cools:
+            may_be_over = len(self.expiry.expire(unit, now)) == EXPIRE_BATCH
+        while True:
+            try:
+                plan = allocate(resolved, unit)
+            except AddressInUse:
+                if not may_be_over:
+                    raise
+                plan = None
+            if plan is not None:
+                return resolved, plan
+            if not may_be_over:
+                raise self.refusal(unit, resolved)
+            # More may be over than one sweep ends.
+            may_be_over = len(self.expiry.expire(unit, now)) == EXPIRE_BATCH
 
     def _explanation(
         self,
@@ -312,9 +348,11 @@ class Allocator:
         resolved: policy.ResolvedRequest,
         plan: Plan | None,
         outcome: str = "",
+        *,
+        is_preview: bool = False,
     ) -> Explanation:
         tallies: dict[int, Tally] = space.tallies(subnets_to_tally(resolved))
-        return explain(self._told(resolved), plan, tallies, outcome)
+        return explain(self._told(resolved), plan, tallies, outcome, is_preview=is_preview)
 
     def _refused(
         self,
@@ -350,6 +388,14 @@ class Allocator:
         :param counted: false where the tables do not know all addresses in use.
         """
         reasons, explanation = self._refused(unit, unit, resolved, counted=counted)
+        return self._refusal(resolved, explanation, reasons)
+
+    def _refusal(
+        self,
+        resolved: policy.ResolvedRequest,
+        explanation: Explanation,
+        reasons: Sequence[Refusal],
+    ) -> NeedsSpace:
         return refusals.refusal(self._told(resolved), explanation, reasons, self.ladders.climb)
 
     def replay(self, unit: ReadUnit, request: Request) -> Answer | None:
@@ -361,8 +407,12 @@ class Allocator:
             raise KeyReused(
                 f"idempotency key {request.key!r} was used with another request", key=request.key
             )
-        held = unit.allocations(Filter(sequences=remembered.sequences))
-        if sum(each.state is State.ALLOCATED for each in held) < len(remembered.sequences):
+        by = self.expiry.by(self.clock())
+        found = unit.allocations(Filter(sequences=remembered.sequences))
+        held = [each for each in found if each.state is State.ALLOCATED and not each.is_over(by)]
+        if request.shared:
+            held = [each for each in held if request.owner in each.sharers]
+        if len(held) < len(remembered.sequences):
             raise KeySpent(
                 f"what idempotency key {request.key!r} was given has been released since; "
                 "use a new key for a new request",
@@ -398,6 +448,13 @@ def _reasons(
     until = ""
     if any(tally.cooling for tally in tallies.values()):
         resting = unit.expired(_NEVER, EXPIRE_BATCH)
-        first = next((each.until for each in resting if each.subnet_id in tallies), None)
+        first = next(
+            (
+                each.until
+                for each in resting
+                if each.subnet_id in tallies and each.state is State.COOLING
+            ),
+            None,
+        )
         until = "" if first is None else rfc3339(utc(first))
     return refuse(resolved, tallies, claimed, until)

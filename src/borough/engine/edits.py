@@ -17,6 +17,7 @@ from borough.domain.text import check_text
 from borough.engine.partial import telling
 from borough.engine.queries import seen_ids
 from borough.engine.request import NOTE_LIMIT, check_page, optional_text, parse_attributes
+from borough.engine.sharing import check_alone
 from borough.engine.views import Allocation, show_all
 from borough.errors import FixInput, NotAllocated, StaleSequence
 from borough.store.port import Unit
@@ -43,7 +44,7 @@ def find_held(
             f"{held.text} has sequence {held.sequence}, not {sequence}: "
             "it was released and allocated again",
             address=held.text,
-            owner=held.owner,
+            owner=held.owners_text,
             host=held.host,
             sequence=held.sequence,
         )
@@ -103,6 +104,8 @@ def edit(unit: Unit, request: EditRequest, now: int) -> Allocation:
     check_scope(unit.catalogue, request.scope)
     place = (request.scope, request.family, request.address)
     held = find_held(unit, *place, request.sequence)
+    if request.owner is not None:
+        check_alone(held, "owner")
     new = replace(
         held,
         owner=held.owner if request.owner is None else request.owner,
@@ -206,5 +209,20 @@ def transfer(
         Filter(scope=request.scope, owner=request.owner, after=request.after, limit=PIECE)
     )
     held = [each for each in page if each.state is State.ALLOCATED and each.subnet_id in ids]
-    _write(unit, [(each, replace(each, owner=request.to)) for each in held], now)
-    return Transferred(len(held), page[-1].sequence if len(page) == PIECE else None)
+    pairs = [(each, replace(each, owner=request.to)) for each in held]
+    is_last = len(page) < PIECE
+    if is_last:
+        shared = unit.allocations(Filter(scope=request.scope, sharer=request.owner))
+        pairs += [
+            (each, _exchanged(each, request.owner, request.to))
+            for each in shared
+            if each.state is State.ALLOCATED and each.subnet_id in ids
+        ]
+    _write(unit, pairs, now)
+    return Transferred(len(pairs), None if is_last else page[-1].sequence)
+
+
+def _exchanged(shared: AllocationRow, owner: str, to: str) -> AllocationRow:
+    """A shared address with another owner in the place of one; each owner has it once."""
+    sharers = (to if each == owner else each for each in shared.sharers)
+    return replace(shared, sharers=tuple(dict.fromkeys(sharers)))

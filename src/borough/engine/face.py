@@ -10,7 +10,7 @@ import inspect
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -21,9 +21,10 @@ from borough.domain.net.addresses import parse_held_address
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.domain.text import check_text
 from borough.engine.actions import Actions
+from borough.engine.address_lines import AddressLine, LineQuery, parse_lines
 from borough.engine.announcements import (
     Acknowledged,
     Acknowledgement,
@@ -38,8 +39,11 @@ from borough.engine.edits import (
     parse_transfer,
     transfer_all,
 )
+from borough.engine.exchange.write import write
 from borough.engine.history import HistoryQuery, parse_history
 from borough.engine.imports import Imported, in_pieces, parse_entries
+from borough.engine.leases import Renewed, RenewRequest, parse_renew
+from borough.engine.owners import Missing, Reconciled, reconcile
 from borough.engine.queries import RouteForm, each_page
 from borough.engine.request import (
     NAME_LIMIT,
@@ -61,6 +65,8 @@ from borough.engine.reservations import (
 )
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.apply import load
+from borough.engine.topology.change import parse_change
+from borough.engine.topology.replacing import ReplaceRequest, parse_replacement
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep.defragment import Defragmentation
 from borough.engine.upkeep.hosts import Renamed, Vacated
@@ -159,6 +165,23 @@ class Face(Actions):
         """
         return self._release(request)
 
+    @takes(parse_renew)
+    def renew(self, request: RenewRequest) -> Renewed:
+        """Renew the lease of an address, or the leases of all that an idempotency key was given.
+
+        The lease then ends its duration from now; never earlier than before. Sequence number, key, host and
+        claim stay. A lease that is over is not renewed: its address may have another holder.
+
+        Parameters: see :func:`borough.engine.leases.parse_renew`.
+
+        :raises NotAllocated: the address is not allocated, or its lease is over.
+        :raises StaleSequence: the address was allocated again meanwhile, or without the key.
+        :raises KeySpent: addresses of the key are released.
+        :raises FixInput: an address has no lease.
+        :raises UnknownObject: there is no such scope.
+        """
+        return self._renew(request)
+
     @takes(parse_reserve)
     def reserve(self, request: ReserveRequest) -> Reservations:
         """Reserve addresses for an owner, or for nobody; all or none.
@@ -210,6 +233,64 @@ class Face(Actions):
             of addresses that were added before.
         """
         return in_pieces(parse_entries(entries), self._import, dry_run, progress)
+
+    def export(
+        self,
+        form: str = "csv",
+        *,
+        zone: str = "",
+        scope: str | None = None,
+        owner: str | None = None,
+        host: str | None = None,
+        subnet: str | None = None,
+    ) -> Iterator[str]:
+        """Iterate over allocated addresses as lines in the format of another program.
+
+        :param form: ``csv`` or ``jsonl`` (see :meth:`import_allocations`), ``dns``, ``hosts``, ``kea``,
+            ``dnsmasq`` or ``ansible``.
+        :param zone: the DNS zone of the names.
+        :raises FixInput: there is no such format, or the zone is no name.
+        """
+        found = self.each_allocation(scope=scope, owner=owner, host=host, subnet=subnet)
+        return write(found, form, zone)
+
+    def reconcile_owners(
+        self,
+        living: Collection[str],
+        before: Missing | None = None,
+        now: datetime | None = None,
+        *,
+        grace: timedelta = timedelta(hours=1),
+        owner_prefix: str | None = None,
+        scope: str | None = None,
+        dry_run: bool = False,
+    ) -> Reconciled:
+        """Compare the owners of addresses with a list of living ones, and release what two checks miss.
+
+        An allocation is known by its sequence number. So an address that was released and allocated again
+        between two checks is a new one. Addresses without an owner stay, and shared ones while one of their
+        owners lives. Each release is a transaction, guarded by owner and sequence number: an interrupted
+        check is made again.
+
+        :param before: ``missing`` of the check before; empty for the first one.
+        :param now: the time of this check; None for the present.
+        :param grace: least time between the two checks.
+        :param owner_prefix: only owners whose name begins so; others are not in the list.
+        :raises FixInput: the list is empty, which would release everything.
+        """
+        return reconcile(
+            self.each_allocation,
+            lambda each, owner: self.release(
+                each.address, owner=owner, sequence=each.sequence, scope=each.scope
+            ),
+            living,
+            before or {},
+            now or datetime.now(UTC),
+            grace=grace,
+            owner_prefix=owner_prefix,
+            scope=scope,
+            dry_run=dry_run,
+        )
 
     def show(self, address: str, *, scope: str = "default") -> Allocation:
         """The allocation of an address, which may be written with the length of its prefix.
@@ -274,6 +355,41 @@ class Face(Actions):
         """
         return self._add_subnet(Draft.parse(cidr=cidr, **settings))
 
+    def change_subnet(
+        self, name: str, /, *, dry_run: bool = False, version: int | None = None, **fields: Any
+    ) -> Changes:
+        """Change fields of one declared subnet, and leave the others as they are.
+
+        :param fields: as in a topology file: ``name``, ``cidr``, ``scope``, ``gateway``, ``ranges``,
+            ``exclude``, ``closed``, ``labels``, ``weight``, ``project``, ``cooldown``, ``claims``,
+            ``attributes``. None puts a field back to its default. Of labels, claims and attributes only the
+            named ones change, and None removes one.
+        :param dry_run: only find out what would change.
+        :param version: only if the declared objects still have this version.
+        :return: the changes and their effects, and the topology whose file would change the subnet back.
+        :raises UnknownObject: there is no such subnet or scope.
+        :raises FixInput: there is no such field, or a value is not allowed.
+        :raises Overlap: it would overlap another subnet of its scope.
+        :raises UnknownDimension: a label is in no known dimension.
+        :raises QuotaExceeded: a project would hold more of a pool than its quota.
+        :raises WouldStrand: allocated addresses would fall out of it.
+        :raises StaleVersion: the declared objects have another version.
+        """
+        return self._change(parse_change("subnet", name, fields, dry_run=dry_run, version=version))
+
+    def change_host(
+        self, name: str, /, *, dry_run: bool = False, version: int | None = None, **fields: Any
+    ) -> Changes:
+        """Change ``labels`` and ``claims`` of one declared host, and leave the others as they are.
+
+        :param fields: see :meth:`change_subnet`.
+        :raises UnknownObject: no such host is declared.
+        :raises FixInput: there is no such field, or a value is not allowed.
+        :raises UnknownDimension: a label is in no known dimension.
+        :raises StaleVersion: the declared objects have another version.
+        """
+        return self._change(parse_change("host", name, fields, dry_run=dry_run, version=version))
+
     def remove_subnet(self, name: str) -> SubnetView:
         """Remove a subnet; the prefix of a carved one returns to its pool.
 
@@ -281,6 +397,24 @@ class Face(Actions):
         :raises WouldStrand: it has allocations; the error lists them.
         """
         return self._remove_subnet(name)
+
+    @takes(parse_replacement)
+    def replace_subnets(self, request: ReplaceRequest) -> Changes:
+        """Put some subnets in the place of others: to edit, close, split, merge, add or remove them.
+
+        Addresses follow to the subnet that contains them. All of it happens, or nothing. A subnet of a
+        topology stays its own: the next application of its file declares it as the file says.
+
+        Parameters: see :func:`borough.engine.topology.replacing.parse_replacement`.
+
+        :return: the changes with their effects; false when there are none.
+        :raises UnknownObject: there is no subnet of an old name.
+        :raises WouldStrand: allocations would lose their subnet.
+        :raises Overlap: subnets of one scope would overlap.
+        :raises InUse: the old subnets belong to several topologies.
+        :raises FixInput: a setting is not allowed.
+        """
+        return self._replace_subnets(request)
 
     # --- Reading ----------------------------------------------------------------------------------
 
@@ -348,6 +482,16 @@ class Face(Actions):
             return self._allocations(replace(selected, after=after, limit=limit))
 
         return each_page(read, after=selected.after, limit=selected.limit)
+
+    @takes(parse_lines)
+    def addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        """The addresses of a subnet in order: held ones one by one, all others as ranges.
+
+        Parameters: see :func:`borough.engine.address_lines.parse_lines`.
+
+        :raises UnknownObject: there is no such subnet.
+        """
+        return self._addresses(wanted)
 
     def space_map(
         self, *, scope: str = "default", subnets: Collection[str] | None = None

@@ -260,7 +260,7 @@ class _Sorter:
     ) -> None:
         made = ImportConflict(format_address(each.family, each.address), each.scope, reason, subnet)
         if present is not None:
-            made = replace(made, owner=present.owner, host=present.host)
+            made = replace(made, owner=present.owners_text, host=present.host)
         self.conflicts.append(made)
 
 
@@ -269,4 +269,4 @@ def _place(each: ImportEntry) -> tuple[str, int, int]:
 
 
 def _kept(row: AllocationRow) -> tuple[object, ...]:
-    return row.owner, row.host, dict(row.attributes), row.note
+    return row.owners_text, row.host, dict(row.attributes), row.note

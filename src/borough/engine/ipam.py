@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -16,9 +16,11 @@ from borough.domain.declared.topology import Changes, Topology
 from borough.domain.net.addresses import Family
 from borough.domain.policy.explain import Explanation
 from borough.domain.request import Request
+from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.events import Event
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.engine import announcements, events, queries, tokens
+from borough.engine.address_lines import AddressLine, LineQuery, address_lines
 from borough.engine.allocation import BRIEF, Allocator, Ladders
 from borough.engine.announcements import (
     Acknowledged,
@@ -26,16 +28,21 @@ from borough.engine.announcements import (
     AgentView,
     HostRoutes,
 )
+from borough.engine.clock import SteadyClock, wall_time
 from borough.engine.edits import EditRequest, Transferred, TransferRequest, edit, transfer
+from borough.engine.expiry import Expiry
 from borough.engine.face import Face
 from borough.engine.history import HistoryQuery, history
 from borough.engine.imports import Imported, ImportRequest, import_piece
+from borough.engine.leases import Renewed, RenewRequest, renew
 from borough.engine.queries import RouteForm
 from borough.engine.release import release
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest, Seen, cancel, reserve
 from borough.engine.space_map import SpaceMap, space_map
-from borough.engine.topology import apply, subnets
+from borough.engine.topology import apply, change, subnets
+from borough.engine.topology.change import ChangeRequest
+from borough.engine.topology.replacing import ReplaceRequest, replace_subnets
 from borough.engine.topology.subnets import Draft
 from borough.engine.upkeep import audit, hosts
 from borough.engine.upkeep.defragment import Defragmentation, defragment, snapshot
@@ -60,26 +67,32 @@ from borough.engine.views import (
     show_token,
 )
 from borough.store.open import open_store
-from borough.store.port import TIMEOUT, ReadUnit, Store
+from borough.store.port import TIMEOUT, ReadUnit, Store, Unit
 
 T = TypeVar("T")
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
 
 
 class Ipam(Face):
     """Address space in a store of this process; see :class:`borough.engine.face.Face`."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], int] = _now) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], int] | None = None,
+        steady: Callable[[], int] | None = None,
+    ) -> None:
         """Open the address space of a store.
 
-        :param clock: the time in microseconds since the epoch.
+        :param clock: the time in microseconds since the epoch; None for that of the machine.
+        :param steady: the time by which leases and cool-downs are over; None for ``clock``. Without a clock
+            it is that of the machine, which no jump moves forward.
         """
         self._store = store
-        self._clock = clock
-        self._allocator = Allocator(clock, Ladders())
+        self._clock = clock or wall_time
+        if clock is None and steady is None:
+            steady = SteadyClock()
+        self._allocator = Allocator(self._clock, Ladders(), Expiry(steady))
         self._cohorts = events.Cohorts()
 
     def with_visible_hosts(self, is_visible: Callable[[Host], bool]) -> Ipam:
@@ -157,9 +170,29 @@ class Ipam(Face):
 
         :param seen: names of these subnets; None for all.
         """
-        return self._store.transact(
-            lambda unit: reserve(unit, request, self._clock(), seen), repeatable=True
-        )
+
+        def work(unit: Unit) -> Reservations:
+            now = self._clock()
+            # An address whose lease is over is no longer held.
+            self._allocator.expiry.expire(unit, now)
+            return reserve(unit, request, now, seen)
+
+        return self._store.transact(work, repeatable=True)
+
+    def _renew(self, request: RenewRequest) -> Renewed:
+        return self.renew_seen(None, request)
+
+    def renew_seen(self, seen: Seen | None, request: RenewRequest) -> Renewed:
+        """Renew leases in some subnets only.
+
+        :param seen: names of these subnets; None for all.
+        """
+
+        def work(unit: Unit) -> Renewed:
+            now = self._clock()
+            return renew(unit, request, now, self._allocator.expiry.by(now), seen)
+
+        return self._store.transact(work, repeatable=True, brief=True)
 
     def _cancel(self, request: CancelRequest) -> Reservations:
         return self.cancel_seen(None, request)
@@ -212,9 +245,23 @@ class Ipam(Face):
             repeatable=bool(draft.key),
         )
 
+    def _change(self, request: ChangeRequest) -> Changes:
+        return self._store.transact(
+            lambda unit: change.change(unit, request, self._clock()),
+            write=not request.dry_run,
+            declares=True,
+        )
+
     def _remove_subnet(self, name: str) -> SubnetView:
         return self._store.transact(
             lambda unit: subnets.remove_subnet(unit, name, self._clock()), declares=True
+        )
+
+    def _replace_subnets(self, request: ReplaceRequest) -> Changes:
+        return self._store.transact(
+            lambda unit: replace_subnets(unit, request, self._clock()),
+            write=not request.dry_run,
+            declares=True,
         )
 
     # --- Reading ----------------------------------------------------------------------------------
@@ -245,6 +292,9 @@ class Ipam(Face):
 
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]:
         return self._read(lambda unit: queries.allocations(unit, selected))
+
+    def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
+        return self._read(lambda unit: address_lines(unit, wanted))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         upto = self._store.horizon()
@@ -327,15 +377,15 @@ class Ipam(Face):
         )
 
     def _reclaim(self) -> Reclaimed:
-        return reclaim(self._store, self._clock, self._expire_cooldowns)
+        return reclaim(self._store, self._clock, self._expire)
 
-    def _expire_cooldowns(self) -> int:
+    def _expire(self) -> Sequence[AllocationRow]:
         # Also when no subnet has a cool-down any more: an earlier cool-down would otherwise never end.
-        if not self._read(lambda unit: unit.expired(self._clock(), 1)):
-            return 0
-        return self._store.transact(
-            lambda unit: self._allocator.expire_cooldowns(unit, self._clock())
-        )
+        expiry = self._allocator.expiry
+        by = expiry.by(self._clock())
+        if not self._read(lambda unit: unit.expired(by, 1)):
+            return ()
+        return self._store.transact(lambda unit: expiry.expire(unit, self._clock()))
 
     def _defragment(self, host: str | None, scope: str | None, limit: int) -> Defragmentation:
         seen = self._read(lambda unit: snapshot(unit, scope))
@@ -383,7 +433,7 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     create: bool = False,
     timeout: float = TIMEOUT,
     statement_time: float | None = None,
-    clock: Callable[[], int] = _now,
+    clock: Callable[[], int] | None = None,
 ) -> Ipam:
     """Open address space.
 
@@ -391,7 +441,7 @@ def open(  # noqa: A001  (borough.open is the name that users read)
     :param create: create the database, or upgrade its schema to this release.
     :param timeout: seconds for which an operation is tried again.
     :param statement_time: seconds after which a database server ends a statement; None for never.
-    :param clock: the time in microseconds since the epoch.
+    :param clock: the time in microseconds since the epoch; None for that of the machine.
     :raises FixInput: the URL names no store.
     :raises NotInitialised: the database does not exist or is empty, and ``create`` is not set.
     :raises NotOurDatabase: the database has tables of another program.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from borough.domain.space.allocations import State
-from borough.engine.face import Face
 from borough.engine.partial import telling
 from borough.engine.views import Allocation
 from borough.errors import FixInput, NotAllocated, StaleSequence
@@ -31,8 +31,16 @@ class Reconciled:
     missing: Missing = field(repr=False)
 
 
-def reconcile_owners(
-    ipam: Face,
+class Reads(Protocol):
+    """See :meth:`borough.engine.face.Face.each_allocation`."""
+
+    def __call__(self, *, scope: str | None, owner_prefix: str | None) -> Iterable[Allocation]:
+        """List the allocations of a scope, of owners whose name begins so."""
+
+
+def reconcile(
+    read: Reads,
+    release: Callable[[Allocation, str], object],
     living: Collection[str],
     before: Missing,
     now: datetime,
@@ -42,17 +50,10 @@ def reconcile_owners(
     scope: str | None = None,
     dry_run: bool = False,
 ) -> Reconciled:
-    """Compare the owners of addresses with a list of living ones, and release what both checks miss.
+    """See :meth:`borough.engine.face.Face.reconcile_owners`.
 
-    An allocation is known by its sequence number. So an address that was released and allocated again
-    between two checks is a new one. Addresses without an owner stay. Each release is a transaction,
-    guarded by owner and sequence number: an interrupted check is made again.
-
-    :param before: ``missing`` of the check before; empty for the first one.
-    :param now: the time of this check.
-    :param grace: least time between the two checks.
-    :param owner_prefix: only owners whose name begins so; others are not in the list.
-    :raises FixInput: the list is empty, which would release everything.
+    :param read: lists allocations.
+    :param release: releases an address for one of its owners, if it is still as it was.
     """
     names = frozenset(living)
     if not names:
@@ -60,8 +61,9 @@ def reconcile_owners(
     gone: list[Allocation] = []
     waiting: list[Allocation] = []
     missing: dict[int, datetime] = {}
-    for each in ipam.each_allocation(scope=scope, owner_prefix=owner_prefix):
-        if each.state != State.ALLOCATED or not each.owner or each.owner in names:
+    for each in read(scope=scope, owner_prefix=owner_prefix):
+        owners = each.sharers or (each.owner,)
+        if each.state != State.ALLOCATED or not all(owners) or not names.isdisjoint(owners):
             continue
         first = missing[each.sequence] = min(before.get(each.sequence, now), now)
         is_due = each.sequence in before and now - first >= grace
@@ -69,7 +71,7 @@ def reconcile_owners(
     released: list[Allocation] = []
     with telling(lambda: {"released": len(released)} if released and not dry_run else {}):
         for each in gone:
-            if dry_run or _release(ipam, each):
+            if dry_run or _release(release, each):
                 released.append(each)  # noqa: PERF401  (an error tells how many there are so far)
     if not dry_run:
         for each in gone:
@@ -77,10 +79,11 @@ def reconcile_owners(
     return Reconciled(tuple(released), tuple(waiting), dry_run, missing)
 
 
-def _release(ipam: Face, each: Allocation) -> bool:
-    """Release an address, unless somebody else did or has it."""
+def _release(release: Callable[[Allocation, str], object], each: Allocation) -> bool:
+    """Release an address of its owners, unless somebody else did or has it."""
     try:
-        ipam.release(each.address, owner=each.owner, sequence=each.sequence, scope=each.scope)
+        for owner in each.sharers or (each.owner,):
+            release(each, owner)
     except (NotAllocated, StaleSequence):
         return False
     return True

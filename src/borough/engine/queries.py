@@ -219,6 +219,7 @@ def allocations(
         scope=wanted.scope,
         owner=wanted.owner,
         host=wanted.host,
+        state=wanted.state,
         subnet_id=None if subnet is None else subnet.id,
         subnet_ids=seen_ids(unit.catalogue, seen) if subnet is None else None,
         within=within,
@@ -227,7 +228,11 @@ def allocations(
         after=wanted.after,
         limit=wanted.limit,
     )
-    return show_all(unit, unit.allocations(chosen))
+    found = unit.allocations(chosen)
+    if wanted.owner and not wanted.host:
+        found += unit.allocations(replace(chosen, owner=None, sharer=wanted.owner))
+        found = sorted(found, key=lambda each: each.sequence)[: wanted.limit]
+    return show_all(unit, found)
 
 
 def each_page(

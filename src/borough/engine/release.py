@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from borough.domain.declared.catalogue import Catalogue
@@ -17,6 +18,7 @@ from borough.domain.space.filters import Filter
 from borough.domain.space.plan import Act, Note, Plan, Space
 from borough.engine.queries import pages, seen_ids
 from borough.engine.request import ReleaseRequest
+from borough.engine.sharing import check_last, detach
 from borough.engine.views import Allocation, Released, show_all
 from borough.errors import NotAllocated, StaleSequence
 from borough.store.port import Unit
@@ -47,9 +49,11 @@ def release(
         found = [_held(unit, *place, at_once=at_once) for place in request.places]
         for each in found:
             _check_holder(each, owner, host, request.sequence)
+            check_last(each, owner)
         shown = show_all(unit, found)
         end_rests(unit, found, now)
-        unit.commit(allocate.release(unit.catalogue, unit, found, now, at_once=at_once), now)
+        last = detach(unit, found, owner, now)
+        unit.commit(allocate.release(unit.catalogue, unit, last, now, at_once=at_once), now)
         return Released(tuple(shown), len(shown))
     # A host that is released as a whole is gone, and so are its claims.
     leaving = f"{HOST}={host}" if host and not owner and seen is None else ""
@@ -72,12 +76,13 @@ def _held(unit: Space, scope: str, family: int, number: int, *, at_once: bool) -
             address=text,
             owner=found.owner,
         )
-    if found.until is not None and not at_once:
+    if found.state is State.COOLING and not at_once:
+        until = plain(utc(found.until or 0))
         raise NotAllocated(
             f"{text} is not allocated in scope {scope}: it was released, and cools down until "
-            f"{plain(utc(found.until))}; release it with --now, or now=True, to end that",
+            f"{until}; release it with --now, or now=True, to end that",
             address=text,
-            cooling_until=plain(utc(found.until)),
+            cooling_until=until,
         )
     return found
 
@@ -86,7 +91,7 @@ def _check_holder(allocation: AllocationRow, owner: str, host: str, sequence: in
     """Compare the conditions of a release with the present allocation (rule 8)."""
     facts = {
         "address": allocation.text,
-        "owner": allocation.owner,
+        "owner": allocation.owners_text,
         "host": allocation.host,
         "sequence": allocation.sequence,
     }
@@ -96,9 +101,9 @@ def _check_holder(allocation: AllocationRow, owner: str, host: str, sequence: in
             "it was released and allocated again since",
             **facts,
         )
-    if (owner and owner != allocation.owner) or (host and host != allocation.host):
+    if (owner and not allocation.is_held_by(owner)) or (host and host != allocation.host):
         raise NotAllocated(
-            f"{allocation.text} is held by {allocation.owner or 'an unnamed owner'}"
+            f"{allocation.text} is held by {allocation.owners_text or 'an unnamed owner'}"
             + (f" on host {allocation.host}" if allocation.host else "")
             + ", and not as the release says",
             **facts,
@@ -130,12 +135,12 @@ def release_all(
     shown: list[Allocation] = []
     among: set[tuple[str, int]] = set()
     total = 0
-    for page in pages(unit, selected):
+    for page in _pages(unit, selected):
         held = [each for each in page if each.state in ends and each.subnet_id in inside]
         shown += show_all(unit, held if most is None else held[: most - len(shown)])
         total += len(held)
         end_rests(unit, held, now)
-        for some in _plans(held):
+        for some in in_plans(detach(unit, held, selected.owner or "", now)):
             plan = allocate.free(catalogue, unit, some, now, at_once=at_once)
             among |= allocate.emptied(catalogue, plan)
             unit.commit(plan, now)
@@ -145,13 +150,20 @@ def release_all(
     return Released(tuple(shown), total), plan.notes
 
 
-def _plans(held: list[AllocationRow]) -> Iterable[list[AllocationRow]]:
+def _pages(unit: Unit, selected: Filter) -> Iterator[list[AllocationRow]]:
+    """The rows of a filter page by page, and the shared addresses of its owner."""
+    yield from pages(unit, selected)
+    if selected.owner and not selected.host:
+        yield from pages(unit, replace(selected, owner=None, sharer=selected.owner))
+
+
+def in_plans(held: Sequence[AllocationRow]) -> Iterable[Sequence[AllocationRow]]:
     """The rows of one plan each.
 
     A plan finds the events of its reservations by their addresses, which two scopes may share.
     """
     if not any(each.sticky for each in held):
-        return [held]
+        return [held] if held else []
     ordered = sorted(held, key=lambda each: each.scope)
     return [list(some) for _, some in groupby(ordered, key=lambda each: each.scope)]
 
@@ -166,7 +178,7 @@ def end_rests(unit: Unit, released: Sequence[AllocationRow], now: int) -> None:
                 Act.RELEASED,
                 each.text,
                 subnets[each.subnet_id].name,
-                each.owner,
+                each.owners_text,
                 each.host,
                 each.sequence,
                 "cool-down ended",

@@ -19,7 +19,8 @@ from borough.domain.net.addresses import (
 )
 from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.request import Kind, Request
-from borough.domain.text import check_text
+from borough.domain.space.allocations import State
+from borough.domain.text import check_text, parse_duration
 from borough.errors import FixInput
 from borough.store.cache import Cache
 
@@ -46,6 +47,7 @@ SELECTOR: Final = frozenset(
     ("labels", "subnets", "host", "families", "count", "address", "mac", "kind", "claims", "scope")
 )
 
+StateName = Literal["allocated", "cooling", "reserved"]
 KindName = Literal["any", "next", "specific", "eui64", "gateway"]
 #: What an allocation may wait for.
 WaitName = Literal["routed"]
@@ -73,6 +75,8 @@ def parse_request(
     attributes: Mapping[str, Any] | None = None,
     note: str = "",
     sticky: bool = False,
+    shared: bool = False,
+    lease: int | str = 0,
     explain: bool = False,
     wait: WaitName | None = None,
 ) -> Request:
@@ -94,6 +98,11 @@ def parse_request(
     :param note: free text to keep with the addresses, on one line.
     :param sticky: of each family, return what the owner has in the group, else what is reserved for it,
         else a new address. A release leaves a reservation. The owner takes the place of the key.
+    :param shared: let other owners share the address, such as a virtual or an anycast address. By name,
+        become one of the owners of an address that is shared already. It is free when the last one
+        releases it.
+    :param lease: release the addresses by themselves after so long, unless they are renewed: seconds, or
+        text such as ``5m``; 0 for never.
     :param explain: put the explanation into the answer.
     :param wait: ``routed`` to answer when the agents of the hosts have acknowledged the routes, at most
         after ten seconds. The same request with the same key waits again.
@@ -130,6 +139,10 @@ def parse_request(
         attributes=parse_attributes(attributes),
         note=optional_text("note", note, NOTE_LIMIT),
         sticky=_sticky(sticky, owner, count, chosen),
+        shared=_shared(
+            shared, owner, host_name, bool(sticky or lease), bool(key) and number is not None
+        ),
+        lease=parse_duration("a lease", lease),
         explain=explain,
         wait=_wait(wait),
     )
@@ -251,6 +264,7 @@ class AllocationFilter:
     scope: str | None = None
     owner: str | None = None
     host: str | None = None
+    state: State | None = None
     subnet: str | None = None
     prefix: Prefix | None = None
     owner_prefix: str | None = None
@@ -264,6 +278,7 @@ def parse_filter(
     scope: str | None = None,
     owner: str | None = None,
     host: str | None = None,
+    state: StateName | None = None,
     subnet: str | None = None,
     prefix: str | None = None,
     owner_prefix: str | None = None,
@@ -273,6 +288,7 @@ def parse_filter(
 ) -> AllocationFilter:
     """Parse a filter of allocations.
 
+    :param state: only those that are ``allocated``, ``cooling`` or ``reserved``.
     :param prefix: only addresses of this prefix, of the default scope when none is named.
     :param owner_prefix: only those whose owner starts with it; reads every allocation with an owner.
     :param attributes: only those with all these attributes. A value that is no text is named by its JSON.
@@ -290,7 +306,20 @@ def parse_filter(
     if within is not None and scope is None:
         scope = DEFAULT_SCOPE
     pairs = tuple(sorted(_searched(attributes or {})))
-    return AllocationFilter(scope, owner, host, subnet, within, owner_prefix, pairs, after, limit)
+    return AllocationFilter(
+        scope, owner, host, _state(state), subnet, within, owner_prefix, pairs, after, limit
+    )
+
+
+def _state(name: str | None) -> State | None:
+    if name is None:
+        return None
+    try:
+        return State(name)
+    except ValueError:
+        raise FixInput(
+            f"{name!r} is no state of an address; use {', '.join(State)}", state=str(name)
+        ) from None
 
 
 def _searched(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -393,6 +422,20 @@ def _sticky(sticky: bool, owner: str, count: int, kind: Kind) -> bool:
     if sticky and (count > 1 or kind not in (Kind.ANY, Kind.NEXT)):
         raise FixInput("a sticky request is for any address, one of each family")
     return sticky
+
+
+def _shared(shared: bool, owner: str, host: str, is_kept: bool, is_keyed: bool) -> bool:
+    if not isinstance(shared, bool):
+        raise FixInput("shared is true or false", shared=str(shared))
+    if shared and (not owner or host or is_kept):
+        raise FixInput(
+            "a request for a shared address names its owner, and no host, lease or sticky"
+        )
+    if shared and is_keyed:
+        raise FixInput(
+            "a shared address is asked for by name without a key: its owner gets it again"
+        )
+    return shared
 
 
 def _tiers(

@@ -8,7 +8,7 @@ from typing import Self
 
 from borough.domain.declared.effects import LISTED, Effect
 from borough.domain.declared.topology import Change, Changes
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.engine.views import Usage
 
 
@@ -78,6 +78,7 @@ class Applied:
 
     :ivar effects: effects on addresses, claims and routes.
     :ivar more_effects: the number of further effects.
+    :ivar source: of changed single objects, the topology whose file would change them back.
     """
 
     changes: tuple[Change, ...]
@@ -85,6 +86,7 @@ class Applied:
     more_effects: int
     summary: ChangeCount
     dry_run: bool
+    source: str = ""
 
     @classmethod
     def of(cls, changes: Changes, *, dry_run: bool) -> Self:
@@ -92,7 +94,8 @@ class Applied:
         actions = [each.action for each in changes.changes]
         count = ChangeCount(*(actions.count(word) for word in ("add", "change", "remove")))
         more = changes.more_effects + max(len(changes.effects) - LISTED, 0)
-        return cls(changes.changes, changes.effects[:LISTED], more, count, dry_run)
+        listed = changes.effects[:LISTED]
+        return cls(changes.changes, listed, more, count, dry_run, changes.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ class Allocation:
     :ivar sequence: name it when releasing, so that a late release cannot hit the next holder.
     :ivar state: `allocated`, `cooling` or `reserved`.
     :ivar sticky: whether a release leaves a reservation for the owner.
+    :ivar sharers: the owners of a shared address, which has no other owner; empty for an address that is not.
+    :ivar lease: seconds of its lease, which a renewal adds again; 0 without a lease.
+    :ivar leased_until: when the lease ends; null without one.
     :ivar cooling_until: when a cooling address is free again.
     """
 
@@ -51,6 +54,9 @@ class Allocation:
     sequence: int
     state: str
     sticky: bool
+    sharers: tuple[str, ...]
+    lease: int
+    leased_until: datetime | None
     attributes: Mapping[str, Any]
     note: str
     allocated_at: datetime
@@ -165,6 +171,9 @@ def show(
         sequence=allocation.sequence if sequence is None else sequence,
         state=allocation.state.value,
         sticky=allocation.sticky,
+        sharers=allocation.sharers,
+        lease=allocation.lease,
+        leased_until=utc(allocation.until or 0) if allocation.lease else None,
         attributes=allocation.attributes,
         note=allocation.note,
         allocated_at=utc(allocation.at),

@@ -24,7 +24,7 @@ from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.events import Event, EventRow
 from borough.domain.space.filters import Filter, Trail
-from borough.domain.space.inspection import Finding, StoredCohort, Times
+from borough.domain.space.findings import Finding, StoredCohort, Times
 from borough.domain.space.keys import Binding, Remembered
 from borough.domain.space.orphans import Orphan
 from borough.domain.space.plan import Plan, Space, Tally
@@ -71,6 +71,11 @@ class ReadAllocations(Protocol):
 
     def allocations(self, wanted: Filter) -> list[AllocationRow]:
         """Allocations by sequence number."""
+
+    def allocations_from(
+        self, subnet_id: int, first: int, limit: int | None
+    ) -> list[AllocationRow]:
+        """Allocations of a subnet by address, from an address on."""
 
     def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """Allocations whose cool-down has ended, the longest ended first."""
@@ -328,6 +333,9 @@ class Repair(Protocol):
 
     def cut_rests(self, subnet_id: int, until: int) -> None:
         """End the cool-downs of a subnet no later than a time."""
+
+    def cut_leases(self, subnet_id: int, latest: int) -> None:
+        """End the leases of a subnet no later than if they were renewed at a time."""
 
     def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
         """Date the idle marks of a subnet no later than a time."""

@@ -74,7 +74,8 @@ class Asset:
 def assets() -> Mapping[str, Asset]:
     """All files of the page by path."""
     found = {
-        f"/static/{name}": _asset(name, file) for name, file in _walk(files(__name__) / "static")
+        f"/static/{name}": asset_of(name, file.read_bytes())
+        for name, file in _walk(files(__name__) / "static")
     }
     found[INDEX] = found.pop("/static/index.html")
     return MappingProxyType(found)
@@ -88,7 +89,7 @@ def _walk(folder: Traversable, above: str = "") -> list[tuple[str, Traversable]]
     return made
 
 
-def _asset(name: str, file: Traversable) -> Asset:
-    body = file.read_bytes()
+def asset_of(name: str, body: bytes) -> Asset:
+    """A file of the page; its name tells the type."""
     digest = hashlib.sha256(body).hexdigest()[:32]
     return Asset(body, _TYPES[name.rpartition(".")[2]], f'"{digest}"')

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from borough.api import schema as s
 from borough.api.operation import operation
 from borough.domain.declared.tokens import Permission
 from borough.domain.policy.explain import Explanation
+from borough.domain.text import parse_duration
 from borough.engine.edits import Transferred, parse_transfer
+from borough.engine.exchange.write import write
 from borough.engine.face import Face
 from borough.engine.imports import Imported
+from borough.engine.leases import Renewed
 from borough.engine.views import Allocation, Answer, Released, Reservations
+from borough.errors import FixInput
 
 
 @operation("POST", "/v1/allocations", permission=Permission.ALLOCATE, status=201)
@@ -47,6 +53,53 @@ def allocations(ipam: Face, query: s.AllocationQuery) -> s.AllocationPage:
     shown = found[: query.limit]
     follow = shown[-1].sequence if len(found) > query.limit else None
     return s.AllocationPage(shown, follow)
+
+
+@operation("GET", "/v1/addresses", permission=Permission.READ)
+def addresses(ipam: Face, query: s.LineFilter) -> s.AddressPage:
+    """The addresses of a subnet in order: held ones one by one, all others as ranges, page by page."""
+    found = ipam.addresses(query.subnet, after=query.after or None, limit=query.limit + 1)
+    shown = found[: query.limit]
+    return s.AddressPage(shown, shown[-1].last if len(found) > query.limit else None)
+
+
+@operation("GET", "/v1/export", permission=Permission.READ)
+def export(ipam: Face, query: s.ExportQuery) -> s.ExportPage:
+    """Allocated addresses in the format of another program, page by page."""
+    given = query.given()
+    form, zone = given.pop("format"), given.pop("zone")
+    found = ipam.allocations(**given | {"limit": query.limit + 1})
+    shown = found[: query.limit]
+    lines = list(write(shown, form, zone))
+    # The header of a table belongs to its first page only.
+    first = 1 if form == "csv" and query.after else 0
+    follow = shown[-1].sequence if len(found) > query.limit else None
+    return s.ExportPage(lines[first:], follow)
+
+
+@operation("POST", "/v1/reconcile", permission=Permission.ALLOCATE, is_large=True)
+def reconcile_owners(ipam: Face, body: s.Living) -> s.OwnersCheck:
+    """Release addresses of owners that are not in a list of living ones.
+
+    An address is released when two checks, a grace period apart, miss its owner and it was not allocated
+    anew in between. `missing` of the answer goes into the next check.
+    """
+    try:
+        before = {int(sequence): s.read_time(at) for sequence, at in body.missing.items()}
+    except ValueError:
+        raise FixInput(
+            "missing has sequence numbers and times, as an earlier check has given it"
+        ) from None
+    found = ipam.reconcile_owners(
+        body.owners,
+        before,
+        grace=timedelta(seconds=parse_duration("a grace period", body.grace)),
+        owner_prefix=body.owner_prefix,
+        scope=body.scope,
+        dry_run=body.dry_run,
+    )
+    missing = {str(sequence): at for sequence, at in found.missing.items()}
+    return s.OwnersCheck(found.released, found.waiting, missing)
 
 
 @operation("GET", "/v1/allocations/{scope}/{address}", permission=Permission.READ)
@@ -96,6 +149,13 @@ def release(ipam: Face, body: s.Release) -> Released:
     """
     given = body.given()
     return ipam.release(given.pop("addresses"), **given)
+
+
+@operation("POST", "/v1/renewals", permission=Permission.ALLOCATE)
+def renew(ipam: Face, body: s.Renew) -> Renewed:
+    """Renew the lease of an address, or the leases of all that an idempotency key was given."""
+    given = body.given()
+    return ipam.renew(given.pop("address"), **given)
 
 
 @operation("POST", "/v1/reservations", permission=Permission.ALLOCATE, status=201)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from borough import __version__
@@ -11,6 +12,7 @@ from borough.api.operation import operation
 from borough.api.paging import by_place, by_prefix, page_of
 from borough.api.problem import Malformed
 from borough.domain.declared.tokens import Permission
+from borough.domain.declared.topology import Changes
 from borough.engine.face import Face
 from borough.engine.summaries import Applied
 from borough.engine.topology.document import load_topology, parse_topology_text
@@ -61,10 +63,32 @@ def add_subnet(ipam: Face, body: s.NewSubnet, key: str | None) -> s.OneSubnet:
     return s.OneSubnet(ipam.add_subnet(**body.given(), key=key))
 
 
+@operation("POST", "/v1/replacements", permission=Permission.ADMINISTER)
+def replace_subnets(ipam: Face, body: s.Replace) -> Applied:
+    """Put some subnets in the place of others, to split or merge them: all of it or nothing.
+
+    Addresses follow to the subnet that contains them.
+    """
+    given = body.given() | {"new": [each.given() for each in body.new]}
+    changes = ipam.replace_subnets(**given)
+    return Applied.of(changes, dry_run=body.dry_run)
+
+
 @operation("GET", "/v1/subnets/{name:path}", permission=Permission.READ, tags=True)
 def subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
     """One subnet."""
     return s.OneSubnet(ipam.subnet(path.name))
+
+
+@operation("PATCH", "/v1/subnets/{name:path}", permission=Permission.ADMINISTER, tags=True)
+def change_subnet(
+    ipam: Face, path: s.Named, query: s.DryRun, body: s.SubnetFields, if_match: int | None
+) -> Applied:
+    """Change single fields of a subnet; the others stay.
+
+    With `If-Match`, only when nothing has been declared otherwise since the entity tag was given.
+    """
+    return _changed(ipam.change_subnet, path.name, query, body, if_match)
 
 
 @operation("DELETE", "/v1/subnets/{name:path}", permission=Permission.ADMINISTER)
@@ -77,6 +101,17 @@ def remove_subnet(ipam: Face, path: s.Named) -> s.OneSubnet:
 def hosts(ipam: Face, query: s.Paged) -> s.HostPage:
     """The declared hosts and the labels that they imply."""
     return s.HostPage(*page_of(ipam.hosts(), lambda host: [host.name], query))
+
+
+@operation("PATCH", "/v1/hosts/{name:path}", permission=Permission.ADMINISTER, tags=True)
+def change_host(
+    ipam: Face, path: s.Named, query: s.DryRun, body: s.HostFields, if_match: int | None
+) -> Applied:
+    """Change labels and settings of claims of a declared host; the others stay.
+
+    With `If-Match`, only when nothing has been declared otherwise since the entity tag was given.
+    """
+    return _changed(ipam.change_host, path.name, query, body, if_match)
 
 
 @operation("GET", "/v1/undeclared-hosts", permission=Permission.READ)
@@ -108,3 +143,14 @@ def free_prefixes(ipam: Face, query: s.FreeQuery) -> s.FreePage:
 def whoami(ipam: Face, caller: Identity) -> s.Caller:
     """The caller and its permission."""
     return s.Caller(caller.name, caller.permission, show_labels(caller.labels), __version__)
+
+
+def _changed(
+    change: Callable[..., Changes],
+    name: str,
+    query: s.DryRun,
+    body: s.SubnetFields | s.HostFields,
+    if_match: int | None,
+) -> Applied:
+    changes = change(name, dry_run=query.dry_run, version=if_match, **body.given())
+    return Applied.of(changes, dry_run=query.dry_run)

@@ -1,4 +1,4 @@
-"""Routes: those of hosts, as their agents follow and acknowledge them."""
+"""Agents: the routes of hosts, as their agents follow and acknowledge them."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
@@ -17,8 +18,10 @@ from borough.api.schema.base import (
     Limit,
     MaybeText,
     Number,
+    Paged,
     Text,
 )
+from borough.engine.address_lines import AddressLine
 from borough.engine.imports import PIECE
 from borough.engine.request import COUNT_LIMIT, NOTE_LIMIT
 from borough.engine.views import Allocation
@@ -59,6 +62,10 @@ class AllocationRequest(Selector):
     :ivar note: one line of text to store with the addresses.
     :ivar sticky: answer with what the owner has in the group, else with what is reserved for it, else with a
         new address; a release leaves a reservation.
+    :ivar shared: let other owners share the address; by name, become one of the owners of an address that is
+        shared already.
+    :ivar lease: release the addresses by themselves after so long, unless they are renewed: seconds, or text
+        such as `5m`; 0 for never.
     :ivar explain: put the explanation into the answer.
     :ivar wait: `routed` to answer when the agents of the hosts have acknowledged the routes, at most after
         ten seconds.
@@ -68,6 +75,8 @@ class AllocationRequest(Selector):
     attributes: Attributes = field(default_factory=dict)
     note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
     sticky: bool = False
+    shared: bool = False
+    lease: Annotated[int, Meta(ge=0)] | Text = 0
     explain: bool = False
     wait: Literal["routed"] | None = None
 
@@ -108,6 +117,22 @@ class Release(Input):
     sequence: Number | None = None
     scope: Text | None = None
     now: bool = False
+
+
+class Renew(Input):
+    """The leases to renew: that of an address, or those of all that an idempotency key was given.
+
+    :ivar key: the idempotency key of the allocation; with an address, a condition.
+    :ivar sequence: only while the address has this sequence number.
+    :ivar lease: the new duration from now on: seconds, or text such as `5m`; null for that of the lease.
+    :ivar scope: that of the address.
+    """
+
+    address: Text | None = None
+    key: MaybeText | None = None
+    sequence: Number | None = None
+    lease: Annotated[int, Meta(ge=1)] | Text | None = None
+    scope: Text = "default"
 
 
 class Reserve(Input):
@@ -188,6 +213,7 @@ class Transfer(Input):
 class AllocationQuery(Input):
     """A filter of allocations, in pages: `after` is the last sequence number of the page before.
 
+    :ivar state: only addresses in this state.
     :ivar prefix: only addresses of this prefix, in the default scope when none is named.
     :ivar owner_prefix: only allocations whose owner begins with this text.
     :ivar attribute: only allocations with this attribute; a value that is no text is named by its JSON.
@@ -196,12 +222,93 @@ class AllocationQuery(Input):
     scope: Text | None = None
     owner: MaybeText | None = None
     host: MaybeText | None = None
+    state: Literal["allocated", "cooling", "reserved"] | None = None
     subnet: Text | None = None
     prefix: Text | None = None
     owner_prefix: Text | None = None
     attribute: list[Attribute] = field(default_factory=list)
     after: Number = 0
     limit: Limit = PAGE
+
+
+class LineFilter(Paged, kw_only=True):
+    """The addresses of which subnet.
+
+    :ivar after: only addresses behind this one; `next` of the page before.
+    """
+
+    subnet: Text
+
+
+@dataclass(frozen=True)
+class AddressPage:
+    """Addresses of a subnet in order.
+
+    :ivar next: `after` of the next page; null at the end.
+    """
+
+    addresses: Sequence[AddressLine]
+    next: str | None
+
+
+class ExportQuery(Input):
+    """Allocated addresses to export, in pages as those of a list.
+
+    :ivar format: the format of another program.
+    :ivar zone: the DNS zone of names.
+    """
+
+    format: Literal["csv", "jsonl", "dns", "hosts", "kea", "dnsmasq", "ansible"] = "csv"
+    zone: MaybeText = ""
+    scope: Text | None = None
+    owner: Text | None = None
+    host: Text | None = None
+    subnet: Text | None = None
+    after: Number = 0
+    limit: Limit = PAGE
+
+
+@dataclass(frozen=True)
+class ExportPage:
+    """Lines of text. Every page of `kea` or `ansible` is a document of its own.
+
+    :ivar next: `after` of the next page; null at the end.
+    """
+
+    lines: Sequence[str]
+    next: int | None
+
+
+class Living(Input):
+    """A list of living owners, and what the check before missed.
+
+    :ivar owners: all owners that live.
+    :ivar missing: `missing` of the check before, by sequence number; empty for the first one.
+    :ivar grace: least time between the two checks: seconds, or text such as `1h`.
+    :ivar owner_prefix: only owners whose name begins so.
+    :ivar dry_run: only find out what would be released.
+    """
+
+    owners: list[Text]
+    missing: dict[str, Text] = field(default_factory=dict)
+    grace: Annotated[int, Meta(ge=0)] | Text = "1h"
+    owner_prefix: Text | None = None
+    scope: Text | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class OwnersCheck:
+    """Outcome of a check.
+
+    :ivar released: allocations that were released, or would be.
+    :ivar waiting: allocations whose owner is missing, but not yet for the grace period.
+    :ivar missing: what the next check has to be given, by sequence number.
+    """
+
+    released: Sequence[Allocation]
+    waiting: Sequence[Allocation]
+    missing: dict[str, datetime]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from borough.api.schema.base import (
     Attributes,
@@ -18,8 +18,11 @@ from borough.api.schema.base import (
     Text,
 )
 from borough.domain.declared.pools import PoolUsage
+from borough.engine.topology.replacing import REPLACED
 from borough.engine.topology.settings import WEIGHT_LIMIT
 from borough.engine.views import DimensionView, HostView, SubnetView
+
+Patch = dict[str, str | list[str] | None]
 
 
 class TopologyQuery(Input):
@@ -63,6 +66,68 @@ class NewSubnet(Input):
     cooldown: Annotated[int, Meta(ge=0)] | Text = 0
     attributes: Attributes = field(default_factory=dict)
     claims: dict[str, Any] = field(default_factory=dict)
+
+
+class DryRun(Input):
+    """Whether to change anything.
+
+    :ivar dry_run: report what would change, and change nothing.
+    """
+
+    dry_run: bool = False
+
+
+class Fields(Input):
+    """Fields to change; null puts one back to its default, and those left out stay."""
+
+    def given(self) -> dict[str, Any]:
+        """The fields that are present."""
+        return {name: value for name, value in super().given().items() if value is not UNSET}
+
+
+class SubnetFields(Fields):
+    """New values of a subnet, as in a topology file. Null puts a field back to its default.
+
+    Of labels, claims and attributes only the named ones change; null removes one.
+    """
+
+    name: Text | UnsetType | None = UNSET
+    cidr: Text | UnsetType | None = UNSET
+    scope: Text | UnsetType | None = UNSET
+    gateway: Text | UnsetType | None = UNSET
+    ranges: list[Text] | UnsetType | None = UNSET
+    exclude: list[Text] | UnsetType | None = UNSET
+    closed: bool | UnsetType | None = UNSET
+    labels: Patch | UnsetType | None = UNSET
+    weight: Annotated[int, Meta(ge=-WEIGHT_LIMIT, le=WEIGHT_LIMIT)] | UnsetType | None = UNSET
+    project: Text | UnsetType | None = UNSET
+    cooldown: Annotated[int, Meta(ge=0)] | Text | UnsetType | None = UNSET
+    claims: dict[str, Any] | UnsetType | None = UNSET
+    attributes: Attributes | UnsetType | None = UNSET
+
+
+class HostFields(Fields):
+    """New labels and settings of claims of a host; those that are not named stay, null removes one."""
+
+    labels: Patch | UnsetType | None = UNSET
+    claims: dict[str, Any] | UnsetType | None = UNSET
+
+
+class Replace(Input):
+    """Subnets in the place of others. Without `new`, `split` and `merge` the old ones are removed.
+
+    :ivar old: names of the subnets that are replaced.
+    :ivar new: the subnets in their place.
+    :ivar split: split each old subnet into prefixes of this length, named `NAME-1` and so on.
+    :ivar merge: merge the old subnets into one of this name, with the settings of the first.
+    :ivar dry_run: report what would change, and change nothing.
+    """
+
+    old: Annotated[list[Text], Meta(max_length=REPLACED)] = field(default_factory=list)
+    new: Annotated[list[NewSubnet], Meta(max_length=REPLACED)] = field(default_factory=list)
+    split: Annotated[int, Meta(ge=1, le=128)] | None = None
+    merge: Text | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from borough.api.schema.base import (
     Text,
 )
 from borough.domain.declared.tokens import Permission
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.engine.views import TokenView
 from borough.errors import FixInput
 

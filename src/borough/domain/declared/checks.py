@@ -29,6 +29,17 @@ def _in_use(kind: str, name: str, users: Sequence[str]) -> InUse:
     )
 
 
+def owned_by(kind: str, name: str, owner: str) -> InUse:
+    """The refusal of an object that belongs to another topology."""
+    return InUse(
+        f"{kind} {name} belongs to topology {owner!r}; "
+        "change it there, or give this one another name",
+        kind=kind,
+        name=name,
+        topology=owner,
+    )
+
+
 def check_scopes(known: set[str], removed: Sequence[str], objects: Sequence[Subnet | Pool]) -> None:
     """Every scope that is named exists.
 

@@ -12,18 +12,16 @@ from dataclasses import dataclass, replace
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, eui64, format_address
-from borough.domain.policy.placement import Placer, first_free_range_piece
+from borough.domain.policy.free_space import first_free_range_piece
+from borough.domain.policy.placement import Placer
 from borough.domain.policy.selection import Ladder, PlacementGroup, ResolvedSelector
 from borough.domain.request import Kind, Request
-from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.allocations import SECOND, AllocationRow, State
 from borough.domain.space.blocks import BLOCK_BITS, NOBODY, Block, blocks_for, cut, withheld_bits
 from borough.domain.space.plan import Grant, Plan, Space
 from borough.domain.space.regions import is_needed, regions, return_region
 from borough.domain.space.rungs import Hold, Rung
 from borough.errors import AddressInUse, AddressOutsideGroup, AddressUnusable
-
-#: Microseconds in a second; every time in the domain counts microseconds.
-SECOND = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def _specific(
     resolved: ResolvedRequest, space: Space, placement_group: PlacementGroup, plan: Plan
 ) -> bool:
     request = resolved.request
-    subnet = _named_subnet(resolved)
+    subnet = named_subnet(resolved)
     assert request.address is not None
     if not any(
         subnet.id == each.id
@@ -136,7 +134,7 @@ def _specific(
     return take_address(resolved, space, subnet, request.address, plan)
 
 
-def _named_subnet(resolved: ResolvedRequest) -> Subnet:
+def named_subnet(resolved: ResolvedRequest) -> Subnet:
     """The admitted subnet that a specific address lies in."""
     request, catalogue = resolved.request, resolved.catalogue
     assert request.address is not None
@@ -248,7 +246,7 @@ def _refuse_named(resolved: ResolvedRequest, space: Space) -> None:
 
 def in_use(holder: AllocationRow, subnet: Subnet, **more: str) -> AddressInUse:
     """The error that names the owner of a held or reserved address."""
-    text = f"{holder.text} is held by {holder.owner or 'an unnamed owner'}"
+    text = f"{holder.text} is held by {holder.owners_text or 'an unnamed owner'}"
     if holder.state is State.RESERVED:
         text = f"{holder.text} is reserved for {holder.owner or 'nobody'}"
     return AddressInUse(
@@ -256,7 +254,7 @@ def in_use(holder: AllocationRow, subnet: Subnet, **more: str) -> AddressInUse:
         address=holder.text,
         state=holder.state.value,
         subnet=subnet.name,
-        owner=holder.owner,
+        owner=holder.owners_text,
         host=holder.host,
         sequence=holder.sequence,
         **more,
@@ -268,7 +266,7 @@ def named_addresses(resolved: ResolvedRequest) -> Iterator[tuple[Subnet, int]]:
     request, catalogue = resolved.request, resolved.catalogue
     if request.kind is Kind.SPECIFIC:
         assert request.address is not None
-        yield _named_subnet(resolved), request.address
+        yield named_subnet(resolved), request.address
         return
     if request.kind is Kind.EUI64:
         address_in = _eui64_in(request.mac or 0)
@@ -295,6 +293,7 @@ def release(
     *,
     leaving: str = "",
     at_once: bool = False,
+    ended: bool = False,
 ) -> Plan:
     """Release addresses, and return the regions that are unused then.
 
@@ -305,8 +304,9 @@ def release(
     :param now: microseconds since the epoch.
     :param leaving: a holder that returns all unused regions; other holders keep their last one.
     :param at_once: see :func:`free`.
+    :param ended: see :func:`free`.
     """
-    plan = free(catalogue, space, allocations, now, at_once=at_once)
+    plan = free(catalogue, space, allocations, now, at_once=at_once, ended=ended)
     return_unused(catalogue, space, plan, emptied(catalogue, plan), leaving=leaving)
     return plan
 
@@ -318,26 +318,24 @@ def free(
     now: int,
     *,
     at_once: bool = False,
+    ended: bool = False,
 ) -> Plan:
     """Free addresses, let them cool where the subnet has a cool-down (rule 9), or keep them reserved.
 
     :param allocations: allocated ones, reserved ones, or cooling ones after their cool-down.
     :param now: microseconds since the epoch.
     :param at_once: whether nothing cools.
+    :param ended: whether a cool-down begins at the end of a lease that is over, however late that is seen.
     """
     plan = Plan()
     for allocation in sorted(allocations, key=lambda each: (each.subnet_id, each.address)):
         subnet = catalogue.subnets[allocation.subnet_id]
         kept = allocation.sticky and allocation.state is State.ALLOCATED
-        rests = (
-            not kept
-            and allocation.state is not State.COOLING
-            and subnet.cooldown > 0
-            and not at_once
-        )
+        begins = allocation.until if ended and allocation.is_over(now) else None
+        until = (now if begins is None else begins) + subnet.cooldown * SECOND
+        rests = not kept and allocation.state is not State.COOLING and until > now and not at_once
         if rests:
-            until = now + subnet.cooldown * SECOND
-            new = replace(allocation, state=State.COOLING, until=until, sticky=False)
+            new = replace(allocation, state=State.COOLING, until=until, sticky=False, lease=0)
             plan.cooled.append((allocation, new))
         else:
             plan.removed.append(allocation)

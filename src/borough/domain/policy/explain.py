@@ -72,6 +72,8 @@ class Explanation:
     :ivar group: the requested group, in words.
     :ivar outcome: one sentence.
     :ivar notes: claims, growth and loans that the decision made.
+    :ivar possible: False when the request gets nothing.
+    :ivar advice: of a preview of such a request: steps, each of which helps.
     """
 
     group: str
@@ -79,6 +81,8 @@ class Explanation:
     rungs: tuple[RungLine, ...]
     passed: tuple[PassedLine, ...]
     notes: tuple[str, ...]
+    possible: bool = True
+    advice: tuple[str, ...] = ()
 
 
 def describe_group(resolved: ResolvedRequest) -> str:
@@ -113,12 +117,18 @@ def subnets_to_tally(resolved: ResolvedRequest) -> list[int]:
 
 
 def explain(
-    resolved: ResolvedRequest, plan: Plan | None, tallies: Mapping[int, Tally], outcome: str = ""
+    resolved: ResolvedRequest,
+    plan: Plan | None,
+    tallies: Mapping[int, Tally],
+    outcome: str = "",
+    *,
+    is_preview: bool = False,
 ) -> Explanation:
     """Explain a decision.
 
     :param plan: the decision; None when nothing could be allocated.
     :param tallies: counts before it, at least of :func:`subnets_to_tally`.
+    :param is_preview: True when the decision is not carried out.
     """
     rungs: list[RungLine] = []
     for placement_group in resolved.ladder.placement_groups:
@@ -127,21 +137,23 @@ def explain(
     notes = _notes(resolved, plan) if plan else ()
     return Explanation(
         group=describe_group(resolved),
-        outcome=outcome or _outcome(resolved, plan),
+        outcome=outcome
+        or _outcome(resolved, plan, "would allocate" if is_preview else "allocated"),
         rungs=tuple(rungs),
         passed=_passed(resolved),
         notes=notes,
+        possible=plan is not None,
     )
 
 
-def _outcome(resolved: ResolvedRequest, plan: Plan | None) -> str:
+def _outcome(resolved: ResolvedRequest, plan: Plan | None, verb: str) -> str:
     if plan is not None:
         granted = [
             f"{grant.allocation.text} from {resolved.catalogue.subnets[grant.allocation.subnet_id].name}"
             for grant in plan.grants[:LISTED]
         ]
         more = len(plan.grants) - len(granted)
-        return "allocated: " + ", ".join(granted) + (f" and {more} more" if more else "")
+        return f"{verb}: " + ", ".join(granted) + (f" and {more} more" if more else "")
     if not resolved.ladder.placement_groups:
         return "no subnet may be used"
     return "every subnet that may be used is full"

@@ -8,15 +8,14 @@ of another holder, where that costs no route, before it borrows a single address
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from borough.domain.declared.dimensions import AtCap
 from borough.domain.declared.records import Subnet
-from borough.domain.net.addresses import WIDTH
-from borough.domain.net.prefixes import Prefix, enclosing
+from borough.domain.net.prefixes import Prefix
+from borough.domain.policy.free_space import first_piece, least_in_the_way, log2, rest_of
 from borough.domain.policy.lending import loan, room_to_double, unused_end
 from borough.domain.space.blocks import (
     BLOCK_BITS,
@@ -25,24 +24,11 @@ from borough.domain.space.blocks import (
     FreeRange,
     blocks_for,
     cut,
-    room_in,
     withheld_bits,
 )
 from borough.domain.space.plan import Act, Note, Offer, Plan, Space
 from borough.domain.space.regions import ClaimedRegions, lend, take_away
 from borough.domain.space.rungs import Hold, Rung
-
-#: Log2 of the piece cut from unused space around a specific address: 16 addresses, a /28 or a /124.
-NAMED_BITS: Final = 4
-
-#: Sizes of the largest free range between which a new region keeps clear of its neighbours: below no region
-#: can double, above all can.
-_CROWDED: Final = (32, 256)
-
-#: Log2 of the most free ranges of the largest size to compare, and of the smallest part of one that counts.
-AROUND: Final = 8
-_PARTS: Final = 1
-
 
 #: Most blocks to look at for a half to take over, where nothing is borrowed; and its smallest size.
 _LOOKED_AT: Final = 1024
@@ -178,7 +164,7 @@ class Placer:
         picked: list[Picked] = []
         if self._claimant and not self._lowest:
             picked = self._by_growing(rung, count, free_range.prefix.size)
-        rest = self._rest_of(free_range)
+        rest = rest_of(self._plan, free_range, lowest=self._lowest)
         while rest is not None and len(picked) < count:
             missing = count - len(picked)
             if not self._claimant:
@@ -189,60 +175,26 @@ class Placer:
                 return picked or None
             else:
                 return picked + self._unclaimed(rung, missing)
-            rest = self._rest_of(free_range)
+            rest = rest_of(self._plan, free_range, lowest=self._lowest)
         return picked
-
-    def _rest_of(self, free_range: FreeRange) -> FreeRange | None:
-        """The first or the largest piece that the plan leaves of a free range; None for none."""
-        if not any(each.id == free_range.id for each in self._plan.free_ranges_removed):
-            return free_range
-        left = [
-            each
-            for each in self._plan.free_ranges_added
-            if each.subnet_id == free_range.subnet_id and free_range.prefix.covers(each.prefix)
-        ]
-        if self._lowest:
-            return min(left, key=lambda each: each.prefix, default=None)
-        return min(left, key=lambda each: (each.prefix.length, each.prefix), default=None)
 
     def _claimed_from(self, free_range: FreeRange, rung: Rung, count: int) -> list[Picked]:
         """Start a new region in unused space."""
-        free_range = free_range if self._lowest else self._least_in_the_way(free_range)
         subnet = self._subnets[free_range.subnet_id]
+        if not self._lowest:
+            free_range = least_in_the_way(self._plan, self._space, subnet, free_range)
         claimed_regions = self._claimed_regions(rung)
         size = (
             rung.claiming.block
             if self._lowest
             else self._region_size(rung, claimed_regions, free_range)
         )
-        most = _log2(self._room(rung))
-        piece = first_piece(subnet, free_range.prefix, _log2(size), count, most=most)
+        most = log2(self._room(rung))
+        piece = first_piece(subnet, free_range.prefix, log2(size), count, most=most)
         self._cut(subnet, free_range, piece)
         self._note(Act.CLAIMED, subnet, piece)
         region = claimed_regions.claim(subnet, free_range.cohort_id, piece)
         return self._own(claimed_regions, subnet, region, count, Hold.UNCLAIMED)
-
-    def _least_in_the_way(self, free_range: FreeRange) -> FreeRange:
-        """Of the free ranges of the largest size nearby, the first with a half-unclaimed buddy.
-
-        A holder in such a buddy can double there; the holder of a full buddy needs the free range.
-        """
-        subnet = self._subnets[free_range.subnet_id]
-        if not _CROWDED[0] <= free_range.prefix.size <= _CROWDED[1]:
-            return free_range
-        length = max(free_range.prefix.length - AROUND, subnet.prefix.length)
-        if length == free_range.prefix.length:
-            return free_range
-        around = enclosing(free_range.prefix.family, free_range.prefix.base, length)
-        free_ranges = self._plan.free_ranges_in(
-            self._space, free_range.subnet_id, around, free_range.prefix.length + _PARTS
-        )
-        # Grouped by multiples of the size: to compare hundreds of free ranges in pairs would take long.
-        room: Counter[int] = Counter()
-        for each in free_ranges:
-            room[each.prefix.base & -free_range.prefix.size] += each.prefix.size
-        equal = [each for each in free_ranges if each.prefix.length == free_range.prefix.length]
-        return max(equal, key=lambda each: room[each.prefix.buddy.base], default=free_range)
 
     def _unclaimed(self, rung: Rung, count: int) -> list[Picked]:
         """Unclaimed addresses for a claimant at its cap: each costs a route of its own."""
@@ -405,36 +357,6 @@ class Placer:
         return max(_power(count), _LEAST_LOAN, _power(size // _LOAN))
 
 
-def _log2(size: int) -> int:
-    """Log2, rounded down."""
-    return size.bit_length() - 1
-
-
 def _power(size: int) -> int:
     """The next power of two."""
     return 1 << max(size - 1, 0).bit_length()
-
-
-def first_piece(
-    subnet: Subnet, whole: Prefix, bits: int, count: int, start: int = 0, most: int = 128
-) -> Prefix:
-    """The piece to cut from a free range: at its first usable address, large enough for ``count``.
-
-    :param bits: log2 of the smallest size.
-    :param most: log2 of the largest size.
-    :param start: begin with the first usable address from here on, if there is one.
-    """
-    usable = subnet.usable_in(max(whole.base, start), whole.last) or subnet.usable_in(
-        whole.base, whole.last
-    )
-    width = WIDTH[whole.family]
-    shortest = max(whole.length, width - most)
-    piece = enclosing(whole.family, usable[0][0], max(whole.length, width - min(bits, most)))
-    while piece.length > shortest and room_in(subnet, piece) < count:
-        piece = piece.parent
-    return piece
-
-
-def first_free_range_piece(subnet: Subnet, whole: Prefix, address: int) -> Prefix:
-    """The small piece to cut from a free range around a specific address."""
-    return enclosing(whole.family, address, max(whole.length, WIDTH[whole.family] - NAMED_BITS))

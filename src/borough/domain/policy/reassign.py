@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from borough.domain.declared.catalogue import Catalogue
-from borough.domain.declared.dimensions import HOST, Match, match
+from borough.domain.declared.dimensions import HOST, Dimension, Labels, Match, match
 from borough.domain.declared.records import NO_LABELS, Subnet
 from borough.domain.net.prefixes import Prefix, free_prefixes
-from borough.domain.policy.placement import NAMED_BITS
+from borough.domain.policy.free_space import NAMED_BITS
 from borough.domain.policy.selection import ResolvedSelector, resolve_selector
 from borough.domain.request import Request
 from borough.domain.space.allocations import AllocationRow, State
@@ -49,25 +49,19 @@ def everything_of(catalogue: Catalogue, space: Space, holder: str) -> list[Block
     return space.holdings(Rung(4, Hold.OWN, cohorts=tuple(catalogue.cohorts)), holder)
 
 
-def outside_segments(catalogue: Catalogue, subnet: Subnet, host: str) -> tuple[str, ...]:
+def outside_segments(
+    dimensions: Iterable[Dimension], subnet: Subnet, labels: Labels
+) -> tuple[str, ...]:
     """The dimensions in which the labels of a host put a subnet outside the boundary.
 
     A dimension without a label of the host does not count: the address is in use, so it works there
     (compare Neutron, where a live migration stays inside the segment of the port).
     """
-    known = catalogue.hosts.get(host)
-    if known is None:
-        return ()
     return tuple(
         dimension.name
-        for dimension in catalogue.dimensions
-        if known.labels.get(dimension.name)
-        and match(
-            dimension,
-            subnet.labels.get(dimension.name, NO_LABELS),
-            known.labels[dimension.name],
-            implied=True,
-        )
+        for dimension in dimensions
+        if (values := labels.get(dimension.name))
+        and match(dimension, subnet.labels.get(dimension.name, NO_LABELS), values, implied=True)
         is Match.OUTSIDE_BOUNDARY
     )
 

@@ -20,8 +20,7 @@ from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, format_address
 from borough.domain.net.fewest_routes import Territory, strict_routes
 from borough.domain.net.prefixes import Prefix, free_prefixes
-from borough.domain.policy.allocate import SECOND
-from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.allocations import SECOND, AllocationRow, State
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.rebuild import rebuild
 from borough.domain.space.regions import regions, routed
@@ -386,8 +385,8 @@ def _gateways(
                     "gateway_held",
                     home.name,
                     text,
-                    each.owner,
+                    each.owners_text,
                     f"the gateway {text} of subnet {home.name} is held by "
-                    + (each.owner or "an unnamed owner")
+                    + (each.owners_text or "an unnamed owner")
                     + (f" on host {each.host}" if each.host else ""),
                 )

@@ -9,6 +9,9 @@ from typing import Final
 from borough.domain.net.addresses import Family
 from borough.domain.space.plan import Act
 
+#: Longest name of an owner, in characters.
+OWNER_LIMIT: Final = 255
+
 #: Longest old or new value in an event, in characters.
 VALUE_LIMIT: Final = 200
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from borough.domain.net.prefixes import Prefix
+from borough.domain.space.allocations import State
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Conditions on allocations; None leaves a field out.
 
+    :ivar owner: only those of one owner, without shared ones.
+    :ivar sharer: only shared ones that this owner has.
+    :ivar state: only those in this state.
     :ivar subnet_ids: only addresses of these subnets.
     :ivar within: only addresses of this prefix; comes with a scope.
     :ivar owner_prefix: only owners with a name that begins so.
@@ -23,7 +27,9 @@ class Filter:
 
     scope: str | None = None
     owner: str | None = None
+    sharer: str | None = None
     host: str | None = None
+    state: State | None = None
     subnet_id: int | None = None
     subnet_ids: tuple[int, ...] | None = None
     within: Prefix | None = None

@@ -91,6 +91,9 @@ class Act(StrEnum):
     GAVE_UP = "gave_up"
     REASSIGNED = "reassigned"
     EDITED = "edited"
+    RENEWED = "renewed"
+    ATTACHED = "attached"
+    DETACHED = "detached"
     TOPOLOGY = "topology"
     REPAIRED = "repaired"
     PRUNED = "pruned"
@@ -191,7 +194,7 @@ class Plan:
     :ivar changed: blocks as read and as they become, by block id.
     :ivar grants: new allocations and new reservations.
     :ivar cooled: allocations and reservations as read and as they cool.
-    :ivar edited: allocations as read, and with another host, owner, note, attributes or ``sticky``.
+    :ivar edited: allocations as read, and with another host, owners, note, attributes, ``sticky`` or lease.
     """
 
     free_ranges_removed: list[FreeRange] = field(default_factory=list)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from borough.domain.declared.catalogue import Catalogue
+from borough.domain.declared.diff import diff
+from borough.domain.declared.effects import Effect
 from borough.domain.declared.records import Subnet
-from borough.domain.declared.topology import Changes, Topology, diff
+from borough.domain.declared.topology import Changes, Topology
 from borough.domain.policy import allocate
+from borough.domain.policy.reassign import outside_segments
 from borough.domain.policy.reshape import Filling, Reshaped, Source, reshape
-from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.allocations import SECOND, AllocationRow, State
 from borough.domain.space.blocks import Block
 from borough.domain.space.events import EventRow
 from borough.domain.space.filters import Filter
 from borough.domain.space.plan import Act, Plan
+from borough.engine.queries import all_allocations
 from borough.engine.topology.trail import events_of_changes
 from borough.errors import (
     StaleVersion,
@@ -51,16 +55,24 @@ def apply(
     unit: Unit, topology: Topology, now: int, *, dry_run: bool, version: int | None = None
 ) -> Changes:
     """See :meth:`borough.engine.ipam.Ipam.apply`."""
-    catalogue = unit.catalogue
+    check_version(unit.catalogue, version)
+    changes = diff(unit.catalogue, topology)
+    if not changes:
+        return changes
+    return carry_out(unit, changes, topology.name, now, dry_run=dry_run)
+
+
+def check_version(catalogue: Catalogue, version: int | None) -> None:
+    """Refuse a change of declared objects that have changed since a caller read them.
+
+    :param version: what the caller read; None for any.
+    :raises StaleVersion: they are at another version.
+    """
     if version not in (None, catalogue.version):
         raise StaleVersion(
             f"what is declared is at version {catalogue.version}, not {version}; read it again",
             version=catalogue.version,
         )
-    changes = diff(catalogue, topology)
-    if not changes:
-        return changes
-    return carry_out(unit, changes, topology.name, now, dry_run=dry_run)
 
 
 def carry_out(unit: Unit, changes: Changes, source: str, now: int, *, dry_run: bool) -> Changes:
@@ -83,7 +95,7 @@ def carry_out(unit: Unit, changes: Changes, source: str, now: int, *, dry_run: b
     if shape.doubled:
         where = "would be held twice, because they are held in both of two scopes that meet"
         raise _strands(unit.catalogue, shape.doubled, where, len(shape.forgotten))
-    changes = replace(changes, effects=tuple(shape.effects))
+    changes = replace(changes, effects=(*shape.effects, *_unreached(unit, changes)))
     if dry_run:
         return changes
     seen = unit.catalogue.version
@@ -91,6 +103,30 @@ def carry_out(unit: Unit, changes: Changes, source: str, now: int, *, dry_run: b
     unit.touch(seen)
     unit.record(*_events(changes, now))
     return changes
+
+
+def _unreached(unit: Unit, changes: Changes) -> Iterator[Effect]:
+    """Addresses of hosts that no longer reach their segments; they stay until somebody moves them."""
+    subnets = unit.catalogue.subnets
+    for before, after in changes.hosts_changed:
+        changed = [
+            each
+            for each in changes.dimensions
+            if before.labels.get(each.name) != after.labels.get(each.name)
+        ]
+        held = all_allocations(unit, Filter(host=after.name)) if changed else ()
+        counts = Counter(each.subnet_id for each in held if each.state is State.ALLOCATED)
+        for id, count in counts.items():
+            subnet = subnets[id]
+            if outside_segments(changed, subnet, after.labels) and not outside_segments(
+                changed, subnet, before.labels
+            ):
+                what = "1 address" if count == 1 else f"{count} addresses"
+                message = (
+                    f"{what} on host {after.name} in subnet {subnet.name}, which the host no longer "
+                    "reaches; release or reassign them"
+                )
+                yield Effect("unreached", subnet.name, "", after.name, message)
 
 
 def _sources(unit: Unit, changes: Changes) -> list[Source]:
@@ -234,7 +270,9 @@ def _events(changes: Changes, now: int) -> list[EventRow]:
                 effect.subject or effect.subnet,
                 effect.subnet,
                 owner=effect.holder if effect.kind == "gateway_held" else "",
-                host=effect.holder if effect.kind in ("withdrawn", "announced") else "",
+                host=effect.holder
+                if effect.kind in ("withdrawn", "announced", "unreached")
+                else "",
                 detail=effect.message if act is Act.TOPOLOGY else effect.holder,
             )
         )
@@ -246,7 +284,7 @@ def _shorten_rests(unit: Unit, before: Subnet, subnet: Subnet, now: int) -> None
     if subnet.cooldown >= before.cooldown:
         return
     if subnet.cooldown:
-        unit.cut_rests(subnet.id, now + subnet.cooldown * allocate.SECOND)
+        unit.cut_rests(subnet.id, now + subnet.cooldown * SECOND)
         return
     found = unit.allocations(Filter(subnet_id=subnet.id))
     resting = [each for each in found if each.state is State.COOLING]
@@ -260,7 +298,7 @@ def _strands(
         {
             "address": each.text,
             "subnet": catalogue.subnets[each.subnet_id].name,
-            "owner": each.owner,
+            "owner": each.owners_text,
             "host": each.host,
             "sequence": each.sequence,
         }

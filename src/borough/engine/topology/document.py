@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from borough.domain.declared.records import Host, Subnet
 from borough.domain.declared.topology import Topology
-from borough.engine.topology.reader import Reader, TopologyProblem
+from borough.engine.topology.reader import Reader
+from borough.engine.topology.tree_reader import TopologyProblem
 from borough.engine.topology.yaml_tree import SIZE_LIMIT, Node, Unreadable, read_tree, tree_of
 from borough.errors import InvalidTopology
+
+T = TypeVar("T")
 
 #: Problems reported at once.
 PROBLEMS: Final = 50
@@ -56,6 +60,22 @@ def parse_topology_text(
     return _parse(lambda: read_tree(text), filename, name)
 
 
+def read_subnet(entry: Mapping[str, Any]) -> Subnet:
+    """Read the entry of one subnet.
+
+    :raises InvalidTopology: as :func:`load_topology`.
+    """
+    return _read(lambda reader: reader.subnet(tree_of(entry), ""))
+
+
+def read_host(name: str, entry: Mapping[str, Any]) -> Host:
+    """Read the entry of one host.
+
+    :raises InvalidTopology: as :func:`load_topology`.
+    """
+    return _read(lambda reader: next(iter(reader.hosts(tree_of({name: entry}), "")), None))
+
+
 def _invalid(filename: str, problems: Sequence[TopologyProblem]) -> InvalidTopology:
     ordered = sorted(problems, key=lambda problem: problem.line or 0)
     line, field, reason = ordered[0]
@@ -70,11 +90,15 @@ def _invalid(filename: str, problems: Sequence[TopologyProblem]) -> InvalidTopol
 
 
 def _parse(tree: Callable[[], Node], filename: str, name: str | None) -> Topology:
+    return _read(lambda reader: reader.topology(tree(), name), filename)
+
+
+def _read(read: Callable[[Reader], T | None], filename: str = "") -> T:
     reader = Reader()
     try:
-        topology = reader.topology(tree(), name)
+        found = read(reader)
     except Unreadable as error:
         raise _invalid(filename, [TopologyProblem(error.line, error.field, error.reason)]) from None
-    if reader.problems:
+    if reader.problems or found is None:
         raise _invalid(filename, reader.problems)
-    return topology
+    return found

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from borough.domain.declared.dimensions import (
     BUILT_IN,
@@ -19,7 +18,6 @@ from borough.domain.declared.dimensions import (
     check_name,
     check_value,
 )
-from borough.domain.declared.lookup import did_you_mean
 from borough.domain.declared.records import Host, Pool, Subnet
 from borough.domain.declared.topology import DEFAULT_SCOPE, Topology
 from borough.domain.net.addresses import WIDTH
@@ -28,6 +26,7 @@ from borough.domain.text import check_text
 from borough.engine.request import parse_attributes
 from borough.engine.topology.settings import (
     CLAIMING,
+    SUBNET_FIELDS,
     WEIGHT_LIMIT,
     check_claiming,
     parse_boolean,
@@ -38,10 +37,9 @@ from borough.engine.topology.settings import (
     parse_text,
     whole,
 )
-from borough.engine.topology.yaml_tree import Node, plain_value, shorten
+from borough.engine.topology.tree_reader import TreeReader
+from borough.engine.topology.yaml_tree import Node, plain_value
 from borough.errors import FixInput
-
-T = TypeVar("T")
 
 _TOP = ("name", "dimensions", "scopes", "pools", "subnets", "hosts")
 _DIMENSION = ("fallback", "claims", "declared")
@@ -54,24 +52,6 @@ _POOL = (
     "default_length",
     "quota",
 )
-_SUBNET = (
-    "name",
-    "cidr",
-    "scope",
-    "gateway",
-    "ranges",
-    "exclude",
-    "closed",
-    "labels",
-    "weight",
-    "project",
-    "cooldown",
-    "claims",
-    "attributes",
-)
-
-#: Most characters of a reason.
-_REASON: Final = 500
 
 #: What cannot be read without the subnet's prefix.
 _ADDRESSES = ("gateway", "ranges", "exclude")
@@ -82,92 +62,8 @@ _BUILT_IN: Final = {dimension.name: dimension for dimension in BUILT_IN}
 _MINIMUM: Final[dict[int, int]] = {4: 8, 6: 64}
 
 
-class TopologyProblem(NamedTuple):
-    """A problem at one place of a topology.
-
-    :ivar line: from 1; None when it is not known, or there are no lines.
-    :ivar field: path from the top; empty for the file itself.
-    """
-
-    line: int | None
-    field: str
-    reason: str
-
-
-class Reader:
+class Reader(TreeReader):
     """Reads the tree of a topology and collects what is wrong with it."""
-
-    def __init__(self) -> None:
-        self.problems: list[TopologyProblem] = []
-
-    def problem(self, node: Node, reason: str) -> None:
-        """Note a problem."""
-        # Cut, because a reason repeats the value, which may be as long as the file.
-        self.problems.append(TopologyProblem(node.line, node.field, shorten(reason, _REASON)))
-
-    @contextmanager
-    def at(self, node: Node) -> Iterator[None]:
-        """Note what is raised inside as a problem of a node."""
-        try:
-            yield
-        except FixInput as error:
-            self.problem(node, error.message)
-
-    # --- Shapes ---------------------------------------------------------------------------------
-
-    def mapping(self, node: Node | None) -> dict[str, Node]:
-        """A mapping with keys of the caller's own; nothing in place of a wrong or missing one."""
-        if node is None:
-            return {}
-        if isinstance(node.value, dict):
-            return node.value
-        # Nothing after the colon is more likely an accident than a wish to have all removed.
-        empty = "is empty; write {} for none, or leave it out"
-        self.problem(node, empty if node.value is None else "must be a mapping")
-        return {}
-
-    def fields(self, node: Node, known: Sequence[str]) -> dict[str, Node]:
-        """A mapping, without the keys that nobody knows."""
-        found = self.mapping(node)
-        for key, value in found.items():
-            if key not in known:
-                hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
-                self.problem(value, f"unknown field {shorten(key)!r}{hint}")
-        return {key: value for key, value in found.items() if key in known}
-
-    def items(self, node: Node | None) -> list[Node]:
-        """A list; nothing in place of a wrong or missing one."""
-        if node is None:
-            return []
-        if isinstance(node.value, list):
-            return node.value
-        empty = "is empty; write [] for none, or leave it out"
-        self.problem(node, empty if node.value is None else "must be a list")
-        return []
-
-    def read(
-        self, fields: Mapping[str, Node], key: str, parse: Callable[[Any], T], default: T
-    ) -> T:
-        """One scalar field, parsed; the default when it is not there or is wrong."""
-        node = fields.get(key)
-        if node is None:
-            return default
-        try:
-            if node.value is None:
-                raise FixInput("is empty; leave it out, or give a value")
-            if isinstance(node.value, dict | list):
-                raise FixInput("must be a single value")
-            return parse(node.value)
-        except FixInput as error:
-            self.problem(node, error.message)
-            return default
-
-    def required(self, node: Node, fields: Mapping[str, Node], key: str) -> None:
-        """Note a field that is missing, as a problem of the whole object."""
-        if key not in fields and isinstance(node.value, dict | None):
-            self.problem(node, f"{key} is missing")
-
-    # --- Objects --------------------------------------------------------------------------------
 
     def topology(self, tree: Node, name: str | None) -> Topology:
         """The whole file."""
@@ -343,7 +239,7 @@ class Reader:
     def subnet(self, node: Node, source: str) -> Subnet | None:
         """One subnet; None when something is wrong with it."""
         before = len(self.problems)
-        fields = self.fields(node, _SUBNET)
+        fields = self.fields(node, SUBNET_FIELDS)
         self.required(node, fields, "name")
         self.required(node, fields, "cidr")
         prefix = self.read(fields, "cidr", lambda value: parse_prefix(parse_text(value)), None)

@@ -12,15 +12,29 @@ from borough.domain.declared.records import Subnet
 from borough.domain.net.addresses import Family, parse_address
 from borough.domain.net.prefixes import Prefix, parse_interval
 from borough.domain.space.blocks import BLOCK_BITS
+from borough.domain.text import parse_duration
 from borough.errors import FixInput
+
+#: Fields of a subnet in a topology file.
+SUBNET_FIELDS: Final = (
+    "name",
+    "cidr",
+    "scope",
+    "gateway",
+    "ranges",
+    "exclude",
+    "closed",
+    "labels",
+    "weight",
+    "project",
+    "cooldown",
+    "claims",
+    "attributes",
+)
 
 #: Weights go from minus this to plus this.
 WEIGHT_LIMIT: Final = 1000
 
-#: Longest cool-down, in seconds: a year.
-COOLDOWN_LIMIT: Final = 365 * 24 * 3600
-
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _TRUTHS: Final = {"true": True, "True": True, "TRUE": True} | {
     "false": False,
     "False": False,
@@ -44,15 +58,7 @@ def parse_cooldown(value: object) -> int:
     :return: seconds.
     :raises FixInput: for anything else, or more than a year.
     """
-    found = None
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", str(value))
-    if not found:
-        raise FixInput(f"a cool-down is in seconds, or like 30s, 5m, 2h, 1d; not {value!r}")
-    seconds = int(found[1]) * _UNITS[found[2]]
-    if seconds > COOLDOWN_LIMIT:
-        raise FixInput(f"a cool-down is at most a year, not {value}")
-    return seconds
+    return parse_duration("a cool-down", value)
 
 
 def parse_range(text: str, prefix: Prefix) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Self
@@ -126,9 +126,17 @@ class Draft:
         asked = json.dumps(asdict(self), sort_keys=True, default=_plain)
         return Binding(self.key, hashlib.sha256(asked.encode()).hexdigest())
 
-    def settle(self, catalogue: Catalogue, prefix: Prefix, scope: str, pool: str) -> Subnet:
+    def settle(
+        self,
+        catalogue: Catalogue,
+        prefix: Prefix,
+        scope: str,
+        pool: str,
+        replaced: Collection[str] = (),
+    ) -> Subnet:
         """The subnet at a prefix.
 
+        :param replaced: names that are taken, and may be used again.
         :raises FixInput: the gateway or a range does not fit the prefix, or the name is taken.
         :raises UnknownDimension: a label is in no known dimension.
         """
@@ -159,7 +167,7 @@ class Draft:
         )
         if any(start <= end for (_, end), (start, _) in pairwise(subnet.ranges or ())):
             raise FixInput("the allocation ranges overlap")
-        if subnet.name in catalogue.by_name:
+        if subnet.name in catalogue.by_name and subnet.name not in replaced:
             raise FixInput(f"there is a subnet named {subnet.name!r} already", name=subnet.name)
         return replace(subnet, gateway=_gateway(self.gateway, subnet))
 
@@ -189,30 +197,39 @@ def add_subnet(unit: Unit, draft: Draft, now: int) -> SubnetView:
     bind = draft.binding()
     if (replayed := _replay(unit, bind)) is not None:
         return replayed
+    return _store(unit, place_draft(catalogue, draft), now, bind)
+
+
+def place_draft(catalogue: Catalogue, draft: Draft, replaced: Collection[str] = ()) -> Subnet:
+    """The subnet of a draft: carved from its pool, or at its prefix.
+
+    :param replaced: names of subnets in whose place it comes.
+    """
     if draft.pool is not None:
-        return _store(unit, _carve(catalogue, draft, draft.pool), now, bind)
+        return _carve(catalogue, draft, draft.pool, replaced)
     scope = draft.scope or "default"
     check_scope(catalogue, scope)
     if draft.cidr is None:
         raise FixInput("a subnet outside any pool needs its prefix")
-    clash = catalogue.overlapping(scope, draft.cidr)
+    overlapping = catalogue.overlapping(scope, draft.cidr)
+    clash = [each for each in overlapping if each.name not in replaced]
     if clash:
         raise Overlap(
             f"{draft.cidr} overlaps subnet {clash[0].name} ({clash[0].prefix})",
             prefix=str(draft.cidr),
             subnets=[subnet.name for subnet in clash[:_LISTED]],
         )
-    return _store(unit, draft.settle(catalogue, draft.cidr, scope, ""), now, bind)
+    return draft.settle(catalogue, draft.cidr, scope, "", replaced)
 
 
-def _carve(catalogue: Catalogue, draft: Draft, pool_name: str) -> Subnet:
+def _carve(catalogue: Catalogue, draft: Draft, pool_name: str, replaced: Collection[str]) -> Subnet:
     pool = find_pool(catalogue, pool_name)
     if draft.scope not in (None, pool.scope):
         raise FixInput(f"pool {pool.name} is in scope {pool.scope}, not {draft.scope}")
     prefix = carve(
         catalogue, pool, prefix_length=draft.prefix_length, cidr=draft.cidr, project=draft.project
     )
-    return draft.settle(catalogue, prefix, pool.scope, pool.name)
+    return draft.settle(catalogue, prefix, pool.scope, pool.name, replaced)
 
 
 def _replay(unit: Unit, bind: Binding | None) -> SubnetView | None:

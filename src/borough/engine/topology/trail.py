@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from borough.domain.declared.fields import values_of
 from borough.domain.declared.records import Host, Pool, Subnet
-from borough.domain.declared.topology import Change, Changes, FieldChange, values_of
+from borough.domain.declared.topology import Change, Changes, FieldChange
 from borough.domain.space.events import DETAIL_LIMIT, VALUE_LIMIT, EventRow, shorten
 from borough.domain.space.plan import Act
 

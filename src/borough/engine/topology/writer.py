@@ -20,8 +20,8 @@ def write_topology(topology: Topology) -> dict[str, Any]:
         "dimensions": {each.name: _dimension(each) for each in topology.dimensions},
         "scopes": list(topology.scopes),
         "pools": [_pool(each) for each in topology.pools],
-        "subnets": [_subnet(each) for each in topology.subnets],
-        "hosts": {each.name: _host(each) for each in topology.hosts},
+        "subnets": [write_subnet(each) for each in topology.subnets],
+        "hosts": {each.name: write_host(each) for each in topology.hosts},
     }
 
 
@@ -34,7 +34,8 @@ def _labels(labels: Labels) -> dict[str, list[str]]:
     return {name: sorted(values) for name, values in sorted(labels.items()) if values}
 
 
-def _host(each: Host) -> dict[str, Any]:
+def write_host(each: Host) -> dict[str, Any]:
+    """The labels of a host, and its settings of claims."""
     claims = {SETTINGS: dict(each.claiming)} if each.claiming else {}
     return {**_labels(each.labels), **claims}
 
@@ -53,7 +54,8 @@ def _pool(each: Pool) -> dict[str, Any]:
     return made
 
 
-def _subnet(each: Subnet) -> dict[str, Any]:
+def write_subnet(each: Subnet) -> dict[str, Any]:
+    """The entry of a subnet."""
     made: dict[str, Any] = {
         "name": each.name,
         "cidr": str(each.prefix),

@@ -16,16 +16,14 @@ from borough.domain.encode import plain
 from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.blocks import Block, FreeRange
 from borough.domain.space.events import EventRow
-from borough.domain.space.inspection import (
-    Finding,
-    certain_claims,
-    inspect,
+from borough.domain.space.findings import Finding
+from borough.domain.space.inspect_catalogue import (
     inspect_cohorts,
     inspect_members,
     inspect_overlaps,
     inspect_pools,
-    misfiled,
 )
+from borough.domain.space.inspection import certain_claims, inspect, misfiled
 from borough.domain.space.orphans import Orphan
 from borough.domain.space.plan import Act, Plan
 from borough.domain.space.rebuild import rebuild

@@ -1,7 +1,8 @@
 """Times in the future, written by a clock that was ahead, and their correction.
 
-A clock that is a year ahead for a minute dates cool-downs, idle marks and idempotency keys a year ahead.
-An address would cool down for that year, an idle region stay claimed, and a key stay stored. Times of
+A clock that is a year ahead for a minute dates cool-downs, leases, idle marks and idempotency keys a year
+ahead. An address would cool down or stay leased for that year, an idle region stay claimed, and a key stay
+stored. Times of
 events and allocations have no such effect, and stay.
 """
 
@@ -11,8 +12,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from borough.domain.encode import rfc3339, utc
-from borough.domain.policy.allocate import SECOND
-from borough.domain.space.inspection import Finding
+from borough.domain.space.allocations import SECOND
+from borough.domain.space.findings import Finding
 from borough.store.port import ReadUnit, Unit
 
 #: Microseconds by which correct clocks may differ.
@@ -28,13 +29,15 @@ def late(unit: ReadUnit, now: int) -> list[Finding]:
 
 
 def bring_back(unit: Unit, now: int) -> list[Finding]:
-    """Let cool-downs end no later than one that begins now, and set the other times to now."""
+    """Let cool-downs and leases end no later than if they began now, and set the other times to now."""
     found = list(_late(unit, now))
     for subnet_id, finding in found:
         match finding.code:
             case "rest_too_long":
                 cooldown = unit.catalogue.subnets[subnet_id].cooldown * SECOND
                 unit.cut_rests(subnet_id, now + cooldown)
+            case "lease_from_future":
+                unit.cut_leases(subnet_id, now)
             case "idle_since_future":
                 unit.cut_idle_marks(subnet_id, now)
             case "key_from_future":
@@ -55,6 +58,14 @@ def _late(unit: ReadUnit, now: int) -> Iterator[tuple[int, Finding]]:
                 f"longer than its cool-down of {subnet.cooldown} s from now"
             )
             yield subnet_id, Finding("rest_too_long", subnet.name, str(subnet.prefix), message)
+    for subnet_id, began in sorted(times.leases.items()):
+        subnet = subnets.get(subnet_id)
+        if subnet is not None:
+            message = (
+                f"leases of {subnet.name} were renewed up to {rfc3339(utc(began))}, in the future: "
+                "they end later than they should"
+            )
+            yield subnet_id, Finding("lease_from_future", subnet.name, str(subnet.prefix), message)
     for subnet_id, marked in sorted(times.idle_marks.items()):
         subnet = subnets.get(subnet_id)
         if subnet is not None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from borough.domain.declared.fields import labels_text
 from borough.domain.declared.lookup import check_host, check_scope, undeclared_host, unknown
-from borough.domain.declared.topology import labels_text
 from borough.domain.policy import reassign as policy
 from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block
@@ -18,6 +18,7 @@ from borough.engine.edits import find_held
 from borough.engine.queries import all_allocations
 from borough.engine.release import release_all
 from borough.engine.request import ReassignRequest
+from borough.engine.sharing import check_alone
 from borough.engine.views import (
     RELEASED_LISTED,
     Allocation,
@@ -186,6 +187,7 @@ def reassign(unit: Unit, request: ReassignRequest, now: int) -> Reassigned:
     check_scope(unit.catalogue, scope)
     check_host(unit.catalogue, host)
     held = find_held(unit, scope, family, number, request.sequence)
+    check_alone(held, "host")
     if held.host == host:
         # A reassignment that is repeated after a lost answer.
         return _reassigned(unit, held)
@@ -209,11 +211,14 @@ def _reassigned(unit: ReadSpace, row: AllocationRow) -> Reassigned:
 def _check_segment(unit: ReadSpace, held: AllocationRow, host: str) -> None:
     catalogue = unit.catalogue
     subnet = catalogue.subnets[held.subnet_id]
-    outside = policy.outside_segments(catalogue, subnet, host)
+    declared = catalogue.hosts.get(host)
+    if declared is None:
+        return
+    outside = policy.outside_segments(catalogue.dimensions, subnet, declared.labels)
     if not outside:
         return
     has = labels_text({name: subnet.labels.get(name, frozenset()) for name in outside})
-    reaches = labels_text({name: catalogue.hosts[host].labels[name] for name in outside})
+    reaches = labels_text({name: declared.labels[name] for name in outside})
     raise AddressOutsideGroup(
         f"{held.text} lies in subnet {subnet.name} ({has}), which host {host} does not reach: it has "
         f"{reaches}; allocate a new address there, or force the reassignment",

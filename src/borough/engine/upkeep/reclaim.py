@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from borough.domain.encode import plain
 from borough.domain.net.prefixes import Prefix
 from borough.domain.policy.reclaim import reclaim_idle
+from borough.domain.space.allocations import AllocationRow, State
 from borough.domain.space.blocks import Block
 from borough.domain.space.plan import Act, Plan
 from borough.domain.space.regions import regions
@@ -25,12 +26,14 @@ class Reclaimed:
     """The changes of one pass.
 
     :ivar rested: addresses whose cool-down has ended.
+    :ivar ended: addresses whose lease has ended.
     :ivar marked: claims that are idle for the first time; a later pass returns those that still are.
     :ivar reclaimed: returned claims: regions, or the upper halves of little used ones.
     :ivar joined: unclaimed unused blocks that became free ranges.
     """
 
     rested: int = 0
+    ended: int = 0
     marked: tuple[Claim, ...] = ()
     reclaimed: tuple[Claim, ...] = ()
     joined: int = 0
@@ -39,12 +42,14 @@ class Reclaimed:
 @dataclass
 class _Tally:
     rested: int = 0
+    ended: int = 0
     marked: list[Claim] = field(default_factory=list)
     reclaimed: list[Claim] = field(default_factory=list)
     joined: int = 0
 
     def done(self) -> Reclaimed:
-        return Reclaimed(self.rested, tuple(self.marked), tuple(self.reclaimed), self.joined)
+        marked, reclaimed = tuple(self.marked), tuple(self.reclaimed)
+        return Reclaimed(self.rested, self.ended, marked, reclaimed, self.joined)
 
     def as_json(self) -> dict[str, Any]:
         """The changes so far; empty for none."""
@@ -52,17 +57,21 @@ class _Tally:
         return {} if done == Reclaimed() else dict(plain(done))
 
 
-def reclaim(store: Store, clock: Callable[[], int], expire: Callable[[], int]) -> Reclaimed:
+def reclaim(
+    store: Store, clock: Callable[[], int], expire: Callable[[], Sequence[AllocationRow]]
+) -> Reclaimed:
     """Read all blocks without locks, and change the idle ones, a page of regions at a time.
 
     After a conflict only the page of the conflict is repeated.
 
-    :param expire: ends some of the cool-downs that are over, and returns their number.
+    :param expire: ends some of the cool-downs and leases that are over, and returns them as they were.
     """
     tally = _Tally()
     with telling(tally.as_json):
         while expired := expire():
-            tally.rested += expired
+            leases = sum(each.state is State.ALLOCATED for each in expired)
+            tally.ended += leases
+            tally.rested += len(expired) - leases
         subnet_ids = store.transact(lambda unit: sorted(unit.catalogue.subnets), write=False)
         for subnet_id in subnet_ids:
             idle = store.transact(_FindIdle(subnet_id, clock()), write=False)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 import sqlalchemy as sa
 
 from borough.domain.net.addresses import format_address
-from borough.domain.policy.allocate import SECOND
+from borough.domain.space.allocations import SECOND
 from borough.neutron import tables
 from borough.neutron.commands.database import Database
 from borough.neutron.tables import PortAddress, TableSubnet

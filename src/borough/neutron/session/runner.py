@@ -14,7 +14,7 @@ from typing import Any, Final, TypeGuard
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.domain.space.partitions import ALONE, Partition
 from borough.errors import FixInput
 from borough.store.sql import schema as t

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from borough.domain.declared.records import Subnet
 from borough.domain.net.prefixes import Prefix
-from borough.domain.policy.placement import first_piece
+from borough.domain.policy.free_space import first_piece
 from borough.domain.request import Kind
 from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange, blocks_for, cut

@@ -106,7 +106,9 @@ class MemoryAllocations(MemoryPart):
             if each.sequence > wanted.after
             and wanted.scope in (None, each.scope)
             and wanted.owner in (None, each.owner)
+            and (wanted.sharer is None or wanted.sharer in each.sharers)
             and wanted.host in (None, each.host)
+            and wanted.state in (None, each.state)
             and wanted.subnet_id in (None, each.subnet_id)
             and (wanted.subnet_ids is None or each.subnet_id in wanted.subnet_ids)
             and (
@@ -118,6 +120,16 @@ class MemoryAllocations(MemoryPart):
             and (wanted.sequences is None or each.sequence in wanted.sequences)
         ]
         return sorted(found, key=lambda each: each.sequence)[: wanted.limit]
+
+    def allocations_from(
+        self, subnet_id: int, first: int, limit: int | None
+    ) -> list[AllocationRow]:
+        found = [
+            each
+            for each in self._tables.allocations.values()
+            if each.subnet_id == subnet_id and each.address >= first
+        ]
+        return sorted(found, key=lambda each: each.address)[:limit]
 
 
 def _key(allocation: AllocationRow) -> tuple[str, int, int]:

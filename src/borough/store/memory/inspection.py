@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Subnet
-from borough.domain.space.allocations import AllocationRow, State
+from borough.domain.space.allocations import SECOND, AllocationRow, State
 from borough.domain.space.blocks import Block, FreeRange
-from borough.domain.space.inspection import Finding, StoredCohort, Times
+from borough.domain.space.findings import Finding, StoredCohort, Times
 from borough.store.memory.part import expect
 from borough.store.memory.space import MemorySpace
 
@@ -22,17 +22,27 @@ class MemoryInspection(MemorySpace):
         for each in self._tables.allocations.values():
             if each.state is State.COOLING and each.until is not None and each.until > bound:
                 rests[each.subnet_id] = max(each.until, rests.get(each.subnet_id, 0))
+        leases: dict[int, int] = {}
+        for each in self._tables.allocations.values():
+            if each.lease and (began := _began(each)) > bound:
+                leases[each.subnet_id] = max(began, leases.get(each.subnet_id, 0))
         marks: dict[int, int] = {}
         for block in self._tables.blocks.values():
             if block.idle_since > bound:
                 marks[block.subnet_id] = max(block.idle_since, marks.get(block.subnet_id, 0))
         late = [at for _, at in self._tables.keys.values() if at > bound]
-        return Times(rests, marks, max(late, default=None))
+        return Times(rests, leases, marks, max(late, default=None))
 
     def cut_rests(self, subnet_id: int, until: int) -> None:
         for key, each in self._tables.allocations.items():
             if each.subnet_id == subnet_id and each.state is State.COOLING:
                 end = min(each.until or until, until)
+                self._tables.allocations[key] = replace(each, until=end)
+
+    def cut_leases(self, subnet_id: int, latest: int) -> None:
+        for key, each in self._tables.allocations.items():
+            if each.subnet_id == subnet_id and each.lease and _began(each) > latest:
+                end = latest + each.lease * SECOND
                 self._tables.allocations[key] = replace(each, until=end)
 
     def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
@@ -99,6 +109,11 @@ class MemoryInspection(MemorySpace):
         for _, new in pairs:
             key = (new.scope, new.family, new.address)
             self._tables.allocations[key] = replace(new, version=new.version + 1)
+
+
+def _began(leased: AllocationRow) -> int:
+    """When a lease was renewed last, by its end."""
+    return (leased.until or 0) - leased.lease * SECOND
 
 
 def _inside(subnet: Subnet, allocation: AllocationRow) -> bool:

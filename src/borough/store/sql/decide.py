@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from borough.domain.declared.catalogue import Catalogue
 from borough.domain.net.prefixes import Prefix
-from borough.domain.policy.placement import AROUND
+from borough.domain.policy.free_space import AROUND
 from borough.domain.policy.take import TakeRequest
 from borough.domain.space.allocations import AllocationRow
 from borough.domain.space.blocks import BLOCK_BITS, Block, FreeRange

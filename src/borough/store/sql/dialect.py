@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from borough.domain.declared.records import Subnet
 from borough.domain.policy.take import TakeRequest
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.domain.space.keys import Binding
 from borough.domain.space.partitions import Partition
 from borough.domain.space.plan import Plan

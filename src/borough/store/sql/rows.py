@@ -18,12 +18,13 @@ from borough.domain.space.events import Event, EventRow
 from borough.domain.space.plan import Act, Plan
 from borough.store.actor import actor
 from borough.store.sql.runner import Row
+from borough.store.sql.statements import SHARED
 
 _SIGN = 1 << 63
 _WRAP = 1 << 64
 
-#: Stands for null where the end of a cool-down is compared: the address is allocated.
-_NOT_COOLING = -1
+#: Stands for null where ends are compared: the address is allocated without a lease.
+_NO_END = -1
 
 
 def signed(bitmap: int) -> int:
@@ -137,6 +138,8 @@ def to_allocation(row: Row) -> AllocationRow:
         at,
         until,
         sticky,
+        lease,
+        sharers,
         version,
     ) = row
     return AllocationRow(
@@ -144,27 +147,34 @@ def to_allocation(row: Row) -> AllocationRow:
         family_of(packed),
         from_bytes(packed),
         subnet_id,
-        owner,
+        "" if sharers else owner,
         host,
         sequence,
-        State.at_end(until),
+        State.at_end(until, lease),
         json.loads(attributes) if attributes else {},
         note or "",
         at,
         until,
         bool(sticky),
+        lease,
+        tuple(json.loads(sharers)) if sharers else (),
         version,
     )
 
 
 def kept_values(of: Request | AllocationRow) -> dict[str, Any]:
-    """The columns of an allocation that come from its request, and change while it is held."""
+    """The texts of an allocation that come from its request, and change while it is held."""
+    is_shared = isinstance(of, AllocationRow) and bool(of.sharers)
     return {
-        "owner": of.owner,
+        "owner": SHARED if is_shared else of.owner,
         "host": of.host,
         "attributes": json.dumps(of.attributes, sort_keys=True) if of.attributes else None,
         "note": of.note or None,
     }
+
+
+def _sharers(allocation: AllocationRow) -> str | None:
+    return json.dumps(allocation.sharers) if allocation.sharers else None
 
 
 def allocation_values(
@@ -180,6 +190,8 @@ def allocation_values(
         "at": allocation.at,
         "until": allocation.until,
         "sticky": int(allocation.sticky),
+        "lease": allocation.lease,
+        "sharers": _sharers(allocation),
     }
 
 
@@ -188,7 +200,7 @@ def old_allocation(old: AllocationRow) -> dict[str, Any]:
     return {
         "old_sequence": old.sequence,
         "old_version": old.version,
-        "old_until": _NOT_COOLING if old.until is None else old.until,
+        "old_until": _NO_END if old.until is None else old.until,
     }
 
 
@@ -198,14 +210,21 @@ def removed_values(plan: Plan) -> list[dict[str, Any]]:
 
 
 def cooled_values(plan: Plan) -> list[dict[str, Any]]:
-    """The end of the cool-down of a plan's released allocations."""
+    """The ends of the cool-downs of a plan's released allocations."""
     return [{**old_allocation(old), "until": new.until} for old, new in plan.cooled]
 
 
 def edited_values(plan: Plan) -> list[dict[str, Any]]:
     """The new values of a plan's edited allocations."""
     return [
-        {**old_allocation(old), **kept_values(new), "sticky": int(new.sticky)}
+        {
+            **old_allocation(old),
+            **kept_values(new),
+            "until": new.until,
+            "sticky": int(new.sticky),
+            "lease": new.lease,
+            "sharers": _sharers(new),
+        }
         for old, new in plan.edited
     ]
 

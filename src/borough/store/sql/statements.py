@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from borough.domain.space.allocations import FOREVER
+from borough.domain.space.allocations import FOREVER, State
 from borough.store.sql import schema as t
 from borough.store.sql.indexes import block_index, by_index
 from borough.store.sql.runner import shaped
@@ -18,6 +18,10 @@ _P = sa.bindparam
 _ONE: Any = sa.literal_column("1")
 _ZERO: Any = sa.literal_column("0")
 _EMPTY: Any = sa.literal_column("''")
+#: Stands in the column of the owner for the owners of a shared address, so that its index finds them. No
+#: owner has this name: it has a character that cannot be printed.
+SHARED = "shared\x1f"
+
 _ESCAPED = re.compile("[!%_]")
 
 
@@ -232,6 +236,8 @@ ALLOCATION_COLUMNS = (
     t.allocation.c.at,
     t.allocation.c.until,
     t.allocation.c.sticky,
+    t.allocation.c.lease,
+    t.allocation.c.sharers,
     t.allocation.c.version,
 )
 _ALLOCATIONS = sa.select(*ALLOCATION_COLUMNS).select_from(
@@ -243,7 +249,7 @@ allocation_at = _ALLOCATIONS.where(
     t.allocation.c.scope_id == _P("scope_id"), t.allocation.c.address == _P("address")
 )
 #: The columns of an allocation that change while it is held.
-KEPT = ("owner", "host", "attributes", "note", "sticky")
+KEPT = ("owner", "host", "attributes", "note", "until", "sticky", "lease", "sharers")
 # An allocation as it was read: since then it may be edited, reassigned, released or kept.
 SAME_ALLOCATION = (
     t.allocation.c.sequence == _P("old_sequence"),
@@ -254,7 +260,7 @@ remove_allocation = sa.delete(t.allocation).where(*SAME_ALLOCATION)
 cool_allocation = (
     sa.update(t.allocation)
     .where(*SAME_ALLOCATION)
-    .values(until=_P("until"), sticky=sa.literal_column("0"))
+    .values(until=_P("until"), sticky=_ZERO, lease=_ZERO)
 )
 edit_allocation = (
     sa.update(t.allocation)
@@ -310,8 +316,14 @@ IN_SUBNET = (*IN_SPACE, t.allocation.c.subnet_id == _P("subnet_id"))
 #: The end of a reservation.
 _FOREVER: Any = sa.literal_column(str(FOREVER))
 #: Conditions on the state of an allocation.
-IS_COOLING = t.allocation.c.until < _FOREVER
+IS_COOLING = sa.and_(t.allocation.c.until < _FOREVER, t.allocation.c.lease == _ZERO)
 IS_RESERVED = t.allocation.c.until == _FOREVER
+IS_ALLOCATED = sa.or_(t.allocation.c.until.is_(None), t.allocation.c.lease > _ZERO)
+_STATES = {
+    State.ALLOCATED: IS_ALLOCATED,
+    State.COOLING: IS_COOLING,
+    State.RESERVED: IS_RESERVED,
+}
 #: The rows of a subnet, and the cooling and the reserved ones among them.
 count_in_subnet = sa.select(
     sa.func.count(),
@@ -324,7 +336,7 @@ count_in_subnet = sa.select(
 def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] = ()) -> Any:
     """Allocations by sequence number.
 
-    :param fields: the columns to compare; ``owner_prefix`` compares the beginning of the owner.
+    :param fields: the columns to compare, or states; ``owner_prefix`` compares the beginning of the owner.
     :param place: ``IN_SPACE`` or ``IN_SUBNET``.
     """
     query = _narrowed(_ALLOCATIONS.where(*place), fields)
@@ -332,6 +344,12 @@ def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] 
         wanted: list[Any] = [_P(f"sequence_{at}") for at in range(sequences)]
         query = query.where(t.allocation.c.sequence.in_(wanted))
     return query.order_by(t.allocation.c.sequence).limit(_P("count"))
+
+
+#: The allocations of a subnet by address: a range of the index that keeps addresses unique.
+allocations_from = (
+    _ALLOCATIONS.where(*IN_SUBNET).order_by(t.allocation.c.address).limit(_P("count"))
+)
 
 
 @shaped
@@ -365,7 +383,16 @@ def attribute_pattern(name: str, value: str) -> str:
 
     :param value: as JSON.
     """
-    literal = _ESCAPED.sub(r"!\g<0>", f"{json.dumps(name)}: {value}")
+    return _pattern(f"{json.dumps(name)}: {value}")
+
+
+def sharer_pattern(owner: str) -> str:
+    """The pattern of the stored owners of shared addresses that an owner has; of few others as well."""
+    return _pattern(json.dumps(owner))
+
+
+def _pattern(text: str) -> str:
+    literal = _ESCAPED.sub(r"!\g<0>", text)
     return f"%{literal}%"
 
 
@@ -385,6 +412,16 @@ def _narrowed(query: Any, fields: tuple[str, ...]) -> Any:
                     t.allocation.c.attributes.like(_P(name), escape="!")
                     | t.allocation.c.attributes.like(_P(f"{name}_json"), escape="!")
                 )
+            continue
+        if name in _STATES:
+            query = query.where(_STATES[State(name)])
+            continue
+        if name == "sharer":
+            query = query.where(
+                t.allocation.c.owner == sa.literal_column(f"'{SHARED}'"),
+                t.allocation.c.owner != _EMPTY,
+                t.allocation.c.sharers.like(_P(name), escape="!"),
+            )
             continue
         column = t.scope.c.name if name == "scope" else t.allocation.c[name]
         query = query.where(column == _P(name))

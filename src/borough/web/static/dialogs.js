@@ -5,7 +5,7 @@ import { button, h } from "./core/dom.js";
 
 let asking = null;
 
-function openDialog(content, label) {
+export function openDialog(content, label) {
   const made = h("dialog", { "aria-label": label }, content);
   document.body.append(made);
   made.addEventListener("close", () => made.remove());
@@ -42,8 +42,26 @@ export function askToken(problem, then) {
   asking.addEventListener("close", () => (asking = null));
 }
 
+/**
+ * Ask before something is done.
+ *
+ * @param work does it; what it returns is shown in place of the question, null closes the dialog
+ */
+export function confirmDialog(title, parts, word, work) {
+  const body = h("div", { class: "change-result" }, parts);
+  const go = h("button", { type: "submit", class: "button primary" }, word);
+  const submit = async (event) => {
+    event.preventDefault();
+    go.disabled = true;
+    const left = await work();
+    if (left) body.replaceChildren(...[left].flat());
+    else made.close();
+  };
+  const made = openDialog(h("form", { on: { submit } }, h("h2", {}, title), body, h("div", { class: "dialog-actions" }, button("Cancel", { on: { click: () => made.close() } }), go)), title);
+}
+
 const KEYS = [
-  ["1 … 5", "Map, groups, hosts, allocate, events"],
+  ["1 … 7", "Subnets, map, groups, hosts, allocate, events, topology"],
   ["/", "Search"],
   ["t", "Theme"],
   ["?", "This list"],
@@ -51,6 +69,7 @@ const KEYS = [
   ["+ −", "On the map: zoom"],
   ["0", "On the map: show the whole prefix view"],
   ["Enter", "On the map: show the address at the cross"],
+  ["↑ ↓", "In a table: the line before, the next line"],
   ["Esc", "Close"],
 ];
 

@@ -6,11 +6,23 @@ import { count, plural } from "./core/format.js";
 const HOLD = { own: "own blocks", unclaimed: "unclaimed", others: "claimed by others" };
 const LEVEL = { taken: "good", full: "alarm", "not reached": "" };
 
-export function explanation(found, outcomeLevel = "info") {
+/** An outcome as a marked line: success and refusal differ by more than a colour. */
+export function outcome(words, level = "info") {
+  const glyph = { good: "check", alarm: "warn" }[level];
+  return h("p", { class: `outcome ${level}`, role: level === "alarm" ? "alert" : null }, glyph ? icon(glyph) : null, h("span", {}, words));
+}
+
+/** Steps that help after a refusal. */
+export function advice(steps = []) {
+  if (!steps.length) return null;
+  return h("div", { class: "advice" }, h("h3", {}, "What helps"), h("ul", {}, steps.map((step) => h("li", {}, step))));
+}
+
+/** The order of preference and its notes, without the outcome. */
+export function explanation(found) {
   return h(
     "div",
     { class: "explanation" },
-    h("p", { class: `outcome ${outcomeLevel}` }, found.outcome),
     h("p", { class: "hint" }, `Group: ${found.group}`),
     found.notes.length ? h("ul", { class: "notes", "aria-label": "Also" }, found.notes.map((note) => h("li", {}, note))) : null,
     found.rungs.length ? h("ol", { class: "ladder", "aria-label": "Order of preference" }, found.rungs.map(rung)) : null,

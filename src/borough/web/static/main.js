@@ -1,25 +1,38 @@
 /** The frame around the views: navigation, scope, theme, liveness, keys. */
 
+import { watchService } from "./banner.js";
 import { Problem, gate } from "./core/api.js";
-import { announce, button, h, icon, iconButton, put, toast } from "./core/dom.js";
-import { go, link, where } from "./core/router.js";
+import { announce, button, h, icon, iconButton, put } from "./core/dom.js";
+import { DEFAULT_SCOPE, go, link, where } from "./core/router.js";
 import { state } from "./core/state.js";
 import { CHOICES, choice, choose } from "./core/theme.js";
 import { askToken, showHelp } from "./dialogs.js";
 import { buildSearch } from "./search.js";
+import { addressesView } from "./views/addresses.js";
 import { allocateView } from "./views/allocate.js";
 import { eventsView } from "./views/events.js";
 import { groupsView } from "./views/groups.js";
 import { hostsView } from "./views/hosts.js";
 import { mapView } from "./views/map.js";
+import { subnetsView } from "./views/subnets.js";
+import { topologyView } from "./views/topology.js";
 
 const VIEWS = {
+  subnets: ["Subnets", subnetsView],
   map: ["Map", mapView],
   groups: ["Groups", groupsView],
   hosts: ["Hosts", hostsView],
   allocate: ["Allocate", allocateView],
   events: ["Events", eventsView],
+  topology: ["Topology", topologyView],
 };
+
+/** Views that links lead to, and that are not in the list of views. */
+const LINKED = { addresses: ["Addresses", addressesView] };
+const ALL_VIEWS = { ...VIEWS, ...LINKED };
+
+/** Views that have nothing to show before the first subnet. */
+const NEED_SUBNETS = ["subnets", "map", "groups", "allocate"];
 
 /**
  * Milliseconds after which a hidden page closes its stream. A browser has six connections to a service for
@@ -29,7 +42,8 @@ const REST = 10_000;
 
 const main = document.getElementById("main");
 let resting = 0;
-let shown = { name: null, view: null };
+let failed = false; // true while an error is shown because nothing could be read
+let shown = { name: null, scope: null, make: null, view: null };
 
 function buildRail() {
   put(
@@ -43,20 +57,14 @@ function buildRail() {
 
 function buildTop() {
   const live = h("span", { class: "live", id: "live", role: "status" }, h("i", {}), h("span", {}, "Connecting"));
-  const scope = h("select", { class: "select-quiet", id: "scope", "aria-label": "Scope", hidden: true, on: { change: () => change(scope.value) } });
+  // What was chosen in the old scope is left out of the new address.
+  const scope = h("select", { class: "select-quiet", id: "scope", "aria-label": "Scope", hidden: true, on: { change: () => go(where().view, { scope: scope.value }) } });
   const themes = iconButton("", "auto", { id: "theme", on: { click: turnTheme } });
   const help = iconButton("Keyboard shortcuts", "help", { id: "help", on: { click: showHelp } });
   const key = iconButton("Token", "key", { id: "token", on: { click: () => askToken(null, open) } });
   put(document.getElementById("top-end"), scope, live, key, themes, help);
   labelTheme();
-}
-
-async function change(scope) {
-  try {
-    await state.choose(scope);
-  } catch (error) {
-    toast(error.message, "error");
-  }
+  watchService(document.getElementById("banner"), live);
 }
 
 function turnTheme() {
@@ -80,14 +88,6 @@ function showScopes() {
   select.value = state.scope;
 }
 
-function showLive() {
-  const made = document.getElementById("live");
-  const words = { live: "Live", waiting: "Reconnecting", stopped: "Not permitted" };
-  made.dataset.state = state.live;
-  made.title = `Events: ${words[state.live].toLowerCase()}`;
-  made.lastElementChild.textContent = words[state.live];
-}
-
 function showCaller() {
   const { caller } = state;
   const within = Object.entries(caller.labels ?? {}).map(([name, values]) => `${name}=${values.join("|")}`);
@@ -99,27 +99,59 @@ function showCaller() {
   );
 }
 
-function route() {
+/** Show what the address of the page names. */
+async function route() {
   if (!state.ready) return;
+  const { scope } = where();
+  // A view is made anew for another scope: nothing that was chosen in the old one stays.
+  if (scope !== state.scope) {
+    leaveView();
+    put(main, h("div", { class: "empty", role: "status" }, "Reading the scope…"));
+  }
+  try {
+    await state.choose(scope);
+  } catch (error) {
+    if (where().scope === scope) refuse(error);
+    return;
+  }
+  // The user may have gone on meanwhile.
+  if (where().scope !== state.scope) return;
+  showScopes();
   const { view: asked, query } = where();
-  const name = VIEWS[asked] ? asked : "map";
+  const name = ALL_VIEWS[asked] ? asked : "subnets";
   for (const each of document.querySelectorAll("#rail a")) {
+    each.href = link(each.dataset.view);
     if (each.dataset.view === name) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");
   }
-  if (shown.name === name) {
-    shown.view.update(query);
-    return;
-  }
-  shown.view?.close();
-  main.replaceChildren();
-  main.dataset.view = name;
-  const [label, make] = VIEWS[name];
-  document.title = `${label} · Borough`;
-  const moved = shown.name !== null;
-  shown = { name, view: make(main) };
+  const make = NEED_SUBNETS.includes(name) && !state.allSubnets.length ? topologyView : ALL_VIEWS[name][1];
+  if (shown.name !== name || shown.scope !== scope || shown.make !== make) openView(name, scope, make);
   shown.view.update(query);
+}
+
+function openView(name, scope, make) {
+  const moved = shown.name !== null;
+  leaveView();
+  main.dataset.view = name;
+  const [label] = ALL_VIEWS[name];
+  document.title = `${label} · Borough`;
+  shown = { name, scope, make, view: make(main) };
   if (moved) announce(label);
+}
+
+function leaveView() {
+  shown.view?.close();
+  shown = { name: null, scope: null, make: null, view: null };
+  main.replaceChildren();
+}
+
+/** Show an error in the place of the view. */
+function refuse(error) {
+  if (error.status === 401) return;
+  if (!(error instanceof Problem)) throw error;
+  leaveView();
+  const elsewhere = where().scope === DEFAULT_SCOPE ? null : h("a", { class: "button", href: link(where().view, { scope: DEFAULT_SCOPE }) }, "Show the default scope");
+  put(main, h("div", { class: "empty", role: "alert" }, h("strong", {}, "Nothing can be shown"), h("span", {}, error.message), h("div", { class: "form-actions" }, button("Try again", { on: { click: open } }), elsewhere)));
 }
 
 /** Keys outside of text fields. */
@@ -138,16 +170,13 @@ function press(event) {
 }
 
 async function open() {
-  state.ready = false;
+  state.ready = failed = false;
   if (!shown.name) put(main, h("div", { class: "empty", role: "status" }, "Reading the address space…"));
   try {
-    await state.open();
+    await state.open(where().scope);
   } catch (error) {
-    if (error.status === 401) return;
-    if (!(error instanceof Problem)) throw error;
-    shown.view?.close();
-    shown = { name: null, view: null };
-    put(main, h("div", { class: "empty", role: "alert" }, h("strong", {}, "The page could not be loaded"), h("span", {}, error.message), button("Try again", { on: { click: open } })));
+    failed = true;
+    refuse(error);
   }
 }
 
@@ -158,10 +187,11 @@ buildSearch(document.getElementById("search"));
 state.listen(["declared"], () => {
   showScopes();
   showCaller();
+  // The first subnet: the view that waited for it is made.
+  if (shown.view && NEED_SUBNETS.includes(shown.name) && (shown.make === topologyView) === Boolean(state.allSubnets.length)) route();
 });
-state.listen(["live"], showLive);
 state.listen(["ready"], route);
-addEventListener("hashchange", route);
+addEventListener("hashchange", () => (state.ready ? route() : failed && open()));
 addEventListener("keydown", press);
 // A plain link would change the fragment, which names the view.
 document.querySelector(".skip").addEventListener("click", (event) => {

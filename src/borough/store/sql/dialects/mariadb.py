@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.domain.space.partitions import ALONE, Partition
 from borough.errors import StatementTooLarge
 from borough.store.sql import failures

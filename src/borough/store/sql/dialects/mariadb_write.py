@@ -119,7 +119,7 @@ _PARTS: Final = {
     "shapes": _update(SHAPE),
     "removed": _delete(_ALLOCATION, OLD_ALLOCATION, _SAME_ALLOCATION),
     "cooled": f"UPDATE {_rows({**OLD_ALLOCATION, 'until': 'bigint'})} {_ALLOCATION} "
-    f"ON {_SAME_ALLOCATION} SET old.until = made.until, old.sticky = 0",
+    f"ON {_SAME_ALLOCATION} SET old.until = made.until, old.sticky = 0, old.lease = 0",
     "edited": f"UPDATE {_rows({**OLD_ALLOCATION, **_typed(t.allocation, KEPT)})} {_ALLOCATION} "
     f"ON {_SAME_ALLOCATION} SET "
     + "".join(f"old.`{name}` = made.`{name}`, " for name in KEPT)

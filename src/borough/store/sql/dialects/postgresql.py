@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from borough.domain.space.inspection import Finding
+from borough.domain.space.findings import Finding
 from borough.domain.space.partitions import ALONE, Partition
 from borough.store.sql import failures
 from borough.store.sql.dialect import TORN_PAGE, LockRequest, risk

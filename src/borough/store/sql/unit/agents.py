@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -11,10 +10,17 @@ import sqlalchemy as sa
 from borough.domain.net.announce import Prefixes
 from borough.domain.net.prefixes import Prefix, parse_prefix
 from borough.domain.space.agents import AgentReport
+from borough.store.cache import Cache
 from borough.store.sql import schema as t
 from borough.store.sql.runner import Row
 from borough.store.sql.statements import insert
 from borough.store.sql.unit.part import SqlPart, all_met
+
+#: Most bytes of parsed reports, and bytes of one prefix in a set.
+_KEPT: Final = 64 << 20
+_SIZE: Final = 300
+
+_PARSED: Final[Cache[str, Prefixes]] = Cache(_KEPT)
 
 _COLUMNS: Final = [each for each in t.agent.c if each.name != "id"]
 _ALL: Final = sa.select(*_COLUMNS).order_by(t.agent.c.host, t.agent.c.scope)
@@ -107,10 +113,13 @@ def _text(prefixes: Prefixes) -> str:
     return " ".join(map(str, sorted(prefixes)))
 
 
-# A process reads the reports of all hosts after each change of one.
-@lru_cache(maxsize=4096)
 def _prefixes(text: str) -> Prefixes:
-    return frozenset(map(parse_prefix, text.split()))
+    # A process reads the reports of all hosts after each change of one.
+    found = _PARSED.get(text)
+    if found is None:
+        found = frozenset(map(parse_prefix, text.split()))
+        return _PARSED.put(text, found, _SIZE * len(found) + len(text))
+    return found
 
 
 def _problems(text: str) -> dict[Prefix, str]:

@@ -234,13 +234,29 @@ class SqlAllocations(SqlPart):
         found: list[AllocationRow] = []
         while True:
             page = self._allocations(wanted)
-            if not wanted.attributes:
+            if not wanted.attributes and wanted.sharer is None:
                 return page
             # The database compares less exactly: a page of it may have fewer rows.
-            found += [each for each in page if each.carries(wanted.attributes)]
+            found += [
+                each
+                for each in page
+                if each.carries(wanted.attributes)
+                and (wanted.sharer is None or wanted.sharer in each.sharers)
+            ]
             if wanted.limit is None or len(page) < wanted.limit or len(found) >= wanted.limit:
                 return found[: wanted.limit]
             wanted = replace(wanted, after=page[-1].sequence)
+
+    def allocations_from(
+        self, subnet_id: int, first: int, limit: int | None
+    ) -> list[AllocationRow]:
+        subnet = self.catalogue.subnets[subnet_id]
+        values = {
+            **rows.in_subnet(self.catalogue, subnet_id),
+            **rows.between(subnet.family, first, subnet.prefix.last),
+            "count": _ALL if limit is None else limit,
+        }
+        return [rows.to_allocation(row) for row in self._runner.rows(s.allocations_from, **values)]
 
     def _allocations(self, wanted: Filter) -> list[AllocationRow]:
         values: dict[str, Any] = {
@@ -253,14 +269,16 @@ class SqlAllocations(SqlPart):
             )
             if value is not None
         }
+        if wanted.sharer is not None:
+            values["sharer"] = s.sharer_pattern(wanted.sharer)
         for at, (name, text) in enumerate(wanted.attributes):
             values[f"attribute_{at}"] = s.attribute_pattern(name, json.dumps(text))
             values[f"attribute_{at}_json"] = s.attribute_pattern(name, text)
-        fields = tuple(values)
+        fields = tuple(values) if wanted.state is None else (*values, wanted.state)
         if wanted.owner_prefix is not None:
             values["owner_length"] = len(wanted.owner_prefix)
         if wanted.subnet_ids is not None:
-            return self._allocations_of(wanted, values)
+            return self._allocations_of(wanted, values, fields)
         place: tuple[Any, ...] = ()
         if wanted.subnet_id is not None:
             place, values = s.IN_SUBNET, values | rows.in_subnet(self.catalogue, wanted.subnet_id)
@@ -287,13 +305,15 @@ class SqlAllocations(SqlPart):
             ]
         return found[: wanted.limit]
 
-    def _allocations_of(self, wanted: Filter, values: Mapping[str, Any]) -> list[AllocationRow]:
+    def _allocations_of(
+        self, wanted: Filter, values: Mapping[str, Any], fields: tuple[str, ...]
+    ) -> list[AllocationRow]:
         """Allocations of some subnets, each a range of addresses, by sequence number."""
         assert wanted.subnet_ids is not None
         assert wanted.subnet_id is None
         assert wanted.sequences is None
         catalogue = self.catalogue
-        fields = tuple(name for name in values if name not in ("owner_length", "scope"))
+        fields = tuple(name for name in fields if name != "scope")
         limit = _ALL if wanted.limit is None else wanted.limit
         places = [
             rows.in_subnet(catalogue, id)

@@ -11,9 +11,9 @@ from borough.domain.declared.catalogue import Catalogue
 from borough.domain.declared.records import Cohort, Subnet, cohort_key
 from borough.domain.net.addresses import WIDTH, from_bytes, to_bytes
 from borough.domain.net.prefixes import subtract
-from borough.domain.space.allocations import AllocationRow
+from borough.domain.space.allocations import SECOND, AllocationRow
 from borough.domain.space.blocks import Block, FreeRange
-from borough.domain.space.inspection import Finding, StoredCohort, Times
+from borough.domain.space.findings import Finding, StoredCohort, Times
 from borough.errors import Corrupt
 from borough.store.sql import rows
 from borough.store.sql import schema as t
@@ -82,6 +82,27 @@ _RESTS = (
     .where(t.allocation.c.until > _P("bound"), s.IS_COOLING)
     .group_by(t.allocation.c.subnet_id)
 )
+_SECOND: Any = sa.literal_column(str(SECOND))
+_BEGAN = t.allocation.c.until - t.allocation.c.lease * _SECOND
+_LEASES = (
+    sa.select(t.allocation.c.subnet_id, sa.func.max(_BEGAN))
+    # The first condition selects by index.
+    .where(
+        t.allocation.c.until > _P("bound"),
+        t.allocation.c.lease > sa.literal_column("0"),
+        _P("bound") < _BEGAN,
+    )
+    .group_by(t.allocation.c.subnet_id)
+)
+_CUT_LEASES = (
+    sa.update(t.allocation)
+    .where(
+        t.allocation.c.subnet_id == _P("of_subnet"),
+        t.allocation.c.lease > sa.literal_column("0"),
+        _P("bound") < _BEGAN,
+    )
+    .values(until=_P("latest") + t.allocation.c.lease * _SECOND)
+)
 _IDLE_MARKS = (
     sa.select(t.block.c.subnet_id, sa.func.max(t.block.c.idle_since))
     .where(t.block.c.idle_since > _P("bound"))
@@ -133,6 +154,10 @@ class SqlInspection(SqlPart):
                 for subnet_id, until in self._runner.rows(_RESTS, bound=bound)
             },
             {
+                int(subnet_id): int(began)
+                for subnet_id, began in self._runner.rows(_LEASES, bound=bound)
+            },
+            {
                 int(subnet_id): int(marked)
                 for subnet_id, marked in self._runner.rows(_IDLE_MARKS, bound=bound)
             },
@@ -141,6 +166,9 @@ class SqlInspection(SqlPart):
 
     def cut_rests(self, subnet_id: int, until: int) -> None:
         self._runner.write(_CUT_RESTS, of_subnet=subnet_id, bound=until, latest=until)
+
+    def cut_leases(self, subnet_id: int, latest: int) -> None:
+        self._runner.write(_CUT_LEASES, of_subnet=subnet_id, bound=latest, latest=latest)
 
     def cut_idle_marks(self, subnet_id: int, latest: int) -> None:
         self._runner.write(_CUT_IDLE_MARKS, of_subnet=subnet_id, bound=latest, latest=latest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -32,7 +32,10 @@ _COLUMNS: Final = tuple(column for column in t.event.c if column.name != "addres
 _COHORT: Final = _COLUMNS.index(t.event.c.cohort_id)
 
 #: Most events in a prefix that are found by their addresses. With more of them, a page is found sooner by id.
-_IN_PREFIX: Final = 20_000
+_IN_PREFIX: Final = 100_000
+
+#: Each page of ids in a prefix is so many times as long as the one before.
+_LONGER: Final = 8
 
 #: Events read at once by id.
 _IDS: Final = 128
@@ -46,12 +49,18 @@ _IN_ADDRESSES: Final = (
     t.event.c.address <= _P("last", type_=t.Packed),
     sa.func.length(t.event.c.address) == _P("width", type_=sa.Integer),
 )
-_FOUND_WITHIN: Final = (
-    sa.select(t.event.c.id)
-    .where(*_IN_ADDRESSES, *_BETWEEN)
-    .limit(sa.literal_column(str(_IN_PREFIX + 1)))
-    .with_hint(t.event, "FORCE INDEX (ix_borough_event_address)", "mysql")
-    .with_hint(t.event, "FORCE INDEX (ix_borough_event_address)", "mariadb")
+# An expression, so that no planner reads the index of addresses, which has too many of them.
+_PLAIN: Final = sa.func.coalesce(t.event.c.address, sa.literal_column("''"), type_=t.Packed)
+_IN_ADDRESSES_BY_ID: Final = (
+    _P("first", type_=t.Packed) <= _PLAIN,
+    _P("last", type_=t.Packed) >= _PLAIN,
+    _IN_ADDRESSES[2],
+)
+_FOUND_WITHIN: Final = by_index(
+    sa.select(t.event.c.id).where(*_IN_ADDRESSES, *_BETWEEN), t.event, "ix_borough_event_address"
+)
+_COUNT_WITHIN: Final = sa.select(sa.func.count()).select_from(
+    _FOUND_WITHIN.limit(sa.literal_column(str(_IN_PREFIX + 1))).subquery()
 )
 _TIME_FROM: Final = (
     sa.select(t.event.c.id, t.event.c.at)
@@ -129,8 +138,8 @@ def _number(row: Row | None) -> int:
 class _Search:
     """One query of the trail, by the index that finds the fewest events.
 
-    An owner, a host and an address have an index each, by id. So have cohorts, whose events are merged. All
-    other conditions are compared with the events that the index finds.
+    An owner, a host and an address have an index each, by id. So have seldom acts, tokens and scopes, and
+    cohorts, whose events are merged. All other conditions are compared with the events that the index finds.
     """
 
     def __init__(self, runner: Runner, wanted: Trail) -> None:
@@ -150,6 +159,9 @@ class _Search:
             self._column = "owner" if wanted.owner else "host"
             self._keys = [self._values.pop(self._column)]
             conditions = tuple(each for each in conditions if each != self._column)
+        elif not self._range and (seldom := _seldom(self._values)):
+            self._column, self._keys = seldom, [self._values.pop(seldom)]
+            conditions = tuple(each for each in conditions if each != seldom)
         elif wanted.cohorts is not None and not self._range:
             self._column, self._keys = "cohort_id", list(wanted.cohorts)
         else:
@@ -159,14 +171,12 @@ class _Search:
 
     def run(self) -> list[Row]:
         """The rows, at most as many as are wanted."""
-        if self._column in ("", "cohort_id"):
+        if self._column not in ("address", "owner", "host"):
             self._wanted = self._between_times(self._wanted)
         if self._range and not self._column:
-            ids = self._runner.rows(
-                _FOUND_WITHIN, **self._values, after=self._wanted.after, upto=self._wanted.upto
-            )
-            if len(ids) <= _IN_PREFIX:
-                return self._by_ids([id for (id,) in ids])
+            between = {"after": self._wanted.after, "upto": self._wanted.upto}
+            if _number(self._runner.one(_COUNT_WITHIN, **self._values, **between)) <= _IN_PREFIX:
+                return self._by_addresses()
         return self._merged()
 
     def _between_times(self, wanted: Trail) -> Trail:
@@ -191,8 +201,25 @@ class _Search:
                 low = found[0][0] + 1
         return low
 
+    def _by_addresses(self) -> list[Row]:
+        """The first events in a prefix: the server sorts the ids that the index of addresses finds."""
+        wanted, newest = self._wanted, self._wanted.newest_first
+        after, upto = wanted.after, wanted.upto
+        each = 1 << (max(wanted.limit, _IDS) - 1).bit_length()
+        found: list[Row] = []
+        while True:
+            clause = first_within(each, newest)
+            ids = [
+                id for (id,) in self._runner.rows(clause, **self._values, after=after, upto=upto)
+            ]
+            found += self._by_ids(ids)
+            if len(found) >= wanted.limit or len(ids) < each:
+                return found[: wanted.limit]
+            after, upto = (after, ids[-1] - 1) if newest else (ids[-1], upto)
+            # Few events fulfil the other conditions.
+            each *= _LONGER
+
     def _by_ids(self, ids: list[int]) -> list[Row]:
-        ids.sort(reverse=self._wanted.newest_first)
         found: list[Row] = []
         for start in range(0, len(ids), _IDS):
             some = ids[start : start + _IDS]
@@ -265,11 +292,19 @@ class _Search:
             yield values | {f"key_{at}": key for at, key in enumerate(some)}, count
 
 
+def _seldom(values: Mapping[str, Any]) -> str | None:
+    """The first condition by an index of seldom values; None for none."""
+    for name, usual in t.USUAL.items():
+        if values.get(name, usual[0]) not in usual:
+            return name
+    return None
+
+
 def _narrowed(query: Any, conditions: tuple[str, ...]) -> Any:
     """A query with conditions on columns."""
     for name in conditions:
         if name == "within":
-            query = query.where(*_IN_ADDRESSES)
+            query = query.where(*_IN_ADDRESSES_BY_ID)
         elif name == "since":
             query = query.where(t.event.c.at >= _P("since"))
         elif name == "until":
@@ -280,10 +315,20 @@ def _narrowed(query: Any, conditions: tuple[str, ...]) -> Any:
 
 
 @shaped
+def first_within(each: int, newest: bool) -> Any:
+    """The first ids, or the newest, of the events in a prefix."""
+    # An expression: by the id itself a planner would read all events in order.
+    order = -t.event.c.id if newest else t.event.c.id + sa.literal_column("0")
+    return _FOUND_WITHIN.order_by(order).limit(sa.literal_column(str(each)))
+
+
+@shaped
 def with_ids(conditions: tuple[str, ...]) -> Any:
     """Events by id, of which some do not exist."""
     ids = [_P(f"id_{at}", type_=t.Id) for at in range(_IDS)]
-    return _narrowed(sa.select(*_COLUMNS).where(t.event.c.id.in_(ids)), conditions)
+    # For a usual scope MariaDB would read its whole index.
+    query = by_index(sa.select(*_COLUMNS).where(t.event.c.id.in_(ids)), t.event, "PRIMARY")
+    return _narrowed(query, conditions)
 
 
 @shaped
@@ -311,7 +356,8 @@ def _branch(column: str, name: str, each: int, newest: bool, dialect: str) -> An
     limit: Any = sa.literal_column(str(each))
     query: Any = sa.select(*_COLUMNS).limit(limit)
     if not column:
-        return query.where(*_BETWEEN).order_by(id.desc() if newest else id)
+        query = by_index(query.where(*_BETWEEN), t.event, "PRIMARY")
+        return query.order_by(id.desc() if newest else id)
     key = t.event.c[column]
     if dialect in ("mysql", "mariadb"):
         # It would sort by a text that is constant.
@@ -325,6 +371,8 @@ def _branch(column: str, name: str, each: int, newest: bool, dialect: str) -> An
         query = query.where(key != sa.literal_column("''"))
     elif column == "address":
         query = query.where(key.is_not(None))
+    elif column in t.USUAL:
+        query = query.where(t.is_seldom(key))
     pair = sa.tuple_(key, id)
     return query.where(
         key == _P(name, type_=key.type),

@@ -41,14 +41,18 @@ export function url(path, query = {}) {
   return text ? `${path}?${text}` : path;
 }
 
-/** One request; its answer as JSON, null for an empty one. */
-export async function call(method, path, { query, body, head = {}, signal } = {}) {
+/** One request; its answer as JSON, null for an empty one. `text` is a body of YAML, instead of `body`. */
+export async function call(method, path, { query, body, text, head = {}, signal } = {}) {
   const sent = { method, signal, headers: headers({ Accept: "application/json", ...head }) };
   sent.cache = "no-store";
   sent.credentials = "omit";
   if (body !== undefined) sent.body = JSON.stringify(body);
   // Also without a body: the service accepts no other kind of write.
-  if (method === "POST" || method === "PUT") sent.headers["Content-Type"] = "application/json";
+  if (method === "POST" || method === "PUT" || method === "PATCH") sent.headers["Content-Type"] = "application/json";
+  if (text !== undefined) {
+    sent.body = text;
+    sent.headers["Content-Type"] = "application/yaml";
+  }
   let response;
   try {
     response = await fetch(url(path, query), sent);

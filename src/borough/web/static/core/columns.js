@@ -1,6 +1,6 @@
 /** The blocks of a scope, from the columns of `/v1/map` into typed arrays. */
 
-import { WIDTH, parsePrefix } from "./ip.js";
+import { WIDTH, contains, parsePrefix } from "./ip.js";
 
 /**
  * @param columns the answer of `/v1/map`; `offset` counts addresses from the first one of the subnet,
@@ -116,6 +116,28 @@ export function byHolder(columns) {
     before = at;
   }
   return made;
+}
+
+/**
+ * The blocks inside a prefix, which is no smaller than a block.
+ *
+ * @returns {{blocks: number, regions: number, taken: number, size: number}} `regions`: claimed prefixes
+ */
+export function sumWithin(columns, prefix) {
+  const sum = { blocks: 0, regions: 0, taken: 0, size: 0 };
+  const near = columns.prefixes.map((each) => each && (contains(each, prefix) || contains(prefix, each)));
+  let before = -1;
+  for (let at = 0; at < columns.number; at++) {
+    if (!near[columns.subnet[at]]) continue;
+    const { family } = prefix;
+    if (!contains(prefix, { family, base: baseOf(columns, at), length: columns.length[at] })) continue;
+    sum.blocks++;
+    sum.size += columns.size[at];
+    sum.taken += columns.size[at] - Math.min(columns.free[at], columns.size[at]);
+    if (columns.holder[at] && !sameRegion(columns, before, at)) sum.regions++;
+    before = at;
+  }
+  return sum;
 }
 
 /** True when two neighbouring blocks are parts of one claimed region. */

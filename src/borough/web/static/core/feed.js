@@ -7,8 +7,8 @@ import { headers, problemOf } from "./api.js";
 
 const DELAYS = [1, 2, 4, 8, 15]; // seconds between attempts
 
-/** Milliseconds of silence, also without comments, after which a stream is dead. */
-const SILENCE = 60_000;
+/** Milliseconds of silence, after which a stream is dead: the service sends a comment every 15 seconds. */
+const SILENCE = 35_000;
 
 /**
  * A parser that takes pieces of text and returns whole events.
@@ -47,6 +47,7 @@ export class Feed {
     this.last = null;
     this.failures = 0;
     this.controller = null;
+    this.heard = null; // the time of the last sign of life
   }
 
   /** Go on after an event; null for from now on. */
@@ -100,6 +101,7 @@ export class Feed {
     });
     if (!response.ok) throw await problemOf(response);
     this.failures = 0;
+    this.heard = new Date();
     this.on.state("live");
     const parse = parser();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -107,6 +109,7 @@ export class Feed {
       const timer = setTimeout(() => silence.abort(), SILENCE);
       const { done, value } = await reader.read().finally(() => clearTimeout(timer));
       if (done) return;
+      this.heard = new Date();
       this.take(parse(value));
     }
   }

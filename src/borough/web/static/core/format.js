@@ -36,11 +36,11 @@ export function duration(seconds) {
 
 const two = (number) => String(number).padStart(2, "0");
 
-/** Time of day, with the date in front when it was not today. */
-export function clock(date, now = new Date()) {
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  if (date.toDateString() === now.toDateString()) return time;
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
+/** Date and time of a Date, or of a text of RFC 3339, in the time zone of the browser. */
+export function when(at) {
+  const date = new Date(at);
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
 /** `1 block`, `2 blocks`. */

@@ -1,13 +1,19 @@
-/** The shown view: the fragment of the address, `/view?name=value`. */
+/** The address of what is shown: the fragment `/view?scope=…&name=value`. The default scope is left out. */
 
+export const DEFAULT_SCOPE = "default";
+
+/** @returns {{view: string, scope: string, query: Object<string, string>}} */
 export function where() {
-  const [path, query = ""] = location.hash.slice(1).split("?");
-  return { view: path.replace(/^\//, "") || "map", query: Object.fromEntries(new URLSearchParams(query)) };
+  const [path, text = ""] = location.hash.slice(1).split("?");
+  const { scope = DEFAULT_SCOPE, ...query } = Object.fromEntries(new URLSearchParams(text));
+  return { view: path.replace(/^\//, "") || "subnets", scope, query };
 }
 
+/** The link to a view; in the scope that is shown, unless the query names another. */
 export function link(view, query = {}) {
-  const known = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  const text = new URLSearchParams(known).toString();
+  const { scope = where().scope, ...rest } = query;
+  const known = Object.entries({ scope: scope === DEFAULT_SCOPE ? "" : scope, ...rest });
+  const text = new URLSearchParams(known.filter(([, value]) => value !== "" && value !== null && value !== undefined)).toString();
   return `#/${view}${text ? `?${text}` : ""}`;
 }
 

@@ -5,6 +5,7 @@ import { NO_COLUMNS, merge, readColumns } from "./columns.js";
 import { debounce } from "./dom.js";
 import { Feed } from "./feed.js";
 import { parsePrefix } from "./ip.js";
+import { DEFAULT_SCOPE } from "./router.js";
 
 const REMEMBERED = 5000; // events
 const FEW = 50; // most subnets named in a request
@@ -14,7 +15,8 @@ const HISTORY = 500; // events from before the page was opened
 class State extends EventTarget {
   constructor() {
     super();
-    this.scope = "default";
+    this.scope = DEFAULT_SCOPE;
+    this.wanted = DEFAULT_SCOPE; // the scope that is being loaded, or the same
     this.caller = null;
     this.dimensions = [];
     this.hosts = [];
@@ -25,6 +27,8 @@ class State extends EventTarget {
     this.columns = NO_COLUMNS;
     this.events = [];
     this.live = "waiting";
+    this.trouble = null; // the error of the last read, while it is the newest
+    this.readAt = null; // the time of the newest figures
     this.ready = false;
     this.feed = new Feed({
       events: (list) => this.happened(list),
@@ -32,6 +36,7 @@ class State extends EventTarget {
       state: (word) => this.liveness(word),
     });
     this.refreshSoon = debounce(() => this.refresh(), 400);
+    this.turn = 0;
     this.raw = null; // the columns as received
     this.touched = new Set(); // subnets with events since then
     this.whole = -Infinity;
@@ -50,11 +55,12 @@ class State extends EventTarget {
   }
 
   get scopes() {
-    return [...new Set(["default", ...this.allSubnets.map((subnet) => subnet.scope)])].sort();
+    return [...new Set([DEFAULT_SCOPE, ...this.allSubnets.map((subnet) => subnet.scope)])].sort();
   }
 
-  /** Load everything. */
-  async open() {
+  /** Load everything, of one scope. */
+  async open(scope) {
+    this.scope = this.wanted = scope;
     await this.loadDeclared();
     await this.loadSpace();
     await this.loadHistory();
@@ -74,7 +80,6 @@ class State extends EventTarget {
     this.dimensions = dimensions.dimensions;
     this.hosts = hosts;
     this.allSubnets = subnets.map((subnet) => ({ ...subnet, at: parsePrefix(subnet.prefix) }));
-    if (!this.scopes.includes(this.scope)) this.scope = "default";
     this.chooseSubnets();
     this.emit("declared");
   }
@@ -84,18 +89,26 @@ class State extends EventTarget {
     this.byName = new Map(this.allSubnets.map((subnet) => [subnet.name, subnet]));
   }
 
-  /** @param {Set<string>|null} names the subnets with events; null for all */
-  async loadSpace(names = null) {
+  /**
+   * @param {Set<string>|null} names the subnets with events; null for all
+   * @param {string} scope the page shows it from its arrival on
+   */
+  async loadSpace(names = null, scope = this.wanted) {
     const start = performance.now();
-    const { scope } = this;
+    const turn = ++this.turn;
     const recent = start - this.whole < WHOLE;
     const few = names !== null && names.size <= FEW && this.raw?.scope === scope && recent;
     if (!few) this.whole = start;
     const [usage, columns] = await Promise.all([
-      get("/v1/usage", { scope }),
+      get("/v1/usage"),
       get("/v1/map", { scope, subnet: few ? [...names] : null }),
     ]);
-    if (scope !== this.scope) return;
+    // A slow answer must not replace that of a later request, nor another scope that was chosen meanwhile.
+    if (turn !== this.turn || scope !== this.wanted) return;
+    this.scope = scope;
+    this.chooseSubnets();
+    this.trouble = null;
+    this.readAt = new Date();
     this.usage = new Map(usage.subnets.map((line) => [line.name, line]));
     const rank = new Map(this.subnets.map((subnet, at) => [subnet.name, at]));
     this.raw = few ? merge(this.raw, columns, names, (name) => rank.get(name) ?? -1) : columns;
@@ -115,11 +128,21 @@ class State extends EventTarget {
     this.emit("events", this.events);
   }
 
+  /**
+   * Show another scope.
+   *
+   * @throws {Problem} there is no such scope; the old one stays
+   */
   async choose(scope) {
-    this.scope = scope;
-    this.chooseSubnets();
+    this.wanted = scope;
+    if (scope === this.scope) return;
+    try {
+      await this.loadSpace(null, scope);
+    } catch (error) {
+      if (this.wanted === scope) this.wanted = this.scope;
+      throw error;
+    }
     this.emit("declared");
-    await this.loadSpace();
   }
 
   happened(list) {
@@ -159,10 +182,12 @@ class State extends EventTarget {
         await this.loadDeclared();
         await this.loadSpace();
       } else await this.loadSpace(touched);
+      this.emit("live");
     } catch (error) {
       // The next event reads everything again, to be on the safe side.
       this.raw = null;
-      this.emit("trouble", error);
+      this.trouble = error;
+      this.emit("live");
     } finally {
       this.loading = false;
     }

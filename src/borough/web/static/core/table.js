@@ -5,9 +5,11 @@ import { h, put } from "./dom.js";
 const STEP = 200; // lines shown at first, and added at a time
 
 /**
- * @param columns [{name, label, cell(item), value(item)?, number?, clip?, minor?}]; one with `value` can be
+ * @param columns [{name, label, cell(item), value(item)?, number?, clip?, chips?, minor?}]; one with `value` can be
  *   sorted, one that is `minor` gives way on a narrow screen
- * @param options `key(item)`, `choose(item)?`, `label`, `sort`: [column, "ascending" | "descending"], `empty`
+ * @param options `key(item)`, `choose(item)?`, `label`, `sort`: [column, "ascending" | "descending"], `empty`;
+ *   `arrange(items, order)`: all lines in order, of a tree; `sorted(name, way)`: called after a choice;
+ *   `rowClass(item)`
  */
 export class Table {
   constructor(columns, options) {
@@ -26,28 +28,31 @@ export class Table {
       h("table", { "aria-label": options.label }, h("thead", {}, this.head), this.body),
       this.more,
     );
+    markCut(this.element);
+    this.element.addEventListener("keydown", (event) => this.press(event));
     this.drawHead();
   }
 
   drawHead() {
+    const focused = this.head.contains(document.activeElement) ? document.activeElement.closest("th").dataset.name : null;
     put(
       this.head,
       this.columns.map((column) => {
         const sort = column.name === this.by ? this.way : column.value ? "none" : null;
         const label = column.value ? h("button", { type: "button", on: { click: () => this.sortBy(column) } }, column.label) : column.label;
-        return h("th", { scope: "col", class: classes(column, false), "aria-sort": sort }, label);
+        return h("th", { scope: "col", data: { name: column.name }, class: classes(column, false), "aria-sort": sort }, label);
       }),
     );
+    if (focused) [...this.head.children].find((cell) => cell.dataset.name === focused)?.querySelector("button, input")?.focus();
   }
 
   sortBy(column) {
     const other = { ascending: "descending", descending: "ascending" };
     this.way = this.by === column.name ? other[this.way] : column.number ? "descending" : "ascending";
     this.by = column.name;
-    const focused = [...this.head.children].findIndex((cell) => cell.contains(document.activeElement));
+    this.options.sorted?.(this.by, this.way);
     this.drawHead();
     this.draw();
-    this.head.children[focused]?.querySelector("button")?.focus();
   }
 
   show(items) {
@@ -60,6 +65,18 @@ export class Table {
     this.draw();
   }
 
+  /** Arrow keys lead from line to line: to the first link or button of it. */
+  press(event) {
+    const line = event.target.closest?.("tbody tr");
+    const steps = { ArrowDown: line?.nextElementSibling, ArrowUp: line?.previousElementSibling, Home: this.body.firstElementChild, End: this.body.lastElementChild };
+    if (!line || event.target.matches("input") || !(event.key in steps)) return;
+    const next = steps[event.key]?.querySelector("a, button, input");
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+
   grow() {
     this.shown += STEP * 5;
     this.draw();
@@ -67,9 +84,17 @@ export class Table {
 
   sorted() {
     const column = this.columns.find((each) => each.name === this.by);
-    if (!column?.value) return this.items;
     const sign = this.way === "ascending" ? 1 : -1;
-    return [...this.items].sort((one, two) => sign * compare(column.value(one), column.value(two)));
+    const order = column?.value ? (one, two) => sign * compare(column.value(one), column.value(two)) : null;
+    if (this.options.arrange) return this.options.arrange(this.items, order);
+    return order ? [...this.items].sort(order) : this.items;
+  }
+
+  /** Show other columns. */
+  use(columns) {
+    this.columns = columns;
+    this.drawHead();
+    this.draw();
   }
 
   draw() {
@@ -82,7 +107,7 @@ export class Table {
         const name = String(key(item));
         return h(
           "tr",
-          { data: { key: name }, "aria-selected": choose ? String(name === this.selected) : null },
+          { class: this.options.rowClass?.(item), data: { key: name }, "aria-selected": choose ? String(name === this.selected) : null },
           this.columns.map((column) => h("td", { class: classes(column, true) }, column.cell(item))),
         );
       }),
@@ -94,8 +119,18 @@ export class Table {
   }
 }
 
+/** Let a box that scrolls sideways show that there is more behind its edge. */
+export function markCut(box) {
+  const mark = () => box.classList.toggle("cut", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  box.addEventListener("scroll", mark, { passive: true });
+  const watch = new ResizeObserver(mark);
+  watch.observe(box);
+  watch.observe(box.firstElementChild);
+  return box;
+}
+
 function classes(column, body) {
-  return ["number", "minor", ...(body ? ["clip"] : [])].filter((name) => column[name]).join(" ") || null;
+  return ["number", "minor", ...(body ? ["clip"] : [])].filter((name) => column[name]).join(" ") + (body && column.chips ? " chips-cell" : "") || null;
 }
 
 function compare(one, two) {

@@ -1,13 +1,15 @@
 /** The panel beside the map: the facts about the chosen place. */
 
 import { call, get } from "../core/api.js";
-import { fillOf, holderOf } from "../core/columns.js";
-import { h, iconButton, meter, put, toast, button } from "../core/dom.js";
-import { clock, count, percent, plural } from "../core/format.js";
-import { WIDTH, formatAddress, formatPrefix } from "../core/ip.js";
-import { go, link } from "../core/router.js";
-import { state } from "../core/state.js";
+import { fillOf, holderOf, sumWithin } from "../core/columns.js";
+import { button, h, iconButton, meter, put, toast } from "../core/dom.js";
+import { count, percent, plural, when } from "../core/format.js";
 import { stateOf } from "../core/groups.js";
+import { WIDTH, contains, formatAddress, formatPrefix } from "../core/ip.js";
+import { facts, filled, hostLink, labels, ownerLink, placeLink, section, subnetLink, timeOf, valueText } from "../core/parts.js";
+import { go } from "../core/router.js";
+import { state } from "../core/state.js";
+import { canBeAllocated, freeWords } from "../core/usable.js";
 import { holderName } from "./legend.js";
 import { blockPrefix, regionPrefix } from "./model.js";
 
@@ -15,7 +17,7 @@ const LISTED = 64;
 const SUBNETS = 100;
 
 export class Inspector {
-  /** @param on `close()`; `look(prefix)`: move the map there; `prefixView()`: the one that the map shows */
+  /** @param on `close()`; `prefixView()`: the one that the map shows */
   constructor(place, on) {
     this.place = place;
     this.on = on;
@@ -41,15 +43,21 @@ export class Inspector {
       lines.length > SUBNETS ? section("", h("p", { class: "hint" }, `and ${plural(lines.length - SUBNETS, "emptier one")}`)) : null,
       section("", h("p", { class: "hint" }, "Click a block or an address; or move the cross with the arrow keys and press Enter.")),
     );
-    if (focused) [...this.place.querySelectorAll("button")].find((each) => each.dataset.subnet === focused)?.focus();
+    if (focused) [...this.place.querySelectorAll("a")].find((each) => each.dataset.subnet === focused)?.focus();
   }
 
   subnetLine({ subnet, usage, share, level }) {
     return h(
       "li",
       {},
-      h("button", { type: "button", data: { subnet: subnet.name }, on: { click: () => this.on.look(subnet.prefix) } }, h("span", { class: "name" }, subnet.name), h("span", { class: "mono" }, subnet.prefix), meter(share, `${percent(share)} taken`, level), h("span", { class: "hint" }, `${count(usage.free)} free`)),
+      h("a", { href: placeLink(subnet.prefix).getAttribute("href"), data: { subnet: subnet.name } }, h("span", { class: "name" }, subnet.name), h("span", { class: "mono" }, subnet.prefix), meter(share, `${percent(share)} taken`, level), h("span", { class: "hint" }, `${count(usage.free)} free`)),
     );
+  }
+
+  /** Drop answers that are on their way. */
+  close() {
+    this.serial++;
+    this.shown = null;
   }
 
   /** Show the present state of a spot of the map. */
@@ -57,32 +65,41 @@ export class Inspector {
     if (this.shown) this.show(this.shown);
   }
 
-  /** @param spot see MapCanvas.spot, with `close`: true when single addresses can be chosen */
+  /**
+   * @param spot `subnet`: place in the subnets, or -1; `block`: place in the columns of the block that holds
+   *   all of the prefix, or -1; `prefix`: the chosen address, block, subnet or other prefix
+   */
   async show(spot) {
     this.shown = spot;
     const serial = ++this.serial;
-    const { columns } = state;
     const subnet = state.subnets[spot.subnet];
-    if (this.known?.spot !== spot) this.known = { spot, held: null };
+    if (this.known?.spot !== spot) this.known = { spot, page: null };
+    const { prefix } = spot;
+    const single = prefix.length === WIDTH[prefix.family];
+    const title = single ? formatAddress(prefix.family, prefix.base) : formatPrefix(prefix);
     if (!subnet) {
-      this.fill("Outside all subnets", formatAddress(spot.family, spot.address), [h("p", { class: "hint" }, "No subnet of this scope holds this address.")]);
+      const inside = state.subnets.filter((each) => contains(prefix, each.at));
+      const words = inside.length ? `It holds ${plural(inside.length, "subnet")}.` : "No subnet of this scope contains it.";
+      this.fill(inside.length ? "Prefix" : "Outside all subnets", title, [section("", h("p", {}, words)), inside.length ? this.space(prefix) : null]);
       return;
     }
-    const address = spot.close ? formatAddress(spot.family, spot.address) : null;
-    const head = spot.block >= 0 ? formatPrefix(blockPrefix(columns, spot.block)) : subnet.prefix;
-    const parts = (held) => [
-      address ? this.address(address, subnet, held) : null,
-      spot.block >= 0 ? this.block(spot.block) : this.unused(),
-      this.subnet(subnet),
-      spot.block >= 0 ? this.held(held, spot.block) : null,
-    ];
-    this.fill(address ? "Address" : spot.block >= 0 ? "Block" : "Subnet", address ?? head, parts(this.known.held));
-    if (spot.block < 0) return;
+    const block = spot.block >= 0 ? blockPrefix(state.columns, spot.block) : null;
+    const around = single && block ? formatPrefix(block) : formatPrefix(prefix);
+    const whole = title === subnet.prefix;
+    const kind = single ? "Address" : whole ? "Subnet" : block && formatPrefix(block) === title ? "Block" : "Prefix";
+    const draw = () =>
+      this.fill(kind, title, [
+        single ? this.address(title, subnet) : null,
+        block ? this.block(spot.block) : single ? null : this.space(prefix),
+        this.subnet(subnet),
+        this.held(),
+      ]);
+    draw();
     try {
-      const page = await get("/v1/allocations", { scope: state.scope, prefix: head, limit: LISTED });
+      const page = await get("/v1/allocations", { scope: state.scope, prefix: around, limit: LISTED });
       if (serial !== this.serial) return;
-      this.known.held = page.allocations;
-      this.fill(address ? "Address" : "Block", address ?? head, parts(page.allocations));
+      this.known.page = page;
+      draw();
     } catch (error) {
       if (serial === this.serial) toast(error.message, "error");
     }
@@ -103,23 +120,25 @@ export class Inspector {
     if (focused) this.place.querySelector("#inspected").focus();
   }
 
-  address(address, subnet, held) {
-    const found = held?.find((each) => each.address === address);
-    if (held === null) return section("", h("p", { class: "hint" }, "Reading…"));
+  address(address, subnet) {
+    const { page, spot } = this.known;
+    if (page === null) return section("", h("p", { class: "hint" }, "Reading…"));
+    const found = page.allocations.find((each) => each.address === address);
     if (!found) {
-      const words = subnet.gateway === address ? "The gateway: allocated only to a request for it." : "This address is not allocated.";
-      return section("", h("p", {}, words), button("Allocate it", { class: "small", on: { click: () => go("allocate", { address }) } }, "plus"));
+      const { base } = spot.prefix;
+      const allocate = canBeAllocated(subnet, base) ? button("Allocate it", { class: "small", on: { click: () => go("allocate", { address }) } }, "plus") : null;
+      return section("", h("p", {}, freeWords(subnet, base)), allocate);
     }
     return section(
       "",
       facts([
-        ["Owner", found.owner || "none"],
+        ["Owner", found.owner ? ownerLink(found.owner) : "none"],
         ["Host", found.host ? hostLink(found.host) : "none"],
-        ["State", found.state === "reserved" ? `reserved for ${found.owner || "nobody"}` : found.state === "cooling" ? `cooling until ${clock(new Date(found.cooling_until))}` : found.borrowed ? h("span", { class: "badge warn" }, "borrowed from another host's block") : "allocated"],
-        ["Since", clock(new Date(found.allocated_at))],
+        ["State", stateWords(found)],
+        ["Since", timeOf(found.allocated_at)],
         ["Sequence", found.sequence],
         ...(found.note ? [["Note", found.note]] : []),
-        ...Object.entries(found.attributes ?? {}).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]),
+        ...Object.entries(found.attributes ?? {}).map(([name, value]) => [name, valueText(value)]),
       ]),
       found.state !== "allocated" ? null : this.releaseButton(found),
     );
@@ -154,22 +173,31 @@ export class Inspector {
     const { columns } = state;
     const holder = columns.holders[columns.holder[at]];
     const region = formatPrefix(regionPrefix(columns, at));
-    const share = fillOf(columns, at);
     const size = columns.size[at];
     const claimant = holderOf(holder);
     return section(
       "Block",
-      fill(share, `${count(size - Math.min(size, columns.free[at]))} of ${plural(size, "address", "addresses")} taken`),
+      filled(fillOf(columns, at), `${count(size - Math.min(size, columns.free[at]))} of ${plural(size, "address", "addresses")} taken`),
       facts([
-        ["Prefix", code(formatPrefix(blockPrefix(columns, at)), this.on.look)],
+        ["Prefix", placeLink(formatPrefix(blockPrefix(columns, at)))],
         ["Claimed by", claimant?.dimension === "host" ? hostLink(claimant.value) : holderName(holder)],
-        holder ? ["Advertised as", code(region, this.on.look)] : null,
+        holder ? ["Advertised as", placeLink(region)] : null,
       ]),
     );
   }
 
-  unused() {
-    return section("", h("p", { class: "hint" }, "Unused space: no address here was ever allocated, and no host claims it."));
+  /** The blocks inside a prefix that is larger than a block. */
+  space(prefix) {
+    const sum = sumWithin(state.columns, prefix);
+    if (!sum.blocks) return section("Space", h("p", { class: "hint" }, "No block: no host claims any of it."));
+    return section(
+      "Space",
+      facts([
+        ["Blocks", count(sum.blocks)],
+        ["Claimed prefixes", count(sum.regions)],
+        ["In blocks", `${count(sum.taken)} of ${plural(sum.size, "address", "addresses")} taken`],
+      ]),
+    );
   }
 
   subnet(subnet) {
@@ -177,10 +205,10 @@ export class Inspector {
     const { share, level } = usage ? stateOf(usage) : { share: 0, level: "none" };
     return section(
       "Subnet",
-      usage ? fill(share, `${count(usage.free)} of ${count(usage.size)} free`, level) : null,
+      usage ? filled(share, `${count(usage.free)} of ${count(usage.size)} free`, level) : null,
       facts([
-        ["Name", subnet.name],
-        ["Prefix", code(subnet.prefix, this.on.look)],
+        ["Name", subnetLink(subnet.name, subnet.scope)],
+        ["Prefix", placeLink(subnet.prefix)],
         ["Gateway", subnet.gateway ?? "none"],
         subnet.ranges ? ["Ranges", subnet.ranges.join(", ") || "none"] : null,
         subnet.exclude.length ? ["Excluded", subnet.exclude.join(", ")] : null,
@@ -194,17 +222,19 @@ export class Inspector {
     );
   }
 
-  held(found, block) {
-    if (!found) return null;
-    const size = 2 ** (WIDTH[state.columns.prefixes[state.columns.subnet[block]].family] - state.columns.length[block]);
+  held() {
+    const { page } = this.known;
+    if (!page) return null;
+    const found = [...page.allocations].sort(byAddress);
+    const title = page.next === null ? `Addresses in use (${found.length})` : `Addresses in use (${found.length} shown)`;
     return section(
-      `Addresses held (${found.length} of ${size})`,
+      title,
       found.length
         ? h(
             "ul",
             { class: "held" },
-            [...found].sort(byAddress).map((each) =>
-              h("li", {}, h("button", { type: "button", class: "plain mono", on: { click: () => this.on.look(each.address) } }, each.address), h("span", { class: "clip" }, each.owner || "no owner"), each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null, each.state === "allocated" ? null : h("span", { class: "badge" }, each.state)),
+            found.map((each) =>
+              h("li", {}, placeLink(each.address), h("span", { class: "clip" }, each.owner ? ownerLink(each.owner) : "no owner"), each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null, each.state === "allocated" ? null : h("span", { class: "badge" }, each.state)),
             ),
           )
         : h("p", { class: "hint" }, "None."),
@@ -220,31 +250,12 @@ export async function release(allocation) {
   toast(`${allocation.address} released`, "good");
 }
 
+function stateWords(found) {
+  if (found.state === "reserved") return `reserved for ${found.owner || "nobody"}`;
+  if (found.state === "cooling") return `cooling until ${when(found.cooling_until)}`;
+  return found.borrowed ? h("span", { class: "badge warn" }, "borrowed from another host's block") : "allocated";
+}
+
 function byAddress(one, two) {
   return one.address.localeCompare(two.address, "en", { numeric: true });
-}
-
-export function section(title, ...parts) {
-  return h("section", { class: "inspector-part" }, title ? h("h3", {}, title) : null, parts);
-}
-
-export function facts(lines) {
-  return h("dl", { class: "facts" }, lines.filter(Boolean).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-}
-
-export function labels(named) {
-  const chips = Object.entries(named).flatMap(([name, values]) => values.map((value) => h("span", { class: "chip" }, h("b", {}, name), value)));
-  return chips.length ? h("div", { class: "chips" }, chips) : null;
-}
-
-function fill(share, words, level = "") {
-  return h("div", { class: "filled" }, meter(share, `${percent(share)} taken`, level), h("span", {}, words));
-}
-
-function code(text, look) {
-  return h("button", { type: "button", class: "plain mono", on: { click: () => look(text) } }, text);
-}
-
-export function hostLink(name) {
-  return h("a", { href: link("hosts", { host: name }) }, name);
 }

@@ -1,10 +1,13 @@
 /** The legend of the colours of the map. */
 
-import { css, fillColour } from "../core/colour.js";
+import { GROUND, css, fillColour } from "../core/colour.js";
 import { h, put } from "../core/dom.js";
 import { count, plural } from "../core/format.js";
 
 const SHOWN = 12;
+
+/** Frames and lines of the map, which all colourings share: the name of a swatch, and its meaning. */
+const FRAMES = [["claimed", "claimed prefix"], ["small", "blocks too small to see"], ["borrowed", "borrowed"], ["cooling", "cooling"], ["reserved", "reserved"], ["withheld", "not for any request"]];
 
 export function holderName(text) {
   if (!text) return "no host";
@@ -23,6 +26,7 @@ export function showLegend(place, mode, colours, theme, only, pick) {
       h("div", { class: "legend-title" }, "Share of a block that is taken"),
       h("div", { class: "scale", "aria-hidden": "true" }, steps.map((share) => h("i", { vars: { colour: css(fillColour(share, theme)) } }))),
       h("div", { class: "scale-words" }, h("span", {}, "0 %"), h("span", {}, "50 %"), h("span", {}, "100 %")),
+      frames(theme),
     );
     return;
   }
@@ -33,7 +37,7 @@ export function showLegend(place, mode, colours, theme, only, pick) {
   const name = (line) => (mode === "holder" ? holderName(line.name) : line.name || "no label");
   put(
     place,
-    h("div", { class: "legend-title" }, mode === "holder" ? "Blocks by holder" : `By ${mode}`),
+    h("div", { class: "legend-title" }, `Blocks shown, by ${mode}`),
     h(
       "ul",
       { class: "legend-lines" },
@@ -53,5 +57,12 @@ export function showLegend(place, mode, colours, theme, only, pick) {
     ),
     legend.length > lines.length ? h("div", { class: "hint" }, `and ${plural(legend.length - lines.length, "more", "more")}`) : null,
     legend.length ? null : h("div", { class: "hint" }, "No blocks yet"),
+    frames(theme),
   );
+}
+
+function frames(theme) {
+  const ground = GROUND[theme];
+  const vars = { claimed: css(ground.outline), small: ground.mark, borrowed: ground.mark, cooling: ground.cooling, reserved: ground.line, withheld: ground.line };
+  return h("ul", { class: "frames", "aria-label": "Frames and lines" }, FRAMES.map(([kind, words]) => h("li", {}, h("i", { class: `frame ${kind}`, vars: { colour: vars[kind] } }), words)));
 }

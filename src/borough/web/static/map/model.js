@@ -62,10 +62,13 @@ export function regionPrefix(columns, at) {
 /**
  * Colours of blocks and subnets: by `fill`, `holder`, or the name of a dimension.
  *
- * @returns `block(at)`, `subnet(at)`: colours; `legend`: [{name, colour, count}], most blocks or
- *   subnets first; empty for fill
+ * A value has the same colour in all prefix views of a scope.
+ *
+ * @param model the prefix view that the legend counts
+ * @returns `block(at)`, `subnet(at)`: colours; `legend`: [{name, colour, count}], the values in the prefix
+ *   view with their blocks there, most blocks first; empty for fill
  */
-export function colouring(mode, subnets, columns, theme, only = null) {
+export function colouring(mode, subnets, columns, model, theme, only = null) {
   const ground = GROUND[theme];
   const dim = (colour) => mix(colour, ground.subnet, 0.82);
   if (mode === "fill") {
@@ -84,17 +87,15 @@ export function colouring(mode, subnets, columns, theme, only = null) {
     return valueOfSubnet[places.get(columns.subnetNames[columns.subnet[at]])] ?? "";
   };
   const counted = new Map();
-  const add = (name) => counted.set(name, (counted.get(name) ?? 0) + 1);
-  for (let at = 0; at < columns.number; at++) add(valueOfBlock(at));
-  if (mode !== "holder") valueOfSubnet.forEach(add);
-  const ranked = [...counted].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  for (let at = 0; at < columns.number; at++) add(counted, valueOfBlock(at));
+  if (mode !== "holder") valueOfSubnet.forEach((name) => add(counted, name));
   const colours = new Map();
   let hues = 0;
-  const legend = ranked.map(([name, count]) => {
-    const colour = valueColour(name, name ? hues++ : 0, theme);
-    colours.set(name, colour);
-    return { name, colour, count };
-  });
+  for (const [name] of ranked(counted)) colours.set(name, valueColour(name, name ? hues++ : 0, theme));
+  const here = new Map();
+  for (const at of model.blocks.source) add(here, valueOfBlock(at));
+  if (mode !== "holder") for (const at of model.subnets.source) add(here, valueOfSubnet[at], 0);
+  const legend = ranked(here).map(([name, count]) => ({ name, colour: colours.get(name), count }));
   const shown = (name) => (only === null || only === name ? colours.get(name) : dim(colours.get(name)));
   return {
     legend,
@@ -103,6 +104,15 @@ export function colouring(mode, subnets, columns, theme, only = null) {
     subnet: (at) =>
       mode !== "holder" && valueOfSubnet[at] ? mix(shown(valueOfSubnet[at]), ground.subnet, 0.72) : ground.subnet,
   };
+}
+
+function add(counted, name, number = 1) {
+  counted.set(name, (counted.get(name) ?? 0) + number);
+}
+
+/** Names with their counts, the largest count first. */
+function ranked(counted) {
+  return [...counted].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
 }
 
 /** The scene that the tiles draw: layers with their paint, the lowest first, and outlines over them. */

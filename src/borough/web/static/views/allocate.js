@@ -5,7 +5,7 @@ import { announce, button, debounce, h, iconButton, put, toast } from "../core/d
 import { parseAddress } from "../core/ip.js";
 import { link } from "../core/router.js";
 import { state } from "../core/state.js";
-import { explanation } from "../explanation.js";
+import { advice, explanation, outcome } from "../explanation.js";
 import { release } from "../map/inspector.js";
 
 const KINDS = [["any", "Any"], ["next", "Lowest"], ["specific", "By name"], ["eui64", "By MAC"], ["gateway", "Gateway"]];
@@ -141,10 +141,12 @@ class AllocateView {
       return;
     }
     try {
-      const answer = await call("POST", "/v1/explain", { body: request });
-      if (serial === this.serial) this.show(head("Preview"), h("div", { class: "panel-body" }, explanation(answer.explanation ?? answer)));
+      const found = await call("POST", "/v1/explain", { body: request });
+      if (serial !== this.serial) return;
+      const level = found.possible ? "info" : "alarm";
+      this.show(head("Preview", found.possible ? "nothing is allocated yet" : "this request gets nothing"), body(outcome(found.outcome, level), advice(found.advice), explanation(found)));
     } catch (error) {
-      if (serial === this.serial) this.refused(error, "Preview");
+      if (serial === this.serial) this.refused(error, "Preview", "this request is refused");
     }
   }
 
@@ -166,7 +168,7 @@ class AllocateView {
       if (serial === this.serial) this.allocated(answer);
     } catch (error) {
       if (error instanceof Problem && error.status >= 400 && error.status < 500) this.unsure = false;
-      if (serial === this.serial) this.refused(error, "Not allocated");
+      if (serial === this.serial) this.refused(error, "Not allocated", "the request was refused");
     } finally {
       // It stays until the request changes: a preview would replace it.
       this.answered = true;
@@ -179,9 +181,9 @@ class AllocateView {
     const words = answer.allocations.map((each) => each.address).join(", ");
     announce(`Allocated: ${words}`);
     this.show(
-      head("Allocated"),
+      head("Allocated", answer.replayed ? "by an earlier request" : null),
       h("ul", { class: "allocated" }, answer.allocations.map((each) => this.allocatedLine(each))),
-      answer.explanation ? h("div", { class: "panel-body" }, explanation(answer.explanation, "good")) : null,
+      body(answer.warnings.map((words) => outcome(words, "warn")), answer.explanation ? [outcome(answer.explanation.outcome, "good"), explanation(answer.explanation)] : null),
     );
   }
 
@@ -208,13 +210,10 @@ class AllocateView {
     }
   }
 
-  refused(error, title) {
+  refused(error, title, more) {
     if (!(error instanceof Problem)) throw error;
     const found = error.facts?.explanation;
-    this.show(
-      head(title),
-      h("div", { class: "panel-body" }, h("p", { class: "outcome alarm", role: "alert" }, error.message), h("p", { class: "hint" }, "Code ", h("code", {}, error.code)), found ? explanation(found, "alarm") : null),
-    );
+    this.show(head(title, more), body(outcome(error.message, "alarm"), advice(error.facts?.try), h("p", { class: "hint" }, "Code ", h("code", {}, error.code)), found ? explanation(found) : null));
   }
 
   show(...parts) {
@@ -230,8 +229,12 @@ class AllocateView {
   }
 }
 
-function head(title) {
-  return h("div", { class: "panel-head" }, h("h2", {}, title));
+function head(title, more = null) {
+  return h("div", { class: "panel-head" }, h("h2", {}, title), more ? h("span", { class: "hint" }, more) : null);
+}
+
+function body(...parts) {
+  return h("div", { class: "panel-body outcome-body" }, parts);
 }
 
 async function copy(text) {

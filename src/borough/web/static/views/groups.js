@@ -43,7 +43,7 @@ class GroupsView {
   columns() {
     const number = (name, label, minor = false) => ({ name, label, number: true, minor, value: (group) => group[name], cell: (group) => count(group[name]) });
     return [
-      { name: "group", label: "Group", value: (group) => group.title, cell: (group) => this.titleOf(group) },
+      { name: "group", label: "Group", chips: true, value: (group) => group.title, cell: (group) => this.titleOf(group) },
       { name: "family", label: "Family", minor: true, value: (group) => group.family, cell: (group) => `IPv${group.family}` },
       { name: "state", label: "State", minor: true, value: (group) => -group.share, cell: (group) => badge(group.level) },
       { name: "share", label: "Taken", value: (group) => group.share, cell: (group) => h("div", { class: "share" }, meter(group.share, `${percent(group.share)} taken`, group.level), h("span", {}, percent(group.share))) },
@@ -56,18 +56,20 @@ class GroupsView {
       number("outside", "Outside ranges", true),
       number("claimed_free", "In claims", true),
       { name: "subnets", label: "Subnets", number: true, minor: true, value: (group) => group.names.length, cell: (group) => count(group.names.length) },
+      { name: "allocate", label: h("span", { class: "unseen" }, "Allocate"), cell: (group) => (state.caller.permission === "read" ? null : h("a", { href: link("allocate", Object.fromEntries(group.parts)), title: "Allocate from this group" }, "Allocate")) },
     ];
   }
 
   titleOf(group) {
     const parts = group.parts.filter(([, value]) => value);
     const chips = parts.length ? parts.map(([name, value]) => h("span", { class: "chip" }, h("b", {}, name), value)) : [h("span", { class: "hint" }, "no label")];
-    return h("a", { class: "chips", href: link("allocate", Object.fromEntries(parts)), title: "Allocate from this group" }, chips);
+    const words = parts.map(([name, value]) => `${name}=${value}`).join(" ");
+    return h("a", { class: "chips", href: link("subnets", { q: words }), title: "Show the subnets of this group" }, chips);
   }
 
   dryWords(group) {
     if (group.free === 0) return "now";
-    if (group.dry === Infinity) return h("span", { class: "hint", title: "No growth in the last hour" }, "–");
+    if (group.dry === Infinity) return h("span", { class: "hint", title: "No growth in the events that the page has" }, "–");
     return group.dry > 365 * 86400 ? "> 1 year" : duration(group.dry);
   }
 
@@ -123,6 +125,10 @@ class GroupsView {
       return { ...group, ...stateOf(group, dry), dry, parts, title: group.values.join(" ") };
     });
     groups.sort(urgency);
+    // Columns in which nothing stands would only take room.
+    const empty = (column) => ["cooling", "reserved", "outside", "claimed_free"].includes(column.name) && groups.every((group) => !group[column.name]);
+    this.table.columns = this.columns().filter((column) => !empty(column));
+    this.table.drawHead();
     this.table.show(groups);
     this.drawCards(groups);
   }
@@ -143,7 +149,7 @@ class GroupsView {
           this.titleOf(group),
           h("div", { class: "card-number" }, count(group.free), h("span", {}, ` of ${count(group.size)} free`)),
           meter(group.share, `${percent(group.share)} taken`, group.level),
-          h("p", { class: "hint" }, group.free === 0 ? "Requests to this group fail now." : group.dry === Infinity ? "No growth in the last hour." : `At the present rate dry in ${duration(group.dry)}.`),
+          h("p", { class: "hint" }, group.free === 0 ? "No address of this group is free now." : group.dry === Infinity ? "No growth of late." : `At the present rate dry in ${duration(group.dry)}.`),
         ),
       ),
     );

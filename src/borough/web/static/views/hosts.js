@@ -5,11 +5,12 @@ import { byHolder } from "../core/columns.js";
 import { debounce, h, iconButton, meter, put, toast } from "../core/dom.js";
 import { count, percent, plural } from "../core/format.js";
 import { formatPrefix } from "../core/ip.js";
-import { link, note } from "../core/router.js";
+import { facts, labels, ownerLink, placeLink, section } from "../core/parts.js";
+import { link, note, where } from "../core/router.js";
 import { state } from "../core/state.js";
 import { Table } from "../core/table.js";
-import { facts, labels, section } from "../map/inspector.js";
 import { regionPrefix } from "../map/model.js";
+import { hostActions } from "./host_actions.js";
 
 const HELD = 500; // addresses of a host listed
 
@@ -21,7 +22,7 @@ class HostsView {
   constructor(root) {
     this.host = null;
     this.serial = 0;
-    this.filter = h("input", { type: "search", placeholder: "Filter by name or label", "aria-label": "Filter hosts", on: { input: () => this.draw() } });
+    this.filter = h("input", { type: "search", placeholder: "Filter by name or label", "aria-label": "Filter hosts", on: { input: () => this.refilter() } });
     this.sum = h("span", { class: "hint", role: "status" });
     this.table = new Table(this.columns(), { key: (host) => host.name, choose: true, label: "Hosts", sort: ["name", "ascending"], empty: "No host matches." });
     this.side = h("aside", { class: "panel detail", "aria-label": "Host" });
@@ -46,7 +47,7 @@ class HostsView {
   columns() {
     const number = (name, label, minor = false) => ({ name, label, number: true, minor, value: (host) => host[name], cell: (host) => count(host[name]) });
     return [
-      { name: "name", label: "Host", value: (host) => host.name, cell: (host) => h("button", { type: "button", class: "plain", on: { click: () => this.open(host.name) } }, host.name), clip: true },
+      { name: "name", label: "Host", value: (host) => host.name, cell: (host) => h("a", { href: link("hosts", { ...where().query, host: host.name }), title: host.name }, host.name), clip: true },
       { name: "labels", label: "Labels", minor: true, cell: (host) => labels(host.labels) ?? h("span", { class: "hint" }, host.declared ? "none" : "not declared") },
       number("regions", "Prefixes"),
       number("blocks", "Blocks", true),
@@ -70,6 +71,11 @@ class HostsView {
     });
   }
 
+  refilter() {
+    note({ q: this.filter.value.trim() });
+    this.draw();
+  }
+
   draw() {
     const words = this.filter.value.trim().toLowerCase();
     const text = (host) => `${host.name} ${Object.entries(host.labels).map(([name, values]) => values.map((value) => `${name}=${value}`).join(" ")).join(" ")}`.toLowerCase();
@@ -85,19 +91,18 @@ class HostsView {
     this.side.classList.remove("open");
   }
 
-  open(name) {
-    note({ host: name });
-    this.show(name, true);
-  }
-
   update(query) {
+    if (document.activeElement !== this.filter) this.filter.value = query.q ?? "";
     this.draw();
-    if (query.host) this.show(query.host, false);
-    else {
-      this.host = null;
-      this.table.select(null);
-      this.empty();
-    }
+    this.side.hidden = !query.host;
+    this.side.parentElement.classList.toggle("alone", !query.host);
+    // Not when the page opens: the focus is at its beginning then.
+    if (query.host && query.host !== this.host) this.show(query.host, this.isOpen);
+    this.isOpen = true;
+    if (query.host) return;
+    this.host = null;
+    this.table.select(null);
+    this.empty();
   }
 
   show(name, focus) {
@@ -114,7 +119,7 @@ class HostsView {
     try {
       const [routes, held] = await Promise.all([
         get("/v1/routes", { host: name }),
-        get("/v1/allocations", { host: name, scope: state.scope, limit: HELD }),
+        get("/v1/allocations", { host: name, limit: HELD }),
       ]);
       if (serial !== this.serial) return;
       this.detail(name, routes.routes, held);
@@ -130,21 +135,21 @@ class HostsView {
     const borrowed = held.allocations.filter((each) => each.borrowed);
     const close = () => {
       note({ host: "" });
-      this.update({});
+      this.update(where().query);
     };
     put(
       this.side,
       h("div", { class: "inspector-head" }, h("div", {}, h("div", { class: "hint" }, host.declared ? "Host" : "Host, not declared"), h("h2", { tabindex: "-1" }, name)), iconButton("Close", "close", { on: { click: close } })),
       section("", labels(host.labels), facts([["Addresses", held.next ? `more than ${HELD}` : count(held.allocations.length)], borrowed.length ? ["Borrowed", plural(borrowed.length, "address", "addresses")] : null, ...settings(host.claims)])),
+      section("", h("div", { class: "actions" }, h("a", { class: "button small", href: link("addresses", { host: name }) }, "All addresses"), h("a", { class: "button small", href: link("events", { host: name }) }, "Events"), state.caller.permission === "read" ? null : h("a", { class: "button small", href: link("allocate", { host: name }) }, "Allocate for this host"), hostActions(name, host.declared))),
       section(`Routes it advertises (${routes.length})`, routes.length ? prefixes(routes.map((route) => [route.prefix, route.scope === state.scope ? "" : route.scope])) : h("p", { class: "hint" }, "None.")),
       section(`Claims in this scope (${claims.length})`, claims.length ? prefixes(claims) : h("p", { class: "hint" }, "None.")),
       section(
-        "Addresses it holds",
+        "Addresses it holds in all scopes",
         held.allocations.length
-          ? h("ul", { class: "held" }, held.allocations.map((each) => h("li", {}, h("a", { class: "mono", href: link("map", { at: each.address }) }, each.address), h("span", { class: "clip" }, each.owner || "no owner"), each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null)))
-          : h("p", { class: "hint" }, "None in this scope."),
+          ? h("ul", { class: "held" }, held.allocations.map((each) => h("li", {}, placeLink(each.address, each.scope), h("span", { class: "clip" }, each.owner ? ownerLink(each.owner) : "no owner"), each.scope === state.scope ? null : h("span", { class: "badge" }, each.scope), each.borrowed ? h("span", { class: "badge warn" }, "borrowed") : null)))
+          : h("p", { class: "hint" }, "None."),
       ),
-      section("", h("a", { class: "button small", href: link("allocate", { host: name }) }, "Allocate for this host")),
     );
   }
 
@@ -173,5 +178,5 @@ function settings(claims = {}) {
 }
 
 function prefixes(lines) {
-  return h("ul", { class: "held" }, lines.map(([prefix, more]) => h("li", {}, h("a", { class: "mono", href: link("map", { at: prefix }) }, prefix), h("span", { class: "clip" }, more))));
+  return h("ul", { class: "held" }, lines.map(([prefix, more]) => h("li", {}, placeLink(prefix), h("span", { class: "clip" }, more))));
 }

@@ -1,12 +1,13 @@
 /** The view of the map. */
 
 import { button, debounce, h, iconButton, put, announce } from "../core/dom.js";
-import { percent, plural } from "../core/format.js";
+import { count, percent, plural } from "../core/format.js";
 import { fillOf } from "../core/columns.js";
-import { WIDTH, contains, formatAddress, formatPrefix, parseAddress, parsePrefix } from "../core/ip.js";
-import { go, note } from "../core/router.js";
+import { WIDTH, contains, formatAddress, formatPrefix, parsePrefix } from "../core/ip.js";
+import { link, note } from "../core/router.js";
 import { state } from "../core/state.js";
 import { theme } from "../core/theme.js";
+import { withheld } from "../core/usable.js";
 import { Addresses, lookAt } from "../map/addresses.js";
 import { place, prefixViews } from "../map/atlas.js";
 import { MapCanvas } from "../map/canvas.js";
@@ -36,13 +37,13 @@ class MapView {
       },
     });
     listen(this.map);
-    this.inspector = new Inspector(this.side, { close: () => this.clear(), look: (text) => this.at(text), prefixView: () => this.prefixViews.find((each) => formatPrefix(each) === this.prefixView) });
-    const again = debounce(() => this.inspector.again(), 300);
+    this.inspector = new Inspector(this.side, { close: () => this.clear(), prefixView: () => this.prefixViews.find((each) => formatPrefix(each) === this.prefixView) });
+    this.again = debounce(() => this.inspector.again(), 300);
     this.stop = [
       state.listen(["declared"], () => this.declared()),
       state.listen(["space"], () => {
         this.draw();
-        again();
+        this.again();
       }),
       state.listen(["events"], (event) => this.happened(event.detail)),
     ];
@@ -61,7 +62,8 @@ class MapView {
     this.legend = h("div", { class: "legend", role: "group", "aria-label": "Legend" });
     this.status = h("div", { class: "map-status mono", id: "map-status" });
     this.side = h("aside", { class: "inspector", "aria-label": "Details" });
-    const zoom = h(
+    this.none = h("div", { class: "empty", id: "map-none" }, h("strong", {}, "There is no subnet in this scope"), h("a", { href: link("topology") }, "Apply a topology"));
+    this.zoom = h(
       "div",
       { class: "zoom", role: "group", "aria-label": "Zoom" },
       iconButton("Zoom in", "plus", { on: { click: () => this.map.zoom(2) } }),
@@ -81,7 +83,7 @@ class MapView {
           h("label", { class: "bar-field" }, h("span", {}, "Colour by"), this.modeSelect),
           h("span", { class: "bar-note", id: "map-sum" }),
         ),
-        h("div", { class: "map-stage" }, this.canvas, zoom, this.status, h("p", { class: "unseen", id: "map-keys" }, "Arrow keys move, plus and minus zoom, 0 shows all, Enter shows the address at the cross.")),
+        h("div", { class: "map-stage" }, this.canvas, this.none, this.zoom, this.status, h("p", { class: "unseen", id: "map-keys" }, "Arrow keys move, plus and minus zoom, 0 shows all, Enter shows the address at the cross.")),
         h("div", { class: "map-side" }, this.legend, this.side),
       ),
     );
@@ -130,14 +132,13 @@ class MapView {
   draw() {
     const prefixView = this.prefixViews.find((each) => formatPrefix(each) === this.prefixView);
     this.prefixViewSelect.parentElement.parentElement.hidden = !prefixView;
-    if (!prefixView) {
-      put(this.status, "There is no subnet in this scope yet: borough apply, or PUT /v1/topology.");
-      return;
-    }
+    this.canvas.hidden = this.legend.hidden = this.zoom.hidden = this.status.hidden = !prefixView;
+    this.none.hidden = Boolean(prefixView);
+    if (!prefixView) return;
     this.prefixViewSelect.value = this.prefixView;
     const colour = theme();
     this.model = buildModel(prefixView, state.subnets, state.columns);
-    this.colours = colouring(this.mode, state.subnets, state.columns, colour, this.only);
+    this.colours = colouring(this.mode, state.subnets, state.columns, this.model, colour, this.only);
     this.map.show(this.model, buildScene(this.model, this.colours, colour), colour);
     showLegend(this.legend, this.mode, this.colours, colour, this.only, (name) => this.pick(name));
     const blocks = this.model.blocks.number;
@@ -156,12 +157,13 @@ class MapView {
   colourBy(mode) {
     this.mode = mode;
     this.only = null;
-    note({ by: mode === "fill" ? "" : mode });
+    note({ by: mode === "fill" ? "" : mode, only: "" });
     this.draw();
   }
 
   pick(name) {
     this.only = name;
+    note({ only: name ?? "" });
     this.draw();
     const at = [...this.legend.querySelectorAll("[aria-pressed]")].find((each) => each.getAttribute("aria-pressed") === "true");
     at?.focus();
@@ -171,7 +173,9 @@ class MapView {
   update(query) {
     if (query.by && query.by !== this.mode && [...this.modeSelect.options].some((each) => each.value === query.by)) {
       this.modeSelect.value = query.by;
-      this.colourBy(query.by);
+      this.mode = query.by;
+      this.only = query.only ?? null;
+      this.draw();
     }
     if (query.prefix && this.prefixViews.some((each) => formatPrefix(each) === query.prefix)) {
       this.prefixView = query.prefix;
@@ -196,14 +200,10 @@ class MapView {
     const rect = place(this.model.frame, contains(prefixView, prefix) ? prefix : prefixView);
     this.map.fly(rect);
     const { blocks, subnets } = this.model;
-    const near = (layer, prefixOf) => [...layer.source].find((each) => {
-      const other = prefixOf(each);
-      return contains(other, prefix);
-    });
-    const block = near(blocks, (each) => blockPrefix(state.columns, each)) ?? -1;
-    const subnet = near(subnets, (each) => state.subnets[each].at) ?? -1;
-    const close = prefix.length === WIDTH[prefix.family];
-    this.open({ address: prefix.base, block, subnet, rect, family: prefixView.family, close }, text);
+    const around = (layer, prefixOf) => layer.source.find((each) => contains(prefixOf(each), prefix)) ?? -1;
+    const block = around(blocks, (each) => blockPrefix(state.columns, each));
+    const subnet = around(subnets, (each) => state.subnets[each].at);
+    this.open({ block, subnet, rect, prefix });
   }
 
   choose(spot) {
@@ -211,13 +211,16 @@ class MapView {
       this.clear();
       return;
     }
-    const close = this.map.camera.scale >= ADDRESSES_FROM && spot.block >= 0;
-    const family = this.model.frame.family;
-    const text = close ? formatAddress(family, spot.address) : spot.block >= 0 ? formatPrefix(blockPrefix(state.columns, spot.block)) : state.subnets[spot.subnet].prefix;
-    this.open({ ...spot, family, close }, text);
+    const { family } = this.model.frame;
+    const close = this.map.camera.scale >= ADDRESSES_FROM;
+    const block = spot.block >= 0 ? blockPrefix(state.columns, spot.block) : null;
+    const prefix = close ? { family, base: spot.address, length: WIDTH[family] } : block ?? state.subnets[spot.subnet].at;
+    this.open({ ...spot, prefix });
   }
 
-  open(spot, text) {
+  open(spot) {
+    const { prefix } = spot;
+    const text = prefix.length === WIDTH[prefix.family] ? formatAddress(prefix.family, prefix.base) : formatPrefix(prefix);
     this.map.select(spot.rect);
     this.inspector.show(spot);
     this.side.classList.add("open");
@@ -236,8 +239,10 @@ class MapView {
   words(spot) {
     const { columns } = state;
     if (spot.subnet < 0) return "no subnet";
-    const name = state.subnets[spot.subnet].name;
-    if (spot.block < 0) return `unused · ${name}`;
+    const { name, prefix } = state.subnets[spot.subnet];
+    const usage = state.usage.get(name);
+    if (usage && spot.prefix && formatPrefix(spot.prefix) === prefix) return `${count(usage.free)} of ${count(usage.size)} free · ${name}`;
+    if (spot.block < 0) return `no claim · ${name}`;
     const holder = columns.holders[columns.holder[spot.block]];
     return `${percent(fillOf(columns, spot.block))} taken · ${holder ? `claimed by ${holderName(holder)}` : "unclaimed"} · ${name}`;
   }
@@ -257,7 +262,7 @@ class MapView {
     const { columns } = state;
     const held = this.addresses.of(state.scope, columns, block);
     const subnet = state.byName.get(columns.subnetNames[columns.subnet[block]]);
-    return lookAt(columns, block, held, (value) => isWithheld(subnet, value), this.mode === "fill" ? null : this.colours.block(block), theme());
+    return lookAt(columns, block, held, (value) => withheld(subnet, value) !== null, this.mode === "fill" ? null : this.colours.block(block), theme());
   }
 
   happened(list) {
@@ -272,20 +277,9 @@ class MapView {
 
   close() {
     this.stop.forEach((each) => each());
+    this.again.cancel();
+    this.inspector.close();
     removeEventListener("theme", this.repaint);
     this.map.close();
   }
-}
-
-/** True for the network, broadcast and gateway addresses, and outside the ranges. */
-function isWithheld(subnet, value) {
-  const { family, base, length } = subnet.at;
-  const bits = BigInt((family === 4 ? 32 : 128) - length);
-  if (bits > 1n && (value === base || (family === 4 && value === base + (1n << bits) - 1n))) return true;
-  if (subnet.gateway && parseAddress(subnet.gateway).value === value) return true;
-  const holds = (range) => {
-    const ends = range.split("-").map((text) => parseAddress(text).value);
-    return ends[0] <= value && value <= ends.at(-1);
-  };
-  return subnet.exclude.some(holds) || (subnet.ranges !== null && !subnet.ranges.some(holds));
 }

@@ -268,6 +268,8 @@ def _allocations() -> None:
         _big("at"),
         _big("until", nullable=True),
         sa.Column("sticky", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("lease", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("sharers", LONG),
         sa.Column("version", sa.Integer, nullable=False, server_default="0"),
         sa.UniqueConstraint("scope_id", "address", name="uq_borough_allocation_scope_address"),
     )
@@ -309,6 +311,9 @@ def _events() -> None:
         ("address", "address IS NOT NULL"),
         ("owner", "owner != ''"),
         ("host", "host != ''"),
+        ("act", "(act NOT IN ('allocated', 'released'))"),
+        ("actor", "(actor NOT IN (''))"),
+        ("scope", "(scope NOT IN ('', 'default'))"),
     ):
         name = f"ix_borough_event_{column}"
         _partial_index(name, "borough_event", [column, "id"], condition)

@@ -137,9 +137,9 @@ BEGIN
                 address VARCHAR(32) PATH '$.address')) AS made;
         SET the_sequence = LAST_INSERT_ID();
         INSERT INTO borough_allocation (sequence, scope_id, address, subnet_id, owner, host,
-                attributes, note, at, until, sticky)
+                attributes, note, at, until, sticky, lease, sharers)
             SELECT the_sequence, scope_id, UNHEX(address), subnet_id, owner, host, attributes, note, at,
-                until, sticky
+                until, sticky, lease, sharers
             FROM JSON_TABLE(p_plan, '$.allocations[*]' COLUMNS (
                 scope_id BIGINT PATH '$.scope_id', address VARCHAR(32) PATH '$.address',
                 subnet_id BIGINT PATH '$.subnet_id',
@@ -147,7 +147,9 @@ BEGIN
                 host VARCHAR(255) CHARACTER SET utf8mb4 PATH '$.host',
                 attributes MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.attributes',
                 note MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.note', at BIGINT PATH '$.at',
-                until BIGINT PATH '$.until', sticky SMALLINT PATH '$.sticky')) AS made;
+                until BIGINT PATH '$.until', sticky SMALLINT PATH '$.sticky',
+                lease BIGINT PATH '$.lease',
+                sharers MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.sharers')) AS made;
         IF JSON_EXISTS(p_plan, '$.keys') THEN
             INSERT INTO borough_idempotency_key (`key`, fingerprint, sequences, at)
                 SELECT `key`, fingerprint, the_sequence, at

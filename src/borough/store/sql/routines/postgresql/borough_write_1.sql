@@ -69,7 +69,7 @@ BEGIN
         met := met + more;
     END IF;
     IF p_plan ? 'cooled' THEN
-        UPDATE borough_allocation AS a SET until = made.until, sticky = 0
+        UPDATE borough_allocation AS a SET until = made.until, sticky = 0, lease = 0
             FROM jsonb_to_recordset(p_plan->'cooled') AS made (
                 old_sequence bigint, old_version bigint, old_until bigint, until bigint)
             WHERE a.sequence = made.old_sequence AND a.version = made.old_version
@@ -80,10 +80,12 @@ BEGIN
     IF p_plan ? 'edited' THEN
         UPDATE borough_allocation AS a
             SET owner = made.owner, host = made.host, attributes = made.attributes,
-                note = made.note, sticky = made.sticky, version = a.version + 1
+                note = made.note, until = made.until, sticky = made.sticky, lease = made.lease,
+                sharers = made.sharers, version = a.version + 1
             FROM jsonb_to_recordset(p_plan->'edited') AS made (
                 old_sequence bigint, old_version bigint, old_until bigint, owner text, host text,
-                attributes text, note text, sticky int)
+                attributes text, note text, until bigint, sticky int, lease bigint,
+                sharers text)
             WHERE a.sequence = made.old_sequence AND a.version = made.old_version
                 AND coalesce(a.until, -1) = made.old_until;
         GET DIAGNOSTICS more = ROW_COUNT;
@@ -135,13 +137,14 @@ BEGIN
                 RETURNING id, subject
         ), allocated AS (
             INSERT INTO borough_allocation (sequence, scope_id, address, subnet_id, owner, host,
-                    attributes, note, at, until, sticky)
+                    attributes, note, at, until, sticky, lease, sharers)
                 SELECT granted.id, made.scope_id, decode(made.address, 'hex'), made.subnet_id,
                     made.owner, made.host, made.attributes, made.note, made.at,
-                    made.until, made.sticky
+                    made.until, made.sticky, made.lease, made.sharers
                 FROM jsonb_to_recordset(p_plan->'allocations') AS made (
                     scope_id bigint, address text, subnet_id bigint, owner text, host text,
-                    attributes text, note text, at bigint, until bigint, sticky int, subject text)
+                    attributes text, note text, at bigint, until bigint, sticky int, lease bigint,
+                    sharers text, subject text)
                 JOIN granted ON granted.subject = made.subject
         ), keyed AS (
             INSERT INTO borough_idempotency_key (key, fingerprint, sequences, at)
