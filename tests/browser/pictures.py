@@ -62,7 +62,7 @@ def _search(browser: Browser, served: Served) -> None:
     del served
     browser.press("/")
     browser.write("#search input", "edge")
-    browser.until("#search-list li")
+    browser.until("#search-list .option")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,17 @@ class Shot:
     ends: bool = False
 
 
-VIEWS = ("subnets", "map", "groups", "hosts", "allocate", "events", "topology", "addresses")
+VIEWS = (
+    "subnets",
+    "map",
+    "groups",
+    "hosts",
+    "allocate",
+    "events",
+    "topology",
+    "addresses",
+    "tokens",
+)
 
 SHOTS = (
     *(Shot(view, view) for view in VIEWS),

@@ -212,5 +212,5 @@ def test_hostile_names_are_only_text(ipam: Ipam, page: Served, browser: Browser)
     browser.press("6")
     browser.until(".events", HOSTILE)
     browser.write("#search input", "<img")
-    browser.until("#search-list li", HOSTILE)
+    browser.until("#search-list .option", HOSTILE)
     assert browser.run("return [window.hacked, document.images.length]") == [None, 0]

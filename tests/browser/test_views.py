@@ -281,19 +281,27 @@ def test_search_by_address_owner_host_and_subnet(
     def find(words: str, kind: str, what: str) -> None:
         browser.press("/")
         browser.write("#search input", words)
-        browser.until("#search-list li", what)
-        lines = [each.text for each in browser.all("#search-list li")]
+        browser.until("#search-list .option", what)
+        browser.settle()
+        lines = [each.text for each in browser.all("#search-list .option")]
         at = next(at for at, line in enumerate(lines) if kind in line and what in line)
         browser.press(*["arrow_down"] * at, "enter")
 
     find(held, "Address", held)
     browser.until(".inspector h2", held)
-    find("web-", "Owner", "web-2")
-    browser.until(".inspector", "web-2")
+    find("EB-", "Owner", "web-2")
+    browser.until("main[data-view=addresses] tbody tr", "web-2")
     find("ode-3", "Host", "node-3")
     browser.until(".detail h2", "node-3")
     find("edge-8", "Subnet", "edge-8")
-    browser.until(".inspector h2", "203.0.113.16/28")
+    browser.until(".detail h2", "edge-8")
+    # Over all scopes, with counts.
+    browser.press("/")
+    browser.write("#search input", "desk")
+    browser.until("#search-list .group-title", "Addresses (1)")
+    find("10.0.0.9", "Address", "10.0.0.9")
+    browser.until(".inspector", "desk")
+    assert "scope=blue" in browser.driver.current_url
     browser.press("/")
     browser.write("#search input", "nothing-like-it")
     browser.until("#search-list", "Nothing found")
@@ -320,3 +328,38 @@ def test_another_scope(page: Served, browser: Browser) -> None:
     browser.click("#rail a[data-view=groups]")
     browser.until("tbody tr", "lan")
     assert len(browser.all("tbody tr")) == 1
+
+
+def test_thresholds_name_the_groups_that_exceed_them(page: Served, browser: Browser) -> None:
+    """By share and by a number of free addresses; they are in the address of the page."""
+    browser.open(f"{page.url}/#/groups?by=network,segment&few=15")
+    browser.until(".card.warn", "14 of 14 free")
+    assert len(browser.all(".card")) == 2
+    browser.write("input[aria-label='Free addresses']", "")
+    browser.press("tab")
+    browser.gone(".card.warn")
+    browser.write("input[aria-label='Per cent taken']", "0.1")
+    browser.press("tab")
+    browser.until(".card.warn", "pods")
+    assert "full=0.1" in browser.driver.current_url
+
+
+def test_tokens_are_created_and_revoked(page: Served, ipam: Ipam, browser: Browser) -> None:
+    """The text of a token is shown once."""
+    browser.click("#rail-foot a", "Tokens")
+    browser.until("tbody", "There is no token.")
+    browser.click("button", "Create a token")
+    browser.write("#token-name", "ops")
+    browser.choose("#token-permission", "allocate")
+    browser.write("#token-labels", "network=pods")
+    browser.click("dialog button.primary")
+    secret = browser.until("dialog .secret").text
+    assert len(secret) > 20
+    browser.click("dialog button", "Close")
+    browser.until("tbody tr", "ops")
+    (token,) = ipam.tokens()
+    assert (token.permission, token.labels) == ("allocate", {"network": ["pods"]})
+    browser.click("tbody button", "Revoke")
+    browser.click("dialog button.primary")
+    browser.until("tbody", "There is no token.")
+    assert not ipam.tokens()

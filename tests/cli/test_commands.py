@@ -165,6 +165,15 @@ def test_addresses_of_a_subnet_are_listed_in_order(cli: Cli):
     assert [each["state"] for each in rest] == ["free", "never"]
 
 
+def test_search_finds_any_part(cli: Cli):
+    cli.json("allocate", "-l", "network=pods", "--address", "10.64.0.9", "--owner", "Web-Nine")
+    said = cli.text("search", "b-nin")
+    assert "10.64.0.9" in said
+    found = cli.json("search", "10.64.0.9")
+    assert [each["name"] for each in found["subnets"]] == ["pods-a"]
+    assert cli.text("search", "nothing-like-it") == "Nothing found.\n"
+
+
 def test_allocate_explains_itself(cli: Cli):
     words = ("allocate", "-l", "network=pods", "--host", "node-1", "--explain")
     assert cli.json(*words)["explanation"]["rungs"][1]["verdict"] == "taken"

@@ -34,6 +34,7 @@ from borough.engine.leases import Renewed, RenewRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReleaseRequest, place
 from borough.engine.reservations import CancelRequest, ReserveRequest
+from borough.engine.search import SearchQuery, SearchResult, search
 from borough.engine.space_map import SpaceMap
 from borough.engine.tokens import check_boundary_labels
 from borough.engine.views import (
@@ -302,6 +303,10 @@ class ScopedIpam(Face):
     def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
         self._check_visible(wanted.subnet)
         return self._read(lambda unit, _visible: address_lines(unit, wanted))
+
+    def _search(self, wanted: SearchQuery) -> SearchResult:
+        hosts = {each.name for each in self._hosts()}
+        return self._read(lambda unit, visible: search(unit, wanted, visible, hosts))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         """The map of the visible subnets."""

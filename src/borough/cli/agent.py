@@ -33,7 +33,7 @@ class _AgentFamily(Family):
 
 @click.group("agent", cls=_AgentFamily)
 def agent() -> None:
-    """Install the routes of a host in its kernel."""
+    """Keep the routes of a host in its kernel."""
 
 
 @command("run", example="borough agent run --host node-1 --server https://ipam.example:8080")
@@ -80,8 +80,9 @@ def agent() -> None:
 def run(state: GlobalOptions, /, **options: Any) -> None:
     """Install the routes of this host, and follow their changes.
 
-    They are blackhole routes with protocol 211 in the kernel, which a routing daemon announces. No other
-    route is touched, and the routes stay when the agent ends. Its token is read from BOROUGH_TOKEN.
+    The word run may be left out. The routes are blackhole routes with protocol 211, which a routing daemon
+    announces. No other route is touched, and the routes stay when the agent ends. Its token is read from
+    BOROUGH_TOKEN.
     """
     if state.server is None:
         raise click.UsageError("The agent works through a service: name it by --server.")
@@ -115,9 +116,9 @@ def run(state: GlobalOptions, /, **options: Any) -> None:
 )
 @pass_state
 def status(state: GlobalOptions, status: str) -> None:
-    """Show the state of the agent of this host.
+    """Show the status of the agent of this host.
 
-    The exit code is 0 only when all routes are installed and the service is connected.
+    The exit code is 0 only when it is connected and has installed all routes.
     """
     from borough.agent.status import read_status
 

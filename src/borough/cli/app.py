@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "transfer": "borough.cli.edit:transfer",
     "reassign": "borough.cli.reassign:reassign",
     "show": "borough.cli.show:show",
+    "search": "borough.cli.search:search",
     "list": "borough.cli.list:list_",
     "subnet": "borough.cli.subnet:subnet",
     "host": "borough.cli.host:host",

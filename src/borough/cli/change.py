@@ -9,7 +9,16 @@ import click
 
 from borough.cli.apply import show_applied
 from borough.cli.command import command
-from borough.cli.options import attribute_option, gather, labels_option, pair, text_option, words
+from borough.cli.options import (
+    attribute_option,
+    gather,
+    labels_option,
+    pair,
+    subnet_options,
+    subnet_settings,
+    text_option,
+    words,
+)
 from borough.cli.output import emit
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.declared.topology import Changes
@@ -40,11 +49,7 @@ _REMOVE: Final = click.option(
 
 def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
     """The fields to change, for the options of a command."""
-    made = {
-        name: value
-        for name, value in options.items()
-        if value is not None and value not in ((), {})
-    }
+    made = subnet_settings(options)
     removed: Sequence[str] = made.pop("remove", ())
     for name in _MERGED:
         if name in made:
@@ -71,29 +76,10 @@ def _run(state: GlobalOptions, dry_run: bool, name: str, change: Callable[[], Ch
 @text_option("--name", "NEW", "Its new name.")
 @text_option("--cidr", "PREFIX", "Its new prefix.")
 @text_option("--scope", "SCOPE", "Its new address space (VRF).")
-@text_option("--gateway", "ADDRESS", "Its gateway, which is never given by accident.")
-@click.option(
-    "--range",
-    "ranges",
-    type=words,
-    metavar="RANGE",
-    multiple=True,
-    help="Give addresses of this range only; `none` for no addresses. Again for more.",
-)
-@click.option(
-    "--exclude",
-    type=words,
-    metavar="RANGE",
-    multiple=True,
-    help="Give addresses of this range by name only. Again for more ranges.",
-)
+@subnet_options
 @click.option(
     "--closed/--open", default=None, help="Take no new addresses and claims, or take them."
 )
-@labels_option("A label that it carries; labels of other dimensions stay.")
-@click.option("--weight", type=int, metavar="N", help="The heavier one is used first.")
-@text_option("--project", "PROJECT", "Whose quota in the pool it counts against.")
-@text_option("--cooldown", "TIME", "How long a released address rests: 30s, 5m, 2h, 1d.")
 @_CLAIM
 @attribute_option("Value to set; other attributes stay.")
 @_REMOVE
@@ -105,8 +91,6 @@ def change_subnet(state: GlobalOptions, /, subnet: str, dry_run: bool, **options
     Addresses in use stay allocated. A change that would leave one without a subnet is refused.
     """
     fields = _fields(options)
-    if fields.get("ranges") == ("none",):
-        fields["ranges"] = ()
     with state.open() as ipam:
         _run(state, dry_run, subnet, lambda: ipam.change_subnet(subnet, dry_run=dry_run, **fields))
 

@@ -187,6 +187,38 @@ _SELECTOR: Final[tuple[Callable[[Any], Any], ...]] = (
 )
 
 
+_SUBNET: Final[tuple[Callable[[Any], Any], ...]] = (
+    labels_option("A label that it carries."),
+    text_option("--project", "PROJECT", "Whose quota in the pool it counts against."),
+    text_option("--gateway", "ADDRESS", "Its gateway, which is never given by accident."),
+    click.option(
+        "--range",
+        "ranges",
+        type=words,
+        metavar="RANGE",
+        multiple=True,
+        help="Give addresses of this range only: first-last, an address or a prefix; `none` for no "
+        "addresses. Again for more.",
+    ),
+    click.option(
+        "--exclude",
+        type=words,
+        metavar="RANGE",
+        multiple=True,
+        help="Give addresses of this range by name only. Again for more ranges.",
+    ),
+    click.option(
+        "--weight",
+        type=int,
+        metavar="N",
+        help="Of equally good subnets the heavier one is used first.",
+    ),
+    text_option(
+        "--cooldown", "TIME", "How long a released address rests: seconds, or 30s, 5m, 2h, 1d."
+    ),
+)
+
+
 _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
     text_option("--owner", "OWNER", "Name of the holder of the addresses, to release them by."),
     text_option(
@@ -219,6 +251,21 @@ _KEPT: Final[tuple[Callable[[Any], Any], ...]] = (
         help="Answer when the agents of the hosts have installed the routes, at most after ten seconds.",
     ),
 )
+
+
+def subnet_options(function: F) -> F:
+    """Add the options for the settings of a subnet."""
+    for add in reversed(_SUBNET):
+        function = add(function)
+    return function
+
+
+def subnet_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a subnet that were given; an empty option that repeats is none."""
+    made = {name: value for name, value in options.items() if value not in (None, ())}
+    if made.get("ranges") == ("none",):
+        made["ranges"] = ()
+    return made
 
 
 def selector_options(function: F) -> F:

@@ -8,7 +8,7 @@ import click
 
 from borough.cli.change import change_subnet
 from borough.cli.command import Family, command
-from borough.cli.options import gather, given, labels_option, text_option, words
+from borough.cli.options import gather, subnet_options, subnet_settings, text_option, words
 from borough.cli.output import Page, emit, labels_text, ranges_text
 from borough.cli.state import GlobalOptions, pass_state
 from borough.cli.subnet_changes import merge, split
@@ -52,36 +52,8 @@ _ADD_EXAMPLE = "borough subnet add pods-c --cidr 10.65.0.0/24 -l network=pods --
     metavar="N",
     help="Prefix length to carve. When left out, the default of the pool.",
 )
-@labels_option("A label that it carries.")
-@text_option("--project", "PROJECT", "Whose quota in the pool it counts against.")
-@text_option("--gateway", "ADDRESS", "Its gateway, which is never given by accident.")
-@click.option(
-    "--range",
-    "ranges",
-    type=words,
-    metavar="RANGE",
-    multiple=True,
-    help="Give addresses of this range only: first-last, an address or a prefix. Again for more.",
-)
-@click.option(
-    "--exclude",
-    type=words,
-    metavar="RANGE",
-    multiple=True,
-    help="Give addresses of this range by name only. Again for more ranges.",
-)
+@subnet_options
 @click.option("--closed", is_flag=True, help="Take no new addresses and no new claims.")
-@click.option(
-    "--weight",
-    type=int,
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="Of equally good subnets the heavier one is used first.",
-)
-@text_option(
-    "--cooldown", "TIME", "How long a released address rests: seconds, or 30s, 5m, 2h, 1d."
-)
 @text_option("--scope", "SCOPE", "Its address space (VRF); the pool's, or `default`.")
 @text_option("--key", "KEY", "Idempotency key: asked again with it, you get the same subnet.")
 @pass_state
@@ -90,8 +62,7 @@ def add(state: GlobalOptions, /, labels: tuple[tuple[str, str], ...], **options:
 
     NAME is how it is called; when left out, it is called by its prefix.
     """
-    options["ranges"] = options["ranges"] or None  # An empty list would mean no addresses at all.
-    settings = given(options) | {"labels": gather(labels)}
+    settings = subnet_settings(options) | {"labels": gather(labels)}
     if not settings.keys() & {"pool", "cidr"}:
         raise click.UsageError(
             "Name its prefix with --cidr, or a pool to carve it from with --pool."

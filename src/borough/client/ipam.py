@@ -42,6 +42,7 @@ from borough.engine.request import (
     write_request,
 )
 from borough.engine.reservations import CancelRequest, ReserveRequest
+from borough.engine.search import SearchQuery, SearchResult
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.change import ChangeRequest
 from borough.engine.topology.replacing import ReplaceRequest
@@ -242,6 +243,10 @@ class RemoteIpam(Face):
         query = {"subnet": wanted.subnet, "after": wanted.after or ""}
         found = self._pages("/v1/addresses", "addresses", query, wanted.limit)
         return [convert(each, AddressLine) for each in found]
+
+    def _search(self, wanted: SearchQuery) -> SearchResult:
+        query = {"text": wanted.text, "after": wanted.after, "limit": wanted.limit}
+        return convert(self._http.get("/v1/search", query), SearchResult)
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         named = None if subnets is None else list(subnets)

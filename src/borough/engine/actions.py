@@ -28,6 +28,7 @@ from borough.engine.leases import Renewed, RenewRequest
 from borough.engine.queries import RouteForm
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest
+from borough.engine.search import SearchQuery, SearchResult
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.change import ChangeRequest
 from borough.engine.topology.replacing import ReplaceRequest
@@ -107,6 +108,8 @@ class Actions(ABC):
     def _allocations(self, selected: AllocationFilter) -> list[Allocation]: ...
     @abstractmethod
     def _addresses(self, wanted: LineQuery) -> list[AddressLine]: ...
+    @abstractmethod
+    def _search(self, wanted: SearchQuery) -> SearchResult: ...
     @abstractmethod
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap: ...
     @abstractmethod

@@ -63,6 +63,7 @@ from borough.engine.reservations import (
     parse_cancel,
     parse_reserve,
 )
+from borough.engine.search import SearchQuery, SearchResult, parse_search
 from borough.engine.space_map import SpaceMap
 from borough.engine.topology.apply import load
 from borough.engine.topology.change import parse_change
@@ -492,6 +493,17 @@ class Face(Actions):
         :raises UnknownObject: there is no such subnet.
         """
         return self._addresses(wanted)
+
+    @takes(parse_search)
+    def search(self, wanted: SearchQuery) -> SearchResult:
+        """Find subnets, hosts and addresses of all scopes by any part of what is known about them.
+
+        A page compares at most 20,000 allocations; ``next`` leads on until all are compared. An address or a
+        prefix is found by index.
+
+        Parameters: see :func:`borough.engine.search.parse_search`.
+        """
+        return self._search(wanted)
 
     def space_map(
         self, *, scope: str = "default", subnets: Collection[str] | None = None

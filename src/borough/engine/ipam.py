@@ -39,6 +39,7 @@ from borough.engine.queries import RouteForm
 from borough.engine.release import release
 from borough.engine.request import AllocationFilter, ReassignRequest, ReleaseRequest
 from borough.engine.reservations import CancelRequest, ReserveRequest, Seen, cancel, reserve
+from borough.engine.search import SearchQuery, SearchResult, search
 from borough.engine.space_map import SpaceMap, space_map
 from borough.engine.topology import apply, change, subnets
 from borough.engine.topology.change import ChangeRequest
@@ -295,6 +296,9 @@ class Ipam(Face):
 
     def _addresses(self, wanted: LineQuery) -> list[AddressLine]:
         return self._read(lambda unit: address_lines(unit, wanted))
+
+    def _search(self, wanted: SearchQuery) -> SearchResult:
+        return self._read(lambda unit: search(unit, wanted))
 
     def _space_map(self, scope: str, subnets: Collection[str] | None) -> SpaceMap:
         upto = self._store.horizon()

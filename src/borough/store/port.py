@@ -77,6 +77,18 @@ class ReadAllocations(Protocol):
     ) -> list[AllocationRow]:
         """Allocations of a subnet by address, from an address on."""
 
+    def allocations_with(
+        self, texts: Sequence[str], after: int, examined: int, limit: int
+    ) -> tuple[list[AllocationRow], int | None]:
+        """Allocations in whose owner, host, note or attributes one of some texts occurs.
+
+        :param texts: in small letters; letters of either case match, those of ASCII at least.
+        :param after: only larger sequence numbers.
+        :param examined: most allocations to compare.
+        :param limit: most allocations to return.
+        :return: them by sequence number, and the number of the last that was compared; None at the end.
+        """
+
     def expired(self, now: int, limit: int) -> list[AllocationRow]:
         """Allocations whose cool-down has ended, the longest ended first."""
 

@@ -8,6 +8,7 @@ from borough.api.paging import page_of
 from borough.domain.declared.tokens import Permission
 from borough.domain.net.prefixes import parse_prefix
 from borough.engine.face import Face
+from borough.engine.search import SearchResult
 from borough.engine.space_map import SpaceMap
 from borough.engine.summaries import Audited, GroupUsage
 from borough.engine.views import BlockView
@@ -31,6 +32,12 @@ def blocks(ipam: Face, query: s.BlockQuery) -> s.BlockPage:
 def space_map(ipam: Face, query: s.MapQuery) -> SpaceMap:
     """All blocks of a scope in columns, as the map of the page needs them."""
     return ipam.space_map(scope=query.scope, subnets=query.subnet or None)
+
+
+@operation("GET", "/v1/search", permission=Permission.READ)
+def search(ipam: Face, query: s.SearchFilter) -> SearchResult:
+    """Subnets, hosts and addresses of all scopes by any part of what is known about them, page by page."""
+    return ipam.search(query.text, after=query.after, limit=query.limit)
 
 
 @operation("GET", "/v1/usage", permission=Permission.READ)

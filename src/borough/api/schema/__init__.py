@@ -57,6 +57,7 @@ from borough.api.schema.reading import (
     Newest,
     RouteQuery,
     Routes,
+    SearchFilter,
     UsageQuery,
 )
 from borough.api.schema.routes import Agents, Report, ScopeQuery
@@ -146,6 +147,7 @@ __all__ = [
     "RouteQuery",
     "Routes",
     "ScopeQuery",
+    "SearchFilter",
     "Selector",
     "SubnetFields",
     "SubnetPage",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from msgspec import field
+from msgspec import Meta, field
 
 from borough.api.schema.base import (
     PAGE,
@@ -19,6 +20,7 @@ from borough.api.schema.base import (
 )
 from borough.domain.space.events import Event
 from borough.engine.queries import RouteForm
+from borough.engine.search import LISTED
 from borough.engine.views import BlockView, Route
 
 
@@ -45,6 +47,20 @@ class MapQuery(Input):
 
     scope: Text = "default"
     subnet: list[MaybeText] = field(default_factory=list)
+
+
+class SearchFilter(Input):
+    """Something to find.
+
+    :ivar text: any part of a name, a label, a note or an attribute; an address, a prefix or the beginning
+        of an IPv4 address; a MAC address.
+    :ivar after: `next` of the page before.
+    :ivar limit: most lines of each kind.
+    """
+
+    text: Text
+    after: Number = 0
+    limit: Annotated[int, Meta(ge=1, le=PAGE)] = LISTED
 
 
 class UsageQuery(Input):

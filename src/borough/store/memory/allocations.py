@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -121,6 +122,16 @@ class MemoryAllocations(MemoryPart):
         ]
         return sorted(found, key=lambda each: each.sequence)[: wanted.limit]
 
+    def allocations_with(
+        self, texts: Sequence[str], after: int, examined: int, limit: int
+    ) -> tuple[list[AllocationRow], int | None]:
+        behind = (each for each in self._tables.allocations.values() if each.sequence > after)
+        rows = sorted(behind, key=lambda each: each.sequence)[: examined + 1]
+        found = [each for each in rows[:examined] if any(text in _searched(each) for text in texts)]
+        if len(found) > limit:
+            return found[:limit], found[limit - 1].sequence
+        return found, rows[examined - 1].sequence if len(rows) > examined else None
+
     def allocations_from(
         self, subnet_id: int, first: int, limit: int | None
     ) -> list[AllocationRow]:
@@ -130,6 +141,12 @@ class MemoryAllocations(MemoryPart):
             if each.subnet_id == subnet_id and each.address >= first
         ]
         return sorted(found, key=lambda each: each.address)[:limit]
+
+
+def _searched(each: AllocationRow) -> str:
+    """The texts of an allocation that a search looks at, in small letters."""
+    attributes = json.dumps(dict(each.attributes), ensure_ascii=False) if each.attributes else ""
+    return "\n".join((each.owner, each.host, each.note, attributes)).lower()
 
 
 def _key(allocation: AllocationRow) -> tuple[str, int, int]:

@@ -346,6 +346,41 @@ def allocations(fields: tuple[str, ...], sequences: int, place: tuple[Any, ...] 
     return query.order_by(t.allocation.c.sequence).limit(_P("count"))
 
 
+_BEHIND = (
+    sa.select(t.allocation.c.sequence)
+    .where(t.allocation.c.sequence > _P("after"))
+    .order_by(t.allocation.c.sequence)
+    .limit(_P("count"))
+    .subquery("behind")
+)
+#: The last of the next allocations by sequence number, and how many they are.
+examined = sa.select(sa.func.max(_BEHIND.c.sequence), sa.func.count()).select_from(_BEHIND)
+
+
+@shaped
+def allocations_with(texts: int) -> Any:
+    """Allocations of a range of sequence numbers in which one of some texts occurs.
+
+    :param texts: number of texts.
+    """
+    columns = (t.allocation.c[name] for name in ("owner", "host", "note", "attributes"))
+    found = [
+        sa.func.lower(column).like(_P(f"text_{at}"), escape="!")
+        for column in columns
+        for at in range(texts)
+    ]
+    numbers = t.allocation.c.sequence
+    query = _ALLOCATIONS.where(numbers > _P("after"), numbers <= _P("upto"), sa.or_(*found))
+    return query.order_by(numbers).limit(_P("count"))
+
+
+def containing(text: str) -> str:
+    """The pattern of texts that contain a text."""
+    for special in "!%_":
+        text = text.replace(special, "!" + special)
+    return f"%{text}%"
+
+
 #: The allocations of a subnet by address: a range of the index that keeps addresses unique.
 allocations_from = (
     _ALLOCATIONS.where(*IN_SUBNET).order_by(t.allocation.c.address).limit(_P("count"))

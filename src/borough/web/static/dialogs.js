@@ -13,8 +13,12 @@ export function openDialog(content, label) {
   return made;
 }
 
-/** Ask for a token, then go on. It is kept for this tab only, and sent in a header only. */
-export function askToken(problem, then) {
+/**
+ * Ask for a token, then go on. It is kept for this tab only, and sent in a header only.
+ *
+ * @param {boolean} may true when the caller may see all tokens
+ */
+export function askToken(problem, then, may = false) {
   if (asking) return;
   const field = h("input", { type: "password", id: "token-field", autocomplete: "off", spellcheck: "false", "aria-describedby": "token-hint" });
   const submit = (event) => {
@@ -35,6 +39,7 @@ export function askToken(problem, then) {
       h("h2", {}, "Token"),
       problem && token() ? h("p", { role: "alert" }, problem.message) : null,
       h("div", { class: "field" }, h("label", { for: "token-field" }, "Token of this service"), field, h("p", { class: "hint", id: "token-hint" }, "Kept in this tab until it is closed, and sent to this service only.")),
+      may ? h("p", {}, h("a", { href: "#/tokens", on: { click: () => asking.close() } }, "All tokens of the service")) : null,
       h("div", { class: "dialog-actions" }, token() ? button("Forget it", { on: { click: forget } }) : null, button("Cancel", { on: { click: () => asking.close() } }), h("button", { type: "submit", class: "button primary" }, "Use it")),
     ),
     "Token",
@@ -54,10 +59,16 @@ export function confirmDialog(title, parts, word, work) {
     event.preventDefault();
     go.disabled = true;
     const left = await work();
-    if (left) body.replaceChildren(...[left].flat());
-    else made.close();
+    if (!left) {
+      made.close();
+      return;
+    }
+    body.replaceChildren(...[left].flat());
+    cancel.lastElementChild.textContent = "Close";
+    go.hidden = true;
   };
-  const made = openDialog(h("form", { on: { submit } }, h("h2", {}, title), body, h("div", { class: "dialog-actions" }, button("Cancel", { on: { click: () => made.close() } }), go)), title);
+  const cancel = button("Cancel", { on: { click: () => made.close() } });
+  const made = openDialog(h("form", { on: { submit } }, h("h2", {}, title), body, h("div", { class: "dialog-actions" }, cancel, go)), title);
 }
 
 const KEYS = [

@@ -15,6 +15,7 @@ import { groupsView } from "./views/groups.js";
 import { hostsView } from "./views/hosts.js";
 import { mapView } from "./views/map.js";
 import { subnetsView } from "./views/subnets.js";
+import { tokensView } from "./views/tokens.js";
 import { topologyView } from "./views/topology.js";
 
 const VIEWS = {
@@ -28,7 +29,7 @@ const VIEWS = {
 };
 
 /** Views that links lead to, and that are not in the list of views. */
-const LINKED = { addresses: ["Addresses", addressesView] };
+const LINKED = { addresses: ["Addresses", addressesView], tokens: ["Tokens", tokensView] };
 const ALL_VIEWS = { ...VIEWS, ...LINKED };
 
 /** Views that have nothing to show before the first subnet. */
@@ -61,7 +62,7 @@ function buildTop() {
   const scope = h("select", { class: "select-quiet", id: "scope", "aria-label": "Scope", hidden: true, on: { change: () => go(where().view, { scope: scope.value }) } });
   const themes = iconButton("", "auto", { id: "theme", on: { click: turnTheme } });
   const help = iconButton("Keyboard shortcuts", "help", { id: "help", on: { click: showHelp } });
-  const key = iconButton("Token", "key", { id: "token", on: { click: () => askToken(null, open) } });
+  const key = iconButton("Token", "key", { id: "token", on: { click: () => askToken(null, open, state.caller?.permission === "administer") } });
   put(document.getElementById("top-end"), scope, live, key, themes, help);
   labelTheme();
   watchService(document.getElementById("banner"), live);
@@ -95,6 +96,7 @@ function showCaller() {
     document.getElementById("rail-foot"),
     caller.name ? h("div", {}, `${caller.name} · may ${caller.permission}`) : null,
     within.length ? h("div", {}, within.join(" ")) : null,
+    caller.permission === "administer" ? h("a", { href: "#/tokens" }, "Tokens") : null,
     h("div", {}, `Borough ${caller.release}`),
   );
 }
@@ -119,7 +121,7 @@ async function route() {
   showScopes();
   const { view: asked, query } = where();
   const name = ALL_VIEWS[asked] ? asked : "subnets";
-  for (const each of document.querySelectorAll("#rail a")) {
+  for (const each of document.querySelectorAll("#rail > a")) {
     each.href = link(each.dataset.view);
     if (each.dataset.view === name) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");

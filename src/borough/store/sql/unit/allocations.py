@@ -247,6 +247,20 @@ class SqlAllocations(SqlPart):
                 return found[: wanted.limit]
             wanted = replace(wanted, after=page[-1].sequence)
 
+    def allocations_with(
+        self, texts: Sequence[str], after: int, examined: int, limit: int
+    ) -> tuple[list[AllocationRow], int | None]:
+        upto, number = self._runner.rows(s.examined, after=after, count=examined)[0]
+        if not number:
+            return [], None
+        named = {f"text_{at}": s.containing(text) for at, text in enumerate(texts)}
+        clause = s.allocations_with(len(texts))
+        found = self._runner.rows(clause, **named, after=after, upto=upto, count=limit + 1)
+        made = [rows.to_allocation(row) for row in found[:limit]]
+        if len(found) > limit:
+            return made, made[-1].sequence
+        return made, int(upto) if number == examined else None
+
     def allocations_from(
         self, subnet_id: int, first: int, limit: int | None
     ) -> list[AllocationRow]:

@@ -34,12 +34,17 @@ function product(lists) {
   return lists.reduce((made, list) => made.flatMap((front) => list.map((each) => [...front, each])), [[]]);
 }
 
-/** The share that cannot be allocated now, and its level; `dry`: see dryIn. */
-export function stateOf(group, dry = Infinity) {
+/**
+ * The share that cannot be allocated now, and its level.
+ *
+ * @param {number} dry see dryIn
+ * @param limits `share` from which, and `free` below which a group is to be noticed
+ */
+export function stateOf(group, dry = Infinity, limits = { share: WARN.share, free: 0 }) {
   const taken = group.used;
   const share = group.size ? Math.min(1, taken / group.size) : 0;
   const beyond = (limit) => share >= limit.share || dry <= limit.dry;
-  const level = !group.size ? "none" : group.free === 0 ? "dry" : beyond(ALARM) ? "alarm" : beyond(WARN) ? "warn" : "good";
+  const level = !group.size ? "none" : group.free === 0 ? "dry" : beyond(ALARM) ? "alarm" : share >= limits.share || dry <= WARN.dry || group.free < limits.free ? "warn" : "good";
   return { share, level };
 }
 

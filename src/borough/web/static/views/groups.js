@@ -18,6 +18,9 @@ class GroupsView {
   constructor(root) {
     this.by = null;
     this.picks = h("fieldset", { class: "picks" });
+    this.full = h("input", { type: "number", min: "1", max: "100", value: "80", "aria-label": "Per cent taken", on: { change: () => this.limit() } });
+    this.few = h("input", { type: "number", min: "0", placeholder: "none", "aria-label": "Free addresses", on: { change: () => this.limit() } });
+    const thresholds = h("div", { class: "picks" }, h("label", { class: "threshold" }, "Notice from", this.full, "% taken"), h("label", { class: "threshold" }, "or fewer than", this.few, "free"));
     this.cards = h("div", { class: "cards", role: "list", "aria-label": "Groups that need attention" });
     this.table = new Table(this.columns(), {
       key: (group) => group.key,
@@ -29,7 +32,7 @@ class GroupsView {
       h(
         "div",
         { class: "view" },
-        h("div", { class: "view-head" }, h("h1", {}, "Groups"), this.picks),
+        h("div", { class: "view-head" }, h("h1", {}, "Groups"), thresholds, this.picks),
         this.cards,
         h("div", { class: "panel" }, this.table.element),
       ),
@@ -103,7 +106,19 @@ class GroupsView {
     this.draw();
   }
 
+  /** Other thresholds: they are in the address. */
+  limit() {
+    note({ full: this.full.value === "80" ? "" : this.full.value, few: this.few.value });
+    this.draw();
+  }
+
+  get limits() {
+    return { share: (Number(this.full.value) || 80) / 100, free: Number(this.few.value) || 0 };
+  }
+
   update(query) {
+    this.full.value = query.full ?? "80";
+    this.few.value = query.few ?? "";
     if (query.by) this.by = query.by === "-" ? [] : query.by.split(",");
     this.draw();
   }
@@ -122,7 +137,7 @@ class GroupsView {
     const groups = summarise(state.subnets, state.usage, by).map((group) => {
       const dry = dryIn(group, rate);
       const parts = by.map((name, at) => [name, group.values[at]]);
-      return { ...group, ...stateOf(group, dry), dry, parts, title: group.values.join(" ") };
+      return { ...group, ...stateOf(group, dry, this.limits), dry, parts, title: group.values.join(" ") };
     });
     groups.sort(urgency);
     // Columns in which nothing stands would only take room.
@@ -134,7 +149,7 @@ class GroupsView {
   }
 
   drawCards(groups) {
-    const urgent = groups.filter((group) => ["dry", "alarm", "warn"].includes(group.level)).slice(0, 4);
+    const urgent = groups.filter((group) => ["dry", "alarm", "warn"].includes(group.level)).slice(0, 8);
     if (!urgent.length) {
       put(this.cards, groups.length ? h("div", { class: "card calm", role: "listitem" }, badge("good"), h("p", {}, `All ${plural(groups.length, "group")} have room.`)) : null);
       return;
