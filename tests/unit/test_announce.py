@@ -113,6 +113,16 @@ def test_settling_prefix_is_one_that_the_routers_may_have_or_not():
     assert astray(hosts, 4, at, "b") == {"b"}
 
 
+def test_host_keeps_a_prefix_that_settles_when_the_service_has_restarted():
+    """A report after the settling time was lost with the service."""
+    prefix = made("10.0.0.0/28")
+    hosts = {
+        "a": Announcer(settling=prefix, is_silent=False),
+        "b": announcer(prefix, NO_PREFIXES),
+    }
+    assert permitted(hosts) == {"a": prefix, "b": prefix}
+
+
 def test_prefix_that_is_withdrawn_does_not_come_back():
     """Its removal is not reported yet when an exception appears inside it."""
     outer, inner = made("10.0.0.0/24"), made("10.0.0.5/32")

@@ -81,16 +81,12 @@ def permitted(
     made: dict[str, Prefixes] = {}
     for host, each in announcers.items():
         found = each.target
-        may_have, has = each.possible, each.installed
-        if before is not None:
-            may_have = has = before.get(host, NO_PREFIXES)
-        if not has == may_have == each.target:
-            early = {
-                prefix for prefix in each.target - may_have if awaited.has_inside(prefix, host)
-            }
+        present = each.possible if before is None else before.get(host, NO_PREFIXES)
+        if present != each.target:
+            early = {prefix for prefix in each.target - present if awaited.has_inside(prefix, host)}
             kept = {
                 prefix
-                for prefix in has - each.target
+                for prefix in present - each.target
                 if awaited.has_inside(prefix, host)
                 or awaited.has_around(prefix, host)
                 # Its own next prefix waits: without this one the address would lead to another host.
