@@ -270,7 +270,7 @@ def run(
 
 
 def test_short_campaign(ipam: Ipam, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Twelve hosts, eight with BIRD and four with FRR; about 20 seconds of acts.
+    """Twelve hosts, eight with BIRD and four with FRR; nothing is killed.
 
     Beside all other tests a machine may lose a probe that had a route.
     """
@@ -278,7 +278,7 @@ def test_short_campaign(ipam: Ipam, tmp_path: Path, capsys: pytest.CaptureFixtur
     fleet = Fleet(ipam, f"sqlite:///{tmp_path}/ipam.db", birds=8, frrs=4)
     try:
         fleet.wait_until_reported()
-        run(fleet, 80, 1, kills=1, pause=0.05, most_lost=5, capsys=capsys)
+        run(fleet, 80, 1, kills=0, pause=0.05, most_lost=5, capsys=capsys)
     finally:
         fleet.remove()
 
