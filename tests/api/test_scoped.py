@@ -260,6 +260,15 @@ ATTACKS: dict[str, list[tuple[str, Any, set[int]]]] = {
         ("/v1/history?subnet=secret-b", None, {404}),
         ("/v1/history?label=tenant%3Dsecret-green", None, {403}),
     ],
+    "host_routes": [
+        ("/v1/hosts/secret-host/routes", None, {403}),
+        ("/v1/hosts/red-host/routes", None, {403}),
+    ],
+    "acknowledge": [
+        ("/v1/hosts/secret-host/routes/installed", {"installed": []}, {403}),
+        ("/v1/hosts/red-host/routes/installed", {"installed": ["10.1.0.0/28"]}, {403}),
+    ],
+    "agents": [("/v1/agents", None, {403})],
     "newest_event": [("/v1/events/newest", None, {200})],
     "prune_events": [("/v1/events/prune", {"through": 1}, {403})],
     "audit": [("/v1/audit", {}, {403}), ("/v1/audit", {"repair": True}, {403})],

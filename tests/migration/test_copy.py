@@ -64,6 +64,7 @@ def fill(ipam: Ipam) -> None:
     ipam.release(owner="o3")
     left = Orphan("t", 1, "netbox", "default", "a", "10.0.0.11", "o", "no answer")
     ipam.store.transact(lambda unit: unit.keep_orphan(left))
+    ipam.acknowledge("h1", ["10.0.0.0/28"], problems={"10.0.1.0/28": "no answer"})
 
 
 def everything(url: str) -> dict[str, list[Any]]:
