@@ -11,7 +11,7 @@ import pytest
 import borough
 from borough import Ipam
 from borough.store.sql.unit.unit import SqlUnit
-from tests.conftest import STORES, each_store
+from tests.conftest import STORES, Clock, each_store
 
 L = {"network": "n"}
 
@@ -87,3 +87,46 @@ def test_a_decision_on_a_loan_that_changed_is_made_again(
             ipam.release(host=host)
         runs = ipam.store.transact(lambda unit: unit.free_ranges(), write=False)
         assert [str(run.prefix) for run in runs] == ["10.0.0.0/26"]
+
+
+def test_a_loan_outside_narrower_ranges_outlives_its_lender(ipam: Ipam, clock: Clock) -> None:
+    """It has no usable address, and a row. What its lender returns ends before it."""
+    topology: dict[str, Any] = {
+        "dimensions": {"host": {"fallback": "any", "claims": {"block": 16}}},
+        "subnets": [{"name": "s", "cidr": "10.0.0.0/28", "labels": L}],
+    }
+    ipam.apply(topology)
+    ipam.allocate(labels=L, host="h1", owner="lender")
+    ipam.allocate(labels=L, host="h2", owner="guest")
+    guest = ipam.allocations(owner="guest")[0]
+    assert guest.address in ("10.0.0.12", "10.0.0.8")
+    topology["subnets"][0]["ranges"] = ["10.0.0.1-10.0.0.5"]
+    ipam.apply(topology)
+    assert {each.holder for each in ipam.blocks()} == {"host=h1", "host=h2"}
+    ipam.release(owner="lender")
+    for _ in range(2):
+        clock.advance(7 * 3600)
+        ipam.reclaim()
+    assert [each.holder for each in ipam.blocks()] == ["host=h2"]
+    assert ipam.audit() == []
+    assert len(ipam.allocate(labels=L, host="h3", owner="next", count=5).allocations) == 5
+    assert ipam.audit() == []
+
+
+def test_a_half_with_a_loan_outside_narrower_ranges_stays(ipam: Ipam, clock: Clock) -> None:
+    """The unused half of a region has a row of another holder."""
+    topology: dict[str, Any] = {
+        "dimensions": {"host": {"fallback": "any", "claims": {"block": 32}}},
+        "subnets": [{"name": "s", "cidr": "10.0.0.0/27", "labels": L}],
+    }
+    ipam.apply(topology)
+    ipam.allocate(labels=L, host="h1", owner="lender")
+    ipam.allocate(labels=L, host="h2", owner="guest")
+    topology["subnets"][0]["ranges"] = ["10.0.0.1-10.0.0.20"]
+    ipam.apply(topology)
+    for _ in range(2):
+        clock.advance(7 * 3600)
+        ipam.reclaim()
+    assert ipam.audit() == []
+    ipam.allocate(labels=L, host="h3", owner="next", count=3)
+    assert ipam.audit() == []

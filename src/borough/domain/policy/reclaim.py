@@ -21,9 +21,9 @@ from borough.domain.space.blocks import Block, withheld_bits
 from borough.domain.space.plan import Act, Note, Plan, Space
 from borough.domain.space.regions import (
     add_free_range,
+    all_lent_in,
     free_tail,
     is_needed,
-    lent_in,
     regions,
     return_region,
     return_space,
@@ -83,7 +83,7 @@ def _reclaim_region(
         (block.bitmap & ~withheld_bits(subnet, block.prefix)).bit_count() for block in blocks
     )
     half = region.halves()[1] if region.size > 1 else None
-    loans = lent_in(subnet, region, blocks)
+    loans = all_lent_in(plan, space, subnet, region, blocks)
     tail = free_tail(region, blocks, loans)
     spare = half is not None and tail is not None and tail.covers(half)
     lent = sum(each.size for each in loans)

@@ -239,14 +239,33 @@ def lend(plan: Plan, subnet: Subnet, block: Block, piece: Prefix, to: str) -> Bl
 
 
 def lent_in(subnet: Subnet, region: Prefix, blocks: Sequence[Block]) -> list[Prefix]:
-    """The pieces of a region that other holders have.
+    """The pieces of a region with usable addresses that other holders have.
 
     :param blocks: the blocks of the region.
     """
+    return [each for each in _without(region, blocks) if subnet.usable_in(each.base, each.last)]
+
+
+def all_lent_in(
+    plan: Plan, space: Space, subnet: Subnet, region: Prefix, blocks: Sequence[Block]
+) -> list[Prefix]:
+    """See :func:`lent_in`; also those pieces that narrower ranges have left without a usable address.
+
+    They have rows as long as an address outside the ranges is in use. Space that is returned must not
+    cover them.
+    """
+    return [
+        each
+        for each in _without(region, blocks)
+        if subnet.usable_in(each.base, each.last) or plan.blocks_in(space, subnet.id, each)
+    ]
+
+
+def _without(region: Prefix, blocks: Sequence[Block]) -> list[Prefix]:
+    """The pieces of a region beside its blocks."""
     if len(blocks) == 1 and blocks[0].prefix == region:
         return []
-    around = free_prefixes([region], [block.prefix for block in blocks])
-    return [each for each in around if subnet.usable_in(each.base, each.last)]
+    return free_prefixes([region], [block.prefix for block in blocks])
 
 
 def routed(
@@ -317,7 +336,7 @@ def return_region(
 
     :return: the new holders of the space; :data:`NOBODY` for the unclaimed space.
     """
-    lent = lent_in(subnet, region, blocks)
+    lent = all_lent_in(plan, space, subnet, region, blocks)
     for block in blocks:
         plan.drop(block)
     plan.notes.append(Note(Act.GAVE_UP, subnet.id, region, blocks[0].holder))
