@@ -111,7 +111,7 @@ def test_an_ipv6_subnet_lists_what_is_held(page: Served, browser: Browser) -> No
 def test_several_addresses_are_reassigned_and_released(
     page: Served, ipam: Ipam, browser: Browser
 ) -> None:
-    """What is refused is named and stays chosen."""
+    """Refused addresses are named and stay chosen."""
     browser.open(f"{page.url}/#/addresses?owner=web-1")
     browser.until("[role=status]", "20 addresses in 1 scope")
     browser.click("tbody tr:nth-child(1) input")

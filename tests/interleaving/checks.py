@@ -126,7 +126,7 @@ class Meeting:
                 yield f"{each.address} is still shared by {left_by}"
 
     def _is_over(self, each: Allocation) -> bool:
-        """Whether the lease of an address is over; anything may end it."""
+        """True when the lease of an address is over; anything may end it."""
         return each.leased_until is not None and each.leased_until <= utc(self.scene.now)
 
     def _reserved(self, ipam: Ipam) -> Iterator[str]:

@@ -272,7 +272,7 @@ class Histories(RuleBasedStateMachine):
         return bool(allocation.cooling_until > utc(self.clock.now))
 
     def _is_over(self, allocation: Any, after: timedelta = timedelta()) -> bool:
-        """Whether the lease of an address was over some time ago."""
+        """True when the lease of an address was over some time ago."""
         until = allocation.leased_until
         return until is not None and until + after <= utc(self.clock.now)
 

@@ -82,7 +82,7 @@ class Flow:
 
 @dataclass
 class Verdict:
-    """What became of all probes."""
+    """The fate of all probes."""
 
     sent: int = 0
     arrived: int = 0

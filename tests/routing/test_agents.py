@@ -176,7 +176,7 @@ class Campaign:
         self.ipam.drain(self.host())
 
     def around(self, wrong: list[tuple[str, str, float]]) -> str:
-        """What happened before the first wrong probes."""
+        """The log before the first wrong probes."""
         lines = []
         for address, what, sent in wrong[:3]:
             lines.append(f"{sent:.3f} {address}: {what}")

@@ -28,7 +28,7 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class TableReport:
-    """What the agent reports of the table.
+    """The state of the table, as the agent reports it.
 
     :ivar installed: the prefixes that the routers have by now.
     :ivar settling: the prefixes that they may have: added or removed a moment ago.

@@ -1,4 +1,4 @@
-"""What all event streams do: their head, their pieces, and the ways in which they end."""
+"""Common to all event streams: their head, their pieces, and the ways in which they end."""
 
 from __future__ import annotations
 

@@ -23,9 +23,7 @@ from borough.cli.output import emit
 from borough.cli.state import GlobalOptions, pass_state
 from borough.domain.declared.topology import Changes
 from borough.engine.summaries import Applied
-
-#: Fields with values by name, of which single ones are set and removed.
-_MERGED: Final = ("labels", "claims", "attributes")
+from borough.engine.topology.change import MERGED
 
 _DRY_RUN: Final = click.option("--dry-run", is_flag=True, help="Only show what would change.")
 
@@ -51,12 +49,12 @@ def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
     """The fields to change, for the options of a command."""
     made = subnet_settings(options)
     removed: Sequence[str] = made.pop("remove", ())
-    for name in _MERGED:
+    for name in MERGED:
         if name in made:
             made[name] = gather(made[name]) if name == "labels" else dict(made[name])
     for path in removed:
         field, _, key = path.partition(".")
-        place = made.setdefault(field, {}) if key and field in _MERGED else made
+        place = made.setdefault(field, {}) if key and field in MERGED else made
         name = key if place is not made else path
         if name in place:
             raise click.UsageError(f"{path} is set and removed.")

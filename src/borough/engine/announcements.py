@@ -51,7 +51,7 @@ class HostRoutes:
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """What the agent of a host reports; see :func:`parse_acknowledgement`."""
+    """The report of the agent of a host; see :func:`parse_acknowledgement`."""
 
     host: str
     scope: str

@@ -69,7 +69,7 @@ class NewSubnet(Input):
 
 
 class DryRun(Input):
-    """Whether to change anything.
+    """Options of a change.
 
     :ivar dry_run: report what would change, and change nothing.
     """

@@ -21,7 +21,7 @@ class ScopeQuery(Input):
 
 
 class Report(Input):
-    """What the agent of a host has installed.
+    """The prefixes that the agent of a host has installed.
 
     :ivar installed: all prefixes of the agent in the routing table of the host that the routers have.
     :ivar settling: the prefixes that they may have: added or removed a moment ago.

@@ -1,4 +1,4 @@
-"""What has to change so that the declared objects are as a topology says."""
+"""The changes by which declared objects become as a topology says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a topology changes about dimensions and their order."""
+"""The changes of dimensions and of their order by a topology."""
 
 from __future__ import annotations
 

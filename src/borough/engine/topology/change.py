@@ -23,7 +23,7 @@ from borough.store.port import Unit
 HOST_FIELDS: Final = ("labels", SETTINGS)
 
 #: Fields of which single values change, and the others stay.
-_MERGED: Final = ("labels", "attributes", SETTINGS)
+MERGED: Final = ("labels", "attributes", SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def parse_change(
 
 
 def _checked(field: str, value: Any) -> Any:
-    if field in _MERGED and not isinstance(value, Mapping | None):
+    if field in MERGED and not isinstance(value, Mapping | None):
         raise FixInput(f"{field} must be a mapping, or None for the default")
     if field in ("ranges", "exclude") and isinstance(value, Iterable):
         return [value] if isinstance(value, str) else list(value)
@@ -108,7 +108,7 @@ def _patched(written: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str,
     """An entry with other fields, as by a merge patch (RFC 7396) one level deep."""
     made = dict(written)
     for field, value in fields.items():
-        if field in _MERGED and value is not None:
+        if field in MERGED and value is not None:
             merged = {**made.get(field, {}), **value}
             made[field] = {name: each for name, each in merged.items() if each is not None}
         elif value is None:

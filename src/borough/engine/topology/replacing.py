@@ -14,7 +14,6 @@ from borough.engine.queries import find_subnet
 from borough.engine.topology.apply import carry_out
 from borough.engine.topology.shapes import merged, parts_of
 from borough.engine.topology.subnets import Draft, place_draft
-from borough.engine.views import SubnetView, show_subnet
 from borough.errors import FixInput, InUse
 from borough.store.port import Unit
 
@@ -35,7 +34,7 @@ class ReplaceRequest:
     merge: str | None = None
     dry_run: bool = False
 
-    def drafts(self, old: Sequence[SubnetView]) -> list[Draft]:
+    def drafts(self, old: Sequence[Subnet]) -> list[Draft]:
         """The subnets in the place of the old ones, as they are declared in the same transaction."""
         found: Sequence[Mapping[str, Any]] = self.new
         if self.split is not None:
@@ -86,7 +85,7 @@ def replace_subnets(unit: Unit, wanted: ReplaceRequest, now: int) -> Changes:
     catalogue = unit.catalogue
     old = [find_subnet(catalogue, name) for name in wanted.old]
     names = {each.name for each in old}
-    drafts = wanted.drafts([show_subnet(each) for each in old])
+    drafts = wanted.drafts(old)
     # A part of a carved subnet belongs to the pool, and counts against its quota, as the whole did.
     pools = {each.pool for each in old}
     pool = pools.pop() if len(pools) == 1 else ""
